@@ -1,0 +1,1 @@
+"""Clients of model endpoints, one file per wire format."""

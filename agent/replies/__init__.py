@@ -1,0 +1,1 @@
+"""A model's text to actions: pure functions, one file per dialect."""

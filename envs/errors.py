@@ -1,0 +1,80 @@
+"""Errors say whose fault it was, because that decides whether an episode gets a score.
+
+    DeskbenchError
+    |-- UsageError          the user's: printed in one line, before any machine starts
+    |-- EnvError            ours: the episode is unscored and tried again on a fresh desktop
+    |   |-- StartError          the desktop did not come up
+    |   |-- GuestUnreachable    the server in the desktop cannot be reached or broke off
+    |   |-- GuestTimeout        it was reached and did not answer in time
+    |   |-- GuestError          it answered with an error of its own
+    |   `-- SetupError          a set-up step did not take effect
+    |-- CheckError          the evaluator's: the episode is unscored, with the cause
+    |-- StorageError        the disk's: the run stops, what is recorded stays
+    `-- AgentError          the agent's or the model's: counts, the end state is scored
+        |-- ReplyError          the model's reply is not an action (shown to the model, asked again)
+        |-- RefusalError        the model declined
+        `-- ModelError          the endpoint failed after all retries: unscored, nobody's score is made of it
+            `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 403, 404)
+"""
+
+from __future__ import annotations
+
+
+class DeskbenchError(Exception):
+    """Root of every error that deskbench raises on purpose."""
+
+
+class UsageError(DeskbenchError):
+    """Something the user wrote is wrong; the message is one line with the cause and the mend."""
+
+
+class EnvError(DeskbenchError):
+    """The desktop or what runs it failed; the episode is unscored and retried on a fresh desktop."""
+
+
+class StartError(EnvError):
+    """The desktop did not come up; the message carries the last thing seen."""
+
+
+class GuestUnreachable(EnvError):
+    """The server in the desktop cannot be reached, or the connection broke off."""
+
+
+class GuestTimeout(EnvError):
+    """The server in the desktop did not answer in time."""
+
+
+class GuestError(EnvError):
+    """The server in the desktop answered with an error of its own."""
+
+
+class SetupError(EnvError):
+    """A set-up step did not take effect."""
+
+
+class CheckError(DeskbenchError):
+    """A getter or metric failed; the episode is unscored, with the cause."""
+
+
+class StorageError(DeskbenchError):
+    """The run folder cannot be written (disk full, no permission); the run stops."""
+
+
+class AgentError(DeskbenchError):
+    """The agent or its model failed; the episode counts and its end state is scored."""
+
+
+class ReplyError(AgentError):
+    """The model's reply is not an action; the message is what the model is told."""
+
+
+class RefusalError(AgentError):
+    """The model declined to act."""
+
+
+class ModelError(AgentError):
+    """The model's endpoint failed after all retries; the episode is unscored."""
+
+
+class ModelFatal(ModelError):
+    """The endpoint says that no request of this run can succeed; the run ends at once."""

@@ -1,0 +1,45 @@
+"""The one place that sleeps: waiting is for a condition, with a deadline, and says what was last seen."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+
+def sleep(seconds: float) -> None:
+    """Sleep because someone asked for it (a `wait` action, a `sleep` set-up step, a back-off)."""
+    if seconds > 0:
+        time.sleep(seconds)
+
+
+def until(
+    probe: Callable[[], T | None],
+    *,
+    timeout: float,
+    interval: float = 0.005,
+    max_interval: float = 0.25,
+) -> T | None:
+    """Call `probe` until it returns something truthy, or `timeout` seconds have passed.
+
+    Args:
+        probe: returns the awaited thing, or None/False while it is not there. Its exceptions pass through.
+        timeout: seconds; the probe is called at least once, and once more at the deadline.
+        interval: first pause between calls in seconds; doubled each time up to `max_interval`.
+        max_interval: longest pause between calls in seconds.
+
+    Returns:
+        What the probe returned, or None when time ran out: the caller knows what it saw last and says so.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        found = probe()
+        if found:
+            return found
+        left = deadline - time.monotonic()
+        if left <= 0:
+            return None
+        sleep(min(interval, left))
+        interval = min(interval * 2, max_interval)

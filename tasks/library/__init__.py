@@ -1,0 +1,1 @@
+"""Task suites that come with deskbench; a folder of JSON files each."""

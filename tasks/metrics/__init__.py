@@ -1,0 +1,1 @@
+"""Metrics: pure functions of values and files to a score in 0..1."""
