@@ -1,20 +1,20 @@
 """Errors say whose fault it was, because that decides whether an episode gets a score.
 
-    DeskbenchError
-    |-- UsageError          the user's: printed in one line, before any machine starts
-    |-- EnvError            ours: the episode is unscored and tried again on a fresh desktop
-    |   |-- StartError          the desktop did not come up
-    |   |-- GuestUnreachable    the server in the desktop cannot be reached or broke off
-    |   |-- GuestTimeout        it was reached and did not answer in time
-    |   |-- GuestError          it answered with an error of its own
-    |   `-- SetupError          a set-up step did not take effect
-    |-- CheckError          the evaluator's: the episode is unscored, with the cause
-    |-- StorageError        the disk's: the run stops, what is recorded stays
-    `-- AgentError          the agent's or the model's: counts, the end state is scored
-        |-- ReplyError          the model's reply is not an action (shown to the model, asked again)
-        |-- RefusalError        the model declined
-        `-- ModelError          the endpoint failed after all retries: unscored, nobody's score is made of it
-            `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 403, 404)
+DeskbenchError
+|-- UsageError          the user's: printed in one line, before any machine starts
+|-- EnvError            ours: the episode is unscored and tried again on a fresh desktop
+|   |-- StartError          the desktop did not come up
+|   |-- GuestUnreachable    the server in the desktop cannot be reached or broke off
+|   |-- GuestTimeout        it was reached and did not answer in time
+|   |-- GuestError          it answered with an error of its own
+|   `-- SetupError          a set-up step did not take effect
+|-- CheckError          the evaluator's: the episode is unscored, with the cause
+|-- StorageError        the disk's: the run stops, what is recorded stays
+`-- AgentError          the agent's or the model's: counts, the end state is scored
+    |-- ReplyError          the model's reply is not an action (shown to the model, asked again)
+    |-- RefusalError        the model declined
+    `-- ModelError          the endpoint failed after all retries: unscored, nobody's score is made of it
+        `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 403, 404)
 """
 
 from __future__ import annotations

@@ -1,1 +1,5 @@
-"""The server inside the desktop. Imports the standard library, `deskbench.envs.wire`, `.actions`, `.keys`, and platform libraries lazily."""
+"""The server inside the desktop.
+
+It imports the standard library, `deskbench.envs.{wire,actions,keys,wait}`, and platform libraries lazily, so that
+these files can be copied into any machine with Python 3.10.
+"""

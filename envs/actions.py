@@ -1,0 +1,372 @@
+"""What an agent can do: a closed union of frozen actions (standard library only, shared with the server).
+
+Coordinates are pixels of the screenshot, origin top left. The JSON form has the discriminator `type`, leaves out
+what is None or empty, and is the same on the wire, in recordings and in golden data.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import types
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+
+from deskbench.envs import keys as _keys
+
+BUTTONS = ("left", "middle", "right", "back", "forward")
+MAX_TEXT = 100_000
+MAX_WAIT = 600.0
+
+
+class ActionError(ValueError):
+    """The JSON of an action is wrong; the message names the field, the bad value and what would be right."""
+
+
+@dataclass(frozen=True)
+class _Base:
+    type: ClassVar[str] = ""
+
+    def to_json(self) -> dict[str, Any]:
+        """The action as a JSON object; fields that are None or empty tuples are left out."""
+        out: dict[str, Any] = {"type": self.type}
+        for f in dataclasses.fields(self):
+            value = getattr(self, f.name)
+            if value is not None and value != ():
+                out[f.name] = _plain(value)
+        return out
+
+
+def _plain(value: Any) -> Any:
+    return [_plain(v) for v in value] if isinstance(value, tuple) else value
+
+
+def _check_button(button: str) -> None:
+    if button not in BUTTONS:
+        raise ActionError(f"button is {button!r}; it is one of {', '.join(BUTTONS)}")
+
+
+def _check_point(x: int | None, y: int | None) -> None:
+    if (x is None) != (y is None):
+        raise ActionError("x and y go together: give both or neither")
+
+
+def _key(name: str) -> str:
+    try:
+        return _keys.normalize(name)
+    except ValueError as error:
+        raise ActionError(str(error)) from None
+
+
+def _check_keys(action: object, field: str) -> None:
+    names = tuple(_key(name) for name in getattr(action, field))
+    object.__setattr__(action, field, names)
+
+
+@dataclass(frozen=True)
+class Move(_Base):
+    """Move the pointer."""
+
+    type: ClassVar[str] = "move"
+    x: int
+    y: int
+
+
+@dataclass(frozen=True)
+class Click(_Base):
+    """Click `count` times in one place (where the pointer is, without x, y), with keys held."""
+
+    type: ClassVar[str] = "click"
+    button: str = "left"
+    count: int = 1
+    x: int | None = None
+    y: int | None = None
+    modifiers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_button(self.button)
+        _check_point(self.x, self.y)
+        if not 1 <= self.count <= 10:
+            raise ActionError(f"count is {self.count}; it is 1 to 10")
+        _check_keys(self, "modifiers")
+
+
+@dataclass(frozen=True)
+class MouseDown(_Base):
+    """Press a button and keep it down."""
+
+    type: ClassVar[str] = "mouse_down"
+    button: str = "left"
+    x: int | None = None
+    y: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_button(self.button)
+        _check_point(self.x, self.y)
+
+
+@dataclass(frozen=True)
+class MouseUp(_Base):
+    """Let a button go."""
+
+    type: ClassVar[str] = "mouse_up"
+    button: str = "left"
+    x: int | None = None
+    y: int | None = None
+
+    def __post_init__(self) -> None:
+        _check_button(self.button)
+        _check_point(self.x, self.y)
+
+
+@dataclass(frozen=True)
+class Drag(_Base):
+    """Press at the first point, move through the others with motion in between, let go at the last."""
+
+    type: ClassVar[str] = "drag"
+    path: tuple[tuple[int, int], ...]
+    button: str = "left"
+    modifiers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_button(self.button)
+        if not 2 <= len(self.path) <= 1000:
+            raise ActionError(f"path has {len(self.path)} points; it needs 2 to 1000")
+        _check_keys(self, "modifiers")
+
+
+@dataclass(frozen=True)
+class Scroll(_Base):
+    """Turn the wheel: notches, +dy up, +dx right."""
+
+    type: ClassVar[str] = "scroll"
+    dx: int = 0
+    dy: int = 0
+    x: int | None = None
+    y: int | None = None
+    modifiers: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        _check_point(self.x, self.y)
+        if max(abs(self.dx), abs(self.dy)) > 1000:
+            raise ActionError(f"scroll of ({self.dx}, {self.dy}) notches; at most 1000")
+        _check_keys(self, "modifiers")
+
+
+@dataclass(frozen=True)
+class Type(_Base):
+    """Type text exactly, every character of Unicode; a newline is Enter, a tab is Tab."""
+
+    type: ClassVar[str] = "type"
+    text: str
+
+    def __post_init__(self) -> None:
+        if len(self.text) > MAX_TEXT:
+            raise ActionError(f"text has {len(self.text)} characters; at most {MAX_TEXT}")
+
+
+@dataclass(frozen=True)
+class Key(_Base):
+    """A chord: pressed in order, released in reverse."""
+
+    type: ClassVar[str] = "key"
+    keys: tuple[str, ...]
+
+    def __post_init__(self) -> None:
+        if not 1 <= len(self.keys) <= 10:
+            raise ActionError(f"keys has {len(self.keys)} names; it needs 1 to 10")
+        _check_keys(self, "keys")
+
+
+@dataclass(frozen=True)
+class KeyDown(_Base):
+    """Press a key and keep it down."""
+
+    type: ClassVar[str] = "key_down"
+    key: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", _key(self.key))
+
+
+@dataclass(frozen=True)
+class KeyUp(_Base):
+    """Let a key go."""
+
+    type: ClassVar[str] = "key_up"
+    key: str
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "key", _key(self.key))
+
+
+@dataclass(frozen=True)
+class Wait(_Base):
+    """Do nothing for `seconds` (None: until the screen is quiet)."""
+
+    type: ClassVar[str] = "wait"
+    seconds: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.seconds is not None and not 0 <= self.seconds <= MAX_WAIT:
+            raise ActionError(f"seconds is {self.seconds}; it is 0 to {MAX_WAIT:g}")
+
+
+@dataclass(frozen=True)
+class TakeScreenshot(_Base):
+    """Look again; the next observation is the answer."""
+
+    type: ClassVar[str] = "screenshot"
+
+
+@dataclass(frozen=True)
+class Zoom(_Base):
+    """Look closer at `region` = (left, top, right, bottom) in pixels of the screenshot."""
+
+    type: ClassVar[str] = "zoom"
+    region: tuple[int, int, int, int]
+
+    def __post_init__(self) -> None:
+        left, top, right, bottom = self.region
+        if right <= left or bottom <= top:
+            raise ActionError(f"region {list(self.region)} is empty: it is [left, top, right, bottom]")
+
+
+@dataclass(frozen=True)
+class CursorPosition(_Base):
+    """Ask where the pointer is."""
+
+    type: ClassVar[str] = "cursor_position"
+
+
+@dataclass(frozen=True)
+class Exec(_Base):
+    """Run source in the desktop (`python` or `bash`), where the action space and the task allow code."""
+
+    type: ClassVar[str] = "exec"
+    lang: str
+    source: str
+
+    def __post_init__(self) -> None:
+        if self.lang not in ("python", "bash"):
+            raise ActionError(f"lang is {self.lang!r}; it is python or bash")
+
+
+@dataclass(frozen=True)
+class AskUser(_Base):
+    """Ask the person whose task it is."""
+
+    type: ClassVar[str] = "ask_user"
+    text: str | None = None
+
+
+@dataclass(frozen=True)
+class Done(_Base):
+    """The agent says that the task is done, with an answer where the task asks for one."""
+
+    type: ClassVar[str] = "done"
+    answer: str | None = None
+
+
+@dataclass(frozen=True)
+class Fail(_Base):
+    """The agent says that the task cannot be done."""
+
+    type: ClassVar[str] = "fail"
+    reason: str | None = None
+
+
+Action = Union[  # noqa: UP007  (a union that the standard library can take apart on Python 3.10)
+    Move, Click, MouseDown, MouseUp, Drag, Scroll, Type, Key, KeyDown, KeyUp, Wait, TakeScreenshot, Zoom,
+    CursorPosition, Exec, AskUser, Done, Fail,
+]  # fmt: skip
+ACTION_TYPES: dict[str, type[_Base]] = {cls.type: cls for cls in get_args(Action)}
+ENDS_EPISODE = (Done, Fail)
+
+
+def parse_action(value: object) -> Action:
+    """A JSON object to an action; closed: an unknown type or key is an error that names the nearest known one.
+
+    Raises:
+        ActionError: with the field and the bad value.
+    """
+    if not isinstance(value, Mapping):
+        raise ActionError(f"an action is a JSON object, not {type(value).__name__}")
+    kind = value.get("type")
+    cls = ACTION_TYPES.get(kind) if isinstance(kind, str) else None
+    if cls is None:
+        raise ActionError(f"unknown action type {kind!r}{nearest(str(kind), ACTION_TYPES)}")
+    hints = _hints(cls)
+    for name in value:
+        if name != "type" and name not in hints:
+            raise ActionError(f"{kind}: unknown field {name!r}{nearest(str(name), hints)}")
+    fields = {name: _coerce(f"{kind}.{name}", value[name], hint) for name, hint in hints.items() if name in value}
+    try:
+        return cls(**fields)  # type: ignore[return-value]
+    except TypeError:
+        missing = [f.name for f in dataclasses.fields(cls) if f.name not in fields and f.default is dataclasses.MISSING]
+        raise ActionError(f"{kind}: missing {', '.join(missing)}") from None
+    except ActionError as error:
+        raise ActionError(f"{kind}: {error}") from None
+
+
+def parse_actions(value: object) -> list[Action]:
+    """A JSON array of actions; errors carry the index."""
+    if not isinstance(value, list):
+        raise ActionError(f"actions is a JSON array, not {type(value).__name__}")
+    out = []
+    for index, item in enumerate(value):
+        try:
+            out.append(parse_action(item))
+        except ActionError as error:
+            raise ActionError(f"actions[{index}]: {error}") from None
+    return out
+
+
+def nearest(name: str, known: object) -> str:
+    """The tail of an error message: the nearest known name, or all of them when they are few."""
+    names = sorted(str(k) for k in known)  # type: ignore[attr-defined]
+    close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; known: {', '.join(names)}" if len(names) <= 30 else ""
+
+
+_HINTS: dict[type, dict[str, Any]] = {}
+
+
+def _hints(cls: type) -> dict[str, Any]:
+    if cls not in _HINTS:
+        every = get_type_hints(cls)
+        _HINTS[cls] = {f.name: every[f.name] for f in dataclasses.fields(cls)}
+    return _HINTS[cls]
+
+
+def _coerce(where: str, value: Any, hint: Any) -> Any:
+    if get_origin(hint) in (Union, types.UnionType):
+        if value is None:
+            return None
+        hint = next(arg for arg in get_args(hint) if arg is not type(None))
+    if get_origin(hint) is tuple:
+        return _coerce_tuple(where, value, get_args(hint))
+    if hint is int and isinstance(value, float) and value.is_integer():
+        value = int(value)
+    if hint is float and isinstance(value, int) and not isinstance(value, bool):
+        value = float(value)
+    if not isinstance(value, hint) or isinstance(value, bool):
+        raise ActionError(f"{where} is {value!r}; it must be {_NAMES.get(hint, hint)}")
+    return value
+
+
+_NAMES = {int: "a whole number", float: "a number", str: "a string"}
+
+
+def _coerce_tuple(where: str, value: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise ActionError(f"{where} is {value!r}; it must be a list")
+    if args[-1] is Ellipsis:
+        args = (args[0],) * len(value)
+    if len(value) != len(args):
+        raise ActionError(f"{where} has {len(value)} items; it needs {len(args)}")
+    return tuple(_coerce(f"{where}[{i}]", item, arg) for i, (item, arg) in enumerate(zip(value, args, strict=True)))

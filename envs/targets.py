@@ -1,0 +1,150 @@
+"""Oracle steps: actions whose points may be named instead of numbered.
+
+An oracle step is an action's JSON in which `"target"` stands for x and y (and `"targets"` for a drag's path):
+`{"type": "click", "target": {"role": "push-button", "name": "Save"}}`. A target is looked up in the accessibility
+tree of the observation at hand, so an oracle works through the GUI as any agent does.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from lxml import etree
+
+from deskbench.envs.actions import Action, ActionError, nearest, parse_action
+
+_CP = "{https://accessibility.ubuntu.example.org/ns/component}"
+_ST = "{https://accessibility.ubuntu.example.org/ns/state}"
+
+
+@dataclass(frozen=True)
+class Target:
+    """Something on the screen, by what it is.
+
+    Attributes:
+        role: accessibility role as in the tree's tags (`push-button`, `menu-item`); None for any.
+        name: its whole name; None for any.
+        name_re: a regular expression found in its name.
+        text: its whole text.
+        within: name of a window (frame or dialog) or application that holds it.
+        index: which of several matches, in the tree's order; negative from the end.
+        dx, dy: pixels added to the centre.
+        at: where in its box, as fractions (0.5, 0.5 is the centre).
+    """
+
+    role: str | None = None
+    name: str | None = None
+    name_re: str | None = None
+    text: str | None = None
+    within: str | None = None
+    index: int = 0
+    dx: int = 0
+    dy: int = 0
+    at: tuple[float, float] = (0.5, 0.5)
+
+
+@dataclass(frozen=True)
+class OracleStep:
+    """One action to come: its JSON without points, and the targets that give them."""
+
+    action: Mapping[str, Any]
+    targets: tuple[Target, ...] = ()
+
+    def resolve(self, tree: str | None) -> Action | None:
+        """The action with its points, or None while a target is not on the screen."""
+        if not self.targets:
+            return parse_action(dict(self.action))
+        points = [find_point(tree, target) if tree else None for target in self.targets]
+        if any(point is None for point in points):
+            return None
+        return parse_action({**self.action, **_with_points(self.action, [p for p in points if p is not None])})
+
+
+def _with_points(action: Mapping[str, Any], points: list[tuple[int, int]]) -> dict[str, Any]:
+    if action["type"] == "drag":
+        return {"path": [list(p) for p in points]}
+    return {"x": points[0][0], "y": points[0][1]}
+
+
+def parse_oracle(value: object) -> tuple[OracleStep, ...]:
+    """Read and check a task's oracle.
+
+    Raises:
+        ActionError: naming the step, the field and the bad value.
+    """
+    if not isinstance(value, list):
+        raise ActionError(f"oracle is a JSON array of actions, not {type(value).__name__}")
+    steps = []
+    for index, item in enumerate(value):
+        try:
+            steps.append(_parse_step(item))
+        except ActionError as error:
+            raise ActionError(f"oracle[{index}]: {error}") from None
+    return tuple(steps)
+
+
+def _parse_step(item: object) -> OracleStep:
+    if not isinstance(item, Mapping):
+        raise ActionError(f"a step is a JSON object, not {type(item).__name__}")
+    action = {k: v for k, v in item.items() if k not in ("target", "targets")}
+    raw = item.get("targets", [item["target"]] if "target" in item else [])
+    if not isinstance(raw, list):
+        raise ActionError("targets is a list")
+    targets = tuple(_parse_target(t) for t in raw)
+    step = OracleStep(action, targets)
+    if targets:  # any points will do to check the rest of the action
+        parse_action({**action, **_with_points(action, [(0, 0)] * len(targets))})
+    else:
+        parse_action(action)
+    return step
+
+
+def _parse_target(value: object) -> Target:
+    if not isinstance(value, Mapping):
+        raise ActionError(f"a target is a JSON object, not {value!r}")
+    known = Target.__dataclass_fields__
+    for key in value:
+        if key not in known:
+            raise ActionError(f"target: unknown field {key!r}{nearest(str(key), known)}")
+    if not any(value.get(k) for k in ("role", "name", "name_re", "text")):
+        raise ActionError("a target needs a role, a name, a name_re or a text")
+    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+    return Target(**fields)
+
+
+def find_point(tree: str, target: Target) -> tuple[int, int] | None:
+    """The point of a target in pixels, or None when it is not on the screen."""
+    boxes = list(_boxes(tree, target))
+    try:
+        x, y, width, height = boxes[target.index]
+    except IndexError:
+        return None
+    return x + int(width * target.at[0]) + target.dx, y + int(height * target.at[1]) + target.dy
+
+
+def _boxes(tree: str, target: Target) -> Iterator[tuple[int, int, int, int]]:
+    root = etree.fromstring(tree.encode(), etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
+    for node in root.iter():
+        if not isinstance(node.tag, str) or not _matches(node, target):
+            continue
+        where, size = node.get(_CP + "screencoord"), node.get(_CP + "size")
+        if where is None or size is None:
+            continue
+        (x, y), (width, height) = ast.literal_eval(where), ast.literal_eval(size)
+        if width > 0 and height > 0 and x + width > 0 and y + height > 0:
+            yield x, y, width, height
+
+
+def _matches(node: etree._Element, target: Target) -> bool:
+    name = node.get("name") or ""
+    return (
+        (target.role is None or node.tag == target.role)
+        and (target.name is None or name == target.name)
+        and (target.name_re is None or re.search(target.name_re, name) is not None)
+        and (target.text is None or (node.text or "") == target.text)
+        and (target.within is None or any(target.within in (a.get("name") or "") for a in node.iterancestors()))
+    )

@@ -1,0 +1,114 @@
+"""What an agent sees: observations; and, re-exported, what it can do."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cached_property
+
+from PIL import Image
+
+from deskbench.envs.actions import (
+    ACTION_TYPES,
+    ENDS_EPISODE,
+    Action,
+    ActionError,
+    AskUser,
+    Click,
+    CursorPosition,
+    Done,
+    Drag,
+    Exec,
+    Fail,
+    Key,
+    KeyDown,
+    KeyUp,
+    MouseDown,
+    MouseUp,
+    Move,
+    Scroll,
+    TakeScreenshot,
+    Type,
+    Wait,
+    Zoom,
+    parse_action,
+    parse_actions,
+)
+
+__all__ = [
+    "ACTION_TYPES", "ENDS_EPISODE", "Action", "ActionError", "AskUser", "Click", "CursorPosition", "Done", "Drag",
+    "Exec", "Fail", "Key", "KeyDown", "KeyUp", "MouseDown", "MouseUp", "Move", "Observation", "Screenshot", "Scroll",
+    "TakeScreenshot", "Type", "Wait", "Zoom", "parse_action", "parse_actions",
+]  # fmt: skip
+
+MAX_PIXELS = 64_000_000
+"""A picture from the desktop with more pixels than this is refused: files from the guest are hostile."""
+
+
+@dataclass(frozen=True)
+class Screenshot:
+    """A lossless picture of the screen.
+
+    Attributes:
+        png: the PNG file's bytes.
+        sha256: of those bytes, in hex; the frame's name on the wire and on disk.
+    """
+
+    png: bytes
+    sha256: str
+
+    @classmethod
+    def of(cls, png: bytes) -> Screenshot:
+        """Wrap PNG bytes, naming them by their hash."""
+        return cls(png, hashlib.sha256(png).hexdigest())
+
+    @cached_property
+    def image(self) -> Image.Image:
+        """The decoded RGB picture; treat as read-only.
+
+        Raises:
+            ValueError: not a PNG, or more than MAX_PIXELS.
+        """
+        picture = Image.open(io.BytesIO(self.png), formats=["PNG"])
+        if picture.width * picture.height > MAX_PIXELS:
+            raise ValueError(f"the screenshot has {picture.width}x{picture.height} pixels")
+        return picture.convert("RGB")
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the desktop looks like at one moment.
+
+    Attributes:
+        screenshot: the screen with its cursor, or None where none was asked for.
+        width, height: of the screen in pixels; the coordinate space of every action.
+        cursor: the pointer's position in pixels.
+        accessibility: OSWorld's XML, or None.
+        accessibility_complete: False when a time limit cut the tree.
+        terminal: text of the focused terminal, or None.
+        settled: the screen was quiet; None where the policy does not wait.
+        settle_ms: from the end of the last action to the screenshot.
+        capture_ms: for screenshot and encoding, in the desktop.
+        act_ms: for carrying out the actions before it, in the desktop.
+        roundtrip_ms: wall time of the whole exchange as the controller saw it.
+        results: (ok, error, output) of each action before it.
+        answer: what a user answered to `ask_user`, or None.
+        problems: what was asked for and could not be had, one line each.
+    """
+
+    screenshot: Screenshot | None
+    width: int
+    height: int
+    cursor: tuple[int, int] = (0, 0)
+    accessibility: str | None = None
+    accessibility_complete: bool = True
+    terminal: str | None = None
+    settled: bool | None = None
+    settle_ms: float = 0.0
+    capture_ms: float = 0.0
+    act_ms: float = 0.0
+    roundtrip_ms: float = 0.0
+    results: tuple[tuple[bool, str | None, str | None], ...] = ()
+    answer: str | None = None
+    problems: tuple[str, ...] = ()

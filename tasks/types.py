@@ -1,0 +1,134 @@
+"""A task, once read: frozen, typed, closed. `deskbench.tasks.load` makes them from OSWorld's JSON."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from deskbench.envs.targets import OracleStep
+
+
+class Frozen(BaseModel):
+    """Frozen and closed; what the JSON may not hold is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+
+
+class Limits(Frozen):
+    """How long an episode may be; None for the run's own limit."""
+
+    steps: int | None = Field(default=None, ge=1)
+    seconds: float | None = Field(default=None, gt=0)
+
+
+class Requires(Frozen):
+    """What the desktop must have, else the task is listed as skipped with the reason.
+
+    `apps` are executables on the desktop's PATH; `network` is `off` or `full`; `code` allows `exec` actions.
+    """
+
+    os: tuple[str, ...] = ()
+    apps: tuple[str, ...] = ()
+    network: Literal["off", "full"] = "off"
+    code: bool = False
+
+
+class Call(Frozen):
+    """A set-up step, getter or metric by name with its parameters, and where in the file it stands."""
+
+    type: str
+    parameters: dict[str, Any] = Field(default_factory=dict)
+    where: str = ""
+
+
+class Check(Frozen):
+    """One whole check: metric(result, expected, **options)."""
+
+    metric: str
+    result: Call | None = None
+    expected: Call | None = None
+    options: dict[str, Any] = Field(default_factory=dict)
+    where: str = ""
+
+
+class Evaluator(Frozen):
+    """How the end state is judged; `infeasible` tasks have no checks and are passed by `fail` alone."""
+
+    checks: tuple[Check, ...] = ()
+    conj: Literal["and", "or"] = "and"
+    postconfig: tuple[Call, ...] = ()
+    infeasible: bool = False
+
+
+class Mutant(Frozen):
+    """An end state that looks almost right and must score 0: set-up steps run instead of an agent."""
+
+    name: str
+    steps: tuple[Call, ...]
+
+
+class Task(Frozen):
+    """One task.
+
+    `key` is `suite/id`, unique in a run; `path` is the file that it came from; `folder` is where its assets are.
+    """
+
+    id: str
+    suite: str
+    instruction: str
+    path: Path
+    config: tuple[Call, ...] = ()
+    evaluator: Evaluator
+    oracle: tuple[OracleStep, ...] = ()
+    limits: Limits = Limits()
+    requires: Requires = Requires()
+    related_apps: tuple[str, ...] = ()
+    tags: tuple[str, ...] = ()
+    mutants: tuple[Mutant, ...] = ()
+    proxy: bool = False
+    source: str = ""
+    sha256: str = ""
+
+    @property
+    def key(self) -> str:
+        """`suite/id`."""
+        return f"{self.suite}/{self.id}"
+
+    @property
+    def folder(self) -> Path:
+        """Where the assets stand: beside the file."""
+        return self.path.parent
+
+    @property
+    def feasible(self) -> bool:
+        """False for tasks that only `fail` passes."""
+        return not self.evaluator.infeasible
+
+
+class CheckOutcome(Frozen):
+    """One check's part of a score, with what it saw, so that every 0 can be explained.
+
+    `result` and `expected` are short printable forms of the values compared; files are named by their SHA-256.
+    """
+
+    metric: str
+    value: float
+    result: str = ""
+    expected: str = ""
+    note: str = ""
+
+
+class Score(Frozen):
+    """The score of an end state. `value` None means not scored, and is never turned into 0."""
+
+    value: float | None
+    reason: str
+    checks: tuple[CheckOutcome, ...] = ()
+    seconds: float = 0.0
+
+    @classmethod
+    def none(cls, reason: str) -> Score:
+        """Not scored, and why."""
+        return cls(value=None, reason=reason)
