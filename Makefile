@@ -1,0 +1,61 @@
+# Two commands: `make demo` shows the main job done for real, `make test` runs the tests.
+# Both install what is missing first, say what they install, and need nothing else. Debian or Ubuntu, Python 3.11+.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
+PACKAGES := $(shell sed 's/\#.*//' envs/packages.txt 2>/dev/null)
+PYTEST_FLAGS ?=
+
+.PHONY: help demo test check bench install apt clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo "make demo    run the oracle, a real vision endpoint and the null agent over 'basics', and open the report"
+	@echo "make test    run every test"
+	@echo "make check   ruff and mypy"
+	@echo "make bench   print the marks, measured side by side with a reference arm"
+	@echo "make clean   remove what these commands made here"
+
+demo: install
+	@$(BIN)/deskbench demo
+
+test: install
+	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal $(PYTEST_FLAGS)
+
+check: install
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+bench: install
+	@$(BIN)/python -m tests.benchmarks
+
+install: apt $(VENV)/.installed
+
+# Only what is missing is installed; nothing is asked for when nothing is.
+apt:
+	@missing=""; for p in $(PACKAGES) python3-venv; do \
+	  [ "$$(dpkg-query -W -f='$${db:Status-Status}' $$p 2>/dev/null)" = installed ] || missing="$$missing $$p"; \
+	done; \
+	if [ -n "$$missing" ]; then \
+	  command -v apt-get >/dev/null || { echo "error: this machine has no apt-get; install by hand:$$missing" >&2; exit 2; }; \
+	  echo "Installing Debian packages:$$missing"; \
+	  $(SUDO) apt-get update -qq && \
+	  DEBIAN_FRONTEND=noninteractive $(SUDO) apt-get install -y -qq --no-install-recommends $$missing >/dev/null || exit 1; \
+	fi
+
+$(VENV)/.installed: pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "error: Python 3.11 or newer is needed; say 'make PYTHON=/path/to/python3.11 ...'" >&2; exit 2; }
+	@echo "Installing Python packages into $(VENV) (about a minute the first time)"
+	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[ocr,dev]'
+	@# pyautogui brings python3-xlib 0.15, whose files lie over python-xlib's: keep the newer one.
+	@$(BIN)/python -m pip uninstall -q -y python3-xlib
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps 'python-xlib>=0.33'
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
