@@ -1,0 +1,210 @@
+"""One self-contained HTML file about one run or several: numbers with intervals, and every step of every episode.
+
+The page (web/report.html) is static; what it shows is one JSON document (`payload`) and the screenshots, which are
+put into it as WebP so that the file can be mailed. Everything in them came from a desktop or a model and is hostile:
+the page writes it as text only, and its content policy forbids loading anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import io
+import json
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+
+from deskbench.agent.record import EpisodeRecord, FinalRecord, SeenRecord, StepRecord
+from deskbench.agent.stats import final_attempts, summarize
+from deskbench.envs.errors import UsageError
+from deskbench.envs.types import MAX_PIXELS
+
+WEBP_QUALITY = 80
+"""Lossy, for size: about 30 kB a desktop of 1280x800. The lossless PNGs stay in the run folder."""
+
+
+def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
+    """Write the report of one run folder or several side by side to the file `out`.
+
+    Raises:
+        UsageError: a folder that is not a run.
+    """
+    folders = [run_dirs] if isinstance(run_dirs, Path) else list(run_dirs)
+    data = payload(folders)
+    page = (
+        template().replace("/*DATA*/", _script_json(data)).replace("/*IMAGES*/", _script_json(_images(folders, data)))
+    )
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text(page, encoding="utf-8")
+    return out
+
+
+def template() -> str:
+    """The page; with `null` for its data it polls a server (`deskbench view`)."""
+    return files("deskbench.agent").joinpath("web/report.html").read_text(encoding="utf-8")
+
+
+def _script_json(value: object) -> str:
+    """JSON that cannot end the script element that holds it."""
+    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
+
+
+def payload(folders: Sequence[Path]) -> dict[str, Any]:
+    """What the page shows of these run folders, as plain JSON; works while a run goes on."""
+    return {"title": ", ".join(f.name for f in folders), "runs": [_run(folder) for folder in folders]}
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
+    finished, running = _episodes(folder)
+    kept = {(e.task, e.repeat, e.attempt): e for e in final_attempts([e for e, _ in finished])}
+    shown = [_episode(folder, path, e) for e, path in finished if (e.task, e.repeat, e.attempt) in kept]
+    summary = summarize(list(kept.values()), manifest.get("planned"))
+    return {
+        "name": folder.name,
+        "agent": str(manifest.get("agent", "?")),
+        "provider": str(manifest.get("provider", "?")),
+        "policy": str(manifest.get("policy", "?")),
+        "version": str(manifest.get("versions", {}).get("deskbench", "?")),
+        "task_set": str(manifest.get("task_set", ""))[:12],
+        "skipped": manifest.get("skipped", []),
+        "summary": dataclasses.asdict(summary),
+        "episodes": sorted(shown + running, key=lambda e: str(e["task"])),
+    }
+
+
+def _episodes(folder: Path) -> tuple[list[tuple[EpisodeRecord, Path]], list[dict[str, Any]]]:
+    finished, running = [], []
+    for steps in sorted((folder / "episodes").glob("**/steps.jsonl")):
+        record = steps.with_name("episode.json")
+        if record.exists():
+            finished.append((EpisodeRecord.model_validate_json(record.read_text(encoding="utf-8")), steps.parent))
+        else:
+            running.append(_running(folder, steps.parent))
+    return finished, running
+
+
+def _events(path: Path) -> Iterable[StepRecord | FinalRecord]:
+    kinds: dict[str, type[StepRecord] | type[FinalRecord]] = {"step": StepRecord, "final": FinalRecord}
+    for line in (path / "steps.jsonl").read_text(encoding="utf-8").split("\n"):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue  # the last line of an episode that is being written, or was cut off
+        if value.get("kind") in kinds:
+            yield kinds[value["kind"]].model_validate(value)
+
+
+def _steps(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Each step with the outcome of its actions, which the next observation carries."""
+    events = list(_events(path))
+    steps, final = [], None
+    for event, following in zip(events, [*events[1:], None], strict=True):
+        if isinstance(event, FinalRecord):
+            final = _seen(event.observation)
+        else:
+            steps.append(_step(event, following.observation if following else None))
+    return steps, final
+
+
+def _seen(seen: SeenRecord) -> dict[str, Any]:
+    return {"frame": seen.frame, "width": seen.width, "height": seen.height, "cursor": list(seen.cursor)}
+
+
+def _step(step: StepRecord, after: SeenRecord | None) -> dict[str, Any]:
+    return {
+        **_seen(step.observation),
+        "actions": step.actions,
+        "reply": step.reply,
+        "thought": step.thought,
+        "attempts": step.attempts,
+        "model_ms": step.model_ms,
+        "input_tokens": step.usage.input_tokens,
+        "output_tokens": step.usage.output_tokens,
+        "cost_usd": step.usage.cost_usd,
+        "problems": step.observation.problems,
+        "act_ms": after.act_ms if after else 0.0,
+        "settle_ms": after.settle_ms if after else 0.0,
+        "roundtrip_ms": after.roundtrip_ms if after else 0.0,
+        "settled": after.settled if after else None,
+        "results": after.results if after else [],
+    }
+
+
+def _episode(folder: Path, path: Path, record: EpisodeRecord) -> dict[str, Any]:
+    steps, final = _steps(path)
+    totals = record.totals
+    return {
+        "task": record.task,
+        "folder": path.relative_to(folder / "episodes").as_posix(),
+        "instruction": record.instruction,
+        "attempt": record.attempt,
+        "ending": record.ending.value,
+        "score": record.score.value,
+        "reason": record.score.reason,
+        "checks": record.score.checks,
+        "error": record.error,
+        "running": False,
+        "wall_ms": totals.wall_ms,
+        "model_ms": totals.model_ms,
+        "act_ms": totals.act_ms,
+        "settle_ms": totals.settle_ms,
+        "cost_usd": totals.usage.cost_usd,
+        "steps": steps,
+        "final": final,
+    }
+
+
+def _running(folder: Path, path: Path) -> dict[str, Any]:
+    """An episode without episode.json: going on, or cut off."""
+    steps, final = _steps(path)
+    relative = path.relative_to(folder / "episodes").as_posix()
+    times = {name: sum(s[name] for s in steps) for name in ("model_ms", "act_ms", "settle_ms")}
+    return {
+        "task": relative.rpartition("/")[0],
+        "folder": relative,
+        "instruction": "",
+        "attempt": 0,
+        "ending": "unfinished",
+        "score": None,
+        "reason": "the episode has not finished",
+        "checks": [],
+        "error": None,
+        "running": True,
+        "wall_ms": sum(times.values()),
+        "cost_usd": None,
+        "steps": steps,
+        "final": final,
+        **times,
+    }
+
+
+def _images(folders: Sequence[Path], data: dict[str, Any]) -> dict[str, str]:
+    wanted: dict[str, Path] = {}
+    for folder, run in zip(folders, data["runs"], strict=True):
+        for episode in run["episodes"]:
+            for seen in [*episode["steps"], episode["final"]]:
+                if seen and seen["frame"]:
+                    wanted[seen["frame"]] = folder / "episodes" / episode["folder"] / "frames" / f"{seen['frame']}.png"
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(_webp, wanted.values())
+        return {frame: url for frame, url in zip(wanted, found, strict=True) if url}
+
+
+def _webp(path: Path) -> str | None:
+    if not path.exists():
+        return None
+    with Image.open(path, formats=["PNG"]) as picture:
+        if picture.width * picture.height > MAX_PIXELS:
+            return None
+        buffer = io.BytesIO()
+        picture.convert("RGB").save(buffer, "WEBP", quality=WEBP_QUALITY, method=0)
+    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
