@@ -1,0 +1,110 @@
+"""Screenshots of the X screen: lossless, with the real cursor at its hot-spot, and free when nothing has changed."""
+
+from __future__ import annotations
+
+import hashlib
+import threading
+from dataclasses import dataclass
+from typing import Any
+
+from deskbench.envs.server.damage import DamageWatch
+from deskbench.envs.server.png import Encoder
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One captured screen.
+
+    Attributes:
+        png: the PNG file.
+        sha256: of the PNG, in hex: the frame's name.
+        cursor: the pointer's position in pixels.
+    """
+
+    png: bytes
+    sha256: str
+    cursor: tuple[int, int]
+
+
+class Screen:
+    """The X screen as pictures. Safe to use from several threads."""
+
+    def __init__(self, display_name: str | None = None) -> None:
+        from Xlib import display
+
+        self._display = display.Display(display_name)
+        self._display.xfixes_query_version()
+        self._root = self._display.screen().root
+        self.width: int = self._display.screen().width_in_pixels
+        self.height: int = self._display.screen().height_in_pixels
+        self._grabber = _open_grabber(display_name)
+        self._encoder = Encoder()
+        self.damage = DamageWatch(display_name)
+        self._lock = threading.Lock()
+        self._state: tuple[object, ...] | None = None
+        self._frame: Frame | None = None
+
+    @property
+    def compressor(self) -> str:
+        """`isal` or `zlib`, for `health`."""
+        return self._encoder.compressor
+
+    def capture(self) -> Frame:
+        """The screen now. The last frame is answered again when neither screen nor cursor has changed since."""
+        with self._lock:
+            cursor = self._cursor()
+            # The count is read before the pixels: a change in between makes the next capture look again.
+            state = (self.damage.count, cursor.x, cursor.y, cursor.cursor_serial)
+            if self._frame is not None and state == self._state:
+                return self._frame
+            png = self._encoder.encode(_with_cursor(self._grab(), cursor))
+            self._frame = Frame(png, hashlib.sha256(png).hexdigest(), (cursor.x, cursor.y))
+            self._state = state
+            return self._frame
+
+    def cursor(self) -> tuple[int, int]:
+        """The pointer's position in pixels."""
+        with self._lock:
+            at = self._root.query_pointer()
+            return at.root_x, at.root_y
+
+    def _cursor(self) -> Any:
+        return self._display.xfixes_get_cursor_image(self._root)
+
+    def _grab(self) -> Any:
+        import numpy as np
+
+        area = {"left": 0, "top": 0, "width": self.width, "height": self.height}
+        shot = self._grabber.grab(area)
+        return np.frombuffer(shot.raw, np.uint8).reshape(self.height, self.width, 4)
+
+
+def _open_grabber(display_name: str | None) -> Any:
+    """mss with shared memory, or over the socket where libxcb's parts are missing."""
+    import mss
+    from mss.exception import ScreenShotError
+
+    try:
+        return mss.MSS(display=display_name)
+    except (ScreenShotError, OSError):
+        return mss.MSS(display=display_name, backend="xlib")
+
+
+def _with_cursor(frame: Any, cursor: Any) -> Any:
+    """Lay the cursor's picture (premultiplied ARGB) over a BGRX frame, its hot-spot at the pointer."""
+    import numpy as np
+
+    height, width = frame.shape[:2]
+    left, top = cursor.x - cursor.xhot, cursor.y - cursor.yhot
+    x0, y0 = max(left, 0), max(top, 0)
+    x1, y1 = min(left + cursor.width, width), min(top + cursor.height, height)
+    if x0 >= x1 or y0 >= y1:
+        return frame
+    argb = np.array(cursor.cursor_image, np.uint64).astype("<u4")
+    picture = argb.view(np.uint8).reshape(cursor.height, cursor.width, 4)[y0 - top : y1 - top, x0 - left : x1 - left]
+    frame = frame if frame.flags.writeable else frame.copy()
+    under = frame[y0:y1, x0:x1, :3].astype(np.uint16)
+    keep = 255 - picture[:, :, 3:].astype(np.uint16)
+    over = (under * keep + 127) // 255 + picture[:, :, :3]
+    frame[y0:y1, x0:x1, :3] = np.minimum(over, 255)
+    return frame
