@@ -1,0 +1,176 @@
+"""One connection to the X server for input: XTEST events, the XKB requests that python-xlib lacks, window pings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from Xlib import X, Xatom, display, error
+from Xlib.ext import xtest
+from Xlib.protocol import event, rq
+
+from deskbench.envs import wait
+from deskbench.envs.server.input_keys import InputError
+
+_CORE_KEYBOARD = 0x100
+_PING_TIMEOUT = 0.5
+_BLIND_WAIT = 0.03
+"""Seconds given to a client that answers no ping; it takes about 20 ms to look new keysyms up."""
+
+
+class _UseExtension(rq.ReplyRequest):  # type: ignore[misc]
+    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(0), rq.RequestLength(), rq.Card16("major"), rq.Card16("minor"))
+    _reply = rq.Struct(
+        rq.ReplyCode(), rq.Card8("supported"), rq.Card16("sequence_number"), rq.ReplyLength(), rq.Pad(24)
+    )
+
+
+class _GetState(rq.ReplyRequest):  # type: ignore[misc]
+    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(4), rq.RequestLength(), rq.Card16("device"), rq.Pad(2))
+    _reply = rq.Struct(
+        rq.ReplyCode(), rq.Card8("device"), rq.Card16("sequence_number"), rq.ReplyLength(), rq.Card8("mods"),
+        rq.Card8("base_mods"), rq.Card8("latched_mods"), rq.Card8("locked_mods"), rq.Card8("group"),
+        rq.Card8("locked_group"), rq.Pad(18),
+    )  # fmt: skip
+
+
+class _LatchLockState(rq.Request):  # type: ignore[misc]
+    _request = rq.Struct(
+        rq.Card8("opcode"), rq.Opcode(5), rq.RequestLength(), rq.Card16("device"), rq.Card8("affect_mod_locks"),
+        rq.Card8("mod_locks"), rq.Bool("lock_group"), rq.Card8("group_lock"), rq.Card8("affect_mod_latches"),
+        rq.Pad(2), rq.Bool("latch_group"), rq.Card16("group_latch"),
+    )  # fmt: skip
+
+
+class Connection:
+    """A connection to a display, used by one thread at a time.
+
+    Attributes:
+        mapping_changed: True when the keyboard mapping may have changed since it was last read.
+
+    Raises:
+        InputError: the display cannot be opened, or lacks XTEST or XKB.
+    """
+
+    def __init__(self, display_name: str | None) -> None:
+        try:
+            self.display: Any = display.Display(display_name)
+        except (error.DisplayError, error.XError, OSError) as cause:
+            raise InputError(f"the display {display_name!r} cannot be opened: {cause}") from None
+        for name in ("XTEST", "XKEYBOARD"):
+            if not self.display.has_extension(name) and not self.display.query_extension(name).present:
+                raise InputError(f"the display {display_name!r} has no {name} extension")
+        self.root: Any = self.display.screen().root
+        self.mapping_changed = True
+        # A client that holds a server grab must not hold up the input that would make it let go.
+        xtest.grab_control(self.display, True)
+        self._xkb = self.display.query_extension("XKEYBOARD").major_opcode
+        _UseExtension(display=self.display.display, opcode=self._xkb, major=1, minor=0)
+        # Answers to pings arrive at the root window.
+        self.root.change_attributes(event_mask=X.SubstructureNotifyMask)
+        self._pings = 0
+        self._answered = 0
+        self._atom_protocols = self.display.intern_atom("WM_PROTOCOLS")
+        self._atom_ping = self.display.intern_atom("_NET_WM_PING")
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self.display.close()
+
+    def sync(self) -> None:
+        """Return when the server has carried out everything sent so far."""
+        self.display.sync()
+        self.drain()
+
+    def fake(self, kind: int, detail: int) -> None:
+        """Queue one key or button event."""
+        xtest.fake_input(self.display, kind, detail)
+
+    def motion(self, x: int, y: int) -> None:
+        """Queue a move of the pointer to a point of the screen."""
+        xtest.fake_input(self.display, X.MotionNotify, 0, X.CurrentTime, self.root, x, y)
+
+    def size(self) -> tuple[int, int]:
+        """Width and height of the screen in pixels, as it is now."""
+        shape = self.root.get_geometry()
+        return shape.width, shape.height
+
+    def pointer(self) -> tuple[int, int, int]:
+        """Where the pointer is, and the mask of modifiers and buttons down."""
+        found = self.root.query_pointer()
+        return found.root_x, found.root_y, found.mask
+
+    def locks(self) -> tuple[int, int, int]:
+        """The locked modifiers, the locked group and the group in effect."""
+        state = _GetState(display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD)
+        return state.locked_mods, state.locked_group, state.group
+
+    def set_locks(self, affected: int, mods: int, group: int | None = None) -> None:
+        """Queue a change of the locked modifiers named by the mask `affected`, and of the locked group."""
+        _LatchLockState(
+            display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD, affect_mod_locks=affected,
+            mod_locks=mods, lock_group=group is not None, group_lock=group or 0, affect_mod_latches=0,
+            latch_group=False, group_latch=0,
+        )  # fmt: skip
+
+    def drain(self) -> None:
+        """Read what events have come: changed mappings, answers to pings."""
+        while self.display.pending_events():
+            seen = self.display.next_event()
+            if seen.type == X.MappingNotify:
+                self.mapping_changed = True
+            elif seen.type == X.ClientMessage and seen.client_type == self._atom_protocols:
+                data = seen.data[1]
+                if data[0] == self._atom_ping:
+                    self._answered = max(self._answered, data[1])
+
+    def wait_consumed(self) -> None:
+        """Return when the focused program has taken every event sent so far (or has had time to).
+
+        The evidence is its answer to `_NET_WM_PING`: a program reads its events in order. Xt programs answer none.
+        """
+        self.sync()
+        window = self._pingable(self._focus())
+        if window is None or not self._ping(window):
+            wait.sleep(_BLIND_WAIT)
+
+    def _focus(self) -> Any:
+        focus = self.display.get_input_focus().focus
+        return focus if hasattr(focus, "id") else None
+
+    def _pingable(self, window: Any) -> Any:
+        """The window or its nearest ancestor that takes part in the ping protocol."""
+        try:
+            while window is not None and window.id != self.root.id:
+                found = window.get_full_property(self._atom_protocols, Xatom.ATOM)
+                if found is not None and self._atom_ping in list(found.value):
+                    return window
+                parent = window.query_tree().parent
+                window = parent if hasattr(parent, "id") else None
+        except (error.BadWindow, error.BadDrawable):
+            pass  # it closed meanwhile: nobody is left to ask
+        return None
+
+    def _ping(self, window: Any) -> bool:
+        self._pings += 1
+        number = self._pings
+        message = event.ClientMessage(
+            window=window,
+            client_type=self._atom_protocols,
+            data=(32, [self._atom_ping, number, window.id, 0, 0]),
+        )
+        window.send_event(message, onerror=_ignore)
+        self.display.flush()
+
+        def answered() -> bool:
+            self.drain()
+            return self._answered >= number
+
+        return bool(wait.until(answered, timeout=_PING_TIMEOUT, interval=0.0005, max_interval=0.01))
+
+
+def _ignore(_error: object, _request: object) -> None:
+    """For windows that may close while they are spoken to."""
+
+
+Undo = Callable[[], None]
