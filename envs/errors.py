@@ -19,6 +19,8 @@ DeskbenchError
 
 from __future__ import annotations
 
+from typing import Any
+
 
 class DeskbenchError(Exception):
     """Root of every error that deskbench raises on purpose."""
@@ -61,7 +63,12 @@ class StorageError(DeskbenchError):
 
 
 class AgentError(DeskbenchError):
-    """The agent or its model failed; the episode counts and its end state is scored."""
+    """The agent or its model failed; the episode counts and its end state is scored.
+
+    `decision` is what was spent on the step until then (an `agent.base.Decision` without actions), or None.
+    """
+
+    decision: Any = None
 
 
 class ReplyError(AgentError):

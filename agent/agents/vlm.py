@@ -1,0 +1,167 @@
+"""A vision-language model behind a chat-completions endpoint, as an agent."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+
+from deskbench.agent.agents.observing import Seen, look, needs_of
+from deskbench.agent.agents.scaling import Scale
+from deskbench.agent.agents.vlm_config import VlmConfig
+from deskbench.agent.base import Decision, Goal
+from deskbench.agent.models.chat import ChatClient, Spending
+from deskbench.agent.models.messages import Message, Text
+from deskbench.agent.replies.fenced import parse_reply
+from deskbench.envs.errors import AgentError, ReplyError
+from deskbench.envs.types import Action, Observation, Zoom
+
+NOT_SHOWN = "(What was on the screen then is not shown any more.)"
+
+
+@dataclass(frozen=True)
+class _Past:
+    """An earlier step: what was shown, and what was replied."""
+
+    shown: Message
+    reply: str
+
+
+class VlmAgent:
+    """Shows the model what the desktop shows, reads its reply, and asks again when the reply is not an action."""
+
+    def __init__(self, config: VlmConfig) -> None:
+        self.name = f"vlm:{config.chat.model}"
+        self.config = config
+        self.needs = needs_of(config.observation)
+        self._client = ChatClient(config.chat)
+        self._past: list[_Past] = []
+        self._goal = Goal("", 0, 0)
+        self._deadline: float | None = None
+        self._zooms: tuple[Zoom, ...] = ()
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, str]) -> VlmAgent:
+        """Make one from a run's settings (`vlm_config.SETTINGS`).
+
+        Raises:
+            UsageError: an unknown setting, or a bad value.
+        """
+        return cls(VlmConfig.from_settings(settings))
+
+    def start(self, goal: Goal) -> None:
+        """Begin an episode: nothing of an earlier one is remembered."""
+        self._goal = goal
+        self._past = []
+        self._zooms = ()
+        self._deadline = time.monotonic() + goal.seconds if goal.seconds is not None else None
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def act(self, observation: Observation) -> Decision:
+        """Show the observation and return the model's actions, in pixels of the screen.
+
+        Raises:
+            AgentError: no reply was an action, after all retries; its `decision` holds what was spent.
+            RefusalError: the model declined.
+            ModelError: the endpoint failed.
+        """
+        scale = Scale.fit((observation.width, observation.height), self.config.image_size, self.config.max_side)
+        seen = look(observation, self.config.observation, scale, self.config.tree_tokens, self._zooms)
+        shown = Message.of("user", self._intro(observation), *seen.parts)
+        messages = [Message.of("system", self._system(scale)), *self._history(), shown]
+        spending = Spending()
+        try:
+            reply, thought, actions = self._ask(messages, seen, scale, observation, spending)
+        except AgentError as error:
+            error.decision = _decision(spending)
+            raise
+        self._past.append(_Past(shown, reply))
+        self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
+        return _decision(spending, actions, reply, thought)
+
+    def _ask(
+        self, messages: list[Message], seen: Seen, scale: Scale, observation: Observation, spending: Spending
+    ) -> tuple[str, str | None, tuple[Action, ...]]:
+        """Ask until a reply is an action: (reply, thought, actions on the screen)."""
+        for tries_left in range(self.config.retries, -1, -1):
+            try:
+                answer = self._client.complete(messages, spending, self._deadline)
+                thought, actions = self._read(answer.text, seen, scale, observation)
+                return answer.text, answer.reasoning or thought, actions
+            except ReplyError as error:
+                if not tries_left:
+                    count = self.config.retries + 1
+                    raise AgentError(f"none of {count} replies was an action; the last: {error}") from None
+                reply = spending.exchanges[-1].reply or "(no text)"
+                again = (
+                    f"That cannot be carried out, and nothing was done. {error}\nAnswer again with the action alone."
+                )
+                messages = [*messages, Message.of("assistant", reply), Message.of("user", again)]
+        raise AssertionError("unreachable: the last try returns or raises")
+
+    def _read(
+        self, reply: str, seen: Seen, scale: Scale, observation: Observation
+    ) -> tuple[str | None, tuple[Action, ...]]:
+        thought, actions = parse_reply(
+            reply,
+            action_space=self.config.action_space,
+            screen=scale.image,
+            pointer=scale.to_image(*observation.cursor),
+            names=seen.names,
+            code_allowed=self._goal.code_allowed and self.config.action_space == "pyautogui",
+        )
+        return thought, tuple(scale.action_to_screen(action) for action in actions)
+
+    def _system(self, scale: Scale) -> str:
+        """The system prompt: ours, or the user's exact one."""
+        own = self.config.prompt is None
+        text = _prompt("frame") if self.config.prompt is None else self.config.prompt
+        filled = {
+            "{seen}": _prompt(f"seen_{self.config.observation}") if own else "{seen}",
+            "{actions}": _prompt(f"actions_{self.config.action_space}") if own else "{actions}",
+            "{platform}": self._goal.platform,
+            "{width}": str(scale.image[0]),
+            "{height}": str(scale.image[1]),
+        }
+        if "{instruction}" not in text:
+            text += "\n\nThe task: {instruction}"
+        for name, value in filled.items():  # no str.format: prompts are full of braces of their own
+            text = text.replace(name, value)
+        return text.replace("{instruction}", self._goal.instruction)
+
+    def _history(self) -> list[Message]:
+        """Earlier steps: the last ones as they were shown, those before them as text."""
+        first_whole = len(self._past) - self.config.history
+        messages = []
+        for index, past in enumerate(self._past):
+            texts = [part for part in past.shown.parts if isinstance(part, Text) and not part.droppable]
+            shown = past.shown if index >= first_whole else Message.of("user", *texts, NOT_SHOWN)
+            messages += [shown, Message.of("assistant", past.reply)]
+        return messages
+
+    def _intro(self, observation: Observation) -> str:
+        """What a turn begins with: the step's number, and what the last actions gave back."""
+        lines = [f"Step {len(self._past) + 1} of at most {self._goal.max_steps}."]
+        for number, (ok, error, output) in enumerate(observation.results, 1):
+            if not ok:
+                lines.append(f"Action {number} of the last step failed: {error}")
+            elif output:
+                lines.append(f"Action {number} of the last step gave: {output[:2000]}")
+        if observation.answer is not None:
+            lines.append(f"The person answers: {observation.answer}")
+        return "\n".join(lines)
+
+
+def _prompt(name: str) -> str:
+    return (resources.files("deskbench.agent.models") / "prompts" / f"{name}.txt").read_text(encoding="utf-8").strip()
+
+
+def _decision(
+    spending: Spending, actions: tuple[Action, ...] = (), reply: str | None = None, thought: str | None = None
+) -> Decision:
+    count = len(spending.exchanges)
+    return Decision(actions, reply, thought, spending.usage, spending.ms, count, tuple(spending.exchanges))

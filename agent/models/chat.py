@@ -1,0 +1,315 @@
+"""A client for any endpoint that speaks OpenAI's chat completions.
+
+It survives what endpoints do (`answers.py` says what each answer means) and keeps account of every request. The key
+is known by the name of an environment variable: it is read when a request is sent, kept nowhere, and cut out of
+everything that comes back.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import random
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+import urllib3
+
+from deskbench.agent.base import Exchange, Usage
+from deskbench.agent.models.answers import Again, Answer, CutOff, Overflow, excerpt, read_answer, read_counts
+from deskbench.agent.models.messages import Message, estimate_tokens, shrink, text_tokens, to_record, to_wire
+from deskbench.agent.models.prices import Price, price_of
+from deskbench.envs.errors import AgentError, ModelError, ReplyError, UsageError
+from deskbench.envs.wait import sleep
+
+_SHORTEST_SECRET = 8
+"""A `key` shorter than this (`EMPTY`, `none`) is a stand-in: cutting it out of replies would only damage them."""
+_CHUNK = 65_536
+
+
+@dataclass(frozen=True)
+class ChatConfig:
+    """Where the model is, how it samples, and every limit.
+
+    Attributes:
+        base_url: up to and without `/chat/completions`, for example `https://api.openai.com/v1`.
+        model: its name at the endpoint.
+        key_env: name of the environment variable that holds the key; None sends no key.
+        temperature, top_p, seed: left out of the request when None.
+        max_tokens: longest reply; None leaves it to the endpoint.
+        max_tokens_name: `max_tokens`, or `max_completion_tokens` where an endpoint wants that.
+        longer: by how much max_tokens grows for the one retry after a reply that was cut off.
+        detail: of pictures: `high`, `low`, `auto`, or None to leave it out.
+        extra: merged into the request's body last.
+        price: overrides the table in prices.py.
+        connect_timeout, read_timeout: seconds; the second is the longest silence.
+        total_timeout: seconds for one reply with all its retries.
+        attempts: requests that may fail for a passing reason before that is an error.
+        first_pause, longest_pause: seconds of back-off, doubled each time, half of it drawn at random.
+        longest_retry_after: seconds; an endpoint that asks for more is asked again after this long.
+        max_bytes: of an answer's body.
+    """
+
+    base_url: str
+    model: str
+    key_env: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = 2048
+    max_tokens_name: str = "max_tokens"
+    longer: float = 4.0
+    detail: str | None = "high"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    price: Price | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 180.0
+    total_timeout: float = 600.0
+    attempts: int = 6
+    first_pause: float = 0.5
+    longest_pause: float = 30.0
+    longest_retry_after: float = 120.0
+    max_bytes: int = 16_000_000
+
+    def __post_init__(self) -> None:
+        url = urllib.parse.urlsplit(self.base_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise UsageError(
+                f"base_url: {excerpt(url._replace(netloc=url.hostname or '').geturl())} is not http(s)://..."
+            )
+        if url.username or url.password or url.query:
+            raise UsageError("base_url has a user, a password or a query in it: put the key in an environment variable")
+        if self.key_env is not None:
+            read_key(self.key_env)
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        return self.base_url.rstrip("/") + "/chat/completions"
+
+
+@dataclass
+class Spending:
+    """What the requests of one step have cost so far, whatever became of them."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    ms: float = 0.0
+
+    def add(self, exchange: Exchange, usage: Usage) -> None:
+        """Book one request; `ms` includes pauses only when the caller adds them."""
+        self.exchanges.append(exchange)
+        self.usage += usage
+
+
+def read_key(name: str) -> str:
+    """The key in an environment variable.
+
+    Raises:
+        UsageError: it is not set, or holds what cannot be a key; never with its value.
+    """
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise UsageError(f"key_env: the environment variable {name!r} is not set")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"key_env: the environment variable {name!r} holds characters that no key has")
+    return key
+
+
+def pause_before(config: ChatConfig, failures: int, told: float | None, draw: float) -> float:
+    """Seconds to wait after `failures` failures.
+
+    Args:
+        config: its pauses.
+        failures: so far, from 1.
+        told: what the endpoint asked for in seconds, or None.
+        draw: a random number in [0, 1), so that many episodes do not come back at the same moment.
+    """
+    if told is not None:
+        return min(told, config.longest_retry_after) + draw * min(1.0, told / 10)
+    whole = min(config.longest_pause, config.first_pause * 2.0 ** min(failures - 1, 60))
+    return whole * (1 + draw) / 2
+
+
+class ChatClient:
+    """Sends turns, returns the reply. Used by one thread."""
+
+    def __init__(self, config: ChatConfig) -> None:
+        self.config = config
+        self._price = config.price or price_of(config.model)
+        self._random = random.Random()
+        self._session = requests.Session()
+        # A proxy of the environment must not see what goes to this machine.
+        self._session.trust_env = not _is_loopback(config.base_url)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._session.close()
+
+    def complete(self, messages: Sequence[Message], spending: Spending, deadline: float | None = None) -> Answer:
+        """Ask for the next turn.
+
+        Args:
+            messages: the turns so far.
+            spending: every request is booked here, also when this raises.
+            deadline: `time.monotonic()` value that no back-off goes beyond, or None. A request that is on its way is
+                not broken off by it: a slow model is not a broken one, and whose time is up is the loop's to say.
+
+        Raises:
+            ModelError: the endpoint failed after all retries, or the time was up; with the last thing seen.
+            ModelFatal: no request of this run can succeed.
+            RefusalError: the model declined.
+            ReplyError: the reply was cut off twice, or has no text.
+        """
+        started = time.monotonic()
+        limit = started + self.config.total_timeout
+        try:
+            return self._complete(list(messages), spending, limit, min(limit, deadline or limit))
+        finally:
+            spending.ms += (time.monotonic() - started) * 1000
+
+    def _complete(self, messages: list[Message], spending: Spending, limit: float, deadline: float) -> Answer:
+        max_tokens, failures, shrunk, lengthened = self.config.max_tokens, 0, False, False
+        while True:
+            try:
+                return self._attempt(messages, max_tokens, spending, limit)
+            except Again as again:
+                failures += 1
+                self._pause(again, failures, deadline)
+            except Overflow as overflow:
+                fewer = None if shrunk else shrink(messages)
+                if fewer is None:
+                    raise ModelError(f"{self.config.url}: the request is too long: {overflow}") from None
+                messages, shrunk = fewer, True
+            except CutOff:
+                if lengthened or max_tokens is None:
+                    raise ReplyError(
+                        f"The reply was cut off at the limit of {max_tokens or 'the endpoint'} tokens, "
+                        "so its action is not known. Be brief and end with the action."
+                    ) from None
+                max_tokens, lengthened = int(max_tokens * self.config.longer), True
+
+    def _pause(self, again: Again, failures: int, deadline: float) -> None:
+        seen = f"{self.config.url}: {again}"
+        if failures >= self.config.attempts:
+            raise ModelError(f"{seen} (gave up after {failures} failed requests)") from None
+        pause = pause_before(self.config, failures, again.after, self._random.random())
+        left = deadline - time.monotonic()
+        if pause >= left:
+            raise ModelError(
+                f"{seen} (the next try would be in {pause:.1f} s, {max(left, 0):.1f} s are left)"
+            ) from None
+        sleep(pause)
+
+    def _attempt(self, messages: list[Message], max_tokens: int | None, spending: Spending, limit: float) -> Answer:
+        """One request, booked whatever comes of it."""
+        started = time.monotonic()
+        settings = self._settings(max_tokens)
+        secret = read_key(self.config.key_env) if self.config.key_env else ""
+        result = self._post({**settings, "messages": to_wire(messages, self.config.detail)}, secret, limit)
+        reply, problem, body = None, None, ""
+        try:
+            if isinstance(result, Again):
+                raise result
+            status, headers, body = result
+            answer = read_answer(status, headers, body, time.time())
+            reply = answer.text
+            return answer
+        except (Again, Overflow, CutOff, AgentError) as error:
+            reply = str(error) if isinstance(error, CutOff) else None
+            problem = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            request = {"url": self.config.url, **settings, "messages": to_record(messages)}
+            ms = (time.monotonic() - started) * 1000
+            spending.add(Exchange(_redacted(request, secret), reply, problem, ms), self._usage(messages, body, reply))
+
+    def _settings(self, max_tokens: int | None) -> dict[str, Any]:
+        config = self.config
+        chosen = {
+            "model": config.model,
+            config.max_tokens_name: max_tokens,
+            "temperature": config.temperature,
+            "top_p": config.top_p,
+            "seed": config.seed,
+        }
+        return {name: value for name, value in chosen.items() if value is not None} | dict(config.extra)
+
+    def _usage(self, messages: list[Message], body: str, reply: str | None) -> Usage:
+        """As counted by the endpoint, else estimated for a reply; a request that brought no reply cost nothing."""
+        counts = read_counts(body)
+        if counts.input is None and reply is None:
+            return Usage()
+        given = estimate_tokens(messages) if counts.input is None else counts.input
+        taken = text_tokens(reply or "") if counts.output is None else counts.output
+        return Usage(given, taken, self._price.cost(given, taken, counts.cached) if self._price else None)
+
+    def _post(self, body: dict[str, Any], secret: str, limit: float) -> tuple[int, Mapping[str, str], str] | Again:
+        """Send and read to the end. Transport errors are returned, not raised, so that none of ours holds one of
+        theirs: those carry the request and so the key.
+        """
+        left = limit - time.monotonic()
+        if left <= 0:
+            return Again("no time is left")
+        timeout = (min(self.config.connect_timeout, left), min(self.config.read_timeout, left))
+        try:
+            with self._session.post(
+                self.config.url,
+                data=json.dumps(body).encode(),
+                headers={"Content-Type": "application/json", "Accept": "application/json"},
+                auth=_bearer(secret),
+                timeout=timeout,
+                stream=True,
+                allow_redirects=False,
+            ) as response:
+                raw = self._read(response, limit)
+                return response.status_code, response.headers, _cut(raw.decode("utf-8", "replace"), secret)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            return Again(f"{type(error).__name__}: {_cut(excerpt(str(error)), secret)}")
+
+    def _read(self, response: requests.Response, limit: float) -> bytes:
+        """The whole body; an endpoint that drips is held to the time limit, one that floods to `max_bytes`."""
+        body = bytearray()
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            body += chunk
+            if len(body) > self.config.max_bytes:
+                raise OSError(f"the answer has more than {self.config.max_bytes} bytes")
+            if time.monotonic() > limit:
+                raise TimeoutError(f"the answer was not complete in time ({len(body)} bytes came)")
+        return bytes(body)
+
+
+def _bearer(secret: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """Sets the header itself: given as a plain header, requests would let ~/.netrc override it."""
+
+    def add(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        if secret:
+            request.headers["Authorization"] = f"Bearer {secret}"
+        return request
+
+    return add
+
+
+def _cut(text: str, secret: str) -> str:
+    return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_SECRET else text
+
+
+def _redacted(value: Any, secret: str) -> Any:
+    if isinstance(value, str):
+        return _cut(value, secret)
+    if isinstance(value, Mapping):
+        return {k: _redacted(v, secret) for k, v in value.items()}
+    return [_redacted(v, secret) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_loopback(url: str) -> bool:
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
