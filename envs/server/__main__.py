@@ -1,0 +1,106 @@
+"""Run the server: `python3 -m deskbench.envs.server --socket PATH | --port N [--session 1280x800]`."""
+
+from __future__ import annotations
+
+import argparse
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING
+
+from deskbench.envs.server.http import Server, Tokens
+
+if TYPE_CHECKING:
+    from deskbench.envs.server.desk import Desk
+
+PR_SET_DUMPABLE = 4
+FIRST_FRAME = 5.0
+"""Seconds that the first screen may take to settle; a desktop that draws for ever is still a desktop."""
+
+
+def main() -> int:
+    """Start session and server, say so on stdout in one line of JSON, serve until SIGTERM."""
+    began = time.monotonic()
+    args = _parse()
+    # Programs in the desktop run as the same user: they must not read the tokens out of this process.
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    signal.signal(signal.SIGTERM, _stop)
+    tokens = Tokens() if args.no_auth else _tokens()
+    say = os.fdopen(os.dup(1), "w")  # programs that are started here must not write into the answer
+    os.dup2(2, 1)
+    try:
+        server = _serve(args, tokens)
+    except Exception as error:  # noqa: BLE001  (the boundary: whoever started us wants one line, not a silence)
+        print(json.dumps({"ready": False, "error": f"{type(error).__name__}: {error}"}), file=say, flush=True)  # noqa: T201
+        raise
+    print(json.dumps({"ready": True, "seconds": time.monotonic() - began}), file=say, flush=True)  # noqa: T201
+    threading.Event().wait()
+    server.shutdown()
+    return 0
+
+
+def _parse() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="deskbench.envs.server", description=__doc__)
+    parser.add_argument("--socket", help="listen on this Unix socket")
+    parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
+    parser.add_argument("--port", type=int, default=5000, help="port to listen on (OSWorld's is 5000)")
+    parser.add_argument("--session", metavar="WIDTHxHEIGHT", help="start an X server and a session of this size first")
+    parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
+    return parser.parse_args()
+
+
+def _tokens() -> Tokens:
+    """One line of JSON on stdin: neither arguments nor environment hide anything from other programs."""
+    given = json.loads(sys.stdin.readline())
+    return Tokens(agent=given["agent_token"], control=given["control_token"])
+
+
+def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
+    if args.session:
+        from deskbench.envs.server import session
+
+        width, height = (int(side) for side in args.session.split("x"))
+        loading = threading.Thread(target=_load, daemon=True)
+        loading.start()
+        session.start(width, height)
+        loading.join()
+    from deskbench.envs.server.desk import Desk
+
+    desk = Desk()
+    if args.session:
+        desk.settle(desk.begin_settling(), FIRST_FRAME)
+        desk.screen.capture()
+    if args.socket:
+        Path(args.socket).unlink(missing_ok=True)
+    server = Server(args.socket or (args.host, args.port), all_routes(desk), tokens)
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
+    return server
+
+
+def all_routes(desk: Desk) -> list:  # type: ignore[type-arg]
+    """Every route that this server answers."""
+    from deskbench.envs.server import control, launch, osworld, steps
+
+    return [*control.routes(desk), *launch.routes(desk), *steps.routes(desk), *osworld.routes(desk)]
+
+
+def _load() -> None:
+    """Import what is slow to import while the X server starts."""
+    import mss  # noqa: F401
+    import numpy  # noqa: F401
+    import PIL.Image  # noqa: F401
+    import Xlib.display  # noqa: F401
+
+
+def _stop(signum: int, frame: FrameType | None) -> None:
+    os._exit(0)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

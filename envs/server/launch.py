@@ -1,0 +1,66 @@
+"""`/v1/launch` and `/v1/open`: start a program and answer when its window is there and the screen is quiet."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from typing import IO, TYPE_CHECKING
+
+from deskbench.envs import wait
+from deskbench.envs.server import commands
+from deskbench.envs.server.http import HttpError, Request, Response, Route, json_response
+
+if TYPE_CHECKING:
+    from deskbench.envs.server.desk import Desk
+
+LAUNCH_SECONDS = 30.0
+"""How long a window may take; a program that shows none and goes idle is taken to have none."""
+EARLY_END = 0.3
+"""Seconds within which a failing program's exit status is still its launch's."""
+
+
+def routes(desk: Desk) -> list[Route]:
+    """The two routes."""
+
+    def launch(request: Request) -> Response:
+        body = request.json()
+        return _started(desk, commands.argv(body.get("command"), shell=bool(body.get("shell"))))
+
+    def open_file(request: Request) -> Response:
+        path = commands.expand(str(request.json().get("path", "")))
+        if not os.path.exists(path) and not shutil.which(path):
+            raise HttpError(404, f"no such file or program: {path}")
+        return _started(desk, ["xdg-open", path] if os.path.exists(path) else [path])
+
+    return [Route("POST", "/v1/launch", launch), Route("POST", "/v1/open", open_file)]
+
+
+def _started(desk: Desk, argv: list[str]) -> Response:
+    settling = desk.begin_settling(launching=True)
+    with tempfile.TemporaryFile() as errors:
+        try:
+            process = commands.spawn(argv, errors)
+        except OSError as error:
+            raise HttpError(400, f"cannot start {argv[0]!r}: {error.strerror or error}") from None
+        _watch_early_end(process, argv, errors)
+        settling.start = time.monotonic()
+        settled = desk.settle(settling, LAUNCH_SECONDS)
+        _raise_if_failed(process, argv, errors)
+    return json_response({"pid": process.pid, "settled": settled, "returncode": process.poll()})
+
+
+def _watch_early_end(process: subprocess.Popen[bytes], argv: list[str], errors: IO[bytes]) -> None:
+    """A program that ends at once has nothing to settle; one that fails at once is an error."""
+    wait.until(lambda: process.poll() is not None, timeout=EARLY_END, max_interval=0.02)
+    _raise_if_failed(process, argv, errors)
+
+
+def _raise_if_failed(process: subprocess.Popen[bytes], argv: list[str], errors: IO[bytes]) -> None:
+    if process.poll():
+        errors.seek(0)
+        said = errors.read(65536).decode("utf-8", "replace").strip().splitlines()
+        tail = f": {said[-1]}" if said else ""
+        raise HttpError(400, f"{argv[0]} ended with status {process.returncode}{tail}")

@@ -1,0 +1,136 @@
+"""When has the screen settled? A state machine over what changed, what runs, and which windows there are.
+
+The numbers rest on timelines of real programs: ordinary reactions begin within 60 ms and come without gaps over
+100 ms, dialogs of large programs begin after 120 ms, and a program that is being launched is quiet for a second or
+more before its window is mapped. Quiet time alone is therefore no evidence while a program computes: programs that
+are running (in the kernel's sense) hold the answer up, for a while. Carets and clocks do not: they are small and
+come back at the same place.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from deskbench.envs.server.damage import Change
+
+REACTION = 0.10
+"""Seconds in which an idle screen may begin to react before it counts as having nothing to say."""
+QUIET = 0.12
+"""Seconds without change after an ordinary reaction."""
+QUIET_WINDOW = 0.35
+"""Seconds without change after a window has come or gone."""
+QUIET_LAUNCH = 0.6
+"""Seconds without change, and idle, after a launched program's window has been mapped."""
+BUSY = 1.5
+"""Seconds for which programs that run without drawing hold up an ordinary answer."""
+BUSY_LAUNCH = 6.0
+"""The same while a new program has shown no window yet."""
+MAXIMUM = 10.0
+"""Seconds after which the answer comes anyway, and says that it is not settled."""
+CARET = (40, 48)
+"""A change of at most this width and height is a caret, a spinner's arm or a clock's digit if it comes back."""
+PERIOD = 0.25
+"""Seconds between two changes of a caret or clock, at the least."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What was seen at one moment.
+
+    Attributes:
+        time: monotonic seconds.
+        windows: ids of the managed top-level windows.
+        programs: ids of the session's processes other than the desktop's own.
+        running: how many of those were running or waiting for a core.
+    """
+
+    time: float
+    windows: frozenset[int] = frozenset()
+    programs: frozenset[int] = frozenset()
+    running: int = 0
+
+
+@dataclass
+class Settling:
+    """One wait. Feed it samples and changes, ask `verdict`.
+
+    Attributes:
+        began: monotonic seconds at which the first action was about to be carried out; changes count from here.
+        start: monotonic seconds at which the last action had been carried out.
+        before: the sample from before the actions.
+        history: changes before the actions, to know carets and clocks by.
+        launching: a program is being started on purpose: its window is awaited.
+        maximum: seconds.
+    """
+
+    began: float
+    start: float
+    before: Sample
+    history: Sequence[Change] = ()
+    launching: bool = False
+    maximum: float = MAXIMUM
+    _last_running: float = field(default=-1.0, init=False)
+    _window_change: float = field(default=-1.0, init=False)
+    _windows: frozenset[int] = field(default=frozenset(), init=False)
+    _new_window: bool = field(default=False, init=False)
+
+    def __post_init__(self) -> None:
+        self._windows = self.before.windows
+
+    def verdict(self, sample: Sample, changes: Sequence[Change]) -> bool | None:
+        """True: settled. False: the maximum has passed. None: not yet.
+
+        Args:
+            sample: the newest.
+            changes: all since the actions began, oldest first.
+        """
+        now = sample.time
+        self._note(sample)
+        last = max((c.time for c in changes if not self._habitual(c, changes)), default=None)
+        if now - self.start >= self.maximum:
+            return False
+        if self._busy(sample, now, last):
+            return None
+        needed = self._needed(sample)
+        quiet_since = max(self.start if last is None else last, self._window_change, self.start)
+        if last is None and self._window_change < 0 and not self.launching:
+            needed = REACTION
+        return True if now - quiet_since >= needed else None
+
+    def _note(self, sample: Sample) -> None:
+        if sample.windows != self._windows:
+            self._new_window |= bool(sample.windows - self._windows)
+            self._windows, self._window_change = sample.windows, sample.time
+        if sample.running:
+            self._last_running = sample.time
+
+    def _fresh(self, sample: Sample) -> bool:
+        """A program that was not there before the actions is still there."""
+        return bool(sample.programs - self.before.programs)
+
+    def _busy(self, sample: Sample, now: float, last: float | None) -> bool:
+        """Programs are computing, and have not been at it for so long without drawing that it means nothing."""
+        if self._last_running < 0 or now - self._last_running > 0.06:
+            return False
+        waiting_for_window = self._fresh(sample) and not self._new_window
+        patience = BUSY_LAUNCH if waiting_for_window or self.launching else BUSY
+        return now - max(self.start, last or 0.0, self._window_change) < patience
+
+    def _needed(self, sample: Sample) -> float:
+        if self.launching or (self._fresh(sample) and self._new_window):
+            return QUIET_LAUNCH
+        return QUIET_WINDOW if self._window_change >= 0 else QUIET
+
+    def _habitual(self, change: Change, changes: Sequence[Change]) -> bool:
+        """Small, and seen before at the same place with a pause between: a caret or a clock."""
+        if change.width > CARET[0] or change.height > CARET[1]:
+            return False
+        return any(
+            abs(c.x - change.x) <= 2
+            and abs(c.y - change.y) <= 2
+            and c.width <= CARET[0]
+            and c.height <= CARET[1]
+            and change.time - c.time >= PERIOD
+            for c in (*self.history, *changes)
+        )

@@ -1,0 +1,180 @@
+"""`/v1/step` and `/v1/observe`: actions in, settled observation out, one round trip; nothing is carried out twice."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import Future
+from typing import TYPE_CHECKING
+
+from deskbench.envs import wait
+from deskbench.envs.actions import (
+    Action,
+    AskUser,
+    CursorPosition,
+    Done,
+    Exec,
+    Fail,
+    TakeScreenshot,
+    Wait,
+    Zoom,
+)
+from deskbench.envs.server.http import HttpError, Request, Response, Route
+from deskbench.envs.wire import (
+    CONTENT_TYPE,
+    ActionResult,
+    Observe,
+    Seen,
+    StepReply,
+    StepRequest,
+    WireError,
+    parse_policy,
+)
+
+if TYPE_CHECKING:
+    from deskbench.envs.server.desk import Desk
+    from deskbench.envs.server.settle import Settling
+
+REMEMBERED = 64
+"""Answers kept for requests that are sent again."""
+TREE_SECONDS = 5.0
+"""Time limit of an accessibility tree in an observation; what was read by then is answered, marked as partial."""
+EXEC_SECONDS = 120.0
+
+
+class Steps:
+    """The steps of one desktop."""
+
+    def __init__(self, desk: Desk) -> None:
+        self._desk = desk
+        self._acting = threading.Lock()
+        self._answers: OrderedDict[str, Future[bytes]] = OrderedDict()
+        self._remembering = threading.Lock()
+
+    def step(self, request: Request) -> Response:
+        """`POST /v1/step`."""
+        return self._answer(request)
+
+    def observe(self, request: Request) -> Response:
+        """`POST /v1/observe`: a step without actions."""
+        if "actions" in request.json():
+            raise HttpError(400, "observe takes no actions; POST them to /v1/step")
+        return self._answer(request)
+
+    def _answer(self, request: Request) -> Response:
+        try:
+            wanted = StepRequest.from_json(request.json())
+        except WireError as error:
+            raise HttpError(400, str(error)) from None
+        if any(isinstance(a, Exec) for a in wanted.actions) and request.role != "control":
+            raise HttpError(403, "exec needs the control token")
+        mine: Future[bytes] = Future()
+        with self._remembering:
+            found = self._answers.setdefault(wanted.id, mine)
+            while len(self._answers) > REMEMBERED:
+                self._answers.popitem(last=False)
+        if found is mine:
+            try:
+                mine.set_result(self._carry_out(wanted))
+            except BaseException as error:  # noqa: BLE001  (whoever asks again must get the same answer)
+                mine.set_exception(error)
+        return Response(200, found.result(), CONTENT_TYPE)
+
+    def _carry_out(self, wanted: StepRequest) -> bytes:
+        if not wanted.actions:
+            reply, png = self._look(wanted, (), 0.0, None)
+            return reply.encode(png)
+        with self._acting:
+            settling = self._desk.begin_settling()
+            began = time.monotonic()
+            results = self._act(wanted.actions)
+            act_ms = (time.monotonic() - began) * 1e3
+            reply, png = self._look(wanted, results, act_ms, settling)
+        return reply.encode(png)
+
+    def _act(self, actions: tuple[Action, ...]) -> tuple[ActionResult, ...]:
+        results: list[ActionResult] = []
+        for action in actions:
+            if results and not results[-1].ok:
+                results.append(ActionResult(False, "not carried out: an action before it failed"))
+                continue
+            began = time.monotonic()
+            try:
+                output, error = self._perform(action), None
+            except ValueError as problem:
+                output, error = None, str(problem)
+                self._desk.input.release_all()
+            results.append(ActionResult(error is None, error, output, (time.monotonic() - began) * 1e3))
+        return tuple(results)
+
+    def _perform(self, action: Action) -> str | None:
+        if isinstance(action, Wait):
+            self._wait(action)
+        elif isinstance(action, CursorPosition):
+            x, y = self._desk.screen.cursor()
+            return f"{x}, {y}"
+        elif isinstance(action, Exec):
+            return self._desk.run_source(action.lang, action.source, EXEC_SECONDS)
+        elif not isinstance(action, (TakeScreenshot, Zoom, Done, Fail, AskUser)):
+            return self._desk.input.perform(action)
+        return None
+
+    def _wait(self, action: Wait) -> None:
+        if action.seconds is None:
+            self._desk.settle(self._desk.begin_settling())
+        else:
+            wait.sleep(action.seconds)
+
+    def _look(
+        self, wanted: StepRequest, results: tuple[ActionResult, ...], act_ms: float, settling: Settling | None
+    ) -> tuple[StepReply, bytes | None]:
+        look = wanted.observe
+        policy, seconds = parse_policy(look.policy)
+        if policy == "none":
+            return StepReply(wanted.id, results, act_ms, None), None
+        began = time.monotonic()
+        settled: bool | None = None
+        if policy == "settled":
+            settled = self._desk.settle(settling or self._desk.look_back(), look.max_settle)
+        elif policy == "fixed":
+            wait.sleep(seconds)
+        seen, png = self._see(look, settled, (time.monotonic() - began) * 1e3)
+        return StepReply(wanted.id, results, act_ms, seen), png
+
+    def _see(self, look: Observe, settled: bool | None, settle_ms: float) -> tuple[Seen, bytes | None]:
+        began = time.monotonic()
+        screen = self._desk.screen
+        frame = screen.capture() if look.screenshot else None
+        capture_ms = (time.monotonic() - began) * 1e3
+        problems: list[str] = []
+        tree, complete, terminal = None, True, None
+        if look.accessibility:
+            tree, complete = self._desk.tree(TREE_SECONDS, problems)
+        if look.terminal:
+            terminal = self._desk.terminal(problems)
+        unchanged = frame is not None and frame.sha256 == look.unless
+        seen = Seen(
+            frame=frame.sha256 if frame else None,
+            unchanged=unchanged,
+            width=screen.width,
+            height=screen.height,
+            cursor=frame.cursor if frame else screen.cursor(),
+            settled=settled,
+            settle_ms=settle_ms,
+            capture_ms=capture_ms,
+            accessibility=tree,
+            accessibility_complete=complete,
+            terminal=terminal,
+            problems=tuple(problems),
+        )
+        return seen, frame.png if frame and not unchanged else None
+
+
+def routes(desk: Desk) -> list[Route]:
+    """The two routes."""
+    steps = Steps(desk)
+    return [
+        Route("POST", "/v1/step", steps.step, "agent"),
+        Route("POST", "/v1/observe", steps.observe, "agent"),
+    ]
