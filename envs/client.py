@@ -1,0 +1,310 @@
+"""A desktop over HTTP: `Desktop` for whatever answers the protocol, through TCP or a Unix socket."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import socket
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+from urllib3.poolmanager import PoolManager
+
+from deskbench.envs import wait
+from deskbench.envs.desktop import CommandResult, Window
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable
+from deskbench.envs.types import Action, Observation, Screenshot, Wait
+from deskbench.envs.wire import MAX_BODY, Health, Observe, Seen, StepReply, StepRequest, WireError, decode, parse_policy
+
+CONNECT_SECONDS = 5.0
+ANSWER_SECONDS = 30.0
+"""Beyond what the request itself may take (its waits, its settling, its command)."""
+SETTLE_SECONDS = 12.0
+TRIES = 3
+"""Times that a request is sent, with the same id, when no answer came: the server carries it out once."""
+_CHUNK = 1 << 20
+
+
+class _UnixConnection(HTTPConnection):
+    def __init__(self, path: str, timeout: float | None) -> None:
+        super().__init__("desktop")
+        self._path, self._seconds = path, timeout
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self._seconds)
+        self.sock.connect(self._path)
+
+
+class _UnixPool(HTTPConnectionPool):
+    def __init__(self, path: str) -> None:
+        super().__init__("desktop", maxsize=4)
+        self._path = path
+
+    def _new_conn(self) -> HTTPConnection:
+        return _UnixConnection(self._path, CONNECT_SECONDS)
+
+
+class _UnixAdapter(HTTPAdapter):
+    """Sends everything to one socket, whatever the URL's host says."""
+
+    def __init__(self, path: str) -> None:
+        self._pool = _UnixPool(path)
+        super().__init__()
+
+    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
+        self.poolmanager = PoolManager()
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        return self._pool
+
+    def close(self) -> None:
+        self._pool.close()
+
+
+class Client:
+    """The `Desktop` protocol over HTTP.
+
+    Args:
+        name: for logs and errors.
+        base_url: `http://host:port`; with `socket_path` its host means nothing.
+        token: sent as a bearer token; the control token for a harness.
+        socket_path: a Unix socket to connect to instead.
+        is_alive: says in one line why the desktop is dead, or None while it lives; asked when no answer comes.
+    """
+
+    def __init__(
+        self, name: str, base_url: str = "http://desktop", *, token: str | None = None, socket_path: str | None = None
+    ) -> None:
+        self.name = name
+        self._base = base_url.rstrip("/")
+        self._http = requests.Session()
+        self._http.trust_env = False  # a proxy of the person's must not see a desktop's traffic
+        if socket_path is not None:
+            self._http.mount("http://", _UnixAdapter(socket_path))
+        if token is not None:
+            self._http.headers["Authorization"] = f"Bearer {token}"
+        self._frame: Screenshot | None = None
+
+    def close(self) -> None:
+        """Close the connections; the desktop goes on."""
+        self._http.close()
+
+    # -- looking and acting ---------------------------------------------------------------------------------------
+
+    def health(self) -> Health:
+        """What works here and what does not."""
+        value = self._json(self._send("GET", "/v1/health", timeout=ANSWER_SECONDS))
+        try:
+            health = decode(Health, value, "health")
+        except WireError as error:
+            raise GuestError(f"{self.name}: {error}") from None
+        assert isinstance(health, Health)
+        return health
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        """Carry the actions out and observe, in one round trip."""
+        return self._step("/v1/step", tuple(actions), observe or Observe())
+
+    def observe(self, observe: Observe | None = None) -> Observation:
+        """Look without acting."""
+        return self._step("/v1/observe", (), observe or Observe())
+
+    def _step(self, path: str, actions: tuple[Action, ...], observe: Observe) -> Observation:
+        if self._frame is not None and observe.unless is None and observe.screenshot:
+            observe = Observe(**{**vars(observe), "unless": self._frame.sha256})
+        body = StepRequest(uuid.uuid4().hex, actions, observe).to_json()
+        if path == "/v1/observe":
+            del body["actions"]
+        began = time.monotonic()
+        answer = self._send("POST", path, timeout=_step_seconds(actions, observe), retry=True, json=body)
+        try:
+            reply, png = StepReply.decode(answer)
+        except WireError as error:
+            raise GuestError(f"{self.name}: {path}: {error}") from None
+        return self._observation(reply, png, observe, (time.monotonic() - began) * 1e3)
+
+    def _observation(self, reply: StepReply, png: bytes | None, asked: Observe, ms: float) -> Observation:
+        results = tuple((r.ok, r.error, r.output) for r in reply.results)
+        seen = reply.seen
+        if seen is None:
+            return Observation(None, 0, 0, act_ms=reply.act_ms, roundtrip_ms=ms, results=results)
+        return Observation(
+            screenshot=self._picture(seen, png) if asked.screenshot else None,
+            width=seen.width,
+            height=seen.height,
+            cursor=seen.cursor,
+            accessibility=seen.accessibility,
+            accessibility_complete=seen.accessibility_complete,
+            terminal=seen.terminal,
+            settled=seen.settled,
+            settle_ms=seen.settle_ms,
+            capture_ms=seen.capture_ms,
+            act_ms=reply.act_ms,
+            roundtrip_ms=ms,
+            results=results,
+            problems=seen.problems,
+        )
+
+    def _picture(self, seen: Seen, png: bytes | None) -> Screenshot:
+        if png is not None:
+            picture = Screenshot.of(png)
+            if picture.sha256 != seen.frame:
+                raise GuestError(f"{self.name}: the screenshot is not the frame {seen.frame} that the answer names")
+            self._frame = picture
+        elif self._frame is None or self._frame.sha256 != seen.frame:
+            raise GuestError(f"{self.name}: the answer has no screenshot, and frame {seen.frame} is not known here")
+        return self._frame  # type: ignore[return-value]
+
+    # -- set-up and grading ---------------------------------------------------------------------------------------
+
+    def run(
+        self, command: str | Sequence[str], *, shell: bool = False, timeout: float = 120.0, cwd: str | None = None
+    ) -> CommandResult:
+        """Run a command in the desktop's session to its end."""
+        body = {"command": _plain(command), "shell": shell, "timeout": timeout, "cwd": cwd}
+        found = self._json(self._send("POST", "/v1/run", timeout=timeout + ANSWER_SECONDS, json=body))
+        return CommandResult(int(found["returncode"]), str(found["stdout"]), str(found["stderr"]))
+
+    def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
+        """Start a program and return when its window is mapped and quiet, or when it is idle without one."""
+        self._send("POST", "/v1/launch", timeout=60.0, json={"command": _plain(command), "shell": shell})
+
+    def open(self, path: str) -> None:
+        """Open a file with its program and return when the window is there."""
+        self._send("POST", "/v1/open", timeout=60.0, json={"path": path})
+
+    def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
+        """A file's bytes."""
+        return self._send("POST", "/file", timeout=600.0, limit=max_bytes, data={"file_path": path}, missing=path)
+
+    def write_file(self, path: str, data: bytes) -> None:
+        """Write a file, making its folders."""
+        self._send("POST", "/setup/upload", timeout=600.0, data={"file_path": path}, files={"file_data": data})
+
+    def list_directory(self, path: str) -> dict[str, object]:
+        """OSWorld's directory tree."""
+        found = self._json(self._send("POST", "/list_directory", timeout=60.0, json={"path": path}))
+        return dict(found["directory_tree"])
+
+    def windows(self) -> list[Window]:
+        """The top-level windows, bottom to top."""
+        found = json.loads(self._send("GET", "/v1/windows", timeout=ANSWER_SECONDS))
+        return [decode(Window, item, "window") for item in found]
+
+    def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
+        """Raise and focus a window."""
+        self._window("activate", name, strict, by_class)
+
+    def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
+        """Ask a window to close."""
+        self._window("close", name, strict, by_class)
+
+    def _window(self, action: str, name: str, strict: bool, by_class: bool) -> None:
+        body = {"action": action, "name": name, "strict": strict, "by_class": by_class}
+        self._send("POST", "/v1/window", timeout=ANSWER_SECONDS, json=body)
+
+    def start_recording(self) -> None:
+        """Begin to film the screen."""
+        self._send("POST", "/start_recording", timeout=ANSWER_SECONDS)
+
+    def end_recording(self) -> bytes:
+        """End it and return the MP4's bytes."""
+        return self._send("POST", "/end_recording", timeout=60.0, limit=2**30)
+
+    # -- the wire -------------------------------------------------------------------------------------------------
+
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        timeout: float,
+        retry: bool = False,
+        limit: int = MAX_BODY,
+        missing: str | None = None,
+        **content: Any,
+    ) -> bytes:
+        """One exchange. `retry` is for requests with an id, which the server never carries out twice.
+
+        Raises:
+            GuestUnreachable, GuestTimeout, GuestError; FileNotFoundError for a 404 where `missing` names a file.
+        """
+        last: EnvError | None = None
+        for attempt in range(TRIES if retry else 1):
+            wait.sleep(0.05 * attempt)
+            try:
+                status, body = self._exchange(method, path, timeout, limit, content)
+            except requests.Timeout:
+                raise GuestTimeout(f"{self.name}: {path} did not answer within {timeout:g} s") from None
+            except (requests.RequestException, http.client.HTTPException, OSError) as error:
+                last = GuestUnreachable(f"{self.name}: {path}: {_cause(error)}")
+                continue
+            if status < 400:
+                return body
+            if status == 404 and missing is not None:
+                raise FileNotFoundError(missing)
+            raise GuestError(f"{self.name}: {path}: {_said(status, body)}")
+        assert last is not None
+        raise last
+
+    def _exchange(
+        self, method: str, path: str, timeout: float, limit: int, content: Mapping[str, Any]
+    ) -> tuple[int, bytes]:
+        deadline = time.monotonic() + timeout
+        with self._http.request(
+            method, self._base + path, timeout=(CONNECT_SECONDS, timeout), stream=True, allow_redirects=False, **content
+        ) as answer:
+            parts, size = [], 0
+            for part in answer.iter_content(_CHUNK):
+                parts.append(part)
+                size += len(part)
+                if size > limit:
+                    raise GuestError(f"{self.name}: {path} answers with more than {limit} bytes")
+                if time.monotonic() > deadline:
+                    raise GuestTimeout(f"{self.name}: {path} was still sending after {timeout:g} s")
+            return answer.status_code, b"".join(parts)
+
+    def _json(self, body: bytes) -> dict[str, Any]:
+        try:
+            value = json.loads(body)
+        except ValueError as error:
+            raise GuestError(f"{self.name}: the answer is not JSON: {error}") from None
+        if not isinstance(value, dict):
+            raise GuestError(f"{self.name}: the answer is not a JSON object")
+        return value
+
+
+def _plain(command: str | Sequence[str]) -> str | list[str]:
+    return command if isinstance(command, str) else list(command)
+
+
+def _step_seconds(actions: Sequence[Action], observe: Observe) -> float:
+    """What the request itself may take, and a margin."""
+    waits = sum(SETTLE_SECONDS if a.seconds is None else a.seconds for a in actions if isinstance(a, Wait))
+    codes = 120.0 * sum(a.type == "exec" for a in actions)
+    text = sum(len(a.text) for a in actions if a.type == "type") * 0.02
+    return ANSWER_SECONDS + waits + codes + text + parse_policy(observe.policy)[1] + (observe.max_settle or 0.0)
+
+
+def _said(status: int, body: bytes) -> str:
+    """The one line of an error answer."""
+    try:
+        value = json.loads(body)
+        text = value.get("error") or value.get("message") or body.decode("utf-8", "replace")
+    except (ValueError, AttributeError):
+        text = body[:300].decode("utf-8", "replace")
+    return f"status {status}: {' '.join(str(text).split())[:500]}"
+
+
+def _cause(error: BaseException) -> str:
+    """The innermost cause of requests' nested errors, in a few words."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,246 @@
+"""The embedded provider: a desktop on this machine, in a sandbox of its own.
+
+One bubblewrap holds everything: X server, session, the server of `deskbench.envs.server`, the programs. It has its
+own users, processes, network and files; of the host it sees /usr and a few files of /etc, read-only. The controller
+talks to it through a Unix socket in a small folder that both see.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import select
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections import deque
+from concurrent.futures import ThreadPoolExecutor
+from importlib.util import find_spec
+from pathlib import Path
+
+from deskbench.envs import wait
+from deskbench.envs.client import Client
+from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.errors import StartError, UsageError
+
+ENVS = Path(__file__).resolve().parent.parent
+SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py")
+"""What the server needs beside its own folder. Nothing of `tasks`: the answers are not in the exam room."""
+PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
+ETC = (
+    "alternatives", "fonts", "gtk-2.0", "gtk-3.0", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "magic",
+    "mailcap", "mime.types", "xdg", "X11", "ImageMagick-6", "ImageMagick-7", "dconf", "pango", "login.defs",
+)  # fmt: skip
+"""Of /etc: what programs read to find libraries, fonts, themes and file types; no names, keys or configuration."""
+START_SECONDS = 60.0
+LOG_LINES = 12
+
+# A thread's end is its children's parent's death (PR_SET_PDEATHSIG counts threads): so one that never ends starts all.
+_spawner = ThreadPoolExecutor(1, thread_name_prefix="spawn")
+
+
+class LocalDesktop(Client):
+    """A running desktop on this machine."""
+
+    def __init__(self, name: str, folder: Path, process: subprocess.Popen[bytes], tokens: dict[str, str]) -> None:
+        self.socket = str(folder / "socket")
+        super().__init__(name, token=tokens["control_token"], socket_path=self.socket)
+        self.folder, self.process, self.tokens = folder, process, tokens
+        self.log: deque[str] = deque(maxlen=200)
+
+
+class LocalProvider:
+    """Starts desktops on this machine; `deskbench.envs.providers.pool` keeps one warm."""
+
+    name = "local"
+
+    def __init__(self) -> None:
+        self._running: dict[str, LocalDesktop] = {}
+        self._lock = threading.Lock()
+        sweep()
+
+    def start(self, spec: DesktopSpec) -> LocalDesktop:
+        """A fresh desktop; about half a second.
+
+        Raises:
+            UsageError: this machine cannot make a sandbox; says why and what to do.
+            StartError: with the last lines of its log.
+        """
+        if spec.isolated and shutil.which("bwrap") is None:
+            raise UsageError("bubblewrap is not installed: apt-get install bubblewrap, or run with --unisolated")
+        folder = Path(tempfile.mkdtemp(prefix=PREFIX))
+        (folder / "owner").write_text(str(os.getpid()))
+        tokens = {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
+        command = _sandbox(folder, spec) if spec.isolated else _bare(folder, spec)
+        process = _spawner.submit(_spawn, command, folder, spec).result()
+        desktop = LocalDesktop(f"local-{folder.name[len(PREFIX) :]}", folder, process, tokens)
+        try:
+            _await_ready(desktop)
+        except BaseException:
+            _end(desktop)
+            raise
+        with self._lock:
+            self._running[desktop.name] = desktop
+        return desktop
+
+    def stop(self, desktop: Desktop) -> None:
+        """End it and everything in it."""
+        assert isinstance(desktop, LocalDesktop)
+        with self._lock:
+            self._running.pop(desktop.name, None)
+        _end(desktop)
+
+    def close(self) -> None:
+        """Stop every desktop that this provider started."""
+        for desktop in list(self._running.values()):
+            self.stop(desktop)
+
+
+PREFIX = "deskbench-"
+
+
+def sweep() -> None:
+    """Remove the folders of controllers that are no more."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            owner = int((folder / "owner").read_text())
+        except (OSError, ValueError):
+            continue
+        if not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> subprocess.Popen[bytes]:
+    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
+    if not spec.isolated:
+        home = folder / "home"
+        home.mkdir()
+        (folder / "run").mkdir(mode=0o700)
+        environment |= {"HOME": str(home), "PYTHONPATH": str(folder / "lib"), "XDG_RUNTIME_DIR": str(folder / "run")}
+        _link_libraries(folder / "lib")
+    return subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def _server_command(socket: str, spec: DesktopSpec) -> list[str]:
+    size = f"{spec.width}x{spec.height}"
+    return ["/usr/bin/python3", "-m", "deskbench.envs.server", "--socket", socket, "--session", size]
+
+
+def _bare(folder: Path, spec: DesktopSpec) -> list[str]:
+    return _server_command(str(folder / "socket"), spec)
+
+
+def library_paths() -> dict[str, Path]:
+    """The pure-Python libraries that the server and OSWorld's commands import, as they are installed here."""
+    found = {}
+    for name in PURE_LIBRARIES:
+        spec = find_spec(name)
+        if spec is not None and spec.origin is not None:
+            origin = Path(spec.origin)
+            found[origin.parent.name if origin.name == "__init__.py" else origin.name] = (
+                origin.parent if origin.name == "__init__.py" else origin
+            )
+    return found
+
+
+def _link_libraries(folder: Path) -> None:
+    (folder / "deskbench/envs").mkdir(parents=True)
+    for name, path in library_paths().items():
+        (folder / name).symlink_to(path)
+    for shared in (*SHARED_FILES, "server"):
+        (folder / "deskbench/envs" / shared).symlink_to(ENVS / shared)
+
+
+def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
+    (folder / "passwd").write_text("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000:User:/home/user:/bin/bash\n")
+    (folder / "group").write_text("root:x:0:\nuser:x:1000:\n")
+    (folder / "hosts").write_text("127.0.0.1 localhost desktop\n")
+    (folder / "shared").mkdir()
+    command = [
+        "bwrap", "--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "desktop", "--die-with-parent",
+        "--new-session", "--clearenv", "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev",
+        "--tmpfs", "/dev/shm", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/home", "--tmpfs", "/var",
+        "--perms", "0700", "--dir", "/run/user/1000", "--dir", "/home/user", "--perms", "1777", "--dir", "/var/tmp",
+        "--dir", "/tmp/.X11-unix",
+    ]  # fmt: skip
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/", name)
+        if path.is_symlink():
+            command += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            command += ["--ro-bind", str(path), str(path)]
+    for name in ETC:
+        command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
+    for name in ("passwd", "group", "hosts"):
+        command += ["--ro-bind", str(folder / name), f"/etc/{name}"]
+    for name, path in library_paths().items():
+        command += ["--ro-bind", str(path), f"/opt/deskbench/{name}"]
+    for shared in (*SHARED_FILES, "server"):
+        command += ["--ro-bind", str(ENVS / shared), f"/opt/deskbench/deskbench/envs/{shared}"]
+    command += ["--bind", str(folder / "shared"), "/run/deskbench", "--remount-ro", "/", "--chdir", "/home/user"]
+    environment = {
+        "HOME": "/home/user", "USER": "user", "LOGNAME": "user", "SHELL": "/bin/bash", "PATH": "/usr/bin:/bin:/usr/games",
+        "PYTHONPATH": "/opt/deskbench", "XDG_RUNTIME_DIR": "/run/user/1000", "PYTHONDONTWRITEBYTECODE": "1",
+    }  # fmt: skip
+    for key, value in environment.items():
+        command += ["--setenv", key, value]
+    (folder / "socket").symlink_to("shared/socket")
+    return [*command, "--", *_server_command("/run/deskbench/socket", spec)]
+
+
+def _await_ready(desktop: LocalDesktop) -> None:
+    process = desktop.process
+    assert process.stdin and process.stdout and process.stderr
+    threading.Thread(target=_drain, args=(desktop,), daemon=True).start()
+    try:
+        process.stdin.write(json.dumps(desktop.tokens).encode() + b"\n")
+        process.stdin.flush()
+    except BrokenPipeError:
+        pass  # it ended at once; what it said on the way is in the log
+    readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
+    line = process.stdout.readline() if readable else b""
+    try:
+        answer = json.loads(line)
+    except ValueError:
+        answer = {}
+    if answer.get("ready"):
+        return
+    if not readable:
+        why = f"nothing heard for {START_SECONDS:g} s"
+    else:
+        wait.until(lambda: process.poll() is not None, timeout=1.0)
+        why = answer.get("error") or f"it ended with status {process.poll()}"
+    log = "\n".join(list(desktop.log)[-LOG_LINES:])
+    if "bwrap:" in log and "namespace" in log:
+        raise UsageError(
+            f"this machine does not let bubblewrap make namespaces ({log.splitlines()[-1]}); allow unprivileged user "
+            "namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu), or run with --unisolated"
+        )
+    raise StartError(f"{desktop.name} did not start: {why}\n{log}")
+
+
+def _drain(desktop: LocalDesktop) -> None:
+    assert desktop.process.stderr
+    for line in desktop.process.stderr:
+        desktop.log.append(line.decode("utf-8", "replace").rstrip())
+
+
+def _end(desktop: LocalDesktop) -> None:
+    desktop.close()
+    try:
+        os.killpg(desktop.process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    desktop.process.wait()
+    for stream in (desktop.process.stdin, desktop.process.stdout):
+        if stream:
+            stream.close()
+    shutil.rmtree(desktop.folder, ignore_errors=True)
+
+

@@ -1,0 +1,116 @@
+"""Commands in the desktop's session: run to their end, or started and left alone."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from deskbench.envs.server.http import HttpError
+
+MAX_OUTPUT = 16 * 2**20
+"""Bytes kept of each of stdout and stderr; a command that prints more is cut, not refused."""
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that ended."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+class CommandTimeout(Exception):
+    """The command was still running when its time was over; it and its children have been killed."""
+
+
+def expand(path: str) -> str:
+    """`~` and $VAR in a path, as the session's user has them."""
+    return os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111  (pathlib expands no variables)
+
+
+def argv(command: object, *, shell: bool) -> list[str]:
+    """OSWorld's `command` field to an argument list: a string is split, a leading `~/` expanded.
+
+    `python` becomes python3 where the system has no `python`: OSWorld's task files say `python`.
+
+    Raises:
+        HttpError: 400, it is neither a string nor a list of strings, or it is empty.
+    """
+    if shell:
+        text = command if isinstance(command, str) else " ".join(str(part) for part in _list(command))
+        return ["/bin/bash", "-c", text]
+    parts = shlex.split(command) if isinstance(command, str) else [str(part) for part in _list(command)]
+    if not parts:
+        raise HttpError(400, "command is empty")
+    parts = [expand(part) if part.startswith("~/") else part for part in parts]
+    if parts[0] == "python" and not shutil.which("python"):
+        parts[0] = "python3"
+    return parts
+
+
+def _list(command: object) -> Sequence[object]:
+    if not isinstance(command, (list, tuple)):
+        raise HttpError(400, f"command is {command!r}; it must be a string or a list of strings")
+    return command
+
+
+def run(
+    parts: Sequence[str], *, timeout: float, cwd: str | None = None, text_in: str | None = None
+) -> Done:
+    """Run to the end; output goes through files, so that a child left behind cannot hold the answer up.
+
+    Raises:
+        CommandTimeout: it and all that it started in its group have been killed.
+        OSError: it cannot be started.
+    """
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        process = subprocess.Popen(
+            parts, stdin=subprocess.PIPE if text_in is not None else subprocess.DEVNULL, stdout=out, stderr=err,
+            cwd=cwd or str(Path.home()), start_new_session=True,
+        )  # fmt: skip
+        try:
+            process.communicate(text_in.encode() if text_in is not None else None, timeout=timeout)
+        except subprocess.TimeoutExpired:
+            _kill_group(process)
+            raise CommandTimeout(f"{parts[0]} was still running after {timeout:g} s and has been killed") from None
+        return Done(process.returncode, _read(out), _read(err))
+
+
+def _kill_group(process: subprocess.Popen[bytes]) -> None:
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+    process.wait()
+
+
+def _read(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read(MAX_OUTPUT).decode("utf-8", "replace")
+
+
+def spawn(parts: Sequence[str], errors: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+    """Start a program in a group of its own and leave it alone."""
+    return subprocess.Popen(
+        list(parts), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors or subprocess.DEVNULL,
+        cwd=str(Path.home()), start_new_session=True,
+    )  # fmt: skip
+
+
+def run_source(lang: str, source: str, timeout: float) -> Done:
+    """Run source text, `python` or `bash`.
+
+    Raises:
+        CommandTimeout, OSError: as `run`.
+    """
+    program = ["python3", "-"] if lang == "python" else ["/bin/bash", "-s"]
+    return run(program, timeout=timeout, text_in=source)

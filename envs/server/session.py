@@ -1,0 +1,145 @@
+"""The session in a desktop: X server, session bus, accessibility, window manager, panel.
+
+Runs inside the sandbox, before the server: `start` puts DISPLAY and the rest into this process's environment, which
+everything that is started later inherits. Parts that do not need each other start at the same time.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import threading
+from pathlib import Path
+
+from deskbench.envs import wait
+
+CONFIG = Path(__file__).parent / "config"
+FOLDERS = ("Desktop", "Documents", "Downloads", "Pictures", "Music", "Videos")
+START_SECONDS = 20.0
+
+_processes: list[subprocess.Popen[bytes]] = []
+
+
+class SessionError(RuntimeError):
+    """A part of the session did not come up; the message carries the last thing it said."""
+
+
+def start(width: int, height: int) -> None:
+    """Start a session of this size in pixels, and return when its window manager rules the screen.
+
+    Raises:
+        SessionError: naming the part.
+    """
+    os.environ.update(_environment())
+    home = threading.Thread(target=_fill_home)
+    home.start()
+    bus = _start_bus()
+    os.environ["DISPLAY"] = f":{_start_x(width, height)}"
+    home.join()
+    _run("openbox", "--config-file", str(_openbox_config()))
+    subprocess.run(["xsetroot", "-solid", "#3a6ea5"], check=False)
+    _finish_bus(bus)
+    _await_window_manager()
+    if shutil.which("tint2"):
+        _run("tint2", "-c", str(CONFIG / "panel.tint2rc"))
+
+
+def _environment() -> dict[str, str]:
+    home = str(Path.home())
+    return {
+        "HOME": home,
+        "LANG": "C.UTF-8",
+        "LC_ALL": "C.UTF-8",
+        "TZ": "UTC",
+        "XDG_RUNTIME_DIR": _made(Path(os.environ.get("XDG_RUNTIME_DIR", f"{home}/.run"))),
+        "XDG_CURRENT_DESKTOP": "openbox",
+        "XDG_SESSION_TYPE": "x11",
+        "FONTCONFIG_FILE": str(CONFIG / "fonts.conf"),
+        "GTK_THEME": "",
+        "NO_AT_BRIDGE": "0",
+        "GTK_MODULES": "gail:atk-bridge",
+        "QT_ACCESSIBILITY": "1",
+        "GDK_BACKEND": "x11",
+        "XAUTHORITY": "/dev/null",
+        "TERMINAL": "lxterminal",
+        "LIBGL_ALWAYS_SOFTWARE": "1",
+    }
+
+
+def _made(path: Path) -> str:
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return str(path)
+
+
+def _fill_home() -> None:
+    home = Path.home()
+    for name in FOLDERS:
+        (home / name).mkdir(exist_ok=True)
+    shutil.copytree(CONFIG / "home", home, dirs_exist_ok=True)
+
+
+def _openbox_config() -> Path:
+    """The configuration, copied where `obconf` and the like look for it and may change it."""
+    mine = Path.home() / ".config/openbox/rc.xml"
+    mine.parent.mkdir(parents=True, exist_ok=True)
+    text = (CONFIG / "openbox.xml").read_text(encoding="utf-8")
+    mine.write_text(text.replace("DESKBENCH_CONFIG", str(CONFIG)), encoding="utf-8")
+    return mine
+
+
+def _run(*command: str) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    _processes.append(process)
+    return process
+
+
+def _start_x(width: int, height: int) -> str:
+    """Start Xvfb on a free display and return its number."""
+    read, write = os.pipe()
+    command = [
+        "Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-noreset", "-nolisten", "tcp",
+        "-dpi", "96", "-ac", "+extension", "DAMAGE",
+    ]  # fmt: skip
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(write,))
+    _processes.append(process)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        number = pipe.readline().strip().decode()
+    if not number:
+        raise SessionError(f"Xvfb ended with status {process.wait()} before it had a display")
+    return number
+
+
+def _start_bus() -> subprocess.Popen[bytes]:
+    read, write = os.pipe()
+    process = subprocess.Popen(
+        ["dbus-daemon", "--session", "--nofork", f"--print-address={write}"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(write,),
+    )  # fmt: skip
+    _processes.append(process)
+    os.close(write)
+    with os.fdopen(read, "rb") as pipe:
+        address = pipe.readline().strip().decode()
+    if not address:
+        raise SessionError(f"dbus-daemon ended with status {process.wait()}")
+    os.environ["DBUS_SESSION_BUS_ADDRESS"] = address
+    return process
+
+
+def _finish_bus(bus: subprocess.Popen[bytes]) -> None:
+    """Start the accessibility bus, which programs look for when they start."""
+    if bus.poll() is not None:
+        raise SessionError(f"dbus-daemon ended with status {bus.returncode}")
+    _run("/usr/libexec/at-spi-bus-launcher", "--launch-immediately", "--a11y=1")
+
+
+def _await_window_manager() -> None:
+    from Xlib import X, display
+
+    connection = display.Display()
+    check = connection.intern_atom("_NET_SUPPORTING_WM_CHECK")
+    root = connection.screen().root
+    if not wait.until(lambda: root.get_full_property(check, X.AnyPropertyType), timeout=START_SECONDS):
+        raise SessionError("openbox did not take the screen")
+    connection.close()
