@@ -67,7 +67,7 @@ def read_answer(status: int, headers: Mapping[str, str], body: str, now: float) 
 
     Args:
         status: HTTP status.
-        headers: with case-insensitive lookup.
+        headers: names in lower case.
         body: decoded text.
         now: seconds since the epoch, for a Retry-After that is a date.
 

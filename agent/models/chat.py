@@ -24,6 +24,7 @@ from deskbench.agent.base import Exchange, Usage
 from deskbench.agent.models.answers import Again, Answer, CutOff, Overflow, excerpt, read_answer, read_counts
 from deskbench.agent.models.messages import Message, estimate_tokens, shrink, text_tokens, to_record, to_wire
 from deskbench.agent.models.prices import Price, price_of
+from deskbench.agent.models.transport import TimedSession
 from deskbench.envs.errors import AgentError, ModelError, ReplyError, UsageError
 from deskbench.envs.wait import sleep
 
@@ -143,7 +144,7 @@ class ChatClient:
         self.config = config
         self._price = config.price or price_of(config.model)
         self._random = random.Random()
-        self._session = requests.Session()
+        self._session = TimedSession()
         # A proxy of the environment must not see what goes to this machine.
         self._session.trust_env = not _is_loopback(config.base_url)
 
@@ -258,29 +259,32 @@ class ChatClient:
             return Again("no time is left")
         timeout = (min(self.config.connect_timeout, left), min(self.config.read_timeout, left))
         try:
-            with self._session.post(
-                self.config.url,
-                data=json.dumps(body).encode(),
-                headers={"Content-Type": "application/json", "Accept": "application/json"},
-                auth=_bearer(secret),
-                timeout=timeout,
-                stream=True,
-                allow_redirects=False,
-            ) as response:
-                raw = self._read(response, limit)
-                return response.status_code, response.headers, _cut(raw.decode("utf-8", "replace"), secret)
+            with (
+                self._session.ends_in(left),
+                self._session.post(
+                    self.config.url,
+                    data=json.dumps(body).encode(),
+                    headers={"Content-Type": "application/json", "Accept": "application/json"},
+                    auth=_bearer(secret),
+                    timeout=timeout,
+                    stream=True,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                raw = self._read(response)
+                headers = {name.lower(): _cut(value, secret) for name, value in response.headers.items()}
+                return response.status_code, headers, _cut(raw.decode("utf-8", "replace"), secret)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            return Again(f"{type(error).__name__}: {_cut(excerpt(str(error)), secret)}")
+            late = "the time was up; " if time.monotonic() >= limit else ""
+            return Again(f"{late}{type(error).__name__}: {excerpt(_cut(str(error), secret))}")
 
-    def _read(self, response: requests.Response, limit: float) -> bytes:
-        """The whole body; an endpoint that drips is held to the time limit, one that floods to `max_bytes`."""
+    def _read(self, response: requests.Response) -> bytes:
+        """The whole body, of an endpoint that may flood."""
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
             if len(body) > self.config.max_bytes:
                 raise OSError(f"the answer has more than {self.config.max_bytes} bytes")
-            if time.monotonic() > limit:
-                raise TimeoutError(f"the answer was not complete in time ({len(body)} bytes came)")
         return bytes(body)
 
 
