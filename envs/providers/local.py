@@ -242,5 +242,3 @@ def _end(desktop: LocalDesktop) -> None:
         if stream:
             stream.close()
     shutil.rmtree(desktop.folder, ignore_errors=True)
-
-

@@ -63,9 +63,7 @@ def _list(command: object) -> Sequence[object]:
     return command
 
 
-def run(
-    parts: Sequence[str], *, timeout: float, cwd: str | None = None, text_in: str | None = None
-) -> Done:
+def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, text_in: str | None = None) -> Done:
     """Run to the end; output goes through files, so that a child left behind cannot hold the answer up.
 
     Raises:

@@ -2,18 +2,7 @@
 
 from __future__ import annotations
 
+from deskbench.envs.server.accessibility.bus import AccessibilityError
+from deskbench.envs.server.accessibility.linux import terminal_text, tree, why_not
 
-class AccessibilityError(RuntimeError):
-    """The accessibility bus cannot be had."""
-
-
-def tree(timeout: float) -> tuple[str, bool]:
-    raise AccessibilityError("not built yet")
-
-
-def terminal_text() -> str | None:
-    raise AccessibilityError("not built yet")
-
-
-def why_not() -> str | None:
-    return "not built yet"
+__all__ = ["AccessibilityError", "terminal_text", "tree", "why_not"]

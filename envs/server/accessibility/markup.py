@@ -1,0 +1,86 @@
+"""Nodes to OSWorld's XML (its Ubuntu dialect: names of tags, namespaces and attributes are OSWorld's)."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from xml.sax.saxutils import escape, quoteattr
+
+_BASE = "https://accessibility.ubuntu.example.org/ns/"
+NAMESPACES = {
+    "st": _BASE + "state",
+    "attr": _BASE + "attributes",
+    "cp": _BASE + "component",
+    "doc": _BASE + "document",
+    "docattr": _BASE + "document/attributes",
+    "txt": _BASE + "text",
+    "val": _BASE + "value",
+    "act": _BASE + "action",
+}
+# What XML 1.0 cannot hold at all, not even escaped.
+_FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_NOT_A_NAME = re.compile(r"[^\w.-]")
+
+
+@dataclass
+class Node:
+    """One accessible object as read; the tree hangs together by `children`."""
+
+    bus: str
+    path: str
+    name: str = ""
+    role: str = "unknown"
+    states: frozenset[str] = frozenset()
+    interfaces: frozenset[str] = frozenset()
+    children: list[Node] = field(default_factory=list)
+    attributes: dict[str, str] = field(default_factory=dict)
+    box: tuple[int, int, int, int] | None = None
+    text: str = ""
+    values: dict[str, str] = field(default_factory=dict)
+    actions: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def to_xml(applications: list[Node]) -> str:
+    """The whole document."""
+    spaces = "".join(f' xmlns:{prefix}="{uri}"' for prefix, uri in NAMESPACES.items())
+    parts = [f"<desktop-frame{spaces}>"]
+    for application in applications:
+        _write(application, parts)
+    parts.append("</desktop-frame>")
+    return "".join(parts)
+
+
+def _write(node: Node, parts: list[str]) -> None:
+    tag = _tag(node.role)
+    parts.append(f"<{tag} name={_quoted(node.name)}")
+    parts.extend(f' st:{state}="true"' for state in sorted(node.states))
+    parts.extend(f" attr:{_tag(key)}={_quoted(value)}" for key, value in node.attributes.items())
+    if node.box is not None:
+        x, y, width, height = node.box
+        parts.append(f' cp:screencoord="({x}, {y})" cp:size="({width}, {height})"')
+    parts.extend(f" val:{key}={_quoted(value)}" for key, value in node.values.items())
+    for name, description, binding in {_tag(a[0]): a for a in node.actions}.values():
+        parts.append(f" act:{_tag(name)}_desc={_quoted(description)} act:{_tag(name)}_kb={_quoted(binding)}")
+    parts.extend(f' {flag}="true"' for flag in ("image", "selection") if flag.capitalize() in node.interfaces)
+    text = _clean(node.text.replace("\ufffc", "").replace("\ufffd", ""))
+    if not node.children and not text:
+        parts.append("/>")
+        return
+    parts.append(">" + escape(text))
+    for child in node.children:
+        _write(child, parts)
+    parts.append(f"</{tag}>")
+
+
+def _tag(name: str) -> str:
+    """A role or key as an XML name: blanks become dashes."""
+    tag = _NOT_A_NAME.sub("", name.strip().replace(" ", "-")) or "unknown"
+    return tag if tag[0].isalpha() or tag[0] == "_" else f"_{tag}"
+
+
+def _clean(text: str) -> str:
+    return _FORBIDDEN.sub("", text)
+
+
+def _quoted(text: str) -> str:
+    return quoteattr(_clean(text))
