@@ -1,0 +1,87 @@
+"""Set-up steps that put files into the desktop."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import tempfile
+from pathlib import Path
+from typing import TypedDict
+from urllib.parse import urlsplit
+
+import requests
+
+from deskbench.envs.errors import SetupError
+from deskbench.tasks.registry import setup_step
+from deskbench.tasks.world import Context
+
+DOWNLOAD_SECONDS = 300.0
+
+
+class Download(TypedDict):
+    """One file of `download`."""
+
+    url: str
+    path: str
+
+
+class Upload(TypedDict):
+    """One file of `upload_file`; `local_path` is relative to the task file."""
+
+    local_path: str
+    path: str
+
+
+@setup_step("download")
+def download(context: Context, *, files: list[Download]) -> None:
+    """Fetch each URL to the controller's cache (once for all episodes) and put it into the desktop."""
+    for file in files:
+        put(context, file["path"], fetch(file["url"], context.assets).read_bytes())
+
+
+@setup_step("upload_file")
+def upload_file(context: Context, *, files: list[Upload]) -> None:
+    """Put files that stand beside the task file into the desktop."""
+    for file in files:
+        put(context, file["path"], (context.task.folder / file["local_path"]).read_bytes())
+
+
+@setup_step("write_file")
+def write_file(context: Context, *, path: str, text: str) -> None:
+    """Write text into a file of the desktop."""
+    put(context, path, text.encode())
+
+
+def put(context: Context, path: str, data: bytes) -> None:
+    """Write a file and prove that it is there as sent.
+
+    Raises:
+        SetupError: what is there is something else.
+    """
+    context.desktop.write_file(path, data)
+    found = context.desktop.read_file(path, max_bytes=len(data) + 1)
+    if found != data:
+        raise SetupError(f"{path} has {len(found)} bytes after writing {len(data)}")
+
+
+def fetch(url: str, assets: Path) -> Path:
+    """A URL's file in the cache, fetched atomically when it is not there.
+
+    Raises:
+        SetupError: it cannot be fetched.
+    """
+    name = hashlib.sha256(url.encode()).hexdigest()[:24] + "-" + Path(urlsplit(url).path).name[-80:]
+    cached = assets / name
+    if cached.exists():
+        return cached
+    assets.mkdir(parents=True, exist_ok=True)
+    try:
+        answer = requests.get(url, timeout=DOWNLOAD_SECONDS)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise SetupError(f"cannot fetch {url}: {error}") from None
+    descriptor, temporary = tempfile.mkstemp(dir=assets)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(answer.content)
+    Path(temporary).rename(cached)
+    return cached

@@ -1,0 +1,82 @@
+"""What set-up steps and getters work on."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deskbench.envs.desktop import Desktop
+from deskbench.tasks.types import Task
+
+CLIENT_PASSWORD = "password"
+"""OSWorld's password of the session's user."""
+
+
+@dataclass
+class Context:
+    """What a set-up step gets.
+
+    Attributes:
+        desktop: the machine.
+        task: whose set-up it is.
+        cache: a folder of this episode on the controller.
+        assets: a folder of downloads shared by all episodes, addressed by content.
+        screen: width and height in pixels, for placeholders.
+        note: called with (what, detail) for the record.
+    """
+
+    desktop: Desktop
+    task: Task
+    cache: Path
+    assets: Path
+    screen: tuple[int, int]
+    note: Callable[[str, dict[str, Any]], None] = lambda what, detail: None
+
+    def fill(self, text: str) -> str:
+        """Replace OSWorld's placeholders; other braces stay."""
+        width, height = self.screen
+        values = {
+            "CLIENT_PASSWORD": CLIENT_PASSWORD,
+            "SCREEN_WIDTH_HALF": str(width // 2),
+            "SCREEN_HEIGHT_HALF": str(height // 2),
+            "SCREEN_WIDTH": str(width),
+            "SCREEN_HEIGHT": str(height),
+        }
+        return re.sub(r"\{(" + "|".join(values) + r")\}", lambda m: values[m[1]], text)
+
+    def fill_command(self, command: str | list[str]) -> str | list[str]:
+        """`fill` over a command."""
+        return self.fill(command) if isinstance(command, str) else [self.fill(part) for part in command]
+
+
+@dataclass
+class World:
+    """What a getter gets: the end state, and how the episode ended.
+
+    Attributes:
+        desktop: the machine.
+        task: whose end state it is.
+        cache: a folder of this episode on the controller; files from the desktop go there under names of ours.
+        assets: as in `Context`.
+        answer: what the agent answered with `done`, or None.
+        state: what was read, for `rescore`: getter calls' keys to values or files.
+    """
+
+    desktop: Desktop
+    task: Task
+    cache: Path
+    assets: Path
+    answer: str | None = None
+    state: dict[str, Any] = field(default_factory=dict)
+
+    def keep(self, name: str, data: bytes) -> Path:
+        """Store bytes from the desktop under their hash, with the ending of `name`, and return the path."""
+        suffix = re.sub(r"[^A-Za-z0-9.]", "", Path(name).suffix)[:12]
+        path = self.cache / f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
+        self.cache.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+        return path
