@@ -1,0 +1,77 @@
+"""What the session says of itself: commands, terminal, clipboard, windows, the agent's answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from deskbench.envs.errors import CheckError
+from deskbench.envs.wire import Observe
+from deskbench.tasks.registry import getter
+from deskbench.tasks.world import World
+
+
+@getter("rule")
+def rule(world: World, *, rules: Any) -> Any:
+    """What the task file says."""
+    return rules
+
+
+@getter("vm_command_line")
+def vm_command_line(world: World, *, command: str | list[str], shell: bool = False) -> str:
+    """What a command prints on stdout."""
+    return world.desktop.run(command, shell=shell).stdout
+
+
+@getter("vm_command_error")
+def vm_command_error(world: World, *, command: str | list[str], shell: bool = False) -> str:
+    """What a command prints on stderr."""
+    return world.desktop.run(command, shell=shell).stderr
+
+
+@getter("vm_terminal_output")
+def vm_terminal_output(world: World) -> str | None:
+    """Text of the focused terminal."""
+    return world.desktop.observe(Observe(policy="immediate", screenshot=False, terminal=True)).terminal
+
+
+@getter("accessibility_tree")
+def accessibility_tree(world: World) -> str:
+    """The accessibility tree as OSWorld's XML."""
+    seen = world.desktop.observe(Observe(policy="immediate", screenshot=False, accessibility=True))
+    if seen.accessibility is None:
+        raise CheckError(f"no accessibility tree: {'; '.join(seen.problems)}")
+    return seen.accessibility
+
+
+@getter("vm_clipboard")
+def vm_clipboard(world: World, *, selection: str = "clipboard") -> str:
+    """The text on the clipboard (or the `primary` selection); empty when there is none."""
+    return world.desktop.run(["xclip", "-o", "-selection", selection], timeout=10).stdout
+
+
+@getter("vm_screen_size")
+def vm_screen_size(world: World) -> dict[str, int]:
+    """Width and height of the screen in pixels."""
+    width, height = world.desktop.health().screen
+    return {"width": width, "height": height}
+
+
+@getter("vm_window_size")
+def vm_window_size(world: World, *, app_class_name: str) -> dict[str, int] | None:
+    """Width and height of the first window of a class, in pixels; None when there is none."""
+    for window in world.desktop.windows():
+        if app_class_name.lower() in window.wm_class.lower().split("."):
+            return {"width": window.width, "height": window.height}
+    return None
+
+
+@getter("vm_window_titles")
+def vm_window_titles(world: World) -> list[str]:
+    """The titles of all windows, bottom to top."""
+    return [window.title for window in world.desktop.windows()]
+
+
+@getter("agent_answer")
+def agent_answer(world: World) -> str | None:
+    """What the agent answered with `done`; None when it gave no answer."""
+    return world.answer
