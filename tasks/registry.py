@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
 from deskbench.envs.actions import nearest
 
@@ -77,15 +77,15 @@ def entry_of(kind: Kind, name: str, function: Callable[..., Any]) -> Entry:
     """The entry of a function, from its signature."""
     signature = inspect.signature(function, eval_str=True)
     fields: dict[str, Any] = {}
-    positional, extra = 0, "forbid"
+    positional, extra = 0, False
     for p in signature.parameters.values():
         if p.kind is p.KEYWORD_ONLY:
             fields[p.name] = (p.annotation, ... if p.default is p.empty else p.default)
         elif p.kind is p.VAR_KEYWORD:
-            extra = "allow"
+            extra = True
         else:
             positional += 1
-    model = create_model(name, __config__=ConfigDict(extra=extra), **fields)  # type: ignore[call-overload]
+    model = create_model(name, __config__=ConfigDict(extra="allow" if extra else "forbid"), **fields)
     return Entry(kind, name, function, model, positional)
 
 
@@ -135,13 +135,13 @@ def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, A
         RegistryError: naming the parameter, the bad value, and the nearest known name.
     """
     try:
-        entry.parameters.model_validate(dict(parameters))
+        valid = entry.parameters.model_validate(dict(parameters))
     except ValidationError as error:
         raise RegistryError(_first_problem(entry, error)) from None
     adapted = {}
     for name, value in parameters.items():
         field = entry.parameters.model_fields.get(name)
-        adapted[name] = value if field is None else TypeAdapter(field.annotation).validate_python(value)
+        adapted[name] = value if field is None else getattr(valid, name)
     return adapted
 
 

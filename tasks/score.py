@@ -55,10 +55,8 @@ def judge(task: Task, values: list[tuple[Check, Any, Any]], seconds: float = 0.0
     found = [o.value for o in outcomes]
     if not found:
         raise CheckError(f"{task.key}: the evaluator has no check")
-    if task.evaluator.conj == "and":
-        value = 0.0 if 0.0 in found else statistics.fmean(found)
-    else:
-        value = max(found)
+    mean = 0.0 if 0.0 in found else statistics.fmean(found)
+    value = mean if task.evaluator.conj == "and" else max(found)
     failed = [o for o in outcomes if o.value < 1.0]
     reason = "every check passed" if not failed else "; ".join(f"{o.metric}: {o.note or o.value}" for o in failed)
     return Score(value=value, reason=reason if value < 1 else "passed", checks=tuple(outcomes), seconds=seconds)

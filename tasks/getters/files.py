@@ -21,7 +21,7 @@ def vm_file(
     gives: list[int] | None = None,
     time_suffix: bool = False,
     time_format: str = "%Y%m%d_%H%M%S",
-) -> Path | None | list[Path | None]:
+) -> Path | list[Path | None] | None:
     """A file of the desktop as a path on the controller; None when there is no such file.
 
     With `multi`, `path` is a list and `gives` says which of them are returned (default: the first).
@@ -41,7 +41,7 @@ def _read(world: World, path: str) -> Path | None:
         return None
 
 
-def _given(found: list[Path | None], gives: list[int] | None) -> Path | None | list[Path | None]:
+def _given(found: list[Path | None], gives: list[int] | None) -> Path | list[Path | None] | None:
     chosen = [found[i] for i in (gives or [0])]
     return chosen[0] if len(chosen) == 1 else chosen
 
@@ -63,7 +63,7 @@ def cloud_file(
     dest: str | list[str] = "",
     multi: bool = False,
     gives: list[int] | None = None,
-) -> Path | None | list[Path | None]:
+) -> Path | list[Path | None] | None:
     """A file from the web, fetched once for all episodes."""
     found: list[Path | None] = [fetch(url, world.assets) for url in (path if isinstance(path, list) else [path])]
     return _given(found, gives) if multi else found[0]

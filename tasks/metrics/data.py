@@ -6,7 +6,7 @@ import configparser
 import csv
 import json
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -49,7 +49,7 @@ def json_equals(result: Any, rules: Mapping[str, Any]) -> float:
     return float(_json_of(result) == rules["expected"])
 
 
-_METHODS = {
+_METHODS: dict[str, Callable[[Any, Any], bool]] = {
     "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b,
     "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b, "in": lambda a, b: b in a,
 }  # fmt: skip
@@ -116,9 +116,10 @@ def check_csv(result: Path, rules: Mapping[str, Any]) -> float:
 
 @metric("ini_value")
 def ini_value(result: Any, rules: Mapping[str, Any]) -> float:
-    """1 when an INI file (or one with `key=value` lines and no section) has each of `expect`:
-    {"section": name or null, "key": key, "equals": text}.
-    """  # noqa: D205
+    """1 when an INI file has each of `expect`: {"section": name or null, "key": key, "equals": text}.
+
+    A file of `key=value` lines with no section will do.
+    """
     parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",))
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
     try:

@@ -130,7 +130,7 @@ def text_matches(result: Any, rules: Mapping[str, Any]) -> float:
 
 @metric("number_equals")
 def number_equals(result: Any, rules: Mapping[str, Any]) -> float:
-    """1 when the text is a number within `tolerance` (default 1e-9) of `expected`; commas between digits are read over."""
+    """1 when the text is a number within `tolerance` (default 1e-9) of `expected`; thousands may have commas."""
     try:
         found = float(re.sub(r"(?<=\d),(?=\d)", "", text_of(result).strip()))
     except ValueError:

@@ -6,7 +6,7 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing import TypedDict
+from typing_extensions import TypedDict
 from urllib.parse import urlsplit
 
 import requests
