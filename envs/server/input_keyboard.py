@@ -48,6 +48,7 @@ class Layout:
 
     def __init__(self, first: int, rows: Sequence[Sequence[int]]) -> None:
         self.free: list[int] = []
+        self.leftover: list[int] = []  # bound by somebody like us who did not live to give them back
         self.places: tuple[dict[int, _Place], ...] = ({}, {})
         self.chars: tuple[dict[str, _Place], ...] = ({}, {})
         self.keycodes: dict[int, int] = {}
@@ -56,6 +57,8 @@ class Layout:
             # The lowest keycode is none of a real keyboard's; some toolkits drop it.
             if not any(row) and offset:
                 self.free.append(keycode)
+            elif _looks_bound(row):
+                self.leftover.append(keycode)
             for group in (0, 1):
                 self._add(group, keycode, row)
 
@@ -72,6 +75,11 @@ class Layout:
             char = input_keys.character(sym)
             if char is not None and (char not in self.chars[group] or known is None):
                 self.chars[group].setdefault(char, place)
+
+
+def _looks_bound(row: Sequence[int]) -> bool:
+    """One character on every level and group, as `Keyboard` binds free keycodes and layouts hardly ever do."""
+    return len(set(row[:4])) == 1 and not any(row[4:]) and row[0] != 0x20 and input_keys.character(row[0]) is not None
 
 
 class Keyboard:
@@ -135,6 +143,8 @@ class Keyboard:
         locked, locked_group, group = self._x.locks()
         chosen = self._group_for(syms, group)
         lifted = [code for name, code in self._held.items() if name.startswith(("shift", "altgr"))]
+        repeat = self._x.display.get_keyboard_control().global_auto_repeat
+        # A server that is slow to see the release would repeat the letter.
         self._x.display.change_keyboard_control(auto_repeat_mode=X.AutoRepeatModeOff)
         try:
             self._x.set_locks(_LOCK_MASK, 0, chosen)
@@ -145,7 +155,7 @@ class Keyboard:
             for code in lifted:
                 self._press(code)
             self._x.set_locks(_LOCK_MASK, locked, locked_group)
-            self._x.display.change_keyboard_control(auto_repeat_mode=X.AutoRepeatModeDefault)
+            self._x.display.change_keyboard_control(auto_repeat_mode=repeat)
             self._x.sync()
 
     def release_all(self) -> None:
@@ -324,7 +334,7 @@ class Keyboard:
         for sym in syms:
             if self._find(sym, group) is None:
                 wanted.setdefault(sym)
-                if len(wanted) == len(self._layout.free):
+                if len(wanted) == (len(self._layout.free) or len(self._layout.leftover)):
                     break
         return list(wanted)
 
@@ -343,6 +353,8 @@ class Keyboard:
         fresh = [sym for sym in syms if sym not in self._bound]
         taken = set(self._bound.values()) | set(self._held.values())
         empty = [code for code in self._layout.free if code not in taken]
+        if not empty and not self._bound:
+            empty = self._layout.leftover[:]
         held = set(self._held.values())
         old = [s for s, code in self._bound.items() if s not in syms and code not in held]
         if len(fresh) > len(empty) + len(old):

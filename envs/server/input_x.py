@@ -13,6 +13,8 @@ from deskbench.envs import wait
 from deskbench.envs.server.input_keys import InputError
 
 _CORE_KEYBOARD = 0x100
+_KEYBOARD_EVENTS = 0b11
+"""XkbNewKeyboardNotify and XkbMapNotify."""
 _PING_TIMEOUT = 0.5
 _BLIND_WAIT = 0.03
 """Seconds given to a client that answers no ping; it takes about 20 ms to look new keysyms up."""
@@ -23,6 +25,13 @@ class _UseExtension(rq.ReplyRequest):  # type: ignore[misc]
     _reply = rq.Struct(
         rq.ReplyCode(), rq.Card8("supported"), rq.Card16("sequence_number"), rq.ReplyLength(), rq.Pad(24)
     )
+
+
+class _SelectEvents(rq.Request):  # type: ignore[misc]
+    _request = rq.Struct(
+        rq.Card8("opcode"), rq.Opcode(1), rq.RequestLength(), rq.Card16("device"), rq.Card16("affect_which"),
+        rq.Card16("clear"), rq.Card16("select_all"), rq.Card16("affect_map"), rq.Card16("map"),
+    )  # fmt: skip
 
 
 class _GetState(rq.ReplyRequest):  # type: ignore[misc]
@@ -64,14 +73,23 @@ class Connection:
         self.mapping_changed = True
         # A client that holds a server grab must not hold up the input that would make it let go.
         xtest.grab_control(self.display, True)
-        self._xkb = self.display.query_extension("XKEYBOARD").major_opcode
-        _UseExtension(display=self.display.display, opcode=self._xkb, major=1, minor=0)
+        self._start_xkb()
         # Answers to pings arrive at the root window.
         self.root.change_attributes(event_mask=X.SubstructureNotifyMask)
         self._pings = 0
         self._answered = 0
         self._atom_protocols = self.display.intern_atom("WM_PROTOCOLS")
         self._atom_ping = self.display.intern_atom("_NET_WM_PING")
+
+    def _start_xkb(self) -> None:
+        extension = self.display.query_extension("XKEYBOARD")
+        self._xkb, self._xkb_event = extension.major_opcode, extension.first_event
+        _UseExtension(display=self.display.display, opcode=self._xkb, major=1, minor=0)
+        # A change of layout tells XKB clients by these events only, not by MappingNotify.
+        _SelectEvents(
+            display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD, affect_which=_KEYBOARD_EVENTS,
+            clear=0, select_all=_KEYBOARD_EVENTS, affect_map=0xFF, map=0xFF,
+        )  # fmt: skip
 
     def close(self) -> None:
         """Let the connection go."""
@@ -117,7 +135,7 @@ class Connection:
         """Read what events have come: changed mappings, answers to pings."""
         while self.display.pending_events():
             seen = self.display.next_event()
-            if seen.type == X.MappingNotify:
+            if seen.type in (X.MappingNotify, self._xkb_event):
                 self.mapping_changed = True
             elif seen.type == X.ClientMessage and seen.client_type == self._atom_protocols:
                 data = seen.data[1]
