@@ -7,11 +7,21 @@ frames/<sha256>.png   files/<sha256>   recording.mp4   log.jsonl
 
 from __future__ import annotations
 
+import errno
+import json
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deskbench.agent.base import Ending
+from deskbench.agent.base import Decision, Ending, Usage
+from deskbench.envs.errors import StorageError, UsageError
+from deskbench.envs.types import Observation, Screenshot
 
 
 class _Record(BaseModel):
@@ -141,3 +151,189 @@ class EpisodeRecord(_Record):
     task_json: dict[str, Any] = Field(default_factory=dict)
     state: dict[str, Any] = Field(default_factory=dict)
     """Values and files (by SHA-256) that the getters read, for `rescore`."""
+
+
+def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
+    """Write a file whole or not at all.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
+    try:
+        with temporary.open("wb") as file:
+            file.write(data)
+            file.flush()
+            if sync:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _storage(error, path) from None
+
+
+def _storage(error: OSError, path: Path) -> StorageError:
+    full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    mend = "; make room and go on with --resume" if full else ""
+    return StorageError(f"cannot write {path}: {error.strerror}{mend}")
+
+
+class EpisodeWriter:
+    """Writes one episode's folder; every line is with the operating system before the step is carried out.
+
+    Args:
+        folder: must not hold another episode.
+        secrets: values (keys of endpoints) that are blotted out wherever they would be written.
+    """
+
+    def __init__(self, folder: Path, secrets: Sequence[str] = ()) -> None:
+        self.folder = folder
+        self._secrets = [s for s in secrets if len(s) >= 6]
+        try:
+            for name in ("frames", "files"):
+                (folder / name).mkdir(parents=True, exist_ok=True)
+            self._lines = (folder / "steps.jsonl").open("ab", buffering=0)
+        except OSError as error:
+            raise _storage(error, folder) from None
+
+    def close(self) -> None:
+        """Close the file of steps."""
+        self._lines.close()
+
+    def step(self, index: int, observation: Observation, decision: Decision) -> None:
+        """Record what was seen and decided, before it is carried out."""
+        self._write(
+            StepRecord(
+                index=index,
+                time=time.time(),
+                observation=self.seen(observation),
+                actions=[a.to_json() for a in decision.actions],
+                reply=decision.reply,
+                thought=decision.thought,
+                usage=usage_record(decision.usage),
+                model_ms=decision.model_ms,
+                attempts=decision.attempts,
+                exchanges=[
+                    ExchangeRecord(request=e.request, reply=e.reply, error=e.error, ms=e.ms) for e in decision.exchanges
+                ],
+            )
+        )
+
+    def final(self, observation: Observation) -> None:
+        """Record the last observation."""
+        self._write(FinalRecord(time=time.time(), observation=self.seen(observation)))
+
+    def note(self, what: str, detail: Mapping[str, Any]) -> None:
+        """Record an event."""
+        self._write(NoteRecord(time=time.time(), what=what, detail=dict(detail)))
+
+    def finish(self, record: EpisodeRecord) -> None:
+        """Write episode.json: from here on the episode is finished."""
+        write_atomic(self.folder / "episode.json", self._clean(record.model_dump_json(indent=1)).encode())
+
+    def keep_file(self, path: Path) -> None:
+        """Keep a file that a getter read, under its name, which is its hash."""
+        target = self.folder / "files" / path.name
+        if not target.exists():
+            try:
+                shutil.copyfile(path, target)
+            except OSError as error:
+                raise _storage(error, target) from None
+
+    def seen(self, observation: Observation) -> SeenRecord:
+        """The record of an observation; its frame and tree go into files of their own."""
+        shot = observation.screenshot
+        if shot is not None:
+            self._once(self.folder / "frames" / f"{shot.sha256}.png", shot.png)
+        tree = None
+        if observation.accessibility is not None:
+            data = observation.accessibility.encode()
+            tree = Screenshot.of(data).sha256
+            self._once(self.folder / "files" / tree, data)
+        return SeenRecord(
+            frame=shot.sha256 if shot else None,
+            width=observation.width,
+            height=observation.height,
+            cursor=observation.cursor,
+            settled=observation.settled,
+            settle_ms=observation.settle_ms,
+            capture_ms=observation.capture_ms,
+            act_ms=observation.act_ms,
+            roundtrip_ms=observation.roundtrip_ms,
+            accessibility=tree,
+            accessibility_complete=observation.accessibility_complete,
+            terminal=observation.terminal,
+            results=list(observation.results),
+            answer=observation.answer,
+            problems=list(observation.problems),
+        )
+
+    def _once(self, path: Path, data: bytes) -> None:
+        if not path.exists():
+            write_atomic(path, data, sync=False)
+
+    def _write(self, record: _Record) -> None:
+        try:
+            self._lines.write(self._clean(record.model_dump_json()).encode() + b"\n")
+        except OSError as error:
+            raise _storage(error, self.folder / "steps.jsonl") from None
+
+    def _clean(self, text: str) -> str:
+        for secret in self._secrets:
+            text = text.replace(json.dumps(secret)[1:-1], "[secret]")
+        return text
+
+
+def usage_record(usage: Usage) -> UsageRecord:
+    """A `Usage` as it is recorded."""
+    return UsageRecord(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost_usd=usage.cost_usd)
+
+
+class EpisodeReader:
+    """Reads an episode's folder back.
+
+    Raises:
+        UsageError: it is not one, or was not finished.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        try:
+            self.episode = EpisodeRecord.model_validate_json((folder / "episode.json").read_bytes())
+        except OSError as error:
+            raise UsageError(f"{folder} holds no finished episode: episode.json: {error.strerror}") from None
+        except ValidationError as error:
+            raise UsageError(f"{folder}/episode.json: {error.errors()[0]['msg']}") from None
+
+    def events(self) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
+        """The events in order; a line that was cut off by a crash is left out."""
+        return read_events(self.folder)
+
+    def steps(self) -> list[StepRecord]:
+        """The steps alone."""
+        return [event for event in self.events() if isinstance(event, StepRecord)]
+
+    def frames(self) -> list[SeenRecord]:
+        """What was seen at each step, the end state last."""
+        return [event.observation for event in self.events() if not isinstance(event, NoteRecord)]
+
+    def screenshot(self, seen: SeenRecord) -> Screenshot | None:
+        """The picture of an observation."""
+        if seen.frame is None:
+            return None
+        return Screenshot((self.folder / "frames" / f"{Path(seen.frame).name}.png").read_bytes(), seen.frame)
+
+
+_KINDS: dict[str, type[StepRecord] | type[FinalRecord] | type[NoteRecord]] = {
+    "step": StepRecord, "final": FinalRecord, "note": NoteRecord,
+}  # fmt: skip
+
+
+def read_events(folder: Path) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
+    """The events of an episode that may still be going on."""
+    for line in (folder / "steps.jsonl").read_text(encoding="utf-8").split("\n"):
+        try:
+            value = json.loads(line)
+        except ValueError:
+            continue
+        yield _KINDS[value["kind"]].model_validate(value)

@@ -11,7 +11,7 @@ import base64
 import dataclasses
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from importlib.resources import files
 from pathlib import Path
@@ -19,7 +19,7 @@ from typing import Any
 
 from PIL import Image
 
-from deskbench.agent.record import EpisodeRecord, FinalRecord, SeenRecord, StepRecord
+from deskbench.agent.record import EpisodeRecord, FinalRecord, NoteRecord, SeenRecord, StepRecord, read_events
 from deskbench.agent.stats import final_attempts, summarize
 from deskbench.envs.errors import UsageError
 from deskbench.envs.types import MAX_PIXELS
@@ -92,20 +92,9 @@ def _episodes(folder: Path) -> tuple[list[tuple[EpisodeRecord, Path]], list[dict
     return finished, running
 
 
-def _events(path: Path) -> Iterable[StepRecord | FinalRecord]:
-    kinds: dict[str, type[StepRecord] | type[FinalRecord]] = {"step": StepRecord, "final": FinalRecord}
-    for line in (path / "steps.jsonl").read_text(encoding="utf-8").split("\n"):
-        try:
-            value = json.loads(line)
-        except ValueError:
-            continue  # the last line of an episode that is being written, or was cut off
-        if value.get("kind") in kinds:
-            yield kinds[value["kind"]].model_validate(value)
-
-
 def _steps(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Each step with the outcome of its actions, which the next observation carries."""
-    events = list(_events(path))
+    events = [e for e in read_events(path) if not isinstance(e, NoteRecord)]
     steps, final = [], None
     for event, following in zip(events, [*events[1:], None], strict=True):
         if isinstance(event, FinalRecord):

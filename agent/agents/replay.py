@@ -1,0 +1,28 @@
+"""Repeats recorded decisions, whatever the screen shows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deskbench.agent.base import Decision, Goal, Needs
+from deskbench.envs.types import Action, Observation
+
+
+class ReplayAgent:
+    """Answers the recorded actions of each step; afterwards nothing, so that the loop ends as the recording did."""
+
+    name = "replay"
+
+    def __init__(self, steps: Sequence[Sequence[Action]]) -> None:
+        self._steps = [tuple(step) for step in steps]
+        self.needs = Needs()
+
+    def start(self, goal: Goal) -> None:
+        """The recording knows the goal."""
+
+    def act(self, observation: Observation) -> Decision:
+        """The next recorded actions."""
+        return Decision(self._steps.pop(0) if self._steps else ())
+
+    def close(self) -> None:
+        """Nothing to let go of."""

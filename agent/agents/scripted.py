@@ -1,0 +1,70 @@
+"""The oracle: carries out a task's own solution through the GUI, as any agent would."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from lxml import etree
+
+from deskbench.agent.base import AgentError, Decision, Goal, Needs
+from deskbench.envs.actions import ENDS_EPISODE
+from deskbench.envs.targets import OracleStep, Target
+from deskbench.envs.types import Done, Observation, Wait
+
+LOOKS = 8
+"""How often a target is looked for, with a wait until the screen is quiet in between."""
+PAUSE = 0.25
+"""Seconds of that wait."""
+
+
+class OracleAgent:
+    """Follows oracle steps; a target that is not there yet is waited for."""
+
+    name = "oracle"
+
+    def __init__(self, steps: Sequence[OracleStep]) -> None:
+        self._steps = list(steps)
+        self._looks = 0
+        self.needs = Needs(accessibility=any(step.targets for step in steps))
+
+    def start(self, goal: Goal) -> None:
+        """The steps know what they want."""
+
+    def act(self, observation: Observation) -> Decision:
+        """The next step, or a wait for its target.
+
+        Raises:
+            AgentError: the target did not come; names what was looked for and what is there.
+        """
+        if not self._steps:
+            return Decision((Done(),))
+        step = self._steps[0]
+        action = step.resolve(observation.accessibility)
+        if action is not None:
+            self._looks = 0
+            del self._steps[0]
+            ended = not self._steps and not isinstance(action, ENDS_EPISODE)
+            return Decision((action, Done()) if ended and not step.targets else (action,))
+        self._looks += 1
+        if self._looks >= LOOKS:
+            raise AgentError(
+                f"oracle: no {_named(step)} on the screen; there are {_seen(observation, step.targets[0])}"
+            )
+        return Decision((Wait(PAUSE),))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+
+def _named(step: OracleStep) -> str:
+    return ", ".join(str({k: v for k, v in vars(t).items() if v != getattr(Target(), k)}) for t in step.targets)
+
+
+def _seen(observation: Observation, target: Target) -> str:
+    """Names on the screen of the target's role, for the error."""
+    if observation.accessibility is None:
+        return f"no accessibility tree ({'; '.join(observation.problems)})"
+    root = etree.fromstring(observation.accessibility.encode())
+    nodes = [n for n in root.iter() if target.role is None or n.tag == target.role]
+    names = sorted({n.get("name") for n in nodes if n.get("name")})
+    return ", ".join(repr(n) for n in names[:40]) or f"no {target.role}"
