@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL import Image, ImageDraw, ImageFont
@@ -12,6 +12,10 @@ from deskbench.agent.agents.tree import Node, fit_lines, nodes, quoted
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the picture; right and bottom are the first pixels outside."""
+
+
+_ROOMY = 12
+"""A box of fewer label areas than this is small: a label inside would hide what it names."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +64,8 @@ def marks_table(marks: Sequence[Mark], tokens: int) -> str:
 def draw_marks(picture: Image.Image, marks: Sequence[Mark]) -> Image.Image:
     """A copy of the picture with a thin red box and a white number on black for each mark.
 
-    Numbers are placed where they cover no other number, if any place around the box allows it.
+    A number stands inside a box with room for it and beside a small one, where it covers no other number and, if it
+    can be had, nothing of another box.
     """
     marked = picture.copy()
     draw = ImageDraw.Draw(marked)
@@ -69,40 +74,44 @@ def draw_marks(picture: Image.Image, marks: Sequence[Mark]) -> Image.Image:
         left, top, right, bottom = mark.box
         draw.rectangle((left, top, right - 1, bottom - 1), outline=(255, 0, 0), width=1)
     placed: list[Box] = []
+    boxes = [mark.box for mark in marks]
     for mark in marks:
         ink = draw.textbbox((0, 0), str(mark.number), font=font)
         size = (int(ink[2] - ink[0]) + 4, int(ink[3] - ink[1]) + 4)
-        label = _place(mark.box, size, picture.size, placed)
+        label = _place(mark.box, size, picture.size, placed, boxes)
         placed.append(label)
         draw.rectangle((label[0], label[1], label[2] - 1, label[3] - 1), fill=(0, 0, 0))
         draw.text((label[0] + 2 - ink[0], label[1] + 2 - ink[1]), str(mark.number), font=font, fill=(255, 255, 255))
     return marked
 
 
-def _place(box: Box, size: tuple[int, int], picture: tuple[int, int], placed: Sequence[Box]) -> Box:
-    """The first place for a label that covers no earlier one; the bottom left corner when all of them do."""
+def _place(
+    box: Box, size: tuple[int, int], picture: tuple[int, int], placed: Sequence[Box], boxes: Sequence[Box]
+) -> Box:
+    """The first place for a label that covers no earlier label and no other box, or at least no earlier label."""
     width, height = size
     places = [
         (max(0, min(x, picture[0] - width)), max(0, min(y, picture[1] - height)))
         for x, y in _corners(box, width, height)
     ]
     labels = [(x, y, x + width, y + height) for x, y in places]
-    return next((label for label in labels if not any(_overlap(label, other) for other in placed)), labels[0])
+    free = [label for label in labels if not any(_overlap(label, other) for other in placed)]
+    around = [other for other in boxes if other != box and not _holds(other, box)]
+    clear = (label for label in free if not any(_overlap(label, other) for other in around))
+    return next(clear, (free or labels)[0])
 
 
-def _corners(box: Box, width: int, height: int) -> Iterator[tuple[int, int]]:
-    """Inside the bottom left corner first, as OSWorld has it; then the other corners, then around the box."""
+def _corners(box: Box, width: int, height: int) -> list[tuple[int, int]]:
+    """Top left corners of a label, best first: inside the bottom left as OSWorld has it, but outside a small box."""
     left, top, right, bottom = box
-    yield left, bottom - height
-    yield left, top
-    yield right - width, top
-    yield right - width, bottom - height
-    yield left - width, top
-    yield right, top
-    yield left, bottom
-    yield left, top - height
-    yield right - width, bottom
-    yield right - width, top - height
+    inside = [(left, bottom - height), (left, top), (right - width, top), (right - width, bottom - height)]
+    outside = [(left - width, top), (left, top - height), (left, bottom), (right, top), (right - width, top - height)]
+    is_small = (right - left) * (bottom - top) < _ROOMY * width * height
+    return [*outside, *inside] if is_small else [*inside, *outside]
+
+
+def _holds(one: Box, other: Box) -> bool:
+    return one[0] <= other[0] and one[1] <= other[1] and one[2] >= other[2] and one[3] >= other[3]
 
 
 def _overlap(one: Box, other: Box) -> bool:
