@@ -1,0 +1,259 @@
+"""One episode: the one loop. Live runs, the oracle, baselines and replays all go through `run_episode`."""
+
+from __future__ import annotations
+
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from deskbench.agent.base import Agent, AgentError, Decision, Ending, Goal, ModelError, ModelFatal, Needs, Usage
+from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
+from deskbench.envs.desktop import Desktop
+from deskbench.envs.errors import CheckError, EnvError
+from deskbench.envs.types import Action, AskUser, Done, Fail, Observation, Zoom
+from deskbench.envs.wire import Observe
+from deskbench.tasks.score import score
+from deskbench.tasks.setup import run_steps
+from deskbench.tasks.types import Score, Task
+from deskbench.tasks.world import Context, World
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One episode to come.
+
+    Attributes:
+        task, repeat, attempt, seed: what and which.
+        agent_name, provider_name: for the record.
+        max_steps, max_seconds: limits; the task's own come first.
+        policy: when observations are taken (`envs.wire.Observe`).
+        code_allowed: the action space allows `exec` (the task must, too).
+        budget_usd: cost that ends the episode, or None.
+        cache, assets: folders on the controller (`tasks.world`).
+        task_json: the task file's content, for the record.
+    """
+
+    task: Task
+    agent_name: str
+    provider_name: str
+    cache: Path
+    assets: Path
+    repeat: int = 0
+    attempt: int = 1
+    seed: int = 0
+    max_steps: int = 15
+    max_seconds: float = 600.0
+    policy: str = "settled"
+    code_allowed: bool = False
+    budget_usd: float | None = None
+    task_json: dict[str, object] = field(default_factory=dict)
+
+
+@dataclass
+class _Run:
+    """What accumulates while an episode goes on."""
+
+    plan: Plan
+    began: float = field(default_factory=time.monotonic)
+    started: float = field(default_factory=time.time)
+    usage: Usage = field(default_factory=Usage)
+    totals: dict[str, float] = field(default_factory=dict)
+    error: str | None = None
+    last: Action | None = None
+    screen: tuple[int, int] = (0, 0)
+    fatal: ModelFatal | None = None
+
+    def add(self, name: str, value: float) -> None:
+        self.totals[name] = self.totals.get(name, 0.0) + value
+
+    def seen(self, observation: Observation) -> Observation:
+        for name in ("act_ms", "settle_ms", "roundtrip_ms"):
+            self.add(name, getattr(observation, name))
+        return observation
+
+
+def run_episode(
+    plan: Plan,
+    agent: Agent,
+    desktop: Desktop,
+    writer: EpisodeWriter,
+    *,
+    interrupted: Callable[[], bool] = lambda: False,
+    reset_ms: float = 0.0,
+) -> EpisodeRecord:
+    """Prepare, loop, score, record. The desktop must be fresh.
+
+    Raises:
+        ModelFatal: after the episode has been recorded: no other episode of this run can succeed.
+        StorageError: the run folder cannot be written.
+    """
+    run = _Run(plan, totals={"reset_ms": reset_ms})
+    world = World(desktop, plan.task, plan.cache, plan.assets)
+    try:
+        context = _prepare(run, desktop, writer)
+        ending = _loop(run, agent, desktop, writer, interrupted)
+        found = _score(run, world, context, ending)
+    except EnvError as error:
+        ending, found = Ending.ENV_ERROR, Score.none(f"the desktop failed: {error}")
+        _note_error(run, writer, error)
+    finally:
+        agent.close()
+    record = _record(run, world, ending, found)
+    for path in sorted(plan.cache.glob("*")):
+        writer.keep_file(path)
+    writer.finish(record)
+    if run.fatal is not None:
+        raise run.fatal
+    return record
+
+
+def _prepare(run: _Run, desktop: Desktop, writer: EpisodeWriter) -> Context:
+    began = time.monotonic()
+    run.screen = desktop.health().screen
+    context = Context(desktop, run.plan.task, run.plan.cache, run.plan.assets, run.screen, writer.note)
+    run_steps(run.plan.task.config, context)
+    run.add("setup_ms", (time.monotonic() - began) * 1e3)
+    return context
+
+
+def _loop(run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, interrupted: Callable[[], bool]) -> Ending:
+    """Observe, decide, write, act, until something ends it."""
+    plan = run.plan
+    max_steps = plan.task.limits.steps or plan.max_steps
+    deadline = run.began + (plan.task.limits.seconds or plan.max_seconds)
+    agent.start(_goal(run, max_steps, deadline))
+    observation = run.seen(desktop.observe(_look(plan, agent.needs)))
+    ending = None
+    for index in range(max_steps):
+        if (ending := _out_of(run, deadline, interrupted)) is not None:
+            break
+        try:
+            decision = agent.act(observation)
+        except AgentError as error:
+            ending = _agent_failed(run, writer, error)
+            break
+        _count(run, decision)
+        writer.step(index, observation, decision)
+        observation = run.seen(_carry_out(plan, decision, desktop, observation, agent.needs))
+        run.last = decision.actions[-1] if decision.actions else None
+        if isinstance(run.last, (Done, Fail)):
+            ending = Ending.DONE if isinstance(run.last, Done) else Ending.FAILED
+            break
+    writer.final(observation)
+    return ending or Ending.STEP_LIMIT
+
+
+def _goal(run: _Run, max_steps: int, deadline: float) -> Goal:
+    task, plan = run.plan.task, run.plan
+    return Goal(
+        instruction=task.instruction,
+        width=run.screen[0],
+        height=run.screen[1],
+        code_allowed=plan.code_allowed and task.requires.code,
+        max_steps=max_steps,
+        seed=plan.seed,
+        seconds=deadline - time.monotonic(),
+    )
+
+
+def _look(plan: Plan, needs: Needs) -> Observe:
+    return Observe(
+        policy=plan.policy,
+        screenshot=needs.screenshot,
+        accessibility=needs.accessibility,
+        terminal=needs.terminal,
+    )
+
+
+def _out_of(run: _Run, deadline: float, interrupted: Callable[[], bool]) -> Ending | None:
+    """Time, money or patience."""
+    if interrupted():
+        return Ending.INTERRUPTED
+    if time.monotonic() > deadline:
+        return Ending.TIME_LIMIT
+    cost = run.usage.cost_usd
+    if run.plan.budget_usd is not None and cost is not None and cost >= run.plan.budget_usd:
+        return Ending.BUDGET
+    return None
+
+
+def _count(run: _Run, decision: Decision) -> None:
+    run.usage = run.usage + decision.usage
+    run.add("steps", 1)
+    run.add("actions", len(decision.actions))
+    run.add("model_ms", decision.model_ms)
+
+
+def _carry_out(plan: Plan, decision: Decision, desktop: Desktop, before: Observation, needs: Needs) -> Observation:
+    """One round trip. A question to the user has nobody to answer it here, and says so."""
+    actions = decision.actions
+    observation = desktop.act(actions, _look(plan, needs))
+    if any(isinstance(a, AskUser) for a in actions):
+        observation = replace(observation, answer="Nobody is here to answer. Do what seems best.")
+    if actions and isinstance(actions[-1], Zoom):
+        observation = replace(observation, screenshot=None if before.screenshot is None else observation.screenshot)
+    return observation
+
+
+def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending:
+    """The agent's fault counts and the end state is scored; its endpoint's does not."""
+    _note_error(run, writer, error)
+    if isinstance(error, ModelFatal):
+        run.fatal = error
+    return Ending.AGENT_ERROR
+
+
+def _note_error(run: _Run, writer: EpisodeWriter, error: Exception) -> None:
+    run.error = f"{type(error).__name__}: {error}"
+    writer.note("error", {"error": run.error, "traceback": "".join(traceback.format_exception(error))})
+    run.totals["model_failed"] = float(isinstance(error, ModelError))
+
+
+def _score(run: _Run, world: World, context: Context, ending: Ending) -> Score:
+    began = time.monotonic()
+    if ending is Ending.INTERRUPTED:
+        return Score.none("the run was interrupted")
+    if run.totals.get("model_failed"):
+        return Score.none(f"the model's endpoint failed: {run.error}")
+    if isinstance(run.last, Done):
+        world.answer = run.last.answer
+    try:
+        return score(run.plan.task, world, context, said_fail=ending is Ending.FAILED)
+    except CheckError as error:
+        run.error = f"CheckError: {error}"
+        return Score.none(f"the check failed: {error}")
+    finally:
+        run.add("score_ms", (time.monotonic() - began) * 1e3)
+
+
+def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRecord:
+    plan, task = run.plan, run.plan.task
+    numbers = {k: v for k, v in run.totals.items() if k in Totals.model_fields}
+    wall_ms = (time.monotonic() - run.began) * 1e3 + run.totals.get("reset_ms", 0.0)
+    return EpisodeRecord(
+        task=task.key,
+        task_id=task.id,
+        suite=task.suite,
+        instruction=task.instruction,
+        task_sha256=task.sha256,
+        feasible=task.feasible,
+        attempt=plan.attempt,
+        repeat=plan.repeat,
+        agent=plan.agent_name,
+        provider=plan.provider_name,
+        seed=plan.seed,
+        width=run.screen[0],
+        height=run.screen[1],
+        policy=plan.policy,
+        started=run.started,
+        finished=time.time(),
+        ending=ending,
+        score=ScoreRecord.model_validate(found.model_dump(mode="json")),
+        error=run.error,
+        answer=world.answer,
+        totals=Totals(**numbers, wall_ms=wall_ms, usage=usage_record(run.usage)),  # type: ignore[arg-type]
+        task_json=dict(plan.task_json),
+        state=world.state,
+    )
