@@ -85,9 +85,9 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
 
 def all_routes(desk: Desk) -> list:  # type: ignore[type-arg]
     """Every route that this server answers."""
-    from deskbench.envs.server import launch, steps
+    from deskbench.envs.server import control, launch, osworld, steps
 
-    return [*launch.routes(desk), *steps.routes(desk)]
+    return [*control.routes(desk), *launch.routes(desk), *steps.routes(desk), *osworld.routes(desk)]
 
 
 def _load() -> None:

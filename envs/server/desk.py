@@ -11,6 +11,7 @@ from deskbench.envs.server.activity import Activity
 from deskbench.envs.server.capture import Screen
 from deskbench.envs.server.input import Input
 from deskbench.envs.server.settle import MAXIMUM, REACTION, Settling
+from deskbench.envs.server.windows import Windows
 from deskbench.envs.wire import PROTOCOL, Health
 
 POLL = 0.02
@@ -26,6 +27,7 @@ class Desk:
         self.screen = Screen(display_name)
         self.input = Input(display_name)
         self.activity = Activity(display_name)
+        self.windows = Windows(display_name)
 
     def begin_settling(self, *, launching: bool = False) -> Settling:
         """Note how things are before actions; hand the result to `settle` after them."""

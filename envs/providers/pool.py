@@ -1,0 +1,68 @@
+"""Warm desktops: a reset is a hand-over, and the next desktop boots while this one works."""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from concurrent.futures import Future, ThreadPoolExecutor
+
+from deskbench.envs.desktop import Check, Desktop, DesktopSpec, Provider
+from deskbench.envs.errors import EnvError
+
+
+class Pool:
+    """A provider over another: the same promises, but the next desktop of a spec is started ahead.
+
+    Args:
+        provider: who starts and stops them.
+        ahead: warm desktops kept per spec; 0 starts each when it is asked for.
+    """
+
+    def __init__(self, provider: Provider, ahead: int = 1) -> None:
+        self.name = provider.name
+        self._provider = provider
+        self._ahead = ahead
+        self._warm: dict[DesktopSpec, list[Future[Desktop]]] = defaultdict(list)
+        self._starters = ThreadPoolExecutor(max(1, ahead), thread_name_prefix="warm")
+        self._lock = threading.Lock()
+        self._closed = False
+
+    def start(self, spec: DesktopSpec) -> Desktop:
+        """A fresh desktop: a warm one if there is one that lives."""
+        while (future := self._take(spec)) is not None:
+            desktop = future.result()
+            try:
+                desktop.health()
+            except EnvError:  # it died while it was waiting
+                self._provider.stop(desktop)
+                continue
+            return desktop
+        return self._provider.start(spec)
+
+    def _take(self, spec: DesktopSpec) -> Future[Desktop] | None:
+        with self._lock:
+            if self._ahead == 0 or self._closed:
+                return None
+            warm = self._warm[spec]
+            taken = warm.pop(0) if warm else None
+            while len(warm) < self._ahead:
+                warm.append(self._starters.submit(self._provider.start, spec))
+            return taken
+
+    def stop(self, desktop: Desktop) -> None:
+        """End a desktop; it is never handed out again."""
+        self._provider.stop(desktop)
+
+    def close(self) -> None:
+        """Stop everything, the warm ones included."""
+        with self._lock:
+            self._closed = True
+            waiting = [future for warm in self._warm.values() for future in warm]
+        for future in waiting:
+            future.cancel()
+        self._starters.shutdown(wait=True)
+        self._provider.close()
+
+    def doctor(self) -> list[Check]:
+        """What the provider says."""
+        return self._provider.doctor()

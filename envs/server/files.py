@@ -1,0 +1,89 @@
+"""Files of the desktop: read, written and listed for the controller."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from deskbench.envs.server.commands import expand
+from deskbench.envs.server.http import HttpError
+
+MAX_FILE = 2**30
+"""Bytes of a file that is sent; a larger one is refused, not cut."""
+MAX_LISTED = 100_000
+
+
+def read(path: str) -> bytes:
+    """A file's bytes.
+
+    Raises:
+        HttpError: 404 no such file, 400 no regular file, 413 too large, 500 it cannot be read.
+    """
+    where = Path(expand(path))
+    try:
+        with where.open("rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
+            status = os.fstat(file.fileno())
+            if not os.path.isfile(f"/proc/self/fd/{file.fileno()}"):  # noqa: PTH113
+                raise HttpError(400, f"{path} is not a regular file")
+            if status.st_size > MAX_FILE:
+                raise HttpError(413, f"{path} has {status.st_size} bytes; at most {MAX_FILE} are sent")
+            return file.read(MAX_FILE)
+    except (FileNotFoundError, NotADirectoryError):
+        raise HttpError(404, f"no such file: {path}") from None
+    except OSError as error:
+        raise HttpError(500, f"{path} cannot be read: {error.strerror}") from None
+
+
+def write(path: str, data: bytes) -> None:
+    """Write a file whole or not at all, making its folders.
+
+    Raises:
+        HttpError: 500, it cannot be written.
+    """
+    where = Path(expand(path))
+    try:
+        where.parent.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=where.parent, prefix=".upload-")
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(data)
+            Path(temporary).chmod(0o644)
+            Path(temporary).replace(where)
+        except OSError:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+    except OSError as error:
+        raise HttpError(500, f"{path} cannot be written: {error.strerror}") from None
+
+
+def listing(path: str) -> dict[str, object]:
+    """OSWorld's tree of a folder: {"type", "name", "children"}; a folder that was entered already is not again.
+
+    Raises:
+        HttpError: 404, no such folder.
+    """
+    where = Path(expand(path))
+    if not where.is_dir():
+        raise HttpError(404, f"no such folder: {path}")
+    return _tree(where, set(), [0])
+
+
+def _tree(folder: Path, entered: set[tuple[int, int]], count: list[int]) -> dict[str, object]:
+    status = folder.stat()
+    key = (status.st_dev, status.st_ino)
+    tree: dict[str, object] = {"type": "directory", "name": folder.name, "children": []}
+    if key in entered:
+        return tree
+    try:
+        names = sorted(os.listdir(folder))  # noqa: PTH208  (names, not paths: surrogates must survive)
+    except OSError as error:
+        return {**tree, "error": str(error.strerror)}
+    children: list[dict[str, object]] = []
+    for name in names:
+        count[0] += 1
+        if count[0] > MAX_LISTED:
+            raise HttpError(413, f"more than {MAX_LISTED} files")
+        entry = folder / name
+        children.append(_tree(entry, entered | {key}, count) if entry.is_dir() else {"type": "file", "name": name})
+    return {**tree, "children": children}

@@ -1,0 +1,99 @@
+"""Top-level windows, through the window manager's properties (EWMH): listed, activated, closed, with proof."""
+
+from __future__ import annotations
+
+import threading
+from typing import Any
+
+from deskbench.envs import wait
+from deskbench.envs.server.http import HttpError
+
+PROOF_SECONDS = 5.0
+
+
+class Windows:
+    """One connection to X; safe to use from several threads."""
+
+    def __init__(self, display_name: str | None = None) -> None:
+        from Xlib import display
+
+        self._display = display.Display(display_name)
+        self._root = self._display.screen().root
+        self._lock = threading.Lock()
+
+    def list(self) -> list[dict[str, Any]]:
+        """The managed windows, bottom to top, as JSON of `envs.desktop.Window`."""
+        with self._lock:
+            ids = self._property(self._root, "_NET_CLIENT_LIST_STACKING") or []
+            active = (self._property(self._root, "_NET_ACTIVE_WINDOW") or [0])[0]
+            return [found for number in ids if (found := self._describe(number, active)) is not None]
+
+    def activate(self, name: str, *, strict: bool, by_class: bool) -> None:
+        """Raise and focus the topmost match, and wait until it is the active window.
+
+        Raises:
+            HttpError: 404 no such window; 500 it did not become active.
+        """
+        wanted = self._match(name, strict, by_class)["id"]
+        self._tell(wanted, "_NET_ACTIVE_WINDOW", [2, 0, 0, 0, 0])
+        if not wait.until(lambda: self._is_active(wanted), timeout=PROOF_SECONDS):
+            raise HttpError(500, f"the window {name!r} did not become active")
+
+    def close(self, name: str, *, strict: bool, by_class: bool) -> None:
+        """Ask the topmost match to close; a program may ask back, so what happens then is not waited for.
+
+        Raises:
+            HttpError: 404 no such window.
+        """
+        self._tell(self._match(name, strict, by_class)["id"], "_NET_CLOSE_WINDOW", [0, 2, 0, 0, 0])
+
+    def _match(self, name: str, strict: bool, by_class: bool) -> dict[str, Any]:
+        windows = self.list()
+        for window in reversed(windows):
+            parts = window["wm_class"].split(".") if by_class else [window["title"]]
+            if any(part == name if strict else name.lower() in part.lower() for part in [*parts, ".".join(parts)]):
+                return window
+        titles = ", ".join(repr(w["wm_class"] if by_class else w["title"]) for w in windows) or "none"
+        raise HttpError(404, f"no window {name!r}; there are: {titles}")
+
+    def _is_active(self, wanted: str) -> bool:
+        return any(w["id"] == wanted and w["active"] for w in self.list())
+
+    def _tell(self, window: str, message: str, data: list[int]) -> None:
+        from Xlib import X
+        from Xlib.protocol import event
+
+        with self._lock:
+            target = self._display.create_resource_object("window", int(window, 16))
+            kind = self._display.intern_atom(message)
+            said = event.ClientMessage(window=target, client_type=kind, data=(32, data))
+            self._root.send_event(said, event_mask=X.SubstructureRedirectMask | X.SubstructureNotifyMask)
+            self._display.sync()
+
+    def _property(self, window: Any, name: str) -> Any:
+        from Xlib import X
+
+        found = window.get_full_property(self._display.intern_atom(name), X.AnyPropertyType)
+        return found.value if found is not None else None
+
+    def _describe(self, number: int, active: int) -> dict[str, Any] | None:
+        from Xlib.error import BadDrawable, BadWindow
+
+        window = self._display.create_resource_object("window", number)
+        try:
+            title = self._property(window, "_NET_WM_NAME") or window.get_wm_name() or b""
+            wm_class = window.get_wm_class() or ()
+            size = window.get_geometry()
+            at = window.translate_coords(self._root, 0, 0)
+        except (BadWindow, BadDrawable):
+            return None  # it went away while we looked
+        return {
+            "id": hex(number),
+            "title": title.decode("utf-8", "replace") if isinstance(title, bytes) else str(title),
+            "wm_class": ".".join(wm_class),
+            "x": -at.x,
+            "y": -at.y,
+            "width": size.width,
+            "height": size.height,
+            "active": number == active,
+        }
