@@ -1,4 +1,4 @@
-"""The vision-language agent against a scripted endpoint: what it shows, what it remembers, what it does with replies."""
+"""The vision-language agent on a scripted endpoint: what it shows, what it remembers, what it makes of replies."""
 
 import base64
 import hashlib
