@@ -19,7 +19,7 @@ from urllib3.poolmanager import PoolManager
 from deskbench.envs import wait
 from deskbench.envs.desktop import CommandResult, Window
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable
-from deskbench.envs.types import Action, Observation, Screenshot, Wait
+from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
 from deskbench.envs.wire import MAX_BODY, Health, Observe, Seen, StepReply, StepRequest, WireError, decode, parse_policy
 
 CONNECT_SECONDS = 5.0
@@ -158,9 +158,10 @@ class Client:
             if picture.sha256 != seen.frame:
                 raise GuestError(f"{self.name}: the screenshot is not the frame {seen.frame} that the answer names")
             self._frame = picture
-        elif self._frame is None or self._frame.sha256 != seen.frame:
+            return picture
+        if self._frame is None or self._frame.sha256 != seen.frame:
             raise GuestError(f"{self.name}: the answer has no screenshot, and frame {seen.frame} is not known here")
-        return self._frame  # type: ignore[return-value]
+        return self._frame
 
     # -- set-up and grading ---------------------------------------------------------------------------------------
 
@@ -288,8 +289,8 @@ def _plain(command: str | Sequence[str]) -> str | list[str]:
 def _step_seconds(actions: Sequence[Action], observe: Observe) -> float:
     """What the request itself may take, and a margin."""
     waits = sum(SETTLE_SECONDS if a.seconds is None else a.seconds for a in actions if isinstance(a, Wait))
-    codes = 120.0 * sum(a.type == "exec" for a in actions)
-    text = sum(len(a.text) for a in actions if a.type == "type") * 0.02
+    codes = 120.0 * sum(isinstance(a, Exec) for a in actions)
+    text = sum(len(a.text) for a in actions if isinstance(a, Type)) * 0.02
     return ANSWER_SECONDS + waits + codes + text + parse_policy(observe.policy)[1] + (observe.max_settle or 0.0)
 
 

@@ -66,5 +66,5 @@ def _seen(observation: Observation, target: Target) -> str:
         return f"no accessibility tree ({'; '.join(observation.problems)})"
     root = etree.fromstring(observation.accessibility.encode())
     nodes = [n for n in root.iter() if target.role is None or n.tag == target.role]
-    names = sorted({n.get("name") for n in nodes if n.get("name")})
+    names = sorted({str(n.get("name")) for n in nodes if n.get("name")})
     return ", ".join(repr(n) for n in names[:40]) or f"no {target.role}"

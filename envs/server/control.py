@@ -21,7 +21,7 @@ def routes(desk: Desk) -> list[Route]:
         return json_response(dataclasses.asdict(desk.health()))
 
     def windows(request: Request) -> Response:
-        return json_response(desk.windows.list())
+        return json_response(desk.windows.listing())
 
     def window(request: Request) -> Response:
         body = request.json()

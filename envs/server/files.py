@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from pathlib import Path
 
@@ -22,9 +23,10 @@ def read(path: str) -> bytes:
     """
     where = Path(expand(path))
     try:
-        with where.open("rb", opener=lambda p, flags: os.open(p, flags | os.O_NONBLOCK)) as file:
+        # Without O_NONBLOCK a named pipe would hang us.
+        with os.fdopen(os.open(where, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
-            if not os.path.isfile(f"/proc/self/fd/{file.fileno()}"):  # noqa: PTH113
+            if not stat.S_ISREG(status.st_mode):
                 raise HttpError(400, f"{path} is not a regular file")
             if status.st_size > MAX_FILE:
                 raise HttpError(413, f"{path} has {status.st_size} bytes; at most {MAX_FILE} are sent")

@@ -21,7 +21,7 @@ class Windows:
         self._root = self._display.screen().root
         self._lock = threading.Lock()
 
-    def list(self) -> list[dict[str, Any]]:
+    def listing(self) -> list[dict[str, Any]]:
         """The managed windows, bottom to top, as JSON of `envs.desktop.Window`."""
         with self._lock:
             ids = self._property(self._root, "_NET_CLIENT_LIST_STACKING") or []
@@ -34,7 +34,7 @@ class Windows:
         Raises:
             HttpError: 404 no such window; 500 it did not become active.
         """
-        wanted = self._match(name, strict, by_class)["id"]
+        wanted = str(self._match(name, strict, by_class)["id"])
         self._tell(wanted, "_NET_ACTIVE_WINDOW", [2, 0, 0, 0, 0])
         if not wait.until(lambda: self._is_active(wanted), timeout=PROOF_SECONDS):
             raise HttpError(500, f"the window {name!r} did not become active")
@@ -48,7 +48,7 @@ class Windows:
         self._tell(self._match(name, strict, by_class)["id"], "_NET_CLOSE_WINDOW", [0, 2, 0, 0, 0])
 
     def _match(self, name: str, strict: bool, by_class: bool) -> dict[str, Any]:
-        windows = self.list()
+        windows = self.listing()
         for window in reversed(windows):
             parts = window["wm_class"].split(".") if by_class else [window["title"]]
             if any(part == name if strict else name.lower() in part.lower() for part in [*parts, ".".join(parts)]):
@@ -57,7 +57,7 @@ class Windows:
         raise HttpError(404, f"no window {name!r}; there are: {titles}")
 
     def _is_active(self, wanted: str) -> bool:
-        return any(w["id"] == wanted and w["active"] for w in self.list())
+        return any(w["id"] == wanted and w["active"] for w in self.listing())
 
     def _tell(self, window: str, message: str, data: list[int]) -> None:
         from Xlib import X

@@ -1,0 +1,269 @@
+"""Episodes over desktops: a queue, threads, retries of what infrastructure broke, a clean end."""
+
+from __future__ import annotations
+
+import json
+import queue
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deskbench.agent import manifest
+from deskbench.agent.base import Ending, ModelFatal
+from deskbench.agent.build import ASSETS, Prepared, make_provider, task_json
+from deskbench.agent.episode import Plan, run_episode
+from deskbench.agent.ledger import Ledger, Planned
+from deskbench.agent.record import EpisodeRecord, EpisodeWriter, write_atomic
+from deskbench.agent.stats import Summary, final_attempts, summarize
+from deskbench.envs.desktop import Desktop, Provider
+from deskbench.envs.errors import EnvError, StorageError, UsageError
+from deskbench.envs.providers.pool import Pool
+from deskbench.tasks.types import Task
+
+
+@dataclass
+class Progress:
+    """What a run is doing, for whoever shows it.
+
+    Attributes:
+        total: episodes to be run now.
+        finished: episodes with their final attempt behind them.
+        running: task keys under way.
+        retried: attempts that infrastructure broke.
+        cost_usd: so far, None while no price is known.
+        scores: of the finished ones.
+        began: monotonic seconds.
+    """
+
+    total: int
+    finished: int = 0
+    running: list[str] = field(default_factory=list)
+    retried: int = 0
+    cost_usd: float | None = None
+    scores: list[float | None] = field(default_factory=list)
+    began: float = field(default_factory=time.monotonic)
+
+
+class Batch:
+    """One run.
+
+    Args:
+        prepared: what to run.
+        folder: the run's folder; a new one, or with `resume` one that exists.
+        on_change: called with the progress whenever it changes, from any thread.
+    """
+
+    def __init__(
+        self, prepared: Prepared, folder: Path, on_change: Callable[[Progress], None] = lambda p: None
+    ) -> None:
+        self._prepared = prepared
+        self.folder = folder
+        self._tasks = {task.key: task for task in prepared.tasks}
+        self._on_change = on_change
+        self._stop = threading.Event()
+        self._lock = threading.Lock()
+        self._broken: BaseException | None = None
+        self._records: list[EpisodeRecord] = []
+
+    def interrupt(self) -> None:
+        """End soon: no new episode begins, those under way end as interrupted and unscored."""
+        self._stop.set()
+
+    @property
+    def interrupted(self) -> bool:
+        """The run was ended before its end."""
+        return self._stop.is_set()
+
+    def run(self, *, resume: bool = False) -> Summary:
+        """Run everything that is not done yet.
+
+        Raises:
+            ModelFatal, StorageError: the run cannot go on; what is recorded stays.
+            UsageError: the folder holds another run.
+        """
+        ledger = self._open(resume)
+        todo = ledger.open_episodes()
+        self.progress = Progress(total=len(todo))
+        pending: queue.SimpleQueue[Planned] = queue.SimpleQueue()
+        for episode in todo:
+            pending.put(episode)
+        provider = Pool(make_provider(self._prepared.config.provider), ahead=1 if len(todo) > 1 else 0)
+        try:
+            with ThreadPoolExecutor(self._prepared.config.parallel, thread_name_prefix="episode") as threads:
+                workers = min(self._prepared.config.parallel, len(todo))
+                done = [threads.submit(self._work, pending, provider, ledger) for _ in range(workers)]
+                for future in done:
+                    self._await(future)
+        finally:
+            provider.close()
+            ledger.close()
+        if self._broken is not None:
+            raise self._broken
+        return self.summary()
+
+    def _await(self, future: object) -> None:
+        """Wait for a worker, letting Ctrl-C through."""
+        while True:
+            try:
+                future.result()  # type: ignore[attr-defined]
+                return
+            except KeyboardInterrupt:
+                if self._stop.is_set():
+                    raise
+                self.interrupt()
+
+    def summary(self) -> Summary:
+        """The whole run in numbers, earlier sessions of a resumed run included."""
+        planned = len(self._prepared.tasks) * self._prepared.config.repeats
+        return summarize(final_attempts(read_records(self.folder)), planned)
+
+    def _open(self, resume: bool) -> Ledger:
+        existing = self.folder / "run.json"
+        if existing.exists() and not resume:
+            raise UsageError(f"{self.folder} holds a run already; go on with --resume, or name another folder")
+        if existing.exists():
+            manifest.check_same(existing, self._prepared)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StorageError(f"cannot make {self.folder}: {error.strerror}") from None
+        ledger = Ledger(self.folder / "ledger.sqlite")
+        config = self._prepared.config
+        ledger.plan(
+            [
+                Planned(task.key, repeat, config.seed + repeat)
+                for repeat in range(config.repeats)
+                for task in self._prepared.tasks
+            ]
+        )
+        if not existing.exists():
+            write_atomic(existing, json.dumps(manifest.manifest(self._prepared), indent=1).encode())
+        return ledger
+
+    def _work(self, pending: queue.SimpleQueue[Planned], provider: Provider, ledger: Ledger) -> None:
+        while not self._stop.is_set():
+            try:
+                episode = pending.get_nowait()
+            except queue.Empty:
+                return
+            try:
+                self._episode(episode, provider, ledger)
+            except BaseException as error:  # the boundary of a thread: the run ends, with the cause
+                with self._lock:
+                    self._broken = self._broken or error
+                self._stop.set()
+                return
+
+    def _episode(self, episode: Planned, provider: Provider, ledger: Ledger) -> None:
+        self._change(lambda p: p.running.append(episode.task))
+        record = None
+        for attempt in range(self._prepared.config.retries + 1):
+            record = self._attempt(episode, provider, ledger)
+            if record.ending is not Ending.ENV_ERROR or self._stop.is_set():
+                break
+            if attempt < self._prepared.config.retries:
+                self._change(lambda p: setattr(p, "retried", p.retried + 1))
+        assert record is not None
+        self._finished(episode, record)
+
+    def _finished(self, episode: Planned, record: EpisodeRecord) -> None:
+        cost = record.totals.usage.cost_usd
+
+        def change(progress: Progress) -> None:
+            progress.running.remove(episode.task)
+            progress.finished += 1
+            progress.scores.append(record.score.value)
+            if cost is not None:
+                progress.cost_usd = (progress.cost_usd or 0.0) + cost
+
+        self._change(change)
+        limit = self._prepared.config.budget_usd
+        if limit is not None and self.progress.cost_usd is not None and self.progress.cost_usd >= limit:
+            self._stop.set()
+
+    def _change(self, change: Callable[[Progress], object]) -> None:
+        with self._lock:
+            change(self.progress)
+            self._on_change(self.progress)
+
+    def _attempt(self, episode: Planned, provider: Provider, ledger: Ledger) -> EpisodeRecord:
+        task = self._tasks[episode.task]
+        number = ledger.begin(episode)
+        writer = EpisodeWriter(episode_folder(self.folder, episode, number), self._prepared.secrets)
+        with tempfile.TemporaryDirectory(prefix="deskbench-cache-") as cache:
+            plan = self._plan(task, episode, number, Path(cache))
+            try:
+                record = self._with_desktop(plan, provider, writer)
+            except ModelFatal:
+                ledger.finish(episode, number, Ending.AGENT_ERROR, None)
+                raise
+            finally:
+                writer.close()
+        ledger.finish(episode, number, record.ending, record.score.value)
+        return record
+
+    def _plan(self, task: Task, episode: Planned, number: int, cache: Path) -> Plan:
+        config = self._prepared.config
+        return Plan(
+            task=task,
+            agent_name=config.agent,
+            provider_name=config.provider,
+            cache=cache,
+            assets=ASSETS,
+            repeat=episode.repeat,
+            attempt=number,
+            seed=episode.seed,
+            max_steps=config.max_steps,
+            max_seconds=config.max_seconds,
+            policy=config.policy,
+            code_allowed=config.agent_settings.get("action_space", "pyautogui") == "pyautogui",
+            budget_usd=config.episode_budget_usd,
+            task_json=task_json(task),
+        )
+
+    def _with_desktop(self, plan: Plan, provider: Provider, writer: EpisodeWriter) -> EpisodeRecord:
+        began = time.monotonic()
+        try:
+            desktop: Desktop = provider.start(self._prepared.spec(plan.task))
+        except EnvError as error:
+            desktop = _NeverStarted(error)
+        try:
+            return run_episode(
+                plan,
+                self._prepared.make_agent(plan.task),
+                desktop,
+                writer,
+                interrupted=self._stop.is_set,
+                reset_ms=(time.monotonic() - began) * 1e3,
+            )
+        finally:
+            if not isinstance(desktop, _NeverStarted):
+                provider.stop(desktop)
+
+
+class _NeverStarted:
+    """Stands for a desktop that did not start: the episode is recorded as the others are, with the error."""
+
+    name = "never-started"
+
+    def __init__(self, error: EnvError) -> None:
+        self._error = error
+
+    def __getattr__(self, name: str) -> object:
+        raise self._error
+
+
+def episode_folder(run: Path, episode: Planned, number: int) -> Path:
+    """Where an attempt is written."""
+    repeat = f"-{episode.repeat}" if episode.repeat else ""
+    return run / "episodes" / f"{episode.task}{repeat}" / str(number)
+
+
+def read_records(folder: Path) -> list[EpisodeRecord]:
+    """Every finished episode of a run."""
+    paths = sorted((folder / "episodes").glob("**/episode.json"))
+    return [EpisodeRecord.model_validate_json(path.read_bytes()) for path in paths]

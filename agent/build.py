@@ -1,0 +1,145 @@
+"""Names to live objects: the only place that knows every agent and every provider."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import platform
+import shutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from platformdirs import user_cache_path
+
+from deskbench.agent.base import Agent
+from deskbench.agent.config import RunConfig
+from deskbench.envs.actions import nearest
+from deskbench.envs.desktop import DesktopSpec, Provider
+from deskbench.envs.errors import UsageError
+from deskbench.tasks.load import load, skip_reason
+from deskbench.tasks.types import Task
+
+AGENTS = {
+    "oracle": "deskbench.agent.agents.scripted:OracleAgent",
+    "null": "deskbench.agent.agents.simple:NullAgent",
+    "fail": "deskbench.agent.agents.simple:FailAgent",
+    "random": "deskbench.agent.agents.simple:RandomAgent",
+    "human": "deskbench.agent.agents.human:HumanAgent",
+    "vlm": "deskbench.agent.agents.vlm:VlmAgent",
+}
+PROVIDERS = {
+    "local": "deskbench.envs.providers.local:LocalProvider",
+    "fake": "deskbench.envs.providers.fake:FakeProvider",
+}
+ASSETS = user_cache_path("deskbench") / "assets"
+"""Downloads, shared by all runs of a person."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run with every name resolved, before a machine starts.
+
+    Attributes:
+        config: as given.
+        tasks: to be run.
+        skipped: tasks that this desktop cannot do, with the reason.
+        make_agent: an agent for one episode of a task.
+        secrets: values that must not reach the disk.
+        spec: the desktop that a task wants.
+    """
+
+    config: RunConfig
+    tasks: tuple[Task, ...]
+    skipped: tuple[tuple[Task, str], ...]
+    make_agent: Callable[[Task], Agent]
+    secrets: tuple[str, ...]
+
+    def spec(self, task: Task) -> DesktopSpec:
+        """The desktop that a task wants."""
+        config = self.config
+        network = "full" if config.network and task.requires.network == "full" else "off"
+        return DesktopSpec(config.width, config.height, network=network, isolated=config.isolated)
+
+
+def lookup(kind: str, names: dict[str, str], name: str) -> Any:
+    """A class by its short name or as package.module:Class.
+
+    Raises:
+        UsageError: unknown, or it cannot be imported.
+    """
+    dotted = names.get(name, name if ":" in name else None)
+    if dotted is None:
+        raise UsageError(f"unknown {kind} {name!r}{nearest(name, names)}")
+    module, _, attribute = dotted.partition(":")
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise UsageError(f"{kind} {name!r} cannot be imported: {error}") from None
+
+
+def make_provider(name: str) -> Provider:
+    """A provider by name."""
+    provider: Provider = lookup("provider", PROVIDERS, name)()
+    return provider
+
+
+def prepare(config: RunConfig) -> Prepared:
+    """Read every task and resolve every name.
+
+    Raises:
+        UsageError: the first thing that is wrong.
+    """
+    lookup("provider", PROVIDERS, config.provider)
+    make_agent = _agent_maker(config)
+    tasks = _chosen(load(config.source, split=config.split), config.only)
+    kept, skipped = [], []
+    apps = {app: shutil.which(app) is not None for task in tasks for app in task.requires.apps}
+    for task in tasks:
+        reason = _skip(config, task, apps)
+        if reason is None:
+            kept.append(task)
+        else:
+            skipped.append((task, reason))
+    if kept:
+        make_agent(kept[0])  # settings that are wrong are found now, not when the first desktop is up
+    key = config.agent_settings.get("api_key_env", "")
+    secrets = tuple(v for v in (os.environ.get(key),) if v)
+    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets)
+
+
+def _skip(config: RunConfig, task: Task, apps: dict[str, bool]) -> str | None:
+    """What runs on this machine is known before it starts; another provider's desktop is asked when it is up."""
+    if config.agent == "oracle" and not task.oracle:
+        return "has no oracle"
+    if config.provider != "local":
+        apps = dict.fromkeys(apps, True)
+    return skip_reason(task, platform=platform.system(), network=config.network, has_app=apps)
+
+
+def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:
+    if not only:
+        return tasks
+    names = {task.id for task in tasks} | {task.key for task in tasks}
+    for name in only:
+        if name not in names:
+            raise UsageError(f"no task {name!r}{nearest(name, names)}")
+    return [task for task in tasks if task.id in only or task.key in only]
+
+
+def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
+    made = lookup("agent", AGENTS, config.agent)
+    if config.agent == "oracle":
+        return lambda task: made(task.oracle)  # type: ignore[no-any-return]
+    if hasattr(made, "from_settings"):
+        return lambda task: made.from_settings(config.agent_settings)  # type: ignore[no-any-return]
+    if config.agent_settings:
+        raise UsageError(f"agent {config.agent!r} has no settings; given: {', '.join(config.agent_settings)}")
+    return lambda task: made()  # type: ignore[no-any-return]
+
+
+def task_json(task: Task) -> dict[str, Any]:
+    """The task file's content, for the record."""
+    value: dict[str, Any] = json.loads(task.path.read_text(encoding="utf-8"))
+    return value

@@ -1,0 +1,104 @@
+"""One frozen configuration of a run: from a TOML file, `--set key=value`, and flags, in this order."""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from deskbench.envs.actions import nearest
+from deskbench.envs.errors import UsageError
+from deskbench.envs.wire import WireError, parse_policy
+
+
+class RunConfig(BaseModel):
+    """What a run is made of. Secrets are not in it: keys are named by their environment variable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    source: str = "basics"
+    """Task file, folder, suite or OSWorld checkout."""
+    split: str | None = None
+    """Split of an OSWorld checkout."""
+    only: tuple[str, ...] = ()
+    """Task ids or keys; empty for all."""
+    agent: str = "vlm"
+    """Agent's name, or package.module:Class."""
+    agent_settings: dict[str, str] = Field(default_factory=dict)
+    """The agent's own settings (base_url, model, ...)."""
+    provider: str = "local"
+    """Provider's name, or package.module:Class."""
+    width: int = Field(default=1280, ge=320, le=7680)
+    height: int = Field(default=800, ge=240, le=4320)
+    network: bool = False
+    """The desktops of tasks that require the network may have it."""
+    isolated: bool = True
+    """False runs desktops of the local provider without a sandbox."""
+    parallel: int = Field(default=1, ge=1, le=256)
+    repeats: int = Field(default=1, ge=1)
+    seed: int = 0
+    policy: str = "settled"
+    """When observations are taken: settled, immediate or fixed:SECONDS."""
+    max_steps: int = Field(default=15, ge=1)
+    max_seconds: float = Field(default=600.0, gt=0)
+    retries: int = Field(default=2, ge=0)
+    """Attempts more after infrastructure failed."""
+    budget_usd: float | None = Field(default=None, gt=0)
+    """Cost of the whole run at which no new episode begins."""
+    episode_budget_usd: float | None = Field(default=None, gt=0)
+
+    @field_validator("policy")
+    @classmethod
+    def _known_policy(cls, value: str) -> str:
+        try:
+            name, _ = parse_policy(value)
+        except WireError as error:
+            raise ValueError(str(error)) from None
+        if name == "none":
+            raise ValueError("an agent must see something: settled, immediate or fixed:SECONDS")
+        return value
+
+
+def make_config(file: Path | None, settings: Sequence[str], flags: Mapping[str, Any]) -> RunConfig:
+    """Put a configuration together; flags that are None do not count.
+
+    Raises:
+        UsageError: naming the key, the bad value and the nearest known name.
+    """
+    values: dict[str, Any] = {}
+    if file is not None:
+        try:
+            values.update(tomllib.loads(file.read_text(encoding="utf-8")))
+        except OSError as error:
+            raise UsageError(f"cannot read {file}: {error.strerror}") from None
+        except tomllib.TOMLDecodeError as error:
+            raise UsageError(f"{file} is not TOML: {error}") from None
+    for setting in settings:
+        key, equals, value = setting.partition("=")
+        if not equals:
+            raise UsageError(f"--set {setting}: write key=value")
+        _put(values, key, value)
+    values.update({k: v for k, v in flags.items() if v is not None})
+    try:
+        return RunConfig.model_validate(values)
+    except ValidationError as error:
+        raise UsageError(_one_line(error)) from None
+
+
+def _put(values: dict[str, Any], key: str, value: str) -> None:
+    """`model=x` and other keys that are not the run's are the agent's own."""
+    if key in RunConfig.model_fields:
+        values[key] = value
+    else:
+        values.setdefault("agent_settings", {})[key.removeprefix("agent.")] = value
+
+
+def _one_line(error: ValidationError) -> str:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown setting {name!r}{nearest(name, RunConfig.model_fields)}"
+    return f"setting {name} is {first['input']!r}: {first['msg']}"

@@ -1,0 +1,80 @@
+"""run.json: what a run was made of, so that its number can be made again."""
+
+from __future__ import annotations
+
+import json
+import platform
+import subprocess
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from deskbench.agent.build import Prepared
+from deskbench.envs.errors import UsageError
+from deskbench.envs.wire import PROTOCOL
+from deskbench.tasks.load import task_set_hash
+
+PACKAGES = ("deskbench", "mss", "pillow", "pyautogui", "pydantic", "requests", "rapidocr", "onnxruntime")
+
+
+def manifest(prepared: Prepared) -> dict[str, Any]:
+    """The manifest; the keys of endpoints are named, never written."""
+    config = prepared.config
+    return {
+        "version": 1,
+        "created": time.time(),
+        "agent": _agent_name(prepared),
+        "provider": config.provider,
+        "policy": config.policy,
+        "planned": len(prepared.tasks) * config.repeats,
+        "task_set": task_set_hash(prepared.tasks),
+        "tasks": [task.key for task in prepared.tasks],
+        "skipped": [{"task": task.key, "reason": reason} for task, reason in prepared.skipped],
+        "config": config.model_dump(mode="json"),
+        "versions": _versions(),
+        "protocol": PROTOCOL,
+    }
+
+
+def _agent_name(prepared: Prepared) -> str:
+    model = prepared.config.agent_settings.get("model")
+    return f"{prepared.config.agent} ({model})" if model else prepared.config.agent
+
+
+def _versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": platform.platform(), "git": _revision()}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _revision() -> str:
+    """The source's git revision, where there is one."""
+    here = Path(__file__).resolve().parent
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+        )
+    except OSError:
+        return "unknown"
+    return done.stdout.strip() or "unknown"
+
+
+def check_same(path: Path, prepared: Prepared) -> None:
+    """A run is resumed only with the tasks and settings that it was begun with.
+
+    Raises:
+        UsageError: naming what differs.
+    """
+    before = json.loads(path.read_text(encoding="utf-8"))
+    now = manifest(prepared)
+    if before["task_set"] != now["task_set"]:
+        raise UsageError(f"{path.parent} was begun with other tasks, or they have changed since; start a new run")
+    free = ("parallel", "retries", "budget_usd")
+    differing = [k for k, v in now["config"].items() if before["config"].get(k) != v and k not in free]
+    if differing:
+        raise UsageError(f"{path.parent} was begun with another {', '.join(differing)}; start a new run")
