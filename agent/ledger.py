@@ -39,7 +39,7 @@ class Ledger:
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         try:
-            self._base = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+            self._base = sqlite3.connect(path, check_same_thread=False)
             self._base.execute("pragma journal_mode=wal")
             self._base.execute("pragma synchronous=normal")
             self._base.executescript(_SCHEMA)
@@ -88,9 +88,7 @@ class Ledger:
 
     def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
         try:
-            with self._lock:
-                self._base.execute("begin immediate")
+            with self._lock, self._base:  # commits, or rolls back
                 self._base.executemany(statement, rows)
-                self._base.execute("commit")
         except sqlite3.Error as error:
             raise StorageError(f"cannot write the ledger: {error}; make room and go on with --resume") from None

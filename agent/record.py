@@ -10,7 +10,7 @@ from __future__ import annotations
 import errno
 import json
 import os
-import shutil
+import re
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -178,8 +178,28 @@ def _storage(error: OSError, path: Path) -> StorageError:
     return StorageError(f"cannot write {path}: {error.strerror}{mend}")
 
 
+SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
+SHORTEST_SECRET = 12
+"""Characters: shorter values are words that stand in ordinary text too; keys are longer."""
+
+
+def secrets_of(environment: Mapping[str, str], named: Sequence[str] = ()) -> tuple[str, ...]:
+    """The values of an environment that must not reach the disk.
+
+    Args:
+        environment: usually `os.environ`; a variable is secret by its name (`OPENAI_API_KEY`).
+        named: variables that hold a secret whatever their name.
+    """
+    sure = {environment.get(name, "") for name in named}
+    likely = {v for k, v in environment.items() if SECRET_NAME.search(k) and len(v) >= SHORTEST_SECRET}
+    return tuple(sorted((sure | likely) - {""}, key=len, reverse=True))
+
+
 class EpisodeWriter:
     """Writes one episode's folder; every line is with the operating system before the step is carried out.
+
+    A line survives a kill of the controller from then on. fsync of every line would guard against a power cut only,
+    and costs more than the step.
 
     Args:
         folder: must not hold another episode.
@@ -188,7 +208,7 @@ class EpisodeWriter:
 
     def __init__(self, folder: Path, secrets: Sequence[str] = ()) -> None:
         self.folder = folder
-        self._secrets = [s for s in secrets if len(s) >= 6]
+        self._secrets = list(secrets)
         try:
             for name in ("frames", "files"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
@@ -231,14 +251,10 @@ class EpisodeWriter:
         """Write episode.json: from here on the episode is finished."""
         write_atomic(self.folder / "episode.json", self._clean(record.model_dump_json(indent=1)).encode())
 
-    def keep_file(self, path: Path) -> None:
-        """Keep a file that a getter read, under its name, which is its hash."""
-        target = self.folder / "files" / path.name
-        if not target.exists():
-            try:
-                shutil.copyfile(path, target)
-            except OSError as error:
-                raise _storage(error, target) from None
+    @property
+    def files(self) -> Path:
+        """Where getters keep what they read, by its hash (`tasks.world.World.cache`)."""
+        return self.folder / "files"
 
     def seen(self, observation: Observation) -> SeenRecord:
         """The record of an observation; its frame and tree go into files of their own."""
@@ -247,7 +263,7 @@ class EpisodeWriter:
             self._once(self.folder / "frames" / f"{shot.sha256}.png", shot.png)
         tree = None
         if observation.accessibility is not None:
-            data = observation.accessibility.encode()
+            data = self._clean(observation.accessibility).encode()
             tree = Screenshot.of(data).sha256
             self._once(self.folder / "files" / tree, data)
         return SeenRecord(
@@ -273,8 +289,10 @@ class EpisodeWriter:
             write_atomic(path, data, sync=False)
 
     def _write(self, record: _Record) -> None:
+        rest = memoryview(self._clean(record.model_dump_json()).encode() + b"\n")
         try:
-            self._lines.write(self._clean(record.model_dump_json()).encode() + b"\n")
+            while rest:  # a disk that is nearly full takes a part, and refuses what is left
+                rest = rest[self._lines.write(rest) :]
         except OSError as error:
             raise _storage(error, self.folder / "steps.jsonl") from None
 
@@ -310,7 +328,7 @@ class EpisodeReader:
         return read_events(self.folder)
 
     def steps(self) -> list[StepRecord]:
-        """The steps alone."""
+        """The steps alone, in order."""
         return [event for event in self.events() if isinstance(event, StepRecord)]
 
     def frames(self) -> list[SeenRecord]:

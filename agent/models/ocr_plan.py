@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from deskbench.envs.keys import normalize
 
@@ -18,7 +18,7 @@ class Step:
     """One thing to do.
 
     Attributes:
-        kind: `click`, `type`, `keys`, `drag`, `scroll` or `wait`.
+        kind: `click`, `type`, `keys`, `drag`, `scroll`, `wait`, or `confirm` (say yes where a question appears).
         label: what to click, or the field to type into; None where nothing has to be found.
         text: what to type.
         keys: a chord.
@@ -47,7 +47,7 @@ _VERBS = (
     "click|double-click|right-click|middle-click|press|hit|push|type|write|enter|input|fill|add|append|set|change"
     "|replace|open|launch|start|save|close|quit|exit|run|execute|select|choose|pick|tick|untick|check|uncheck|enable"
     "|disable|turn|toggle|activate|switch|calculate|compute|work|create|make|rename|delete|remove|copy|cut|paste|undo"
-    "|redo|scroll|wait|move|drag|go|navigate|submit|confirm|hover|use"
+    "|redo|scroll|wait|move|drag|go|navigate|submit|confirm|hover|use|search|look for|zoom"
 )
 _SPLIT = re.compile(
     rf"[.;!?]+(?:\s+|$)|\n+|,?\s+(?:and\s+)?then\s+|(?:,\s*(?:and\s+)?|\s+and\s+)(?=(?:{_VERBS})\b)", re.IGNORECASE
@@ -101,7 +101,14 @@ def make_plan(instruction: str) -> list[Step]:
     plan: list[Step] = []
     for part in _SPLIT.split(text):
         plan += _read_clause(_Clause(_trimmed(part), quotes))
-    return plan or [Step("click", label=quote) for quote in quotes]
+    plan = plan or [Step("click", label=quote) for quote in quotes]
+    return [_after(plan[i - 1] if i else None, step) for i, step in enumerate(plan)]
+
+
+def _after(before: Step | None, step: Step) -> Step:
+    """A dialog that asks for a name has one in it already: what is typed there replaces it."""
+    asks = before is not None and re.match(r"save .*as\b|rename", before.label or "", re.IGNORECASE)
+    return replace(step, replace=True) if asks and step.kind == "type" else step
 
 
 def _trimmed(part: str) -> str:
@@ -152,12 +159,28 @@ def _press(clause: _Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _type(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    pairs = [Step("type", clause.label(f), clause.literal(t), replace=True) for t, f in _AS.findall(clause.text)]
+    if pairs:
+        return pairs
     field = clause.label(found["field"]) if found["field"] else None
-    return [Step("type", label=field, text=clause.literal(found["text"]), replace=field is not None)]
+    if field is None or _AT_END.search(clause.text) or _AT_START.search(clause.text):
+        return _type_here(clause, found)
+    return [Step("type", label=field, text=clause.literal(found["text"]), replace=True)]
+
+
+def _type_here(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    """Where the keyboard is; a line that is added goes to the end, unless the start is asked for."""
+    text = clause.literal(found["text"])
+    if _AT_START.search(clause.text):
+        return [Step("keys", keys=("ctrl", "home")), Step("type", text=text, enter=True)]
+    if _AT_END.search(clause.text) or re.match(r"(?:add|append)\b", clause.text, re.IGNORECASE):
+        return [Step("keys", keys=("ctrl", "end")), Step("type", text=text)]
+    return [Step("type", text=text)]
 
 
 def _set(clause: _Clause, found: re.Match[str]) -> list[Step]:
-    return [Step("type", label=clause.label(found["field"]), text=clause.literal(found["text"]), replace=True)]
+    pairs = [Step("type", clause.label(f), clause.literal(t), replace=True) for f, t in _TO.findall(clause.text)]
+    return pairs or [Step("type", label=clause.label(found["field"]), text=clause.literal(found["text"]), replace=True)]
 
 
 def _replace(clause: _Clause, found: re.Match[str]) -> list[Step]:
@@ -207,7 +230,17 @@ def _rename(clause: _Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _delete(clause: _Clause, found: re.Match[str]) -> list[Step]:
-    return [Step("click", label=clause.label(found["what"])), Step("keys", keys=("delete",))]
+    return [Step("click", label=clause.label(found["what"])), Step("keys", keys=("delete",)), Step("confirm")]
+
+
+def _copy(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    """A word is marked by two clicks, a line by three."""
+    what = clause.literal(found["what"])
+    return [Step("click", label=what, count=3 if " " in what else 2), Step("keys", keys=("ctrl", "c"))]
+
+
+def _search(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    return [Step("keys", keys=("ctrl", "f")), Step("type", text=clause.literal(found["what"]), enter=True)]
 
 
 def _create(clause: _Clause, found: re.Match[str]) -> list[Step]:
@@ -231,6 +264,11 @@ def _wait(clause: _Clause, found: re.Match[str]) -> list[Step]:
     return [Step("wait")]
 
 
+_FIELD = r"(?:⟦\d+⟧|\w[\w -]*?)"
+_AS = re.compile(rf"(⟦\d+⟧)\s+(?:as|in|into|for)\s+((?:the\s+|its\s+)?{_FIELD})(?=,|\s+and\s|$)", re.IGNORECASE)
+_TO = re.compile(rf"({_FIELD})\s+(?:to|with)\s+(⟦\d+⟧)(?=,|\s+and\s|$)", re.IGNORECASE)
+_AT_END = re.compile(r"\b(?:at|to) (?:the|its) (?:very )?(?:end|bottom)\b", re.IGNORECASE)
+_AT_START = re.compile(r"\b(?:at|to) (?:the|its) (?:very )?(?:start|beginning|top)\b", re.IGNORECASE)
 _INTO = r"(?:\s+(?:in|into|to|as|for|at)\s+(?P<field>.+))?$"
 _RULES: list[tuple[re.Pattern[str], Callable[[_Clause, re.Match[str]], list[Step]]]] = [
     (re.compile(pattern, re.IGNORECASE), build)
@@ -244,7 +282,11 @@ _RULES: list[tuple[re.Pattern[str], Callable[[_Clause, re.Match[str]], list[Step
         (r"undo\b", _chord("ctrl", "z")),
         (r"redo\b", _chord("ctrl", "shift", "z")),
         (r"(?:select|copy) (?:all|everything)\b.*", _chord("ctrl", "a")),
+        (r"copy\s+(?:the\s+)?(?:\w+\s+)?(?P<what>⟦\d+⟧)", _copy),
         (r"copy\b(?! .*\bto\b)", _chord("ctrl", "c")),
+        (r"(?:search|look) for\s+(?P<what>.+)", _search),
+        (r"zoom in\b", _chord("ctrl", "+")),
+        (r"zoom out\b", _chord("ctrl", "-")),
         (r"cut\b", _chord("ctrl", "x")),
         (r"paste\b", _chord("ctrl", "v")),
         (r"(?:close|quit|exit)\b", _chord("alt", "f4")),

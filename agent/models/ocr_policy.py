@@ -16,6 +16,8 @@ from deskbench.agent.models.ocr_plan import Step, make_plan
 
 LOOKS = 2
 """How often it looks for something before it goes on without."""
+CONFIRM = ("Yes", "OK", "Delete", "Move to Trash", "Confirm", "Continue")
+"""What the button that says yes may be called, most usual first."""
 _MEMORY = re.compile(r"\[next (\d+), done (\d+), missing (\d+), looked (\d+)\]")
 
 Primitive = dict[str, Any]
@@ -61,13 +63,16 @@ def answer(
     while memory.next < len(plan):
         step = plan[memory.next]
         actions = _carry_out(step, lines, size)
-        if actions is not None:
+        if actions == []:
+            memory = replace(memory, next=memory.next + 1)
+        elif actions is not None:
             after = replace(memory, next=memory.next + 1, done=memory.done + 1, looked=0)
             return _reply(f"Step {memory.next + 1} of {len(plan)}: {_say(step)}.", after, actions, action_space)
-        if memory.looked + 1 < LOOKS:
+        elif memory.looked + 1 < LOOKS:
             after = replace(memory, looked=memory.looked + 1)
             return _reply(f"I do not see {step.label!r} yet and look again.", after, [{"type": "wait"}], action_space)
-        memory = Memory(memory.next + 1, memory.done, memory.missing + 1)
+        else:
+            memory = Memory(memory.next + 1, memory.done, memory.missing + 1)
     if memory.done == 0:
         why = "Nothing that the task names is on the screen." if plan else "I do not know how to begin with this task."
         return _reply(why, memory, [{"type": "fail", "reason": why}], action_space)
@@ -75,7 +80,10 @@ def answer(
 
 
 def _carry_out(step: Step, lines: Sequence[Line], size: tuple[int, int]) -> list[Primitive] | None:
-    """The actions of a step, or None when what it names is not to be seen."""
+    """The actions of a step, none when there is nothing to do, or None when what it names is not to be seen."""
+    if step.kind == "confirm":
+        button = next((found for name in CONFIRM if (found := find(name, lines))), None)
+        return [] if button is None else [_click(*button.centre)]
     if step.kind == "keys":
         return [{"type": "key", "keys": list(step.keys)}]
     if step.kind == "wait":
@@ -89,7 +97,7 @@ def _carry_out(step: Step, lines: Sequence[Line], size: tuple[int, int]) -> list
         return None
     x, y = found.centre
     if step.kind == "click":
-        return [{"type": "click", "x": x, "y": y, "button": step.button, "count": step.count}]
+        return [_click(x, y, step.button, step.count)]
     end = find(step.target or "", lines)
     return [{"type": "drag", "path": [[x, y], list(end.centre)]}] if end else None
 
@@ -100,10 +108,14 @@ def _type(step: Step, lines: Sequence[Line], size: tuple[int, int]) -> list[Prim
     actions: list[Primitive] = []
     if found is not None:
         x, y = right_of(found, lines, size[0])
-        actions.append({"type": "click", "x": x, "y": y})
+        actions.append(_click(x, y))
     if step.replace and (found is not None or step.label is None):
         actions.append({"type": "key", "keys": ["ctrl", "a"]})
     return [*actions, {"type": "type", "text": step.text + ("\n" if step.enter else "")}]
+
+
+def _click(x: int, y: int, button: str = "left", count: int = 1) -> Primitive:
+    return {"type": "click", "x": x, "y": y, "button": button, "count": count}
 
 
 def _say(step: Step) -> str:

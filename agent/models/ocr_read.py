@@ -105,10 +105,8 @@ def changed_regions(changed: NDArray[np.bool_], boxes: Iterable[Box], size: tupl
         size: of the picture in pixels.
     """
     boxes = list(boxes)
-    regions = [
-        _padded((c * TILE, r * TILE, (c + 1) * TILE, (r + 1) * TILE), size)
-        for r, c in zip(*changed.nonzero(), strict=True)
-    ]
+    tiles = [(int(row), int(column)) for row, column in zip(*changed.nonzero(), strict=True)]
+    regions = [_padded((c * TILE, r * TILE, (c + 1) * TILE, (r + 1) * TILE), size) for r, c in tiles]
     regions = [_large_enough(region, size) for region in _merged(regions)]
     while True:
         grown = _merged([_with_lines(region, boxes, size) for region in regions])

@@ -6,10 +6,10 @@ import hashlib
 import os
 import tempfile
 from pathlib import Path
-from typing_extensions import TypedDict
 from urllib.parse import urlsplit
 
 import requests
+from typing_extensions import TypedDict
 
 from deskbench.envs.errors import SetupError
 from deskbench.tasks.registry import setup_step

@@ -1,0 +1,163 @@
+"""The command line: parse, call, print. What it does lives elsewhere."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import sys
+import webbrowser
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+
+from deskbench.agent.cli_tasks import tasks_app
+from deskbench.envs.errors import DeskbenchError, UsageError
+
+app = typer.Typer(
+    name="deskbench",
+    help="Benchmark agents that use a computer as a person does.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(serve_app, name="serve")
+
+say = Console(stderr=True)
+"""Messages; stdout belongs to results."""
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; messages go to stderr.")]
+
+
+def main() -> None:
+    """Entry point: errors of ours are one line; exit status 0 done, 1 something failed, 2 usage."""
+    try:
+        app()
+    except DeskbenchError as error:
+        if "--debug" in sys.argv:
+            raise
+        say.print(f"error: {error}", style="red", markup=False, highlight=False)
+        sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+@app.command(epilog="Example: deskbench run basics --agent oracle -n 2")
+def run(
+    source: Annotated[str | None, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")] = None,
+    agent: Annotated[str | None, typer.Option(help="oracle, null, fail, random, human, vlm, or package.module:Class")] = None,
+    provider: Annotated[str | None, typer.Option(help="local, or package.module:Class")] = None,
+    parallel: Annotated[int | None, typer.Option("-n", "--parallel", help="Desktops at once.")] = None,
+    base_url: Annotated[str | None, typer.Option(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
+    model: Annotated[str | None, typer.Option(help="The model's name at the endpoint.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="Name of the environment variable that holds the key.")] = None,
+    observation: Annotated[str | None, typer.Option(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
+    action_space: Annotated[str | None, typer.Option(help="pyautogui, computer_13 or actions")] = None,
+    only: Annotated[list[str] | None, typer.Option("--task", help="Run this task only (repeatable).")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
+    repeats: Annotated[int | None, typer.Option(help="Episodes of each task.")] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of the first repeat.")] = None,
+    max_steps: Annotated[int | None, typer.Option(help="Decisions per episode, where the task sets no limit.")] = None,
+    policy: Annotated[str | None, typer.Option(help="Observations: settled, immediate or fixed:SECONDS.")] = None,
+    screen: Annotated[str | None, typer.Option(help="Screen size, such as 1920x1080.")] = None,
+    network: Annotated[bool, typer.Option(help="Let tasks that require the network have it.")] = False,
+    unisolated: Annotated[bool, typer.Option(help="Run desktops without a sandbox.")] = False,
+    retries: Annotated[int | None, typer.Option(help="New attempts after infrastructure failed.")] = None,
+    budget: Annotated[float | None, typer.Option(help="US dollars at which no new episode begins.")] = None,
+    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="A setting, key=value (repeatable).")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this run's folder.")] = None,
+    as_json: Json = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+) -> None:  # fmt: skip
+    """Run tasks with an agent and write a run folder with a report."""
+    from deskbench.agent import running
+    from deskbench.agent.config import make_config
+
+    width, height = _screen(screen)
+    flags = {
+        "source": source, "agent": agent, "provider": provider, "parallel": parallel, "split": split,
+        "repeats": repeats, "seed": seed, "max_steps": max_steps, "policy": policy, "width": width, "height": height,
+        "network": network or None, "isolated": False if unisolated else None, "retries": retries,
+        "budget_usd": budget, "only": tuple(only) if only else None,
+    }  # fmt: skip
+    own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
+           "action_space": action_space}  # fmt: skip
+    settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
+    if resume is not None:
+        found = running.resume_config(resume, flags)
+    else:
+        found = make_config(config, settings, flags)
+    raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
+
+
+def _screen(text: str | None) -> tuple[int | None, int | None]:
+    if text is None:
+        return None, None
+    width, x, height = text.partition("x")
+    if not (x and width.isdigit() and height.isdigit()):
+        raise UsageError(f"--screen {text}: write WIDTHxHEIGHT, such as 1920x1080")
+    return int(width), int(height)
+
+
+@app.command(epilog="Example: deskbench report runs/latest --open")
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="One run folder, or several to show side by side.")],
+    out: Annotated[Path | None, typer.Option(help="The file (default: report.html in the first folder).")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML report."""
+    from deskbench.agent.report import payload, write_report
+
+    path = write_report(folders, out or folders[0] / "report.html")
+    if as_json:
+        _print_json([run["summary"] for run in payload(folders)["runs"]])
+    else:
+        typer.echo(path)
+    if open_:
+        webbrowser.open(path.resolve().as_uri())
+
+
+@app.command(epilog="Example: deskbench view runs/latest")
+def view(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders; a run may still be going on.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8750,
+) -> None:
+    """Serve the report live while a run goes on, until Ctrl-C."""
+    from deskbench.agent.view import serve
+
+    try:
+        serve(folders, host, port, lambda address: typer.echo(address))
+    except KeyboardInterrupt:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
+
+
+@serve_app.command("ocr", epilog="Example: deskbench serve ocr --port 8765")
+def serve_ocr(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8765,
+) -> None:
+    """Serve a chat-completions endpoint that reads the screen by OCR and follows instructions by rules."""
+    from deskbench.agent.models.ocr_server import serve
+
+    try:
+        serve(host, port, lambda address: typer.echo(address))
+    except KeyboardInterrupt:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(json.dumps(value, indent=1, default=_jsonable))
+
+
+def _jsonable(value: Any) -> Any:
+    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else str(value)

@@ -1,0 +1,70 @@
+"""`deskbench tasks ...`: look at task files."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+tasks_app = typer.Typer(help="Look at task files.", no_args_is_help=True)
+Source = Annotated[str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
+
+
+@tasks_app.command("list", epilog="Example: deskbench tasks list basics")
+def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
+    """List tasks with their programs and instructions."""
+    from deskbench.tasks.load import load
+
+    tasks = load(source)
+    if as_json:
+        rows = [
+            {"task": t.key, "instruction": t.instruction, "feasible": t.feasible, "apps": t.requires.apps, "tags": t.tags,
+             "oracle": bool(t.oracle), "file": str(t.path)}
+            for t in tasks
+        ]  # fmt: skip
+        typer.echo(json.dumps(rows, indent=1))
+        return
+    table = Table("task", "instruction", "programs", "oracle", box=None)
+    for task in tasks:
+        table.add_row(task.key, task.instruction, ", ".join(task.requires.apps), "yes" if task.oracle else "")
+    Console().print(table)
+    typer.echo(f"{len(tasks)} tasks, {sum(not t.feasible for t in tasks)} of them infeasible on purpose")
+
+
+@tasks_app.command("check", epilog="Example: deskbench tasks check my-tasks/")
+def check(source: Source = "basics", as_json: Json = False) -> None:
+    """Check task files: every name, parameter and asset, all problems at once."""
+    from deskbench.tasks.load import check_all, read
+
+    problems = check_all(source)
+    tasks, _ = read(source)
+    if as_json:
+        rows = [{"file": str(p.file), "where": p.where, "message": p.message} for p in problems]
+        typer.echo(json.dumps({"tasks": len(tasks), "problems": rows}, indent=1))
+    else:
+        for problem in problems:
+            typer.echo(str(problem))
+        typer.echo(f"{len(tasks)} tasks, {len(problems)} problems")
+    raise typer.Exit(1 if problems else 0)
+
+
+@tasks_app.command("schema", epilog="Example: deskbench tasks schema > task.schema.json")
+def schema() -> None:
+    """Print the JSON Schema of task files, for editors."""
+    from deskbench.tasks.schema import task_schema
+
+    typer.echo(json.dumps(task_schema(), indent=1))
+
+
+@tasks_app.command("new", epilog="Example: deskbench tasks new my-tasks/rename-file.json")
+def new(path: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
+    """Write a small task that passes the check, to be changed."""
+    from deskbench.tasks.schema import new_task
+
+    new_task(path)
+    typer.echo(path)

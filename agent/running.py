@@ -1,0 +1,154 @@
+"""`deskbench run`: a batch with its progress shown, its numbers printed, its report written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from deskbench.agent.batch import Batch, Progress
+from deskbench.agent.build import Prepared, prepare
+from deskbench.agent.config import RunConfig, make_config
+from deskbench.agent.report import write_report
+from deskbench.agent.stats import Mean, Summary
+from deskbench.envs.errors import UsageError
+
+
+def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
+    """The configuration that a run was begun with; flags may change how it is run, not what."""
+    try:
+        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
+    given = {k: v for k, v in flags.items() if v is not None}
+    return make_config(None, [], {**manifest["config"], **given})
+
+
+def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say: Console) -> int:
+    """Run it all; the exit status: 0 every planned episode has a score, 1 not."""
+    prepared = prepare(config)
+    for task, reason in prepared.skipped:
+        say.print(f"skipped {task.key}: {reason}", style="yellow", markup=False, highlight=False)
+    if not prepared.tasks:
+        raise UsageError(f"{config.source}: every task is skipped; nothing to run")
+    folder = out or default_folder(config)
+    summary, interrupted = run_batch(prepared, folder, resume=resume, say=say)
+    report = write_report(folder, folder / "report.html")
+    if as_json:
+        result = {"folder": str(folder), "report": str(report), "interrupted": interrupted,
+                  "skipped": len(prepared.skipped), "summary": dataclasses.asdict(summary)}  # fmt: skip
+        sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    else:
+        say.print(summary_table(prepared, summary))
+        say.print(f"run {folder}\nreport {report}", highlight=False, markup=False)
+        if interrupted:
+            say.print(f"interrupted; go on with: deskbench run --resume {folder}", highlight=False, markup=False)
+    return 0 if summary.scored == summary.planned else 1
+
+
+def default_folder(config: RunConfig) -> Path:
+    """runs/<time>-<agent>-<suite>; a second run in the same second gets another name."""
+    agent = config.agent.rpartition(":")[2]
+    base = f"{time.strftime('%Y%m%d-%H%M%S')}-{agent}-{Path(config.source).stem}"
+    names = [base, *(f"{base}-{n}" for n in range(2, 100))]
+    return next(Path("runs", name) for name in names if not Path("runs", name).exists())
+
+
+def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -> tuple[Summary, bool]:
+    """Run a batch with progress on `say`; whether it was interrupted."""
+    with showing(say, str(prepared.config.agent)) as show:
+        batch = Batch(prepared, folder, show)
+        with _interrupts(batch, say):
+            summary = batch.run(resume=resume)
+    return summary, batch.interrupted and summary.scored < summary.planned
+
+
+@contextmanager
+def _interrupts(batch: Batch, say: Console) -> Iterator[None]:
+    """The first Ctrl-C ends the run cleanly, the second at once."""
+
+    def first(signum: int, frame: object) -> None:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        say.print("ending: episodes under way stop here (Ctrl-C again: at once)")
+        batch.interrupt()
+
+    before = signal.signal(signal.SIGINT, first)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def showing(say: Console, name: str) -> Iterator[Any]:
+    """A function that shows progress: a live line on a terminal, else a line for each finished episode."""
+    if say.is_terminal:
+        with Live(console=say, refresh_per_second=4, transient=True) as live:
+            yield lambda progress: live.update(Text(line(name, progress)))
+        return
+    last = [-1]
+
+    def plain(progress: Progress) -> None:
+        if progress.finished != last[0]:
+            last[0] = progress.finished
+            say.print(line(name, progress), highlight=False, markup=False)
+
+    yield plain
+
+
+def line(name: str, progress: Progress) -> str:
+    """Counts, mean, rate, time left, cost, what is running."""
+    seconds = time.monotonic() - progress.began
+    scored = [s for s in progress.scores if s is not None]
+    parts = [f"{name}: {progress.finished}/{progress.total}"]
+    if scored:
+        parts.append(f"mean {sum(scored) / len(scored):.3f}")
+    if len(scored) < len(progress.scores):
+        parts.append(f"{len(progress.scores) - len(scored)} unscored")
+    if progress.retried:
+        parts.append(f"{progress.retried} retried")
+    if progress.finished:
+        rate = progress.finished / seconds
+        parts.append(f"{rate * 60:.1f}/min, {_clock((progress.total - progress.finished) / rate)} left")
+    if progress.cost_usd is not None:
+        parts.append(f"${progress.cost_usd:.3f}")
+    if progress.running:
+        parts.append("now " + ", ".join(progress.running[:3]) + (" ..." if len(progress.running) > 3 else ""))
+    return " | ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def summary_table(prepared: Prepared, summary: Summary) -> Table:
+    """The numbers of a run, feasible and infeasible tasks apart."""
+    table = Table(
+        "", "n", "mean", "95 % interval", title=f"{prepared.config.agent} on {prepared.config.source}", box=None
+    )
+    for name, mean in (("all", summary.all), ("feasible", summary.feasible), ("infeasible", summary.infeasible)):
+        table.add_row(name, *_cells(mean))
+    table.caption = (
+        f"{summary.scored} of {summary.planned} scored, {len(prepared.skipped)} skipped; endings: "
+        + ", ".join(f"{k} {v}" for k, v in sorted(summary.endings.items()))
+        + f"; policy {prepared.config.policy}"
+    )
+    return table
+
+
+def _cells(mean: Mean) -> tuple[str, str, str]:
+    if mean.mean is None:
+        return str(mean.n), "-", "-"
+    return str(mean.n), f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}"
