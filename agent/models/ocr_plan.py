@@ -266,7 +266,10 @@ def _wait(clause: _Clause, found: re.Match[str]) -> list[Step]:
 
 _FIELD = r"(?:⟦\d+⟧|\w[\w -]*?)"
 _AS = re.compile(rf"(⟦\d+⟧)\s+(?:as|in|into|for)\s+((?:the\s+|its\s+)?{_FIELD})(?=,|\s+and\s|$)", re.IGNORECASE)
-_TO = re.compile(rf"({_FIELD})\s+(?:to|with)\s+(⟦\d+⟧)(?=,|\s+and\s|$)", re.IGNORECASE)
+_TO = re.compile(
+    rf"(?:^\w+\s+|,\s*|\band\s+)+((?:the\s+)?{_FIELD}(?:\s+field)?)\s+(?:to|with)\s+(⟦\d+⟧)(?=,|\s+and\s|$)",
+    re.IGNORECASE,
+)
 _AT_END = re.compile(r"\b(?:at|to) (?:the|its) (?:very )?(?:end|bottom)\b", re.IGNORECASE)
 _AT_START = re.compile(r"\b(?:at|to) (?:the|its) (?:very )?(?:start|beginning|top)\b", re.IGNORECASE)
 _INTO = r"(?:\s+(?:in|into|to|as|for|at)\s+(?P<field>.+))?$"

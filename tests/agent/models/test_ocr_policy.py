@@ -40,7 +40,8 @@ PLANS = {
     "Please double-click on report.pdf": [Step("click", label="report.pdf", count=2)],
     "Right-click the Trash icon": [Step("click", label="Trash", button="right")],
     "Open list.txt, add the line \"Butter\" and save the file.": [
-        Step("click", label="list.txt", count=2), Step("type", text="Butter"), Step("keys", keys=("ctrl", "s")),
+        Step("click", label="list.txt", count=2), Step("keys", keys=("ctrl", "end")),
+        Step("type", text="Butter"), Step("keys", keys=("ctrl", "s")),
     ],
     "Use File > Save As to save the document.": [Step("click", label="File"), Step("click", label="Save As")],
     'Choose "View > Word Wrap" from the menu bar': [Step("click", label="View"), Step("click", label="Word Wrap")],
@@ -65,6 +66,23 @@ PLANS = {
         Step("type", label="Email", text="a@b.c", replace=True), Step("click", label="Remember me"),
         Step("scroll", amount=-5),
     ],
+    'Enter "Ada" as the first name and "London" as the city.': [
+        Step("type", label="first name", text="Ada", replace=True),
+        Step("type", label="city", text="London", replace=True),
+    ],
+    'Set "Name" to "Ada" and the city to "London"': [
+        Step("type", label="Name", text="Ada", replace=True), Step("type", label="city", text="London", replace=True),
+    ],
+    'Add "# Title" at the top of the file': [
+        Step("keys", keys=("ctrl", "home")), Step("type", text="# Title", enter=True),
+    ],
+    "Delete the file old.txt": [
+        Step("click", label="old.txt"), Step("keys", keys=("delete",)), Step("confirm"),
+    ],
+    'Choose File > Save As and type "b.txt"': [
+        Step("click", label="File"), Step("click", label="Save As"), Step("type", text="b.txt", replace=True),
+    ],
+    "Copy the word `Milk`": [Step("click", label="Milk", count=2), Step("keys", keys=("ctrl", "c"))],
     "Drag photo.png to Pictures": [Step("drag", label="photo.png", target="Pictures")],
     "What a lovely day": [],
     "": [],
@@ -168,6 +186,15 @@ def test_one_missing_step_does_not_end_the_others() -> None:
 
 def test_a_task_that_it_does_not_understand_is_not_called_done() -> None:
     assert actions(reply("Be excellent"))[0]["type"] == "fail"
+
+
+def test_a_question_is_confirmed_where_one_appears_and_else_passed_over() -> None:
+    instruction = 'Delete "Save"'
+    replies = [reply(instruction)]
+    replies.append(reply(instruction, replies))
+    asked = [*SCREEN, Line("Yes", (600, 400, 640, 420))]
+    assert actions(reply(instruction, replies, asked))[0]["x"] == 620
+    assert actions(reply(instruction, replies))[0]["type"] == "done"
 
 
 def test_a_field_is_emptied_before_its_text_comes() -> None:

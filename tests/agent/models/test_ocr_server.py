@@ -62,12 +62,14 @@ def test_it_follows_an_instruction_over_several_turns(url: str) -> None:
     messages = [system('Tick "Remember me" and then press Submit.')]
     said = []
     for step in range(3):
-        messages.append(turn(draw(*FORM), f"Step {step + 1}."))
+        picture = draw(*FORM, (300, 60 + step, f"Clock {step}"))  # something else changes meanwhile
+        messages.append(turn(picture, f"Step {step + 1}."))
         answer = requests.post(f"{url}/chat/completions", json={"model": "x", "messages": messages}, timeout=60).json()
         said.append(answer["choices"][0]["message"]["content"])
         assert answer["choices"][0]["finish_reason"] == "stop"
         assert answer["usage"]["total_tokens"] > 300
         messages.append({"role": "assistant", "content": said[-1]})
+    assert "next 2, done 2" in said[1]
     (x, y), (x2, y2) = (_point(reply) for reply in said[:2])
     assert 30 < x < 160
     assert 195 < y < 225
