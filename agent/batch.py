@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import queue
-import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -193,26 +192,23 @@ class Batch:
     def _attempt(self, episode: Planned, provider: Provider, ledger: Ledger) -> EpisodeRecord:
         task = self._tasks[episode.task]
         number = ledger.begin(episode)
-        writer = EpisodeWriter(episode_folder(self.folder, episode, number), self._prepared.secrets)
-        with tempfile.TemporaryDirectory(prefix="deskbench-cache-") as cache:
-            plan = self._plan(task, episode, number, Path(cache))
-            try:
-                record = self._with_desktop(plan, provider, writer)
-            except ModelFatal:
-                ledger.finish(episode, number, Ending.AGENT_ERROR, None)
-                raise
-            finally:
-                writer.close()
-        ledger.finish(episode, number, record.ending, record.score.value)
+        writer = EpisodeWriter(episode_folder(self.folder, episode.task, number), self._prepared.secrets)
+        try:
+            record = self._with_desktop(self._plan(task, episode, number), provider, writer)
+        except ModelFatal:
+            ledger.finish(episode.task, number, Ending.AGENT_ERROR, None)
+            raise
+        finally:
+            writer.close()
+        ledger.finish(episode.task, number, record.ending, record.score.value)
         return record
 
-    def _plan(self, task: Task, episode: Planned, number: int, cache: Path) -> Plan:
+    def _plan(self, task: Task, episode: Planned, number: int) -> Plan:
         config = self._prepared.config
         return Plan(
             task=task,
             agent_name=config.agent,
             provider_name=config.provider,
-            cache=cache,
             assets=ASSETS,
             repeat=episode.repeat,
             attempt=number,
@@ -257,10 +253,9 @@ class _NeverStarted:
         raise self._error
 
 
-def episode_folder(run: Path, episode: Planned, number: int) -> Path:
-    """Where an attempt is written."""
-    repeat = f"-{episode.repeat}" if episode.repeat else ""
-    return run / "episodes" / f"{episode.task}{repeat}" / str(number)
+def episode_folder(run: Path, task: str, number: int) -> Path:
+    """Where an attempt is written; attempts are counted over all repeats of a task."""
+    return run / "episodes" / task / str(number)
 
 
 def read_records(folder: Path) -> list[EpisodeRecord]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deskbench.agent.base import Agent, AgentError, Decision, Ending, Goal, ModelError, ModelFatal, Needs, Usage
 from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
 from deskbench.envs.desktop import Desktop
-from deskbench.envs.errors import CheckError, EnvError
-from deskbench.envs.types import Action, AskUser, Done, Fail, Observation, Zoom
+from deskbench.envs.errors import CheckError, EnvError, StorageError
+from deskbench.envs.types import Action, AskUser, Done, Exec, Fail, Observation
 from deskbench.envs.wire import Observe
 from deskbench.tasks.score import score
 from deskbench.tasks.setup import run_steps
 from deskbench.tasks.types import Score, Task
 from deskbench.tasks.world import Context, World
+
+NOBODY = "Nobody is here to answer. Do what seems best."
+NO_CODE = "code is not allowed in this task; use the mouse and the keyboard"
 
 
 @dataclass(frozen=True)
@@ -31,14 +35,13 @@ class Plan:
         policy: when observations are taken (`envs.wire.Observe`).
         code_allowed: the action space allows `exec` (the task must, too).
         budget_usd: cost that ends the episode, or None.
-        cache, assets: folders on the controller (`tasks.world`).
+        assets: a folder on the controller for downloads that all episodes share.
         task_json: the task file's content, for the record.
     """
 
     task: Task
     agent_name: str
     provider_name: str
-    cache: Path
     assets: Path
     repeat: int = 0
     attempt: int = 1
@@ -59,6 +62,7 @@ class _Run:
     began: float = field(default_factory=time.monotonic)
     started: float = field(default_factory=time.time)
     usage: Usage = field(default_factory=Usage)
+    unscored: str | None = None
     totals: dict[str, float] = field(default_factory=dict)
     error: str | None = None
     last: Action | None = None
@@ -90,7 +94,7 @@ def run_episode(
         StorageError: the run folder cannot be written.
     """
     run = _Run(plan, totals={"reset_ms": reset_ms})
-    world = World(desktop, plan.task, plan.cache, plan.assets)
+    world = World(desktop, plan.task, writer.files, plan.assets)
     try:
         context = _prepare(run, desktop, writer)
         ending = _loop(run, agent, desktop, writer, interrupted)
@@ -101,8 +105,6 @@ def run_episode(
     finally:
         agent.close()
     record = _record(run, world, ending, found)
-    for path in sorted(plan.cache.glob("*")):
-        writer.keep_file(path)
     writer.finish(record)
     if run.fatal is not None:
         raise run.fatal
@@ -112,7 +114,7 @@ def run_episode(
 def _prepare(run: _Run, desktop: Desktop, writer: EpisodeWriter) -> Context:
     began = time.monotonic()
     run.screen = desktop.health().screen
-    context = Context(desktop, run.plan.task, run.plan.cache, run.plan.assets, run.screen, writer.note)
+    context = Context(desktop, run.plan.task, writer.files, run.plan.assets, run.screen, writer.note)
     run_steps(run.plan.task.config, context)
     run.add("setup_ms", (time.monotonic() - began) * 1e3)
     return context
@@ -122,7 +124,7 @@ def _loop(run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, inte
     """Observe, decide, write, act, until something ends it."""
     plan = run.plan
     max_steps = plan.task.limits.steps or plan.max_steps
-    deadline = run.began + (plan.task.limits.seconds or plan.max_seconds)
+    deadline = time.monotonic() + (plan.task.limits.seconds or plan.max_seconds)
     agent.start(_goal(run, max_steps, deadline))
     observation = run.seen(desktop.observe(_look(plan, agent.needs)))
     ending = None
@@ -130,16 +132,15 @@ def _loop(run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, inte
         if (ending := _out_of(run, deadline, interrupted)) is not None:
             break
         try:
-            decision = agent.act(observation)
+            decision = _decide(agent, observation)
         except AgentError as error:
             ending = _agent_failed(run, writer, error)
+            if error.decision is not None:  # what was spent
+                writer.step(index, observation, _counted(run, error.decision))
             break
-        _count(run, decision)
-        writer.step(index, observation, decision)
-        observation = run.seen(_carry_out(plan, decision, desktop, observation, agent.needs))
-        run.last = decision.actions[-1] if decision.actions else None
-        if isinstance(run.last, (Done, Fail)):
-            ending = Ending.DONE if isinstance(run.last, Done) else Ending.FAILED
+        writer.step(index, observation, _counted(run, decision))
+        observation = run.seen(_carry_out(run, decision, desktop, agent.needs))
+        if (ending := _said(run, decision.actions)) is not None:
             break
     writer.final(observation)
     return ending or Ending.STEP_LIMIT
@@ -151,7 +152,7 @@ def _goal(run: _Run, max_steps: int, deadline: float) -> Goal:
         instruction=task.instruction,
         width=run.screen[0],
         height=run.screen[1],
-        code_allowed=plan.code_allowed and task.requires.code,
+        code_allowed=_code_allowed(plan),
         max_steps=max_steps,
         seed=plan.seed,
         seconds=deadline - time.monotonic(),
@@ -179,27 +180,60 @@ def _out_of(run: _Run, deadline: float, interrupted: Callable[[], bool]) -> Endi
     return None
 
 
-def _count(run: _Run, decision: Decision) -> None:
+def _counted(run: _Run, decision: Decision) -> Decision:
     run.usage = run.usage + decision.usage
     run.add("steps", 1)
     run.add("actions", len(decision.actions))
     run.add("model_ms", decision.model_ms)
+    return decision
 
 
-def _carry_out(plan: Plan, decision: Decision, desktop: Desktop, before: Observation, needs: Needs) -> Observation:
-    """One round trip. A question to the user has nobody to answer it here, and says so."""
+def _decide(agent: Agent, observation: Observation) -> Decision:
+    try:
+        return agent.act(observation)
+    except (AgentError, StorageError):
+        raise
+    except Exception as error:  # the boundary to agents, users' own among them: their fault counts as theirs
+        raise AgentError(f"{agent.name}: {type(error).__name__}: {error}") from error
+
+
+def _said(run: _Run, actions: Sequence[Action]) -> Ending | None:
+    """Whether the agent said that it is finished."""
+    run.last = actions[-1] if actions else None
+    if isinstance(run.last, Done):
+        return Ending.DONE
+    return Ending.FAILED if isinstance(run.last, Fail) else None
+
+
+def _code_allowed(plan: Plan) -> bool:
+    return plan.code_allowed and plan.task.requires.code
+
+
+def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) -> Observation:
+    """One round trip.
+
+    Code that is not allowed is refused here, with what stands behind it, whatever the agent was told. A question to
+    the user has nobody to answer it, and is told so. A zoom changes nothing: the agent has the whole picture.
+    """
     actions = decision.actions
-    observation = desktop.act(actions, _look(plan, needs))
-    if any(isinstance(a, AskUser) for a in actions):
-        observation = replace(observation, answer="Nobody is here to answer. Do what seems best.")
-    if actions and isinstance(actions[-1], Zoom):
-        observation = replace(observation, screenshot=None if before.screenshot is None else observation.screenshot)
+    allowed = actions
+    if not _code_allowed(run.plan):
+        allowed = tuple(itertools.takewhile(lambda action: not isinstance(action, Exec), actions))
+    observation = desktop.act(allowed, _look(run.plan, needs))
+    if len(allowed) < len(actions):
+        refused: tuple[bool, str | None, str | None] = (False, NO_CODE, None)
+        results = observation.results + (refused,) * (len(actions) - len(allowed))
+        observation = replace(observation, results=results)
+    if any(isinstance(action, AskUser) for action in actions):
+        observation = replace(observation, answer=NOBODY)
     return observation
 
 
 def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending:
     """The agent's fault counts and the end state is scored; its endpoint's does not."""
     _note_error(run, writer, error)
+    if isinstance(error, ModelError):
+        run.unscored = f"the model's endpoint failed: {error}"
     if isinstance(error, ModelFatal):
         run.fatal = error
     return Ending.AGENT_ERROR
@@ -208,15 +242,14 @@ def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending
 def _note_error(run: _Run, writer: EpisodeWriter, error: Exception) -> None:
     run.error = f"{type(error).__name__}: {error}"
     writer.note("error", {"error": run.error, "traceback": "".join(traceback.format_exception(error))})
-    run.totals["model_failed"] = float(isinstance(error, ModelError))
 
 
 def _score(run: _Run, world: World, context: Context, ending: Ending) -> Score:
     began = time.monotonic()
     if ending is Ending.INTERRUPTED:
         return Score.none("the run was interrupted")
-    if run.totals.get("model_failed"):
-        return Score.none(f"the model's endpoint failed: {run.error}")
+    if run.unscored is not None:
+        return Score.none(run.unscored)
     if isinstance(run.last, Done):
         world.answer = run.last.answer
     try:
@@ -230,7 +263,6 @@ def _score(run: _Run, world: World, context: Context, ending: Ending) -> Score:
 
 def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRecord:
     plan, task = run.plan, run.plan.task
-    numbers = {k: v for k, v in run.totals.items() if k in Totals.model_fields}
     wall_ms = (time.monotonic() - run.began) * 1e3 + run.totals.get("reset_ms", 0.0)
     return EpisodeRecord(
         task=task.key,
@@ -253,7 +285,7 @@ def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRec
         score=ScoreRecord.model_validate(found.model_dump(mode="json")),
         error=run.error,
         answer=world.answer,
-        totals=Totals(**numbers, wall_ms=wall_ms, usage=usage_record(run.usage)),  # type: ignore[arg-type]
+        totals=Totals(**run.totals, wall_ms=wall_ms, usage=usage_record(run.usage)),  # type: ignore[arg-type]
         task_json=dict(plan.task_json),
         state=world.state,
     )

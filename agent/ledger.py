@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,7 +17,7 @@ create table if not exists episode (
     task text not null, repeat integer not null, seed integer not null, primary key (task, repeat));
 create table if not exists attempt (
     task text not null, repeat integer not null, number integer not null, started real not null,
-    finished real, ending text, score real, primary key (task, repeat, number));
+    finished real, ending text, score real, primary key (task, number));
 """
 
 
@@ -53,23 +54,29 @@ class Ledger:
     def plan(self, episodes: list[Planned]) -> None:
         """Write the plan down; what is planned already stays."""
         rows = [(e.task, e.repeat, e.seed) for e in episodes]
-        self._write("insert or ignore into episode values (?, ?, ?)", rows)
+        with self._writing() as base:
+            base.executemany("insert or ignore into episode values (?, ?, ?)", rows)
 
     def begin(self, episode: Planned) -> int:
-        """Note that an attempt begins; its number, from 1."""
-        with self._lock:
-            query = "select coalesce(max(number), 0) + 1 from attempt where task = ? and repeat = ?"
-            number = int(self._base.execute(query, (episode.task, episode.repeat)).fetchone()[0])
-        row = (episode.task, episode.repeat, number, time.time())
-        self._write("insert into attempt (task, repeat, number, started) values (?, ?, ?, ?)", [row])
-        return number
+        """Note that an attempt begins; its number, from 1, counted over all repeats of the task."""
+        statement = """
+            insert into attempt (task, repeat, number, started)
+            select :task, :repeat, coalesce(max(number), 0) + 1, :now from attempt where task = :task
+            returning number"""
+        values = {"task": episode.task, "repeat": episode.repeat, "now": time.time()}
+        with self._writing() as base:
+            return int(base.execute(statement, values).fetchone()[0])
 
-    def finish(self, episode: Planned, number: int, ending: str, score: float | None) -> None:
+    def finish(self, task: str, number: int, ending: str, score: float | None) -> None:
         """Note that an attempt has ended, with its score or without one."""
-        row = (time.time(), ending, score, episode.task, episode.repeat, number)
-        self._write(
-            "update attempt set finished = ?, ending = ?, score = ? where task = ? and repeat = ? and number = ?", [row]
-        )
+        statement = "update attempt set finished = ?, ending = ?, score = ? where task = ? and number = ?"
+        with self._writing() as base:
+            base.execute(statement, (time.time(), ending, score, task, number))
+
+    def unfinished(self) -> set[tuple[str, int]]:
+        """(task, number) of the attempts that began and did not end: under way, or cut off by a kill."""
+        with self._lock:
+            return set(self._base.execute("select task, number from attempt where finished is null"))
 
     def open_episodes(self) -> list[Planned]:
         """The planned episodes without a scored attempt, in the plan's order."""
@@ -86,9 +93,10 @@ class Ledger:
         with self._lock:
             return int(self._base.execute("select count(*) from episode").fetchone()[0])
 
-    def _write(self, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
+    @contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
         try:
             with self._lock, self._base:  # commits, or rolls back
-                self._base.executemany(statement, rows)
+                yield self._base
         except sqlite3.Error as error:
             raise StorageError(f"cannot write the ledger: {error}; make room and go on with --resume") from None
