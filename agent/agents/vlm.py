@@ -50,6 +50,14 @@ class VlmAgent:
         """
         return cls(VlmConfig.from_settings(settings))
 
+    def check(self) -> None:
+        """Find out, before a run, whether the endpoint is there.
+
+        Raises:
+            ModelError: it cannot be reached, or does not take the key.
+        """
+        self._client.check()
+
     def start(self, goal: Goal) -> None:
         """Begin an episode: nothing of an earlier one is remembered."""
         self._goal = goal

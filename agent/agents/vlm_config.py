@@ -140,7 +140,7 @@ def _file(text: str) -> str:
 SETTINGS: dict[str, Callable[[str], Any]] = {
     "base_url": str.strip,
     "model": str.strip,
-    "key_env": _optional(str.strip),
+    "api_key_env": _optional(str.strip),
     "temperature": _optional(_number(0)),
     "top_p": _optional(_number(0)),
     "seed": _optional(_whole(0)),

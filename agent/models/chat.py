@@ -25,12 +25,15 @@ from deskbench.agent.models.answers import Again, Answer, CutOff, Overflow, exce
 from deskbench.agent.models.messages import Message, estimate_tokens, shrink, text_tokens, to_record, to_wire
 from deskbench.agent.models.prices import Price, price_of
 from deskbench.agent.models.transport import TimedSession
-from deskbench.envs.errors import AgentError, ModelError, ReplyError, UsageError
+from deskbench.envs.errors import AgentError, ModelError, ModelFatal, ReplyError, UsageError
 from deskbench.envs.wait import sleep
 
 _SHORTEST_SECRET = 8
 """A `key` shorter than this (`EMPTY`, `none`) is a stand-in: cutting it out of replies would only damage them."""
 _CHUNK = 65_536
+_PATH = "/chat/completions"
+_Result = tuple[int, Mapping[str, str], str] | Again
+"""Status, headers with names in lower case, and text of an answer; or why there is none."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +43,7 @@ class ChatConfig:
     Attributes:
         base_url: up to and without `/chat/completions`, for example `https://api.openai.com/v1`.
         model: its name at the endpoint.
-        key_env: name of the environment variable that holds the key; None sends no key.
+        api_key_env: name of the environment variable that holds the key; None sends no key.
         temperature, top_p, seed: left out of the request when None.
         max_tokens: longest reply; None leaves it to the endpoint.
         max_tokens_name: `max_tokens`, or `max_completion_tokens` where an endpoint wants that.
@@ -58,7 +61,7 @@ class ChatConfig:
 
     base_url: str
     model: str
-    key_env: str | None = None
+    api_key_env: str | None = None
     temperature: float | None = None
     top_p: float | None = None
     seed: int | None = None
@@ -85,13 +88,13 @@ class ChatConfig:
             )
         if url.username or url.password or url.query:
             raise UsageError("base_url has a user, a password or a query in it: put the key in an environment variable")
-        if self.key_env is not None:
-            read_key(self.key_env)
+        if self.api_key_env is not None:
+            read_key(self.api_key_env)
 
     @property
     def url(self) -> str:
         """Where requests go."""
-        return self.base_url.rstrip("/") + "/chat/completions"
+        return self.base_url.rstrip("/") + _PATH
 
 
 @dataclass
@@ -116,9 +119,9 @@ def read_key(name: str) -> str:
     """
     key = os.environ.get(name, "").strip()
     if not key:
-        raise UsageError(f"key_env: the environment variable {name!r} is not set")
+        raise UsageError(f"api_key_env: the environment variable {name!r} is not set")
     if not (key.isascii() and key.isprintable()):
-        raise UsageError(f"key_env: the environment variable {name!r} holds characters that no key has")
+        raise UsageError(f"api_key_env: the environment variable {name!r} holds characters that no key has")
     return key
 
 
@@ -174,6 +177,26 @@ class ChatClient:
         finally:
             spending.ms += (time.monotonic() - started) * 1000
 
+    def check(self) -> None:
+        """Find out, before a run, whether the endpoint is there at all: one request for its list of models.
+
+        Many endpoints have no such list, so that any answer but a refused key is good enough.
+
+        Raises:
+            ModelError: it cannot be reached.
+            ModelFatal: it does not take the key.
+        """
+        secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
+        limit = time.monotonic() + 2 * self.config.connect_timeout
+        result = self._send("GET", "/models", None, secret, limit)
+        if isinstance(result, Again):
+            raise ModelError(f"the endpoint {self.config.base_url} cannot be reached: {result}")
+        status, _, body = result
+        if status in (401, 403):
+            raise ModelFatal(
+                f"the endpoint {self.config.base_url} does not take the key: HTTP {status}: {excerpt(body)}"
+            )
+
     def _complete(self, messages: list[Message], spending: Spending, limit: float, deadline: float) -> Answer:
         max_tokens, failures, shrunk, lengthened = self.config.max_tokens, 0, False, False
         while True:
@@ -211,8 +234,9 @@ class ChatClient:
         """One request, booked whatever comes of it."""
         started = time.monotonic()
         settings = self._settings(max_tokens)
-        secret = read_key(self.config.key_env) if self.config.key_env else ""
-        result = self._post({**settings, "messages": to_wire(messages, self.config.detail)}, secret, limit)
+        secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
+        body_out = {**settings, "messages": to_wire(messages, self.config.detail)}
+        result = self._send("POST", _PATH, body_out, secret, limit)
         reply, problem, body = None, None, ""
         try:
             if isinstance(result, Again):
@@ -250,7 +274,7 @@ class ChatClient:
         taken = text_tokens(reply or "") if counts.output is None else counts.output
         return Usage(given, taken, self._price.cost(given, taken, counts.cached) if self._price else None)
 
-    def _post(self, body: dict[str, Any], secret: str, limit: float) -> tuple[int, Mapping[str, str], str] | Again:
+    def _send(self, method: str, path: str, body: dict[str, Any] | None, secret: str, limit: float) -> _Result:
         """Send and read to the end. Transport errors are returned, not raised, so that none of ours holds one of
         theirs: those carry the request and so the key.
         """
@@ -261,9 +285,10 @@ class ChatClient:
         try:
             with (
                 self._session.ends_in(left),
-                self._session.post(
-                    self.config.url,
-                    data=json.dumps(body).encode(),
+                self._session.request(
+                    method,
+                    self.config.base_url.rstrip("/") + path,
+                    data=None if body is None else json.dumps(body).encode(),
                     headers={"Content-Type": "application/json", "Accept": "application/json"},
                     auth=_bearer(secret),
                     timeout=timeout,

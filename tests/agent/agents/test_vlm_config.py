@@ -32,7 +32,7 @@ def test_every_setting_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     config = VlmConfig.from_settings(
         LEAST
         | {
-            "key_env": "MY_KEY",
+            "api_key_env": "MY_KEY",
             "temperature": "0.2",
             "top_p": "0.9",
             "seed": "7",
@@ -65,7 +65,7 @@ def test_every_setting_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         ({"extra": "{"}, "extra is"),
         ({"prompt": "/no/such/file"}, "prompt is"),
         ({"price_input": "1"}, "price_output"),
-        ({"key_env": "SURELY_NOT_SET_ANYWHERE"}, "SURELY_NOT_SET_ANYWHERE"),
+        ({"api_key_env": "SURELY_NOT_SET_ANYWHERE"}, "SURELY_NOT_SET_ANYWHERE"),
         ({"base_url": "127.0.0.1:8000"}, "base_url"),
     ],
 )

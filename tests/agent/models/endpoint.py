@@ -66,6 +66,10 @@ def endpoint(*script: Say) -> Iterator[Endpoint]:
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
+    def do_GET(self) -> None:
+        state: Endpoint = self.server.state  # type: ignore[attr-defined]
+        self._say(state.script[0], state)
+
     def do_POST(self) -> None:
         state: Endpoint = self.server.state  # type: ignore[attr-defined]
         raw = self.rfile.read(int(self.headers["Content-Length"]))

@@ -267,6 +267,34 @@ def test_a_context_that_overflows_all_the_same_is_an_error(messages: list[Messag
     assert len(server.asked) == (1 if messages is ASK else 2)
 
 
+# Before a run
+
+
+def check(url: str, **settings: Any) -> None:
+    client = ChatClient(ChatConfig(base_url=url, model="m", connect_timeout=5.0, **settings))
+    try:
+        client.check()
+    finally:
+        client.close()
+
+
+@pytest.mark.parametrize("answer", [Say('{"data": []}'), Say("not here", 404), Say("", 405)])
+def test_an_endpoint_that_answers_anything_is_there(answer: Say) -> None:
+    with endpoint(answer) as server:
+        check(server.url)
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_an_endpoint_that_does_not_take_the_key_is_found_out(status: int) -> None:
+    with endpoint(error(status, "bad key")) as server, pytest.raises(ModelFatal, match="bad key"):
+        check(server.url)
+
+
+def test_an_endpoint_that_is_down_is_found_out() -> None:
+    with pytest.raises(ModelError, match="cannot be reached"):
+        check(f"http://127.0.0.1:{free_port()}/v1")
+
+
 # Accounting and records
 
 
@@ -333,7 +361,7 @@ def key(monkeypatch: pytest.MonkeyPatch) -> str:
 
 def test_the_key_is_sent_and_is_in_no_record(key: str) -> None:
     with endpoint(reply(f"your key is {SECRET}")) as server:
-        answer, spending = ask(server.url, key_env=key, extra={"user": f"me {SECRET}"})
+        answer, spending = ask(server.url, api_key_env=key, extra={"user": f"me {SECRET}"})
     assert server.headers[0]["Authorization"] == f"Bearer {SECRET}"
     assert SECRET not in repr(spending) + repr(answer)
     assert answer.text == "your key is [key]"
@@ -346,7 +374,7 @@ def test_an_endpoint_that_repeats_the_key_puts_it_in_no_exception_and_no_log(
     caplog.set_level(logging.DEBUG)
     echo = Say(f"Authorization: Bearer {SECRET} is wrong", status, {"Location": f"https://x.example/?key={SECRET}"})
     with endpoint(echo) as server, pytest.raises(AgentError) as caught:
-        ask(server.url, key_env=key)
+        ask(server.url, api_key_env=key)
     seen: BaseException | None = caught.value
     while seen is not None:
         assert SECRET not in repr(seen) + str(seen) + repr(vars(seen))
@@ -357,7 +385,7 @@ def test_an_endpoint_that_repeats_the_key_puts_it_in_no_exception_and_no_log(
 
 def test_a_connection_that_breaks_leaves_no_request_in_the_exception(key: str) -> None:
     with endpoint(Say(fault="close")) as server, pytest.raises(ModelError) as caught:
-        ask(server.url, key_env=key)
+        ask(server.url, api_key_env=key)
     seen: BaseException | None = caught.value
     while seen is not None:
         assert not hasattr(seen, "request")
@@ -365,7 +393,7 @@ def test_a_connection_that_breaks_leaves_no_request_in_the_exception(key: str) -
 
 
 def test_the_key_is_kept_in_no_attribute(key: str) -> None:
-    client = ChatClient(ChatConfig(base_url="http://127.0.0.1:9/v1", model="m", key_env=key))
+    client = ChatClient(ChatConfig(base_url="http://127.0.0.1:9/v1", model="m", api_key_env=key))
     assert SECRET not in repr(vars(client)) + repr(client.config)
     client.close()
 
@@ -373,14 +401,14 @@ def test_the_key_is_kept_in_no_attribute(key: str) -> None:
 def test_a_stand_in_for_a_key_is_not_cut_out_of_replies(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DESKBENCH_TEST_KEY", "EMPTY")
     with endpoint(reply("The cell is EMPTY.")) as server:
-        assert ask(server.url, key_env="DESKBENCH_TEST_KEY")[0].text == "The cell is EMPTY."
+        assert ask(server.url, api_key_env="DESKBENCH_TEST_KEY")[0].text == "The cell is EMPTY."
 
 
 def test_a_password_file_does_not_replace_the_key(key: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Any) -> None:
     (tmp_path / ".netrc").write_text("machine 127.0.0.1 login someone password else\n")
     monkeypatch.setenv("NETRC", str(tmp_path / ".netrc"))
     with endpoint(reply("ok")) as server:
-        ask(server.url, key_env=key)
+        ask(server.url, api_key_env=key)
     assert server.headers[0]["Authorization"] == f"Bearer {SECRET}"
 
 
@@ -390,7 +418,7 @@ def test_a_variable_without_a_key_is_the_users_error(monkeypatch: pytest.MonkeyP
     if value is not None:
         monkeypatch.setenv("DESKBENCH_TEST_KEY", value)
     with pytest.raises(UsageError, match="DESKBENCH_TEST_KEY") as caught:
-        ChatConfig(base_url="http://x/v1", model="m", key_env="DESKBENCH_TEST_KEY")
+        ChatConfig(base_url="http://x/v1", model="m", api_key_env="DESKBENCH_TEST_KEY")
     assert not value or not value.strip() or value not in str(caught.value)
 
 
