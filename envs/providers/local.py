@@ -157,6 +157,11 @@ def _link_libraries(folder: Path) -> None:
         (folder / "deskbench/envs" / shared).symlink_to(ENVS / shared)
 
 
+def _scratch(path: str, gigabytes: int) -> list[str]:
+    """An empty folder in memory with a limit, so that a program cannot fill the machine with files."""
+    return ["--size", str(gigabytes * 2**30), "--tmpfs", path]
+
+
 def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
     (folder / "passwd").write_text("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000:User:/home/user:/bin/bash\n")
     (folder / "group").write_text("root:x:0:\nuser:x:1000:\n")
@@ -165,7 +170,7 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
     command = [
         "bwrap", "--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "desktop", "--die-with-parent",
         "--new-session", "--clearenv", "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev",
-        "--tmpfs", "/dev/shm", "--tmpfs", "/tmp", "--tmpfs", "/run", "--tmpfs", "/home", "--tmpfs", "/var",
+        *_scratch("/dev/shm", 1), *_scratch("/tmp", 2), *_scratch("/run", 1), *_scratch("/home", 4), *_scratch("/var", 1),
         "--perms", "0700", "--dir", "/run/user/1000", "--dir", "/home/user", "--perms", "1777", "--dir", "/var/tmp",
         "--dir", "/tmp/.X11-unix",
     ]  # fmt: skip

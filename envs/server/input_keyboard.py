@@ -89,6 +89,7 @@ class Keyboard:
         self._x = connection
         self._held: dict[str, int] = {}
         self._bound: dict[int, int] = {}  # keysym -> keycode, least recently used first
+        self._remapped = False  # the window manager has not been seen to cope with the last change
         self._unread: set[int] = set()  # bound keycodes pressed since the program last proved it has caught up
         self._refresh()
 
@@ -105,7 +106,7 @@ class Keyboard:
         """
         with self._chord(names):
             pass
-        self._x.sync()
+        self._settle()
 
     def key_down(self, name: str) -> None:
         """Press a key and keep it down; nothing if it is down already."""
@@ -115,7 +116,7 @@ class Keyboard:
         with self._numlock([name]), self._pressed(self._missing_levels(place)):
             self._press(place.keycode)
             self._held[name] = place.keycode
-            self._x.sync()
+            self._settle()
 
     def key_up(self, name: str) -> None:
         """Let a key go, whoever pressed it."""
@@ -123,14 +124,14 @@ class Keyboard:
         if keycode is None:
             keycode = self._prepare([name])[0][0].keycode
         self._release(keycode)
-        self._x.sync()
+        self._settle()
 
     @contextlib.contextmanager
     def holding(self, names: Sequence[str]) -> Iterator[None]:
         """Hold modifiers around something else; those held already stay held."""
         with self._chord([name for name in names if name not in self._held]):
             yield
-        self._x.sync()
+        self._settle()
 
     def type(self, text: str) -> None:
         """Type text exactly: newline is Enter, tab is Tab, Caps Lock and held Shift do not matter.
@@ -156,7 +157,7 @@ class Keyboard:
                 self._press(code)
             self._x.set_locks(_LOCK_MASK, locked, locked_group)
             self._x.display.change_keyboard_control(auto_repeat_mode=repeat)
-            self._x.sync()
+            self._settle()
 
     def release_all(self) -> None:
         """Let go of every key that is down, whoever pressed it."""
@@ -174,7 +175,14 @@ class Keyboard:
             self._map(dict.fromkeys(self._bound.values(), 0))
             self._bound.clear()
             self._unread.clear()
-            self._x.sync()
+            self._settle()
+
+    def _settle(self) -> None:
+        """Return when the server has done everything, and the window manager can take clicks again."""
+        self._x.sync()
+        if self._remapped:
+            self._remapped = False
+            self._x.wait_manager()
 
     # -- the layout
 
@@ -371,6 +379,7 @@ class Keyboard:
         self._unread.clear()
 
     def _map(self, change: dict[int, int]) -> None:
+        self._remapped = True
         for keycode in sorted(change):
             self._x.display.change_keyboard_mapping(keycode, [(change[keycode],) * 2])
 

@@ -16,6 +16,7 @@ _CORE_KEYBOARD = 0x100
 _KEYBOARD_EVENTS = 0b11
 """XkbNewKeyboardNotify and XkbMapNotify."""
 _PING_TIMEOUT = 0.5
+_MANAGER_TIMEOUT = 10.0
 _BLIND_WAIT = 0.03
 """Seconds given to a client that answers no ping; it takes about 20 ms to look new keysyms up."""
 
@@ -151,6 +152,27 @@ class Connection:
         window = self._pingable(self._focus())
         if window is None or not self._ping(window):
             wait.sleep(_BLIND_WAIT)
+
+    def wait_manager(self) -> None:
+        """Return when the window manager has caught up with a changed mapping.
+
+        Openbox binds its keys anew after each change (40 ms a keycode, unless told `rebindOnMappingNotify` no) and
+        meanwhile holds every click back. The evidence is its answer to `_NET_REQUEST_FRAME_EXTENTS`.
+        """
+        supported = self.root.get_full_property(self.display.intern_atom("_NET_SUPPORTED"), Xatom.ATOM)
+        request = self.display.intern_atom("_NET_REQUEST_FRAME_EXTENTS")
+        if supported is None or request not in list(supported.value):
+            return
+        answer = self.display.intern_atom("_NET_FRAME_EXTENTS")
+        window = self.root.create_window(-10, -10, 1, 1, 0, X.CopyFromParent)
+        message = event.ClientMessage(window=window, client_type=request, data=(32, [0] * 5))
+        mask = X.SubstructureRedirectMask | X.SubstructureNotifyMask
+        self.root.send_event(message, event_mask=mask)
+        wait.until(
+            lambda: window.get_full_property(answer, Xatom.CARDINAL), timeout=_MANAGER_TIMEOUT, interval=0.001,
+            max_interval=0.02,
+        )  # fmt: skip
+        window.destroy()
 
     def _focus(self) -> Any:
         focus = self.display.get_input_focus().focus

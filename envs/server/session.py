@@ -16,6 +16,8 @@ from deskbench.envs import wait
 
 CONFIG = Path(__file__).parent / "config"
 FOLDERS = ("Desktop", "Documents", "Downloads", "Pictures", "Music", "Videos")
+EPOCH = 1_704_067_200
+"""The folders' date, 1 January 2024: file dialogs show it, and a recording must look the same on any day."""
 START_SECONDS = 20.0
 
 _processes: list[subprocess.Popen[bytes]] = []
@@ -76,6 +78,7 @@ def _fill_home() -> None:
     home = Path.home()
     for name in FOLDERS:
         (home / name).mkdir(exist_ok=True)
+        os.utime(home / name, (EPOCH, EPOCH))
     shutil.copytree(CONFIG / "home", home, dirs_exist_ok=True)
 
 
