@@ -7,16 +7,17 @@ import queue
 import threading
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import cast
 
 from deskbench.agent import manifest
 from deskbench.agent.base import Ending, ModelFatal
 from deskbench.agent.build import ASSETS, Prepared, make_provider, task_json
 from deskbench.agent.episode import Plan, run_episode
 from deskbench.agent.ledger import Ledger, Planned
-from deskbench.agent.record import EpisodeRecord, EpisodeWriter, write_atomic
+from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter, write_atomic
 from deskbench.agent.stats import Summary, final_attempts, summarize
 from deskbench.envs.desktop import Desktop, Provider
 from deskbench.envs.errors import EnvError, StorageError, UsageError
@@ -64,9 +65,9 @@ class Batch:
         self._tasks = {task.key: task for task in prepared.tasks}
         self._on_change = on_change
         self._stop = threading.Event()
+        self._full = threading.Event()
         self._lock = threading.Lock()
         self._broken: BaseException | None = None
-        self._records: list[EpisodeRecord] = []
 
     def interrupt(self) -> None:
         """End soon: no new episode begins, those under way end as interrupted and unscored."""
@@ -77,6 +78,11 @@ class Batch:
         """The run was ended before its end."""
         return self._stop.is_set()
 
+    @property
+    def full(self) -> bool:
+        """The run's budget is spent: no new episode begins, those under way go on to their end."""
+        return self._full.is_set()
+
     def run(self, *, resume: bool = False) -> Summary:
         """Run everything that is not done yet.
 
@@ -86,34 +92,28 @@ class Batch:
         """
         ledger = self._open(resume)
         todo = ledger.open_episodes()
+        workers = min(self._prepared.config.parallel, len(todo))
         self.progress = Progress(total=len(todo))
         pending: queue.SimpleQueue[Planned] = queue.SimpleQueue()
         for episode in todo:
             pending.put(episode)
         provider = Pool(make_provider(self._prepared.config.provider), ahead=1 if len(todo) > 1 else 0)
+        threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="episode")
         try:
-            with ThreadPoolExecutor(self._prepared.config.parallel, thread_name_prefix="episode") as threads:
-                workers = min(self._prepared.config.parallel, len(todo))
-                done = [threads.submit(self._work, pending, provider, ledger) for _ in range(workers)]
-                for future in done:
-                    self._await(future)
+            wait([threads.submit(self._work, pending, provider, ledger) for _ in range(workers)])
         finally:
+            threads.shutdown(wait=False)  # all have ended, or a KeyboardInterrupt wants the desktops gone at once
             provider.close()
             ledger.close()
+        self._close()
         if self._broken is not None:
             raise self._broken
         return self.summary()
 
-    def _await(self, future: object) -> None:
-        """Wait for a worker, letting Ctrl-C through."""
-        while True:
-            try:
-                future.result()  # type: ignore[attr-defined]
-                return
-            except KeyboardInterrupt:
-                if self._stop.is_set():
-                    raise
-                self.interrupt()
+    def _close(self) -> None:
+        """Write into run.json how the run ended; until then its state is `running`."""
+        state = "broken" if self._broken else "interrupted" if self.interrupted else "budget" if self.full else "done"
+        manifest.update(self.folder / "run.json", state=state, error=str(self._broken) if self._broken else None)
 
     def summary(self) -> Summary:
         """The whole run in numbers, earlier sessions of a resumed run included."""
@@ -131,6 +131,7 @@ class Batch:
         except OSError as error:
             raise StorageError(f"cannot make {self.folder}: {error.strerror}") from None
         ledger = Ledger(self.folder / "ledger.sqlite")
+        self._reconcile(ledger)
         config = self._prepared.config
         ledger.plan(
             [
@@ -143,15 +144,22 @@ class Batch:
             write_atomic(existing, json.dumps(manifest.manifest(self._prepared), indent=1).encode())
         return ledger
 
+    def _reconcile(self, ledger: Ledger) -> None:
+        """An episode that was recorded just before a kill is finished, though the ledger does not know it yet."""
+        unknown = ledger.unfinished()
+        for record in read_records(self.folder) if unknown else ():
+            if (record.task, record.attempt) in unknown:
+                ledger.finish(record.task, record.attempt, record.ending, record.score.value)
+
     def _work(self, pending: queue.SimpleQueue[Planned], provider: Provider, ledger: Ledger) -> None:
-        while not self._stop.is_set():
+        while not (self._stop.is_set() or self._full.is_set()):
             try:
                 episode = pending.get_nowait()
             except queue.Empty:
                 return
             try:
                 self._episode(episode, provider, ledger)
-            except BaseException as error:  # the boundary of a thread: the run ends, with the cause
+            except BaseException as error:  # noqa: BLE001  (the boundary of a thread: the run ends, with the cause)
                 with self._lock:
                     self._broken = self._broken or error
                 self._stop.set()
@@ -182,7 +190,7 @@ class Batch:
         self._change(change)
         limit = self._prepared.config.budget_usd
         if limit is not None and self.progress.cost_usd is not None and self.progress.cost_usd >= limit:
-            self._stop.set()
+            self._full.set()
 
     def _change(self, change: Callable[[Progress], object]) -> None:
         with self._lock:
@@ -226,7 +234,7 @@ class Batch:
         try:
             desktop: Desktop = provider.start(self._prepared.spec(plan.task))
         except EnvError as error:
-            desktop = _NeverStarted(error)
+            desktop = cast(Desktop, _NeverStarted(error))
         try:
             return run_episode(
                 plan,
@@ -260,5 +268,4 @@ def episode_folder(run: Path, task: str, number: int) -> Path:
 
 def read_records(folder: Path) -> list[EpisodeRecord]:
     """Every finished episode of a run."""
-    paths = sorted((folder / "episodes").glob("**/episode.json"))
-    return [EpisodeRecord.model_validate_json(path.read_bytes()) for path in paths]
+    return [EpisodeReader(path.parent).episode for path in sorted((folder / "episodes").glob("*/*/*/episode.json"))]

@@ -15,6 +15,7 @@ from platformdirs import user_cache_path
 
 from deskbench.agent.base import Agent
 from deskbench.agent.config import RunConfig
+from deskbench.agent.record import secrets_of
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.errors import UsageError
@@ -33,6 +34,8 @@ PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }
+DESKTOP_PATH = "/usr/bin:/bin:/usr/games"
+"""Where the local provider's desktops find programs."""
 ASSETS = user_cache_path("deskbench") / "assets"
 """Downloads, shared by all runs of a person."""
 
@@ -95,7 +98,7 @@ def prepare(config: RunConfig) -> Prepared:
     make_agent = _agent_maker(config)
     tasks = _chosen(load(config.source, split=config.split), config.only)
     kept, skipped = [], []
-    apps = {app: shutil.which(app) is not None for task in tasks for app in task.requires.apps}
+    apps = {app: shutil.which(app, path=DESKTOP_PATH) is not None for task in tasks for app in task.requires.apps}
     for task in tasks:
         reason = _skip(config, task, apps)
         if reason is None:
@@ -103,10 +106,9 @@ def prepare(config: RunConfig) -> Prepared:
         else:
             skipped.append((task, reason))
     if kept:
-        make_agent(kept[0])  # settings that are wrong are found now, not when the first desktop is up
-    key = config.agent_settings.get("api_key_env", "")
-    secrets = tuple(v for v in (os.environ.get(key),) if v)
-    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets)
+        make_agent(kept[0]).close()  # settings that are wrong are found now, not when the first desktop is up
+    keys = [value for name, value in config.agent_settings.items() if name.endswith("_env")]
+    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys))
 
 
 def _skip(config: RunConfig, task: Task, apps: dict[str, bool]) -> str | None:
@@ -131,12 +133,12 @@ def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:
 def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
     made = lookup("agent", AGENTS, config.agent)
     if config.agent == "oracle":
-        return lambda task: made(task.oracle)  # type: ignore[no-any-return]
+        return lambda task: made(task.oracle)
     if hasattr(made, "from_settings"):
-        return lambda task: made.from_settings(config.agent_settings)  # type: ignore[no-any-return]
+        return lambda task: made.from_settings(config.agent_settings)
     if config.agent_settings:
         raise UsageError(f"agent {config.agent!r} has no settings; given: {', '.join(config.agent_settings)}")
-    return lambda task: made()  # type: ignore[no-any-return]
+    return lambda task: made()
 
 
 def task_json(task: Task) -> dict[str, Any]:

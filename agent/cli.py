@@ -40,19 +40,21 @@ def main() -> None:
     except DeskbenchError as error:
         if "--debug" in sys.argv:
             raise
-        say.print(f"error: {error}", style="red", markup=False, highlight=False)
+        say.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        if "--json" in sys.argv:
+            _print_json({"error": str(error), "kind": type(error).__name__})
         sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
 @app.command(epilog="Example: deskbench run basics --agent oracle -n 2")
-def run(
+def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     source: Annotated[str | None, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")] = None,
-    agent: Annotated[str | None, typer.Option(help="oracle, null, fail, random, human, vlm, or package.module:Class")] = None,
+    agent: Annotated[str | None, typer.Option(help="oracle, null, fail, random, human, vlm or module:Class")] = None,
     provider: Annotated[str | None, typer.Option(help="local, or package.module:Class")] = None,
     parallel: Annotated[int | None, typer.Option("-n", "--parallel", help="Desktops at once.")] = None,
     base_url: Annotated[str | None, typer.Option(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name at the endpoint.")] = None,
-    api_key_env: Annotated[str | None, typer.Option(help="Name of the environment variable that holds the key.")] = None,
+    key_env: Annotated[str | None, typer.Option(help="Name of the environment variable that holds the key.")] = None,
     observation: Annotated[str | None, typer.Option(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
     action_space: Annotated[str | None, typer.Option(help="pyautogui, computer_13 or actions")] = None,
     only: Annotated[list[str] | None, typer.Option("--task", help="Run this task only (repeatable).")] = None,
@@ -84,13 +86,10 @@ def run(
         "network": network or None, "isolated": False if unisolated else None, "retries": retries,
         "budget_usd": budget, "only": tuple(only) if only else None,
     }  # fmt: skip
-    own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
+    own = {"base_url": base_url, "model": model, "key_env": key_env, "observation": observation,
            "action_space": action_space}  # fmt: skip
     settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
-    if resume is not None:
-        found = running.resume_config(resume, flags)
-    else:
-        found = make_config(config, settings, flags)
+    found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
     raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
 
 
@@ -132,7 +131,7 @@ def view(
     from deskbench.agent.view import serve
 
     try:
-        serve(folders, host, port, lambda address: typer.echo(address))
+        serve(folders, host, port, typer.echo)
     except KeyboardInterrupt:
         return
     except OSError as error:
@@ -148,7 +147,7 @@ def serve_ocr(
     from deskbench.agent.models.ocr_server import serve
 
     try:
-        serve(host, port, lambda address: typer.echo(address))
+        serve(host, port, typer.echo)
     except KeyboardInterrupt:
         return
     except OSError as error:

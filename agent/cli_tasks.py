@@ -23,8 +23,8 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
     tasks = load(source)
     if as_json:
         rows = [
-            {"task": t.key, "instruction": t.instruction, "feasible": t.feasible, "apps": t.requires.apps, "tags": t.tags,
-             "oracle": bool(t.oracle), "file": str(t.path)}
+            {"task": t.key, "instruction": t.instruction, "feasible": t.feasible, "apps": t.requires.apps,
+             "tags": t.tags, "oracle": bool(t.oracle), "file": str(t.path)}
             for t in tasks
         ]  # fmt: skip
         typer.echo(json.dumps(rows, indent=1))

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.agent.build import Prepared
+from deskbench.agent.record import write_atomic
 from deskbench.envs.errors import UsageError
 from deskbench.envs.wire import PROTOCOL
 from deskbench.tasks.load import task_set_hash
@@ -23,6 +24,7 @@ def manifest(prepared: Prepared) -> dict[str, Any]:
     config = prepared.config
     return {
         "version": 1,
+        "state": "running",
         "created": time.time(),
         "agent": _agent_name(prepared),
         "provider": config.provider,
@@ -35,6 +37,17 @@ def manifest(prepared: Prepared) -> dict[str, Any]:
         "versions": _versions(),
         "protocol": PROTOCOL,
     }
+
+
+def update(path: Path, **changes: Any) -> None:
+    """Change entries of a manifest; None takes one away.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    value = {**json.loads(path.read_text(encoding="utf-8")), **changes, "ended": time.time()}
+    kept = {k: v for k, v in value.items() if v is not None}
+    write_atomic(path, json.dumps(kept, indent=1).encode())
 
 
 def _agent_name(prepared: Prepared) -> str:

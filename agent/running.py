@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import signal
 import sys
 import time
@@ -67,27 +68,33 @@ def default_folder(config: RunConfig) -> Path:
 
 def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -> tuple[Summary, bool]:
     """Run a batch with progress on `say`; whether it was interrupted."""
-    with showing(say, str(prepared.config.agent)) as show:
-        batch = Batch(prepared, folder, show)
-        with _interrupts(batch, say):
-            summary = batch.run(resume=resume)
+    try:
+        with showing(say, str(prepared.config.agent)) as show:
+            batch = Batch(prepared, folder, show)
+            with _interrupts(batch, say):
+                summary = batch.run(resume=resume)
+    except KeyboardInterrupt:
+        say.print(f"ended at once; what is recorded stays in {folder}", highlight=False, markup=False)
+        os._exit(130)  # the desktops are stopped; threads that wait for a model would hold up an orderly exit
     return summary, batch.interrupted and summary.scored < summary.planned
 
 
 @contextmanager
 def _interrupts(batch: Batch, say: Console) -> Iterator[None]:
-    """The first Ctrl-C ends the run cleanly, the second at once."""
+    """The first Ctrl-C (or SIGTERM, or a terminal that is closed) ends the run cleanly, the second at once."""
 
-    def first(signum: int, frame: object) -> None:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        say.print("ending: episodes under way stop here (Ctrl-C again: at once)")
+    def ask(signum: int, frame: object) -> None:
+        if batch.interrupted:
+            raise KeyboardInterrupt
+        say.print("ending: episodes under way stop after their step (Ctrl-C again: at once)")
         batch.interrupt()
 
-    before = signal.signal(signal.SIGINT, first)
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 @contextmanager
