@@ -102,9 +102,14 @@ def _place(
 
 
 def _corners(box: Box, width: int, height: int) -> list[tuple[int, int]]:
-    """Top left corners of a label, best first: inside the bottom left as OSWorld has it, but outside a small box."""
+    """Top left corners of a label, best first: where a box has least to hide, and outside a small box.
+
+    Text begins at the left of a low box, and icons have theirs at the bottom (OSWorld's labels stand there).
+    """
     left, top, right, bottom = box
-    inside = [(left, bottom - height), (left, top), (right - width, top), (right - width, bottom - height)]
+    low = bottom - top < 3 * height
+    inside = [(left, top), (right - width, top), (left, bottom - height), (right - width, bottom - height)]
+    inside = [inside[3], inside[1], inside[2], inside[0]] if low else inside
     outside = [(left - width, top), (left, top - height), (left, bottom), (right, top), (right - width, top - height)]
     is_small = (right - left) * (bottom - top) < _ROOMY * width * height
     return [*outside, *inside] if is_small else [*inside, *outside]
