@@ -13,10 +13,11 @@ from typing import Any
 
 import pytest
 
-from deskbench.envs import wait
+from deskbench.envs import server, wait
 
 WIDTH, HEIGHT = 1280, 800
 PROBE = Path(__file__).with_name("gtk_probe.py")
+OPENBOX = Path(server.__file__).with_name("config") / "openbox.xml"
 PATIENCE = 20.0
 """Seconds after which a program that should have reacted is taken for broken; the machine may be busy."""
 
@@ -127,7 +128,7 @@ class Xvfb:
 def xvfb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Xvfb]:
     """A bare Xvfb (1280x800) with openbox, private to the module; everything started on it is ended after it."""
     read, write = os.pipe()
-    server = subprocess.Popen(
+    process = subprocess.Popen(
         ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-noreset", "-nolisten", "tcp"],
         pass_fds=[write], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip
@@ -137,12 +138,12 @@ def xvfb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Xvfb]:
     desk = Xvfb(f":{number}", tmp_path_factory.mktemp("xvfb"))
     try:
         assert number, "Xvfb did not start"
-        desk.start(["openbox"])
+        desk.start(["openbox", "--config-file", str(OPENBOX)])
         wait_for_manager(desk)
         yield desk
     finally:
         desk.close()
-        desk.stop(server)
+        desk.stop(process)
 
 
 def focused_class(connection: Any) -> tuple[str, ...]:
