@@ -47,7 +47,7 @@ def look(
         zooms: regions of the screen to show enlarged besides.
 
     Raises:
-        EnvError: the screenshot or the tree that this type needs is not there.
+        EnvError: the screenshot or the tree that this type needs is not there, or cannot be read.
     """
     if observation_type == "som":
         return _look_marked(observation, scale, tree_tokens)
@@ -58,28 +58,43 @@ def look(
         parts.append(Text(f"The accessibility tree:\n{table}{cut}", droppable=True))
     if observation_type != "a11y_tree":
         shot = _screenshot(observation)
-        parts.append(_picture(shot.image, shot, scale))
+        parts.append(_picture(shot, scale))
         parts.extend(_zoomed(shot, zoom, scale) for zoom in zooms)
     return Seen(tuple(parts))
 
 
 def _look_marked(observation: Observation, scale: Scale, tree_tokens: int) -> Seen:
     shot = _screenshot(observation)
-    marks = find_marks(_tree(observation), scale, scale.picture(shot.image))
-    marked = draw_marks(scale.picture(shot.image), marks)
-    picture = Picture(png_bytes(marked), shot.sha256, *scale.image, note="marks")
+    picture = scale.picture(_image(shot))
+    marks = find_marks(_tree(observation), scale, picture)
+    marked = draw_marks(picture, marks)
+    sent = Picture(png_bytes(marked), shot.sha256, *scale.image, note="marks")
     table = Text(f"What the numbers stand for:\n{marks_table(marks, tree_tokens)}", droppable=True)
-    return Seen((table, picture), {mark.name: mark.centre for mark in marks})
+    return Seen((table, sent), {mark.name: mark.centre for mark in marks})
 
 
-def _picture(image: Image.Image, shot: Screenshot, scale: Scale) -> Picture:
-    png = shot.png if scale.screen == scale.image == image.size else png_bytes(scale.picture(image))
+def _picture(shot: Screenshot, scale: Scale) -> Picture:
+    """The frame itself where its size is right: taking a picture apart and together again costs 50 ms."""
+    as_it_is = scale.screen == scale.image == _size(shot.png)
+    png = shot.png if as_it_is else png_bytes(scale.picture(_image(shot)))
     return Picture(png, shot.sha256, *scale.image)
+
+
+def _size(png: bytes) -> tuple[int, int]:
+    """Width and height as the PNG's first chunk says (IHDR, PNG specification section 11.2.2)."""
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def _image(shot: Screenshot) -> Image.Image:
+    try:
+        return shot.image
+    except (ValueError, OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise EnvError(f"the desktop's screenshot cannot be read: {error}") from None
 
 
 def _zoomed(shot: Screenshot, zoom: Zoom, scale: Scale) -> Picture:
     """The region, enlarged to fit the picture's size without changing its shape."""
-    region = shot.image.crop(zoom.region)
+    region = _image(shot).crop(zoom.region)
     factor = min(scale.image[0] / region.width, scale.image[1] / region.height)
     size = (max(1, int(region.width * factor)), max(1, int(region.height * factor)))
     enlarged = region.resize(size, Image.Resampling.LANCZOS)

@@ -74,7 +74,7 @@ class ChatConfig:
     connect_timeout: float = 10.0
     read_timeout: float = 180.0
     total_timeout: float = 600.0
-    attempts: int = 6
+    attempts: int = 8
     first_pause: float = 0.5
     longest_pause: float = 30.0
     longest_retry_after: float = 120.0

@@ -14,7 +14,7 @@ from deskbench.agent.agents.scaling import png_bytes
 from deskbench.agent.agents.vlm import NOT_SHOWN, VlmAgent
 from deskbench.agent.base import Decision, Goal, Needs
 from deskbench.envs.errors import AgentError, EnvError, ModelError, ModelFatal, RefusalError
-from deskbench.envs.types import Click, Done, Fail, Observation, Type, Wait
+from deskbench.envs.types import Click, Done, Fail, Observation, Screenshot, Type, Wait
 
 from ..models.endpoint import Endpoint, Say, endpoint, error, reply
 from .screens import node, observation, picture, tree
@@ -165,6 +165,13 @@ def test_a_tree_that_is_not_there_is_the_desktops_fault(kind: str) -> None:
     with endpoint(CLICK) as server, pytest.raises(EnvError, match="no bus"):
         act(server, observation(problems=("no bus",)), observation=kind)
     assert server.asked == []
+
+
+@pytest.mark.parametrize("size", ["none", "320x200"])
+def test_a_picture_that_is_none_is_the_desktops_fault(size: str) -> None:
+    broken = Observation(Screenshot.of(b"not a picture"), 640, 400)
+    with endpoint(CLICK) as server, pytest.raises(EnvError, match="cannot be read"):
+        act(server, broken, image_size=size)
 
 
 # Scaling
