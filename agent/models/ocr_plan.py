@@ -7,6 +7,7 @@ it does not understand it leaves out, and a plan may be empty.
 from __future__ import annotations
 
 import re
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -24,6 +25,7 @@ class Step:
         keys: a chord.
         button, count: of a click.
         target: where a drag ends.
+        beside: the click goes to what stands right of the label.
         replace: what is in the field goes first.
         enter: Enter follows the text.
         amount: notches of a scroll.
@@ -36,6 +38,7 @@ class Step:
     button: str = "left"
     count: int = 1
     target: str | None = None
+    beside: bool = False
     replace: bool = False
     enter: bool = False
     amount: int = 0
@@ -47,7 +50,7 @@ _VERBS = (
     "click|double-click|right-click|middle-click|press|hit|push|type|write|enter|input|fill|add|append|set|change"
     "|replace|open|launch|start|save|close|quit|exit|run|execute|select|choose|pick|tick|untick|check|uncheck|enable"
     "|disable|turn|toggle|activate|switch|calculate|compute|work|create|make|rename|delete|remove|copy|cut|paste|undo"
-    "|redo|scroll|wait|move|drag|go|navigate|submit|confirm|hover|use|search|look for|zoom"
+    "|redo|scroll|wait|move|drag|go|navigate|submit|confirm|hover|use|search|look for|zoom|show|display"
 )
 _SPLIT = re.compile(
     rf"[.;!?]+(?:\s+|$)|\n+|,?\s+(?:and\s+)?then\s+|(?:,\s*(?:and\s+)?|\s+and\s+)(?=(?:{_VERBS})\b)", re.IGNORECASE
@@ -56,6 +59,8 @@ _LEAD = re.compile(
     r"^(?:(?:please|now|then|and|first|next|finally|also|just|simply|after that|in the end)\b[,\s]*)+", re.IGNORECASE
 )
 _PLACE = re.compile(r"^(?:in|on|at|from|using|with|inside|within)\s+[^,]+,\s*", re.IGNORECASE)
+_USE = re.compile(rf"^(?:use|using)\s+[^⟦>→»]*?\s+to\s+(?=(?:{_VERBS})\b)", re.IGNORECASE)
+_TERMINAL = re.compile(r"\b(?:terminal|command line|shell)\b", re.IGNORECASE)
 _WHERE = re.compile(r"\s+(?:in|on|from|of|at|inside|within|by|using|with|so that|which|that)\s.*$", re.IGNORECASE)
 _PURPOSE = re.compile(r"\s+to\s.*$")
 _NOUNS = re.compile(
@@ -75,6 +80,7 @@ class _Clause:
 
     text: str
     quotes: list[str]
+    in_terminal: bool = False
 
     def literal(self, part: str | None) -> str:
         """A part as it is to be typed: its quotation if it has one, else its words."""
@@ -100,7 +106,7 @@ def make_plan(instruction: str) -> list[Step]:
     text = _QUOTES.sub(hold, instruction)
     plan: list[Step] = []
     for part in _SPLIT.split(text):
-        plan += _read_clause(_Clause(_trimmed(part), quotes))
+        plan += _read_clause(_Clause(_trimmed(part), quotes, bool(_TERMINAL.search(text))))
     plan = plan or [Step("click", label=quote) for quote in quotes]
     return [_after(plan[i - 1] if i else None, step) for i, step in enumerate(plan)]
 
@@ -113,7 +119,8 @@ def _after(before: Step | None, step: Step) -> Step:
 
 def _trimmed(part: str) -> str:
     text = _LEAD.sub("", part.strip())
-    return _LEAD.sub("", _PLACE.sub("", text)).strip(" ,.:")
+    text = _LEAD.sub("", _PLACE.sub("", text))
+    return _USE.sub("", text).strip(" ,.:")
 
 
 def _read_clause(clause: _Clause) -> list[Step]:
@@ -184,8 +191,23 @@ def _set(clause: _Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _replace(clause: _Clause, found: re.Match[str]) -> list[Step]:
-    old = Step("click", label=clause.literal(found["field"]), count=2)
-    return [old, Step("type", text=clause.literal(found["text"]))]
+    return [_mark(clause.literal(found["field"])), Step("type", text=clause.literal(found["text"]))]
+
+
+def _mark(text: str) -> Step:
+    """A word is marked by two clicks, a line by three."""
+    return Step("click", label=text, count=3 if " " in text else 2)
+
+
+def _pick(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    """An item of a menu or of a list that drops down: that comes first."""
+    is_menu = found["kind"].lower() == "menu"
+    first = Step("click", label=clause.label(found["menu"]), beside=not is_menu)
+    return [first, Step("click", label=clause.label(found["what"]))]
+
+
+def _shell(command: str) -> list[Step]:
+    return [Step("type", text=command, enter=True)]
 
 
 def _open(clause: _Clause, found: re.Match[str]) -> list[Step]:
@@ -225,18 +247,42 @@ def _calculate(clause: _Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _rename(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    if clause.in_terminal:
+        return _transfer(clause, found, "mv")
     new = Step("type", text=clause.literal(_WHERE.sub("", found["text"])), replace=True, enter=True)
     return [Step("click", label=clause.label(found["what"])), Step("keys", keys=("f2",)), new]
 
 
 def _delete(clause: _Clause, found: re.Match[str]) -> list[Step]:
-    return [Step("click", label=clause.label(found["what"])), Step("keys", keys=("delete",)), Step("confirm")]
+    label = clause.label(found["what"])
+    if clause.in_terminal and label:
+        return _shell(f"rm -r {shlex.quote(label)}")
+    return [Step("click", label=label), Step("keys", keys=("delete",)), Step("confirm")]
 
 
 def _copy(clause: _Clause, found: re.Match[str]) -> list[Step]:
-    """A word is marked by two clicks, a line by three."""
-    what = clause.literal(found["what"])
-    return [Step("click", label=what, count=3 if " " in what else 2), Step("keys", keys=("ctrl", "c"))]
+    return [_mark(clause.literal(found["what"])), Step("keys", keys=("ctrl", "c"))]
+
+
+def _copy_to(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    return _transfer(clause, found, "cp -r") if clause.in_terminal else []
+
+
+def _transfer(clause: _Clause, found: re.Match[str], command: str) -> list[Step]:
+    old, new = clause.label(found["what"]), clause.label(found["text"])
+    return _shell(f"{command} {shlex.quote(old)} {shlex.quote(new)}") if old and new else []
+
+
+def _file_with(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    """A file of some content: written by the shell, else typed and saved under its name."""
+    name, text = clause.literal(found["name"]), clause.literal(found["text"])
+    if clause.in_terminal:
+        return _shell(f"echo {shlex.quote(text)} > {shlex.quote(name)}")
+    return [
+        Step("type", text=text),
+        Step("keys", keys=("ctrl", "shift", "s")),
+        Step("type", text=name, replace=True, enter=True),
+    ]
 
 
 def _search(clause: _Clause, found: re.Match[str]) -> list[Step]:
@@ -244,11 +290,15 @@ def _search(clause: _Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _create(clause: _Clause, found: re.Match[str]) -> list[Step]:
+    if clause.in_terminal:
+        return _shell(f"mkdir -p {shlex.quote(clause.literal(found['text']))}")
     return [Step("keys", keys=("ctrl", "shift", "n")), Step("type", text=clause.literal(found["text"]), enter=True)]
 
 
 def _drag(clause: _Clause, found: re.Match[str]) -> list[Step]:
-    start, end = clause.label(found["what"]), clause.label(found["where"])
+    if clause.in_terminal:
+        return _transfer(clause, found, "mv")
+    start, end = clause.label(found["what"]), clause.label(found["text"])
     return [Step("drag", label=start, target=end)] if start and end else []
 
 
@@ -286,7 +336,9 @@ _RULES: list[tuple[re.Pattern[str], Callable[[_Clause, re.Match[str]], list[Step
         (r"redo\b", _chord("ctrl", "shift", "z")),
         (r"(?:select|copy) (?:all|everything)\b.*", _chord("ctrl", "a")),
         (r"copy\s+(?:the\s+)?(?:\w+\s+)?(?P<what>⟦\d+⟧)", _copy),
+        (r"copy\s+(?P<what>.+?)\s+(?:in)?to\s+(?P<text>.+)", _copy_to),
         (r"copy\b(?! .*\bto\b)", _chord("ctrl", "c")),
+        (r"(?:show|display) (?:the )?hidden files", _chord("ctrl", "h")),
         (r"(?:search|look) for\s+(?P<what>.+)", _search),
         (r"zoom in\b", _chord("ctrl", "+")),
         (r"zoom out\b", _chord("ctrl", "-")),
@@ -297,13 +349,24 @@ _RULES: list[tuple[re.Pattern[str], Callable[[_Clause, re.Match[str]], list[Step
         (r"(?:calculate|compute|work out)\s+(?P<text>.+)", _calculate),
         (r"rename\s+(?P<what>.+?)\s+(?:to|as|into)\s+(?P<text>.+)", _rename),
         (r"(?:create|make)\s+.*?\b(?:folder|directory)\b.*?(?P<text>⟦\d+⟧|(?<=named )\S+|(?<=called )\S+)", _create),
+        (
+            r"(?:create|make|write)\s+.*?\bfile\b.*?(?:named|called)\s+(?P<name>⟦\d+⟧|\S+)\s+"
+            r"(?:containing|that contains|with)\s+.*?(?P<text>⟦\d+⟧)",
+            _file_with,
+        ),
+        (r"(?:change|set)\s+(?:the\s+)?(?:word|text|line)\s+(?P<field>⟦\d+⟧)\s+(?:in)?to\s+(?P<text>.+)", _replace),
         (r"replace\s+(?P<field>.+?)\s+(?:with|by)\s+(?P<text>.+)", _replace),
         (r"(?:set|change)\s+(?P<field>.+?)\s+to\s+(?P<text>.+)", _set),
         (r"fill\s+(?:in\s+)?(?P<field>.+?)\s+with\s+(?P<text>.+)", _set),
         (r"(?:type|write|enter|input|add|append)\s+(?P<text>.*?⟦\d+⟧.*?|.+?)" + _INTO, _type),
-        (r"(?:move|drag)\s+(?P<what>.+?)\s+(?:in)?(?:on)?to\s+(?P<where>.+)", _drag),
+        (r"(?:move|drag)\s+(?P<what>.+?)\s+(?:in)?(?:on)?to\s+(?P<text>.+)", _drag),
         (r"(?:delete|remove)\s+(?P<what>.+)", _delete),
         (r"(?:open|launch|start|go to|navigate to|switch to|use)\s+(?P<what>.+)", _open),
+        (
+            r"(?:select|choose|pick)\s+(?P<what>.+?)\s+(?:from|in|under)\s+(?P<menu>.+?)\s+"
+            r"(?P<kind>menu|drop-?down|list|combo)\b",
+            _pick,
+        ),
         (r"(?:turn|switch)\s+(?:on|off)\s+(?P<what>.+)(?P<how>)", _click),
         (
             r"(?:select|choose|pick|tick|untick|check|uncheck|enable|disable|toggle|activate|submit|confirm)"

@@ -95,7 +95,7 @@ def _carry_out(step: Step, lines: Sequence[Line], size: tuple[int, int]) -> list
     found = find(step.label or "", lines)
     if found is None:
         return None
-    x, y = found.centre
+    x, y = right_of(found, lines, size[0]) if step.beside else found.centre
     if step.kind == "click":
         return [_click(x, y, step.button, step.count)]
     end = find(step.target or "", lines)

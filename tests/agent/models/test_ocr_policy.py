@@ -82,6 +82,18 @@ PLANS = {
     'Choose File > Save As and type "b.txt"': [
         Step("click", label="File"), Step("click", label="Save As"), Step("type", text="b.txt", replace=True),
     ],
+    "Use the calculator to compute 123 × 456 and leave the result there.": [Step("type", text="123*456", enter=True)],
+    "Change the word 'cat' to 'dog'.": [Step("click", label="cat", count=2), Step("type", text="dog")],
+    'Select "Blue" from the Colour list': [
+        Step("click", label="Colour", beside=True), Step("click", label="Blue"),
+    ],
+    'Choose "Icons" from the View menu': [Step("click", label="View"), Step("click", label="Icons")],
+    "In the terminal, create a folder named `my work`.": [Step("type", text="mkdir -p 'my work'", enter=True)],
+    "Copy a.txt to b.txt in a terminal": [Step("type", text="cp -r a.txt b.txt", enter=True)],
+    'Create a file called "n.txt" with the text "hi"': [
+        Step("type", text="hi"), Step("keys", keys=("ctrl", "shift", "s")),
+        Step("type", text="n.txt", replace=True, enter=True),
+    ],
     "Copy the word `Milk`": [Step("click", label="Milk", count=2), Step("keys", keys=("ctrl", "c"))],
     "Drag photo.png to Pictures": [Step("drag", label="photo.png", target="Pictures")],
     "What a lovely day": [],
