@@ -106,9 +106,18 @@ def prepare(config: RunConfig) -> Prepared:
         else:
             skipped.append((task, reason))
     if kept:
-        make_agent(kept[0]).close()  # settings that are wrong are found now, not when the first desktop is up
+        _try_agent(make_agent(kept[0]))
     keys = [value for name, value in config.agent_settings.items() if name.endswith("_env")]
     return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys))
+
+
+def _try_agent(agent: Agent) -> None:
+    """Settings that are wrong and endpoints that are down are found now, not when the first desktop is up."""
+    try:
+        if hasattr(agent, "check"):
+            agent.check()
+    finally:
+        agent.close()
 
 
 def _skip(config: RunConfig, task: Task, apps: dict[str, bool]) -> str | None:

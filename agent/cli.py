@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
 import sys
 import webbrowser
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
-from rich.console import Console
 
+from deskbench.agent import cli_desktop, cli_episodes
+from deskbench.agent.cli_output import Json, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
 from deskbench.envs.errors import DeskbenchError, UsageError
 
@@ -27,10 +26,10 @@ serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(serve_app, name="serve")
 
-say = Console(stderr=True)
-"""Messages; stdout belongs to results."""
-
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; messages go to stderr.")]
+app.command("replay", epilog="Example: deskbench replay runs/X/episodes/basics/save-note/1")(cli_episodes.replay)
+app.command("rescore", epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(cli_episodes.rescore)
+app.command("desktop", epilog="Example: deskbench desktop --json")(cli_desktop.desktop)
+app.command("doctor", epilog="Example: deskbench doctor")(cli_desktop.doctor)
 
 
 def main() -> None:
@@ -42,7 +41,7 @@ def main() -> None:
             raise
         say.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
         if "--json" in sys.argv:
-            _print_json({"error": str(error), "kind": type(error).__name__})
+            print_json({"error": str(error), "kind": type(error).__name__})
         sys.exit(2 if isinstance(error, UsageError) else 1)
 
 
@@ -54,7 +53,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     parallel: Annotated[int | None, typer.Option("-n", "--parallel", help="Desktops at once.")] = None,
     base_url: Annotated[str | None, typer.Option(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
     model: Annotated[str | None, typer.Option(help="The model's name at the endpoint.")] = None,
-    key_env: Annotated[str | None, typer.Option(help="Name of the environment variable that holds the key.")] = None,
+    api_key_env: Annotated[str | None, typer.Option(help="The environment variable that holds the key.")] = None,
     observation: Annotated[str | None, typer.Option(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
     action_space: Annotated[str | None, typer.Option(help="pyautogui, computer_13 or actions")] = None,
     only: Annotated[list[str] | None, typer.Option("--task", help="Run this task only (repeatable).")] = None,
@@ -79,27 +78,18 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     from deskbench.agent import running
     from deskbench.agent.config import make_config
 
-    width, height = _screen(screen)
+    width, height = screen_size(screen)
     flags = {
         "source": source, "agent": agent, "provider": provider, "parallel": parallel, "split": split,
         "repeats": repeats, "seed": seed, "max_steps": max_steps, "policy": policy, "width": width, "height": height,
         "network": network or None, "isolated": False if unisolated else None, "retries": retries,
         "budget_usd": budget, "only": tuple(only) if only else None,
     }  # fmt: skip
-    own = {"base_url": base_url, "model": model, "key_env": key_env, "observation": observation,
+    own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
            "action_space": action_space}  # fmt: skip
     settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
     found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
     raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
-
-
-def _screen(text: str | None) -> tuple[int | None, int | None]:
-    if text is None:
-        return None, None
-    width, x, height = text.partition("x")
-    if not (x and width.isdigit() and height.isdigit()):
-        raise UsageError(f"--screen {text}: write WIDTHxHEIGHT, such as 1920x1080")
-    return int(width), int(height)
 
 
 @app.command(epilog="Example: deskbench report runs/latest --open")
@@ -114,7 +104,7 @@ def report(
 
     path = write_report(folders, out or folders[0] / "report.html")
     if as_json:
-        _print_json([run["summary"] for run in payload(folders)["runs"]])
+        print_json([run["summary"] for run in payload(folders)["runs"]])
     else:
         typer.echo(path)
     if open_:
@@ -152,11 +142,3 @@ def serve_ocr(
         return
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
-
-
-def _print_json(value: Any) -> None:
-    typer.echo(json.dumps(value, indent=1, default=_jsonable))
-
-
-def _jsonable(value: Any) -> Any:
-    return dataclasses.asdict(value) if dataclasses.is_dataclass(value) and not isinstance(value, type) else str(value)

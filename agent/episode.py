@@ -286,6 +286,7 @@ def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRec
         error=run.error,
         answer=world.answer,
         totals=Totals(**run.totals, wall_ms=wall_ms, usage=usage_record(run.usage)),  # type: ignore[arg-type]
+        task_path=str(task.path.resolve()),
         task_json=dict(plan.task_json),
         state=world.state,
     )

@@ -148,6 +148,8 @@ class EpisodeRecord(_Record):
     error: str | None = None
     answer: str | None = None
     totals: Totals = Totals()
+    task_path: str = ""
+    """Where the task file stood."""
     task_json: dict[str, Any] = Field(default_factory=dict)
     state: dict[str, Any] = Field(default_factory=dict)
     """Values and files (by SHA-256) that the getters read, for `rescore`."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from deskbench.agent.base import Decision, Goal, Needs
+from deskbench.agent.base import AgentError, Decision, Goal, Needs
 from deskbench.envs.types import Action, Observation
 
 
 class ReplayAgent:
-    """Answers the recorded actions of each step; afterwards nothing, so that the loop ends as the recording did."""
+    """Answers the recorded actions of each step, one after the other."""
 
     name = "replay"
 
@@ -21,8 +21,14 @@ class ReplayAgent:
         """The recording knows the goal."""
 
     def act(self, observation: Observation) -> Decision:
-        """The next recorded actions."""
-        return Decision(self._steps.pop(0) if self._steps else ())
+        """The next recorded actions.
+
+        Raises:
+            AgentError: the recording has no more, since its agent broke off there.
+        """
+        if not self._steps:
+            raise AgentError("the recording ends here")
+        return Decision(self._steps.pop(0))
 
     def close(self) -> None:
         """Nothing to let go of."""

@@ -1,0 +1,6 @@
+"""`python -m deskbench.agent` is the command `deskbench`."""
+
+from deskbench.agent.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,46 @@
+"""Tasks of recorded episodes, read again: for replays and for scoring again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from deskbench.agent.record import EpisodeRecord
+from deskbench.envs.actions import nearest
+from deskbench.envs.errors import UsageError
+from deskbench.tasks.load import read
+from deskbench.tasks.types import Task
+
+
+def task_of(record: EpisodeRecord, scratch: Path, source: str | None = None) -> Task:
+    """The task of an episode.
+
+    Args:
+        record: the episode.
+        scratch: a folder for the recorded task file, where the file itself is gone or has changed.
+        source: task files to take it from instead (a changed check, for `rescore`).
+
+    Raises:
+        UsageError: the task is not there any more, or cannot be read.
+    """
+    if source is not None:
+        return _pick(source, record)
+    path = Path(record.task_path)
+    if record.task_path and path.is_file():
+        task = _pick(path, record)
+        if task.sha256 == record.task_sha256:
+            return task
+    kept = scratch / record.suite / f"{record.task_id}.json"
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(record.task_json), encoding="utf-8")
+    return _pick(kept, record).model_copy(update={"path": path if record.task_path else kept})
+
+
+def _pick(source: str | Path, record: EpisodeRecord) -> Task:
+    tasks, problems = read(source)
+    for task in tasks:
+        if task.id == record.task_id and (task.suite == record.suite or len(tasks) == 1):
+            return task
+    if problems:
+        raise UsageError(str(problems[0]))
+    raise UsageError(f"{source} has no task {record.task_id!r}{nearest(record.task_id, [t.id for t in tasks])}")

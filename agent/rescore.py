@@ -1,0 +1,80 @@
+"""Scores again what was recorded, with no machine: after a metric or a task's check has changed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deskbench.agent.base import Ending
+from deskbench.agent.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_atomic
+from deskbench.agent.recorded import task_of
+from deskbench.envs.errors import CheckError, UsageError
+from deskbench.tasks.score import rescore
+from deskbench.tasks.types import Score
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """One episode: its score as recorded, and as it is now."""
+
+    folder: Path
+    task: str
+    before: float | None
+    after: float | None
+    reason: str
+
+    @property
+    def changed(self) -> bool:
+        """The score is another."""
+        return self.before != self.after
+
+
+def rescore_all(folder: Path, *, source: str | None = None, write: bool = False) -> list[Rescored]:
+    """Score every finished episode of a run, or one episode, again.
+
+    Args:
+        folder: of a run or an episode.
+        source: task files whose checks are used; None for those that were recorded.
+        write: put the new scores into the episodes' records; all that was seen stays.
+
+    Raises:
+        UsageError: nothing finished is there, or a task is not.
+    """
+    return [_again(path, source, write) for path in _episodes(folder)]
+
+
+def _episodes(folder: Path) -> Iterator[Path]:
+    found = sorted(folder.glob("episodes/*/*/*/episode.json"))
+    if (folder / "episode.json").is_file():
+        found = [folder / "episode.json"]
+    if not found:
+        raise UsageError(f"{folder} is neither a run nor an episode: it holds no episode.json")
+    return (path.parent for path in found)
+
+
+def _again(folder: Path, source: str | None, write: bool) -> Rescored:
+    record = EpisodeReader(folder).episode
+    score = _score(record, folder, source)
+    if score is None:
+        return Rescored(folder, record.task, record.score.value, record.score.value, record.score.reason)
+    if write and score.value != record.score.value:
+        update = {"score": ScoreRecord.model_validate(score.model_dump(mode="json"))}
+        write_atomic(folder / "episode.json", record.model_copy(update=update).model_dump_json(indent=1).encode())
+    return Rescored(folder, record.task, record.score.value, score.value, score.reason)
+
+
+def _score(record: EpisodeRecord, folder: Path, source: str | None) -> Score | None:
+    """The score now, or None where nothing was recorded that could be scored."""
+    said_fail = record.ending is Ending.FAILED
+    if record.ending in (Ending.ENV_ERROR, Ending.INTERRUPTED):
+        return None
+    with tempfile.TemporaryDirectory(prefix="deskbench-rescore-") as scratch:
+        task = task_of(record, Path(scratch), source)
+        if not record.state and task.feasible and not said_fail:
+            return None
+        try:
+            return rescore(task, record.state, folder / "files", said_fail=said_fail)
+        except CheckError as error:
+            return Score.none(f"the check failed: {error}")
