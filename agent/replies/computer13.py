@@ -1,0 +1,198 @@
+"""OSWorld's action space `computer_13`: JSON objects into canonical actions.
+
+Thirteen actions and WAIT, FAIL, DONE; parameters flat or under `parameters`. The prompts of OSWorld show a few names
+that its own list lacks (MOUSE_MOVE, click_type, KEY, TYPE); models repeat them, so they are known here too.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deskbench.agent.base import ReplyError
+from deskbench.envs.actions import nearest
+from deskbench.envs.types import (
+    Action,
+    ActionError,
+    Click,
+    Done,
+    Drag,
+    Fail,
+    Key,
+    KeyDown,
+    KeyUp,
+    MouseDown,
+    MouseUp,
+    Move,
+    Scroll,
+    Type,
+    Wait,
+)
+
+_POINT = ("x", "y")
+_CLICK = (*_POINT, "button", "num_clicks", "click_type")
+FIELDS: Mapping[str, tuple[str, ...]] = {
+    "MOVE_TO": _POINT, "CLICK": _CLICK, "MOUSE_DOWN": ("button",), "MOUSE_UP": ("button",), "RIGHT_CLICK": _POINT,
+    "DOUBLE_CLICK": _POINT, "DRAG_TO": _POINT, "SCROLL": ("dx", "dy"), "TYPING": ("text",), "PRESS": ("key",),
+    "KEY_DOWN": ("key",), "KEY_UP": ("key",), "HOTKEY": ("keys",), "WAIT": (), "FAIL": (), "DONE": (),
+}  # fmt: skip
+"""The actions with their parameters."""
+
+ALIASES = {
+    "MOUSE_MOVE": "MOVE_TO", "MOVE": "MOVE_TO", "TYPE": "TYPING", "TYPE_TEXT": "TYPING", "KEY": "PRESS",
+    "KEY_PRESS": "PRESS", "DRAG": "DRAG_TO", "LEFT_CLICK": "CLICK", "HOT_KEY": "HOTKEY",
+}  # fmt: skip
+_LOW = -1e9
+_BUTTONS = ("left", "middle", "right")
+
+
+def parse_computer13(value: object, screen: tuple[int, int], *, pointer: tuple[int, int] = (0, 0)) -> list[Action]:
+    """An action object, or a list of them, into canonical actions.
+
+    Args:
+        value: decoded JSON: `{"action_type": "CLICK", "x": 1, "y": 2}`, the name of WAIT, FAIL or DONE, or a list.
+        screen: width and height in pixels.
+        pointer: where the pointer is at the start: a drag goes from there.
+
+    Raises:
+        ReplyError: an unknown action or parameter (with the nearest known name), a bad value, a point off the screen.
+    """
+    items = value if isinstance(value, list) else [value]
+    reader = _Reader(screen, pointer)
+    for item in items:
+        reader.read(item)
+    return reader.actions
+
+
+class _Reader:
+    def __init__(self, screen: tuple[int, int], pointer: tuple[int, int]) -> None:
+        self.actions: list[Action] = []
+        self._screen = screen
+        self._pointer = pointer
+
+    def read(self, item: object) -> None:
+        name, fields = _taken_apart(item)
+        try:
+            _HANDLERS[name](self, name, fields)
+        except ActionError as error:
+            raise ReplyError(f"{name}: {error}") from None
+
+    def _point(self, name: str, fields: Mapping[str, Any], *, needed: bool = False) -> dict[str, int]:
+        """The fields x and y, or none where neither is given; the pointer goes there."""
+        given = {axis: fields[axis] for axis in _POINT if fields.get(axis) is not None}
+        if not given and not needed:
+            return {}
+        if len(given) != 2:
+            raise ReplyError(f"{name} needs x and y, both numbers")
+        x, y = (_number(name, axis, given[axis]) for axis in _POINT)
+        width, height = self._screen
+        point = round(x), round(y)
+        if not (0 <= point[0] < width and 0 <= point[1] < height):
+            raise ReplyError(f"{name}: the point ({x:g}, {y:g}) is off the screen, which is {width}x{height} pixels")
+        self._pointer = point
+        return {"x": point[0], "y": point[1]}
+
+    def _move(self, name: str, fields: Mapping[str, Any]) -> None:
+        self.actions.append(Move(**self._point(name, fields, needed=True)))
+
+    def _click(self, name: str, fields: Mapping[str, Any]) -> None:
+        button = fields.get("button") or str(fields.get("click_type") or "left").lower()
+        count = fields.get("num_clicks", 1)
+        if isinstance(count, (bool, list, dict)) or count not in range(1, 11):
+            raise ReplyError(f"{name}: num_clicks is {_short(count)}; it is 1 to 3")
+        self.actions.append(Click(button=_button(name, button), count=int(count), **self._point(name, fields)))
+
+    def _drag(self, name: str, fields: Mapping[str, Any]) -> None:
+        start = self._pointer
+        self._point(name, fields, needed=True)
+        if self.actions and isinstance(self.actions[-1], Move):
+            self.actions.pop()  # the drag starts there itself
+        self.actions.append(Drag((start, self._pointer)))
+
+    def _mouse(self, name: str, fields: Mapping[str, Any]) -> None:
+        kind = MouseDown if name == "MOUSE_DOWN" else MouseUp
+        self.actions.append(kind(_button(name, fields.get("button") or "left")))
+
+    def _scroll(self, name: str, fields: Mapping[str, Any]) -> None:
+        dx, dy = (round(_number(name, axis, fields.get(axis) or 0)) for axis in ("dx", "dy"))
+        self.actions.append(Scroll(dx=dx, dy=dy))
+
+    def _typing(self, name: str, fields: Mapping[str, Any]) -> None:
+        self.actions.append(Type(_string(name, "text", fields.get("text"))))
+
+    def _press(self, name: str, fields: Mapping[str, Any]) -> None:
+        key = _string(name, "key", fields.get("key"))
+        kinds: dict[str, Callable[[str], Action]] = {"KEY_DOWN": KeyDown, "KEY_UP": KeyUp}
+        self.actions.append(kinds[name](key) if name in kinds else Key((key,)))
+
+    def _hotkey(self, name: str, fields: Mapping[str, Any]) -> None:
+        keys = fields.get("keys")
+        if isinstance(keys, str):
+            keys = [part for part in keys.replace("+", " ").split() if part] or [keys]
+        if not isinstance(keys, list):
+            raise ReplyError(f"{name}: keys is {_short(keys)}; it is a list of key names")
+        self.actions.append(Key(tuple(_string(name, "keys", key) for key in keys)))
+
+
+_HANDLERS: Mapping[str, Callable[[_Reader, str, Mapping[str, Any]], None]] = {
+    "MOVE_TO": _Reader._move, "CLICK": _Reader._click, "DRAG_TO": _Reader._drag, "SCROLL": _Reader._scroll,
+    "MOUSE_DOWN": _Reader._mouse, "MOUSE_UP": _Reader._mouse, "TYPING": _Reader._typing, "HOTKEY": _Reader._hotkey,
+    "PRESS": _Reader._press, "KEY_DOWN": _Reader._press, "KEY_UP": _Reader._press,
+    "RIGHT_CLICK": lambda reader, name, fields: reader._click(name, {**fields, "button": "right"}),
+    "DOUBLE_CLICK": lambda reader, name, fields: reader._click(name, {**fields, "num_clicks": 2}),
+    "WAIT": lambda reader, _name, _fields: reader.actions.append(Wait()),
+    "FAIL": lambda reader, _name, _fields: reader.actions.append(Fail()),
+    "DONE": lambda reader, _name, _fields: reader.actions.append(Done()),
+}  # fmt: skip
+
+
+def _taken_apart(item: object) -> tuple[str, dict[str, Any]]:
+    """The name of an action and its parameters."""
+    if isinstance(item, str) and item.strip().upper() in ("WAIT", "FAIL", "DONE"):
+        return item.strip().upper(), {}
+    if not isinstance(item, Mapping):
+        raise ReplyError(
+            f'an action is a JSON object like {{"action_type": "CLICK", "x": 1, "y": 2}}, not {_short(item)}'
+        )
+    given = item.get("action_type")
+    if not isinstance(given, str):
+        raise ReplyError(f'the action has no "action_type"{nearest("", FIELDS) if given is None else ""}')
+    name = given.strip().upper()
+    name = ALIASES.get(name, name)
+    if name not in FIELDS:
+        raise ReplyError(f"unknown action_type {_short(given)}{nearest(name, FIELDS)}")
+    nested = item.get("parameters") or {}
+    if not isinstance(nested, Mapping):
+        raise ReplyError(f"{name}: parameters is {_short(nested)}; it is a JSON object")
+    fields = {str(k): v for k, v in item.items() if k not in ("action_type", "parameters")} | dict(nested)
+    for field in fields:
+        if field not in FIELDS[name]:
+            raise ReplyError(f"{name}: unknown parameter {_short(field)}{nearest(field, FIELDS[name])}")
+    return name, fields
+
+
+def _short(value: object) -> str:
+    """What the model wrote, cut to fit into a message."""
+    if isinstance(value, int) and abs(value) > 10**20:
+        return "a huge number"
+    if isinstance(value, (list, dict)):
+        return f"a {'list' if isinstance(value, list) else 'JSON object'}"
+    return repr(value)[:60]
+
+
+def _number(name: str, field: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _LOW < value < -_LOW:
+        raise ReplyError(f"{name}: {field} is {_short(value)}; it must be a number")
+    return float(value)
+
+
+def _button(name: str, value: object) -> str:
+    if not isinstance(value, str) or value not in _BUTTONS:
+        raise ReplyError(f"{name}: button is {_short(value)}; it is left, middle or right")
+    return str(value)
+
+
+def _string(name: str, field: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ReplyError(f"{name}: {field} is {_short(value)}; it must be a string")
+    return value

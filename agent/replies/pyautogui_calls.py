@@ -1,0 +1,366 @@
+"""What each function of pyautogui means as canonical actions (parameters and defaults of pyautogui 0.9.54)."""
+
+from __future__ import annotations
+
+import ast
+import math
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.source_values import Function, Module, Point, Size, Unsupported
+from deskbench.envs import keys as key_names
+from deskbench.envs.types import (
+    Action,
+    ActionError,
+    Click,
+    Drag,
+    Key,
+    KeyDown,
+    KeyUp,
+    MouseDown,
+    MouseUp,
+    Move,
+    Scroll,
+    Type,
+    Wait,
+)
+
+_REQUIRED = object()
+_TAIL: dict[str, object] = {"logScreenshot": None, "_pause": True}
+_GO: dict[str, object] = {"duration": 0.0, "tween": None}
+_AT: dict[str, object] = {"x": None, "y": None}
+_BY: dict[str, object] = {"xOffset": None, "yOffset": None}
+_SINGLE: dict[str, object] = {**_AT, "interval": 0.0, **_GO, **_TAIL}
+_MULTI: dict[str, object] = {**_AT, "interval": 0.0, "button": "left", **_GO, **_TAIL}
+_DRAG: dict[str, object] = {**_GO, "button": "primary", **_TAIL, "mouseDownUp": True}
+_WHEEL: dict[str, object] = {"clicks": _REQUIRED, **_AT, **_TAIL}
+_WRITE: dict[str, object] = {"message": _REQUIRED, "interval": 0.0, **_TAIL}
+_KEY: dict[str, object] = {"key": _REQUIRED, **_TAIL}
+
+PARAMETERS: Mapping[str, Mapping[str, object]] = {
+    "moveTo": {**_AT, **_GO, **_TAIL}, "move": {**_BY, **_GO, **_TAIL}, "moveRel": {**_BY, **_GO, **_TAIL},
+    "click": {**_AT, "clicks": 1, "interval": 0.0, "button": "primary", **_GO, **_TAIL},
+    "leftClick": _SINGLE, "rightClick": _SINGLE, "middleClick": _SINGLE, "doubleClick": _MULTI, "tripleClick": _MULTI,
+    "mouseDown": {**_AT, "button": "primary", **_GO, **_TAIL}, "mouseUp": {**_AT, "button": "primary", **_GO, **_TAIL},
+    "dragTo": {**_AT, **_DRAG}, "drag": {**_BY, **_DRAG}, "dragRel": {**_BY, **_DRAG},
+    "scroll": _WHEEL, "vscroll": _WHEEL, "hscroll": _WHEEL,
+    "write": _WRITE, "typewrite": _WRITE,
+    "press": {"keys": _REQUIRED, "presses": 1, "interval": 0.0, **_TAIL},
+    "keyDown": _KEY, "keyUp": _KEY, "hold": {"keys": _REQUIRED, **_TAIL},
+    "sleep": {"seconds": _REQUIRED}, "size": {}, "position": {**_AT},
+}  # fmt: skip
+"""Functions with their parameters in order; `hotkey` besides, which takes any number of keys."""
+
+_CONSTANTS = {"PRIMARY": "primary", "SECONDARY": "secondary", "LEFT": "left", "MIDDLE": "middle", "RIGHT": "right"}
+_BUTTONS = {"left": "left", "primary": "left", "middle": "middle", "right": "right", "secondary": "right",
+            1: "left", 2: "middle", 3: "right"}  # fmt: skip
+_MAX_ACTIONS = 2_000
+_APART = 0.5
+"""Seconds between clicks from which no toolkit takes them for a double click."""
+
+
+class Calls:
+    """Turns calls into actions, knowing where the pointer is.
+
+    Args:
+        screen: width and height in pixels.
+        pointer: where the pointer is at the start.
+    """
+
+    def __init__(self, screen: tuple[int, int], pointer: tuple[int, int]) -> None:
+        self.actions: list[Action] = []
+        self._screen = screen
+        self._pointer = pointer
+
+    # -- names
+
+    @staticmethod
+    def modules() -> dict[str, object]:
+        """The modules that are known without an import."""
+        return {"pyautogui": Module("pyautogui"), "time": Module("time")}
+
+    def functions(self, module: str) -> dict[str, object]:
+        """Everything that `from module import *` brings."""
+        if module == "time":
+            return {"sleep": Function("time", "sleep")}
+        return {name: Function("pyautogui", name) for name in (*PARAMETERS, "hotkey")} | dict(_CONSTANTS)
+
+    def attribute(self, node: ast.AST, module: str, name: str) -> object:
+        """A function or constant of a module.
+
+        Raises:
+            Unsupported: it is none that moves, clicks, types or waits.
+        """
+        found = self.functions(module).get(name)
+        if found is None and module == "pyautogui" and (name == "linear" or name.startswith("ease")):
+            return name
+        if found is None:
+            hint = " Look at the screenshot instead." if "ocate" in name or "creenshot" in name else ""
+            raise Unsupported(node, f"{module}.{name} cannot be used here.{hint}")
+        return found
+
+    @staticmethod
+    def is_hold(function: object) -> bool:
+        """Whether a value is `pyautogui.hold`."""
+        return function == Function("pyautogui", "hold")
+
+    # -- calls
+
+    def call(self, node: ast.Call, function: Function, args: list[Any], kwargs: dict[str, Any]) -> object:
+        """Add a call's actions, or give its value.
+
+        Raises:
+            ReplyError: wrong arguments, an unknown key, a point off the screen.
+        """
+        name = function.name
+        if name == "hotkey":
+            self._hotkey(node, args)
+            return None
+        given = _bind(node, name, args, kwargs)
+        if name == "size":
+            return Size(*self._screen)
+        if name == "position":
+            return Point(*self._pointer)
+        if name == "hold":
+            raise Unsupported(node, "hold is for `with pyautogui.hold(...)`")
+        _HANDLERS[name](self, node, given)
+        return None
+
+    def held_keys(self, node: ast.Call, args: list[Any], kwargs: dict[str, Any]) -> list[str]:
+        """The keys of `with pyautogui.hold(...)`."""
+        return self._keys(node, _bind(node, "hold", args, kwargs)["keys"])
+
+    def key_down(self, node: ast.AST, key: str) -> None:
+        """Press a key and keep it down."""
+        self._add(node, KeyDown, key)
+
+    def key_up(self, node: ast.AST, key: str) -> None:
+        """Let a key go."""
+        self._add(node, KeyUp, key)
+
+    def _add(self, node: ast.AST, kind: Callable[..., Action], *args: Any, **kwargs: Any) -> None:
+        try:
+            action = kind(*args, **kwargs)
+        except ActionError as error:
+            raise ReplyError(f"line {_line(node)}: {error}") from None
+        if len(self.actions) >= _MAX_ACTIONS:
+            raise Unsupported(node, f"the code makes more than {_MAX_ACTIONS} actions")
+        self.actions.append(action)
+
+    # -- places
+
+    def _target(self, node: ast.AST, given: Mapping[str, Any]) -> tuple[int, int] | None:
+        """The point that x and y (or a pair in x) name, or None where both are left out."""
+        x, y = _pair(node, given["x"], given["y"])
+        if x is None and y is None:
+            return None
+        here = self._pointer
+        return self._on_screen(
+            node, here[0] if x is None else _number(node, "x", x), here[1] if y is None else _number(node, "y", y)
+        )
+
+    def _offset(self, node: ast.AST, given: Mapping[str, Any]) -> tuple[int, int]:
+        dx, dy = _pair(node, given["xOffset"], given["yOffset"])
+        return self._on_screen(
+            node,
+            self._pointer[0] + _number(node, "xOffset", dx or 0),
+            self._pointer[1] + _number(node, "yOffset", dy or 0),
+        )
+
+    def _on_screen(self, node: ast.AST, x: float, y: float) -> tuple[int, int]:
+        width, height = self._screen
+        column, row = round(x), round(y)
+        if not (0 <= column < width and 0 <= row < height):
+            raise ReplyError(
+                f"line {_line(node)}: the point ({x:g}, {y:g}) is off the screen, which is {width}x{height} pixels"
+            )
+        return column, row
+
+    def _go(self, node: ast.AST, given: Mapping[str, Any]) -> dict[str, int]:
+        """The fields x and y of an action that goes to a point first, or none."""
+        point = self._target(node, given)
+        if point is None:
+            return {}
+        self._pointer = point
+        return {"x": point[0], "y": point[1]}
+
+    # -- handlers
+
+    def _move_to(self, node: ast.AST, given: Mapping[str, Any]) -> None:
+        point = self._target(node, given)
+        if point is not None:
+            self._move(node, point)
+
+    def _move_by(self, node: ast.AST, given: Mapping[str, Any]) -> None:
+        self._move(node, self._offset(node, given))
+
+    def _move(self, node: ast.AST, point: tuple[int, int]) -> None:
+        self._pointer = point
+        self._add(node, Move, *point)
+
+    def _click(self, node: ast.AST, given: Mapping[str, Any], button: object = None, count: int = 0) -> None:
+        times = count or _count(node, "clicks", given["clicks"])
+        which = _button(node, button or given["button"])
+        place = self._go(node, given)
+        interval = _number(node, "interval", given["interval"])
+        if times > 10:
+            raise ReplyError(f"line {_line(node)}: clicks is {times}; at most 10 at once")
+        if interval < _APART:
+            self._add(node, Click, button=which, count=times, **place)
+            return
+        for index in range(times):
+            if index:
+                self._add(node, Wait, interval)
+            self._add(node, Click, button=which, **place)
+
+    def _mouse(self, node: ast.AST, given: Mapping[str, Any], kind: Callable[..., Action]) -> None:
+        self._add(node, kind, button=_button(node, given["button"]), **self._go(node, given))
+
+    def _drag_to(self, node: ast.AST, given: Mapping[str, Any]) -> None:
+        self._drag(node, self._target(node, given), given)
+
+    def _drag_by(self, node: ast.AST, given: Mapping[str, Any]) -> None:
+        self._drag(node, self._offset(node, given), given)
+
+    def _drag(self, node: ast.AST, point: tuple[int, int] | None, given: Mapping[str, Any]) -> None:
+        if point is None:
+            raise ReplyError(f"line {_line(node)}: a drag needs the point to go to")
+        if not given["mouseDownUp"]:
+            return self._move(node, point)
+        start = self._pointer
+        if self.actions and isinstance(self.actions[-1], Move):
+            self.actions.pop()  # the drag starts there itself
+        self._pointer = point
+        return self._add(node, Drag, (start, point), button=_button(node, given["button"]))
+
+    def _scroll(self, node: ast.AST, given: Mapping[str, Any], axis: str) -> None:
+        notches = round(_number(node, "clicks", given["clicks"]))
+        self._add(node, Scroll, **{axis: notches}, **self._go(node, given))
+
+    def _write(self, node: ast.AST, given: Mapping[str, Any]) -> None:
+        message = given["message"]
+        if isinstance(message, str):
+            if message:
+                self._add(node, Type, message)
+            return
+        for item in _strings(node, "message", message):
+            if len(item) != 1:
+                self._add(node, Key, (self._key(node, item),))
+            elif self.actions and isinstance(last := self.actions[-1], Type):
+                self.actions[-1] = Type(last.text + item)
+            else:
+                self._add(node, Type, item)
+
+    def _press(self, node: ast.AST, given: Mapping[str, Any]) -> None:
+        keys = self._keys(node, given["keys"])
+        for _ in range(_count(node, "presses", given["presses"])):
+            for key in keys:
+                self._add(node, Key, (key,))
+
+    def _hotkey(self, node: ast.AST, args: list[Any]) -> None:
+        parts = list(args[0]) if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+        names: list[str] = []
+        for part in _strings(node, "hotkey", parts):
+            names.extend(piece for piece in part.split("+") if piece) if len(part) > 1 else names.append(part)
+        self._add(node, Key, tuple(self._key(node, name) for name in names))
+
+    def _sleep(self, node: ast.AST, given: Mapping[str, Any]) -> None:
+        self._add(node, Wait, _number(node, "seconds", given["seconds"]))
+
+    def _keys(self, node: ast.AST, value: object) -> list[str]:
+        names = [value] if isinstance(value, str) else _strings(node, "keys", value)
+        return [self._key(node, name) for name in names]
+
+    @staticmethod
+    def _key(node: ast.AST, name: object) -> str:
+        if not isinstance(name, str):
+            raise ReplyError(f"line {_line(node)}: a key is a string, not {name!r}")
+        try:
+            return key_names.normalize(name)
+        except ValueError as error:
+            raise ReplyError(f"line {_line(node)}: {error}") from None
+
+
+_Handler = Callable[[Calls, ast.AST, Mapping[str, Any]], None]
+
+
+def _clicks(button: str | None, count: int) -> _Handler:
+    return lambda calls, node, given: calls._click(node, given, button, count)
+
+
+_HANDLERS: Mapping[str, _Handler] = {
+    "moveTo": Calls._move_to, "move": Calls._move_by, "moveRel": Calls._move_by,
+    "click": Calls._click, "leftClick": _clicks("left", 1), "rightClick": _clicks("right", 1),
+    "middleClick": _clicks("middle", 1), "doubleClick": _clicks(None, 2), "tripleClick": _clicks(None, 3),
+    "mouseDown": lambda calls, node, given: calls._mouse(node, given, MouseDown),
+    "mouseUp": lambda calls, node, given: calls._mouse(node, given, MouseUp),
+    "dragTo": Calls._drag_to, "drag": Calls._drag_by, "dragRel": Calls._drag_by,
+    "scroll": lambda calls, node, given: calls._scroll(node, given, "dy"),
+    "vscroll": lambda calls, node, given: calls._scroll(node, given, "dy"),
+    "hscroll": lambda calls, node, given: calls._scroll(node, given, "dx"),
+    "write": Calls._write, "typewrite": Calls._write, "press": Calls._press, "sleep": Calls._sleep,
+    "keyDown": lambda calls, node, given: calls.key_down(node, calls._key(node, given["key"])),
+    "keyUp": lambda calls, node, given: calls.key_up(node, calls._key(node, given["key"])),
+}  # fmt: skip
+
+
+def _bind(node: ast.AST, name: str, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+    """The arguments by parameter name, defaults filled in."""
+    known = PARAMETERS[name]
+    where = f"line {_line(node)}: pyautogui.{name}"
+    if len(args) > len(known):
+        raise ReplyError(f"{where} takes {len(known)} arguments, not {len(args)}")
+    given = dict(zip(known, args, strict=False))
+    for key, value in kwargs.items():
+        if key not in known:
+            raise ReplyError(f"{where} has no parameter {key!r}; it has {', '.join(known)}")
+        if key in given:
+            raise ReplyError(f"{where} is given {key!r} twice")
+        given[key] = value
+    out = {**known, **given}
+    missing = [key for key, value in out.items() if value is _REQUIRED]
+    if missing:
+        raise ReplyError(f"{where} needs {', '.join(missing)}")
+    return out
+
+
+def _pair(node: ast.AST, x: Any, y: Any) -> tuple[Any, Any]:
+    """A point may be given as one pair in the first parameter."""
+    if isinstance(x, str):
+        raise Unsupported(node, "looking for a picture on the screen cannot be done here; give pixels")
+    if isinstance(x, (tuple, list)):
+        if len(x) not in (2, 4) or y is not None:
+            raise ReplyError(f"line {_line(node)}: {x!r} is not a point (x, y)")
+        x, y = (x[0], x[1]) if len(x) == 2 else (x[0] + x[2] / 2, x[1] + x[3] / 2)
+    return x, y
+
+
+def _number(node: ast.AST, name: str, value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        raise ReplyError(f"line {_line(node)}: {name} is {str(value)[:40]!r}; it must be a number")
+    return value
+
+
+def _count(node: ast.AST, name: str, value: object) -> int:
+    number = _number(node, name, value)
+    if number != int(number) or not 1 <= number <= _MAX_ACTIONS:
+        raise ReplyError(f"line {_line(node)}: {name} is {value}; it is a whole number from 1")
+    return int(number)
+
+
+def _button(node: ast.AST, value: Any) -> str:
+    found = _BUTTONS.get(value.lower() if isinstance(value, str) else value) if isinstance(value, (str, int)) else None
+    if found is None:
+        raise ReplyError(f"line {_line(node)}: button is {str(value)[:40]!r}; it is left, middle or right")
+    return found
+
+
+def _strings(node: ast.AST, name: str, value: object) -> list[str]:
+    if not isinstance(value, (list, tuple)) or not all(isinstance(item, str) for item in value):
+        raise ReplyError(f"line {_line(node)}: {name} is a string or a list of strings, not {str(value)[:40]!r}")
+    return list(value)
+
+
+def _line(node: ast.AST) -> int:
+    return getattr(node, "lineno", 1)
