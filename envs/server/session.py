@@ -42,9 +42,10 @@ def start(width: int, height: int) -> None:
     _run("openbox", "--config-file", str(_openbox_config()))
     subprocess.run(["xsetroot", "-solid", "#3a6ea5"], check=False)
     _finish_bus(bus)
-    _await_window_manager()
-    if shutil.which("tint2"):
-        _run("tint2", "-c", str(CONFIG / "panel.tint2rc"))
+    _await_root_property("_NET_SUPPORTING_WM_CHECK", "openbox did not take the screen")
+    _run("tint2", "-c", str(CONFIG / "panel.tint2rc"))
+    _await_root_property("_NET_CLIENT_LIST", "the panel did not come up")
+        _await_panel(height)
 
 
 def _environment() -> dict[str, str]:
@@ -137,12 +138,19 @@ def _finish_bus(bus: subprocess.Popen[bytes]) -> None:
     _run("/usr/libexec/at-spi-bus-launcher", "--launch-immediately", "--a11y=1")
 
 
-def _await_window_manager() -> None:
+def _await_root_property(name: str, failure: str) -> None:
+    """Wait until the root window has a property that is not empty."""
     from Xlib import X, display
 
     connection = display.Display()
-    check = connection.intern_atom("_NET_SUPPORTING_WM_CHECK")
-    root = connection.screen().root
-    if not wait.until(lambda: root.get_full_property(check, X.AnyPropertyType), timeout=START_SECONDS):
-        raise SessionError("openbox did not take the screen")
-    connection.close()
+    atom, root = connection.intern_atom(name), connection.screen().root
+
+    def there() -> bool:
+        found = root.get_full_property(atom, X.AnyPropertyType)
+        return found is not None and len(found.value) > 0
+
+    try:
+        if not wait.until(there, timeout=START_SECONDS, max_interval=0.02):
+            raise SessionError(failure)
+    finally:
+        connection.close()
