@@ -99,7 +99,8 @@ class VlmAgent:
             try:
                 answer = self._client.complete(messages, spending, self._deadline)
                 thought, actions = self._read(answer.text, seen, scale, observation)
-                return answer.text, answer.reasoning or thought, actions
+                thoughts = [part for part in (answer.reasoning, thought) if part]
+                return answer.text, "\n".join(thoughts) or None, actions
             except ReplyError as error:
                 if not tries_left:
                     count = self.config.retries + 1

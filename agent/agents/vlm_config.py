@@ -8,15 +8,16 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from deskbench.agent.models.chat import ChatConfig
 from deskbench.agent.models.prices import Price
+from deskbench.agent.replies.fenced import ActionSpace
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 
 OBSERVATIONS = ("screenshot", "a11y_tree", "screenshot_a11y_tree", "som")
-ACTION_SPACES = ("pyautogui", "computer_13", "actions")
+ACTION_SPACES: tuple[str, ...] = get_args(ActionSpace)
 
 
 @dataclass(frozen=True)
@@ -37,7 +38,7 @@ class VlmConfig:
 
     chat: ChatConfig
     observation: str = "screenshot"
-    action_space: str = "pyautogui"
+    action_space: ActionSpace = "pyautogui"
     history: int = 3
     image_size: tuple[int, int] | None = None
     max_side: int | None = None
