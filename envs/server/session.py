@@ -10,6 +10,7 @@ import os
 import shutil
 import subprocess
 import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deskbench.envs import wait
@@ -42,10 +43,10 @@ def start(width: int, height: int) -> None:
     _run("openbox", "--config-file", str(_openbox_config()))
     subprocess.run(["xsetroot", "-solid", "#3a6ea5"], check=False)
     _finish_bus(bus)
-    _await_root_property("_NET_SUPPORTING_WM_CHECK", "openbox did not take the screen")
+    _await_root("_NET_SUPPORTING_WM_CHECK", lambda found: len(found) > 0, "openbox did not take the screen")
     _run("tint2", "-c", str(CONFIG / "panel.tint2rc"))
-    _await_root_property("_NET_CLIENT_LIST", "the panel did not come up")
-        _await_panel(height)
+    # With its place taken from the work area, windows always stand where they stood the last time.
+    _await_root("_NET_WORKAREA", lambda found: len(found) >= 4 and found[3] < height, "the panel did not come up")
 
 
 def _environment() -> dict[str, str]:
@@ -138,8 +139,8 @@ def _finish_bus(bus: subprocess.Popen[bytes]) -> None:
     _run("/usr/libexec/at-spi-bus-launcher", "--launch-immediately", "--a11y=1")
 
 
-def _await_root_property(name: str, failure: str) -> None:
-    """Wait until the root window has a property that is not empty."""
+def _await_root(name: str, good: Callable[[Sequence[int]], bool], failure: str) -> None:
+    """Wait until a property of the root window is as it must be."""
     from Xlib import X, display
 
     connection = display.Display()
@@ -147,7 +148,7 @@ def _await_root_property(name: str, failure: str) -> None:
 
     def there() -> bool:
         found = root.get_full_property(atom, X.AnyPropertyType)
-        return found is not None and len(found.value) > 0
+        return found is not None and good(found.value)
 
     try:
         if not wait.until(there, timeout=START_SECONDS, max_interval=0.02):
