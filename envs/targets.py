@@ -131,6 +131,8 @@ def _boxes(tree: str, target: Target) -> Iterator[tuple[int, int, int, int]]:
     for node in root.iter():
         if not isinstance(node.tag, str) or not _matches(node, target):
             continue
+        if node.get(_ST + "sensitive") is None and node.get(_ST + "enabled") is None:
+            continue  # greyed out: whoever looks for it must wait
         where, size = node.get(_CP + "screencoord"), node.get(_CP + "size")
         if where is None or size is None:
             continue
