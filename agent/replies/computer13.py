@@ -100,7 +100,9 @@ class _Reader:
         count = fields.get("num_clicks", 1)
         if isinstance(count, (bool, list, dict)) or count not in range(1, 11):
             raise ReplyError(f"{name}: num_clicks is {_short(count)}; it is 1 to 3")
-        self.actions.append(Click(button=_button(name, button), count=int(count), **self._point(name, fields)))
+        place = self._point(name, fields)
+        action = Click(_button(name, button), int(count), place.get("x"), place.get("y"))
+        self.actions.append(action)
 
     def _drag(self, name: str, fields: Mapping[str, Any]) -> None:
         start = self._pointer

@@ -86,7 +86,7 @@ def parse_reply(
         reader.read(block)
     if not reader.actions:
         raise ReplyError(f"no action was found in the reply; answer with {_WANTED[action_space]}")
-    thought = "\n".join(part for part in (reasoning, prose) if part)
+    thought = "\n".join(part for part in (reasoning, prose, *reader.thoughts) if part)
     return thought or None, reader.actions
 
 
@@ -102,6 +102,7 @@ class _Reader:
         code_allowed: bool,
     ) -> None:
         self.actions: list[Action] = []
+        self.thoughts: list[str] = []  # those written into the JSON
         self._space, self._screen, self._pointer = space, screen, pointer
         self._names, self._code_allowed = names, code_allowed
 
@@ -126,6 +127,8 @@ class _Reader:
             if self._space == "computer_13":
                 out.extend(parse_computer13(value, self._screen, pointer=self._pointer))
             else:
+                if isinstance(value, Mapping) and isinstance(value.get("thought"), str):
+                    self.thoughts.append(value["thought"])
                 out.extend(_canonical(value, self._screen, self._code_allowed))
         return [*out, *tail]
 

@@ -52,10 +52,16 @@ class Pointer:
                 raise InputError(f"the point ({x}, {y}) is off the screen, which is {width}x{height}")
 
     def move(self, x: int | None, y: int | None) -> None:
-        """Move to a point of the screen; stay where it is for None."""
-        if x is not None and y is not None:
-            self.check([(x, y)])
-            self._x.motion(x, y)
+        """Move to a point of the screen, in steps while a button is down; stay where it is for None."""
+        if x is None or y is None:
+            return
+        self.check([(x, y)])
+        if self._held:
+            here = self._x.pointer()
+            self._glide((here[0], here[1]), (x, y))
+            self._x.wait_consumed()
+            wait.sleep(_DRAG_HOLD)
+        self._x.motion(x, y)
 
     def click(self, button: str, count: int, x: int | None, y: int | None) -> None:
         """Click `count` times; what came before it in the same place is not counted in by the program."""

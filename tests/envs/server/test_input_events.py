@@ -209,6 +209,10 @@ def test_drag_and_drop_between_widgets(xvfb: Xvfb, hands: Input) -> None:
         program.forget()
         hands.perform(Drag(((200, 400), (1000, 400))))
         assert program.wait_events(1, "dropped") == [{"event": "dropped", "text": "cargo"}]
+    program.forget()
+    for action in (MouseDown("left", 200, 400), Move(1000, 400), MouseUp("left")):
+        hands.perform(action)
+    assert program.wait_events(1, "dropped")
     xvfb.stop(program.process)
 
 
