@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 import dataclasses
 import io
+import itertools
 import json
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -87,16 +88,22 @@ def _episodes(folder: Path) -> tuple[list[tuple[EpisodeRecord, Path]], list[dict
         record = steps.with_name("episode.json")
         if record.exists():
             finished.append((EpisodeRecord.model_validate_json(record.read_text(encoding="utf-8")), steps.parent))
-        else:
+        elif not _superseded(steps.parent):
             running.append(_running(folder, steps.parent))
     return finished, running
+
+
+def _superseded(path: Path) -> bool:
+    """A kill cut this attempt off, and the task has been attempted again since."""
+    later = [int(other.name) for other in path.parent.iterdir() if other.name.isdigit()]
+    return path.name.isdigit() and max(later) > int(path.name)
 
 
 def _steps(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Each step with the outcome of its actions, which the next observation carries."""
     events = [e for e in read_events(path) if not isinstance(e, NoteRecord)]
     steps, final = [], None
-    for event, following in zip(events, [*events[1:], None], strict=True):
+    for event, following in itertools.zip_longest(events, events[1:]):
         if isinstance(event, FinalRecord):
             final = _seen(event.observation)
         else:
