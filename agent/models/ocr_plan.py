@@ -11,6 +11,7 @@ import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from deskbench.agent.models.ocr_clause import CHORD, HELD, NOUNS, PURPOSE, WHERE, Clause, split
 from deskbench.envs.keys import normalize
 
 
@@ -27,6 +28,7 @@ class Step:
         target: where a drag ends.
         beside: the click goes to what stands right of the label.
         replace: what is in the field goes first.
+        prepares: it only opens what the next step needs, and done alone has done nothing.
         enter: Enter follows the text.
         amount: notches of a scroll.
     """
@@ -40,73 +42,15 @@ class Step:
     target: str | None = None
     beside: bool = False
     replace: bool = False
+    prepares: bool = False
     enter: bool = False
     amount: int = 0
 
 
-_QUOTES = re.compile(r"\"([^\"]+)\"|“([^”]+)”|‘([^’]+)’|«([^»]+)»|`([^`]+)`|(?<!\w)'([^']+)'(?!\w)")
-_HELD = re.compile(r"⟦(\d+)⟧")
-_VERBS = (
-    "click|double-click|right-click|middle-click|press|hit|push|type|write|enter|input|fill|add|append|set|change"
-    "|replace|open|launch|start|save|close|quit|exit|run|execute|select|choose|pick|tick|untick|check|uncheck|enable"
-    "|disable|turn|toggle|activate|switch|calculate|compute|work|create|make|rename|delete|remove|copy|cut|paste|undo"
-    "|redo|scroll|wait|move|drag|go|navigate|submit|confirm|hover|use|search|look for|zoom|show|display"
-)
-_SPLIT = re.compile(
-    rf"[.;!?]+(?:\s+|$)|\n+|,?\s+(?:and\s+)?then\s+|(?:,\s*(?:and\s+)?|\s+and\s+)(?=(?:{_VERBS})\b)", re.IGNORECASE
-)
-_LEAD = re.compile(
-    r"^(?:(?:please|now|then|and|first|next|finally|also|just|simply|after that|in the end)\b[,\s]*)+", re.IGNORECASE
-)
-_PLACE = re.compile(r"^(?:in|on|at|from|using|with|inside|within)\s+[^,]+,\s*", re.IGNORECASE)
-_USE = re.compile(rf"^(?:use|using)\s+[^⟦>→»]*?\s+to\s+(?=(?:{_VERBS})\b)", re.IGNORECASE)
-_TERMINAL = re.compile(r"\b(?:terminal|command line|shell)\b", re.IGNORECASE)
-_WHERE = re.compile(r"\s+(?:in|on|from|of|at|inside|within|by|using|with|so that|which|that)\s.*$", re.IGNORECASE)
-_PURPOSE = re.compile(r"\s+to\s.*$")
-_NOUNS = re.compile(
-    r"\s+(?:button|icon|menu item|menu entry|menu|tab|option|check ?box|radio button|switch|field|entry|text box|box"
-    r"|item|window|dialog|file|folder|directory|link|label|key|program|application|app)$",
-    re.IGNORECASE,
-)
-_ARTICLES = re.compile(
-    r"^(?:(?:on|the|a|an|its|this|that|to|called|named|labelled|button|file|folder|text|word|key)\s+)+", re.IGNORECASE
-)
-_CHORD = re.compile(r"\s*(?:\+|(?<=\w)-(?=\w))\s*")
-
-
-@dataclass(frozen=True)
-class _Clause:
-    """A clause whose quotations are held aside as ⟦0⟧, ⟦1⟧, so that nothing in them is read as grammar."""
-
-    text: str
-    quotes: list[str]
-    in_terminal: bool = False
-
-    def literal(self, part: str | None) -> str:
-        """A part as it is to be typed: its quotation if it has one, else its words."""
-        held = _HELD.search(part or "")
-        return self.quotes[int(held[1])] if held else (part or "").strip()
-
-    def label(self, part: str | None) -> str | None:
-        """A part as the name of something on the screen."""
-        if part is None or _HELD.search(part):
-            return self.literal(part) or None
-        words = _ARTICLES.sub("", _WHERE.sub("", part.strip()))
-        return _NOUNS.sub("", words).strip(" ,.:") or None
-
-
 def make_plan(instruction: str) -> list[Step]:
     """The steps that an instruction names, in its order; empty when none is understood."""
-    quotes: list[str] = []
-
-    def hold(found: re.Match[str]) -> str:
-        quotes.append(next(group for group in found.groups() if group is not None))
-        return f"⟦{len(quotes) - 1}⟧"
-
-    text = _QUOTES.sub(hold, instruction)
-    plan: list[Step] = []
-    for part in _SPLIT.split(text):
-        plan += _read_clause(_Clause(_trimmed(part), quotes, bool(_TERMINAL.search(text))))
+    clauses, quotes = split(instruction)
+    plan = [step for clause in clauses for step in _read_clause(clause)]
     plan = plan or [Step("click", label=quote) for quote in quotes]
     return [_after(plan[i - 1] if i else None, step) for i, step in enumerate(plan)]
 
@@ -117,13 +61,14 @@ def _after(before: Step | None, step: Step) -> Step:
     return replace(step, replace=True) if asks and step.kind == "type" else step
 
 
-def _trimmed(part: str) -> str:
-    text = _LEAD.sub("", part.strip())
-    text = _LEAD.sub("", _PLACE.sub("", text))
-    return _USE.sub("", text).strip(" ,.:")
+def _read_clause(clause: Clause) -> list[Step]:
+    """The steps of a clause; a page or menu that it names is opened first."""
+    steps = _read_verb(clause)
+    first = [Step("click", label=clause.label(name), prepares=True) for name in clause.pages()]
+    return [*first, *steps]
 
 
-def _read_clause(clause: _Clause) -> list[Step]:
+def _read_verb(clause: Clause) -> list[Step]:
     if _MENU.match(clause.text) and any(re.search(r"\s(?:[>→»]|->)\s", part) for part in _parts(clause)):
         return _menu_path(clause)
     for pattern, build in _RULES:
@@ -133,39 +78,40 @@ def _read_clause(clause: _Clause) -> list[Step]:
     return []
 
 
-def _parts(clause: _Clause) -> list[str]:
-    return [clause.text, *(clause.quotes[int(number)] for number in _HELD.findall(clause.text))]
+def _parts(clause: Clause) -> list[str]:
+    return [clause.text, *(clause.quotes[int(number)] for number in HELD.findall(clause.text))]
 
 
 _MENU = re.compile(r"(?:click|choose|select|open|use|pick|go to|navigate to)\s+(?:on\s+)?(?:the\s+)?", re.IGNORECASE)
 
 
-def _menu_path(clause: _Clause) -> list[Step]:
-    text = _HELD.sub(lambda found: clause.quotes[int(found[1])], _MENU.sub("", clause.text, count=1))
-    names = [_PURPOSE.sub("", _WHERE.sub("", name)) for name in re.split(r"\s*(?:->|[>→»])\s*", text)]
-    return [Step("click", label=_NOUNS.sub("", name.strip())) for name in names if name.strip()]
+def _menu_path(clause: Clause) -> list[Step]:
+    text = HELD.sub(lambda found: clause.quotes[int(found[1])], _MENU.sub("", clause.text, count=1))
+    names = [PURPOSE.sub("", WHERE.sub("", name)) for name in re.split(r"\s*(?:->|[>→»])\s*", text)]
+    labels = [NOUNS.sub("", name.strip()) for name in names if name.strip()]
+    return [Step("click", label=label, prepares=label is not labels[-1]) for label in labels]
 
 
-def _click(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _click(clause: Clause, found: re.Match[str]) -> list[Step]:
     how = found["how"].lower() if found["how"] else ""
     button = {"right": "right", "middle": "middle"}.get(how, "left")
     label = clause.label(found["what"])
     return [Step("click", label=label, button=button, count=2 if how == "double" else 1)] if label else []
 
 
-def _press(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _press(clause: Clause, found: re.Match[str]) -> list[Step]:
     """A key or a chord when it is one, a button of that name when not."""
     what = clause.literal(found["what"])
     bare = re.sub(r"^the\s+|\s+(?:key|keys)$", "", what, flags=re.IGNORECASE)
     try:
-        keys = [normalize(name) for name in _CHORD.split(bare)]
+        keys = [normalize(name) for name in CHORD.split(bare)]
         return [Step("keys", keys=tuple(key.lower() for key in keys))]
     except ValueError:
         label = clause.label(found["what"])
         return [Step("click", label=label)] if label else []
 
 
-def _type(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _type(clause: Clause, found: re.Match[str]) -> list[Step]:
     pairs = [Step("type", clause.label(f), clause.literal(t), replace=True) for t, f in _AS.findall(clause.text)]
     if pairs:
         return pairs
@@ -175,7 +121,7 @@ def _type(clause: _Clause, found: re.Match[str]) -> list[Step]:
     return [Step("type", label=field, text=clause.literal(found["text"]), replace=True)]
 
 
-def _type_here(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _type_here(clause: Clause, found: re.Match[str]) -> list[Step]:
     """Where the keyboard is; a line that is added goes to the end, unless the start is asked for."""
     text = clause.literal(found["text"])
     if _AT_START.search(clause.text):
@@ -185,12 +131,12 @@ def _type_here(clause: _Clause, found: re.Match[str]) -> list[Step]:
     return [Step("type", text=text)]
 
 
-def _set(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _set(clause: Clause, found: re.Match[str]) -> list[Step]:
     pairs = [Step("type", clause.label(f), clause.literal(t), replace=True) for f, t in _TO.findall(clause.text)]
-    return pairs or [Step("type", label=clause.label(found["field"]), text=clause.literal(found["text"]), replace=True)]
+    return pairs or [Step("type", label=clause.label(found["field"]), text=clause.value(found["text"]), replace=True)]
 
 
-def _replace(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _replace(clause: Clause, found: re.Match[str]) -> list[Step]:
     return [_mark(clause.literal(found["field"])), Step("type", text=clause.literal(found["text"]))]
 
 
@@ -199,10 +145,10 @@ def _mark(text: str) -> Step:
     return Step("click", label=text, count=3 if " " in text else 2)
 
 
-def _pick(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _pick(clause: Clause, found: re.Match[str]) -> list[Step]:
     """An item of a menu or of a list that drops down: that comes first."""
     is_menu = found["kind"].lower() == "menu"
-    first = Step("click", label=clause.label(found["menu"]), beside=not is_menu)
+    first = Step("click", label=clause.label(found["menu"]), beside=not is_menu, prepares=True)
     return [first, Step("click", label=clause.label(found["what"]))]
 
 
@@ -210,25 +156,29 @@ def _shell(command: str) -> list[Step]:
     return [Step("type", text=command, enter=True)]
 
 
-def _open(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _open(clause: Clause, found: re.Match[str]) -> list[Step]:
     """What looks like a file is opened by a double click, anything else by one."""
     label = clause.label(found["what"])
     if not label:
         return []
     is_file = bool(re.search(r"\.\w{1,5}$", label)) or bool(re.search(r"\b(?:file|folder)\b", found["what"]))
-    return [Step("click", label=label, count=2 if is_file else 1)]
+    is_menu = bool(re.search(r"\bmenu\b", found["what"]))
+    return [Step("click", label=label, count=2 if is_file else 1, prepares=is_menu)]
 
 
-def _save_as(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _save_as(clause: Clause, found: re.Match[str]) -> list[Step]:
+    """A folder of the home directory is written before the name, which file dialogs take."""
     name = clause.literal(found["text"])
-    return [Step("keys", keys=("ctrl", "shift", "s")), Step("type", text=name, replace=True, enter=True)]
+    folder = re.search(r"\bin (?:the |my )?(⟦\d+⟧|\w+) folder", clause.text)
+    path = f"~/{clause.literal(folder[1])}/{name}" if folder and "/" not in name else name
+    return [Step("keys", keys=("ctrl", "shift", "s")), Step("type", text=path, replace=True, enter=True)]
 
 
-def _run(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _run(clause: Clause, found: re.Match[str]) -> list[Step]:
     return [Step("type", text=clause.literal(found["text"]), enter=True)]
 
 
-def _calculate(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _calculate(clause: Clause, found: re.Match[str]) -> list[Step]:
     words = {
         "times": "*",
         "multiplied by": "*",
@@ -246,34 +196,34 @@ def _calculate(clause: _Clause, found: re.Match[str]) -> list[Step]:
     return [Step("type", text=re.sub(r"\s+", "", sums[0]), enter=True)] if sums else []
 
 
-def _rename(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _rename(clause: Clause, found: re.Match[str]) -> list[Step]:
     if clause.in_terminal:
         return _transfer(clause, found, "mv")
-    new = Step("type", text=clause.literal(_WHERE.sub("", found["text"])), replace=True, enter=True)
+    new = Step("type", text=clause.value(found["text"]), replace=True, enter=True)
     return [Step("click", label=clause.label(found["what"])), Step("keys", keys=("f2",)), new]
 
 
-def _delete(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _delete(clause: Clause, found: re.Match[str]) -> list[Step]:
     label = clause.label(found["what"])
     if clause.in_terminal and label:
         return _shell(f"rm -r {shlex.quote(label)}")
     return [Step("click", label=label), Step("keys", keys=("delete",)), Step("confirm")]
 
 
-def _copy(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _copy(clause: Clause, found: re.Match[str]) -> list[Step]:
     return [_mark(clause.literal(found["what"])), Step("keys", keys=("ctrl", "c"))]
 
 
-def _copy_to(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _copy_to(clause: Clause, found: re.Match[str]) -> list[Step]:
     return _transfer(clause, found, "cp -r") if clause.in_terminal else []
 
 
-def _transfer(clause: _Clause, found: re.Match[str], command: str) -> list[Step]:
+def _transfer(clause: Clause, found: re.Match[str], command: str) -> list[Step]:
     old, new = clause.label(found["what"]), clause.label(found["text"])
     return _shell(f"{command} {shlex.quote(old)} {shlex.quote(new)}") if old and new else []
 
 
-def _file_with(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _file_with(clause: Clause, found: re.Match[str]) -> list[Step]:
     """A file of some content: written by the shell, else typed and saved under its name."""
     name, text = clause.literal(found["name"]), clause.literal(found["text"])
     if clause.in_terminal:
@@ -285,32 +235,41 @@ def _file_with(clause: _Clause, found: re.Match[str]) -> list[Step]:
     ]
 
 
-def _search(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _search(clause: Clause, found: re.Match[str]) -> list[Step]:
     return [Step("keys", keys=("ctrl", "f")), Step("type", text=clause.literal(found["what"]), enter=True)]
 
 
-def _create(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _create(clause: Clause, found: re.Match[str]) -> list[Step]:
+    """In a terminal any number of folders at once; in a file manager by its usual keys."""
+    names = [clause.label(name) or "" for name in re.split(r",\s*(?:and\s+)?|\s+and\s+", found["text"])]
     if clause.in_terminal:
-        return _shell(f"mkdir -p {shlex.quote(clause.literal(found['text']))}")
-    return [Step("keys", keys=("ctrl", "shift", "n")), Step("type", text=clause.literal(found["text"]), enter=True)]
+        return _shell("mkdir -p " + " ".join(shlex.quote(name) for name in names if name))
+    chord = Step("keys", keys=("ctrl", "shift", "n"))
+    return [step for name in names if name for step in (chord, Step("type", text=name, enter=True))]
 
 
-def _drag(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _fill(clause: Clause, found: re.Match[str]) -> list[Step]:
+    """Pairs of a field's name in small letters and its value: `full name Ada Byron, city Porto`."""
+    pairs = [_PAIR.fullmatch(pair.strip()) for pair in re.split(r",\s*(?:and\s+)?", found["pairs"])]
+    return [Step("type", label=p["field"], text=clause.literal(p["text"]), replace=True) for p in pairs if p]
+
+
+def _drag(clause: Clause, found: re.Match[str]) -> list[Step]:
     if clause.in_terminal:
         return _transfer(clause, found, "mv")
     start, end = clause.label(found["what"]), clause.label(found["text"])
     return [Step("drag", label=start, target=end)] if start and end else []
 
 
-def _chord(*keys: str) -> Callable[[_Clause, re.Match[str]], list[Step]]:
+def _chord(*keys: str) -> Callable[[Clause, re.Match[str]], list[Step]]:
     return lambda clause, found: [Step("keys", keys=keys)]
 
 
-def _scroll(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _scroll(clause: Clause, found: re.Match[str]) -> list[Step]:
     return [Step("scroll", amount=5 if found["way"].lower() == "up" else -5)]
 
 
-def _wait(clause: _Clause, found: re.Match[str]) -> list[Step]:
+def _wait(clause: Clause, found: re.Match[str]) -> list[Step]:
     return [Step("wait")]
 
 
@@ -322,20 +281,23 @@ _TO = re.compile(
 )
 _AT_END = re.compile(r"\b(?:at|to) (?:the|its) (?:very )?(?:end|bottom)\b", re.IGNORECASE)
 _AT_START = re.compile(r"\b(?:at|to) (?:the|its) (?:very )?(?:start|beginning|top)\b", re.IGNORECASE)
+_PAIR = re.compile(r"(?P<field>[a-z][a-z-]*(?:\s[a-z][a-z-]*)*):?\s+(?P<text>⟦\d+⟧|[A-Z0-9+].*|\S+@\S+)")
 _INTO = r"(?:\s+(?:in|into|to|as|for|at)\s+(?P<field>.+))?$"
-_RULES: list[tuple[re.Pattern[str], Callable[[_Clause, re.Match[str]], list[Step]]]] = [
+_RULES: list[tuple[re.Pattern[str], Callable[[Clause, re.Match[str]], list[Step]]]] = [
     (re.compile(pattern, re.IGNORECASE), build)
     for pattern, build in (
         (r"(?:(?P<how>double|right|middle|left)[- ]?)?click\s+(?:on\s+)?(?P<what>.+)", _click),
         (r"scroll\s+(?P<way>up|down)", _scroll),
         (r"wait\b", _wait),
         (r"(?:press|hit|push)\s+(?P<what>.+)", _press),
-        (r"save\b.*?\b(?:as|under the name|to a file named)\s+(?:a\s+file\s+)?(?P<text>\S+)", _save_as),
+        (r"save\b.*\b(?:called|named|under the name)\s+(?P<text>\S+)", _save_as),
+        (r"save\b.*?\bas\s+(?P<text>⟦\d+⟧|[^\s.]+\.\w+)", _save_as),
         (r"save\b", _chord("ctrl", "s")),
         (r"undo\b", _chord("ctrl", "z")),
         (r"redo\b", _chord("ctrl", "shift", "z")),
         (r"(?:select|copy) (?:all|everything)\b.*", _chord("ctrl", "a")),
         (r"copy\s+(?:the\s+)?(?:\w+\s+)?(?P<what>⟦\d+⟧)", _copy),
+        (r"copy\b.*\bto the clipboard", _chord("ctrl", "c")),
         (r"copy\s+(?P<what>.+?)\s+(?:in)?to\s+(?P<text>.+)", _copy_to),
         (r"copy\b(?! .*\bto\b)", _chord("ctrl", "c")),
         (r"(?:show|display) (?:the )?hidden files", _chord("ctrl", "h")),
@@ -348,7 +310,8 @@ _RULES: list[tuple[re.Pattern[str], Callable[[_Clause, re.Match[str]], list[Step
         (r"(?:run|execute)\s+(?:the\s+)?(?:command\s+)?(?P<text>.+)", _run),
         (r"(?:calculate|compute|work out)\s+(?P<text>.+)", _calculate),
         (r"rename\s+(?P<what>.+?)\s+(?:to|as|into)\s+(?P<text>.+)", _rename),
-        (r"(?:create|make)\s+.*?\b(?:folder|directory)\b.*?(?P<text>⟦\d+⟧|(?<=named )\S+|(?<=called )\S+)", _create),
+        (r"(?:create|make)\s+.*?\b(?:folders?|director(?:y|ies))\s+(?:(?:named|called)\s+)?(?P<text>.+)", _create),
+        (r"(?:fill|enter|set)\b[^:]*:\s+(?P<pairs>.+)", _fill),
         (
             r"(?:create|make|write)\s+.*?\bfile\b.*?(?:named|called)\s+(?P<name>⟦\d+⟧|\S+)\s+"
             r"(?:containing|that contains|with)\s+.*?(?P<text>⟦\d+⟧)",
@@ -362,6 +325,7 @@ _RULES: list[tuple[re.Pattern[str], Callable[[_Clause, re.Match[str]], list[Step
         (r"(?:move|drag)\s+(?P<what>.+?)\s+(?:in)?(?:on)?to\s+(?P<text>.+)", _drag),
         (r"(?:delete|remove)\s+(?P<what>.+)", _delete),
         (r"(?:open|launch|start|go to|navigate to|switch to|use)\s+(?P<what>.+)", _open),
+        (r"(?:switch|turn)\s+(?!on\b|off\b).+?\s+to\s+(?P<what>.+)(?P<how>)", _click),
         (
             r"(?:select|choose|pick)\s+(?P<what>.+?)\s+(?:from|in|under)\s+(?P<menu>.+?)\s+"
             r"(?P<kind>menu|drop-?down|list|combo)\b",

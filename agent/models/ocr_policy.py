@@ -66,7 +66,7 @@ def answer(
         if actions == []:
             memory = replace(memory, next=memory.next + 1)
         elif actions is not None:
-            after = replace(memory, next=memory.next + 1, done=memory.done + 1, looked=0)
+            after = replace(memory, next=memory.next + 1, done=memory.done + (not step.prepares), looked=0)
             return _reply(f"Step {memory.next + 1} of {len(plan)}: {_say(step)}.", after, actions, action_space)
         elif memory.looked + 1 < LOOKS:
             after = replace(memory, looked=memory.looked + 1)

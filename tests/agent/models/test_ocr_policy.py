@@ -43,8 +43,12 @@ PLANS = {
         Step("click", label="list.txt", count=2), Step("keys", keys=("ctrl", "end")),
         Step("type", text="Butter"), Step("keys", keys=("ctrl", "s")),
     ],
-    "Use File > Save As to save the document.": [Step("click", label="File"), Step("click", label="Save As")],
-    'Choose "View > Word Wrap" from the menu bar': [Step("click", label="View"), Step("click", label="Word Wrap")],
+    "Use File > Save As to save the document.": [
+        Step("click", label="File", prepares=True), Step("click", label="Save As"),
+    ],
+    'Choose "View > Word Wrap" from the menu bar': [
+        Step("click", label="View", prepares=True), Step("click", label="Word Wrap"),
+    ],
     'Type "Ada" into the Name field, choose "Blue" and press Submit.': [
         Step("type", label="Name", text="Ada", replace=True), Step("click", label="Blue"),
         Step("click", label="Submit"),
@@ -80,20 +84,37 @@ PLANS = {
         Step("click", label="old.txt"), Step("keys", keys=("delete",)), Step("confirm"),
     ],
     'Choose File > Save As and type "b.txt"': [
-        Step("click", label="File"), Step("click", label="Save As"), Step("type", text="b.txt", replace=True),
+        Step("click", label="File", prepares=True), Step("click", label="Save As"),
+        Step("type", text="b.txt", replace=True),
     ],
     "Use the calculator to compute 123 × 456 and leave the result there.": [Step("type", text="123*456", enter=True)],
     "Change the word 'cat' to 'dog'.": [Step("click", label="cat", count=2), Step("type", text="dog")],
     'Select "Blue" from the Colour list': [
-        Step("click", label="Colour", beside=True), Step("click", label="Blue"),
+        Step("click", label="Colour", beside=True, prepares=True), Step("click", label="Blue"),
     ],
-    'Choose "Icons" from the View menu': [Step("click", label="View"), Step("click", label="Icons")],
+    'Choose "Icons" from the View menu': [Step("click", label="View", prepares=True), Step("click", label="Icons")],
     "In the terminal, create a folder named `my work`.": [Step("type", text="mkdir -p 'my work'", enter=True)],
     "Copy a.txt to b.txt in a terminal": [Step("type", text="cp -r a.txt b.txt", enter=True)],
     'Create a file called "n.txt" with the text "hi"': [
         Step("type", text="hi"), Step("keys", keys=("ctrl", "shift", "s")),
         Step("type", text="n.txt", replace=True, enter=True),
     ],
+    'In the preferences, on the page Looks, switch off "Animations"': [
+        Step("click", label="Looks", prepares=True), Step("click", label="Animations"),
+    ],
+    "Save the open picture as a GIF file called cat.gif in the Pictures folder.": [
+        Step("keys", keys=("ctrl", "shift", "s")),
+        Step("type", text="~/Pictures/cat.gif", replace=True, enter=True),
+    ],
+    "Fill in the form: first name Grace, town New York, e-mail g@h.example.": [
+        Step("type", label="first name", text="Grace", replace=True),
+        Step("type", label="town", text="New York", replace=True),
+        Step("type", label="e-mail", text="g@h.example", replace=True),
+    ],
+    "Turn on the ruler by the editor's View menu": [
+        Step("click", label="View", prepares=True), Step("click", label="ruler"),
+    ],
+    "Use the open terminal to make the folders a/b and c.": [Step("type", text="mkdir -p a/b c", enter=True)],
     "Copy the word `Milk`": [Step("click", label="Milk", count=2), Step("keys", keys=("ctrl", "c"))],
     "Drag photo.png to Pictures": [Step("drag", label="photo.png", target="Pictures")],
     "What a lovely day": [],
@@ -180,6 +201,14 @@ def test_what_is_not_to_be_seen_is_looked_for_again_and_then_given_up() -> None:
     assert actions(first) == [{"type": "wait"}]
     (end,) = actions(reply('Click "Print"', [first]))
     assert end["type"] == "fail"
+
+
+def test_opening_a_menu_in_vain_is_not_having_done_anything() -> None:
+    instruction = "Choose File > Print"
+    replies: list[str] = []
+    for _ in range(3):
+        replies.append(reply(instruction, replies))
+    assert [actions(r)[0]["type"] for r in replies] == ["click", "wait", "fail"]
 
 
 def test_what_appears_at_the_second_look_is_used() -> None:
