@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import time
 import webbrowser
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +11,7 @@ from typing import Annotated
 import typer
 
 from deskbench.agent import cli_desktop, cli_episodes
-from deskbench.agent.cli_output import Json, print_json, say, screen_size
+from deskbench.agent.cli_output import Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
 from deskbench.envs.errors import DeskbenchError, UsageError
 
@@ -90,6 +91,32 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
     found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
     raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
+
+
+@app.command(epilog="Example: deskbench demo -n 2")
+def demo(
+    source: Annotated[str, typer.Argument(help="Task file, folder or suite.")] = "basics",
+    parallel: Annotated[int, typer.Option("-n", "--parallel", help="Desktops at once.")] = 2,
+    unisolated: Annotated[bool, typer.Option(help="Run desktops without a sandbox.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder (default: runs/<time>-demo).")] = None,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in a browser.")] = True,
+    as_json: Json = False,
+    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
+) -> None:
+    """Do the main job for real, with no key: three agents over a suite, side by side."""
+    from deskbench.agent import demo as demonstration
+
+    folder = out or Path("runs", f"{time.strftime('%Y%m%d-%H%M%S')}-demo")
+    shown = demonstration.demo(folder, source=source, parallel=parallel, isolated=not unisolated, say=say)
+    if as_json:
+        print_json(shown)
+    else:
+        say.print(demonstration.table(shown))
+        message(f"{shown.seconds:.0f} s; report {shown.report}")
+        if open_:
+            demonstration.open_in_browser(shown.report)
+    complete = all(one.scored == one.planned for one in shown.summaries.values())
+    raise typer.Exit(0 if complete and not shown.interrupted else 1)
 
 
 @app.command(epilog="Example: deskbench report runs/latest --open")

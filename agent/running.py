@@ -146,7 +146,7 @@ def summary_table(prepared: Prepared, summary: Summary) -> Table:
         "", "n", "mean", "95 % interval", title=f"{prepared.config.agent} on {prepared.config.source}", box=None
     )
     for name, mean in (("all", summary.all), ("feasible", summary.feasible), ("infeasible", summary.infeasible)):
-        table.add_row(name, *_cells(mean))
+        table.add_row(name, *cells(mean))
     table.caption = (
         f"{summary.scored} of {summary.planned} scored, {len(prepared.skipped)} skipped; endings: "
         + ", ".join(f"{k} {v}" for k, v in sorted(summary.endings.items()))
@@ -155,7 +155,8 @@ def summary_table(prepared: Prepared, summary: Summary) -> Table:
     return table
 
 
-def _cells(mean: Mean) -> tuple[str, str, str]:
+def cells(mean: Mean) -> tuple[str, str, str]:
+    """n, mean and interval as text."""
     if mean.mean is None:
         return str(mean.n), "-", "-"
     return str(mean.n), f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}"
