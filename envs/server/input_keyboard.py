@@ -22,6 +22,7 @@ _SHIFT, _LEVEL3 = 0xFFE1, 0xFE03
 _SHIFTS = frozenset([0xFFE1, 0xFFE2])
 _NUM_LOCK = 0xFF7F
 _LOCK_MASK = X.LockMask
+_RECYCLE_PATIENCE = 5.0
 _BURST = 200
 """Characters sent before the program's answer is awaited, so that a long text does not pile up in its queue."""
 
@@ -188,6 +189,7 @@ class Keyboard:
 
     def _refresh(self) -> None:
         """Read the mapping again if somebody has changed it; what we bound ourselves is kept apart from it."""
+        self._x.before_keys()
         self._x.drain()
         if not self._x.mapping_changed:
             return
@@ -369,7 +371,8 @@ class Keyboard:
             raise InputError(f"the keyboard layout leaves too few keycodes free for {len(fresh)} more characters")
         reused = old[: max(0, len(fresh) - len(empty))]
         if any(self._bound[sym] in self._unread for sym in reused):
-            self._x.wait_consumed()
+            # A program that is busy for longer than this may get a wrong character.
+            self._x.wait_consumed(patience=_RECYCLE_PATIENCE)
             self._unread.clear()
         codes = empty + [self._bound.pop(sym) for sym in reused]
         change = dict(zip(codes, fresh))  # noqa: B905

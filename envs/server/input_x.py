@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import struct
+from pathlib import Path
 from typing import Any
 
 from Xlib import X, Xatom, display, error
-from Xlib.ext import xtest
+from Xlib.ext import res, xtest
 from Xlib.protocol import event, rq
 
 from deskbench.envs import wait
@@ -15,10 +16,13 @@ from deskbench.envs.server.input_keys import InputError
 _CORE_KEYBOARD = 0x100
 _KEYBOARD_EVENTS = 0b11
 """XkbNewKeyboardNotify and XkbMapNotify."""
-_PING_TIMEOUT = 0.5
+_WHEELS = frozenset([4, 5, 6, 7])
+_MAX_PRESSES = 12
 _MANAGER_TIMEOUT = 10.0
-_BLIND_WAIT = 0.03
-"""Seconds given to a client that answers no ping; it takes about 20 ms to look new keysyms up."""
+_BLIND_WAIT = 0.05
+"""Seconds given to a client of which nothing can be known; it takes about 20 ms to look new keysyms up."""
+_FAKE_INPUT = struct.Struct("=BBHBBHIIQhhQ")
+"""XTestFakeInput: opcode, 2, length in words, type, detail, pad, time, root, pad, x, y, pad."""
 
 
 class _UseExtension(rq.ReplyRequest):  # type: ignore[misc]
@@ -52,6 +56,16 @@ class _LatchLockState(rq.Request):  # type: ignore[misc]
     )  # fmt: skip
 
 
+class _Ready:
+    """A request that is bytes already: python-xlib takes 25 us to pack one, which counts in a long text."""
+
+    __slots__ = ("_binary", "_serial")
+
+    def __init__(self, binary: bytes) -> None:
+        self._binary = binary
+        self._serial: int | None = None
+
+
 class Connection:
     """A connection to a display, used by one thread at a time.
 
@@ -72,15 +86,17 @@ class Connection:
                 raise InputError(f"the display {display_name!r} has no {name} extension")
         self.root: Any = self.display.screen().root
         self.mapping_changed = True
+        self._xtest = self.display.query_extension("XTEST").major_opcode
         # A client that holds a server grab must not hold up the input that would make it let go.
         xtest.grab_control(self.display, True)
         self._start_xkb()
         # Answers to pings arrive at the root window.
         self.root.change_attributes(event_mask=X.SubstructureNotifyMask)
+        self._presses = 0  # of buttons, that the window manager has not been seen to let pass
         self._pings = 0
         self._answered = 0
-        self._atom_protocols = self.display.intern_atom("WM_PROTOCOLS")
-        self._atom_ping = self.display.intern_atom("_NET_WM_PING")
+        self._atom_protocols = self.display.get_atom("WM_PROTOCOLS")
+        self._atom_ping = self.display.get_atom("_NET_WM_PING")
 
     def _start_xkb(self) -> None:
         extension = self.display.query_extension("XKEYBOARD")
@@ -103,11 +119,17 @@ class Connection:
 
     def fake(self, kind: int, detail: int) -> None:
         """Queue one key or button event."""
-        xtest.fake_input(self.display, kind, detail)
+        if kind == X.ButtonPress and detail not in _WHEELS:
+            self._presses += 1
+        self._fake(kind, detail, 0, 0, 0)
 
     def motion(self, x: int, y: int) -> None:
         """Queue a move of the pointer to a point of the screen."""
-        xtest.fake_input(self.display, X.MotionNotify, 0, X.CurrentTime, self.root, x, y)
+        self._fake(X.MotionNotify, 0, self.root.id, x, y)
+
+    def _fake(self, kind: int, detail: int, root: int, x: int, y: int) -> None:
+        binary = _FAKE_INPUT.pack(self._xtest, 2, 9, kind, detail, 0, X.CurrentTime, root, 0, x, y, 0)
+        self.display.display.send_request(_Ready(binary), False)
 
     def size(self) -> tuple[int, int]:
         """Width and height of the screen in pixels, as it is now."""
@@ -143,27 +165,72 @@ class Connection:
                 if data[0] == self._atom_ping:
                     self._answered = max(self._answered, data[1])
 
-    def wait_consumed(self) -> None:
-        """Return when the focused program has taken every event sent so far (or has had time to).
+    def wait_consumed(self, patience: float = 0.5) -> None:
+        """Return when the focused program has taken every event sent so far, or `patience` seconds have passed.
 
-        The evidence is its answer to `_NET_WM_PING`: a program reads its events in order. Xt programs answer none.
+        The evidence is its answer to `_NET_WM_PING`, as a program reads its events in order. Xt programs answer none:
+        there it is that the program sleeps, which it does not with events unread.
         """
         self.sync()
-        window = self._pingable(self._focus())
-        if window is None or not self._ping(window):
+        focus = self._focus()
+        if focus is None:
+            return
+        window = self._pingable(focus)
+        if window is not None:
+            self._ping(window, patience)
+            return
+        process = self._process(focus)
+        if process is None:
             wait.sleep(_BLIND_WAIT)
+        else:
+            self._wait_asleep(process, patience)
+
+    def _process(self, window: Any) -> int | None:
+        """The process id of a window's client, where the server knows it."""
+        try:
+            answer = res.query_client_ids(self.display, [{"client": window.id, "mask": res.LocalClientPIDMask}])
+        except (error.XError, AttributeError):
+            return None  # no X-Resource extension, or the window closed
+        found = [int(value) for item in answer.ids for value in item.value]
+        return found[0] if found and found[0] else None
+
+    @staticmethod
+    def _wait_asleep(process: int, patience: float) -> None:
+        stat = Path(f"/proc/{process}/stat")
+        seen = 0
+
+        def asleep() -> bool:
+            nonlocal seen
+            try:
+                state = stat.read_text().rpartition(")")[2].split()[0]
+            except (OSError, IndexError):
+                return True  # it is gone
+            seen = seen + 1 if state == "S" else 0
+            return seen >= 3
+
+        wait.until(asleep, timeout=patience, interval=0.002, max_interval=0.004)
+
+    def before_keys(self) -> None:
+        """Let the clicks before arrive first: keys must go where the click put the focus.
+
+        A window manager holds the press that gives a window the focus back until it has done so; keys overtake it.
+        """
+        # Each press may be held back in its turn, after the one before it was let pass.
+        for _ in range(min(self._presses, _MAX_PRESSES)):
+            self.wait_manager()
+        self._presses = 0
 
     def wait_manager(self) -> None:
-        """Return when the window manager has caught up with a changed mapping.
+        """Return when the window manager has dealt with everything sent so far.
 
         Openbox binds its keys anew after each change (40 ms a keycode, unless told `rebindOnMappingNotify` no) and
         meanwhile holds every click back. The evidence is its answer to `_NET_REQUEST_FRAME_EXTENTS`.
         """
-        supported = self.root.get_full_property(self.display.intern_atom("_NET_SUPPORTED"), Xatom.ATOM)
-        request = self.display.intern_atom("_NET_REQUEST_FRAME_EXTENTS")
+        supported = self.root.get_full_property(self.display.get_atom("_NET_SUPPORTED"), Xatom.ATOM)
+        request = self.display.get_atom("_NET_REQUEST_FRAME_EXTENTS")
         if supported is None or request not in list(supported.value):
             return
-        answer = self.display.intern_atom("_NET_FRAME_EXTENTS")
+        answer = self.display.get_atom("_NET_FRAME_EXTENTS")
         window = self.root.create_window(-10, -10, 1, 1, 0, X.CopyFromParent)
         message = event.ClientMessage(window=window, client_type=request, data=(32, [0] * 5))
         mask = X.SubstructureRedirectMask | X.SubstructureNotifyMask
@@ -191,7 +258,7 @@ class Connection:
             pass  # it closed meanwhile: nobody is left to ask
         return None
 
-    def _ping(self, window: Any) -> bool:
+    def _ping(self, window: Any, patience: float) -> None:
         self._pings += 1
         number = self._pings
         message = event.ClientMessage(
@@ -206,11 +273,8 @@ class Connection:
             self.drain()
             return self._answered >= number
 
-        return bool(wait.until(answered, timeout=_PING_TIMEOUT, interval=0.0005, max_interval=0.01))
+        wait.until(answered, timeout=patience, interval=0.0005, max_interval=0.01)
 
 
 def _ignore(_error: object, _request: object) -> None:
     """For windows that may close while they are spoken to."""
-
-
-Undo = Callable[[], None]

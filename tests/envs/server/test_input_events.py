@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ from deskbench.envs.actions import (
     MouseUp,
     Move,
     Scroll,
+    Type,
     Wait,
 )
 from deskbench.envs.keys import NAMED_KEYS
@@ -201,6 +203,24 @@ def test_a_click_straight_after_unusual_text_is_not_held_back(area: Program, han
     """Openbox binds its keys anew after each change of the mapping, and holds clicks back while it does."""
     actions = [a for n in range(5) for a in (Key((chr(0x4E00 + n),)), Click(x=100 + 40 * n, y=444))]
     assert presses(area, hands, *actions) == ["button-press"] * 5
+
+
+def test_keys_go_where_the_click_before_them_put_the_focus(xvfb: Xvfb, hands: Input, area: Program) -> None:
+    view = xvfb.probe("text")
+    subprocess.run(["wmctrl", "-r", "probe text", "-b", "remove,maximized_vert,maximized_horz"],
+                   env=xvfb.environment(), check=True)  # fmt: skip
+    subprocess.run(["wmctrl", "-r", "probe text", "-b", "add,above"], env=xvfb.environment(), check=True)
+    subprocess.run(["wmctrl", "-r", "probe text", "-e", "0,700,400,300,200"], env=xvfb.environment(), check=True)
+    expected = ""
+    for n in range(20):
+        hands.perform(Click(x=100, y=100 + n))
+        hands.perform(Type("lost"))
+        hands.perform(Click(x=800 + n, y=500))
+        hands.perform(Key(("ctrl", "end")))
+        hands.perform(Type(f"{n},"))
+        expected += f"{n},"
+    assert view.wait_text(expected) == expected
+    xvfb.stop(view.process)
 
 
 def test_drag_and_drop_between_widgets(xvfb: Xvfb, hands: Input) -> None:

@@ -22,6 +22,7 @@ déjà vu ñandú straße 10 € αβγ Привет e\u0301 n\u0303
 日本語 中文 한국어 שלום مرحبا नमस्ते 😀 👩‍👩‍👧
 aaaa    ....  <end>
 """
+TEXT += "".join(chr(0x4E00 + 7 * n) for n in range(300)) + "\n"
 
 
 @pytest.fixture
