@@ -78,7 +78,8 @@ def ocr_endpoint() -> Iterator[subprocess.Popen[bytes]]:
     """`deskbench serve ocr` as a process of its own, which ends with this one; loads while other things go on."""
     process = subprocess.Popen(
         [sys.executable, "-m", "deskbench.agent", "serve", "ocr", "--port", "0"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, preexec_fn=_end_with_parent,
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509  (no thread has been started yet)
     )  # fmt: skip
     try:
         yield process

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 import tempfile
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from deskbench.agent.base import Decision, Goal, Needs
 from deskbench.agent.replies.fenced import parse_reply
@@ -79,7 +79,7 @@ class HumanAgent:
     def _read(self, line: str, observation: Observation) -> tuple[Action, ...]:
         if not line:
             return ()
-        space = "actions" if line[0] in "{[" else "pyautogui"
+        space: Literal["actions", "pyautogui"] = "actions" if line[0] in "{[" else "pyautogui"
         _, actions = parse_reply(
             line,
             action_space=space,
