@@ -191,7 +191,7 @@ class Client:
 
     def list_directory(self, path: str) -> dict[str, object]:
         """OSWorld's directory tree."""
-        found = self._json(self._send("POST", "/list_directory", timeout=60.0, json={"path": path}))
+        found = self._json(self._send("POST", "/list_directory", timeout=60.0, json={"path": path}, missing=path))
         return dict(found["directory_tree"])
 
     def windows(self) -> list[Window]:

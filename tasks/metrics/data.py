@@ -120,7 +120,7 @@ def ini_value(result: Any, rules: Mapping[str, Any]) -> float:
 
     A file of `key=value` lines with no section will do.
     """
-    parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",))
+    parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",), allow_no_value=True)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
     try:
         parser.read_string("[\0]\n" + text_of(result))
@@ -128,7 +128,7 @@ def ini_value(result: Any, rules: Mapping[str, Any]) -> float:
         return 0.0
     return float(
         all(
-            parser.get(e.get("section") or "\0", e["key"], fallback="").strip().strip('"') == str(e["equals"])
+            (parser.get(e.get("section") or "\0", e["key"], fallback="") or "").strip().strip('"') == str(e["equals"])
             for e in rules["expect"]
         )
     )
