@@ -16,6 +16,7 @@ from typing import Any, Literal
 from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
+from deskbench.agent.replies.source_values import parse_source
 from deskbench.envs.types import (
     ENDS_EPISODE,
     Action,
@@ -195,8 +196,8 @@ def _split_specials(block: str) -> tuple[str, list[Action]]:
 def _is_source(text: str) -> bool:
     """Whether a whole text is Python that calls something."""
     try:
-        tree = ast.parse(text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = parse_source(text)
+    except ReplyError:
         return False
     return any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in tree.body)
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 
 from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.pyautogui_calls import Calls
-from deskbench.agent.replies.source_values import Budget, Evaluator, Unsupported
+from deskbench.agent.replies.source_values import Budget, Evaluator, Unsupported, parse_source
 from deskbench.envs.types import Action, Exec
 
 MODULES = ("pyautogui", "time")
@@ -44,12 +44,7 @@ def parse_pyautogui(
     """
     if len(source) > _MAX_SOURCE:
         raise ReplyError(f"the code has {len(source)} characters; at most {_MAX_SOURCE} are read")
-    try:
-        tree = ast.parse(source)
-    except SyntaxError as error:
-        raise ReplyError(f"line {error.lineno}: the code is not Python: {error.msg}") from None
-    except (ValueError, RecursionError, MemoryError) as error:
-        raise ReplyError(f"the code is not Python: {type(error).__name__}") from None
+    tree = parse_source(source)
     calls = Calls(screen, pointer)
     try:
         _Reader(calls, dict(names or {})).run(tree.body)

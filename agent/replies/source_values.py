@@ -6,6 +6,7 @@ import ast
 import math
 import operator
 import re
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
@@ -24,6 +25,24 @@ class Unsupported(ReplyError):
 
     def __init__(self, node: ast.AST, message: str) -> None:
         super().__init__(f"line {getattr(node, 'lineno', 1)}: {message}")
+
+
+# Models write "\d" and "5and"; Python's advice about it is not for the user's terminal.
+warnings.filterwarnings("ignore", category=SyntaxWarning, module="<reply>")
+
+
+def parse_source(source: str) -> ast.Module:
+    """The syntax tree of a reply's source.
+
+    Raises:
+        ReplyError: it is not Python.
+    """
+    try:
+        return ast.parse(source, filename="<reply>")
+    except SyntaxError as error:
+        raise ReplyError(f"line {error.lineno}: the code is not Python: {error.msg}") from None
+    except (ValueError, RecursionError, MemoryError) as error:
+        raise ReplyError(f"the code is not Python: {type(error).__name__}") from None
 
 
 class Size(NamedTuple):

@@ -46,6 +46,10 @@ _LEGACY_SETS = {
 }  # fmt: skip
 
 
+# Greek keysyms part from ISO 8859-7 here: accented capitals have other places (None), the two sigmas are swapped.
+_GREEK = {0x7B6: None, 0x7B8: None, 0x7B9: None, 0x7BA: None, 0x7F2: "σ", 0x7F3: "ς"}
+
+
 def keysym(char: str) -> int:
     """The keysym that types one character.
 
@@ -70,6 +74,8 @@ def character(sym: int) -> str | None:
         return chr(sym - _UNICODE)
     if 0x20A0 <= sym <= 0x20AC:
         return chr(sym)
+    if sym in _GREEK:
+        return _GREEK[sym]
     name = _LEGACY_SETS.get(sym >> 8)
     if name is None or sym & 0xFF < 0xA1:
         return None

@@ -26,7 +26,7 @@ SAMPLES = {
     "shell": "$(rm -rf ~); `id` | 'q' \"d\" \\n && ! # * ?",
     "lines": "one\ttwo\n\nthree\n",
     "latin": "déjà vu, ñandú, straße, Œuvre, 10 €, ¿qué?",
-    "greek and cyrillic": "αβγ ΔΩ Привет, Ёж ї ґ",
+    "greek and cyrillic": "αβγ ΔΩ σς ΣΆΈΉΊ άέ Привет, Ёж ї ґ",
     "cjk": "日本語 中文 한국어 ひらがな カタカナ",
     "right to left": "שלום עולם مرحبا بالعالم",
     "combining": "e\u0301 n\u0303 a\u0323\u0302",
