@@ -87,7 +87,7 @@ class VlmAgent:
         except AgentError as error:
             error.decision = _decision(spending)
             raise
-        self._past.append(_Past(shown, reply))
+        self._remember(_Past(shown, reply))
         self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
         return _decision(spending, actions, reply, thought)
 
@@ -142,15 +142,17 @@ class VlmAgent:
             text = text.replace(name, value)
         return text.replace("{instruction}", self._goal.instruction)
 
+    def _remember(self, past: _Past) -> None:
+        """Keep a step; the one that is now too old to be shown loses its pictures and trees, here and in memory."""
+        self._past.append(past)
+        index = len(self._past) - 1 - self.config.history
+        if index >= 0:
+            old = self._past[index]
+            texts = [part for part in old.shown.parts if isinstance(part, Text) and not part.droppable]
+            self._past[index] = _Past(Message.of("user", *texts, NOT_SHOWN), old.reply)
+
     def _history(self) -> list[Message]:
-        """Earlier steps: the last ones as they were shown, those before them as text."""
-        first_whole = len(self._past) - self.config.history
-        messages = []
-        for index, past in enumerate(self._past):
-            texts = [part for part in past.shown.parts if isinstance(part, Text) and not part.droppable]
-            shown = past.shown if index >= first_whole else Message.of("user", *texts, NOT_SHOWN)
-            messages += [shown, Message.of("assistant", past.reply)]
-        return messages
+        return [turn for past in self._past for turn in (past.shown, Message.of("assistant", past.reply))]
 
     def _intro(self, observation: Observation) -> str:
         """What a turn begins with: the step's number, and what the last actions gave back."""

@@ -20,7 +20,8 @@ class Step:
     """One thing to do.
 
     Attributes:
-        kind: `click`, `type`, `keys`, `drag`, `scroll`, `wait`, or `confirm` (say yes where a question appears).
+        kind: `click`, `type`, `keys`, `drag`, `scroll`, `wait`, or `confirm` (say yes where a question
+            appears, or press the button `label`).
         label: what to click, or the field to type into; None where nothing has to be found.
         text: what to type.
         keys: a chord.
@@ -171,7 +172,13 @@ def _save_as(clause: Clause, found: re.Match[str]) -> list[Step]:
     name = clause.literal(found["text"])
     folder = re.search(r"\bin (?:the |my )?(⟦\d+⟧|\w+) folder", clause.text)
     path = f"~/{clause.literal(folder[1])}/{name}" if folder and "/" not in name else name
-    return [Step("keys", keys=("ctrl", "shift", "s")), Step("type", text=path, replace=True, enter=True)]
+    return _saved_as(path)
+
+
+def _saved_as(path: str) -> list[Step]:
+    """Enter may only close a list of completions, so that the button is pressed where it is still there."""
+    name = Step("type", text=path, replace=True, enter=True)
+    return [Step("keys", keys=("ctrl", "shift", "s")), name, Step("confirm", label="Save")]
 
 
 def _run(clause: Clause, found: re.Match[str]) -> list[Step]:
@@ -228,11 +235,7 @@ def _file_with(clause: Clause, found: re.Match[str]) -> list[Step]:
     name, text = clause.literal(found["name"]), clause.literal(found["text"])
     if clause.in_terminal:
         return _shell(f"echo {shlex.quote(text)} > {shlex.quote(name)}")
-    return [
-        Step("type", text=text),
-        Step("keys", keys=("ctrl", "shift", "s")),
-        Step("type", text=name, replace=True, enter=True),
-    ]
+    return [Step("type", text=text), *_saved_as(name)]
 
 
 def _search(clause: Clause, found: re.Match[str]) -> list[Step]:

@@ -82,7 +82,8 @@ def answer(
 def _carry_out(step: Step, lines: Sequence[Line], size: tuple[int, int]) -> list[Primitive] | None:
     """The actions of a step, none when there is nothing to do, or None when what it names is not to be seen."""
     if step.kind == "confirm":
-        button = next((found for name in CONFIRM if (found := find(name, lines))), None)
+        names = (step.label,) if step.label else CONFIRM
+        button = next((found for name in names if (found := find(name, lines))), None)
         return [] if button is None else [_click(*button.centre)]
     if step.kind == "keys":
         return [{"type": "key", "keys": list(step.keys)}]

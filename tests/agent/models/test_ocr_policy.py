@@ -65,6 +65,7 @@ PLANS = {
     ],
     "Save the file as notes.md": [
         Step("keys", keys=("ctrl", "shift", "s")), Step("type", text="notes.md", replace=True, enter=True),
+        Step("confirm", label="Save"),
     ],
     'Set the "Email" field to "a@b.c"; tick Remember me; scroll down': [
         Step("type", label="Email", text="a@b.c", replace=True), Step("click", label="Remember me"),
@@ -97,14 +98,14 @@ PLANS = {
     "Copy a.txt to b.txt in a terminal": [Step("type", text="cp -r a.txt b.txt", enter=True)],
     'Create a file called "n.txt" with the text "hi"': [
         Step("type", text="hi"), Step("keys", keys=("ctrl", "shift", "s")),
-        Step("type", text="n.txt", replace=True, enter=True),
+        Step("type", text="n.txt", replace=True, enter=True), Step("confirm", label="Save"),
     ],
     'In the preferences, on the page Looks, switch off "Animations"': [
         Step("click", label="Looks", prepares=True), Step("click", label="Animations"),
     ],
     "Save the open picture as a GIF file called cat.gif in the Pictures folder.": [
         Step("keys", keys=("ctrl", "shift", "s")),
-        Step("type", text="~/Pictures/cat.gif", replace=True, enter=True),
+        Step("type", text="~/Pictures/cat.gif", replace=True, enter=True), Step("confirm", label="Save"),
     ],
     "Fill in the form: first name Grace, town New York, e-mail g@h.example.": [
         Step("type", label="first name", text="Grace", replace=True),
