@@ -7,6 +7,7 @@ talks to it through a Unix socket in a small folder that both see.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import secrets
@@ -238,10 +239,8 @@ def _drain(desktop: LocalDesktop) -> None:
 
 def _end(desktop: LocalDesktop) -> None:
     desktop.close()
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(desktop.process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     desktop.process.wait()
     for stream in (desktop.process.stdin, desktop.process.stdout):
         if stream:

@@ -36,10 +36,10 @@ def main() -> int:
     os.dup2(2, 1)
     try:
         server = _serve(args, tokens)
-    except Exception as error:  # noqa: BLE001  (the boundary: whoever started us wants one line, not a silence)
-        print(json.dumps({"ready": False, "error": f"{type(error).__name__}: {error}"}), file=say, flush=True)  # noqa: T201
+    except Exception as error:  # (the boundary: whoever started us wants one line, not a silence)
+        print(json.dumps({"ready": False, "error": f"{type(error).__name__}: {error}"}), file=say, flush=True)
         raise
-    print(json.dumps({"ready": True, "seconds": time.monotonic() - began}), file=say, flush=True)  # noqa: T201
+    print(json.dumps({"ready": True, "seconds": time.monotonic() - began}), file=say, flush=True)
     threading.Event().wait()
     server.shutdown()
     return 0

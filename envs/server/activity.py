@@ -44,7 +44,7 @@ class Activity:
 
     def _programs(self) -> tuple[list[int], int]:
         programs, running = [], 0
-        for entry in os.listdir("/proc"):
+        for entry in os.listdir("/proc"):  # noqa: PTH208  (a fifth of iterdir's cost, fifty times a second)
             if not entry.isdigit() or int(entry) == self._own:
                 continue
             try:

@@ -80,7 +80,7 @@ class Screen:
 
 
 def _open_grabber(display_name: str | None) -> Any:
-    """mss with shared memory, or over the socket where libxcb's parts are missing."""
+    """Open mss with shared memory, or over the socket where libxcb's parts are missing."""
     import mss
     from mss.exception import ScreenShotError
 

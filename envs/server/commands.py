@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shlex
 import shutil
@@ -57,6 +58,11 @@ def argv(command: object, *, shell: bool) -> list[str]:
     return parts
 
 
+def installed(program: str) -> bool:
+    """The session's PATH has such a program."""
+    return shutil.which(program) is not None
+
+
 def _list(command: object) -> Sequence[object]:
     if not isinstance(command, (list, tuple)):
         raise HttpError(400, f"command is {command!r}; it must be a string or a list of strings")
@@ -84,10 +90,8 @@ def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, text_in
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
 
 

@@ -10,6 +10,7 @@ from deskbench.envs.server import accessibility, commands
 from deskbench.envs.server.activity import Activity
 from deskbench.envs.server.capture import Screen
 from deskbench.envs.server.input import Input
+from deskbench.envs.server.recording import Recorder
 from deskbench.envs.server.settle import MAXIMUM, REACTION, Settling
 from deskbench.envs.server.windows import Windows
 from deskbench.envs.wire import PROTOCOL, Health
@@ -28,6 +29,7 @@ class Desk:
         self.input = Input(display_name)
         self.activity = Activity(display_name)
         self.windows = Windows(display_name)
+        self.recorder = Recorder(self.screen.width, self.screen.height)
 
     def begin_settling(self, *, launching: bool = False) -> Settling:
         """Note how things are before actions; hand the result to `settle` after them."""
@@ -88,6 +90,8 @@ class Desk:
                 "settle": "",
                 "accessibility": accessibility.why_not() or "",
                 "terminal": accessibility.why_not() or "",
+                "recording": "" if commands.installed("ffmpeg") else "ffmpeg is not installed",
+                "clipboard": "" if commands.installed("xclip") else "xclip is not installed",
                 "exec": "",
             },
             versions={

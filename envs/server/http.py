@@ -172,8 +172,9 @@ class _Handler(BaseHTTPRequestHandler):
     server: Server
 
     def setup(self) -> None:
-        self.disable_nagle_algorithm = self.server.address_family != socket.AF_UNIX
         super().setup()
+        if self.server.address_family != socket.AF_UNIX:
+            self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
     def do_GET(self) -> None:
         self._answer()
@@ -207,7 +208,7 @@ class _Handler(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         route = self.server.routes.get((self.command, path))
         role = self.server.tokens.role(self.headers.get("Authorization", ""))
-        allowed = route is not None and (route.role == "open" or role == "control" or role == route.role)
+        allowed = route is not None and (route.role == "open" or role in ("control", route.role))
         # A stranger's body is not read: it may be endless. The connection is of no use after that.
         if route is None or not allowed:
             self.close_connection = True

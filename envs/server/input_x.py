@@ -18,7 +18,7 @@ _KEYBOARD_EVENTS = 0b11
 """XkbNewKeyboardNotify and XkbMapNotify."""
 _WHEELS = frozenset([4, 5, 6, 7])
 _MAX_PRESSES = 12
-_MANAGER_TIMEOUT = 10.0
+_MANAGER_TIMEOUT = 3.0
 _BLIND_WAIT = 0.05
 """Seconds given to a client of which nothing can be known; it takes about 20 ms to look new keysyms up."""
 _FAKE_INPUT = struct.Struct("=BBHBBHIIQhhQ")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 import subprocess
 import tempfile
 import time
+from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from deskbench.envs import wait
@@ -27,18 +26,24 @@ def routes(desk: Desk) -> list[Route]:
 
     def launch(request: Request) -> Response:
         body = request.json()
-        return _started(desk, commands.argv(body.get("command"), shell=bool(body.get("shell"))))
+        return start(desk, commands.argv(body.get("command"), shell=bool(body.get("shell"))))
 
     def open_file(request: Request) -> Response:
         path = commands.expand(str(request.json().get("path", "")))
-        if not os.path.exists(path) and not shutil.which(path):
+        there = Path(path).exists()
+        if not there and not commands.installed(path):
             raise HttpError(404, f"no such file or program: {path}")
-        return _started(desk, ["xdg-open", path] if os.path.exists(path) else [path])
+        return start(desk, ["xdg-open", path] if there else [path])
 
     return [Route("POST", "/v1/launch", launch), Route("POST", "/v1/open", open_file)]
 
 
-def _started(desk: Desk, argv: list[str]) -> Response:
+def start(desk: Desk, argv: list[str]) -> Response:
+    """Start a program; the answer when its window is mapped and quiet, or when it is idle without one.
+
+    Raises:
+        HttpError: it cannot be started, or failed; with the last line it said.
+    """
     settling = desk.begin_settling(launching=True)
     with tempfile.TemporaryFile() as errors:
         try:

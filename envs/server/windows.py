@@ -49,6 +49,7 @@ class Windows:
 
     def _match(self, name: str, strict: bool, by_class: bool) -> dict[str, Any]:
         windows = self.listing()
+        window: dict[str, Any]
         for window in reversed(windows):
             parts = window["wm_class"].split(".") if by_class else [window["title"]]
             if any(part == name if strict else name.lower() in part.lower() for part in [*parts, ".".join(parts)]):

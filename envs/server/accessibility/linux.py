@@ -95,6 +95,7 @@ class _Reader:
         self._deadline = deadline
         self._known: dict[tuple[str, str], Node] = {}
         self._shape: dict[tuple[str, str], list[tuple[str, str]]] = {}
+        self._counts: dict[tuple[str, str], int] = {}
         self.slow: set[str] = set()
         self.cut = False
 
@@ -144,16 +145,12 @@ class _Reader:
         """One cache item, (so)(so)(so)iiassusau; the older form with a list of children is left to `_complete`."""
         if not isinstance(item[3], int):
             return
-        ref, parent, index, count, interfaces, name, role, _, states = item[0], item[2], *item[3:]
+        ref, _, parent, index, count, interfaces, name, role, _, states = item
         self._known[ref] = _node(ref, name, role, states, interfaces)
         by_parent.setdefault(parent, []).append((index, ref))
         if count == 0:
             self._shape.setdefault(ref, [])
         self._counts[ref] = count
-
-    @property
-    def _counts(self) -> dict[tuple[str, str], int]:
-        return self.__dict__.setdefault("_child_counts", {})
 
     def _complete(self, roots: list[tuple[str, str]]) -> None:
         """Ask for the nodes and children that the caches lack, level by level."""

@@ -1,4 +1,4 @@
-"""A small registration form: what it holds is written to ~/Documents/registration.json when it is saved, never before."""
+"""A small registration form: what it holds is written to ~/Documents/registration.json on Save, never before."""
 
 import json
 import re
@@ -82,9 +82,7 @@ class Form(Gtk.Window):
         frame = Gtk.ScrolledWindow(min_content_height=120, shadow_type=Gtk.ShadowType.IN)
         frame.add(self.notes)
         self.named(self.notes, "Notes")
-        return self.page(
-            [("Plan", plans), ("Seats", self.seats), ("Delivery", self.express), ("Remarks", frame)]
-        )
+        return self.page([("Plan", plans), ("Seats", self.seats), ("Delivery", self.express), ("Remarks", frame)])
 
     def problem(self) -> str:
         """What is still wrong, or nothing."""
