@@ -11,6 +11,7 @@ import ipaddress
 import json
 import os
 import random
+import re
 import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
@@ -301,7 +302,7 @@ class ChatClient:
                 return response.status_code, headers, _cut(raw.decode("utf-8", "replace"), secret)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             late = "the time was up; " if time.monotonic() >= limit else ""
-            return Again(f"{late}{type(error).__name__}: {excerpt(_cut(str(error), secret))}")
+            return Again(f"{late}{type(error).__name__}: {_reason(_cut(str(error), secret))}")
 
     def _read(self, response: requests.Response) -> bytes:
         """The whole body, of an endpoint that may flood."""
@@ -326,6 +327,12 @@ def _bearer(secret: str) -> Callable[[requests.PreparedRequest], requests.Prepar
 
 def _cut(text: str, secret: str) -> str:
     return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_SECRET else text
+
+
+def _reason(text: str) -> str:
+    """The system's own words within a transport error's nested ones, where they are there."""
+    found = re.search(r"\[Errno -?\d+\] [^'\")]+|(?:Read|Connect\w*) timed out|timed out", text)
+    return found[0] if found else excerpt(text)
 
 
 def _redacted(value: Any, secret: str) -> Any:
