@@ -8,7 +8,7 @@ import os
 import platform
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from platformdirs import user_cache_path
@@ -57,7 +57,7 @@ class Prepared:
     tasks: tuple[Task, ...]
     skipped: tuple[tuple[Task, str], ...]
     make_agent: Callable[[Task], Agent]
-    secrets: tuple[str, ...]
+    secrets: tuple[str, ...] = field(repr=False)
 
     def spec(self, task: Task) -> DesktopSpec:
         """The desktop that a task wants."""

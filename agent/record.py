@@ -299,8 +299,10 @@ class EpisodeWriter:
             raise _storage(error, self.folder / "steps.jsonl") from None
 
     def _clean(self, text: str) -> str:
+        """Without secrets, as they are and as JSON writes them."""
         for secret in self._secrets:
-            text = text.replace(json.dumps(secret)[1:-1], "[secret]")
+            for form in {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}:
+                text = text.replace(form, "[secret]")
         return text
 
 

@@ -109,7 +109,7 @@ def showing(say: Console, name: str) -> Iterator[Any]:
     def plain(progress: Progress) -> None:
         if progress.finished != last[0]:
             last[0] = progress.finished
-            say.print(line(name, progress), highlight=False, markup=False)
+            say.print(line(name, progress), highlight=False, markup=False, soft_wrap=True)
 
     yield plain
 

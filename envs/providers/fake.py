@@ -39,6 +39,7 @@ SAVE = (20, 20, 80, 30)
 TEXT = (20, 60, 600, 300)
 """The editor's text."""
 _CP = "https://accessibility.ubuntu.example.org/ns/component"
+_ST = "https://accessibility.ubuntu.example.org/ns/state"
 
 
 class FakeDesktop:
@@ -146,13 +147,15 @@ class FakeDesktop:
         def node(tag: str, name: str, box: tuple[int, int, int, int], text: str = "", inner: str = "") -> str:
             x, y, width, height = box
             return (
-                f'<{tag} name={quoteattr(name)} cp:screencoord="({x}, {y})" cp:size="({width}, {height})">'
+                f'<{tag} name={quoteattr(name)} st:enabled="true" st:showing="true"'
+                f' cp:screencoord="({x}, {y})" cp:size="({width}, {height})">'
                 f"{escape(text)}{inner}</{tag}>"
             )
 
         inner = node("push-button", "Save", SAVE) + node("text", "Document", TEXT, self.text)
         frame = node("frame", f"{self.path} - Editor", (0, 0, self.spec.width, self.spec.height), inner=inner)
-        return f'<desktop-frame xmlns:cp="{_CP}"><application name="editor">{frame}</application></desktop-frame>'
+        spaces = f'xmlns:cp="{_CP}" xmlns:st="{_ST}"'
+        return f'<desktop-frame {spaces}><application name="editor">{frame}</application></desktop-frame>'
 
     def run(
         self, command: str | Sequence[str], *, shell: bool = False, timeout: float = 120.0, cwd: str | None = None
@@ -202,6 +205,8 @@ class FakeDesktop:
         """The files of one folder, as a tree of depth one."""
         folder = _expand(path).rstrip("/")
         names = sorted(posixpath.basename(name) for name in self.files if posixpath.dirname(name) == folder)
+        if not names and folder != HOME:
+            raise FileNotFoundError(path)
         children = [{"type": "file", "name": name} for name in names]
         return {"type": "directory", "name": posixpath.basename(folder), "children": children}
 

@@ -1,0 +1,149 @@
+"""Runs: retries of what infrastructure broke, resuming, ending early, what is in the folder at the end."""
+
+import contextlib
+import json
+import threading
+from pathlib import Path
+
+import pytest
+
+from deskbench.agent.base import Ending, ModelFatal
+from deskbench.agent.batch import Batch, Progress, read_records
+from deskbench.agent.ledger import Ledger
+from deskbench.envs import wait
+from deskbench.envs.errors import UsageError
+
+from . import paper
+from .paper import prepared, write_suite, write_task
+
+HERE = paper.__name__
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    return write_suite(tmp_path / "suite")
+
+
+def manifest(folder: Path) -> dict[str, object]:
+    return dict(json.loads((folder / "run.json").read_text()))
+
+
+def test_the_oracle_passes_and_the_null_agent_does_not(suite: Path, tmp_path: Path) -> None:
+    assert Batch(prepared(suite), tmp_path / "oracle").run().all.mean == 1.0
+    summary = Batch(prepared(suite, agent="null"), tmp_path / "null").run()
+    assert (summary.feasible.mean, summary.infeasible.mean) == (0.0, 0.0)
+
+
+def test_fail_passes_what_is_infeasible_and_nothing_else(suite: Path, tmp_path: Path) -> None:
+    summary = Batch(prepared(suite, agent="fail"), tmp_path / "run").run()
+    assert (summary.feasible.mean, summary.infeasible.mean) == (0.0, 1.0)
+
+
+def test_the_random_agent_does_the_same_for_the_same_seed(suite: Path, tmp_path: Path) -> None:
+    def actions(name: str, seed: int) -> list[str]:
+        Batch(prepared(suite, agent="random", seed=seed, max_steps=6), tmp_path / name).run()
+        files = sorted((tmp_path / name / "episodes/suite/write-0/1").glob("steps.jsonl"))
+        return [str(json.loads(line).get("actions")) for line in files[0].read_text().splitlines()]
+
+    assert actions("one", 3) == actions("two", 3) != actions("three", 4)
+
+
+@pytest.mark.parametrize("parallel", [1, 4])
+def test_repeats_have_folders_and_seeds_of_their_own(suite: Path, tmp_path: Path, parallel: int) -> None:
+    summary = Batch(prepared(suite, repeats=3, parallel=parallel, seed=10), tmp_path / "run").run()
+    records = read_records(tmp_path / "run")
+    assert (summary.scored, len(records)) == (12, 12)
+    assert sorted((r.repeat, r.seed) for r in records if r.task == "suite/write-0") == [(0, 10), (1, 11), (2, 12)]
+
+
+def test_what_infrastructure_broke_is_tried_again_and_never_scored(suite: Path, tmp_path: Path) -> None:
+    told: list[Progress] = []
+    batch = Batch(prepared(suite, provider=f"{HERE}:Flaky", retries=9), tmp_path / "run", told.append)
+    summary = batch.run()
+    assert (summary.scored, summary.all.mean) == (4, 1.0)
+    broken = [r for r in read_records(tmp_path / "run") if r.ending is Ending.ENV_ERROR]
+    assert broken and all(r.score.value is None for r in broken)
+    assert told[-1].retried == len(broken)
+
+
+def test_what_stays_broken_is_unscored_and_kept_out_of_the_mean(suite: Path, tmp_path: Path) -> None:
+    summary = Batch(prepared(suite, provider=f"{HERE}:Dead", retries=1), tmp_path / "run").run()
+    assert (summary.planned, summary.scored, summary.unscored, summary.all.mean) == (4, 0, 4, None)
+    assert len(read_records(tmp_path / "run")) == 8
+
+
+def test_an_endpoint_that_refuses_the_key_ends_the_run_at_once(suite: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelFatal, match="401"):
+        Batch(prepared(suite, agent=f"{HERE}:Refused"), tmp_path / "run").run()
+    assert len(read_records(tmp_path / "run")) == 1
+    assert manifest(tmp_path / "run")["state"] == "broken"
+
+
+def test_a_budget_that_is_spent_begins_no_new_episode(suite: Path, tmp_path: Path) -> None:
+    batch = Batch(prepared(suite, agent=f"{HERE}:Costly", budget_usd=2.0), tmp_path / "run")
+    summary = batch.run()
+    assert (summary.scored, summary.planned, batch.full, batch.interrupted) == (2, 4, True, False)
+    assert manifest(tmp_path / "run")["state"] == "budget"
+
+
+def test_an_interrupted_run_ends_soon_and_is_resumed_where_it_was(suite: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    batch = Batch(prepared(suite, agent=f"{HERE}:SlowWriter", max_steps=10), folder)
+    thread = threading.Thread(target=batch.run)
+    thread.start()
+    assert wait.until(lambda: read_records(folder), timeout=30)
+    batch.interrupt()
+    thread.join()
+    before = {r.task for r in read_records(folder) if r.score.value is not None}
+    assert 1 <= len(before) < 4
+    assert manifest(folder)["state"] == "interrupted"
+
+    Batch(prepared(suite, agent=f"{HERE}:SlowWriter", max_steps=10), folder).run(resume=True)
+    scored = [r.task for r in read_records(folder) if r.score.value is not None]
+    assert sorted(scored) == sorted(set(scored)) and len(scored) == 4
+    assert manifest(folder)["state"] == "done"
+
+
+def test_an_episode_that_was_recorded_just_before_a_kill_is_not_run_again(suite: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Batch(prepared(suite), folder).run()
+    ledger = Ledger(folder / "ledger.sqlite")
+    with ledger._writing() as base:  # as if the kill came between the record and the ledger
+        base.execute("update attempt set finished = null, ending = null, score = null where task = 'suite/write-1'")
+    ledger.close()
+    Batch(prepared(suite), folder).run(resume=True)
+    assert len(read_records(folder)) == 4
+
+
+def test_a_folder_with_a_run_is_not_written_over(suite: Path, tmp_path: Path) -> None:
+    Batch(prepared(suite), tmp_path / "run").run()
+    with pytest.raises(UsageError, match="--resume"):
+        Batch(prepared(suite), tmp_path / "run").run()
+
+
+def test_a_run_is_resumed_only_as_it_was_begun(suite: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Batch(prepared(suite), folder).run()
+    with pytest.raises(UsageError, match="max_steps"):
+        Batch(prepared(suite, max_steps=3), folder).run(resume=True)
+    Batch(prepared(suite, parallel=3, retries=0), folder).run(resume=True)
+    write_task(suite, "write-0", instruction="Something else.")
+    with pytest.raises(UsageError, match="other tasks"):
+        Batch(prepared(suite), folder).run(resume=True)
+
+
+def test_the_manifest_says_what_the_number_was_made_of(suite: Path, tmp_path: Path) -> None:
+    Batch(prepared(suite), tmp_path / "run").run()
+    found = manifest(tmp_path / "run")
+    assert {"agent", "provider", "policy", "planned", "task_set", "versions", "config", "protocol", "state"} <= set(
+        found
+    )
+    assert found["state"] == "done"
+
+
+def test_no_desktop_is_left_whatever_the_ending(suite: Path, tmp_path: Path) -> None:
+    for number, agent in enumerate(("oracle", f"{HERE}:Refused", f"{HERE}:Costly")):
+        batch = Batch(prepared(suite, agent=agent, provider=f"{HERE}:Watched"), tmp_path / str(number))
+        with contextlib.suppress(ModelFatal):
+            batch.run()
+        assert paper.Watched.made and not any(p.running for p in paper.Watched.made)

@@ -1,0 +1,295 @@
+"""The one loop: every ending, what is scored, what an agent gets to see, what is on disk when."""
+
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from deskbench.agent.base import AgentError, Decision, Ending, ModelError, ModelFatal, Needs, Usage
+from deskbench.agent.episode import NOBODY, run_episode
+from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter
+from deskbench.envs.desktop import DesktopSpec
+from deskbench.envs.errors import CheckError, GuestTimeout, StorageError
+from deskbench.envs.providers.fake import FakeDesktop
+from deskbench.envs.types import (
+    Action,
+    AskUser,
+    Click,
+    CursorPosition,
+    Done,
+    Exec,
+    Fail,
+    Key,
+    Observation,
+    TakeScreenshot,
+    Type,
+    Zoom,
+)
+from deskbench.envs.wire import Observe
+from deskbench.tasks.types import Task
+
+from .paper import WRITE, Script, plan, task
+
+
+class Stage:
+    """One episode on the desktop in memory."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.desktop = FakeDesktop("fake", DesktopSpec())
+        self.episode = folder / "episode"
+
+    def run(self, *answers: Sequence[Action] | Exception, agent: Script | None = None, **changes: object):
+        self.agent = agent or Script(*answers)
+        one = changes.pop("task", None)
+        interrupted = changes.pop("interrupted", lambda: False)
+        if not isinstance(one, Task):
+            one = task(self.folder, **(one or {}))
+        writer = EpisodeWriter(self.episode)
+        made = plan(one, self.folder / "assets", **changes)
+        try:
+            return run_episode(made, self.agent, self.desktop, writer, interrupted=interrupted)
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+def stage(tmp_path: Path) -> Stage:
+    return Stage(tmp_path)
+
+
+INFEASIBLE = {"evaluator": {"func": "infeasible"}}
+
+
+# How an episode ends, and what it scores.
+
+
+def test_done_and_the_end_state_is_right(stage: Stage) -> None:
+    record = stage.run(WRITE, [Done()])
+    assert (record.ending, record.score.value) == (Ending.DONE, 1.0)
+
+
+def test_done_and_the_end_state_is_wrong(stage: Stage) -> None:
+    record = stage.run([Done()])
+    assert (record.ending, record.score.value) == (Ending.DONE, 0.0)
+    assert record.score.reason
+
+
+def test_fail_on_a_feasible_task_scores_nothing_even_if_the_end_state_is_right(stage: Stage) -> None:
+    record = stage.run(WRITE, [Fail("no")])
+    assert (record.ending, record.score.value) == (Ending.FAILED, 0.0)
+
+
+def test_fail_passes_an_infeasible_task_and_done_does_not(stage: Stage, tmp_path: Path) -> None:
+    assert stage.run([Fail()], task=INFEASIBLE).score.value == 1.0
+    assert Stage(tmp_path / "other").run([Done()], task=INFEASIBLE).score.value == 0.0
+
+
+def test_the_step_limit_ends_it_and_the_end_state_is_scored(stage: Stage) -> None:
+    record = stage.run(WRITE, [], [], [Done()], max_steps=3)
+    assert (record.ending, record.score.value, record.totals.steps) == (Ending.STEP_LIMIT, 1.0, 3)
+
+
+def test_a_tasks_own_step_limit_goes_before_the_runs(stage: Stage) -> None:
+    record = stage.run(task={"limits": {"steps": 2}}, max_steps=50)
+    assert (record.ending, record.totals.steps) == (Ending.STEP_LIMIT, 2)
+    assert stage.agent.goal and stage.agent.goal.max_steps == 2
+
+
+def test_the_time_limit_ends_it_between_steps_and_the_end_state_is_scored(stage: Stage) -> None:
+    record = stage.run(WRITE, [Done()], max_seconds=1e-9)
+    assert (record.ending, record.score.value, record.totals.steps) == (Ending.TIME_LIMIT, 0.0, 0)
+
+
+def test_the_agent_knows_how_much_time_it_has(stage: Stage) -> None:
+    stage.run([Done()], max_seconds=100.0)
+    assert stage.agent.goal and 0 < (stage.agent.goal.seconds or 0) <= 100
+
+
+def test_the_budget_ends_it_and_the_end_state_is_scored(stage: Stage) -> None:
+    record = stage.run(agent=Script(WRITE, [], [Done()], cost=0.4), budget_usd=0.5)
+    assert (record.ending, record.score.value, record.totals.steps) == (Ending.BUDGET, 1.0, 2)
+    assert record.totals.usage.cost_usd == pytest.approx(0.8)
+
+
+def test_an_error_of_the_agent_counts_and_the_end_state_is_scored(stage: Stage) -> None:
+    record = stage.run(WRITE, AgentError("no target"))
+    assert (record.ending, record.score.value, record.error) == (Ending.AGENT_ERROR, 1.0, "AgentError: no target")
+
+
+def test_an_exception_in_an_agents_own_code_is_the_agents_error(stage: Stage) -> None:
+    record = stage.run(KeyError("oops"))
+    assert (record.ending, record.score.value) == (Ending.AGENT_ERROR, 0.0)
+    assert record.error == "AgentError: script: KeyError: 'oops'"
+
+
+def test_an_endpoint_that_failed_is_nobodys_score(stage: Stage) -> None:
+    record = stage.run(WRITE, ModelError("connection refused"))
+    assert (record.ending, record.score.value) == (Ending.AGENT_ERROR, None)
+    assert "connection refused" in record.score.reason
+
+
+def test_an_endpoint_that_can_never_succeed_is_recorded_and_stops_the_run(stage: Stage) -> None:
+    with pytest.raises(ModelFatal, match="401"):
+        stage.run(ModelFatal("401"))
+    assert EpisodeReader(stage.episode).episode.score.value is None
+
+
+def test_a_desktop_that_breaks_off_is_not_scored(stage: Stage) -> None:
+    stage.desktop = Dying("dying", DesktopSpec())
+    record = stage.run(WRITE, [Done()])
+    assert (record.ending, record.score.value) == (Ending.ENV_ERROR, None)
+    assert record.error == "GuestTimeout: no answer"
+
+
+class Dying(FakeDesktop):
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        raise GuestTimeout("no answer")
+
+
+def test_set_up_that_did_not_take_effect_is_not_scored(stage: Stage) -> None:
+    record = stage.run(task={"config": [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]})
+    assert (record.ending, record.score.value) == (Ending.ENV_ERROR, None)
+    assert "$.config[0]" in (record.error or "")
+    assert stage.agent.seen == []
+
+
+def test_a_check_that_fails_is_not_a_score(stage: Stage) -> None:
+    broken = {
+        "func": "exact_match",
+        "result": {"type": "vm_command_line", "command": ["cat", "/home/user/note.txt"]},
+        "expected": {"type": "rule", "rules": {"no": "such key"}},
+    }
+    record = stage.run(WRITE, [Done()], task={"evaluator": broken})
+    assert (record.ending, record.score.value) == (Ending.DONE, None)
+    assert record.error and record.error.startswith(CheckError.__name__)
+
+
+def test_an_interrupted_episode_is_not_scored(stage: Stage) -> None:
+    calls = iter([False, True])
+    record = stage.run(WRITE, [Done()], interrupted=lambda: next(calls))
+    assert (record.ending, record.score.value, record.totals.steps) == (Ending.INTERRUPTED, None, 1)
+
+
+@pytest.mark.parametrize("answer", [[Done()], AgentError("x"), ModelError("x"), KeyError("x")])
+def test_the_agent_is_closed_whatever_the_ending(stage: Stage, answer: Sequence[Action] | Exception) -> None:
+    stage.run(answer)
+    assert stage.agent.closed
+
+
+# What the agent gets to see.
+
+
+def test_an_agent_sees_what_it_needs_and_no_more(stage: Stage) -> None:
+    stage.run(agent=Script([Done()], needs=Needs(screenshot=False, accessibility=True)))
+    seen = stage.agent.seen[0]
+    assert seen.screenshot is None
+    assert seen.accessibility and "Save" in seen.accessibility
+
+
+def test_the_next_observation_says_what_became_of_the_actions(stage: Stage) -> None:
+    stage.run([CursorPosition(), Click(x=5000, y=5), Type("never")], [Done()])
+    results = stage.agent.seen[1].results
+    assert [ok for ok, _, _ in results] == [True, False, False]
+    assert results[0][2] == "640, 400"
+    assert "off the screen" in (results[1][1] or "")
+
+
+def test_nobody_answers_a_question_and_the_agent_is_told_so(stage: Stage) -> None:
+    stage.run([AskUser("Which file?")], [Done()])
+    assert stage.agent.seen[1].answer == NOBODY
+
+
+def test_code_that_is_not_allowed_is_refused_with_what_stands_behind_it(stage: Stage) -> None:
+    stage.run([Type("a"), Exec("bash", "rm -rf /"), Type("b")], [Done()], code_allowed=True)
+    assert [a.type for a in stage.desktop.done] == ["type", "done"]
+    results = stage.agent.seen[1].results
+    assert [ok for ok, _, _ in results] == [True, False, False]
+    assert "not allowed" in (results[1][1] or "")
+
+
+def test_code_is_allowed_where_both_the_task_and_the_action_space_allow_it(stage: Stage) -> None:
+    stage.run([Exec("bash", "true")], [Done()], code_allowed=True, task={"requires": {"code": True}})
+    assert stage.agent.goal and stage.agent.goal.code_allowed
+    assert "runs no code" in (stage.agent.seen[1].results[0][1] or "")  # it arrived at the desktop
+
+
+def test_looking_changes_nothing_and_shows_the_whole_screen(stage: Stage) -> None:
+    stage.run([Zoom((0, 0, 10, 10))], [TakeScreenshot()], [], [Done()])
+    assert len({seen.screenshot.sha256 for seen in stage.agent.seen if seen.screenshot}) == 1
+    assert stage.desktop.text == ""
+
+
+# What is on disk.
+
+
+def test_a_step_is_on_disk_before_it_is_carried_out(stage: Stage) -> None:
+    stage.desktop = Nosy("nosy", DesktopSpec())
+    stage.desktop.steps = stage.episode / "steps.jsonl"
+    stage.run(WRITE, [Key(("enter",))], [Done()])
+    assert stage.desktop.found == [1, 2, 3]
+
+
+class Nosy(FakeDesktop):
+    """Looks how many steps are recorded whenever it is to carry one out."""
+
+    steps: Path
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        self.found = [*getattr(self, "found", []), self.steps.read_text().count('"kind":"step"')]
+        return super().act(actions, observe)
+
+
+def test_the_record_holds_everything(stage: Stage) -> None:
+    record = stage.run(WRITE, [Done("forty-two")], seed=7, repeat=2, attempt=3)
+    read = EpisodeReader(stage.episode)
+    assert read.episode == record
+    assert [step.actions for step in read.steps()] == [
+        [{"type": "type", "text": "hello"}, {"type": "key", "keys": ["ctrl", "s"]}],
+        [{"type": "done", "answer": "forty-two"}],
+    ]
+    assert len(read.frames()) == 3
+    assert all(read.screenshot(seen) for seen in read.frames())
+    assert (record.answer, record.seed, record.repeat, record.attempt) == ("forty-two", 7, 2, 3)
+    assert record.totals.usage.input_tokens == 20
+    assert record.totals.model_ms == 10.0
+    assert record.state == {"$.evaluator.result": "hello", "$.evaluator.expected": {"expected": "hello"}}
+
+
+def test_what_a_failed_step_cost_is_kept(stage: Stage) -> None:
+    error = AgentError("no reply was an action")
+    error.decision = Decision((), reply="gibberish", usage=Usage(500, 50, 0.25), attempts=4)
+    record = stage.run(error)
+    assert (record.totals.usage.input_tokens, record.totals.usage.cost_usd) == (500, 0.25)
+    assert EpisodeReader(stage.episode).steps()[0].reply == "gibberish"
+
+
+def test_a_full_disk_stops_the_run(stage: Stage) -> None:
+    class Full(EpisodeWriter):
+        def step(self, index: int, observation: Observation, decision: Decision) -> None:
+            raise StorageError("cannot write steps.jsonl: No space left on device")
+
+    writer = Full(stage.episode)
+    agent = Script(WRITE)
+    with pytest.raises(StorageError):
+        run_episode(plan(task(stage.folder), stage.folder), agent, stage.desktop, writer)
+    writer.close()
+    assert agent.closed
+    assert stage.desktop.done == []
+
+
+def test_episodes_side_by_side_do_not_mix(tmp_path: Path) -> None:
+    records: list[EpisodeRecord] = []
+    stages = [Stage(tmp_path / str(number)) for number in range(6)]
+    threads = [
+        threading.Thread(target=lambda s=s, n=n: records.append(s.run([Type(str(n))], [Done()], seed=n)))
+        for n, s in enumerate(stages)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(r.seed for r in records) == list(range(6))
+    for number, one in enumerate(stages):
+        assert EpisodeReader(one.episode).steps()[0].actions == [{"type": "type", "text": str(number)}]
