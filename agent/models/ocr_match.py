@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-CLOSE_ENOUGH = 0.8
+CLOSE_ENOUGH = 0.84
 """Least similarity (difflib's ratio) at which a reading counts as the name: OCR slips a letter now and then."""
 
 
