@@ -3,7 +3,7 @@
 import itertools
 import json
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -158,6 +158,15 @@ class Dead(FakeProvider):
 
     def start(self, spec: DesktopSpec) -> Desktop:
         raise StartError("Xvfb ended with status 1")
+
+
+class Settled(Script):
+    """Has settings."""
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, str]) -> "Settled":
+        assert settings
+        return cls([Done()])
 
 
 class Watched(FakeProvider):

@@ -1,0 +1,121 @@
+"""A run's configuration: where it comes from, and what is said about what is wrong with it."""
+
+from pathlib import Path
+
+import pytest
+
+from deskbench.agent.build import prepare
+from deskbench.agent.config import RunConfig, make_config
+from deskbench.envs.errors import ModelError, UsageError
+
+from . import paper
+from .paper import write_suite, write_task
+
+
+def test_flags_go_before_settings_and_settings_before_the_file(tmp_path: Path) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text('agent = "null"\nmax_steps = 5\nseed = 1\n[agent_settings]\nmodel = "m"\n')
+    config = make_config(file, ["max_steps=6", "seed=2", "temperature=0.5"], {"seed": 3, "parallel": None})
+    assert (config.agent, config.max_steps, config.seed, config.parallel) == ("null", 6, 3, 1)
+    assert config.agent_settings == {"model": "m", "temperature": "0.5"}
+
+
+@pytest.mark.parametrize(
+    ("text", "settings", "flags", "said"),
+    [
+        ("max_stepz = 5", [], {}, "unknown setting 'max_stepz'; did you mean 'max_steps'?"),
+        ("not toml", [], {}, "is not TOML"),
+        ("", ["max_steps"], {}, "--set max_steps: write key=value"),
+        ("", ["max_steps=many"], {}, "setting max_steps is 'many'"),
+        ("", [], {"parallel": 0}, "setting parallel is 0"),
+        ("", ["policy=quiet"], {}, "policy"),
+        ("", ["policy=none"], {}, "must see something"),
+        ("", [], {"width": 10}, "setting width is 10"),
+    ],
+)
+def test_what_is_wrong_is_named(
+    tmp_path: Path, text: str, settings: list[str], flags: dict[str, object], said: str
+) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        make_config(file, settings, flags)
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"run\.toml"):
+        make_config(tmp_path / "run.toml", [], {})
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"agent": "orakel"}, "unknown agent 'orakel'; did you mean 'oracle'?"),
+        ({"provider": "locl"}, "unknown provider 'locl'; did you mean 'local'?"),
+        ({"agent": "no.such.module:Agent"}, "cannot be imported"),
+        ({"agent": "deskbench.agent.agents.simple:NoSuch"}, "cannot be imported"),
+        ({"only": ("write-9",)}, "no task 'write-9'; did you mean"),
+        ({"agent": "null", "agent_settings": {"model": "x"}}, "has no settings"),
+        ({"agent": "vlm"}, "missing base_url and model"),
+        ({"agent": "vlm", "agent_settings": {"base_url": "http://x/v1", "modell": "m"}}, "unknown setting 'modell'"),
+        ({"source": "bassics"}, "suites: "),
+        ({"split": "test_small"}, "not an OSWorld checkout"),
+    ],
+)
+def test_every_name_is_resolved_before_a_machine_starts(tmp_path: Path, changes: dict[str, object], said: str) -> None:
+    suite = write_suite(tmp_path / "suite")
+    with pytest.raises(UsageError) as caught:
+        prepare(RunConfig.model_validate({"source": str(suite), "agent": "oracle", "provider": "fake", **changes}))
+    assert said in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_endpoint_that_is_down_is_noticed_before_a_machine_starts(tmp_path: Path) -> None:
+    settings = {"base_url": "http://127.0.0.1:9/v1", "model": "m", "connect_timeout": "2"}
+    with pytest.raises(ModelError, match="cannot be reached"):
+        prepare(RunConfig(source=str(write_suite(tmp_path / "s")), agent="vlm", agent_settings=settings))
+
+
+def test_what_cannot_be_done_is_listed_with_its_reason(tmp_path: Path) -> None:
+    suite = tmp_path / "suite"
+    write_task(suite, "fine")
+    write_task(suite, "no-oracle", oracle=None)
+    write_task(suite, "windows", requires={"os": ["windows"]})
+    write_task(suite, "online", requires={"network": "full"})
+    found = prepare(RunConfig(source=str(suite), agent="oracle", provider="fake"))
+    assert [task.id for task in found.tasks] == ["fine"]
+    reasons = {task.id: reason for task, reason in found.skipped}
+    assert set(reasons) == {"no-oracle", "windows", "online"}
+    assert "network" in reasons["online"]
+
+
+def test_a_program_that_is_not_there_skips_the_task_on_this_machine(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "gimp", requires={"apps": ["surely-not-installed"]})
+    found = prepare(RunConfig(source=str(tmp_path / "suite"), agent="null", provider="local"))
+    assert "surely-not-installed" in found.skipped[0][1]
+
+
+def test_anything_that_can_be_imported_is_an_agent_or_a_provider(tmp_path: Path) -> None:
+    config = RunConfig(
+        source=str(write_suite(tmp_path / "suite")),
+        agent=f"{paper.__name__}:SlowWriter",
+        provider=f"{paper.__name__}:Flaky",
+    )
+    found = prepare(config)
+    assert found.make_agent(found.tasks[0]).name == "slow-writer"
+
+
+def test_the_key_of_an_endpoint_is_not_in_what_is_printed_or_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_NAME", "a-key-of-an-endpoint")
+    settings = {"any_env": "SOME_NAME"}
+    config = RunConfig(
+        source=str(write_suite(tmp_path / "s")), agent=f"{paper.__name__}:Settled", provider="fake",
+        agent_settings=settings,
+    )  # fmt: skip
+    found = prepare(config)
+    assert "a-key-of-an-endpoint" in found.secrets
+    assert "a-key-of-an-endpoint" not in repr(found) + config.model_dump_json()
