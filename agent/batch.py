@@ -14,7 +14,7 @@ from typing import cast
 
 from deskbench.agent import manifest
 from deskbench.agent.base import Ending, ModelFatal
-from deskbench.agent.build import ASSETS, Prepared, make_provider, task_json
+from deskbench.agent.build import ASSETS, Prepared, make_provider
 from deskbench.agent.episode import Plan, run_episode
 from deskbench.agent.ledger import Ledger, Planned
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter, write_atomic
@@ -226,7 +226,7 @@ class Batch:
             policy=config.policy,
             code_allowed=config.agent_settings.get("action_space", "pyautogui") == "pyautogui",
             budget_usd=config.episode_budget_usd,
-            task_json=task_json(task),
+            task_json=self._prepared.files[task.key],
         )
 
     def _with_desktop(self, plan: Plan, provider: Provider, writer: EpisodeWriter) -> EpisodeRecord:

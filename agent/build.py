@@ -7,7 +7,7 @@ import json
 import os
 import platform
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -50,6 +50,7 @@ class Prepared:
         skipped: tasks that this desktop cannot do, with the reason.
         make_agent: an agent for one episode of a task.
         secrets: values that must not reach the disk.
+        files: what stood in the task files when they were read, by task key; for the record.
         spec: the desktop that a task wants.
     """
 
@@ -58,6 +59,7 @@ class Prepared:
     skipped: tuple[tuple[Task, str], ...]
     make_agent: Callable[[Task], Agent]
     secrets: tuple[str, ...] = field(repr=False)
+    files: Mapping[str, dict[str, Any]] = field(repr=False)
 
     def spec(self, task: Task) -> DesktopSpec:
         """The desktop that a task wants."""
@@ -108,7 +110,8 @@ def prepare(config: RunConfig) -> Prepared:
     if kept:
         _try_agent(make_agent(kept[0]))
     keys = [value for name, value in config.agent_settings.items() if name.endswith("_env")]
-    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys))
+    files = {task.key: _task_json(task) for task in kept}
+    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys), files)
 
 
 def _try_agent(agent: Agent) -> None:
@@ -150,7 +153,6 @@ def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
     return lambda task: made()
 
 
-def task_json(task: Task) -> dict[str, Any]:
-    """The task file's content, for the record."""
+def _task_json(task: Task) -> dict[str, Any]:
     value: dict[str, Any] = json.loads(task.path.read_text(encoding="utf-8"))
     return value

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -51,7 +51,7 @@ class Plan:
     policy: str = "settled"
     code_allowed: bool = False
     budget_usd: float | None = None
-    task_json: dict[str, object] = field(default_factory=dict)
+    task_json: Mapping[str, object] = field(default_factory=dict)
 
 
 @dataclass

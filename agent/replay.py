@@ -104,7 +104,7 @@ def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated
         max_steps=max(1, len(steps)),
         max_seconds=86400.0,  # a recorded episode ended; limits on time would only end it elsewhere
     )
-    return Prepared(config, (task,), (), lambda _: ReplayAgent(steps), ())
+    return Prepared(config, (task,), (), lambda _: ReplayAgent(steps), (), {task.key: record.task_json})
 
 
 def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path) -> Divergence | None:
