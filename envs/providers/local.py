@@ -19,8 +19,11 @@ import tempfile
 import threading
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+
+import psutil
 
 from deskbench.envs import wait
 from deskbench.envs.client import Client
@@ -32,8 +35,8 @@ SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py")
 """What the server needs beside its own folder. Nothing of `tasks`: the answers are not in the exam room."""
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 ETC = (
-    "alternatives", "fonts", "gtk-2.0", "gtk-3.0", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime", "magic",
-    "mailcap", "mime.types", "xdg", "X11", "ImageMagick-6", "ImageMagick-7", "dconf", "pango", "login.defs",
+    "alternatives", "fonts", "gtk-2.0", "gtk-3.0", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime",
+    "mime.types", "xdg", "X11", "ImageMagick-6", "ImageMagick-7", "dconf", "pango", "login.defs",
 )  # fmt: skip
 """Of /etc: what programs read to find libraries, fonts, themes and file types; no names, keys or configuration."""
 START_SECONDS = 60.0
@@ -43,13 +46,22 @@ LOG_LINES = 12
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawn")
 
 
+@dataclass(frozen=True)
+class _Processes:
+    """What runs on the host for one desktop: the sandbox, and its network's other end where it has one."""
+
+    sandbox: subprocess.Popen[bytes]
+    network: subprocess.Popen[bytes] | None
+
+
 class LocalDesktop(Client):
     """A running desktop on this machine."""
 
-    def __init__(self, name: str, folder: Path, process: subprocess.Popen[bytes], tokens: dict[str, str]) -> None:
+    def __init__(self, name: str, folder: Path, processes: _Processes, tokens: dict[str, str]) -> None:
         self.socket = str(folder / "socket")
         super().__init__(name, token=tokens["control_token"], socket_path=self.socket)
-        self.folder, self.process, self.tokens = folder, process, tokens
+        self.folder, self.tokens = folder, tokens
+        self.process, self.network = processes.sandbox, processes.network
         self.log: deque[str] = deque(maxlen=200)
 
 
@@ -72,12 +84,14 @@ class LocalProvider:
         """
         if spec.isolated and shutil.which("bwrap") is None:
             raise UsageError("bubblewrap is not installed: apt-get install bubblewrap, or run with --unisolated")
+        if spec.network == "full" and shutil.which("slirp4netns") is None:
+            raise UsageError("a desktop with network needs slirp4netns: apt-get install slirp4netns")
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         (folder / "owner").write_text(str(os.getpid()))
         tokens = {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
         command = _sandbox(folder, spec) if spec.isolated else _bare(folder, spec)
-        process = _spawner.submit(_spawn, command, folder, spec).result()
-        desktop = LocalDesktop(f"local-{folder.name[len(PREFIX) :]}", folder, process, tokens)
+        processes = _spawner.submit(_spawn, command, folder, spec).result()
+        desktop = LocalDesktop(f"local-{folder.name[len(PREFIX) :]}", folder, processes, tokens)
         try:
             _await_ready(desktop)
         except BaseException:
@@ -101,6 +115,8 @@ class LocalProvider:
 
 
 PREFIX = "deskbench-"
+SLIRP_DNS = "10.0.2.3"
+"""Where slirp4netns answers names (its manual page)."""
 
 
 def sweep() -> None:
@@ -114,7 +130,7 @@ def sweep() -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
-def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> subprocess.Popen[bytes]:
+def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> _Processes:
     environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin")}
     if not spec.isolated:
         home = folder / "home"
@@ -122,9 +138,24 @@ def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> subprocess.Po
         (folder / "run").mkdir(mode=0o700)
         environment |= {"HOME": str(home), "PYTHONPATH": str(folder / "lib"), "XDG_RUNTIME_DIR": str(folder / "run")}
         _link_libraries(folder / "lib")
+    networked = spec.isolated and spec.network == "full"
+    read, write = os.pipe() if networked else (-1, -1)
+    process = subprocess.Popen(
+        [command[0], "--info-fd", str(write), *command[1:]] if networked else command,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
+        start_new_session=True, pass_fds=(write,) if networked else (),
+    )  # fmt: skip
+    return _Processes(process, _connect(read, write) if networked else None)
+
+
+def _connect(read: int, write: int) -> subprocess.Popen[bytes]:
+    """Give the sandbox a network of its own, from which neither the host's loopback nor its sockets can be reached."""
+    os.close(write)
+    with os.fdopen(read) as pipe:
+        pid = str(json.load(pipe)["child-pid"])
     return subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
-        start_new_session=True,
+        ["slirp4netns", "--configure", "--disable-host-loopback", f"--userns-path=/proc/{pid}/ns/user", pid, "tap0"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
     )  # fmt: skip
 
 
@@ -167,11 +198,13 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
     (folder / "passwd").write_text("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000:User:/home/user:/bin/bash\n")
     (folder / "group").write_text("root:x:0:\nuser:x:1000:\n")
     (folder / "hosts").write_text("127.0.0.1 localhost desktop\n")
+    (folder / "resolv.conf").write_text(f"nameserver {SLIRP_DNS}\n" if spec.network == "full" else "")
     (folder / "shared").mkdir()
     command = [
         "bwrap", "--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "desktop", "--die-with-parent",
         "--new-session", "--clearenv", "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev",
-        *_scratch("/dev/shm", 1), *_scratch("/tmp", 2), *_scratch("/run", 1), *_scratch("/home", 4), *_scratch("/var", 1),
+        *_scratch("/dev/shm", 1), *_scratch("/tmp", 2), *_scratch("/run", 1), *_scratch("/home", 4),
+        *_scratch("/var", 1),
         "--perms", "0700", "--dir", "/run/user/1000", "--dir", "/home/user", "--perms", "1777", "--dir", "/var/tmp",
         "--dir", "/tmp/.X11-unix",
     ]  # fmt: skip
@@ -181,9 +214,9 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
             command += ["--symlink", str(path.readlink()), str(path)]
         elif path.exists():
             command += ["--ro-bind", str(path), str(path)]
-    for name in ETC:
+    for name in (*ETC, *(("ssl", "ca-certificates") if spec.network == "full" else ())):
         command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
-    for name in ("passwd", "group", "hosts"):
+    for name in ("passwd", "group", "hosts", "resolv.conf"):
         command += ["--ro-bind", str(folder / name), f"/etc/{name}"]
     for name, path in library_paths().items():
         command += ["--ro-bind", str(path), f"/opt/deskbench/{name}"]
@@ -191,8 +224,9 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
         command += ["--ro-bind", str(ENVS / shared), f"/opt/deskbench/deskbench/envs/{shared}"]
     command += ["--bind", str(folder / "shared"), "/run/deskbench", "--remount-ro", "/", "--chdir", "/home/user"]
     environment = {
-        "HOME": "/home/user", "USER": "user", "LOGNAME": "user", "SHELL": "/bin/bash", "PATH": "/usr/bin:/bin:/usr/games",
-        "PYTHONPATH": "/opt/deskbench", "XDG_RUNTIME_DIR": "/run/user/1000", "PYTHONDONTWRITEBYTECODE": "1",
+        "HOME": "/home/user", "USER": "user", "LOGNAME": "user", "SHELL": "/bin/bash",
+        "PATH": "/usr/bin:/bin:/usr/games", "PYTHONPATH": "/opt/deskbench", "XDG_RUNTIME_DIR": "/run/user/1000",
+        "PYTHONDONTWRITEBYTECODE": "1",
     }  # fmt: skip
     for key, value in environment.items():
         command += ["--setenv", key, value]
@@ -237,11 +271,25 @@ def _drain(desktop: LocalDesktop) -> None:
         desktop.log.append(line.decode("utf-8", "replace").rstrip())
 
 
+def _kill(process: subprocess.Popen[bytes]) -> None:
+    """Kill a sandbox from the inside out: bubblewrap then ends by itself and leaves no zombie to the host's init."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        for child in psutil.Process(process.pid).children():
+            child.kill()
+    try:
+        process.wait(2.0)
+    except subprocess.TimeoutExpired:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+
 def _end(desktop: LocalDesktop) -> None:
     desktop.close()
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(desktop.process.pid, signal.SIGKILL)
-    desktop.process.wait()
+    _kill(desktop.process)
+    if desktop.network is not None:
+        desktop.network.kill()
+        desktop.network.wait()
     for stream in (desktop.process.stdin, desktop.process.stdout):
         if stream:
             stream.close()

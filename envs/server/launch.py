@@ -33,7 +33,7 @@ def routes(desk: Desk) -> list[Route]:
         there = Path(path).exists()
         if not there and not commands.installed(path):
             raise HttpError(404, f"no such file or program: {path}")
-        return start(desk, ["xdg-open", path] if there else [path])
+        return start(desk, ["gio", "open", path] if there else [path])
 
     return [Route("POST", "/v1/launch", launch), Route("POST", "/v1/open", open_file)]
 

@@ -307,7 +307,7 @@ def _open(desk: Desk, path: str) -> Response:
     if not Path(where).exists() and not commands.installed(where):
         return text_response(f"Application/file not found: {path}", 404)
     try:
-        start(desk, ["xdg-open", where] if Path(where).exists() else [where])
+        start(desk, ["gio", "open", where] if Path(where).exists() else [where])
     except HttpError as error:
         return text_response(f"Failed to open {path}. Error: {error}", 500)
     return text_response("File opened and window activated successfully")

@@ -1,0 +1,163 @@
+"""What every desktop promises, as tests that each provider's test class inherits.
+
+    class TestLocal(DesktopContract):
+        @pytest.fixture
+        def make(self): ...   # a function that starts a fresh desktop of the provider
+
+A desktop in these tests has the programs of `envs/packages.txt`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from deskbench.envs import wait
+from deskbench.envs.desktop import Desktop
+from deskbench.envs.errors import GuestError, GuestTimeout
+from deskbench.envs.types import Click, CursorPosition, Key, Move, Type, Wait
+from deskbench.envs.wire import Observe
+
+NOTE = "~/Documents/note.txt"
+
+
+class DesktopContract:
+    """Inherit it, and give a fixture `make` that starts fresh desktops."""
+
+    @pytest.fixture
+    def desktop(self, make: Callable[[], Desktop]) -> Desktop:
+        """One fresh desktop."""
+        return make()
+
+    def test_health_says_what_works(self, desktop: Desktop) -> None:
+        """Every feature that a benchmark needs works here, or says why not."""
+        health = desktop.health()
+        assert health.screen[0] > 0 and health.screen[1] > 0
+        assert {name: why for name, why in health.features.items() if why} == {}
+
+    def test_observation_is_a_picture_of_the_whole_screen(self, desktop: Desktop) -> None:
+        """The screenshot's pixels are the coordinates of actions."""
+        seen = desktop.observe()
+        assert seen.screenshot is not None
+        assert seen.screenshot.image.size == (seen.width, seen.height) == desktop.health().screen
+        assert seen.settled is True
+
+    def test_an_unchanged_screen_is_the_same_frame(self, desktop: Desktop) -> None:
+        """Two looks at a quiet desktop are one frame."""
+        first, second = desktop.observe(), desktop.observe()
+        assert first.screenshot is not None and second.screenshot is not None
+        assert first.screenshot.sha256 == second.screenshot.sha256
+
+    def test_the_pointer_goes_where_it_is_sent(self, desktop: Desktop) -> None:
+        """Moving and asking agree, and the picture shows the cursor."""
+        before = desktop.act([Move(x=40, y=60)])
+        after = desktop.act([Move(x=200, y=120), CursorPosition()])
+        assert after.cursor == (200, 120)
+        assert after.results[1] == (True, None, "200, 120")
+        assert before.screenshot is not None and after.screenshot is not None
+        assert before.screenshot.sha256 != after.screenshot.sha256
+
+    def test_an_action_that_cannot_be_done_is_reported_and_stops_the_rest(self, desktop: Desktop) -> None:
+        """A point off the screen is the agent's error, not the desktop's."""
+        width, height = desktop.health().screen
+        seen = desktop.act([Click(x=width, y=height), Move(x=1, y=1)])
+        assert [ok for ok, _, _ in seen.results] == [False, False]
+        assert str(width) in str(seen.results[0][1])
+
+    def test_what_is_typed_arrives_in_the_program(self, desktop: Desktop) -> None:
+        """Launch, type, save: the file holds the text, every character of it."""
+        text = "a<b & c>d; `rm` $HOME 'x' \"y\" \\ naïve 漢字 привет 🙂"
+        desktop.write_file(NOTE, b"")
+        desktop.open(desktop.run("echo ~/Documents/note.txt", shell=True).stdout.strip())
+        desktop.act([Type(text)])
+        desktop.act([Key(("ctrl", "s"))])
+        assert wait.until(lambda: desktop.read_file(NOTE).decode().strip() == text, timeout=5)
+
+    def test_windows_are_listed_activated_and_closed(self, desktop: Desktop) -> None:
+        """Set-up can arrange windows, and is told when it cannot."""
+        desktop.launch(["mousepad"])
+        desktop.launch(["galculator"])
+        desktop.activate_window("mousepad")
+        assert [w.title for w in desktop.windows() if w.active] == ["Untitled 1 - Mousepad"]
+        desktop.close_window("galculator")
+        assert wait.until(lambda: not any("galc" in w.title for w in desktop.windows()), timeout=5)
+        with pytest.raises(GuestError, match="no window"):
+            desktop.activate_window("nothing of the kind")
+
+    def test_accessibility_names_what_is_on_the_screen(self, desktop: Desktop) -> None:
+        """The tree has the program's menus with their places."""
+        desktop.launch(["mousepad"])
+        seen = desktop.observe(Observe(accessibility=True))
+        assert seen.accessibility is not None and seen.accessibility_complete
+        assert '<menu name="File"' in seen.accessibility
+        assert "cp:screencoord=" in seen.accessibility
+
+    def test_terminal_text_is_read(self, desktop: Desktop) -> None:
+        """The text of the focused terminal comes with the observation."""
+        desktop.launch(["lxterminal"])
+        desktop.act([Type("echo one$((1+1))three\n")])
+        assert wait.until(lambda: "one2three" in (self._terminal(desktop) or ""), timeout=5)
+
+    def _terminal(self, desktop: Desktop) -> str | None:
+        return desktop.observe(Observe(screenshot=False, terminal=True)).terminal
+
+    @pytest.mark.parametrize("data", [b"", b"\x00\xff\r\n" * 1000, "ünïcödé".encode()])
+    def test_files_come_back_as_they_were_sent(self, desktop: Desktop, data: bytes) -> None:
+        """Bytes, under a name with blanks and accents, in a folder that was not there."""
+        path = "~/new folder/été 1.bin"
+        desktop.write_file(path, data)
+        assert desktop.read_file(path) == data
+
+    def test_a_missing_file_is_an_answer(self, desktop: Desktop) -> None:
+        """It is not the desktop's fault."""
+        with pytest.raises(FileNotFoundError):
+            desktop.read_file("~/nothing/here")
+        with pytest.raises(FileNotFoundError):
+            desktop.list_directory("~/nothing")
+
+    def test_a_folder_is_listed(self, desktop: Desktop) -> None:
+        """OSWorld's tree."""
+        desktop.write_file("~/tree/a/b.txt", b"b")
+        assert desktop.list_directory("~/tree") == {
+            "type": "directory",
+            "name": "tree",
+            "children": [{"type": "directory", "name": "a", "children": [{"type": "file", "name": "b.txt"}]}],
+        }
+
+    def test_commands_run_to_their_end(self, desktop: Desktop) -> None:
+        """Output, error output and exit status are kept apart."""
+        done = desktop.run("echo out; echo err >&2; exit 3", shell=True)
+        assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
+        assert desktop.run(["printf", "%s", "$HOME *"]).stdout == "$HOME *"
+
+    def test_a_command_that_does_not_end_is_ended(self, desktop: Desktop) -> None:
+        """Its children, too."""
+        with pytest.raises((GuestTimeout, GuestError), match="still running"):
+            desktop.run("sleep 4321 & sleep 4321", shell=True, timeout=0.5)
+        assert desktop.run("pgrep -f 'sleep 432[1]'", shell=True).stdout == ""
+
+    def test_a_program_that_fails_to_start_says_why(self, desktop: Desktop) -> None:
+        """Set-up proves itself."""
+        with pytest.raises(GuestError, match="no-such-program"):
+            desktop.launch(["no-such-program"])
+        with pytest.raises(GuestError, match="broken on purpose"):
+            desktop.launch("echo broken on purpose >&2; exit 1", shell=True)
+
+    def test_the_screen_is_filmed(self, desktop: Desktop) -> None:
+        """The film is an MP4."""
+        desktop.start_recording()
+        desktop.act([Move(x=300, y=300), Wait(0.5)])
+        film = desktop.end_recording()
+        assert film[4:8] == b"ftyp" and len(film) > 1000
+
+    def test_desktops_are_independent(self, make: Callable[[], Desktop]) -> None:
+        """Neither files nor programs nor the pointer of one are seen in another."""
+        one, two = make(), make()
+        one.write_file("~/mine.txt", b"1")
+        one.launch(["galculator"])
+        with pytest.raises(FileNotFoundError):
+            two.read_file("~/mine.txt")
+        assert "galculator" not in two.run(["ps", "-A", "-o", "comm"]).stdout
+        one.act([Move(x=11, y=22)])
+        assert two.observe().cursor != (11, 22)

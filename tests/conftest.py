@@ -1,0 +1,25 @@
+"""Fixtures for tests on real desktops."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.providers.local import LocalProvider
+from deskbench.envs.providers.pool import Pool
+
+
+@pytest.fixture(scope="session")
+def local_provider() -> Iterator[Pool]:
+    """The local provider with a warm desktop; everything is ended with the tests."""
+    pool = Pool(LocalProvider())
+    yield pool
+    pool.close()
+
+
+@pytest.fixture
+def desktop(local_provider: Pool) -> Iterator[Desktop]:
+    """A fresh local desktop."""
+    found = local_provider.start(DesktopSpec())
+    yield found
+    local_provider.stop(found)

@@ -1,0 +1,221 @@
+"""The embedded provider: the contract, and the walls of its sandbox."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from deskbench.envs import wait
+from deskbench.envs.conformance import DesktopContract
+from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.errors import EnvError, GuestUnreachable
+from deskbench.envs.providers.local import PREFIX, LocalDesktop, LocalProvider
+from deskbench.envs.providers.pool import Pool
+from deskbench.envs.types import Key
+
+pytestmark = pytest.mark.desktop
+
+
+class TestContract(DesktopContract):
+    @pytest.fixture
+    def make(self, local_provider: Pool) -> Iterator[Callable[[], Desktop]]:
+        made: list[Desktop] = []
+
+        def start() -> Desktop:
+            made.append(local_provider.start(DesktopSpec()))
+            return made[-1]
+
+        yield start
+        for desktop in made:
+            local_provider.stop(desktop)
+
+
+@pytest.fixture
+def provider() -> Iterator[LocalProvider]:
+    made = LocalProvider()
+    yield made
+    made.close()
+
+
+def shell(desktop: Desktop, command: str) -> str:
+    return desktop.run(command, shell=True).stdout
+
+
+def test_of_the_host_only_usr_and_a_few_files_are_there(desktop: Desktop, tmp_path: Path) -> None:
+    secret = Path.home() / ".bash_history"
+    allowed = "bin dev etc home lib lib32 lib64 libx32 opt proc run sbin tmp usr var"
+    assert set(shell(desktop, "ls /").split()) <= set(allowed.split())
+    for path in ("/root", "/etc/shadow", "/etc/ssh", "/etc/hostname", str(secret), str(tmp_path), str(Path.home())):
+        assert desktop.run(["test", "-e", path]).returncode == 1, path
+    assert shell(desktop, "ls /home /run /tmp -A").find("docker") == -1
+    assert shell(desktop, "touch /usr/x /etc/x /x 2>&1 | grep -c 'Read-only file system'") == "3\n"
+    assert shell(desktop, "cat /etc/passwd | cut -d: -f1") == "root\nuser\n"
+
+
+def test_the_answers_are_not_in_the_exam_room(desktop: Desktop) -> None:
+    assert shell(desktop, "ls /opt/deskbench/deskbench") == "envs\n"
+    assert shell(desktop, "grep -rl oracle /opt/deskbench/deskbench | head") == ""
+
+
+def test_environment_and_processes_of_the_host_are_not_there(
+    provider: LocalProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SOME_API_KEY", "sk-very-secret")
+    desktop = provider.start(DesktopSpec())
+    assert "very-secret" not in shell(desktop, "cat /proc/*/environ | tr '\\0' '\\n'")
+    assert str(os.getpid()) not in shell(desktop, "ps -A -o pid,args").split()
+    assert shell(desktop, "id -u") == "1000\n"
+
+
+def test_there_is_no_network(desktop: Desktop) -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        reached = desktop.run(f"exec 3<>/dev/tcp/127.0.0.1/{port}", shell=True)
+    assert reached.returncode != 0
+    assert shell(desktop, "tail -n +2 /proc/net/route") == ""
+
+
+def test_a_network_that_was_asked_for_does_not_reach_the_hosts_loopback(provider: LocalProvider) -> None:
+    desktop = provider.start(DesktopSpec(network="full"))
+    assert wait.until(lambda: "tap0" in shell(desktop, "cat /proc/net/route"), timeout=10)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = listener.getsockname()[1]
+        for address in ("127.0.0.1", "10.0.2.2"):
+            reached = desktop.run(f"timeout 5 bash -c 'exec 3<>/dev/tcp/{address}/{port}'", shell=True)
+            assert reached.returncode != 0, address
+
+
+def test_a_program_cannot_read_the_tokens(provider: LocalProvider) -> None:
+    desktop = provider.start(DesktopSpec())
+    for token in desktop.tokens.values():
+        assert token not in shell(desktop, "cat /proc/*/cmdline /proc/*/environ | tr '\\0' ' '")
+        found = desktop.run(f"grep -l {token[:8]} /proc/[0-9]*/mem /proc/[0-9]*/maps 2>&1", shell=True)
+        assert "/mem\n" not in found.stdout
+    no_token = desktop.run("curl -s --unix-socket /run/deskbench/socket http://x/v1/health || true", shell=True)
+    assert "screen" not in no_token.stdout
+
+
+def test_nothing_is_left_when_it_stops(provider: LocalProvider) -> None:
+    desktop = provider.start(DesktopSpec())
+    family = [psutil.Process(desktop.process.pid), *psutil.Process(desktop.process.pid).children(recursive=True)]
+    assert len(family) > 5
+    provider.stop(desktop)
+    provider.stop(desktop)  # quiet about one that is dead already
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert alive == []
+    assert not desktop.folder.exists()
+    with pytest.raises(GuestUnreachable):
+        desktop.observe()
+
+
+def test_nothing_is_left_when_the_controller_is_killed(tmp_path: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import sys, threading
+        from deskbench.envs.desktop import DesktopSpec
+        from deskbench.envs.providers.local import LocalProvider
+        from deskbench.envs.providers.pool import Pool
+        pool = Pool(LocalProvider())
+        desktop = pool.start(DesktopSpec())
+        print(desktop.process.pid, desktop.folder, flush=True)
+        threading.Event().wait()
+        """
+    )
+    controller = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True)
+    assert controller.stdout
+    pid, folder = controller.stdout.readline().split()
+    family = psutil.Process(controller.pid).children(recursive=True)
+    assert int(pid) in [p.pid for p in family]
+    controller.send_signal(signal.SIGKILL)
+    controller.wait()
+    _, alive = psutil.wait_procs(family, timeout=10)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+    LocalProvider().close()  # the next provider sweeps what a killed one left on the disk
+    assert not Path(folder).exists()
+
+
+def test_a_death_in_the_middle_is_an_error_of_ours(provider: LocalProvider) -> None:
+    desktop = provider.start(DesktopSpec())
+    psutil.Process(desktop.process.pid).children()[0].kill()
+    with pytest.raises(EnvError):
+        desktop.act([Key(("a",))])
+
+
+def test_a_warm_desktop_that_died_is_not_handed_over() -> None:
+    pool = Pool(LocalProvider())
+    try:
+        first = pool.start(DesktopSpec())
+        warm = pool._warm[DesktopSpec()][0].result()
+        assert isinstance(warm, LocalDesktop)
+        psutil.Process(warm.process.pid).children()[0].kill()
+        warm.process.wait()
+        second = pool.start(DesktopSpec())
+        assert second.name not in (first.name, warm.name)
+        assert second.observe().screenshot is not None
+    finally:
+        pool.close()
+
+
+def test_resets_leave_nothing_behind(provider: LocalProvider) -> None:
+    def open_files() -> int:
+        return psutil.Process().num_fds()
+
+    others = set(psutil.Process().children(recursive=True))  # the fixtures' own desktops
+    pool = Pool(provider)
+    names = set()
+    desktop = pool.start(DesktopSpec())
+    pool.stop(desktop)
+    before = open_files()
+    for _ in range(8):
+        desktop = pool.start(DesktopSpec())
+        names.add(desktop.name)
+        desktop.observe()
+        pool.stop(desktop)
+    assert len(names) == 8
+    assert open_files() <= before + 6
+    pool.close()
+    assert set(psutil.Process().children(recursive=True)) <= others
+    mine = [f for f in Path("/tmp").glob(f"{PREFIX}*/owner") if f.read_text() == str(os.getpid())]
+    assert len(mine) <= 2  # those of the fixtures' own provider
+
+
+def test_a_desktop_without_a_sandbox(provider: LocalProvider) -> None:
+    desktop = provider.start(DesktopSpec(isolated=False))
+    assert desktop.observe().screenshot is not None
+    assert shell(desktop, "echo ~").startswith(str(desktop.folder))
+    family = psutil.Process(desktop.process.pid).children(recursive=True)
+    provider.stop(desktop)
+    _, alive = psutil.wait_procs(family, timeout=5)
+    assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root starting it as somebody else")
+def test_an_ordinary_user_can_start_one(tmp_path: Path) -> None:
+    script = tmp_path / "start.py"
+    script.write_text(
+        "from deskbench.envs.desktop import DesktopSpec\n"
+        "from deskbench.envs.providers.local import LocalProvider\n"
+        "p = LocalProvider(); d = p.start(DesktopSpec()); print(d.observe().width); p.close()\n"
+    )
+    readable = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", "--regid=65534", sys.executable, "-c", "import deskbench.envs"],
+        env={"HOME": "/tmp", "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if readable.returncode:
+        pytest.skip("the interpreter or the checkout is not readable for another user here")
+    done = subprocess.run(
+        ["setpriv", "--reuid=65534", "--clear-groups", "--regid=65534", sys.executable, "-c", script.read_text()],
+        env={"HOME": "/tmp", "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+    assert done.stdout == "1280\n", done.stderr
