@@ -6,13 +6,14 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from deskbench.agent.base import Ending
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_atomic
 from deskbench.agent.recorded import task_of
 from deskbench.envs.errors import CheckError, UsageError
 from deskbench.tasks.score import rescore
-from deskbench.tasks.types import Score
+from deskbench.tasks.types import Call, Score, Task
 
 
 @dataclass(frozen=True)
@@ -71,10 +72,28 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None) -> Score | N
     if record.ending in (Ending.ENV_ERROR, Ending.INTERRUPTED):
         return None
     with tempfile.TemporaryDirectory(prefix="deskbench-rescore-") as scratch:
-        task = task_of(record, Path(scratch), source)
+        before = task_of(record, Path(scratch))
+        task = before if source is None else task_of(record, Path(scratch), source)
         if not record.state and task.feasible and not said_fail:
             return None
         try:
-            return rescore(task, record.state, folder / "files", said_fail=said_fail)
+            return rescore(task, _state(record, before, task), folder / "files", said_fail=said_fail)
         except CheckError as error:
             return Score.none(f"the check failed: {error}")
+
+
+def _state(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
+    """What was read, for the getters that are still the same; a rule's value stands in the task file itself."""
+    known = {call.where: call for call in _getters(before)}
+    state = {}
+    for call in _getters(now):
+        if call.type == "rule":
+            state[call.where] = call.parameters.get("rules")
+        elif known.get(call.where) == call and call.where in record.state:
+            state[call.where] = record.state[call.where]
+    return state
+
+
+def _getters(task: Task) -> Iterator[Call]:
+    for check in task.evaluator.checks:
+        yield from (call for call in (check.result, check.expected) if call is not None)

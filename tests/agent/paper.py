@@ -116,6 +116,14 @@ class Stubborn(Script):
         return super().act(observation)
 
 
+class Asleep(Script):
+    """Waits for a model that does not answer."""
+
+    def act(self, observation: Observation) -> Decision:
+        wait.sleep(300)
+        return super().act(observation)
+
+
 class Refused(Script):
     """Its endpoint does not take the key."""
 

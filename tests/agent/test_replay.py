@@ -139,6 +139,15 @@ def test_a_check_that_asks_for_more_than_was_recorded_is_not_scored(suite: Path,
     assert "no value of" in one.reason
 
 
+def test_a_getter_that_has_changed_needs_a_machine(suite: Path, tmp_path: Path) -> None:
+    episode = recorded(suite, tmp_path / "run")
+    evaluator = json.loads((suite / "write-0.json").read_text())["evaluator"]
+    evaluator["result"]["command"] = ["cat", "/home/user/other.txt"]
+    write_task(tmp_path / "other", "write-0", evaluator=evaluator)
+    (one,) = rescore_all(episode, source=str(tmp_path / "other"))
+    assert (one.before, one.after) == (1.0, None)
+
+
 def test_a_folder_without_episodes_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="neither a run nor an episode"):
         rescore_all(tmp_path)
