@@ -27,7 +27,7 @@ import psutil
 
 from deskbench.envs import wait
 from deskbench.envs.client import Client
-from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 
 ENVS = Path(__file__).resolve().parent.parent
@@ -112,6 +112,12 @@ class LocalProvider:
         """Stop every desktop that this provider started."""
         for desktop in list(self._running.values()):
             self.stop(desktop)
+
+    def doctor(self) -> list[Check]:
+        """What this machine has and lacks; starts a desktop to prove it."""
+        from deskbench.envs.providers.doctor import examine
+
+        return examine(self)
 
 
 PREFIX = "deskbench-"

@@ -1,0 +1,137 @@
+"""What the local provider needs of this machine, looked at one by one, each with its mend."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+from deskbench.envs.desktop import Check, DesktopSpec, Provider
+from deskbench.envs.errors import DeskbenchError
+
+PACKAGES = Path(__file__).resolve().parent.parent / "packages.txt"
+"""Debian packages, one a line; what stands behind # is for people."""
+SERVER_PYTHON = "/usr/bin/python3"
+SERVER_NEEDS = ("Xlib", "numpy", "PIL", "gi", "tkinter")
+SERVER_OLDEST = (3, 10)
+LEAST_DISK, LEAST_MEMORY = 2 * 2**30, 2**30
+"""Bytes: a run of a hundred episodes writes some hundred megabytes; a desktop with a program takes up to 300."""
+
+
+def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERVER_PYTHON) -> list[Check]:
+    """Every check; the last one starts a desktop, if nothing before it says that this cannot work.
+
+    Args:
+        provider: the local provider.
+        packages: the list of Debian packages.
+        python: the interpreter that runs the server in the desktop.
+    """
+    checks = [*_packages(packages), _server_python(python), _sandbox(), _disk(), _memory(), _ocr()]
+    if all(check.ok for check in checks):
+        checks.append(_desktop(provider))
+    return checks
+
+
+def _packages(path: Path) -> Iterator[Check]:
+    """One check for all that are there, one for each that is not."""
+    names = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    names = [name for name in names if name]
+    if shutil.which("dpkg-query") is None:
+        yield Check("packages", True, "no Debian: see that these are there by another name: " + ", ".join(names))
+        return
+    missing = [name for name in names if _said("dpkg-query", "-W", "-f=${db:Status-Status}", name) != "installed"]
+    yield Check("packages", not missing, f"{len(names) - len(missing)} of {len(names)} installed", _install(missing))
+    for name in missing:
+        yield Check(f"package {name}", False, "not installed", _install([name]))
+
+
+def _install(names: list[str]) -> str:
+    return f"apt-get install --no-install-recommends {' '.join(names)}" if names else ""
+
+
+def _said(*command: str) -> str:
+    """What a command prints, or nothing when it fails."""
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""
+
+
+def _server_python(python: str) -> Check:
+    """The interpreter that runs inside the desktop is the system's, with the system's libraries."""
+    oldest = ".".join(map(str, SERVER_OLDEST))
+    version = _said(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
+    if not version:
+        return Check("server's python", False, f"{python} does not run", "apt-get install python3")
+    if tuple(map(int, version.split("."))) < SERVER_OLDEST:
+        return Check("server's python", False, f"{python} is {version}", f"it must be {oldest} or newer")
+    lacking = [name for name in SERVER_NEEDS if not _said(python, "-c", f"import {name}; print(1)")]
+    mend = "apt-get install python3-xlib python3-numpy python3-pil python3-gi python3-tk" if lacking else ""
+    detail = f"{python} is {version}" + (f" and cannot import {', '.join(lacking)}" if lacking else "")
+    return Check("server's python", not lacking, detail, mend)
+
+
+def _sandbox() -> Check:
+    """Whether bubblewrap can make namespaces here."""
+    if shutil.which("bwrap") is None:
+        return Check("sandbox", False, "bubblewrap is not installed", "apt-get install bubblewrap")
+    links = [part for name in ("lib", "lib64", "bin") for part in ("--symlink", f"usr/{name}", f"/{name}")]
+    command = ["bwrap", "--unshare-all", "--ro-bind", "/usr", "/usr", *links, "--proc", "/proc", "--dev", "/dev"]
+    done = subprocess.run([*command, "/usr/bin/true"], capture_output=True, text=True, check=False, timeout=30)
+    if done.returncode == 0:
+        return Check("sandbox", True, _said("bwrap", "--version"))
+    return Check(
+        "sandbox",
+        False,
+        done.stderr.strip() or f"bwrap ended with status {done.returncode}",
+        "allow unprivileged user namespaces (on Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0), "
+        "or run with --unisolated",
+    )
+
+
+def _disk() -> Check:
+    """Room for run folders (here) and for desktops (the temporary folder)."""
+    free = {str(path): shutil.disk_usage(path).free for path in (Path.cwd(), Path(tempfile.gettempdir()))}
+    detail = ", ".join(f"{_gigabytes(size)} free in {path}" for path, size in free.items())
+    enough = min(free.values()) >= LEAST_DISK
+    return Check("disk", enough, detail, "" if enough else f"make room: {_gigabytes(LEAST_DISK)} at least")
+
+
+def _memory() -> Check:
+    free = psutil.virtual_memory().available
+    enough = free >= LEAST_MEMORY
+    return Check("memory", enough, f"{_gigabytes(free)} free", "" if enough else "end other programs, or run with -n 1")
+
+
+def _gigabytes(size: int) -> str:
+    return f"{size / 2**30:.1f} GB"
+
+
+def _ocr() -> Check:
+    """The extra is needed by two commands only, so that its absence is no fault."""
+    if find_spec("rapidocr") is not None:
+        return Check("extra ocr", True, "installed")
+    return Check("extra ocr", True, "not installed; `demo` and `serve ocr` need it: pip install 'deskbench[ocr]'")
+
+
+def _desktop(provider: Provider) -> Check:
+    """The proof: a desktop starts and shows something."""
+    began = time.monotonic()
+    try:
+        desktop = provider.start(DesktopSpec())
+        try:
+            seen = desktop.observe()
+            faults = {name: why for name, why in desktop.health().features.items() if why}
+        finally:
+            provider.stop(desktop)
+    except DeskbenchError as error:
+        return Check("desktop", False, str(error), "run `deskbench desktop --debug` and look at what it says")
+    detail = f"{seen.width}x{seen.height} shown after {time.monotonic() - began:.1f} s"
+    return Check("desktop", not faults, "; ".join([detail, *(f"{name}: {why}" for name, why in faults.items())]))
