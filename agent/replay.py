@@ -10,8 +10,10 @@ from PIL import Image
 
 from deskbench.agent import screens
 from deskbench.agent.agents.replay import ReplayAgent
+from deskbench.agent.base import Needs
 from deskbench.agent.batch import Batch, Progress, episode_folder, read_records
 from deskbench.agent.build import Prepared
+from deskbench.agent.clocks import time_boxes
 from deskbench.agent.config import RunConfig
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, SeenRecord
 from deskbench.agent.recorded import task_of
@@ -19,6 +21,8 @@ from deskbench.agent.stats import final_attempts
 from deskbench.envs.errors import EnvError
 from deskbench.envs.types import parse_actions
 
+LONGEST_PAUSE = 2.0
+"""Seconds that a replay thinks at most, however long the recorded agent did: by then programs have come to rest."""
 IDLE = ("wait", "screenshot", "zoom", "cursor_position", "ask_user")
 """Actions that leave the screen alone: what changes meanwhile changes by itself."""
 
@@ -90,7 +94,10 @@ def replay(
 def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated: bool) -> Prepared:
     record = recorded.episode
     task = task_of(record, out / "task")
-    steps = [parse_actions(step.actions) for step in recorded.steps()]
+    steps = recorded.steps()
+    actions = [parse_actions(step.actions) for step in steps]
+    pauses = [min(step.model_ms / 1e3, LONGEST_PAUSE) for step in steps]
+    needs = Needs(screenshot=True, accessibility=True)  # the tree says where times stand
     config = RunConfig(
         source=str(task.path),
         agent="replay",
@@ -104,11 +111,13 @@ def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated
         max_steps=max(1, len(steps)),
         max_seconds=86400.0,  # a recorded episode ended; limits on time would only end it elsewhere
     )
-    return Prepared(config, (task,), (), lambda _: ReplayAgent(steps), (), {task.key: record.task_json})
+    return Prepared(
+        config, (task,), (), lambda _: ReplayAgent(actions, pauses, needs), (), {task.key: record.task_json}
+    )
 
 
 def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path) -> Divergence | None:
-    """Compare what was seen at each step; carets and what moves by itself do not count."""
+    """Compare what was seen at each step; carets, clocks and what moves by itself do not count."""
     before, after = recorded.frames(), repeated.frames()
     masks = _masks(recorded, before, after, repeated)
     for step, (one, other) in enumerate(zip(before, after, strict=False)):
@@ -117,12 +126,19 @@ def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path
         left, right = _image(recorded, one), _image(repeated, other)
         if left is None or right is None:
             continue
-        difference = screens.compare(left, right, masks)
+        difference = screens.compare(left, right, [*masks, *_clocks(repeated, other)])
         if not difference.same:
             picture = out / f"difference-{step:03}.png"
             screens.picture(left, right, difference).save(picture)
             return Divergence(step, difference.share, difference.boxes, picture)
     return None
+
+
+def _clocks(reader: EpisodeReader, seen: SeenRecord) -> list[screens.Box]:
+    """Where times stand on the replay's screen; the recording need not have a tree."""
+    if seen.accessibility is None:
+        return []
+    return time_boxes((reader.folder / "files" / Path(seen.accessibility).name).read_text(encoding="utf-8"))
 
 
 def _masks(
@@ -154,7 +170,7 @@ def describe(found: Replayed, record: EpisodeRecord) -> list[str]:
     same = "agrees" if found.recorded == found.replayed else "DIFFERS"
     lines.append(f"score {same}: {_number(found.recorded)} recorded, {_number(found.replayed)} replayed")
     if found.divergence is None:
-        lines.append("screens agree at every step, carets and what moves by itself aside")
+        lines.append("screens agree at every step, carets, clocks and what moves by itself aside")
     else:
         first = found.divergence
         where = "at the end" if first.step == found.steps else f"before step {first.step}"
