@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import glob
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -121,6 +122,25 @@ def test_the_packages_that_are_shipped_are_the_packages_that_are_there() -> None
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     there = {module_of(path) for path in SOURCES if path.name == "__init__.py"}
     assert set(settings["packages"]) == there
+
+
+def test_every_data_file_is_shipped() -> None:
+    patterns = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]
+    shipped = {
+        (ROOT / package.removeprefix("deskbench.") / name).resolve()
+        for package, globs in patterns.items()
+        for pattern in globs
+        for name in glob.glob(  # noqa: PTH207  (setuptools uses this one, which leaves out what begins with a dot)
+            pattern, root_dir=ROOT / package.removeprefix("deskbench."), recursive=True
+        )
+    }
+    there = {
+        path
+        for top in TOPS
+        for path in (ROOT / top).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts
+    }
+    assert there - shipped == set()
 
 
 def calls(path: Path) -> Iterator[tuple[int, str]]:
