@@ -39,6 +39,17 @@ class Pool:
             return desktop
         return self._provider.start(spec)
 
+    def ready(self, spec: DesktopSpec) -> None:
+        """Wait until a warm desktop of this spec is there, for whoever measures a hand-over.
+
+        Raises:
+            StartError: it did not come up.
+        """
+        with self._lock:
+            waiting = list(self._warm[spec])
+        for future in waiting:
+            future.result()
+
     def _take(self, spec: DesktopSpec) -> Future[Desktop] | None:
         with self._lock:
             if self._ahead == 0 or self._closed:

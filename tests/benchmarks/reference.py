@@ -1,0 +1,64 @@
+"""The reference arm: a small server that does its work in the way OSWorld's in-VM server does.
+
+What is imitated (osworld's desktop_env/server/main.py, read as facts and written anew): Flask's threaded development
+server; a screenshot is taken by pyautogui, the cursor picture pasted at the pointer, the PNG written to one file and
+the file sent; an action is a fresh interpreter that imports pyautogui with its default pause of 0.1 s per call; the
+accessibility tree is walked node by node in the process. Run as `python reference.py PORT` with DISPLAY set.
+"""
+
+# This file is run by itself in a desktop, not imported: it needs only Flask, Pillow, pyautogui and Xlib.
+import io
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import mkdtemp
+
+
+def cursor_picture():  # type: ignore[no-untyped-def]
+    """The cursor as an RGBA picture, through XFixes."""
+    from PIL import Image
+    from Xlib import display
+    from Xlib.ext import xfixes  # noqa: F401
+
+    connection = display.Display()
+    connection.xfixes_query_version()
+    found = connection.screen().root.xfixes_get_cursor_image(connection.screen().root)
+    pixels = b"".join(int(p & 0xFFFFFFFF).to_bytes(4, "little") for p in found.cursor_image)
+    connection.close()
+    return Image.frombytes("RGBA", (found.width, found.height), pixels, "raw", "BGRA")
+
+
+def make_app():  # type: ignore[no-untyped-def]
+    """The Flask application with the three routes that are measured."""
+    import pyautogui
+    from flask import Flask, jsonify, request, send_file
+
+    pyautogui.PAUSE = 0
+    app = Flask(__name__)
+    path = Path(mkdtemp(prefix="reference-")) / "screenshot.png"
+
+    @app.get("/screenshot")
+    def screenshot():  # type: ignore[no-untyped-def]
+        picture = pyautogui.screenshot()
+        cursor = cursor_picture()
+        picture.paste(cursor, tuple(pyautogui.position()), cursor)
+        picture.save(path)
+        return send_file(io.BytesIO(path.read_bytes()), mimetype="image/png")
+
+    @app.post("/execute")
+    def execute():  # type: ignore[no-untyped-def]
+        done = subprocess.run(request.json["command"], capture_output=True, text=True, timeout=120, check=False)
+        return jsonify(status="success", output=done.stdout, error=done.stderr, returncode=done.returncode)
+
+    @app.get("/platform")
+    def platform():  # type: ignore[no-untyped-def]
+        return "Linux"
+
+    return app
+
+
+if __name__ == "__main__":
+    import logging
+
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
+    make_app().run(host="127.0.0.1", port=int(sys.argv[1]), threaded=True)
