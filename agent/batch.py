@@ -130,6 +130,8 @@ class Batch:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make {self.folder}: {error.strerror}") from None
+        if not existing.exists():  # first of all, so that whatever happens next, --resume knows the run
+            write_atomic(existing, json.dumps(manifest.manifest(self._prepared), indent=1).encode())
         ledger = Ledger(self.folder / "ledger.sqlite")
         self._reconcile(ledger)
         config = self._prepared.config
@@ -140,8 +142,6 @@ class Batch:
                 for task in self._prepared.tasks
             ]
         )
-        if not existing.exists():
-            write_atomic(existing, json.dumps(manifest.manifest(self._prepared), indent=1).encode())
         return ledger
 
     def _reconcile(self, ledger: Ledger) -> None:

@@ -200,8 +200,8 @@ def secrets_of(environment: Mapping[str, str], named: Sequence[str] = ()) -> tup
 class EpisodeWriter:
     """Writes one episode's folder; every line is with the operating system before the step is carried out.
 
-    A line survives a kill of the controller from then on. fsync of every line would guard against a power cut only,
-    and costs more than the step.
+    A line survives a kill of the controller from then on. Lines are not synced to the disk: that would guard against
+    a power cut only, whose last seconds a resumed run repeats.
 
     Args:
         folder: must not hold another episode.

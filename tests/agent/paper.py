@@ -116,6 +116,13 @@ class Stubborn(Script):
         return super().act(observation)
 
 
+class Wordy(Script):
+    """Writes a long text, and it is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__(*([[Type("words " * 1000)]] * 8), [Done()])
+
+
 class Asleep(Script):
     """Waits for a model that does not answer."""
 

@@ -213,3 +213,25 @@ def test_kill_loses_no_finished_episode(suite: Path, tmp_path: Path, finished: i
     assert {path: path.read_bytes() for path in before} == before
     assert sorted(scored(folder)) == ["suite/impossible", "suite/write-0", "suite/write-1", "suite/write-2"]
     assert json.loads((folder / "run.json").read_text())["state"] == "done"
+
+
+@pytest.mark.parametrize("kilobytes", [16, 40])
+def test_a_full_disk_stops_the_run_with_one_line_and_what_is_recorded_stays(
+    suite: Path, tmp_path: Path, kilobytes: int
+) -> None:
+    """A limit on the size of files stands for the disk: sooner the ledger hits it, or later a step's line."""
+    folder = tmp_path / "run"
+    words = [sys.executable, "-m", "deskbench.agent", "run", suite, "--agent", f"{PAPER}:Wordy", *FAKE, "--out", folder]
+    command = f'ulimit -f {kilobytes}; exec "$@"'
+    ran = subprocess.run(
+        ["bash", "-c", command, "bash", *map(str, words)], cwd=tmp_path, env=environment(), capture_output=True,
+        text=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert ran.returncode == 1
+    assert "Traceback" not in ran.stderr
+    assert "error: cannot write" in ran.stderr
+    before = {path: path.read_bytes() for path in folder.rglob("episode.json")}
+    ran = deskbench("run", "--resume", folder, folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert {path: path.read_bytes() for path in before} == before
+    assert len(scored(folder)) == 4
