@@ -1,0 +1,108 @@
+"""A step over the wire, on a real desktop: once only, in order, truthful about what failed."""
+
+import concurrent.futures
+import io
+import uuid
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from deskbench.envs.client import Client
+from deskbench.envs.errors import GuestError
+from deskbench.envs.providers.local import LocalDesktop
+from deskbench.envs.types import Exec, Key, KeyDown, Move, Type, Wait, Zoom
+from deskbench.envs.wire import Observe, StepReply, StepRequest
+
+pytestmark = pytest.mark.desktop
+
+
+def send(desktop: LocalDesktop, body: dict[str, object], path: str = "/v1/step") -> StepReply:
+    reply, _ = StepReply.decode(desktop._send("POST", path, timeout=30, json=body))
+    return reply
+
+
+def test_a_request_that_is_sent_twice_is_carried_out_once(desktop: LocalDesktop) -> None:
+    desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > /tmp/typed"])
+    body = StepRequest(uuid.uuid4().hex, (Type("once"),), Observe()).to_json()
+    first, second = send(desktop, body), send(desktop, body)
+    assert first == second
+    assert desktop.read_file("/tmp/typed") == b"once"
+
+
+def test_the_same_request_at_the_same_time_is_carried_out_once(desktop: LocalDesktop) -> None:
+    desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > /tmp/typed"])
+    body = StepRequest(uuid.uuid4().hex, (Wait(0.3), Type("once")), Observe()).to_json()
+    clients = [Client("second", token=desktop.tokens["agent_token"], socket_path=desktop.socket) for _ in range(4)]
+    with concurrent.futures.ThreadPoolExecutor(4) as threads:
+        replies = list(threads.map(lambda c: c._send("POST", "/v1/step", timeout=30, json=body), clients))
+    assert len(set(replies)) == 1
+    assert desktop.read_file("/tmp/typed") == b"once"
+
+
+def test_a_failed_action_stops_the_rest_and_leaves_no_key_down(desktop: LocalDesktop) -> None:
+    desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > /tmp/typed"])
+    seen = desktop.act([KeyDown("shift"), Move(x=99999, y=0), Type("never")])
+    assert [ok for ok, _, _ in seen.results] == [True, False, False]
+    assert "1280x800" in str(seen.results[1][1])
+    desktop.act([Type("a")])
+    assert desktop.read_file("/tmp/typed") == b"a"
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"id": "1", "actions": [{"type": "clik"}]}, "did you mean 'click'"),
+        ({"id": "1", "actions": [{"type": "key", "keys": ["entr"]}]}, "did you mean 'enter'"),
+        ({"id": "1", "actions": [], "observe": {"policy": "soon"}}, "policy is 'soon'"),
+        ({"id": "", "actions": []}, "id must be"),
+        ({"id": "1", "action": []}, "did you mean 'actions'"),
+    ],
+)
+def test_a_wrong_request_is_told_what_is_wrong(desktop: LocalDesktop, body: dict[str, object], said: str) -> None:
+    with pytest.raises(GuestError, match="status 400") as caught:
+        send(desktop, body)
+    assert said in str(caught.value)
+
+
+def test_code_needs_the_control_token(desktop: LocalDesktop) -> None:
+    agent = Client("agent", token=desktop.tokens["agent_token"], socket_path=desktop.socket)
+    with pytest.raises(GuestError, match="control token"):
+        agent.act([Exec("bash", "id")])
+    seen = desktop.act([Exec("python", "print(6 * 7)")])
+    assert seen.results[0] == (True, None, "42\n")
+    with pytest.raises(GuestError, match="control token"):
+        agent.read_file("/etc/passwd")
+    with pytest.raises(GuestError, match="control token"):
+        agent.run("id")
+
+
+def test_zoom_looks_closer(desktop: LocalDesktop) -> None:
+    seen = desktop.act([Zoom((0, 0, 100, 100))])
+    assert seen.results[0][0]
+
+
+def test_the_cursors_hot_spot_is_the_pointers_place(desktop: LocalDesktop) -> None:
+    """A cross-hair is drawn around the point, not from it."""
+    desktop.run(["xsetroot", "-cursor_name", "crosshair"])
+    away = desktop.act([Move(x=1200, y=700)]).screenshot
+    there = desktop.act([Move(x=300, y=200)]).screenshot
+    assert away and there
+    before, after = (np.asarray(Image.open(io.BytesIO(s.png)).convert("RGB")) for s in (away, there))
+    rows, columns = np.nonzero((before[:500] != after[:500]).any(axis=2))
+    assert abs((columns.min() + columns.max()) / 2 - 300) <= 1
+    assert abs((rows.min() + rows.max()) / 2 - 200) <= 1
+
+
+def test_policies(desktop: LocalDesktop) -> None:
+    assert desktop.act([Key(("shift",))], Observe(policy="immediate")).settled is None
+    assert desktop.act([Key(("shift",))], Observe(policy="none")).screenshot is None
+    fixed = desktop.act([Key(("shift",))], Observe(policy="fixed:0.3"))
+    assert fixed.settle_ms >= 300
+
+
+def test_a_screen_that_never_rests_is_reported_as_such(desktop: LocalDesktop) -> None:
+    desktop.run('for i in $(seq 300); do xsetroot -solid "#$(printf %06x $((i*5000)))"; sleep 0.03; done &', shell=True)
+    seen = desktop.act([Key(("shift",))], Observe(max_settle=1.0))
+    assert seen.settled is False
+    assert seen.settle_ms >= 1000
