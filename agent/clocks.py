@@ -13,8 +13,9 @@ from deskbench.agent.screens import Box
 _COMPONENT = "{https://accessibility.ubuntu.example.org/ns/component}"
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
 _TIME = re.compile(
-    rf"\b\d{{1,2}}:\d{{2}}\b|\b(?:Today|Yesterday)\b|\b\d{{4}}-\d{{2}}-\d{{2}}\b|\b\d{{1,2}} (?:{_MONTHS})[a-z]*\b"
+    rf"\b\d{{1,2}}[:\u2236]\d{{2}}\b|\b(?:Today|Yesterday)\b|\b\d{{4}}-\d{{2}}-\d{{2}}\b|\b\d{{1,2}} (?:{_MONTHS})[a-z]*\b"
 )
+"""GTK writes times with U+2236, the ratio sign."""
 LONGEST = 60
 """Characters: what is longer is a text in which a time stands, not a clock or a date of a file."""
 

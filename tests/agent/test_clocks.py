@@ -15,7 +15,9 @@ def tree(name: str, text: str = "") -> str:
     return f'<desktop-frame {NS}><table-cell name="{name}" {box}>{text}</table-cell></desktop-frame>'
 
 
-@pytest.mark.parametrize("name", ["10:13", "9:05", "Today at 10:13", "Yesterday", "1 Jan 2024", "2026-11-24", "24 Nov"])
+@pytest.mark.parametrize(
+    "name", ["10:13", "10\u223613", "9:05", "Today at 10:13", "Yesterday", "1 Jan 2024", "2026-11-24", "24 Nov"]
+)
 def test_times_and_dates(name: str) -> None:
     assert time_boxes(tree(name)) == time_boxes(tree("", name)) == [(10, 20, 40, 35)]
 
