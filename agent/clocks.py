@@ -12,10 +12,13 @@ from deskbench.agent.screens import Box
 
 _COMPONENT = "{https://accessibility.ubuntu.example.org/ns/component}"
 _MONTHS = "Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec"
-_TIME = re.compile(
-    rf"\b\d{{1,2}}[:\u2236]\d{{2}}\b|\b(?:Today|Yesterday)\b|\b\d{{4}}-\d{{2}}-\d{{2}}\b|\b\d{{1,2}} (?:{_MONTHS})[a-z]*\b"
+_TIMES = (
+    r"\b\d{1,2}[:\u2236]\d{2}\b",  # GTK writes U+2236, the ratio sign
+    r"\b(?:Today|Yesterday)\b",
+    r"\b\d{4}-\d{2}-\d{2}\b",
+    rf"\b\d{{1,2}} (?:{_MONTHS})[a-z]*\b",
 )
-"""GTK writes times with U+2236, the ratio sign."""
+_TIME = re.compile("|".join(_TIMES))
 LONGEST = 60
 """Characters: what is longer is a text in which a time stands, not a clock or a date of a file."""
 
