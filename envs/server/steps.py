@@ -89,7 +89,8 @@ class Steps:
             settling = self._desk.begin_settling()
             began = time.monotonic()
             results = self._act(wanted.actions)
-            act_ms = (time.monotonic() - began) * 1e3
+            settling.start = time.monotonic()
+            act_ms = (settling.start - began) * 1e3
             reply, png = self._look(wanted, results, act_ms, settling)
         return reply.encode(png)
 

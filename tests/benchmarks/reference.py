@@ -22,7 +22,7 @@ def cursor_picture():  # type: ignore[no-untyped-def]
 
     connection = display.Display()
     connection.xfixes_query_version()
-    found = connection.screen().root.xfixes_get_cursor_image(connection.screen().root)
+    found = connection.xfixes_get_cursor_image(connection.screen().root)
     pixels = b"".join(int(p & 0xFFFFFFFF).to_bytes(4, "little") for p in found.cursor_image)
     connection.close()
     return Image.frombytes("RGBA", (found.width, found.height), pixels, "raw", "BGRA")
@@ -32,6 +32,7 @@ def make_app():  # type: ignore[no-untyped-def]
     """The Flask application with the three routes that are measured."""
     import pyautogui
     from flask import Flask, jsonify, request, send_file
+    from PIL import ImageGrab
 
     pyautogui.PAUSE = 0
     app = Flask(__name__)
@@ -39,7 +40,7 @@ def make_app():  # type: ignore[no-untyped-def]
 
     @app.get("/screenshot")
     def screenshot():  # type: ignore[no-untyped-def]
-        picture = pyautogui.screenshot()
+        picture = ImageGrab.grab()  # what pyautogui.screenshot() comes to where gnome-screenshot is installed
         cursor = cursor_picture()
         picture.paste(cursor, tuple(pyautogui.position()), cursor)
         picture.save(path)

@@ -83,15 +83,16 @@ def test_zoom_looks_closer(desktop: LocalDesktop) -> None:
 
 
 def test_the_cursors_hot_spot_is_the_pointers_place(desktop: LocalDesktop) -> None:
-    """A cross-hair is drawn around the point, not from it."""
-    desktop.run(["xsetroot", "-cursor_name", "crosshair"])
-    away = desktop.act([Move(x=1200, y=700)]).screenshot
-    there = desktop.act([Move(x=300, y=200)]).screenshot
+    """The text cursor of a terminal is drawn around the point, not from it."""
+    desktop.launch(["lxterminal"])
+    away = desktop.act([Move(x=640, y=500)]).screenshot
+    there = desktop.act([Move(x=640, y=400)]).screenshot
     assert away and there
     before, after = (np.asarray(Image.open(io.BytesIO(s.png)).convert("RGB")) for s in (away, there))
-    rows, columns = np.nonzero((before[:500] != after[:500]).any(axis=2))
-    assert abs((columns.min() + columns.max()) / 2 - 300) <= 1
-    assert abs((rows.min() + rows.max()) / 2 - 200) <= 1
+    rows, columns = np.nonzero((before[300:450] != after[300:450]).any(axis=2))
+    assert abs((columns.min() + columns.max()) / 2 - 640) <= 2
+    assert abs((rows.min() + rows.max()) / 2 + 300 - 400) <= 2
+    assert rows.max() - rows.min() >= 8
 
 
 def test_policies(desktop: LocalDesktop) -> None:
