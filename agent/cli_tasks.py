@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 tasks_app = typer.Typer(help="Look at task files.", no_args_is_help=True)
 Source = Annotated[str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")]
@@ -31,7 +32,7 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
         return
     table = Table("task", "instruction", "programs", "oracle", box=None)
     for task in tasks:
-        table.add_row(task.key, task.instruction, ", ".join(task.requires.apps), "yes" if task.oracle else "")
+        table.add_row(task.key, Text(task.instruction), ", ".join(task.requires.apps), "yes" if task.oracle else "")
     Console().print(table)
     typer.echo(f"{len(tasks)} tasks, {sum(not t.feasible for t in tasks)} of them infeasible on purpose")
 

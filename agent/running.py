@@ -26,6 +26,11 @@ from deskbench.agent.stats import Mean, Summary
 from deskbench.envs.errors import UsageError
 
 
+def tell(say: Console, text: str, style: str | None = None) -> None:
+    """A line as it is: no markup, no colours of rich's own, no wrapping."""
+    say.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
     """The configuration that a run was begun with; flags may change how it is run, not what."""
     try:
@@ -40,7 +45,7 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     """Run it all; the exit status: 0 every planned episode has a score, 1 not."""
     prepared = prepare(config)
     for task, reason in prepared.skipped:
-        say.print(f"skipped {task.key}: {reason}", style="yellow", markup=False, highlight=False)
+        tell(say, f"skipped {task.key}: {reason}", style="yellow")
     if not prepared.tasks:
         raise UsageError(f"{config.source}: every task is skipped; nothing to run")
     folder = out or default_folder(config)
@@ -51,10 +56,16 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
                   "skipped": len(prepared.skipped), "summary": dataclasses.asdict(summary)}  # fmt: skip
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     else:
-        say.print(summary_table(prepared, summary))
-        say.print(f"run {folder}\nreport {report}", highlight=False, markup=False)
+        say.print(summary_table(summary))
+        tell(say, summary_line(prepared, summary))
+        tell(say, f"run {folder}\nreport {report}")
         if interrupted:
-            say.print(f"interrupted; go on with: deskbench run --resume {folder}", highlight=False, markup=False)
+            say.print(
+                f"interrupted; go on with: deskbench run --resume {folder}",
+                highlight=False,
+                markup=False,
+                soft_wrap=True,
+            )
     return 0 if summary.scored == summary.planned else 1
 
 
@@ -74,7 +85,7 @@ def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -
             with _interrupts(batch, say):
                 summary = batch.run(resume=resume)
     except KeyboardInterrupt:
-        say.print(f"ended at once; what is recorded stays in {folder}", highlight=False, markup=False)
+        tell(say, f"ended at once; what is recorded stays in {folder}")
         os._exit(130)  # the desktops are stopped; threads that wait for a model would hold up an orderly exit
     return summary, batch.interrupted and summary.scored < summary.planned
 
@@ -109,7 +120,7 @@ def showing(say: Console, name: str) -> Iterator[Any]:
     def plain(progress: Progress) -> None:
         if progress.finished != last[0]:
             last[0] = progress.finished
-            say.print(line(name, progress), highlight=False, markup=False, soft_wrap=True)
+            tell(say, line(name, progress))
 
     yield plain
 
@@ -140,19 +151,21 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def summary_table(prepared: Prepared, summary: Summary) -> Table:
+def summary_table(summary: Summary) -> Table:
     """The numbers of a run, feasible and infeasible tasks apart."""
-    table = Table(
-        "", "n", "mean", "95 % interval", title=f"{prepared.config.agent} on {prepared.config.source}", box=None
-    )
+    table = Table("", "n", "mean", "95 % interval", box=None)
     for name, mean in (("all", summary.all), ("feasible", summary.feasible), ("infeasible", summary.infeasible)):
         table.add_row(name, *cells(mean))
-    table.caption = (
-        f"{summary.scored} of {summary.planned} scored, {len(prepared.skipped)} skipped; endings: "
-        + ", ".join(f"{k} {v}" for k, v in sorted(summary.endings.items()))
-        + f"; policy {prepared.config.policy}"
-    )
     return table
+
+
+def summary_line(prepared: Prepared, summary: Summary) -> str:
+    """What the means are not made of, and how episodes ended."""
+    endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.endings.items()))
+    return (
+        f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
+        f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}; policy {prepared.config.policy}"
+    )
 
 
 def cells(mean: Mean) -> tuple[str, str, str]:
