@@ -89,6 +89,8 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
            "action_space": action_space}  # fmt: skip
     settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
+    if resume is not None and (settings or config or out):
+        raise UsageError("--resume goes on with the run's own settings and folder: leave out --set, --config and --out")
     found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
     raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
 

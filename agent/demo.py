@@ -58,7 +58,7 @@ def demo(out: Path, *, source: str, parallel: int, isolated: bool, say: Console)
         raise UsageError("the demo reads the screen by OCR: pip install 'deskbench[ocr]'")
     began = time.monotonic()
     runs: dict[str, Summary] = {}
-    interrupted = False
+    state = "done"
     with ocr_endpoint() as process:
         for name in ("null", "oracle", "ocr-vlm"):
             settings = {"base_url": await_address(process), "model": "ocr"} if name == "ocr-vlm" else {}
@@ -66,11 +66,11 @@ def demo(out: Path, *, source: str, parallel: int, isolated: bool, say: Console)
                 source=source, agent="vlm" if settings else name, agent_settings=settings, parallel=parallel,
                 isolated=isolated,
             )  # fmt: skip
-            runs[name], interrupted = run_batch(prepare(config), out / name, resume=False, say=say)
-            if interrupted:
+            runs[name], state = run_batch(prepare(config), out / name, resume=False, say=say)
+            if state != "done":
                 break
     report = write_report([out / name for name in runs], out / "report.html")
-    return Shown(out, report, runs, time.monotonic() - began, interrupted)
+    return Shown(out, report, runs, time.monotonic() - began, state != "done")
 
 
 @contextmanager

@@ -20,9 +20,17 @@ from typing import Any
 
 from PIL import Image
 
-from deskbench.agent.record import EpisodeRecord, FinalRecord, NoteRecord, SeenRecord, StepRecord, read_events
+from deskbench.agent.record import (
+    EpisodeRecord,
+    FinalRecord,
+    NoteRecord,
+    SeenRecord,
+    StepRecord,
+    read_events,
+    write_atomic,
+)
 from deskbench.agent.stats import final_attempts, summarize
-from deskbench.envs.errors import UsageError
+from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.types import MAX_PIXELS
 
 WEBP_QUALITY = 80
@@ -34,14 +42,18 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
 
     Raises:
         UsageError: a folder that is not a run.
+        StorageError: `out` cannot be written.
     """
     folders = [run_dirs] if isinstance(run_dirs, Path) else list(run_dirs)
     data = payload(folders)
     page = (
         template().replace("/*DATA*/", _script_json(data)).replace("/*IMAGES*/", _script_json(_images(folders, data)))
     )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(page, encoding="utf-8")
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {out.parent}: {error.strerror}") from None
+    write_atomic(out, page.encode())
     return out
 
 

@@ -49,23 +49,19 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     if not prepared.tasks:
         raise UsageError(f"{config.source}: every task is skipped; nothing to run")
     folder = out or default_folder(config)
-    summary, interrupted = run_batch(prepared, folder, resume=resume, say=say)
+    summary, state = run_batch(prepared, folder, resume=resume, say=say)
     report = write_report(folder, folder / "report.html")
     if as_json:
-        result = {"folder": str(folder), "report": str(report), "interrupted": interrupted,
+        result = {"folder": str(folder), "report": str(report), "state": state,
                   "skipped": len(prepared.skipped), "summary": dataclasses.asdict(summary)}  # fmt: skip
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     else:
         say.print(summary_table(summary))
         tell(say, summary_line(prepared, summary))
         tell(say, f"run {folder}\nreport {report}")
-        if interrupted:
-            say.print(
-                f"interrupted; go on with: deskbench run --resume {folder}",
-                highlight=False,
-                markup=False,
-                soft_wrap=True,
-            )
+        if state != "done":
+            why = {"budget": "the budget is spent", "interrupted": "interrupted"}[state]
+            tell(say, f"{why}; go on with: deskbench run --resume {folder}")
     return 0 if summary.scored == summary.planned else 1
 
 
@@ -77,8 +73,8 @@ def default_folder(config: RunConfig) -> Path:
     return next(Path("runs", name) for name in names if not Path("runs", name).exists())
 
 
-def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -> tuple[Summary, bool]:
-    """Run a batch with progress on `say`; whether it was interrupted."""
+def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -> tuple[Summary, str]:
+    """Run a batch with progress on `say`; its numbers, and how it ended: `done`, `interrupted` or `budget`."""
     try:
         with showing(say, str(prepared.config.agent)) as show:
             batch = Batch(prepared, folder, show)
@@ -87,7 +83,9 @@ def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -
     except KeyboardInterrupt:
         tell(say, f"ended at once; what is recorded stays in {folder}")
         os._exit(130)  # the desktops are stopped; threads that wait for a model would hold up an orderly exit
-    return summary, batch.interrupted and summary.scored < summary.planned
+    if summary.scored == summary.planned:
+        return summary, "done"
+    return summary, "interrupted" if batch.interrupted else "budget" if batch.full else "done"
 
 
 @contextmanager

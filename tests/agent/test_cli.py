@@ -76,6 +76,14 @@ def test_json_is_one_document_on_stdout(suite: Path, tmp_path: Path) -> None:
     assert Path(tmp_path, found["report"]).is_file()
 
 
+def test_a_budget_that_is_spent_is_said_to_be(suite: Path, tmp_path: Path) -> None:
+    words = ("run", suite, "--agent", f"{PAPER}:Costly", *FAKE, "--budget", 2)
+    ran = deskbench(*words, "--json", folder=tmp_path)
+    assert (ran.returncode, json.loads(ran.stdout)["state"]) == (1, "budget")
+    ran = deskbench(*words, "--out", "again", folder=tmp_path)
+    assert "the budget is spent; go on with: deskbench run --resume again" in ran.stderr
+
+
 def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: Path) -> None:
     ran = deskbench("run", suite, "--agent", "null", "--provider", f"{PAPER}:Dead", "--retries", 0, folder=tmp_path)
     assert ran.returncode == 1
@@ -91,6 +99,7 @@ def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: 
         (("run", "SUITE", "--agent", "null", "--set", "max_stepz=3"), "has no settings; given: max_stepz"),
         (("run", "SUITE", "--agent", "null", "--screen", "big"), "--screen big: write WIDTHxHEIGHT"),
         (("run", "--resume", "nowhere"), "nowhere is not a run folder"),
+        (("run", "--resume", "nowhere", "--set", "seed=3"), "leave out --set"),
         (("replay", "nowhere"), "nowhere holds no finished episode"),
         (("rescore", "nowhere"), "neither a run nor an episode"),
         (("report", "nowhere"), "nowhere is not a run folder"),
