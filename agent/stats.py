@@ -25,7 +25,7 @@ class Mean:
     Attributes:
         n: values in it.
         mean, low, high: None when n is 0.
-        method: `wilson` (values are all 0 or 1, one per task) or `bootstrap` (percentiles, tasks resampled whole).
+        method: `wilson` (every task scored 0 or 1 in all its repeats) or `bootstrap` (percentiles, tasks resampled whole).
     """
 
     n: int
@@ -38,17 +38,17 @@ class Mean:
 def mean_interval(by_task: Mapping[str, Sequence[float]]) -> Mean:
     """Mean over tasks of the mean over a task's repeats, with a 95 % interval.
 
-    Repeats of one task are not independent, so tasks are what is resampled (2,000 times, fixed seed). With one 0/1
-    value per task it is Wilson's score interval (E. B. Wilson 1927), which is right at 0 and 1 where the bootstrap
-    has no width.
+    Repeats of one task are not independent, so tasks are what is resampled (2,000 times, fixed seed). Where every
+    task's mean is 0 or 1 it is Wilson's score interval over tasks (E. B. Wilson 1927), which is right at 0 and 1
+    where the bootstrap has no width.
     """
     means = [statistics.fmean(values) for values in by_task.values() if values]
     count = sum(len(values) for values in by_task.values())
     if not means:
         return Mean(0, None, None, None, "none")
     mean = statistics.fmean(means)
-    if count == len(means) and all(value in (0.0, 1.0) for value in means):
-        return Mean(count, mean, *_wilson(mean, count), "wilson")
+    if all(value in (0.0, 1.0) for value in means):
+        return Mean(count, mean, *_wilson(mean, len(means)), "wilson")
     draw = random.Random(0)
     found = sorted(statistics.fmean(draw.choices(means, k=len(means))) for _ in range(RESAMPLES))
     return Mean(count, mean, found[int(0.025 * RESAMPLES)], found[int(0.975 * RESAMPLES) - 1], "bootstrap")
