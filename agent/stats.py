@@ -25,7 +25,7 @@ class Mean:
     Attributes:
         n: values in it.
         mean, low, high: None when n is 0.
-        method: `wilson` (every task scored 0 or 1 in all its repeats) or `bootstrap` (percentiles, tasks resampled whole).
+        method: `wilson` (every task's mean is 0 or 1) or `bootstrap` (percentiles, tasks resampled whole).
     """
 
     n: int
