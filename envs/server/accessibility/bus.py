@@ -1,43 +1,129 @@
-"""Many calls at once on the accessibility bus.
+"""The accessibility bus: questions to many applications, all under way at once.
 
-One call at a time costs a round trip through two processes each; a screen has hundreds of nodes with several
-properties each. Here all calls of a phase are written before the first answer is awaited, so that every application
-answers at its own speed and one that hangs costs its own nodes only.
+One call at a time costs a round trip each; a screen has hundreds of nodes with several properties. Here every
+application has as many questions as it can take, answers at its own speed, and one that hangs costs its own nodes
+only. An application that offers a socket of its own (atk-bridge does) is asked there, past the bus's daemon.
 """
 
 from __future__ import annotations
 
-import os
+import contextlib
 import select
+import socket
+import struct
 import time
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable
 from typing import Any
 
-WINDOW = 400
-"""Calls under way at most: enough to keep every application busy, little enough for the bus's buffers."""
+from deskbench.envs.server.accessibility import messages
+from deskbench.envs.server.accessibility.messages import MessageError, Question
+
+WINDOW = 256
+"""Questions under way on a connection at most: enough to keep an application busy."""
+STALL_SECONDS = 2.0
+"""An application that answers nothing for so long while others do is left alone."""
+AGAIN_SECONDS = 0.25
+"""The same for one that hung the last time."""
 _READ = 1 << 18
+_APPLICATION = "org.a11y.atspi.Application"
+_WHERE = Question(_APPLICATION, "GetApplicationBusAddress", "s", messages.string)
+_HELLO = Question("org.freedesktop.DBus", "Hello", "s", messages.string)
+ROOT = "/org/a11y/atspi/accessible/root"
+
+Taker = Callable[[Any], None]
+"""Takes a question's answer, or None when it was refused."""
 
 
 class AccessibilityError(RuntimeError):
     """The accessibility bus cannot be had."""
 
 
-@dataclass(frozen=True)
-class Call:
-    """One method call; `key` names it in the answers."""
+class Link:
+    """One connection: to the bus, or to one application."""
 
-    key: Any
-    bus: str
-    path: str
-    interface: str
-    member: str
-    signature: str = ""
-    body: tuple[Any, ...] = ()
+    def __init__(self, address: str, seconds: float) -> None:
+        """Connect; `seconds` is the limit. Raises OSError, ValueError or RuntimeError."""
+        from jeepney.bus import get_bus
+        from jeepney.io.blocking import prep_socket
+
+        self.socket: socket.socket = prep_socket(get_bus(address), timeout=seconds)
+        self.socket.setblocking(False)
+        self.waiting: dict[int, tuple[str, Question, Taker]] = {}
+        self.outgoing = bytearray()
+        self._queue: deque[tuple[str, str, Question, Taker]] = deque()
+        self._incoming = bytearray()
+        self._serial = 0
+
+    def close(self) -> None:
+        """Close the connection."""
+        self.socket.close()
+
+    @property
+    def busy(self) -> bool:
+        """Answers are awaited."""
+        return bool(self.waiting or self._queue)
+
+    def ask(self, name: str, path: str, question: Question, taker: Taker) -> None:
+        """Put a question to the application of that bus name; it is sent by `flush`."""
+        self._queue.append((name, path, question, taker))
+
+    def flush(self) -> None:
+        """Send as much as may be sent without waiting."""
+        while self._queue and len(self.waiting) < WINDOW:
+            name, path, question, taker = self._queue.popleft()
+            self._serial = self._serial % 0xFFFFFFF0 + 1
+            self.outgoing += messages.ask(question, name, path, self._serial)
+            self.waiting[self._serial] = (name, question, taker)
+        if self.outgoing:
+            with contextlib.suppress(BlockingIOError):
+                del self.outgoing[: self.socket.send(self.outgoing)]
+
+    def receive(self) -> set[str]:
+        """Hand what has arrived to its takers; the names that answered.
+
+        Raises:
+            OSError, MessageError: the connection is of no more use.
+        """
+        data = self.socket.recv(_READ)
+        if not data:
+            raise ConnectionError("the other end hung up")
+        self._incoming += data
+        at, names = 0, set()
+        while (found := messages.take(self._incoming, at)) is not None:
+            answer, at = found
+            asked = self.waiting.pop(answer.serial, None) if answer.serial else None
+            if asked is not None:
+                names.add(asked[0])
+                asked[2](_value(asked[1], answer))
+        del self._incoming[:at]
+        return names
+
+    def forget(self, names: set[str]) -> list[Taker]:
+        """Await no more from these; the takers of what was awaited."""
+        left = [(serial, taker) for serial, (name, _, taker) in self.waiting.items() if name in names]
+        queued = [entry[3] for entry in self._queue if entry[0] in names]
+        self._queue = deque(entry for entry in self._queue if entry[0] not in names)
+        for serial, _ in left:
+            del self.waiting[serial]
+        return [taker for _, taker in left] + queued
+
+    def names(self) -> set[str]:
+        """Whose answers are awaited."""
+        return {name for name, *_ in self.waiting.values()} | {name for name, *_ in self._queue}
+
+
+def _value(question: Question, answer: messages.Answer) -> Any:
+    if answer.kind != messages.METHOD_RETURN or answer.signature != question.answer:
+        return None
+    try:
+        return question.decode(answer.body)
+    except (MessageError, struct.error):
+        return None
 
 
 class Bus:
-    """A connection to the accessibility bus; used by one thread at a time.
+    """The accessibility bus and the applications on it; used by one thread at a time.
 
     Raises:
         AccessibilityError: there is no session bus or no accessibility bus.
@@ -48,79 +134,118 @@ class Bus:
         from jeepney.io.blocking import open_dbus_connection
 
         try:
-            session = open_dbus_connection("SESSION")
-            try:
+            with open_dbus_connection("SESSION") as session:
                 where = DBusAddress("/org/a11y/bus", "org.a11y.Bus", "org.a11y.Bus")
                 reply = session.send_and_get_reply(new_method_call(where, "GetAddress"), timeout=5)
-                address = str(reply.body[0])
-            finally:
-                session.close()
-            self._connection = open_dbus_connection(address)
-        except (OSError, KeyError, ValueError, IndexError) as error:
+            self._daemon = Link(str(reply.body[0]), 5)
+        except (OSError, KeyError, ValueError, IndexError, RuntimeError) as error:
             raise AccessibilityError(f"no accessibility bus: {type(error).__name__}: {error}") from None
-        self._socket = self._connection.sock
-        self._serial = 1000
+        self._own: dict[str, Link] = {}
+        self._known: set[str] = set()
+        self._hung: set[str] = set()
+        self._heard: dict[str, float] = {}
+        self.slow: set[str] = set()
+        """Names that have not answered in this reading."""
+        self._daemon.ask("org.freedesktop.DBus", "/org/freedesktop/DBus", _HELLO, lambda _: None)
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection.close()
+        """Close all connections."""
+        for link in self._links():
+            link.close()
 
-    def ask(self, calls: Iterable[Call], deadline: float, slow: set[str]) -> dict[Any, Any]:
-        """Carry out calls side by side; the answers' bodies by key, errors and missing answers left out.
+    def begin(self) -> None:
+        """A new reading."""
+        self._hung = self.slow
+        self.slow = set()
+        self._heard = {}
+
+    def ask(self, name: str, path: str, question: Question, taker: Taker) -> None:
+        """Ask an application something; `taker` gets the answer during `run`, None when it was refused."""
+        if name in self.slow:
+            return
+        self._heard.setdefault(name, time.monotonic())
+        self._own.get(name, self._daemon).ask(name, path, question, taker)
+
+    def meet(self, names: set[str], deadline: float) -> None:
+        """Find applications' own sockets, and forget those of applications that are gone."""
+        self._known &= names
+        for name in set(self._own) - names:
+            self._own.pop(name).close()
+        found: dict[str, str] = {}
+        for name in names - self._known:
+            self.ask(name, ROOT, _WHERE, lambda address, name=name: found.update({name: address or ""}))
+        self.run(deadline)
+        for name, address in found.items():
+            self._known.add(name)
+            # Without a socket of its own it is asked through the daemon.
+            with contextlib.suppress(OSError, ValueError, RuntimeError):
+                self._own[name] = Link(address, AGAIN_SECONDS)
+
+    def run(self, deadline: float) -> None:
+        """Until everything asked, and what takers ask meanwhile, is answered, hung or late.
 
         Args:
-            calls: to applications not in `slow`; those are not asked again.
-            deadline: monotonic seconds after which no answer is awaited.
-            slow: gets the bus names that had not answered by then.
+            deadline: monotonic seconds.
+
+        Raises:
+            AccessibilityError: the bus itself is gone.
         """
-        waiting: dict[int, Call] = {}
-        answers: dict[Any, Any] = {}
-        todo = iter([c for c in calls if c.bus not in slow])
-        exhausted = False
-        while True:
-            outgoing = bytearray()
-            while not exhausted and len(waiting) < WINDOW:
-                call = next(todo, None)
-                if call is None:
-                    exhausted = True
-                    break
-                self._serial += 1
-                outgoing += _message(call, self._serial)
-                waiting[self._serial] = call
-            if not waiting:
-                return answers
-            self._socket.sendall(outgoing)
-            if not self._collect(waiting, answers, deadline):
-                slow.update(call.bus for call in waiting.values())
-                return answers
+        while busy := [link for link in self._links() if link.busy]:
+            for link in busy:
+                self._guarded(link, self._flush)
+            now = time.monotonic()
+            if now >= deadline:
+                self._give_up(self._awaited())
+                break
+            writers = [link.socket for link in busy if link.outgoing and link.socket.fileno() >= 0]
+            readers = {link.socket: link for link in busy if link.socket.fileno() >= 0}
+            ready, _, _ = select.select(list(readers), writers, [], min(deadline - now, AGAIN_SECONDS))
+            for one in ready:
+                self._guarded(readers[one], self._receive)
+            self._give_up(self._stalled())
+        self._heard.clear()
 
-    def _collect(self, waiting: dict[int, Call], answers: dict[Any, Any], deadline: float) -> bool:
-        """Take in what has arrived; False when the deadline came first."""
-        from jeepney import HeaderFields, MessageType
+    def _links(self) -> list[Link]:
+        return [self._daemon, *self._own.values()]
 
-        left = deadline - time.monotonic()
-        if left <= 0 or not select.select([self._socket], [], [], left)[0]:
-            return False
-        data = self._socket.recv(_READ)
-        if not data:
-            raise AccessibilityError("the accessibility bus hung up")
-        parser = self._connection.parser
-        parser.add_data(data)
-        while (message := parser.get_next_message()) is not None:
-            serial = message.header.fields.get(HeaderFields.reply_serial)
-            call = waiting.pop(serial, None) if serial is not None else None
-            if call is not None and message.header.message_type is MessageType.method_return:
-                answers[call.key] = message.body
-        return True
+    def _flush(self, link: Link) -> None:
+        link.flush()
 
+    def _receive(self, link: Link) -> None:
+        now = time.monotonic()
+        for name in link.receive():
+            self._heard[name] = now
+            self._hung.discard(name)
 
-def _message(call: Call, serial: int) -> bytes:
-    from jeepney import DBusAddress, new_method_call
+    def _guarded(self, link: Link, work: Callable[[Link], None]) -> None:
+        """Work on a connection; an application's that breaks is an application that has ended."""
+        try:
+            work(link)
+        except (OSError, MessageError) as error:
+            if link is self._daemon:
+                raise AccessibilityError(f"the accessibility bus hung up: {error}") from None
+            self._drop(link)
 
-    where = DBusAddress(call.path, call.bus, call.interface)
-    return bytes(new_method_call(where, call.member, call.signature or None, call.body).serialise(serial))
+    def _drop(self, link: Link) -> None:
+        gone = {name for name, other in self._own.items() if other is link}
+        link.close()
+        for name in gone:
+            del self._own[name]
+            self._known.discard(name)
 
+    def _awaited(self) -> set[str]:
+        return {name for link in self._links() for name in link.names()}
 
-def session_bus_there() -> bool:
-    """There is an address to try."""
-    return bool(os.environ.get("DBUS_SESSION_BUS_ADDRESS"))
+    def _stalled(self) -> set[str]:
+        now = time.monotonic()
+        limits = {True: AGAIN_SECONDS, False: STALL_SECONDS}
+        late = {name for name, heard in self._heard.items() if now - heard > limits[name in self._hung]}
+        return late & self._awaited() if late else late
+
+    def _give_up(self, names: set[str]) -> None:
+        """Ask these no more in this reading."""
+        self.slow |= names
+        if names:
+            self._daemon.forget(names)
+        for name in names & set(self._own):
+            self._drop(self._own[name])

@@ -1,29 +1,67 @@
-"""AT-SPI: every application's nodes, read in a few rounds of calls that run side by side.
+"""AT-SPI: every application's nodes, read by questions that run side by side.
 
-Interfaces and members are those of at-spi2-core's D-Bus protocol (xml/*.xml there). An application's cache
-(`Cache.GetItems`) gives most nodes at once; those that it lacks are asked for one by one.
+Interfaces and members are those of at-spi2-core's D-Bus protocol (xml/*.xml there). A node is asked everything as soon
+as its parent has named it, so that no application waits for another. `Cache.GetItems`, which would answer many
+questions at once, is offered only once something listens to the application's events, which would slow it down.
 """
 
 from __future__ import annotations
 
+import struct
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import lru_cache, partial
 from typing import Any
 
-from deskbench.envs.server.accessibility.bus import AccessibilityError, Bus, Call
+from deskbench.envs.server.accessibility import messages
+from deskbench.envs.server.accessibility.bus import ROOT, AccessibilityError, Bus
 from deskbench.envs.server.accessibility.constants import ROLES, STATES
 from deskbench.envs.server.accessibility.markup import Node, to_xml
+from deskbench.envs.server.accessibility.messages import Question
 
 MAX_DEPTH = 50
 MAX_WIDTH = 1024
 """OSWorld's limits."""
 MAX_NODES = 20_000
+TERMINAL_SECONDS = 2.0
 _A11Y = "org.a11y.atspi."
-_ROOT = "/org/a11y/atspi/accessible/root"
+_REGISTRY = _A11Y + "Registry"
 _NULL = "/org/a11y/atspi/null"
-_PROPERTIES = "org.freedesktop.DBus.Properties"
-_VALUES = {"CurrentValue": "value", "MinimumValue": "min", "MaximumValue": "max", "MinimumIncrement": "step"}
+
+
+def _string_body(*texts: str) -> bytes:
+    body = b""
+    for text in texts:
+        data = text.encode()
+        body += b"\0" * (-len(body) % 4) + struct.pack("<I", len(data)) + data + b"\0"
+    return body
+
+
+def _property(interface: str, name: str) -> Question:
+    body = _string_body(_A11Y + interface, name)
+    return Question("org.freedesktop.DBus.Properties", "Get", "v", messages.variant, "ss", body)
+
+
+_NODE = _A11Y + "Accessible"
+NAME = _property("Accessible", "Name")
+ROLE = Question(_NODE, "GetRole", "u", messages.number)
+STATE = Question(_NODE, "GetState", "au", messages.numbers)
+INTERFACES = Question(_NODE, "GetInterfaces", "as", messages.strings)
+ATTRIBUTES = Question(_NODE, "GetAttributes", "a{ss}", messages.pairs)
+CHILDREN = Question(_NODE, "GetChildren", "a(so)", messages.pairs)
+BOX = Question(_A11Y + "Component", "GetExtents", "(iiii)", messages.box, "u", struct.pack("<I", 0))
+TEXT = Question(_A11Y + "Text", "GetText", "s", messages.string, "ii", struct.pack("<ii", 0, -1))
+ACTIONS = Question(_A11Y + "Action", "GetActions", "a(sss)", messages.triples)
+VALUES = {
+    key: _property("Value", name)
+    for key, name in {
+        "value": "CurrentValue", "min": "MinimumValue", "max": "MaximumValue", "step": "MinimumIncrement",
+    }.items()
+}  # fmt: skip
+EVERYTHING = (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES, CHILDREN)
+SKELETON = (ROLE, STATE, CHILDREN)
+"""Of each node; its state before its children, for `_Reader.enter` to decide by."""
 
 _lock = threading.Lock()
 _bus: Bus | None = None
@@ -39,13 +77,8 @@ def tree(timeout: float) -> tuple[str, bool]:
         AccessibilityError: there is no accessibility bus.
     """
     with _lock:
-        reader = _Reader(_connected(), time.monotonic() + timeout)
-        try:
-            applications = reader.read()
-        except (OSError, AccessibilityError) as error:
-            _disconnect()
-            raise AccessibilityError(str(error)) from None
-        return to_xml(applications), not reader.slow and not reader.cut
+        found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
+    return to_xml(found), whole
 
 
 def terminal_text() -> str | None:
@@ -55,12 +88,17 @@ def terminal_text() -> str | None:
         AccessibilityError: there is no accessibility bus.
     """
     with _lock:
-        reader = _Reader(_connected(), time.monotonic() + 2.0)
-        try:
-            return reader.terminal()
-        except OSError as error:
-            _disconnect()
-            raise AccessibilityError(str(error)) from None
+        deadline = time.monotonic() + TERMINAL_SECONDS
+        found, _ = _reading(lambda bus: _Reader(bus, deadline, SKELETON, enter=_may_hold_terminal))
+        frames = [frame for root in found for frame in root.children if "active" in frame.states]
+        nodes = [node for frame in frames for node in _walk(frame)]
+        terminals = [node for node in nodes if node.role == "terminal" and "focused" in node.states]
+        if len(terminals) != 1:
+            return None
+        bus, node = _connected(), terminals[0]
+        bus.ask(node.bus, node.path, TEXT, partial(_set_text, node))
+        bus.run(deadline)
+        return node.text.rstrip()
 
 
 def why_not() -> str | None:
@@ -71,6 +109,22 @@ def why_not() -> str | None:
     except AccessibilityError as error:
         return str(error)
     return None
+
+
+def _may_hold_terminal(node: Node, depth: int) -> bool:
+    return depth == 0 or "active" in node.states or depth > 1
+
+
+def _reading(make: Callable[[Bus], _Reader]) -> tuple[list[Node], bool]:
+    """Read; a bus that has ended since the last time is looked for once more."""
+    fresh = _bus is None
+    try:
+        return make(_connected()).read()
+    except AccessibilityError:
+        _disconnect()
+        if fresh:
+            raise
+    return make(_connected()).read()
 
 
 def _connected() -> Bus:
@@ -88,165 +142,128 @@ def _disconnect() -> None:
 
 
 class _Reader:
-    """One reading of the whole tree."""
+    """One reading.
 
-    def __init__(self, bus: Bus, deadline: float) -> None:
-        self._bus = bus
-        self._deadline = deadline
-        self._known: dict[tuple[str, str], Node] = {}
-        self._shape: dict[tuple[str, str], list[tuple[str, str]]] = {}
-        self._counts: dict[tuple[str, str], int] = {}
-        self.slow: set[str] = set()
-        self.cut = False
+    Args:
+        bus: where.
+        deadline: monotonic seconds.
+        asked: the questions for every node.
+        enter: whether a node's children are wanted, from the node and its depth (an application's is 0).
+    """
 
-    def read(self) -> list[Node]:
-        """All applications with their trees."""
+    def __init__(
+        self,
+        bus: Bus,
+        deadline: float,
+        asked: tuple[Question, ...],
+        enter: Callable[[Node, int], bool] = lambda node, depth: True,
+    ) -> None:
+        self._bus, self._deadline, self._asked, self._enter = bus, deadline, asked, enter
+        self._count = 0
+        self._cut = False
+
+    def read(self) -> tuple[list[Node], bool]:
+        """The applications with their trees, and whether they are whole."""
+        self._bus.begin()
         roots = self._applications()
-        self._read_caches({bus for bus, _ in roots})
-        self._complete(roots)
-        found = [self._assemble(root, 0) for root in roots if root in self._known]
-        self._details([node for root in found for node in _walk(root)])
-        return found
-
-    def terminal(self) -> str | None:
-        """See `terminal_text`."""
-        roots = self._applications()
-        self._read_caches({bus for bus, _ in roots})
-        self._complete(roots)
-        for root in (self._assemble(r, 0) for r in roots if r in self._known):
-            for frame in root.children:
-                if "active" in frame.states:
-                    found = [n for n in _walk(frame) if n.role == "terminal" and "focused" in n.states]
-                    if len(found) == 1:
-                        self._details(found)
-                        return found[0].text.rstrip()
-        return None
-
-    def _ask(self, calls: Iterable[Call]) -> dict[Any, Any]:
-        return self._bus.ask(calls, self._deadline, self.slow)
+        self._bus.meet({name for name, _ in roots}, self._deadline)
+        nodes = [Node(name, path, role="") for name, path in roots]
+        for node in nodes:
+            self._ask_about(node, 0)
+        self._bus.run(self._deadline)
+        for node in nodes:
+            if node.bus in self._bus.slow:  # it is there, whatever else it does not say
+                node.role = node.role or "application"
+        return _present(nodes), not self._bus.slow and not self._cut
 
     def _applications(self) -> list[tuple[str, str]]:
-        call = Call("apps", _A11Y + "Registry", _ROOT, _A11Y + "Accessible", "GetChildren")
-        answer = self._ask([call]).get("apps")
-        if answer is None:
+        found: list[list[tuple[str, str]]] = []
+        self._bus.ask(_REGISTRY, ROOT, CHILDREN, lambda refs: found.append(refs))
+        self._bus.run(self._deadline)
+        if not found or found[0] is None:
             raise AccessibilityError("the accessibility registry does not answer")
-        return [(str(bus), str(path)) for bus, path in answer[0]][:MAX_WIDTH]
+        return found[0][:MAX_WIDTH]
 
-    def _read_caches(self, names: set[str]) -> None:
-        calls = [Call(n, n, "/org/a11y/atspi/cache", _A11Y + "Cache", "GetItems") for n in names]
-        for items, *_ in self._ask(calls).values():
-            by_parent: dict[tuple[str, str], list[tuple[int, tuple[str, str]]]] = {}
-            for item in items:
-                self._take_item(item, by_parent)
-            for parent, children in by_parent.items():
-                self._shape[parent] = [ref for _, ref in sorted(children)]
+    def _ask_about(self, node: Node, depth: int) -> None:
+        self._count += 1
+        for question in self._asked:
+            self._bus.ask(node.bus, node.path, question, partial(self._take, node, depth, question))
 
-    def _take_item(self, item: Any, by_parent: dict[tuple[str, str], list[tuple[int, tuple[str, str]]]]) -> None:
-        """One cache item, (so)(so)(so)iiassusau; the older form with a list of children is left to `_complete`."""
-        if not isinstance(item[3], int):
+    def _take(self, node: Node, depth: int, question: Question, value: Any) -> None:
+        """An answer about a node; None, a refusal, leaves the node as it is."""
+        if value is None:
             return
-        ref, _, parent, index, count, interfaces, name, role, _, states = item
-        self._known[ref] = _node(ref, name, role, states, interfaces)
-        by_parent.setdefault(parent, []).append((index, ref))
-        if count == 0:
-            self._shape.setdefault(ref, [])
-        self._counts[ref] = count
+        if question is NAME:
+            node.name = value
+        elif question is ROLE:
+            node.role = ROLES[value] if value < len(ROLES) else "unknown"
+        elif question is STATE:
+            node.states = _states(tuple(value))
+        elif question is INTERFACES:
+            node.interfaces = frozenset(name.rpartition(".")[2] for name in value)
+            self._ask_details(node)
+        elif question is ATTRIBUTES:
+            node.attributes = dict(value)
+        elif question is CHILDREN:
+            self._take_children(node, depth, value)
 
-    def _complete(self, roots: list[tuple[str, str]]) -> None:
-        """Ask for the nodes and children that the caches lack, level by level."""
-        level = list(roots)
-        for _ in range(MAX_DEPTH):
-            self._fetch_nodes([ref for ref in level if ref not in self._known])
-            level = [ref for ref in level if ref in self._known]
-            self._fetch_children([ref for ref in level if not self._children_known(ref)])
-            level = [child for ref in level for child in self._shape.get(ref, [])[:MAX_WIDTH]]
-            if not level or len(self._known) > MAX_NODES:
-                self.cut |= bool(level)
+    def _take_children(self, node: Node, depth: int, refs: list[tuple[str, str]]) -> None:
+        if depth >= MAX_DEPTH or not self._enter(node, depth):
+            return
+        for name, path in refs[:MAX_WIDTH]:
+            if path == _NULL:
+                continue
+            if self._count >= MAX_NODES:
+                self._cut = True
                 return
+            node.children.append(Node(name or node.bus, path, role=""))
+            self._ask_about(node.children[-1], depth + 1)
 
-    def _children_known(self, ref: tuple[str, str]) -> bool:
-        shape, count = self._shape.get(ref), self._counts.get(ref)
-        return shape is not None and count is not None and len(shape) == count
+    def _ask_details(self, node: Node) -> None:
+        """What only some interfaces answer; the states, asked before these, are known."""
+        if "Component" in node.interfaces and {"visible", "showing"} <= node.states:
+            self._bus.ask(node.bus, node.path, BOX, partial(_set_box, node))
+        if "Text" in node.interfaces:
+            self._bus.ask(node.bus, node.path, TEXT, partial(_set_text, node))
+        if "Action" in node.interfaces:
+            self._bus.ask(node.bus, node.path, ACTIONS, partial(_set_actions, node))
+        if "Value" in node.interfaces:
+            for key, question in VALUES.items():
+                self._bus.ask(node.bus, node.path, question, partial(_set_value, node, key))
 
-    def _fetch_children(self, refs: list[tuple[str, str]]) -> None:
-        calls = [Call(ref, *ref, _A11Y + "Accessible", "GetChildren") for ref in refs]
-        for ref, body in self._ask(calls).items():
-            self._shape[ref] = [(str(b), str(p)) for b, p in body[0] if p != _NULL]
-            self._counts[ref] = len(self._shape[ref])
 
-    def _fetch_nodes(self, refs: list[tuple[str, str]]) -> None:
-        calls = []
-        for ref in refs:
-            calls.append(Call((ref, "name"), *ref, _PROPERTIES, "Get", "ss", (_A11Y + "Accessible", "Name")))
-            calls += [
-                Call((ref, member), *ref, _A11Y + "Accessible", member)
-                for member in ("GetRole", "GetState", "GetInterfaces")
-            ]
-        found = self._ask(calls)
-        for ref in refs:
-            if (ref, "GetRole") not in found:
-                continue  # it went away while we read
-            name = found.get((ref, "name"), (("s", ""),))[0][1]
-            states = found.get((ref, "GetState"), ([0, 0],))[0]
-            interfaces = found.get((ref, "GetInterfaces"), ([],))[0]
-            self._known[ref] = _node(ref, name, found[ref, "GetRole"][0], states, interfaces)
+def _set_box(node: Node, value: tuple[int, int, int, int] | None) -> None:
+    node.box = value
 
-    def _assemble(self, ref: tuple[str, str], depth: int) -> Node:
-        node = self._known[ref]
-        if depth < MAX_DEPTH:
-            refs = [r for r in self._shape.get(ref, ())[:MAX_WIDTH] if r in self._known]
-            node.children = [self._assemble(child, depth + 1) for child in refs]
-        return node
 
-    def _details(self, nodes: list[Node]) -> None:
-        calls = []
-        for node in nodes:
-            calls += _detail_calls(node)
-        by_ref = {(node.bus, node.path): node for node in nodes}
-        for (ref, what), body in self._ask(calls).items():
-            _take_detail(by_ref[ref], what, body)
+def _set_text(node: Node, value: str | None) -> None:
+    node.text = value or ""
+
+
+def _set_actions(node: Node, value: list[tuple[str, str, str]] | None) -> None:
+    node.actions = value or []
+
+
+def _set_value(node: Node, key: str, value: float | None) -> None:
+    if value is not None:
+        node.values[key] = str(value)
+
+
+@lru_cache(1024)
+def _states(words: tuple[int, ...]) -> frozenset[str]:
+    bits = sum(word << 32 * index for index, word in enumerate(words[:2]))
+    return frozenset(state for index, state in enumerate(STATES) if bits >> index & 1)
+
+
+def _present(nodes: list[Node]) -> list[Node]:
+    """Those that have said what they are; the others went away while we read."""
+    found = [node for node in nodes if node.role]
+    for node in found:
+        node.children = _present(node.children)
+    return found
 
 
 def _walk(node: Node) -> Iterable[Node]:
     yield node
     for child in node.children:
         yield from _walk(child)
-
-
-def _node(ref: tuple[str, str], name: str, role: int, states: list[int], interfaces: list[str]) -> Node:
-    bits = states[0] | (states[1] << 32 if len(states) > 1 else 0)
-    return Node(
-        bus=ref[0],
-        path=ref[1],
-        name=name,
-        role=ROLES[role] if 0 <= role < len(ROLES) else "unknown",
-        states=frozenset(s for i, s in enumerate(STATES) if bits >> i & 1),
-        interfaces=frozenset(i.rpartition(".")[2] for i in interfaces),
-    )
-
-
-def _detail_calls(node: Node) -> list[Call]:
-    ref = (node.bus, node.path)
-    calls = [Call((ref, "attributes"), *ref, _A11Y + "Accessible", "GetAttributes")]
-    if {"visible", "showing"} <= node.states and "Component" in node.interfaces:
-        calls.append(Call((ref, "box"), *ref, _A11Y + "Component", "GetExtents", "u", (0,)))
-    if "Text" in node.interfaces:
-        calls.append(Call((ref, "text"), *ref, _A11Y + "Text", "GetText", "ii", (0, -1)))
-    if "Value" in node.interfaces:
-        calls += [Call((ref, p), *ref, _PROPERTIES, "Get", "ss", (_A11Y + "Value", p)) for p in _VALUES]
-    if "Action" in node.interfaces:
-        calls.append(Call((ref, "actions"), *ref, _A11Y + "Action", "GetActions"))
-    return calls
-
-
-def _take_detail(node: Node, what: str, body: Any) -> None:
-    if what == "attributes":
-        node.attributes = dict(body[0])
-    elif what == "box":
-        node.box = tuple(body[0])
-    elif what == "text":
-        node.text = body[0]
-    elif what == "actions":
-        node.actions = [(name, description, binding) for name, description, binding in body[0]]
-    else:
-        node.values[_VALUES[what]] = str(body[0][1])

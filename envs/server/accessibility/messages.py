@@ -1,0 +1,181 @@
+"""D-Bus messages by hand: the few that reading a tree takes, thousands of times.
+
+A general D-Bus library spends most of a reading on signatures; here a question's bytes are ready but for its path and
+serial number, and every answer has one known form. Format: the D-Bus specification, "Message Protocol".
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+METHOD_RETURN, ERROR = 2, 3
+MAX_MESSAGE = 2**27
+"""Bytes of one message (the specification's limit)."""
+_HEAD = struct.Struct("<cBBBIII")
+_LENGTH = struct.Struct("<I")
+_PATH, _INTERFACE, _MEMBER, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = 1, 2, 3, 5, 6, 8
+
+
+class MessageError(ValueError):
+    """The bytes are not a message as we understand it; the connection is of no more use."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """A method without variable arguments.
+
+    Attributes:
+        interface, member: what to call.
+        signature, body: its arguments, as types and bytes.
+        answer: the type of what comes back.
+        decode: the body of an answer of that type to a value.
+    """
+
+    interface: str
+    member: str
+    answer: str
+    decode: Callable[[bytes], Any]
+    signature: str = ""
+    body: bytes = b""
+
+
+@lru_cache(4096)
+def _fixed_fields(question: Question, destination: str) -> bytes:
+    fields = _string_field(_INTERFACE, "s", question.interface) + _string_field(_MEMBER, "s", question.member)
+    fields += _string_field(_DESTINATION, "s", destination)
+    if question.signature:
+        code = question.signature.encode()
+        fields += _padded(bytes([_SIGNATURE, 1]) + b"g\0" + bytes([len(code)]) + code + b"\0")
+    return fields
+
+
+def _string_field(field: int, kind: str, text: str) -> bytes:
+    data = text.encode()
+    return _padded(bytes([field, 1]) + kind.encode() + b"\0" + _LENGTH.pack(len(data)) + data + b"\0")
+
+
+def _padded(data: bytes) -> bytes:
+    return data + b"\0" * (-len(data) % 8)
+
+
+def ask(question: Question, destination: str, path: str, serial: int) -> bytes:
+    """The bytes of a method call."""
+    where = path.encode()
+    fields = _fixed_fields(question, destination) + b"\1\1o\0" + _LENGTH.pack(len(where)) + where + b"\0"
+    head = _HEAD.pack(b"l", 1, 0, 1, len(question.body), serial, len(fields))
+    return head + fields + b"\0" * (-len(fields) % 8) + question.body
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A message that arrived; `serial` is the question's, 0 for one that answers none."""
+
+    kind: int
+    serial: int
+    signature: str
+    body: bytes
+
+
+def take(buffer: bytearray, at: int) -> tuple[Answer, int] | None:
+    """The message that begins there and where the next one does; None while it is not there whole.
+
+    Raises:
+        MessageError: these are not the bytes of a little-endian message.
+    """
+    if len(buffer) - at < 16:
+        return None
+    order, kind, _, version, body_length, _, fields_length = _HEAD.unpack_from(buffer, at)
+    begin = at + 16 + fields_length + (-fields_length % 8)
+    if order != b"l" or version != 1 or fields_length + body_length > MAX_MESSAGE:
+        raise MessageError("not a message of this machine")
+    if len(buffer) < begin + body_length:
+        return None
+    serial, signature = _fields(buffer, at + 16, at + 16 + fields_length)
+    return Answer(kind, serial, signature, bytes(buffer[begin : begin + body_length])), begin + body_length
+
+
+def _fields(buffer: bytearray, at: int, end: int) -> tuple[int, str]:
+    """Of the header's fields, which are all strings or numbers: whose answer it is, and its type."""
+    serial, signature, base = 0, "", at
+    while at < end:
+        at += -(at - base) % 8
+        field, kind = buffer[at], buffer[at + 2]
+        at += 4
+        if kind == 0x67:  # g: a length of one byte
+            length = buffer[at]
+            if field == _SIGNATURE:
+                signature = buffer[at + 1 : at + 1 + length].decode("ascii", "replace")
+            at += length + 2
+        else:
+            (number,) = _LENGTH.unpack_from(buffer, at)
+            if field == _REPLY_SERIAL:
+                serial = number
+            at += 4 if kind == 0x75 else number + 5  # u: a number; else a string with its NUL
+    return serial, signature
+
+
+def string(body: bytes, at: int = 0) -> str:
+    """A string."""
+    (length,) = _LENGTH.unpack_from(body, at)
+    return body[at + 4 : at + 4 + length].decode("utf-8", "replace")
+
+
+def number(body: bytes) -> int:
+    """An unsigned number."""
+    (found,) = _LENGTH.unpack_from(body)
+    return int(found)
+
+
+def numbers(body: bytes) -> list[int]:
+    """An array of unsigned numbers."""
+    return list(struct.unpack_from(f"<{number(body) // 4}I", body, 4))
+
+
+def box(body: bytes) -> tuple[int, int, int, int]:
+    """A struct of four signed numbers."""
+    x, y, width, height = struct.unpack_from("<4i", body)
+    return x, y, width, height
+
+
+def variant(body: bytes) -> str | float:
+    """A variant that holds a string or a floating-point number."""
+    if body[:3] == b"\1s\0":
+        return string(body, 4)
+    if body[:3] == b"\1d\0":
+        return float(struct.unpack_from("<d", body, 8)[0])
+    raise MessageError(f"a variant of type {body[1:2]!r}")
+
+
+def strings(body: bytes) -> list[str]:
+    """An array of strings."""
+    return [row[0] for row in _rows(body, 1, 4)]
+
+
+def pairs(body: bytes) -> list[tuple[str, ...]]:
+    """An array of structs, or a dictionary, of two strings or paths."""
+    return _rows(body, 2, 8)
+
+
+def triples(body: bytes) -> list[tuple[str, ...]]:
+    """An array of structs of three strings."""
+    return _rows(body, 3, 8)
+
+
+def _rows(body: bytes, width: int, alignment: int) -> list[tuple[str, ...]]:
+    end = number(body) + alignment if alignment == 8 else number(body) + 4
+    at = alignment
+    rows = []
+    while at < end:
+        at += -at % alignment
+        row = []
+        for _ in range(width):
+            at += -at % 4
+            (length,) = _LENGTH.unpack_from(body, at)
+            row.append(body[at + 4 : at + 4 + length].decode("utf-8", "replace"))
+            at += length + 5
+        rows.append(tuple(row))
+    return rows
