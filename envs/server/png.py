@@ -14,7 +14,9 @@ import zlib
 from typing import Any
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_NONE, _UP = 0, 2
+_NONE, _UP, _AVERAGE = 0, 2, 3
+_PHOTO = 0.08
+"""Bytes of PNG per byte of pixels above which a frame is taken for a photograph, and the next one filtered as such."""
 
 # struct isal_zstream of libisal's igzip_lib.h (ABI version 2): the public fields, then its internal state.
 _STATE_BYTES = 1 << 20
@@ -81,6 +83,7 @@ class Encoder:
         except OSError:
             self._isal = None
         self._rows: Any = None
+        self._photo = False
         self.compressor = "isal" if self._isal else "zlib"
 
     def encode(self, bgrx: Any) -> bytes:
@@ -99,12 +102,35 @@ class Encoder:
         # Pillow swaps and drops channels ten times faster than a strided numpy copy.
         packed = Image.frombuffer("RGB", (width, height), bgrx, "raw", "BGRX", 0, 1).tobytes()
         rgb = np.frombuffer(packed, np.uint8).reshape(height, width * 3)
-        rows[0, 0], rows[1:, 0] = _NONE, _UP
-        rows[0, 1:] = rgb[0]
-        np.subtract(rgb[1:], rgb[:-1], out=rows[1:, 1:])
+        if self._photo:
+            _filter_average(rows, rgb)
+        else:
+            rows[0, 0], rows[1:, 0] = _NONE, _UP
+            rows[0, 1:] = rgb[0]
+            np.subtract(rgb[1:], rgb[:-1], out=rows[1:, 1:])
         data = self._isal.compress(rows) if self._isal else zlib.compress(rows.tobytes(), 1)
+        self._photo = len(data) > _PHOTO * rows.size
         header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
         return b"".join((_SIGNATURE, _chunk(b"IHDR", header), _chunk(b"IDAT", data), _chunk(b"IEND", b"")))
+
+
+def _filter_average(rows: Any, rgb: Any) -> None:
+    """PNG's filter 3: each byte less the mean of the one on its left and the one above; a tenth smaller on photographs.
+
+    Args:
+        rows: uint8 (height, 1 + 3 * width), written.
+        rgb: uint8 (height, 3 * width).
+    """
+    import numpy as np
+
+    rows[:, 0] = _AVERAGE
+    rows[0, 1:4], rows[0, 4:] = rgb[0, :3], rgb[0, 3:] - (rgb[0, :-3] >> 1)
+    rows[1:, 1:4] = rgb[1:, :3] - (rgb[:-1, :3] >> 1)
+    left, above = rgb[1:, :-3], rgb[:-1, 3:]
+    mean = np.bitwise_xor(left, above)
+    mean >>= 1
+    mean += left & above  # (a ^ b) / 2 + (a & b) is the mean, with no carry out of a byte
+    np.subtract(rgb[1:, 3:], mean, out=rows[1:, 4:])
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

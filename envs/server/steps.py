@@ -86,11 +86,14 @@ class Steps:
             reply, png = self._look(wanted, (), 0.0, None)
             return reply.encode(png)
         with self._acting:
-            settling = self._desk.begin_settling()
+            waits = parse_policy(wanted.observe.policy)[0] == "settled"
+            settling = self._desk.begin_settling() if waits else None
             began = time.monotonic()
             results = self._act(wanted.actions)
-            settling.start = time.monotonic()
-            act_ms = (settling.start - began) * 1e3
+            ended = time.monotonic()
+            act_ms = (ended - began) * 1e3
+            if settling is not None:
+                settling.start = ended
             reply, png = self._look(wanted, results, act_ms, settling)
         return reply.encode(png)
 

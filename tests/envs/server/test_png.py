@@ -36,7 +36,8 @@ def test_pixels_come_back(encoder: Encoder, shape: tuple[int, int], content: str
         "flat": np.full((height, width, 4), 77, np.uint8),
         "gradient": np.indices((height, width)).sum(0)[..., None].repeat(4, 2).astype(np.uint8),
     }[content]
-    assert (decoded(encoder.encode(made)) == made[:, :, 2::-1]).all()
+    for _ in range(2):  # the second frame is filtered by what the first one was like
+        assert (decoded(encoder.encode(made)) == made[:, :, 2::-1]).all()
 
 
 @settings(max_examples=40, deadline=None)
