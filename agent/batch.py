@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import queue
 import threading
@@ -93,7 +94,7 @@ class Batch:
         ledger = self._open(resume)
         todo = ledger.open_episodes()
         workers = min(self._prepared.config.parallel, len(todo))
-        self.progress = Progress(total=len(todo))
+        self.progress = Progress(total=len(todo), cost_usd=self._spent())
         pending: queue.SimpleQueue[Planned] = queue.SimpleQueue()
         for episode in todo:
             pending.put(episode)
@@ -110,10 +111,19 @@ class Batch:
             raise self._broken
         return self.summary()
 
+    def _spent(self) -> float | None:
+        """What earlier sessions of a resumed run have cost, or None where no price is known."""
+        costs = [record.totals.usage.cost_usd for record in read_records(self.folder)]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known else None
+
     def _close(self) -> None:
         """Write into run.json how the run ended; until then its state is `running`."""
         state = "broken" if self._broken else "interrupted" if self.interrupted else "budget" if self.full else "done"
-        manifest.update(self.folder / "run.json", state=state, error=str(self._broken) if self._broken else None)
+        error = str(self._broken) if self._broken else None
+        # where the disk is full, that has been said already
+        with contextlib.suppress(*([StorageError] if isinstance(self._broken, StorageError) else [])):
+            manifest.update(self.folder / "run.json", state=state, error=error)
 
     def summary(self) -> Summary:
         """The whole run in numbers, earlier sessions of a resumed run included."""
@@ -170,6 +180,7 @@ class Batch:
         record = None
         for attempt in range(self._prepared.config.retries + 1):
             record = self._attempt(episode, provider, ledger)
+            self._pay(record.totals.usage.cost_usd)
             if record.ending is not Ending.ENV_ERROR or self._stop.is_set():
                 break
             if attempt < self._prepared.config.retries:
@@ -178,18 +189,19 @@ class Batch:
         self._finished(episode, record)
 
     def _finished(self, episode: Planned, record: EpisodeRecord) -> None:
-        cost = record.totals.usage.cost_usd
-
         def change(progress: Progress) -> None:
             progress.running.remove(episode.task)
             progress.finished += 1
             progress.scores.append(record.score.value)
-            if cost is not None:
-                progress.cost_usd = (progress.cost_usd or 0.0) + cost
 
         self._change(change)
-        limit = self._prepared.config.budget_usd
-        if limit is not None and self.progress.cost_usd is not None and self.progress.cost_usd >= limit:
+
+    def _pay(self, cost: float | None) -> None:
+        """Add what an attempt cost, a broken one too; a budget that is spent begins no new episode."""
+        if cost is not None:
+            self._change(lambda p: setattr(p, "cost_usd", (p.cost_usd or 0.0) + cost))
+        limit, spent = self._prepared.config.budget_usd, self.progress.cost_usd
+        if limit is not None and spent is not None and spent >= limit:
             self._full.set()
 
     def _change(self, change: Callable[[Progress], object]) -> None:

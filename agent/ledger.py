@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deskbench.envs.errors import StorageError
+from deskbench.envs.errors import StorageError, UsageError
 
 _SCHEMA = """
 create table if not exists episode (
@@ -35,16 +35,20 @@ class Ledger:
 
     Raises:
         StorageError: the file cannot be written.
+        UsageError: another process is working on the run.
     """
 
     def __init__(self, path: Path) -> None:
         self._lock = threading.Lock()
         try:
-            self._base = sqlite3.connect(path, check_same_thread=False)
+            self._base = sqlite3.connect(path, check_same_thread=False, timeout=1.0)
+            self._base.execute("pragma locking_mode=exclusive")  # one process works on a run; a kill lets go of it
             self._base.execute("pragma journal_mode=wal")
             self._base.execute("pragma synchronous=normal")
             self._base.executescript(_SCHEMA)
         except sqlite3.Error as error:
+            if "locked" in str(error):
+                raise UsageError(f"another process is working on {path.parent}") from None
             raise StorageError(f"cannot write {path}: {error}") from None
 
     def close(self) -> None:

@@ -95,8 +95,8 @@ def _interrupts(batch: Batch, say: Console) -> Iterator[None]:
     def ask(signum: int, frame: object) -> None:
         if batch.interrupted:
             raise KeyboardInterrupt
-        say.print("ending: episodes under way stop after their step (Ctrl-C again: at once)")
         batch.interrupt()
+        tell(say, "ending: episodes under way stop after their step (Ctrl-C again: at once)")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:

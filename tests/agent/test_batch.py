@@ -86,6 +86,13 @@ def test_a_budget_that_is_spent_begins_no_new_episode(suite: Path, tmp_path: Pat
     assert manifest(tmp_path / "run")["state"] == "budget"
 
 
+def test_a_budget_counts_what_earlier_sessions_cost(suite: Path, tmp_path: Path) -> None:
+    Batch(prepared(suite, agent=f"{HERE}:Costly", budget_usd=2.0), tmp_path / "run").run()
+    again = Batch(prepared(suite, agent=f"{HERE}:Costly", budget_usd=2.5), tmp_path / "run")
+    assert again.run(resume=True).scored == 3
+    assert again.progress.cost_usd == 3.0
+
+
 def test_an_interrupted_run_ends_soon_and_is_resumed_where_it_was(suite: Path, tmp_path: Path) -> None:
     folder = tmp_path / "run"
     batch = Batch(prepared(suite, agent=f"{HERE}:SlowWriter", max_steps=10), folder)

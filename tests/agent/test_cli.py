@@ -8,7 +8,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -216,7 +216,8 @@ def test_kill_loses_no_finished_episode(suite: Path, tmp_path: Path, finished: i
         process.communicate()
     before = {path: path.read_bytes() for path in folder.rglob("episode.json")}
     assert len(before) >= finished
-    assert sqlite3.connect(folder / "ledger.sqlite").execute("pragma integrity_check").fetchone() == ("ok",)
+    with closing(sqlite3.connect(folder / "ledger.sqlite")) as ledger:
+        assert ledger.execute("pragma integrity_check").fetchone() == ("ok",)
     ran = deskbench("run", "--resume", folder, folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
     assert {path: path.read_bytes() for path in before} == before

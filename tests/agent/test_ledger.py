@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deskbench.agent.ledger import Ledger, Planned
-from deskbench.envs.errors import StorageError
+from deskbench.envs.errors import StorageError, UsageError
 
 ONE, TWO = Planned("s/one", 0, 5), Planned("s/two", 0, 5)
 
@@ -30,10 +30,20 @@ def test_an_attempt_that_was_cut_off_is_unfinished_and_its_episode_open(path: Pa
     first = Ledger(path)
     first.plan([ONE])
     assert first.begin(ONE) == 1
-    again = Ledger(path)  # another process, after a kill: nothing was closed
+    first.close()
+    again = Ledger(path)
     assert again.unfinished() == {("s/one", 1)}
     assert again.open_episodes() == [ONE]
     assert again.begin(ONE) == 2
+
+
+def test_one_process_works_on_a_run(path: Path) -> None:
+    first = Ledger(path)
+    first.plan([ONE])
+    with pytest.raises(UsageError, match="another process is working on"):
+        Ledger(path)
+    first.close()
+    assert Ledger(path).open_episodes() == [ONE]
 
 
 def test_planning_again_changes_nothing(path: Path) -> None:
