@@ -22,6 +22,8 @@ _SHIFT, _LEVEL3 = 0xFFE1, 0xFE03
 _SHIFTS = frozenset([0xFFE1, 0xFFE2])
 _NUM_LOCK = 0xFF7F
 _LOCK_MASK = X.LockMask
+_OF_MANAGERS = frozenset(["alt", "altleft", "super", "superleft", "superright"])
+"""Modifiers of the chords that window managers take for themselves."""
 _RECYCLE_PATIENCE = 5.0
 _BURST = 200
 """Characters sent before the program's answer is awaited, so that a long text does not pile up in its queue."""
@@ -102,11 +104,16 @@ class Keyboard:
     def key(self, names: Sequence[str]) -> None:
         """A chord: pressed in order, released in reverse.
 
+        The window manager gets the time to take its own chords: if Alt were let go before it has grabbed the
+        keyboard, its window list would stay up and take the next key for itself.
+
         Raises:
             InputError: a name that no keysym is known for; nothing was pressed.
         """
         with self._chord(names):
-            pass
+            if len(names) > 1 and not _OF_MANAGERS.isdisjoint(names):
+                self._x.sync()
+                self._x.wait_manager()
         self._settle()
 
     def key_down(self, name: str) -> None:
