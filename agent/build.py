@@ -97,6 +97,8 @@ def prepare(config: RunConfig) -> Prepared:
         UsageError: the first thing that is wrong.
     """
     lookup("provider", PROVIDERS, config.provider)
+    if config.agent == "human" and config.parallel > 1:
+        raise UsageError("agent human: one person, one desktop; leave out --parallel")
     make_agent = _agent_maker(config)
     tasks = _chosen(load(config.source, split=config.split), config.only)
     kept, skipped = [], []

@@ -109,7 +109,7 @@ def _interrupts(batch: Batch, say: Console) -> Iterator[None]:
 @contextmanager
 def showing(say: Console, name: str) -> Iterator[Any]:
     """A function that shows progress: a live line on a terminal, else a line for each finished episode."""
-    if say.is_terminal:
+    if say.is_terminal and name != "human":  # a person is asked on the same terminal
         with Live(console=say, refresh_per_second=4, transient=True) as live:
             yield lambda progress: live.update(Text(line(name, progress)))
         return

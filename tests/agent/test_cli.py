@@ -245,3 +245,19 @@ def test_a_full_disk_stops_the_run_with_one_line_and_what_is_recorded_stays(
     assert ran.returncode == 0, ran.stderr
     assert {path: path.read_bytes() for path in before} == before
     assert len(scored(folder)) == 4
+
+
+def test_a_person_solves_a_task_in_the_terminal(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "suite", count=1)
+    answers = "pyautogui.write('hello')\nnonsense(\n" + '{"type": "key", "keys": ["ctrl", "s"]}\nDONE\nFAIL\n'
+    command = [sys.executable, "-m", "deskbench.agent", "run", str(suite), "--agent", "human", *FAKE]
+    command += ["--task", "write-0", "--task", "impossible"]
+    ran = subprocess.run(
+        command, cwd=tmp_path, env=environment(), capture_output=True, text=True, timeout=60, check=False,
+        input="FAIL\n" + answers,
+    )  # fmt: skip
+    assert ran.returncode == 0, ran.stderr
+    assert "The task: Write hello and save." in ran.stderr
+    assert "That cannot be carried out" in ran.stderr
+    (folder,) = (tmp_path / "runs").iterdir()
+    assert {r.task_id: r.score.value for r in read_records(folder)} == {"impossible": 1.0, "write-0": 1.0}

@@ -58,6 +58,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ({"agent": "deskbench.agent.agents.simple:NoSuch"}, "cannot be imported"),
         ({"only": ("write-9",)}, "no task 'write-9'; did you mean"),
         ({"agent": "null", "agent_settings": {"model": "x"}}, "has no settings"),
+        ({"agent": "human", "parallel": 2}, "one person, one desktop"),
         ({"agent": "vlm"}, "missing base_url and model"),
         ({"agent": "vlm", "agent_settings": {"base_url": "http://x/v1", "modell": "m"}}, "unknown setting 'modell'"),
         ({"source": "bassics"}, "suites: "),
