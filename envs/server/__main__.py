@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk
 
 PR_SET_DUMPABLE = 4
-M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """mallopt(3)."""
 FIRST_FRAME = 5.0
 """Seconds that the first screen may take to settle; a desktop that draws for ever is still a desktop."""
@@ -53,7 +53,8 @@ def _keep_memory(libc: ctypes.CDLL) -> None:
     """Let frames' buffers be used again instead of being given back: page faults were most of a screenshot's time."""
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 64 << 20)
-        libc.mallopt(M_TRIM_THRESHOLD, 48 << 20)
+        libc.mallopt(M_TRIM_THRESHOLD, 24 << 20)
+        libc.mallopt(M_ARENA_MAX, 1)  # else each connection's thread keeps frames of its own
 
 
 def _parse() -> argparse.Namespace:

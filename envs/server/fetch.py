@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import urllib.request
 from urllib.parse import urlsplit
 
 MAX_DOWNLOAD = 2**31
@@ -16,6 +15,8 @@ def fetch(url: str) -> bytes:
     Raises:
         OSError: after three tries, or another kind of URL.
     """
+    import urllib.request  # 3 MB that most desktops never need
+
     if urlsplit(url).scheme not in ("http", "https"):
         raise OSError(f"{url} is not an http or https URL")
     last = OSError("not tried")

@@ -190,7 +190,7 @@ def density() -> list[Row]:
 
 
 def _step(desktop: LocalDesktop, number: int) -> None:
-    desktop.act([Click(x=900 + number % 50, y=500)], NOW)
+    desktop.act([Click(x=600 + number * 137 % 600, y=500)], NOW)  # clicks in one place are kept apart in time
 
 
 def _thinking(some: list[LocalDesktop], rounds: int) -> float:
@@ -241,7 +241,7 @@ def _reference_saturated(some: list[LocalDesktop], seconds: float) -> float:
         def work(reference: Reference) -> None:
             number = 0
             while time.perf_counter() < began + seconds:
-                reference.pyautogui(f"pyautogui.click({900 + number % 50}, 500)")
+                reference.pyautogui(f"pyautogui.click({600 + number * 137 % 600}, 500)")
                 reference.get("/screenshot")
                 number += 1
             counts.append(number)
