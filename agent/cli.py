@@ -27,10 +27,8 @@ serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(serve_app, name="serve")
 
-app.command("replay", epilog="Example: deskbench replay runs/X/episodes/basics/save-note/1")(cli_episodes.replay)
-app.command("rescore", epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(cli_episodes.rescore)
-app.command("desktop", epilog="Example: deskbench desktop --json")(cli_desktop.desktop)
-app.command("doctor", epilog="Example: deskbench doctor")(cli_desktop.doctor)
+
+Opt = typer.Option
 
 
 def main() -> None:
@@ -44,55 +42,6 @@ def main() -> None:
         if "--json" in sys.argv:
             print_json({"error": str(error), "kind": type(error).__name__})
         sys.exit(2 if isinstance(error, UsageError) else 1)
-
-
-@app.command(epilog="Example: deskbench run basics --agent oracle -n 2")
-def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
-    source: Annotated[str | None, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")] = None,
-    agent: Annotated[str | None, typer.Option(help="oracle, null, fail, random, human, vlm or module:Class")] = None,
-    provider: Annotated[str | None, typer.Option(help="local, or package.module:Class")] = None,
-    parallel: Annotated[int | None, typer.Option("-n", "--parallel", help="Desktops at once.")] = None,
-    base_url: Annotated[str | None, typer.Option(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
-    model: Annotated[str | None, typer.Option(help="The model's name at the endpoint.")] = None,
-    api_key_env: Annotated[str | None, typer.Option(help="The environment variable that holds the key.")] = None,
-    observation: Annotated[str | None, typer.Option(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
-    action_space: Annotated[str | None, typer.Option(help="pyautogui, computer_13 or actions")] = None,
-    only: Annotated[list[str] | None, typer.Option("--task", help="Run this task only (repeatable).")] = None,
-    split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
-    repeats: Annotated[int | None, typer.Option(help="Episodes of each task.")] = None,
-    seed: Annotated[int | None, typer.Option(help="Seed of the first repeat.")] = None,
-    max_steps: Annotated[int | None, typer.Option(help="Decisions per episode, where the task sets no limit.")] = None,
-    policy: Annotated[str | None, typer.Option(help="Observations: settled, immediate or fixed:SECONDS.")] = None,
-    screen: Annotated[str | None, typer.Option(help="Screen size, such as 1920x1080.")] = None,
-    network: Annotated[bool, typer.Option(help="Let tasks that require the network have it.")] = False,
-    unisolated: Annotated[bool, typer.Option(help="Run desktops without a sandbox.")] = False,
-    retries: Annotated[int | None, typer.Option(help="New attempts after infrastructure failed.")] = None,
-    budget: Annotated[float | None, typer.Option(help="US dollars at which no new episode begins.")] = None,
-    config: Annotated[Path | None, typer.Option(help="A TOML file of settings.")] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", help="A setting, key=value (repeatable).")] = None,
-    out: Annotated[Path | None, typer.Option(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this run's folder.")] = None,
-    as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
-) -> None:  # fmt: skip
-    """Run tasks with an agent and write a run folder with a report."""
-    from deskbench.agent import running
-    from deskbench.agent.config import make_config
-
-    width, height = screen_size(screen)
-    flags = {
-        "source": source, "agent": agent, "provider": provider, "parallel": parallel, "split": split,
-        "repeats": repeats, "seed": seed, "max_steps": max_steps, "policy": policy, "width": width, "height": height,
-        "network": network or None, "isolated": False if unisolated else None, "retries": retries,
-        "budget_usd": budget, "only": tuple(only) if only else None,
-    }  # fmt: skip
-    own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
-           "action_space": action_space}  # fmt: skip
-    settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
-    if resume is not None and (settings or config or out):
-        raise UsageError("--resume goes on with the run's own settings and folder: leave out --set, --config and --out")
-    found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
-    raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
 
 
 @app.command(epilog="Example: deskbench demo -n 2")
@@ -119,6 +68,57 @@ def demo(
             demonstration.open_in_browser(shown.report)
     complete = all(one.scored == one.planned for one in shown.summaries.values())
     raise typer.Exit(0 if complete and not shown.interrupted else 1)
+
+
+@app.command(epilog="Example: deskbench run basics --agent oracle -n 2")
+def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+    source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
+    agent: Annotated[str | None, Opt(help="vlm (default), oracle, null, fail, random, human, module:Class")] = None,
+    provider: Annotated[str | None, Opt(help="local (default), fake, or module:Class")] = None,
+    parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops at once (default: 1).")] = None,
+    base_url: Annotated[str | None, Opt(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
+    model: Annotated[str | None, Opt(help="The model's name at the endpoint.")] = None,
+    api_key_env: Annotated[str | None, Opt(help="The environment variable that holds the key.")] = None,
+    observation: Annotated[str | None, Opt(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
+    action_space: Annotated[str | None, Opt(help="pyautogui, computer_13 or actions")] = None,
+    only: Annotated[list[str] | None, Opt("--task", help="Run this task only (repeatable).")] = None,
+    split: Annotated[str | None, Opt(help="Split of an OSWorld checkout, such as test_small.")] = None,
+    repeats: Annotated[int | None, Opt(help="Episodes of each task.")] = None,
+    seed: Annotated[int | None, Opt(help="Seed of the first repeat.")] = None,
+    max_steps: Annotated[int | None, Opt(help="Decisions per episode (default: 15).")] = None,
+    max_seconds: Annotated[float | None, Opt(help="Seconds per episode (default: 600).")] = None,
+    policy: Annotated[str | None, Opt(help="Look when settled (default), immediate, fixed:SECONDS.")] = None,
+    screen: Annotated[str | None, Opt(help="Screen size (default: 1280x800).")] = None,
+    network: Annotated[bool, Opt(help="Let tasks that require the network have it.")] = False,
+    unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
+    retries: Annotated[int | None, Opt(help="New attempts after infrastructure failed.")] = None,
+    budget: Annotated[float | None, Opt(help="US dollars at which no new episode begins.")] = None,
+    config: Annotated[Path | None, Opt(help="A TOML file of settings.")] = None,
+    set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
+    out: Annotated[Path | None, Opt(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
+    resume: Annotated[Path | None, Opt(help="Go on with this run's folder.")] = None,
+    as_json: Json = False,
+    debug: Annotated[bool, Opt(help="Show tracebacks.")] = False,
+) -> None:  # fmt: skip
+    """Run tasks with an agent and write a run folder with a report."""
+    from deskbench.agent import running
+    from deskbench.agent.config import make_config
+
+    width, height = screen_size(screen)
+    flags = {
+        "source": source, "agent": agent, "provider": provider, "parallel": parallel, "split": split,
+        "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
+        "width": width, "height": height,
+        "network": network or None, "isolated": False if unisolated else None, "retries": retries,
+        "budget_usd": budget, "only": tuple(only) if only else None,
+    }  # fmt: skip
+    own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
+           "action_space": action_space}  # fmt: skip
+    settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
+    if resume is not None and (settings or config or out):
+        raise UsageError("--resume goes on with the run's own settings and folder: leave out --set, --config and --out")
+    found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
+    raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
 
 
 @app.command(epilog="Example: deskbench report runs/latest --open")
@@ -171,3 +171,9 @@ def serve_ocr(
         return
     except OSError as error:
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
+
+
+app.command("replay", epilog="Example: deskbench replay runs/X/episodes/basics/save-note/1")(cli_episodes.replay)
+app.command("rescore", epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(cli_episodes.rescore)
+app.command("desktop", epilog="Example: deskbench desktop --json")(cli_desktop.desktop)
+app.command("doctor", epilog="Example: deskbench doctor")(cli_desktop.doctor)
