@@ -14,6 +14,7 @@ import struct
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from deskbench.envs.server.accessibility import messages
@@ -90,8 +91,8 @@ class Link:
             raise ConnectionError("the other end hung up")
         self._incoming += data
         at, names = 0, set()
-        while (found := messages.take(self._incoming, at)) is not None:
-            answer, at = found
+        while (answer := messages.take(self._incoming, at)) is not None:
+            at = answer.next
             asked = self.waiting.pop(answer.serial, None) if answer.serial else None
             if asked is not None:
                 names.add(asked[0])
@@ -171,15 +172,15 @@ class Bus:
         self._known &= names
         for name in set(self._own) - names:
             self._own.pop(name).close()
-        found: dict[str, str] = {}
+        found: dict[str, str | None] = {}
         for name in names - self._known:
-            self.ask(name, ROOT, _WHERE, lambda address, name=name: found.update({name: address or ""}))
+            self.ask(name, ROOT, _WHERE, partial(found.__setitem__, name))
         self.run(deadline)
         for name, address in found.items():
             self._known.add(name)
             # Without a socket of its own it is asked through the daemon.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
-                self._own[name] = Link(address, AGAIN_SECONDS)
+                self._own[name] = Link(address or "", AGAIN_SECONDS)
 
     def run(self, deadline: float) -> None:
         """Until everything asked, and what takers ask meanwhile, is answered, hung or late.

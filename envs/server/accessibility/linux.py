@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from functools import lru_cache, partial
+from itertools import islice
 from typing import Any
 
 from deskbench.envs.server.accessibility import messages
@@ -53,6 +54,13 @@ CHILDREN = Question(_NODE, "GetChildren", "a(so)", messages.pairs)
 BOX = Question(_A11Y + "Component", "GetExtents", "(iiii)", messages.box, "u", struct.pack("<I", 0))
 TEXT = Question(_A11Y + "Text", "GetText", "s", messages.string, "ii", struct.pack("<ii", 0, -1))
 ACTIONS = Question(_A11Y + "Action", "GetActions", "a(sss)", messages.triples)
+
+
+@lru_cache(256)
+def _action_name(index: int) -> Question:
+    return Question(_A11Y + "Action", "GetName", "s", messages.string, "i", struct.pack("<i", index))
+
+
 VALUES = {
     key: _property("Value", name)
     for key, name in {
@@ -65,6 +73,9 @@ SKELETON = (ROLE, STATE, CHILDREN)
 
 _lock = threading.Lock()
 _bus: Bus | None = None
+_action_names: dict[tuple[str, int, str, str], str] = {}
+"""An action's name by application, number, localized name and description. `GetActions` tells only the latter two."""
+MAX_ACTION_NAMES = 10_000
 
 
 def tree(timeout: float) -> tuple[str, bool]:
@@ -139,6 +150,7 @@ def _disconnect() -> None:
     if _bus is not None:
         _bus.close()
     _bus = None
+    _action_names.clear()
 
 
 class _Reader:
@@ -177,12 +189,12 @@ class _Reader:
         return _present(nodes), not self._bus.slow and not self._cut
 
     def _applications(self) -> list[tuple[str, str]]:
-        found: list[list[tuple[str, str]]] = []
-        self._bus.ask(_REGISTRY, ROOT, CHILDREN, lambda refs: found.append(refs))
+        found: list[Any] = []
+        self._bus.ask(_REGISTRY, ROOT, CHILDREN, found.append)
         self._bus.run(self._deadline)
         if not found or found[0] is None:
             raise AccessibilityError("the accessibility registry does not answer")
-        return found[0][:MAX_WIDTH]
+        return list(found[0][:MAX_WIDTH])
 
     def _ask_about(self, node: Node, depth: int) -> None:
         self._count += 1
@@ -198,19 +210,19 @@ class _Reader:
         elif question is ROLE:
             node.role = ROLES[value] if value < len(ROLES) else "unknown"
         elif question is STATE:
-            node.states = _states(tuple(value))
+            node.states = _states(value)
         elif question is INTERFACES:
-            node.interfaces = frozenset(name.rpartition(".")[2] for name in value)
+            node.interfaces = _interfaces(value)
             self._ask_details(node)
         elif question is ATTRIBUTES:
             node.attributes = dict(value)
         elif question is CHILDREN:
             self._take_children(node, depth, value)
 
-    def _take_children(self, node: Node, depth: int, refs: list[tuple[str, str]]) -> None:
+    def _take_children(self, node: Node, depth: int, refs: Iterable[tuple[str, str]]) -> None:
         if depth >= MAX_DEPTH or not self._enter(node, depth):
             return
-        for name, path in refs[:MAX_WIDTH]:
+        for name, path in islice(refs, MAX_WIDTH):
             if path == _NULL:
                 continue
             if self._count >= MAX_NODES:
@@ -226,10 +238,22 @@ class _Reader:
         if "Text" in node.interfaces:
             self._bus.ask(node.bus, node.path, TEXT, partial(_set_text, node))
         if "Action" in node.interfaces:
-            self._bus.ask(node.bus, node.path, ACTIONS, partial(_set_actions, node))
+            self._bus.ask(node.bus, node.path, ACTIONS, partial(self._take_actions, node))
         if "Value" in node.interfaces:
             for key, question in VALUES.items():
                 self._bus.ask(node.bus, node.path, question, partial(_set_value, node, key))
+
+    def _take_actions(self, node: Node, actions: Iterable[tuple[str, str, str]] | None) -> None:
+        """Most nodes' actions have been met before; what they are really called is asked of the others.
+
+        GTK 2 gives no localized names, which leaves nothing to know an action by.
+        """
+        for index, (localized, description, binding) in enumerate(actions or ()):
+            key = (node.bus, index, localized, description)
+            name = _action_names.get(key) if localized else None
+            node.actions.append((name or localized, description, binding))
+            if name is None:
+                self._bus.ask(node.bus, node.path, _action_name(index), partial(_set_action_name, node, key))
 
 
 def _set_box(node: Node, value: tuple[int, int, int, int] | None) -> None:
@@ -240,8 +264,13 @@ def _set_text(node: Node, value: str | None) -> None:
     node.text = value or ""
 
 
-def _set_actions(node: Node, value: list[tuple[str, str, str]] | None) -> None:
-    node.actions = value or []
+def _set_action_name(node: Node, key: tuple[str, int, str, str], name: str | None) -> None:
+    if name is None:
+        return
+    if len(_action_names) >= MAX_ACTION_NAMES:
+        _action_names.clear()
+    _action_names[key] = name
+    node.actions[key[1]] = (name, *node.actions[key[1]][1:])
 
 
 def _set_value(node: Node, key: str, value: float | None) -> None:
@@ -253,6 +282,11 @@ def _set_value(node: Node, key: str, value: float | None) -> None:
 def _states(words: tuple[int, ...]) -> frozenset[str]:
     bits = sum(word << 32 * index for index, word in enumerate(words[:2]))
     return frozenset(state for index, state in enumerate(STATES) if bits >> index & 1)
+
+
+@lru_cache(1024)
+def _interfaces(names: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(name.rpartition(".")[2] for name in names)
 
 
 def _present(nodes: list[Node]) -> list[Node]:

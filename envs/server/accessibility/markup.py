@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from xml.sax.saxutils import escape, quoteattr
 
 _BASE = "https://accessibility.ubuntu.example.org/ns/"
@@ -19,7 +20,7 @@ NAMESPACES = {
 }
 # What XML 1.0 cannot hold at all, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_NOT_A_NAME = re.compile(r"[^\w.-]")
+_NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 @dataclass
@@ -53,25 +54,32 @@ def to_xml(applications: list[Node]) -> str:
 def _write(node: Node, parts: list[str]) -> None:
     tag = _tag(node.role)
     parts.append(f"<{tag} name={_quoted(node.name)}")
-    parts.extend(f' st:{state}="true"' for state in sorted(node.states))
-    parts.extend(f" attr:{_tag(key)}={_quoted(value)}" for key, value in node.attributes.items())
+    parts.append(_states(node.states))
+    attributes = {_tag(key): value for key, value in node.attributes.items()}  # two keys may make one name
+    parts.extend(f" attr:{key}={_quoted(value)}" for key, value in attributes.items())
     if node.box is not None:
         x, y, width, height = node.box
         parts.append(f' cp:screencoord="({x}, {y})" cp:size="({width}, {height})"')
     parts.extend(f" val:{key}={_quoted(value)}" for key, value in node.values.items())
-    for name, description, binding in {_tag(a[0]): a for a in node.actions}.values():
-        parts.append(f" act:{_tag(name)}_desc={_quoted(description)} act:{_tag(name)}_kb={_quoted(binding)}")
+    for name, (_, description, binding) in {_tag(a[0]): a for a in node.actions}.items():
+        parts.append(f" act:{name}_desc={_quoted(description)} act:{name}_kb={_quoted(binding)}")
     parts.extend(f' {flag}="true"' for flag in ("image", "selection") if flag.capitalize() in node.interfaces)
-    text = _clean(node.text.replace("\ufffc", "").replace("\ufffd", ""))
+    text = _clean(node.text.replace("\ufffc", "").replace("\ufffd", "")) if node.text else ""
     if not node.children and not text:
         parts.append("/>")
         return
-    parts.append(">" + escape(text))
+    parts.append(">" + escape(text, {"\r": "&#13;"}))
     for child in node.children:
         _write(child, parts)
     parts.append(f"</{tag}>")
 
 
+@lru_cache(1024)
+def _states(states: frozenset[str]) -> str:
+    return "".join(f' st:{state}="true"' for state in sorted(states))
+
+
+@lru_cache(1024)
 def _tag(name: str) -> str:
     """A role or key as an XML name: blanks become dashes."""
     tag = _NOT_A_NAME.sub("", name.strip().replace(" ", "-")) or "unknown"
@@ -82,5 +90,6 @@ def _clean(text: str) -> str:
     return _FORBIDDEN.sub("", text)
 
 
+@lru_cache(1024)
 def _quoted(text: str) -> str:
     return quoteattr(_clean(text))

@@ -10,11 +10,14 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
-METHOD_RETURN, ERROR = 2, 3
+METHOD_RETURN = 2
 MAX_MESSAGE = 2**27
 """Bytes of one message (the specification's limit)."""
+MAX_CACHED = 8192
+"""Byte strings whose meaning is remembered: most answers have been heard before."""
+_PADDING = [b"\0" * count for count in range(8)]
 _HEAD = struct.Struct("<cBBBIII")
 _LENGTH = struct.Struct("<I")
 _PATH, _INTERFACE, _MEMBER, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = 1, 2, 3, 5, 6, 8
@@ -24,9 +27,9 @@ class MessageError(ValueError):
     """The bytes are not a message as we understand it; the connection is of no more use."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Question:
-    """A method without variable arguments.
+    """A method without variable arguments; known by its identity, which is quick to look up.
 
     Attributes:
         interface, member: what to call.
@@ -62,26 +65,31 @@ def _padded(data: bytes) -> bytes:
     return data + b"\0" * (-len(data) % 8)
 
 
+@lru_cache(MAX_CACHED)
+def _path_field(path: str) -> bytes:
+    data = path.encode()
+    return b"\1\1o\0" + _LENGTH.pack(len(data)) + data + b"\0"
+
+
 def ask(question: Question, destination: str, path: str, serial: int) -> bytes:
     """The bytes of a method call."""
-    where = path.encode()
-    fields = _fixed_fields(question, destination) + b"\1\1o\0" + _LENGTH.pack(len(where)) + where + b"\0"
+    fields = _fixed_fields(question, destination) + _path_field(path)
     head = _HEAD.pack(b"l", 1, 0, 1, len(question.body), serial, len(fields))
-    return head + fields + b"\0" * (-len(fields) % 8) + question.body
+    return head + fields + _PADDING[-len(fields) % 8] + question.body
 
 
-@dataclass(frozen=True)
-class Answer:
-    """A message that arrived; `serial` is the question's, 0 for one that answers none."""
+class Answer(NamedTuple):
+    """A message that arrived; `serial` is the question's, 0 for one that answers none; `next` is where it ends."""
 
     kind: int
     serial: int
     signature: str
     body: bytes
+    next: int
 
 
-def take(buffer: bytearray, at: int) -> tuple[Answer, int] | None:
-    """The message that begins there and where the next one does; None while it is not there whole.
+def take(buffer: bytearray, at: int) -> Answer | None:
+    """The message that begins there; None while it is not there whole.
 
     Raises:
         MessageError: these are not the bytes of a little-endian message.
@@ -90,31 +98,38 @@ def take(buffer: bytearray, at: int) -> tuple[Answer, int] | None:
         return None
     order, kind, _, version, body_length, _, fields_length = _HEAD.unpack_from(buffer, at)
     begin = at + 16 + fields_length + (-fields_length % 8)
+    end = begin + body_length
     if order != b"l" or version != 1 or fields_length + body_length > MAX_MESSAGE:
         raise MessageError("not a message of this machine")
-    if len(buffer) < begin + body_length:
+    if len(buffer) < end:
         return None
-    serial, signature = _fields(buffer, at + 16, at + 16 + fields_length)
-    return Answer(kind, serial, signature, bytes(buffer[begin : begin + body_length])), begin + body_length
+    at += 16
+    serial = 0
+    if buffer[at] == _REPLY_SERIAL:  # where everyone puts it, and the one field that differs between answers
+        (serial,) = _LENGTH.unpack_from(buffer, at + 4)
+        at += 8
+        fields_length -= 8
+    later, signature = _fields(bytes(buffer[at : at + fields_length]))
+    return Answer(kind, serial or later, signature, bytes(buffer[begin:end]), end)
 
 
-def _fields(buffer: bytearray, at: int, end: int) -> tuple[int, str]:
-    """Of the header's fields, which are all strings or numbers: whose answer it is, and its type."""
-    serial, signature, base = 0, "", at
-    while at < end:
-        at += -(at - base) % 8
-        field, kind = buffer[at], buffer[at + 2]
+@lru_cache(MAX_CACHED)
+def _fields(data: bytes) -> tuple[int, str]:
+    """Of a header's fields, which are all strings or numbers: whose answer it is, and its type."""
+    serial, signature, at = 0, "", 0
+    while at < len(data):
+        at += -at % 8
+        field, kind = data[at], data[at + 2]
         at += 4
         if kind == 0x67:  # g: a length of one byte
-            length = buffer[at]
             if field == _SIGNATURE:
-                signature = buffer[at + 1 : at + 1 + length].decode("ascii", "replace")
-            at += length + 2
+                signature = data[at + 1 : at + 1 + data[at]].decode("ascii", "replace")
+            at += data[at] + 2
         else:
-            (number,) = _LENGTH.unpack_from(buffer, at)
+            (length,) = _LENGTH.unpack_from(data, at)
             if field == _REPLY_SERIAL:
-                serial = number
-            at += 4 if kind == 0x75 else number + 5  # u: a number; else a string with its NUL
+                serial = length
+            at += 4 if kind == 0x75 else length + 5  # u: a number; else a string with its NUL
     return serial, signature
 
 
@@ -130,9 +145,9 @@ def number(body: bytes) -> int:
     return int(found)
 
 
-def numbers(body: bytes) -> list[int]:
+def numbers(body: bytes) -> tuple[int, ...]:
     """An array of unsigned numbers."""
-    return list(struct.unpack_from(f"<{number(body) // 4}I", body, 4))
+    return struct.unpack_from(f"<{number(body) // 4}I", body, 4)
 
 
 def box(body: bytes) -> tuple[int, int, int, int]:
@@ -150,32 +165,32 @@ def variant(body: bytes) -> str | float:
     raise MessageError(f"a variant of type {body[1:2]!r}")
 
 
-def strings(body: bytes) -> list[str]:
+def strings(body: bytes) -> tuple[str, ...]:
     """An array of strings."""
-    return [row[0] for row in _rows(body, 1, 4)]
+    return tuple(row[0] for row in _rows(body, 1, 4))
 
 
-def pairs(body: bytes) -> list[tuple[str, ...]]:
+def pairs(body: bytes) -> tuple[tuple[str, ...], ...]:
     """An array of structs, or a dictionary, of two strings or paths."""
     return _rows(body, 2, 8)
 
 
-def triples(body: bytes) -> list[tuple[str, ...]]:
+def triples(body: bytes) -> tuple[tuple[str, ...], ...]:
     """An array of structs of three strings."""
     return _rows(body, 3, 8)
 
 
-def _rows(body: bytes, width: int, alignment: int) -> list[tuple[str, ...]]:
-    end = number(body) + alignment if alignment == 8 else number(body) + 4
-    at = alignment
+@lru_cache(MAX_CACHED)
+def _rows(body: bytes, width: int, alignment: int) -> tuple[tuple[str, ...], ...]:
+    """An array of rows of strings; nodes of a kind answer with the same bytes."""
+    at, end = alignment, number(body) + alignment
     rows = []
     while at < end:
         at += -at % alignment
         row = []
         for _ in range(width):
             at += -at % 4
-            (length,) = _LENGTH.unpack_from(body, at)
-            row.append(body[at + 4 : at + 4 + length].decode("utf-8", "replace"))
-            at += length + 5
+            row.append(string(body, at))
+            at += _LENGTH.unpack_from(body, at)[0] + 5
         rows.append(tuple(row))
-    return rows
+    return tuple(rows)

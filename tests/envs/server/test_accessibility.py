@@ -1,0 +1,217 @@
+"""The accessibility tree is that of the platform's own library, node for node; nothing in a program can break it."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ET
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deskbench.envs import wait
+from deskbench.envs.desktop import Desktop
+from deskbench.envs.server.accessibility.markup import NAMESPACES, Node, to_xml
+from deskbench.envs.types import Key, Type
+from deskbench.envs.wire import Observe
+
+HERE = Path(__file__).parent
+TREE = Observe(policy="immediate", screenshot=False, accessibility=True)
+TERMINAL = Observe(screenshot=False, terminal=True)
+PATIENCE = 20.0
+
+
+def read(desktop: Desktop) -> tuple[ET.Element, bool]:
+    """The tree, parsed, and whether it is whole."""
+    seen = desktop.observe(TREE)
+    assert seen.accessibility is not None, seen.problems
+    return ET.fromstring(seen.accessibility), bool(seen.accessibility_complete)
+
+
+def start_ours(desktop: Desktop, name: str, *more: str) -> None:
+    desktop.write_file(f"~/{name}.py", (HERE / "gtk_tree.py").read_bytes())
+    home = desktop.run("echo $HOME", shell=True).stdout.strip()
+    desktop.launch(["/usr/bin/python3", f"{home}/{name}.py", name, *more])
+
+
+def reference(desktop: Desktop) -> list[list[Any]]:
+    """The same tree by the platform's library, in a process of its own."""
+    done = desktop.run(["/usr/bin/python3", "-W", "ignore", "-c", (HERE / "atspi_walk.py").read_text()])
+    assert done.returncode == 0, done.stderr
+    found: list[list[Any]] = json.loads(done.stdout)
+    return found
+
+
+def part(element: ET.Element, prefix: str) -> dict[str, str]:
+    """The attributes of one namespace, without it."""
+    space = "{" + NAMESPACES[prefix] + "}"
+    return {key[len(space) :]: value for key, value in element.attrib.items() if key.startswith(space)}
+
+
+def as_reference(element: ET.Element) -> list[Any]:
+    """An element in the form of `reference`."""
+    where, actions = part(element, "cp"), part(element, "act")
+    names = [key.removesuffix("_desc") for key in actions if key.endswith("_desc")]
+    return [
+        element.tag,
+        element.get("name"),
+        sorted(part(element, "st")),
+        part(element, "attr"),
+        [*json.loads(f"[{where['screencoord'][1:-1]},{where['size'][1:-1]}]")] if where else None,
+        element.text or "",
+        part(element, "val"),
+        {name: [actions[f"{name}_desc"], actions[f"{name}_kb"]] for name in names},
+        [flag for flag in ("image", "selection") if element.get(flag) == "true"],
+        [as_reference(child) for child in element],
+    ]
+
+
+def count(root: ET.Element, application: str) -> int:
+    """An application's nodes."""
+    return sum(1 for child in root if child.get("name") == application for _ in child.iter())
+
+
+def first_difference(ours: list[Any], theirs: list[Any], path: str = "") -> str | None:
+    """Where two nodes differ, for a person to read."""
+    where = f"{path}/{theirs[0]}[{theirs[1]!r}]"
+    if ours[:-1] != theirs[:-1]:
+        return f"{where}: {[(a, b) for a, b in zip(ours[:-1], theirs[:-1], strict=True) if a != b]}"
+    if len(ours[-1]) != len(theirs[-1]):
+        return f"{where}: {len(ours[-1])} children, not {len(theirs[-1])}"
+    pairs = zip(ours[-1], theirs[-1], strict=True)
+    return next((found for a, b in pairs if (found := first_difference(a, b, where))), None)
+
+
+def assert_same_tree(desktop: Desktop) -> ET.Element:
+    """Both readings agree once the programs have stopped changing."""
+    last: list[str | None] = []
+
+    def agree() -> bool:
+        root, whole = read(desktop)
+        trees = ["", "", [], {}, None, "", {}, {}, []]
+        last[:] = [first_difference([*trees, list(map(as_reference, root))], [*trees, reference(desktop)])]
+        return whole and last == [None]
+
+    assert wait.until(agree, timeout=PATIENCE), str(last)
+    return read(desktop)[0]
+
+
+@pytest.mark.desktop
+def test_programs_have_the_same_nodes_as_the_platforms_library_reads(desktop: Desktop) -> None:
+    """Role, name, states, attributes, place, text, values, actions and order, of every node of six programs."""
+    for program in ("mousepad", "galculator", "lxterminal", "pcmanfm"):
+        desktop.launch([program])
+    desktop.act([Type("some text\nof mine")])
+    start_ours(desktop, "Everything")
+    root = assert_same_tree(desktop)
+    assert root.tag == "desktop-frame"
+    roles = {element.tag for element in root.iter()}
+    assert {"terminal", "push-button", "menu-item", "table-cell", "slider", "tree-table", "password-text"} <= roles
+    [slider] = root.iter("slider")
+    assert part(slider, "val") == {"value": "3.5", "min": "0.0", "max": "10.0", "step": "0.5"}
+
+
+@pytest.mark.desktop
+def test_places_are_pixels_of_the_screen(desktop: Desktop) -> None:
+    """What the tree says of a window's inside is where X has it."""
+    start_ours(desktop, "Placed")
+    [frame] = [element for element in read(desktop)[0].iter("frame") if element.get("name") == "Placed"]
+    [window] = [window for window in desktop.windows() if window.title == "Placed"]
+    assert part(frame[0], "cp") == {
+        "screencoord": f"({window.x}, {window.y})", "size": f"({window.width}, {window.height})",
+    }  # fmt: skip
+
+
+@pytest.mark.desktop
+def test_an_open_menu_is_in_the_tree(desktop: Desktop) -> None:
+    desktop.launch(["mousepad"])
+    desktop.act([Key(("alt", "f"))])
+    root = assert_same_tree(desktop)
+    shown = [(item.get("name") or "").strip() for item in root.iter("menu-item") if "showing" in part(item, "st")]
+    assert "New" in shown
+
+
+@pytest.mark.desktop
+def test_a_program_that_hangs_leaves_a_tree_without_its_nodes(desktop: Desktop) -> None:
+    """The others are whole, it is named as an application, and all is well again when it goes on."""
+    desktop.launch(["galculator"])
+    desktop.launch(["mousepad"])
+    whole, complete = read(desktop)
+    assert complete
+    desktop.run(["pkill", "-STOP", "mousepad"])
+    for _ in range(3):
+        partial, complete = read(desktop)
+        assert not complete
+        assert len(partial) == len(whole)
+        assert [e.get("name") for e in partial.iter("frame")] == ["galculator"]
+        assert count(partial, "galculator") == count(whole, "galculator") > 50
+        assert desktop.observe(TERMINAL).terminal is None
+    desktop.run(["pkill", "-CONT", "mousepad"])
+    assert wait.until(lambda: read(desktop)[1], timeout=PATIENCE)
+    assert_same_tree(desktop)
+
+
+@pytest.mark.desktop
+def test_a_program_that_hung_before_it_was_ever_read_is_left_out_the_same(desktop: Desktop) -> None:
+    desktop.launch(["galculator"])
+    desktop.run(["pkill", "-STOP", "galculator"])
+    root, complete = read(desktop)
+    assert not complete
+    assert "application" in [child.tag for child in root]
+
+
+@pytest.mark.desktop
+def test_programs_that_end_are_gone_and_new_ones_are_there(desktop: Desktop) -> None:
+    desktop.launch(["galculator"])
+    assert "galculator" in [child.get("name") for child in read(desktop)[0]]
+    desktop.run(["pkill", "-KILL", "galculator"])
+    assert wait.until(lambda: "galculator" not in [c.get("name") for c in read(desktop)[0]], timeout=PATIENCE)
+    desktop.launch(["mousepad"])
+    assert "mousepad" in [child.get("name") for child in read(desktop)[0]]
+    assert_same_tree(desktop)
+
+
+@pytest.mark.desktop
+def test_hostile_names_and_huge_texts_make_a_well_formed_tree(desktop: Desktop) -> None:
+    """What XML cannot hold is left out; all the rest arrives as it was."""
+    start_ours(desktop, "Hostile", "hostile")
+    root, complete = read(desktop)
+    assert complete
+    [button] = [element for element in root.iter("push-button") if "end" in (element.get("name") or "")]
+    assert button.get("name") == "[31m <b>&amp;\"'  ]]> \r\n\t \U0001f600 \u202e end"
+    [text] = [element for element in root.iter("text") if (element.text or "").endswith("END")]
+    assert len(text.text or "") > 2_000_000
+
+
+def test_the_markup_is_well_formed_whatever_a_node_says() -> None:
+    """Names of attributes and actions come from programs too, and two may come out as one."""
+    bad = "\x00\x08\ud800\udfff\ufffe<&>\"'"
+    node = Node(
+        "", "", name=bad, role="a role", text=bad + "\ufffc\ufffd", states=frozenset({"showing"}),
+        attributes={"a b": "1", "a-b": "2", "9<x>": bad, "": "", "²": "", "é:": ""},
+        actions=[("click it", bad, bad), ("click-it", "", "second"), ("", "", "")], values={"value": bad},
+    )  # fmt: skip
+    [element] = ET.fromstring(to_xml([node]).encode())
+    assert element.tag == "a-role"
+    assert element.get("name") == "<&>\"'" == element.text
+    assert part(element, "attr")["a-b"] == "2"
+    assert part(element, "act")["click-it_kb"] == "second"
+
+
+@pytest.mark.desktop
+def test_the_terminals_text_is_that_of_the_focused_terminal_in_the_active_window(desktop: Desktop) -> None:
+    assert desktop.observe(TERMINAL).terminal is None
+    desktop.launch(["lxterminal"])
+    desktop.act([Type("echo $((40+2))x\n")])
+    text: list[str | None] = [None]
+
+    def shown() -> bool:
+        text[0] = desktop.observe(TERMINAL).terminal
+        return "42x" in (text[0] or "").splitlines()
+
+    assert wait.until(shown, timeout=PATIENCE), text
+    assert text[0] == (text[0] or "").rstrip()
+    desktop.launch(["mousepad"])
+    assert desktop.observe(TERMINAL).terminal is None
+    desktop.activate_window("lxterminal", by_class=True)
+    assert wait.until(shown, timeout=PATIENCE), text
