@@ -146,7 +146,8 @@ def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, A
 
 
 def _first_problem(entry: Entry, error: ValidationError) -> str:
-    first = error.errors()[0]
+    # A misspelt name is the cause of the one that is missing: it is told first.
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
         return f"{entry.name}: unknown parameter {where!r}{nearest(where, entry.parameters.model_fields)}"

@@ -144,13 +144,13 @@ def directory_tree(result: Mapping[str, Any], rules: Mapping[str, Any], *, exact
     def same(node: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
         children = {c["name"]: c for c in node.get("children", [])}
         extra = {name for name in children if name not in wanted and not name.startswith(".")}
-        if (exact and extra) or any(name not in children for name in wanted):
+        if node.get("type") != "directory" or (exact and extra) or any(name not in children for name in wanted):
             return False
         return all(
             same(children[n], w) if isinstance(w, Mapping) else children[n]["type"] == "file" for n, w in wanted.items()
         )
 
-    return float(result.get("type") == "directory" and same(result, rules["expected"]))
+    return float(same(result, rules["expected"]))
 
 
 @metric("check_moved_jpgs")

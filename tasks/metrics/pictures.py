@@ -21,7 +21,7 @@ def opened(path: Path) -> Image.Image | None:
         if picture.width * picture.height > MAX_PIXELS:
             return None
         picture.load()
-    except (OSError, UnidentifiedImageError, SyntaxError, ValueError):
+    except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     return picture
 
