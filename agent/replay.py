@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from PIL import Image
-
-from deskbench.agent import screens
-from deskbench.agent.agents.replay import ReplayAgent
-from deskbench.agent.base import Needs
+from deskbench.agent.agents.replay import AGAIN, LOOKS, ReplayAgent
 from deskbench.agent.batch import Batch, Progress, episode_folder, read_records
 from deskbench.agent.build import Prepared
-from deskbench.agent.clocks import time_boxes
+from deskbench.agent.comparing import RecordedScreens, tree_of
 from deskbench.agent.config import RunConfig
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, SeenRecord
 from deskbench.agent.recorded import task_of
+from deskbench.agent.screens import Box, picture
 from deskbench.agent.stats import final_attempts
 from deskbench.envs.errors import EnvError
 from deskbench.envs.types import parse_actions
+from deskbench.tasks.types import Limits, Task
 
 LONGEST_PAUSE = 2.0
 """Seconds that a replay thinks at most, however long the recorded agent did: by then programs have come to rest."""
-IDLE = ("wait", "screenshot", "zoom", "cursor_position", "ask_user")
-"""Actions that leave the screen alone: what changes meanwhile changes by itself."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +36,7 @@ class Divergence:
 
     step: int
     share: float
-    boxes: tuple[screens.Box, ...]
+    boxes: tuple[Box, ...]
     picture: Path
 
 
@@ -93,11 +89,8 @@ def replay(
 
 def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated: bool) -> Prepared:
     record = recorded.episode
-    task = task_of(record, out / "task")
+    task = task_of(record, out / "task").model_copy(update={"limits": Limits()})
     steps = recorded.steps()
-    actions = [parse_actions(step.actions) for step in steps]
-    pauses = [min(step.model_ms / 1e3, LONGEST_PAUSE) for step in steps]
-    needs = Needs(screenshot=True, accessibility=True)  # the tree says where times stand
     config = RunConfig(
         source=str(task.path),
         agent="replay",
@@ -108,60 +101,38 @@ def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated
         isolated=isolated,
         seed=record.seed,
         policy=record.policy,
-        max_steps=max(1, len(steps)),
-        max_seconds=86400.0,  # a recorded episode ended; limits on time would only end it elsewhere
+        max_steps=max(1, len(steps)) * (1 + LOOKS),
+        max_seconds=86400.0,  # a recorded episode ended; limits would only end it elsewhere
     )
-    return Prepared(
-        config, (task,), (), lambda _: ReplayAgent(actions, pauses, needs), (), {task.key: record.task_json}
-    )
+
+    def make_agent(_: Task) -> ReplayAgent:
+        screens = RecordedScreens(recorded)
+        return ReplayAgent(
+            [parse_actions(step.actions) for step in steps],
+            [min(step.model_ms / 1e3, LONGEST_PAUSE) for step in steps],
+            lambda step, seen: screens.difference(step, seen.screenshot, seen.accessibility) is None,
+        )
+
+    return Prepared(config, (task,), (), make_agent, (), {task.key: record.task_json})
 
 
 def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path) -> Divergence | None:
-    """Compare what was seen at each step; carets, clocks and what moves by itself do not count."""
-    before, after = recorded.frames(), repeated.frames()
-    masks = _masks(recorded, before, after, repeated)
-    for step, (one, other) in enumerate(zip(before, after, strict=False)):
-        if one.frame == other.frame:
-            continue
-        left, right = _image(recorded, one), _image(repeated, other)
-        if left is None or right is None:
-            continue
-        difference = screens.compare(left, right, [*masks, *_clocks(repeated, other)])
-        if not difference.same:
-            picture = out / f"difference-{step:03}.png"
-            screens.picture(left, right, difference).save(picture)
-            return Divergence(step, difference.share, difference.boxes, picture)
+    """Compare what was seen at each step."""
+    screens = RecordedScreens(recorded)
+    for step, seen in enumerate(_seen(repeated)):
+        shot = repeated.screenshot(seen)
+        difference = screens.difference(step, shot, tree_of(repeated, seen))
+        if difference is not None and shot is not None:
+            path = out / f"difference-{step:03}.png"
+            picture(screens.image(step), shot.image, difference).save(path)
+            return Divergence(step, difference.share, difference.boxes, path)
     return None
 
 
-def _clocks(reader: EpisodeReader, seen: SeenRecord) -> list[screens.Box]:
-    """Where times stand on the replay's screen; the recording need not have a tree."""
-    if seen.accessibility is None:
-        return []
-    return time_boxes((reader.folder / "files" / Path(seen.accessibility).name).read_text(encoding="utf-8"))
-
-
-def _masks(
-    recorded: EpisodeReader, before: list[SeenRecord], after: list[SeenRecord], repeated: EpisodeReader
-) -> list[screens.Box]:
-    """What differs before the first action, and what changed in the recording while nothing was done."""
-
-    def pairs() -> Iterator[tuple[Image.Image, Image.Image]]:
-        candidates = [(before[0], recorded, after[0], repeated)] if before and after else []
-        for step, one, other in zip(recorded.steps(), before, before[1:], strict=False):
-            if all(action["type"] in IDLE for action in step.actions):
-                candidates.append((one, recorded, other, recorded))
-        for one, reader, other, other_reader in candidates:
-            left, right = _image(reader, one), _image(other_reader, other)
-            if one.frame != other.frame and left is not None and right is not None:
-                yield left, right
-
-    return screens.moving(pairs())
-
-
-def _image(reader: EpisodeReader, seen: SeenRecord) -> Image.Image | None:
-    shot = reader.screenshot(seen)
-    return None if shot is None else shot.image
+def _seen(repeated: EpisodeReader) -> list[SeenRecord]:
+    """What the replay acted on, and its end; not what it looked at again."""
+    acted = [step.observation for step in repeated.steps() if step.thought != AGAIN]
+    return acted + repeated.frames()[-1:]
 
 
 def describe(found: Replayed, record: EpisodeRecord) -> list[str]:

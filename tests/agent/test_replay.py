@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
 
+from deskbench.agent.agents.replay import AGAIN
 from deskbench.agent.base import Ending
 from deskbench.agent.batch import Batch, read_records
 from deskbench.agent.record import EpisodeReader
@@ -15,7 +17,7 @@ from deskbench.agent.rescore import rescore_all
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, UsageError
 from deskbench.envs.providers.fake import FakeDesktop, FakeProvider
-from deskbench.envs.types import Action, Observation, Type
+from deskbench.envs.types import Action, Click, Observation, Type
 from deskbench.envs.wire import Observe
 
 from . import paper
@@ -42,6 +44,33 @@ class Clumsy(FakeDesktop):
 class ClumsyProvider(FakeProvider):
     def start(self, spec: DesktopSpec) -> Desktop:
         return Clumsy("clumsy", spec)
+
+
+class Late(FakeDesktop):
+    """Shows what was typed one look late, and loses a click that comes before it."""
+
+    late = False
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        before = self.observe(observe)
+        if self.late and any(isinstance(action, Click) for action in actions):
+            actions = []
+        after = super().act(actions, observe)
+        self.late = any(isinstance(action, Type) for action in actions)
+        return replace(after, screenshot=before.screenshot) if self.late else after
+
+
+class LateProvider(FakeProvider):
+    def start(self, spec: DesktopSpec) -> Desktop:
+        return Late("late", spec)
+
+
+def test_a_replay_waits_for_the_recorded_screen(suite: Path, tmp_path: Path) -> None:
+    episode = recorded(suite, tmp_path / "run")
+    found = replay(episode, tmp_path / "replay", provider=f"{__name__}:LateProvider")
+    assert found.agrees
+    thoughts = [s.thought for s in EpisodeReader(tmp_path / "replay/episodes/suite/write-0/1").steps()]
+    assert thoughts == [None, AGAIN, None, None]
 
 
 def test_a_replay_agrees_on_score_and_screens(suite: Path, tmp_path: Path) -> None:
