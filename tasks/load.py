@@ -190,8 +190,8 @@ def _task(suite: str, file: Path, raw: dict[str, Any], digest: str) -> Task:
         oracle=oracle,
         limits=_model(Limits, raw.get("limits", {}), "$.limits"),
         requires=_model(Requires, raw.get("requires", {}), "$.requires"),
-        related_apps=tuple(str(a) for a in raw.get("related_apps", [])),
-        tags=tuple(str(t) for t in raw.get("tags", [])),
+        related_apps=_strings(raw.get("related_apps", []), "$.related_apps"),
+        tags=_strings(raw.get("tags", []), "$.tags"),
         mutants=_mutants(raw.get("mutants", [])),
         proxy=raw.get("proxy") is True,
         source=", ".join(source) if isinstance(source, list) else str(source),
@@ -207,6 +207,12 @@ def _model(model: type[Any], value: Any, where: str) -> Any:
         name = ".".join(str(part) for part in first["loc"])
         hint = nearest(name, model.model_fields) if first["type"] == "extra_forbidden" else ""
         raise _Bad(f"{where}.{name}", f"is {first['input']!r}: {first['msg']}{hint}") from None
+
+
+def _strings(value: Any, where: str) -> tuple[str, ...]:
+    if not isinstance(value, list):
+        raise _Bad(where, "must be a list of strings")
+    return tuple(str(item) for item in value)
 
 
 def _calls(value: Any, where: str) -> tuple[Call, ...]:

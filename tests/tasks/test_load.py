@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskbench.envs.errors import UsageError
@@ -181,6 +181,7 @@ ANY_JSON = st.recursive(
 )
 
 
+@settings(max_examples=300, deadline=None)
 @given(st.sampled_from(["config", "evaluator", "oracle", "limits", "requires", "mutants", "seeds", "tags"]), ANY_JSON)
 def test_no_json_makes_the_loader_fall_over(key: str, value: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
