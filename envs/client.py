@@ -119,7 +119,8 @@ class Client:
     def _step(self, path: str, actions: tuple[Action, ...], observe: Observe) -> Observation:
         if self._frame is not None and observe.unless is None and observe.screenshot:
             observe = Observe(**{**vars(observe), "unless": self._frame.sha256})
-        body = StepRequest(uuid.uuid4().hex, actions, observe).to_json()
+        request = StepRequest(uuid.uuid4().hex, actions, observe)
+        body = request.to_json()
         if path == "/v1/observe":
             del body["actions"]
         began = time.monotonic()
@@ -128,6 +129,8 @@ class Client:
             reply, png = StepReply.decode(answer)
         except WireError as error:
             raise GuestError(f"{self.name}: {path}: {error}") from None
+        if reply.id != request.id or (reply.seen is None) != (observe.policy == "none"):
+            raise GuestError(f"{self.name}: {path}: the answer is not to this request")
         return self._observation(reply, png, observe, (time.monotonic() - began) * 1e3)
 
     def _observation(self, reply: StepReply, png: bytes | None, asked: Observe, ms: float) -> Observation:
