@@ -19,6 +19,8 @@ from deskbench.envs.server.http import HttpError
 MAX_OUTPUT = 16 * 2**20
 """Bytes kept of each of stdout and stderr; a command that prints more is cut, not refused."""
 
+_PYTHON = 'python() { python3 "$@"; }\n'
+
 
 @dataclass(frozen=True)
 class Done:
@@ -48,7 +50,7 @@ def argv(command: object, *, shell: bool) -> list[str]:
     """
     if shell:
         text = command if isinstance(command, str) else " ".join(str(part) for part in _list(command))
-        return ["/bin/bash", "-c", text]
+        return ["/bin/bash", "-c", text if shutil.which("python") else _PYTHON + text]
     parts = shlex.split(command) if isinstance(command, str) else [str(part) for part in _list(command)]
     if not parts:
         raise HttpError(400, "command is empty")
@@ -69,8 +71,14 @@ def _list(command: object) -> Sequence[object]:
     return command
 
 
-def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, text_in: str | None = None) -> Done:
+def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, merged: bool = False) -> Done:
     """Run to the end; output goes through files, so that a child left behind cannot hold the answer up.
+
+    Args:
+        parts: program and arguments.
+        timeout: seconds.
+        cwd: its folder; the home folder when None.
+        merged: stderr goes where stdout goes, in the order written.
 
     Raises:
         CommandTimeout: it and all that it started in its group have been killed.
@@ -78,11 +86,11 @@ def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, text_in
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
-            parts, stdin=subprocess.PIPE if text_in is not None else subprocess.DEVNULL, stdout=out, stderr=err,
+            parts, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT if merged else err,
             cwd=cwd or str(Path.home()), start_new_session=True,
         )  # fmt: skip
         try:
-            process.communicate(text_in.encode() if text_in is not None else None, timeout=timeout)
+            process.wait(timeout)
         except subprocess.TimeoutExpired:
             _kill_group(process)
             raise CommandTimeout(f"{parts[0]} was still running after {timeout:g} s and has been killed") from None
@@ -108,11 +116,14 @@ def spawn(parts: Sequence[str], errors: IO[bytes] | None = None) -> subprocess.P
     )  # fmt: skip
 
 
-def run_source(lang: str, source: str, timeout: float) -> Done:
-    """Run source text, `python` or `bash`.
+def run_source(lang: str, source: str, timeout: float, *, cwd: str | None = None, merged: bool = False) -> Done:
+    """Run source text, `python` or `bash`; from a file, since a script on stdin is eaten by commands that read it.
 
     Raises:
         CommandTimeout, OSError: as `run`.
     """
-    program = ["python3", "-"] if lang == "python" else ["/bin/bash", "-s"]
-    return run(program, timeout=timeout, text_in=source)
+    with tempfile.TemporaryDirectory(prefix="script-") as folder:
+        script = Path(folder, "script")
+        script.write_bytes(source.encode("utf-8", "surrogateescape"))
+        program = "python3" if lang == "python" else "/bin/bash"
+        return run([program, str(script)], timeout=timeout, cwd=cwd, merged=merged)

@@ -24,10 +24,12 @@ def read(path: str) -> bytes:
     where = Path(expand(path))
     try:
         # Without O_NONBLOCK a named pipe would hang us.
-        with os.fdopen(os.open(where, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
-            status = os.fstat(file.fileno())
-            if not stat.S_ISREG(status.st_mode):
-                raise HttpError(400, f"{path} is not a regular file")
+        descriptor = os.open(where, os.O_RDONLY | os.O_NONBLOCK)
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            os.close(descriptor)
+            raise HttpError(400, f"{path} is not a regular file")
+        with os.fdopen(descriptor, "rb") as file:
             if status.st_size > MAX_FILE:
                 raise HttpError(413, f"{path} has {status.st_size} bytes; at most {MAX_FILE} are sent")
             return file.read(MAX_FILE)
@@ -38,19 +40,19 @@ def read(path: str) -> bytes:
 
 
 def write(path: str, data: bytes) -> None:
-    """Write a file whole or not at all, making its folders.
+    """Write a file whole or not at all, making its folders; a file that was there keeps its mode, a link its place.
 
     Raises:
         HttpError: 500, it cannot be written.
     """
-    where = Path(expand(path))
+    where = Path(os.path.realpath(expand(path)))
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
         descriptor, temporary = tempfile.mkstemp(dir=where.parent, prefix=".upload-")
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
-            Path(temporary).chmod(0o644)
+            Path(temporary).chmod(stat.S_IMODE(where.stat().st_mode) if where.exists() else 0o644)
             Path(temporary).replace(where)
         except OSError:
             Path(temporary).unlink(missing_ok=True)
@@ -87,5 +89,9 @@ def _tree(folder: Path, entered: set[tuple[int, int]], count: list[int]) -> dict
         if count[0] > MAX_LISTED:
             raise HttpError(413, f"more than {MAX_LISTED} files")
         entry = folder / name
-        children.append(_tree(entry, entered | {key}, count) if entry.is_dir() else {"type": "file", "name": name})
+        children.append(_tree(entry, entered | {key}, count) if _is_folder(entry) else {"type": "file", "name": name})
     return {**tree, "children": children}
+
+
+def _is_folder(entry: Path) -> bool:
+    return os.path.isdir(entry)  # noqa: PTH112  (Path.is_dir raises where we may not look)

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 COMMAND_SECONDS = 120.0
 PYTHON_SECONDS = 30.0
 SCRIPT_SECONDS = 100.0
+PROOF_SECONDS = 5.0
 OPEN_SECONDS = 30.0
 TREE_SECONDS = 30.0
 """OSWorld's server has no limit here; its client waits for ever."""
@@ -82,8 +83,7 @@ def _running(desk: Desk) -> list[Route]:
 
 def _execute(request: Request) -> Response:
     body = request.json()
-    seconds = float(body.get("timeout") or COMMAND_SECONDS)
-    return _status(lambda: _run(body, seconds))
+    return _status(lambda: _run(body, float(body.get("timeout") or COMMAND_SECONDS)))
 
 
 def _run(body: dict[str, Any], seconds: float) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def _execute_with_verification(desk: Desk, request: Request) -> Response:
     def verified() -> bool:
         title, proof = wanted.get("window_exists"), wanted.get("command_success")
         there = title is None or any(title.lower() in w["title"].lower() for w in desk.windows.listing())
-        return there and (proof is None or commands.run(["/bin/bash", "-c", proof], timeout=5).returncode == 0)
+        return there and (proof is None or _succeeds(proof))
 
     def work() -> dict[str, Any]:
         began = time.monotonic()
@@ -117,13 +117,24 @@ def _execute_with_verification(desk: Desk, request: Request) -> Response:
             return {**result, "wait_time": 0.0}
         if wait.until(verified, timeout=limit, interval=interval, max_interval=interval):
             return {**result, "verification": "passed", "wait_time": time.monotonic() - began}
-        raise TimeoutError
+        raise _NotVerified
 
     try:
         return _status(work)
-    except TimeoutError:
+    except _NotVerified:
         nothing = {"status": "verification_failed", "verification": "failed", "output": "", "error": ""}
         return json_response({**nothing, "returncode": "", "wait_time": limit}, 500)
+
+
+class _NotVerified(Exception):
+    """The command ran, and what should follow from it did not."""
+
+
+def _succeeds(proof: str) -> bool:
+    try:
+        return commands.run(commands.argv(proof, shell=True), timeout=PROOF_SECONDS).returncode == 0
+    except commands.CommandTimeout:
+        return False
 
 
 def _launch(request: Request) -> Response:
@@ -175,8 +186,8 @@ def _run_bash_script(request: Request) -> Response:
         return failed(f"Working directory does not exist: {folder}", 400)
     seconds = float(body.get("timeout") or SCRIPT_SECONDS)
     try:
-        merged = ["/bin/bash", "-c", 'exec 2>&1; eval "$0"', str(script)]
-        done = commands.run(merged, timeout=seconds, cwd=commands.expand(folder) if folder else None)
+        where = commands.expand(folder) if folder else None
+        done = commands.run_source("bash", str(script), seconds, cwd=where, merged=True)
     except (CommandTimeout, OSError) as error:
         return failed(str(error), 500)
     status = "success" if done.returncode == 0 else "error"

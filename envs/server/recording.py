@@ -58,6 +58,7 @@ class Recorder:
             if process.poll() is not None or not began:
                 process.kill()
                 process.wait()
+                self._path.unlink()
                 raise RecordingError(f"ffmpeg did not begin: {' | '.join(self._said)[-500:]}")
             self._process = process
 
