@@ -1,0 +1,145 @@
+"""The suite `basics`: its files keep their promises, its oracles solve it, and nothing else passes for that.
+
+The desktop tests take about four minutes on two cores: every oracle with a replay of what it did, every task with
+nothing done, every wrong end state.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deskbench.agent.agents.scripted import OracleAgent
+from deskbench.agent.episode import Plan, run_episode
+from deskbench.agent.record import EpisodeRecord, EpisodeWriter
+from deskbench.agent.replay import replay
+from deskbench.envs.desktop import Desktop
+from deskbench.tasks.load import load
+from deskbench.tasks.score import score
+from deskbench.tasks.setup import run_steps
+from deskbench.tasks.types import Call, Mutant, Score, Task
+from deskbench.tasks.world import Context, World
+
+TASKS = load("basics")
+FEASIBLE = [task for task in TASKS if task.feasible]
+MUTANTS = [(task, mutant) for task in FEASIBLE for mutant in task.mutants]
+DIFFICULTIES = {"easy", "medium", "hard"}
+FORM = "~/Documents/registration.json"
+"""Written by the form program, under a name of its own."""
+
+on_a_desktop = [pytest.mark.desktop, pytest.mark.slow]
+
+
+def named(task: Task) -> str:
+    return task.id
+
+
+@pytest.fixture(params=TASKS, ids=named)
+def task(request: pytest.FixtureRequest) -> Task:
+    found: Task = request.param
+    return found
+
+
+# -- the files
+
+
+def test_the_suite_is_as_broad_as_it_says() -> None:
+    programs = {app for task in TASKS for app in task.requires.apps}
+    assert len(TASKS) >= 24
+    assert sum(not task.feasible for task in TASKS) >= 4
+    assert programs >= {"mousepad", "pcmanfm", "lxterminal", "galculator", "gpicview", "lxappearance", "obconf"}
+    assert sum(len(task.requires.apps) > 1 for task in TASKS) >= 3
+    assert len({task.instruction for task in TASKS}) == len(TASKS)
+    assert {tag for task in FEASIBLE for tag in task.tags} >= DIFFICULTIES
+
+
+def test_a_task_says_what_it_needs(task: Task) -> None:
+    assert task.path.stem == task.id
+    assert task.source == "deskbench"
+    assert task.requires.os == ("linux",)
+    assert task.requires.apps and set(task.related_apps) >= set(task.requires.apps) - {"python3"}
+    assert task.requires.network == "off" and not task.requires.code
+    assert len(DIFFICULTIES.intersection(task.tags)) == task.feasible
+    assert ("infeasible" in task.tags) != task.feasible
+
+
+def test_an_oracle_fits_the_limits(task: Task) -> None:
+    assert task.oracle
+    assert task.limits.steps is not None and task.limits.seconds is not None
+    assert len(task.oracle) < task.limits.steps
+    assert (task.oracle[-1].action["type"] == "fail") != task.feasible
+
+
+def test_a_task_has_wrong_end_states_to_tell_from_the_right_one(task: Task) -> None:
+    """Not where the agent's answer is all that is checked: no end state can be wrong there."""
+    only_answer = all(check.result and check.result.type == "agent_answer" for check in task.evaluator.checks)
+    assert bool(task.mutants) == (task.feasible and not only_answer)
+    assert len({mutant.name for mutant in task.mutants}) == len(task.mutants) <= 3
+
+
+def test_what_is_checked_is_named(task: Task) -> None:
+    """A file or folder that the check reads is in the instruction, open before the agent, or a program's own."""
+    shown = json.dumps([call.parameters for call in task.config])
+    for path in checked_paths(task):
+        own = path.startswith("~/.") or path == FORM
+        assert own or Path(path).name in task.instruction or path in shown, path
+
+
+def checked_paths(task: Task) -> Iterator[str]:
+    for check in task.evaluator.checks:
+        if check.result is not None and check.result.type in ("vm_file", "list_directory"):
+            yield check.result.parameters["path"]
+
+
+def test_a_task_knows_no_home(task: Task) -> None:
+    """The user's home is elsewhere where desktops are not isolated."""
+    assert "/home/" not in task.path.read_text(encoding="utf-8")
+
+
+# -- the end states
+
+
+def context_of(task: Task, desktop: Desktop, folder: Path) -> Context:
+    return Context(desktop, task, folder, folder, desktop.health().screen)
+
+
+def scored(task: Task, desktop: Desktop, folder: Path, steps: tuple[Call, ...] = (), said_fail: bool = False) -> Score:
+    """The score of a set-up desktop after more set-up steps."""
+    context = context_of(task, desktop, folder)
+    run_steps([*task.config, *steps], context)
+    return score(task, World(desktop, task, folder, folder), context, said_fail=said_fail)
+
+
+class TestOnADesktop:
+    pytestmark = on_a_desktop
+
+    def test_the_oracle_solves_it_and_its_replay_agrees(self, task: Task, desktop: Desktop, tmp_path: Path) -> None:
+        record = run_oracle(task, desktop, tmp_path / "episode", tmp_path / "assets")
+        assert record.score.value == 1.0, record.error or record.score.reason
+        found = replay(tmp_path / "episode", tmp_path / "replay")
+        assert found.agrees, found
+
+    @pytest.mark.parametrize("task", FEASIBLE, ids=named)
+    def test_doing_nothing_scores_0(self, task: Task, desktop: Desktop, tmp_path: Path) -> None:
+        assert scored(task, desktop, tmp_path).value == 0.0
+
+    @pytest.mark.parametrize(
+        ("task", "mutant"), MUTANTS, ids=[f"{task.id}-{mutant.name.replace(' ', '-')}" for task, mutant in MUTANTS]
+    )
+    def test_a_wrong_end_state_scores_0(self, task: Task, mutant: Mutant, desktop: Desktop, tmp_path: Path) -> None:
+        assert scored(task, desktop, tmp_path, mutant.steps).value == 0.0
+
+    @pytest.mark.parametrize("said_fail", [True, False])
+    def test_only_a_refusal_passes_an_infeasible_task(self, desktop: Desktop, tmp_path: Path, said_fail: bool) -> None:
+        task = next(task for task in TASKS if not task.feasible)
+        assert scored(task, desktop, tmp_path, said_fail=said_fail).value == float(said_fail)
+
+
+def run_oracle(task: Task, desktop: Desktop, folder: Path, assets: Path) -> EpisodeRecord:
+    content: dict[str, Any] = json.loads(task.path.read_text(encoding="utf-8"))
+    plan = Plan(task, "oracle", "local", assets, task_json=content)
+    return run_episode(plan, OracleAgent(task.oracle), desktop, EpisodeWriter(folder))
