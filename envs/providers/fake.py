@@ -38,6 +38,8 @@ SAVE = (20, 20, 80, 30)
 """The button "Save": left, top, width, height in pixels."""
 TEXT = (20, 60, 600, 300)
 """The editor's text."""
+COLUMNS, ROWS = 90, 18
+"""Characters of the text that its box has room for."""
 _CP = "https://accessibility.ubuntu.example.org/ns/component"
 _ST = "https://accessibility.ubuntu.example.org/ns/state"
 
@@ -134,7 +136,8 @@ class FakeDesktop:
     def _picture(self) -> bytes:
         image = Image.new("RGB", (self.spec.width, self.spec.height), "#3a6ea5")
         draw = ImageDraw.Draw(image)
-        for (x, y, width, height), text in ((SAVE, "Save"), (TEXT, self.text)):
+        shown = "\n".join(line[-COLUMNS:] for line in self.text.split("\n")[-ROWS:])  # what scrolls out is not drawn
+        for (x, y, width, height), text in ((SAVE, "Save"), (TEXT, shown)):
             draw.rectangle((x, y, x + width - 1, y + height - 1), fill="white", outline="black")
             draw.multiline_text((x + 6, y + 6), text.encode("ascii", "backslashreplace").decode(), fill="black")
         x, y = self.cursor
