@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deskbench.envs import wait
-from deskbench.envs.server import commands, fetch, files
+from deskbench.envs.server import commands, fetch, files, wallpaper
 from deskbench.envs.server.commands import CommandTimeout
 from deskbench.envs.server.http import HttpError, Request, Response, Route, json_response, text_response
 from deskbench.envs.server.recording import RecordingError
@@ -32,7 +32,7 @@ TREE_SECONDS = 30.0
 
 def routes(desk: Desk) -> list[Route]:
     """All of them, bound to a desktop."""
-    return [*_looking(desk), *_running(desk), *_files(), *_windows(desk), *_recording(desk)]
+    return [*_looking(desk), *_running(desk), *_files(desk), *_windows(desk), *_recording(desk)]
 
 
 def _looking(desk: Desk) -> list[Route]:
@@ -194,7 +194,7 @@ def _run_bash_script(request: Request) -> Response:
     return json_response({"status": status, "output": done.stdout, "error": "", "returncode": done.returncode})
 
 
-def _files() -> list[Route]:
+def _files(desk: Desk) -> list[Route]:
     def listing(request: Request) -> Response:
         path = request.json().get("path")
         if not path:
@@ -214,7 +214,7 @@ def _files() -> list[Route]:
         Route("POST", "/list_directory", listing),
         Route("POST", "/desktop_path", desktop_path),
         Route("POST", "/wallpaper", _wallpaper),
-        Route("POST", "/setup/change_wallpaper", _change_wallpaper),
+        Route("POST", "/setup/change_wallpaper", lambda r: _change_wallpaper(desk, r)),
     ]
 
 
@@ -247,28 +247,22 @@ def _download(request: Request) -> Response:
     return text_response(f"File downloaded successfully: {len(data)} bytes")
 
 
-WALLPAPER = Path("~/.config/deskbench-wallpaper")
-"""Names the picture that `change_wallpaper` set, where the session has no gsettings schema for it."""
-
-
 def _wallpaper(request: Request) -> Response:
-    note = WALLPAPER.expanduser()
-    if not note.exists():
-        return text_response("not found", 404)
-    return Response(200, files.read(note.read_text(encoding="utf-8")), "image/png")
+    found = wallpaper.current()
+    return text_response("not found", 404) if found is None else Response(200, found, "image/png")
 
 
-def _change_wallpaper(request: Request) -> Response:
+def _change_wallpaper(desk: Desk, request: Request) -> Response:
     path = request.json().get("path")
     if not path:
         return text_response("Path not supplied!", 400)
     where = commands.expand(str(path))
     if not Path(where).is_file():
         return text_response(f"File not found: {path}", 404)
-    done = commands.run(["display", "-window", "root", "-resize", "100%", where], timeout=COMMAND_SECONDS)
-    if done.returncode != 0:
-        return text_response(f"Failed to change wallpaper. Error: {done.stderr.strip()}", 500)
-    files.write(str(WALLPAPER), where.encode())
+    try:
+        wallpaper.change(where, desk.screen.width, desk.screen.height)
+    except HttpError as error:
+        return text_response(f"Failed to change wallpaper. Error: {error}", 500)
     return text_response("Wallpaper changed successfully")
 
 

@@ -261,6 +261,7 @@ def test_a_wallpaper_is_set_and_read_back(server: Server) -> None:
     assert server("POST", "/wallpaper").body == red.getvalue()
     seen = Image.open(io.BytesIO(server.get("/screenshot").body)).convert("RGB")
     assert seen.getpixel((600, 300)) == (255, 0, 0)
+    assert server.post("/setup/change_wallpaper", path="~/.bashrc").status in (404, 500)
     assert server.post("/setup/change_wallpaper").status == 400
     assert server.post("/setup/change_wallpaper", path="/no.png").status == 404
 
