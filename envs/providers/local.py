@@ -8,6 +8,7 @@ talks to it through a Unix socket in a small folder that both see.
 from __future__ import annotations
 
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -40,6 +41,9 @@ ETC = (
 )  # fmt: skip
 """Of /etc: what programs read to find libraries, fonts, themes and file types; no names, keys or configuration."""
 START_SECONDS = 60.0
+NETWORK_SECONDS = 10.0
+NS_GET_USERNS = 0xB701
+"""ioctl_ns(2): the user namespace that owns another namespace."""
 LOG_LINES = 12
 
 # A thread's end is its children's parent's death (PR_SET_PDEATHSIG counts threads): so one that never ends starts all.
@@ -90,7 +94,11 @@ class LocalProvider:
         (folder / "owner").write_text(str(os.getpid()))
         tokens = {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
         command = _sandbox(folder, spec) if spec.isolated else _bare(folder, spec)
-        processes = _spawner.submit(_spawn, command, folder, spec).result()
+        try:
+            processes = _spawner.submit(_spawn, command, folder, spec).result()
+        except BaseException:
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
         desktop = LocalDesktop(f"local-{folder.name[len(PREFIX) :]}", folder, processes, tokens)
         try:
             _await_ready(desktop)
@@ -151,7 +159,11 @@ def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> _Processes:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
         start_new_session=True, pass_fds=(write,) if networked else (),
     )  # fmt: skip
-    return _Processes(process, _connect(read, write) if networked else None)
+    try:
+        return _Processes(process, _connect(read, write) if networked else None)
+    except BaseException:
+        _kill(process)
+        raise
 
 
 def _connect(read: int, write: int) -> subprocess.Popen[bytes]:
@@ -159,10 +171,22 @@ def _connect(read: int, write: int) -> subprocess.Popen[bytes]:
     os.close(write)
     with os.fdopen(read) as pipe:
         pid = str(json.load(pipe)["child-pid"])
-    return subprocess.Popen(
-        ["slirp4netns", "--configure", "--disable-host-loopback", f"--userns-path=/proc/{pid}/ns/user", pid, "tap0"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
+    owner = fcntl.ioctl(network, NS_GET_USERNS)  # not always the one that the programs are in
+    ready, tell = os.pipe()
+    command = ["slirp4netns", "--configure", "--disable-host-loopback", f"--ready-fd={tell}"]
+    process = subprocess.Popen(
+        [*command, f"--userns-path=/proc/self/fd/{owner}", pid, "tap0"], stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, pass_fds=(owner, tell),
     )  # fmt: skip
+    for descriptor in (network, owner, tell):
+        os.close(descriptor)
+    with os.fdopen(ready) as pipe:
+        if select.select([pipe], [], [], NETWORK_SECONDS)[0] and pipe.read(1):
+            return process
+    process.kill()
+    said = process.communicate()[1].decode("utf-8", "replace").strip().replace("\n", "; ")
+    raise UsageError(f"a desktop with network cannot be made: slirp4netns: {said} (/dev/net/tun must be writable)")
 
 
 def _server_command(socket: str, spec: DesktopSpec) -> list[str]:
