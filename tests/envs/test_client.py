@@ -1,5 +1,6 @@
 """The client against servers that misbehave: each fault is an error of ours, and nothing is carried out twice."""
 
+import contextlib
 import json
 import socket
 import threading
@@ -54,6 +55,8 @@ class Scripted:
         return body
 
     def close(self) -> None:
+        with contextlib.suppress(OSError):  # closed already
+            self._listener.shutdown(socket.SHUT_RDWR)  # a thread that waits in accept() keeps it open otherwise
         self._listener.close()
 
 
