@@ -82,7 +82,7 @@ class Form(Gtk.Window):
         frame = Gtk.ScrolledWindow(min_content_height=120, shadow_type=Gtk.ShadowType.IN)
         frame.add(self.notes)
         self.named(self.notes, "Notes")
-        return self.page([("Plan", plans), ("Seats", self.seats), ("Delivery", self.express), ("Remarks", frame)])
+        return self.page([("Plan", plans), ("Seats", self.seats), ("Delivery", self.express), ("Notes", frame)])
 
     def problem(self) -> str:
         """What is still wrong, or nothing."""
