@@ -18,6 +18,7 @@ from lxml import etree
 from deskbench.envs.actions import Action, ActionError, nearest, parse_action
 
 _CP = "{https://accessibility.ubuntu.example.org/ns/component}"
+SCREEN = "screen"
 _ST = "{https://accessibility.ubuntu.example.org/ns/state}"
 
 
@@ -26,7 +27,8 @@ class Target:
     """Something on the screen, by what it is.
 
     Attributes:
-        role: accessibility role as in the tree's tags (`push-button`, `menu-item`); None for any.
+        role: accessibility role as in the tree's tags (`push-button`, `menu-item`); None for any. `screen` is the
+            whole screen, for what accessibility does not show: `{"role": "screen", "at": [0, 1], "dx": 9, "dy": -9}`.
         name: its whole name; None for any.
         name_re: a regular expression found in its name.
         text: its whole text.
@@ -54,11 +56,11 @@ class OracleStep:
     action: Mapping[str, Any]
     targets: tuple[Target, ...] = ()
 
-    def resolve(self, tree: str | None) -> Action | None:
-        """The action with its points, or None while a target is not on the screen."""
+    def resolve(self, tree: str | None, screen: tuple[int, int]) -> Action | None:
+        """The action with its points, or None while a target is not on the screen (width and height in pixels)."""
         if not self.targets:
             return parse_action(dict(self.action))
-        points = [find_point(tree, target) if tree else None for target in self.targets]
+        points = [find_point(tree, target, screen) if tree else None for target in self.targets]
         if any(point is None for point in points):
             return None
         return parse_action({**self.action, **_with_points(self.action, [p for p in points if p is not None])})
@@ -116,9 +118,9 @@ def _parse_target(value: object) -> Target:
     return Target(**fields)
 
 
-def find_point(tree: str, target: Target) -> tuple[int, int] | None:
-    """The point of a target in pixels, or None when it is not on the screen."""
-    boxes = list(_boxes(tree, target))
+def find_point(tree: str, target: Target, screen: tuple[int, int] = (0, 0)) -> tuple[int, int] | None:
+    """The point of a target in pixels, or None when it is not on the screen (`screen`: its width and height)."""
+    boxes = [(0, 0, *screen)] if target.role == SCREEN else list(_boxes(tree, target))
     try:
         x, y, width, height = boxes[target.index]
     except IndexError:

@@ -39,7 +39,7 @@ class OracleAgent:
         if not self._steps:
             return Decision((Done(),))
         step = self._steps[0]
-        action = step.resolve(observation.accessibility)
+        action = step.resolve(observation.accessibility, (observation.width, observation.height))
         if action is not None:
             self._looks = 0
             del self._steps[0]

@@ -41,6 +41,12 @@ def test_it_needs_the_tree_only_for_named_targets() -> None:
     assert oracle(SAVE).needs.accessibility
 
 
+def test_a_point_may_be_counted_from_the_edges_of_the_screen() -> None:
+    seen = look()
+    agent = oracle({"type": "click", "target": {"role": "screen", "at": [0, 1], "dx": 18, "dy": -18}})
+    assert agent.act(seen).actions == (Click(x=18, y=seen.height - 18),)
+
+
 def test_a_target_that_is_not_there_is_waited_for_and_then_named() -> None:
     agent = oracle(OPEN)
     for _ in range(LOOKS - 1):
