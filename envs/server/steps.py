@@ -20,6 +20,7 @@ from deskbench.envs.actions import (
     Wait,
     Zoom,
 )
+from deskbench.envs.server.commands import CommandTimeout
 from deskbench.envs.server.http import HttpError, Request, Response, Route
 from deskbench.envs.wire import (
     CONTENT_TYPE,
@@ -106,9 +107,13 @@ class Steps:
             began = time.monotonic()
             try:
                 output, error = self._perform(action), None
-            except ValueError as problem:
+            except (ValueError, CommandTimeout) as problem:
                 output, error = None, str(problem)
                 self._desk.input.release_all()
+            except BaseException:
+                # A fault of ours becomes the request's answer, but the desktop goes on: nothing may stay down.
+                self._desk.input.release_all()
+                raise
             results.append(ActionResult(error is None, error, output, (time.monotonic() - began) * 1e3))
         return tuple(results)
 
