@@ -5,7 +5,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
-PACKAGES := $(shell sed 's/\#.*//' envs/packages.txt 2>/dev/null)
+PACKAGES := $(shell sed 's/\#.*//' envs/packages.txt)
+TEST_PACKAGES := $(shell sed 's/\#.*//' tests/packages.txt)
 PYTEST_FLAGS ?=
 
 .PHONY: help demo test check bench install apt clean
@@ -20,6 +21,8 @@ help:
 
 demo: install
 	@$(BIN)/deskbench demo
+
+test bench: PACKAGES += $(TEST_PACKAGES)
 
 test: install
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal $(PYTEST_FLAGS)

@@ -21,6 +21,8 @@ _MAX_PRESSES = 12
 _MANAGER_TIMEOUT = 3.0
 _BLIND_WAIT = 0.05
 """Seconds given to a client of which nothing can be known; it takes about 20 ms to look new keysyms up."""
+_ROUNDS = 3
+"""Looks in a row at a process that has not run in between."""
 _FAKE_INPUT = struct.Struct("=BBHBBHIIQhhQ")
 """XTestFakeInput: opcode, 2, length in words, type, detail, pad, time, root, pad, x, y, pad."""
 
@@ -194,19 +196,26 @@ class Connection:
         found = [int(value) for item in answer.ids for value in item.value]
         return found[0] if found and found[0] else None
 
-    @staticmethod
-    def _wait_asleep(process: int, patience: float) -> None:
-        stat = Path(f"/proc/{process}/stat")
-        seen = 0
+    def _wait_asleep(self, process: int, patience: float) -> None:
+        """Return when a process has slept through several of the X server's rounds.
+
+        That it sleeps is not enough: it does so too while it waits for an answer of the X server, with events unread.
+        But the server answers that in the round in which it answers us, and the process would have run since.
+        """
+        status = Path(f"/proc/{process}/status")
+        last, seen = "", 0
 
         def asleep() -> bool:
-            nonlocal seen
+            nonlocal last, seen
+            self.sync()
             try:
-                state = stat.read_text().rpartition(")")[2].split()[0]
-            except (OSError, IndexError):
+                text = status.read_text()
+            except OSError:
                 return True  # it is gone
-            seen = seen + 1 if state == "S" else 0
-            return seen >= 3
+            now = text[text.index("voluntary_ctxt_switches") :]
+            seen = seen + 1 if now == last and "State:\tS" in text else 0
+            last = now
+            return seen >= _ROUNDS
 
         wait.until(asleep, timeout=patience, interval=0.002, max_interval=0.004)
 

@@ -63,12 +63,14 @@ class Recorder:
             self._process = process
 
     def _command(self) -> list[str]:
-        # Fragments make a film of which every part that was written can be played, whatever ends it.
+        # Fragments make a film of which every part that was written can be played, whatever ends it; flushed, since
+        # those of a screen that stands still would stay in ffmpeg's buffer.
         return [
             "ffmpeg", "-y", "-loglevel", "error", "-f", "x11grab", "-draw_mouse", "1", "-framerate", str(RATE),
             "-video_size", self._size, "-i", os.environ.get("DISPLAY", ":0"), "-c:v", "libx264", "-preset", "ultrafast",
             "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", str(RATE * 2),
-            "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-movflags", "+frag_keyframe+empty_moov", str(self._path),
+            "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-movflags", "+frag_keyframe+empty_moov",
+            "-flush_packets", "1", str(self._path),
         ]  # fmt: skip
 
     def _drain(self, process: subprocess.Popen[bytes]) -> None:

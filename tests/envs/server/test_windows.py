@@ -1,0 +1,112 @@
+"""Windows: listed as they lie, activated with proof, asked to close."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from Xlib import X, Xutil, display
+from Xlib.protocol import event
+
+from deskbench.envs import wait
+from deskbench.envs.server.http import HttpError
+from deskbench.envs.server.windows import Windows
+
+pytestmark = pytest.mark.desktop
+PATIENCE = 20.0
+NAMES = ("First note", "Second note", "Ünï – 日本")
+
+
+def shown(windows: Windows, *titles: str) -> bool:
+    return set(titles) <= {window["title"] for window in windows.listing()}
+
+
+@pytest.fixture
+def windows(xvfb: Any) -> Iterator[Windows]:
+    """Three terminals, the last one started on top."""
+    found = Windows(xvfb.display)
+    for number, name in enumerate(NAMES):
+        # The title as programs set it: xterm's own option knows Latin-1 only.
+        script = f"printf '\\033]2;{name}\\007'; cat"
+        place = f"40x10+{100 * number + 20}+{50 * number + 40}"
+        xvfb.start(["xterm", "-geometry", place, "-e", "sh", "-c", script])
+        assert wait.until(lambda name=name: shown(found, name), timeout=PATIENCE)  # type: ignore[misc]
+    yield found
+    for process in xvfb.programs[1:]:  # the first one is the window manager
+        xvfb.stop(process)
+    del xvfb.programs[1:]
+    assert wait.until(lambda: not found.listing(), timeout=PATIENCE)
+
+
+def active(windows: Windows) -> list[str]:
+    return [window["title"] for window in windows.listing() if window["active"]]
+
+
+def test_windows_are_listed_with_title_class_and_place(windows: Windows) -> None:
+    listed = {window["title"]: window for window in windows.listing()}
+    assert set(listed) == set(NAMES)
+    for window in listed.values():
+        assert window["wm_class"] == "xterm.XTerm"
+        assert window["width"] > 100 and window["height"] > 50
+        assert int(window["id"], 16) > 0
+    assert listed["First note"]["x"] < listed["Second note"]["x"]
+
+
+def test_the_list_goes_from_bottom_to_top(windows: Windows) -> None:
+    for name in NAMES:
+        windows.activate(name, strict=True, by_class=False)
+        assert active(windows) == [name]
+        assert windows.listing()[-1]["title"] == name
+
+
+def test_part_of_a_title_will_do_in_any_case(windows: Windows) -> None:
+    windows.activate("fIRST", strict=False, by_class=False)
+    assert active(windows) == ["First note"]
+
+
+def test_of_several_matches_the_topmost_is_meant(windows: Windows) -> None:
+    for name in ("First note", "Second note", NAMES[2]):
+        windows.activate(name, strict=True, by_class=False)
+    windows.activate("note", strict=False, by_class=False)
+    assert active(windows) == ["Second note"]
+
+
+@pytest.mark.parametrize("name", ["XTerm", "xterm", "xterm.XTerm"])
+def test_a_class_is_matched_whole_when_strict(windows: Windows, name: str) -> None:
+    windows.activate(name, strict=True, by_class=True)
+    assert len(active(windows)) == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "strict", "by_class"), [("first note", True, False), ("XTer", True, True), ("no such", False, False)]
+)
+def test_no_match_is_404_and_says_what_there_is(windows: Windows, name: str, strict: bool, by_class: bool) -> None:
+    with pytest.raises(HttpError, match=r"no window '.*'; there are: '") as caught:
+        windows.activate(name, strict=strict, by_class=by_class)
+    assert caught.value.status == 404
+
+
+def test_an_iconified_window_comes_back(windows: Windows, xvfb: Any) -> None:
+    [number] = [window["id"] for window in windows.listing() if window["title"] == "First note"]
+    iconify(xvfb.display, int(number, 16))
+    assert active(windows) != ["First note"]
+    windows.activate("First note", strict=False, by_class=False)
+    assert active(windows) == ["First note"]
+
+
+def iconify(display_name: str, number: int) -> None:
+    """As the minimise button does it; returns when the window is off the screen."""
+    connection = display.Display(display_name)
+    window = connection.create_resource_object("window", number)
+    kind = connection.intern_atom("WM_CHANGE_STATE")
+    asked = event.ClientMessage(window=window, client_type=kind, data=(32, [Xutil.IconicState, 0, 0, 0, 0]))
+    connection.screen().root.send_event(asked, event_mask=X.SubstructureRedirectMask)
+    assert wait.until(lambda: window.get_attributes().map_state != X.IsViewable, timeout=PATIENCE)
+    connection.close()
+
+
+def test_a_window_is_asked_to_close(windows: Windows) -> None:
+    windows.close("Second", strict=False, by_class=False)
+    assert wait.until(lambda: not shown(windows, "Second note"), timeout=PATIENCE)
+    assert shown(windows, "First note", NAMES[2])
