@@ -52,11 +52,11 @@ class Screen:
     def capture(self) -> Frame:
         """The screen now. The last frame is answered again when neither screen nor cursor has changed since."""
         with self._lock:
-            cursor = self._cursor()
-            # The count is read before the pixels: a change in between makes the next capture look again.
-            state = (self.damage.count, cursor.x, cursor.y, cursor.cursor_serial)
+            # The counts are read before the pixels: a change in between makes the next capture look again.
+            state = (self.damage.count, self.damage.cursors, *self._pointer())
             if self._frame is not None and state == self._state:
                 return self._frame
+            cursor = self._display.xfixes_get_cursor_image(self._root)
             png = self._encoder.encode(_with_cursor(self._grab(), cursor))
             self._frame = Frame(png, hashlib.sha256(png).hexdigest(), (cursor.x, cursor.y))
             self._state = state
@@ -65,11 +65,11 @@ class Screen:
     def cursor(self) -> tuple[int, int]:
         """The pointer's position in pixels."""
         with self._lock:
-            at = self._root.query_pointer()
-            return at.root_x, at.root_y
+            return self._pointer()
 
-    def _cursor(self) -> Any:
-        return self._display.xfixes_get_cursor_image(self._root)
+    def _pointer(self) -> tuple[int, int]:
+        at = self._root.query_pointer()
+        return at.root_x, at.root_y
 
     def _grab(self) -> Any:
         import numpy as np

@@ -1,4 +1,4 @@
-"""What changed on the screen and when, from the X server's Damage extension: no polling, no cost while idle."""
+"""What changed on the screen and when, from X's Damage and XFixes extensions: no polling, no cost while idle."""
 
 from __future__ import annotations
 
@@ -27,19 +27,23 @@ class DamageWatch:
 
     Attributes:
         count: grows with every change; equal counts mean an equal screen (but for the cursor).
+        cursors: grows whenever the cursor gets another picture.
     """
 
     def __init__(self, display_name: str | None = None) -> None:
         from Xlib import display
-        from Xlib.ext import damage
+        from Xlib.ext import damage, xfixes
 
         self._display = display.Display(display_name)
-        self._event_code = self._display.extension_event.DamageNotify
+        self._damaged = self._display.extension_event.DamageNotify
+        self._cursor = self._display.extension_event.DisplayCursorNotify[0]
         self._display.damage_query_version()
+        self._display.xfixes_query_version()
         root = self._display.screen().root
         root.damage_create(damage.DamageReportRawRectangles)
+        self._display.xfixes_select_cursor_input(root, xfixes.XFixesDisplayCursorNotifyMask)
         self._display.sync()
-        self.count = 0
+        self.count = self.cursors = 0
         self._changes: deque[Change] = deque(maxlen=HISTORY)
         self._changed = threading.Condition()
         threading.Thread(target=self._listen, name="damage", daemon=True).start()
@@ -50,7 +54,9 @@ class DamageWatch:
         try:
             while True:
                 event = self._display.next_event()
-                if event.type != self._event_code:
+                if event.type == self._cursor:
+                    self.cursors += 1
+                if event.type != self._damaged:
                     continue
                 area = event.area
                 with self._changed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 from typing import TYPE_CHECKING
 
@@ -83,7 +84,8 @@ class Input:
             self._pointer.check(action.path)
         else:
             self._pointer.move(action.x, action.y)
-        with self._keyboard.holding(action.modifiers):
+        # Without keys there is no need to wait until the clicks before have been dealt with.
+        with self._keyboard.holding(action.modifiers) if action.modifiers else contextlib.nullcontext():
             if isinstance(action, act.Click):
                 self._pointer.click(action.button, action.count, None, None)
             elif isinstance(action, act.Drag):

@@ -113,3 +113,13 @@ def test_a_moved_pointer_makes_a_new_frame(screen: Screen, painter: Painter) -> 
     first = screen.capture()
     painter.point(601, 600)
     assert screen.capture().sha256 != first.sha256
+
+
+def test_another_cursor_in_the_same_place_is_another_frame(screen: Screen, painter: Painter) -> None:
+    painter.point(400, 300)
+    wait.until(lambda: pixels(screen)[300, 400].tolist() == list(RED), timeout=PATIENCE)
+    before = screen.capture()
+    painter.window.change_attributes(cursor=0)
+    painter.connection.sync()
+    assert wait.until(lambda: screen.capture().sha256 != before.sha256, timeout=PATIENCE)
+    assert pixels(screen)[300, 400].tolist() != list(RED)
