@@ -43,7 +43,8 @@ def start(width: int, height: int) -> None:
     _run("openbox", "--config-file", str(_openbox_config()))
     subprocess.run(["xsetroot", "-solid", "#3a6ea5"], check=False)
     _finish_bus(bus)
-    _await_root("_NET_SUPPORTING_WM_CHECK", lambda found: len(found) > 0, "openbox did not take the screen")
+    # Openbox sets this last; a panel that does not find it looks again after a second.
+    _await_root("_NET_NUMBER_OF_DESKTOPS", lambda found: len(found) > 0, "openbox did not take the screen")
     _run("tint2", "-c", str(CONFIG / "panel.tint2rc"))
     # With its place taken from the work area, windows always stand where they stood the last time.
     _await_root("_NET_WORKAREA", lambda found: len(found) >= 4 and found[3] < height, "the panel did not come up")
