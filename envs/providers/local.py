@@ -38,6 +38,7 @@ PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pym
 ETC = (
     "alternatives", "fonts", "gtk-2.0", "gtk-3.0", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime",
     "mime.types", "xdg", "X11", "ImageMagick-6", "ImageMagick-7", "dconf", "pango", "login.defs",
+    "libreoffice", "chromium.d", "gimp", "thunderbird",
 )  # fmt: skip
 """Of /etc: what programs read to find libraries, fonts, themes and file types; no names, keys or configuration."""
 START_SECONDS = 60.0

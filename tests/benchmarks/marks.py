@@ -2,7 +2,10 @@
 
 import itertools
 import json
+import os
+import shutil
 import statistics
+import subprocess
 import tempfile
 import threading
 import time
@@ -273,7 +276,11 @@ ORDINARY: list[tuple[str, Action]] = [
     ("select all", Key(("ctrl", "a"))),
     ("no-op", Move(x=700, y=420)),
 ]
-PROGRAMS = ("mousepad", "galculator", "pcmanfm", "lxappearance", "gpicview")
+LAUNCHES = (
+    "mousepad", "galculator", "pcmanfm", "lxappearance", "gpicview", "libreoffice --writer --norestore",
+    "chromium --no-sandbox --no-first-run --disable-gpu about:blank",
+)  # fmt: skip
+"""Those that are installed are measured. The last two are the hard ones: quiet for long before they show a window."""
 
 
 def settling() -> list[Row]:
@@ -285,32 +292,50 @@ def settling() -> list[Row]:
             seen = desktop.act([action])
             times.append(seen.settle_ms)
             false += _changed_later(desktop)
-        count = len(times)
-        launch_false, fixed_false, launch_ms = 0, 0, []
-        for program in PROGRAMS * 2:
-            launch_ms.append(_launch(desktop, program, "settled"))
-            launch_false += _changed_later(desktop)
-            _launch(desktop, program, "fixed:2")
-            fixed_false += _changed_later(desktop)
-            desktop.run(["pkill", "-x", program])
-    launched = f"{launch_false} of {len(launch_ms)}"
-    return [
+    rows = [
         limit_row("settled after an ordinary action, median", statistics.median(times), "ms", 400),
-        Row("false settles, ordinary", f"{false} of {count}", "", f"{false} of {count}", "0", false == 0),
-        Row("false settles, launches", f"{launched}, {statistics.median(launch_ms):.0f} ms", f"2 s: {fixed_false}",
-            launched, "<= fixed 2 s", launch_false <= fixed_false),
-    ]  # fmt: skip
+        Row("false settles, ordinary", f"{false} of {len(times)}", "", f"{false} of {len(times)}", "0", false == 0),
+        _launches("launches"),
+    ]
+    burners = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        rows.append(_launches("launches on a busy machine"))
+    finally:
+        for burner in burners:
+            burner.kill()
+            burner.wait()
+    return rows
 
 
-def _launch(desktop: LocalDesktop, program: str, policy: str) -> float:
-    """Start a program as an agent does: in the run dialog of the terminal's kind, here by a command in the session."""
-    desktop.run(f"(sleep 0.05; exec {program}) >/dev/null 2>&1 &", shell=True)
+def _launches(name: str) -> Row:
+    """Each program three times with each policy, on a fresh desktop: programs start slowest the first time."""
+    false, times = {"settled": 0, "fixed:2": 0}, []
+    commands = [command for command in LAUNCHES if shutil.which(command.split()[0])]
+    for command, policy in itertools.product(commands * 3, false):
+        with desktops(isolated=True) as [desktop]:
+            settle_ms = _launch(desktop, command, policy)
+            false[policy] += _changed_later(desktop)
+        if policy == "settled":
+            times.append(settle_ms)
+    ours, fixed = (f"{count} of {len(times)}" for count in false.values())
+    median = statistics.median(times)
+    return Row(f"false settles, {name}", f"{ours}, {median:.0f} ms", f"{fixed}, 2 s", ours, "<= fixed 2 s",
+               false["settled"] <= false["fixed:2"])  # fmt: skip
+
+
+def _launch(desktop: LocalDesktop, command: str, policy: str) -> float:
+    """Start a program as an agent's Enter in a run dialog does: shortly after the action, by the session."""
+    desktop.run(f"(sleep 0.05; exec {command}) >/dev/null 2>&1 &", shell=True)
     return desktop.act([Key(("shift",))], Observe(policy=policy)).settle_ms
 
 
 def _changed_later(desktop: LocalDesktop) -> bool:
-    """The screen is another 1.2 s later."""
+    """The screen is another one 3 s later, or in between."""
     before = desktop.observe(NOW).screenshot
-    after = desktop.observe(Observe(policy="fixed:1.2")).screenshot
-    assert before is not None and after is not None
-    return before.sha256 != after.sha256
+    assert before is not None
+    for _ in range(10):
+        after = desktop.observe(Observe(policy="fixed:0.3")).screenshot
+        assert after is not None
+        if after.sha256 != before.sha256:
+            return True
+    return False
