@@ -57,7 +57,7 @@ def mean_interval(by_task: Mapping[str, Sequence[float]]) -> Mean:
 def _wilson(share: float, n: int) -> tuple[float, float]:
     centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 / (1 + Z95**2 / n) * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n * n))
-    return max(0.0, centre - half), min(1.0, centre + half)
+    return max(0.0, round(centre - half, 12)), min(1.0, round(centre + half, 12))
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,6 @@ class Summary:
         endings: how many ended how.
         model_ms, act_ms, settle_ms, other_ms: sums over the scored and unscored episodes; `other` is the wall time
             that none of the three explains (reset, set-up, scoring, wire).
-        median_step_ms: median round trip of a step's actions and observation, in milliseconds, or None.
         steps: decisions in all.
         input_tokens, output_tokens, cost_usd: of all requests; cost is None where no price is known.
     """

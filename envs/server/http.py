@@ -24,6 +24,8 @@ from deskbench.envs.wire import MAX_BODY
 
 MAX_UPLOAD = 4 * 2**30
 """Bytes of one uploaded file; it is held in memory while it is taken apart, as the rest of the request is."""
+MAX_UNWANTED = 2**16
+"""Bytes of a refused request that are read, so that its sender hears why."""
 IDLE_SECONDS = 600.0
 
 
@@ -209,9 +211,8 @@ class _Handler(BaseHTTPRequestHandler):
         route = self.server.routes.get((self.command, path))
         role = self.server.tokens.role(self.headers.get("Authorization", ""))
         allowed = route is not None and (route.role == "open" or role in ("control", route.role))
-        # A stranger's body is not read: it may be endless. The connection is of no use after that.
         if route is None or not allowed:
-            self.close_connection = True
+            self._pass_over()
             if role is None:
                 raise HttpError(401, "the request carries no valid bearer token")
             if route is None:
@@ -219,6 +220,17 @@ class _Handler(BaseHTTPRequestHandler):
             raise HttpError(403, f"{path} needs the control token")
         body = self._body(MAX_UPLOAD if path == "/setup/upload" else MAX_BODY)
         return route.handler(Request(self.command, path, dict(self.headers.items()), body, role or "agent"))
+
+    def _pass_over(self) -> None:
+        """Read a short body that nobody wants: a connection that is closed before its end loses the answer, too.
+
+        A long one may be endless and is not read; the connection is of no use after that.
+        """
+        length = self.headers.get("Content-Length", "0")
+        if length.isdigit() and int(length) <= MAX_UNWANTED and not self.headers.get("Transfer-Encoding"):
+            self.rfile.read(int(length))
+        else:
+            self.close_connection = True
 
     def _body(self, limit: int) -> bytes:
         length = self.headers.get("Content-Length", "0")

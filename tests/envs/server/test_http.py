@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -132,6 +133,23 @@ def test_a_body_that_is_too_long_is_not_read(base: str, server: Server) -> None:
     assert answer.status == 413
     assert str(MAX_BODY) in json.loads(answer.read())["error"]
     connection.close()
+
+
+@pytest.mark.parametrize(("path", "status"), [("/control", 401), ("/nowhere", 401)])
+def test_a_refusal_is_heard_by_who_sends_slowly(server: Server, path: str, status: int) -> None:
+    """Head and body come apart, as most clients send them."""
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as slow:
+        slow.sendall(f"POST {path} HTTP/1.1\r\nContent-Length: 40000\r\n\r\n".encode())
+        for _ in range(4):
+            assert not select.select([slow], [], [], 0.05)[0], "answered before the request was whole"
+            slow.sendall(b"x" * 10_000)
+        assert slow.recv(100).startswith(f"HTTP/1.1 {status} ".encode())
+
+
+def test_a_strangers_long_body_is_not_read(server: Server) -> None:
+    with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as stranger:
+        stranger.sendall(b"POST /control HTTP/1.1\r\nContent-Length: 99999999\r\n\r\n")
+        assert stranger.recv(100).startswith(b"HTTP/1.1 401 ")
 
 
 def test_a_stalled_client_does_not_hold_the_others_up(base: str, server: Server) -> None:

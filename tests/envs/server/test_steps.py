@@ -2,19 +2,26 @@
 
 import concurrent.futures
 import io
+import json
 import uuid
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from deskbench.envs import wait
 from deskbench.envs.client import Client
 from deskbench.envs.errors import GuestError
 from deskbench.envs.providers.local import LocalDesktop
-from deskbench.envs.types import Exec, Key, KeyDown, Move, Type, Wait, Zoom
+from deskbench.envs.server.desk import Desk
+from deskbench.envs.server.http import Request
+from deskbench.envs.server.steps import Steps
+from deskbench.envs.types import Action, Exec, Key, KeyDown, MouseDown, Move, Type, Wait, Zoom
 from deskbench.envs.wire import Observe, StepReply, StepRequest
 
 pytestmark = pytest.mark.desktop
+PATIENCE = 20.0
 
 
 def send(desktop: LocalDesktop, body: dict[str, object], path: str = "/v1/step") -> StepReply:
@@ -22,12 +29,18 @@ def send(desktop: LocalDesktop, body: dict[str, object], path: str = "/v1/step")
     return reply
 
 
+def typed(desktop: LocalDesktop) -> bytes:
+    """What has arrived in the terminal, once something has."""
+    found = wait.until(lambda: desktop.read_file("/tmp/typed"), timeout=PATIENCE)
+    return found or b""
+
+
 def test_a_request_that_is_sent_twice_is_carried_out_once(desktop: LocalDesktop) -> None:
     desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > /tmp/typed"])
     body = StepRequest(uuid.uuid4().hex, (Type("once"),), Observe()).to_json()
     first, second = send(desktop, body), send(desktop, body)
     assert first == second
-    assert desktop.read_file("/tmp/typed") == b"once"
+    assert typed(desktop) == b"once"
 
 
 def test_the_same_request_at_the_same_time_is_carried_out_once(desktop: LocalDesktop) -> None:
@@ -37,7 +50,7 @@ def test_the_same_request_at_the_same_time_is_carried_out_once(desktop: LocalDes
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         replies = list(threads.map(lambda c: c._send("POST", "/v1/step", timeout=30, json=body), clients))
     assert len(set(replies)) == 1
-    assert desktop.read_file("/tmp/typed") == b"once"
+    assert typed(desktop) == b"once"
 
 
 def test_a_failed_action_stops_the_rest_and_leaves_no_key_down(desktop: LocalDesktop) -> None:
@@ -46,7 +59,7 @@ def test_a_failed_action_stops_the_rest_and_leaves_no_key_down(desktop: LocalDes
     assert [ok for ok, _, _ in seen.results] == [True, False, False]
     assert "1280x800" in str(seen.results[1][1])
     desktop.act([Type("a")])
-    assert desktop.read_file("/tmp/typed") == b"a"
+    assert typed(desktop) == b"a"
 
 
 @pytest.mark.parametrize(
@@ -107,3 +120,37 @@ def test_a_screen_that_never_rests_is_reported_as_such(desktop: LocalDesktop) ->
     seen = desktop.act([Key(("shift",))], Observe(max_settle=1.0))
     assert seen.settled is False
     assert seen.settle_ms >= 1000
+
+
+class HastyDesk(Desk):
+    """Gives code a moment only."""
+
+    def run_source(self, lang: str, source: str, timeout: float) -> str:
+        return super().run_source(lang, source, 0.3)
+
+
+class FaultyDesk(Desk):
+    """Has a fault where code is run."""
+
+    def run_source(self, lang: str, source: str, timeout: float) -> str:
+        raise RuntimeError("a fault of ours")
+
+
+def step(desk: Desk, *actions: Action) -> StepReply:
+    body = json.dumps(StepRequest(uuid.uuid4().hex, actions, Observe(policy="none")).to_json()).encode()
+    reply, _ = StepReply.decode(Steps(desk).step(Request("POST", "/v1/step", {}, body)).body)
+    return reply
+
+
+def test_code_that_does_not_end_is_a_failed_action(xvfb: Any) -> None:
+    [result, after] = step(HastyDesk(xvfb.display), Exec("bash", "sleep 100"), Move(x=1, y=1)).results
+    assert not result.ok and "still running after 0.3 s" in str(result.error)
+    assert not after.ok
+
+
+def test_no_key_stays_down_after_a_fault_of_ours(xvfb: Any) -> None:
+    desk = FaultyDesk(xvfb.display)
+    with pytest.raises(RuntimeError, match="a fault of ours"):
+        step(desk, KeyDown("shift"), MouseDown(x=9, y=9), Exec("bash", "true"))
+    assert desk.input.held() == ((), ())
+    assert step(desk, Move(x=1, y=1)).results[0].ok
