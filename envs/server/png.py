@@ -75,7 +75,7 @@ class _Isal:
             left = stream.avail_in
             if failed or left:
                 raise RuntimeError(f"libisal: isal_deflate returned {failed} with {left} bytes left")
-            return room[: stream.total_out].tobytes()
+            return bytes(memoryview(room)[: stream.total_out])
 
 
 class Encoder:
