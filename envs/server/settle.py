@@ -1,10 +1,11 @@
 """When has the screen settled? A state machine over what changed, what runs, and which windows there are.
 
 The numbers rest on timelines of real programs: ordinary reactions begin within 60 ms and come without gaps over
-100 ms, dialogs of large programs begin after 120 ms, and a program that is being launched is quiet for a second or
-more before its window is mapped. Quiet time alone is therefore no evidence while a program computes: programs that
-are running (in the kernel's sense) hold the answer up, for a while. Carets and clocks do not: they are small and
-come back at the same place.
+160 ms (so long after a name was typed, GTK's file dialog makes its button sensitive, by a timer), dialogs of large
+programs begin after 120 ms, and a program that is being launched is quiet for a second or more before its window is
+mapped. Quiet time alone is therefore no evidence while a program computes: programs that are running (in the
+kernel's sense) hold the answer up, for a while. Carets and clocks do not: they are small and come back at the same
+place.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from dataclasses import dataclass, field
 
 from deskbench.envs.server.damage import Change
 
-REACTION = 0.10
+REACTION = 0.15
 """Seconds in which an idle screen may begin to react before it counts as having nothing to say."""
-QUIET = 0.12
+QUIET = 0.22
 """Seconds without change after an ordinary reaction."""
 QUIET_WINDOW = 0.35
 """Seconds without change after a window has come or gone."""

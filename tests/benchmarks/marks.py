@@ -274,6 +274,9 @@ ORDINARY: list[tuple[str, Action]] = [
     ("dialog opens", Key(("ctrl", "r"))),
     ("dialog closes", Key(("esc",))),
     ("select all", Key(("ctrl", "a"))),
+    ("file dialog opens", Key(("ctrl", "shift", "s"))),
+    ("file is named", Type("report")),
+    ("file dialog closes", Key(("esc",))),
     ("no-op", Move(x=700, y=420)),
 ]
 LAUNCHES = (
