@@ -52,6 +52,8 @@ PARAMETERS: Mapping[str, Mapping[str, object]] = {
 }  # fmt: skip
 """Functions with their parameters in order; `hotkey` besides, which takes any number of keys."""
 
+_ALIASES = {"shortcut": "hotkey", "resolution": "size", "countdown": "sleep"}
+"""pyautogui's own other names; `countdown` sleeps and prints."""
 _CONSTANTS = {"PRIMARY": "primary", "SECONDARY": "secondary", "LEFT": "left", "MIDDLE": "middle", "RIGHT": "right"}
 _BUTTONS = {"left": "left", "primary": "left", "middle": "middle", "right": "right", "secondary": "right",
             1: "left", 2: "middle", 3: "right"}  # fmt: skip
@@ -84,7 +86,8 @@ class Calls:
         """Everything that `from module import *` brings."""
         if module == "time":
             return {"sleep": Function("time", "sleep")}
-        return {name: Function("pyautogui", name) for name in (*PARAMETERS, "hotkey")} | dict(_CONSTANTS)
+        names = {name: name for name in (*PARAMETERS, "hotkey")} | _ALIASES
+        return {name: Function("pyautogui", meant) for name, meant in names.items()} | dict(_CONSTANTS)
 
     def attribute(self, node: ast.AST, module: str, name: str) -> object:
         """A function or constant of a module.

@@ -78,6 +78,9 @@ CALLS = {
         KeyDown("ctrl"), KeyDown("alt"), Key(("t",)), KeyUp("alt"), KeyUp("ctrl"),
     ],
     "pyautogui.sleep(1.5)": [Wait(1.5)],
+    "pyautogui.countdown(2)": [Wait(2)],
+    "pyautogui.shortcut('ctrl', 'v')": [Key(("ctrl", "v"))],
+    "w, h = pyautogui.resolution()\npyautogui.click(w // 2, h // 2)": [Click(x=960, y=540)],
     "time.sleep(2)": [Wait(2)],
 }  # fmt: skip
 
