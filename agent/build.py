@@ -146,13 +146,11 @@ def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:
 
 def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
     made = lookup("agent", AGENTS, config.agent)
-    if config.agent == "oracle":
-        return lambda task: made(task.oracle)
     if hasattr(made, "from_settings"):
         return lambda task: made.from_settings(config.agent_settings)
     if config.agent_settings:
         raise UsageError(f"agent {config.agent!r} has no settings; given: {', '.join(config.agent_settings)}")
-    return lambda task: made()
+    return lambda task: made(task.oracle) if config.agent == "oracle" else made()
 
 
 def _task_json(task: Task) -> dict[str, Any]:

@@ -97,6 +97,7 @@ def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: 
         (("run", "SUITE", "--agent", "null", "--provider", "fak"), "unknown provider 'fak'; did you mean 'fake'?"),
         (("run", "nowhere", "--agent", "null"), "no such file, folder or suite: nowhere"),
         (("run", "SUITE", "--agent", "null", "--set", "max_stepz=3"), "has no settings; given: max_stepz"),
+        (("run", "SUITE", "--agent", "oracle", "--set", "model=x"), "has no settings; given: model"),
         (("run", "SUITE", "--agent", "null", "--screen", "big"), "--screen big: write WIDTHxHEIGHT"),
         (("run", "--resume", "nowhere"), "nowhere is not a run folder"),
         (("run", "--resume", "nowhere", "--set", "seed=3"), "leave out --set"),

@@ -11,6 +11,7 @@ from deskbench.agent.batch import Batch, read_records
 from deskbench.agent.record import EpisodeReader
 from deskbench.agent.replay import replay
 from deskbench.envs import wait
+from deskbench.tasks.schema import new_task
 
 from .paper import prepared, write_task
 from .test_cli import PAPER, deskbench, started
@@ -47,6 +48,14 @@ def test_the_oracle_solves_a_task_through_the_gui_and_its_replay_agrees(suite: P
     assert len({seen.frame for seen in EpisodeReader(episode).frames()}) >= 3
     found = replay(episode, tmp_path / "replay")
     assert found.agrees, found
+
+
+def test_the_task_that_authors_begin_with_works(tmp_path: Path) -> None:
+    new_task(tmp_path / "mine/first.json")
+    for agent, score in (("oracle", 1.0), ("null", 0.0)):
+        assert (
+            Batch(prepared(tmp_path / "mine", provider="local", agent=agent), tmp_path / agent).run().all.mean == score
+        )
 
 
 def test_the_null_agent_gets_nothing(suite: Path, tmp_path: Path) -> None:

@@ -47,11 +47,11 @@ def test_an_ordinary_reaction_is_waited_for_to_its_end() -> None:
     assert changes[-1].time + QUIET <= time <= changes[-1].time + QUIET + 0.05
 
 
-def test_what_a_timer_does_after_typing_is_waited_for() -> None:
-    """GTK's file dialog: the name is drawn at once, its button 160 ms later."""
-    changes = [change(0.005, BIG), change(0.16, BIG)]
-    time, _ = answered(changes)
-    assert time > changes[-1].time
+@pytest.mark.parametrize("late", [0.155, 0.265])
+def test_what_a_timer_does_after_a_key_is_waited_for(late: float) -> None:
+    """GTK: the name is drawn at once, the button sensitive 150 ms later; a button looks pressed for 250 ms."""
+    time, _ = answered([change(0.005, BIG), change(late, BIG)])
+    assert time > late
 
 
 def test_a_screen_that_never_rests_is_answered_at_the_maximum_and_says_so() -> None:
@@ -64,7 +64,7 @@ def test_a_blinking_caret_does_not_hold_it_up() -> None:
     blinks = [change(-5 + 0.6 * i, CARET) for i in range(40)]
     time, settled = answered([c for c in blinks if c.time >= 0], history=[c for c in blinks if c.time < 0])
     assert settled
-    assert time <= 0.2
+    assert time <= REACTION + 0.05
 
 
 def test_a_clock_does_not_hold_it_up() -> None:
@@ -73,13 +73,13 @@ def test_a_clock_does_not_hold_it_up() -> None:
         [c for c in ticks if c.time >= 0] + [change(0.05, BIG)], history=[c for c in ticks if c.time < 0]
     )
     assert settled
-    assert time <= 0.3
+    assert time <= 0.05 + QUIET + 0.05
 
 
 def test_a_small_change_that_is_new_counts() -> None:
     """The last glyph of a word is small too, but it has not been there before."""
     time, _ = answered([change(0.02, (50, 50, 9, 14)), change(0.09, (59, 50, 9, 14))])
-    assert time >= 0.09 + 0.1
+    assert time >= 0.09 + QUIET
 
 
 def test_a_program_that_computes_holds_the_answer_up_for_a_while() -> None:
