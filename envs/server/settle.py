@@ -2,10 +2,10 @@
 
 The numbers rest on timelines of real programs: ordinary reactions begin within 60 ms and come without gaps over
 260 ms (GTK's timers: a button that Enter has pressed acts after 250 ms, a file dialog's becomes sensitive 150 ms after
-the name was typed), dialogs of large programs begin after 120 ms, and a program that is being launched is quiet for a second or more before its window is
-mapped. Quiet time alone is therefore no evidence while a program computes: programs that are running (in the
-kernel's sense) hold the answer up, for a while. Carets and clocks do not: they are small and come back at the same
-place.
+the name was typed), dialogs of large programs begin after 120 ms, and a program that is being launched is quiet for a
+second or more before its window is mapped. Quiet time alone is therefore no evidence while a program computes:
+programs that are running (in the kernel's sense) hold the answer up, for a while. Carets and clocks do not: they are
+small and come back at the same place.
 """
 
 from __future__ import annotations
