@@ -93,12 +93,14 @@ class Batch:
         """
         ledger = self._open(resume)
         todo = ledger.open_episodes()
-        workers = min(self._prepared.config.parallel, len(todo))
+        owner = make_provider(self._prepared.config.provider)
+        workers = min(self._prepared.config.parallel, len(todo), owner.capacity or len(todo))
         self.progress = Progress(total=len(todo), cost_usd=self._spent())
         pending: queue.SimpleQueue[Planned] = queue.SimpleQueue()
         for episode in todo:
             pending.put(episode)
-        provider = Pool(make_provider(self._prepared.config.provider), ahead=1 if len(todo) > 1 else 0)
+        # Machines that are few are not kept waiting for a later episode.
+        provider = Pool(owner, ahead=1 if len(todo) > 1 and owner.capacity is None else 0)
         threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="episode")
         try:
             wait([threads.submit(self._work, pending, provider, ledger) for _ in range(workers)])

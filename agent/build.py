@@ -32,8 +32,10 @@ AGENTS = {
 }
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
+    "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }
+TAKE_ARGUMENTS = ("remote",)
 DESKTOP_PATH = "/usr/bin:/bin:/usr/games"
 """Where the local provider's desktops find programs."""
 ASSETS = user_cache_path("deskbench") / "assets"
@@ -85,8 +87,17 @@ def lookup(kind: str, names: dict[str, str], name: str) -> Any:
 
 
 def make_provider(name: str) -> Provider:
-    """A provider by name."""
-    provider: Provider = lookup("provider", PROVIDERS, name)()
+    """A provider by name; what stands behind a short name's colon is its argument (`remote:http://10.0.0.5:5000`).
+
+    Raises:
+        UsageError: unknown, it cannot be imported, or its argument is wrong.
+    """
+    short, colon, argument = name.partition(":")
+    with_argument = bool(colon) and short in PROVIDERS
+    made = lookup("provider", PROVIDERS, short if with_argument else name)
+    if with_argument and short not in TAKE_ARGUMENTS:
+        raise UsageError(f"provider {short!r} takes no argument; given: {argument!r}")
+    provider: Provider = made(argument) if with_argument else made()
     return provider
 
 
@@ -96,7 +107,7 @@ def prepare(config: RunConfig) -> Prepared:
     Raises:
         UsageError: the first thing that is wrong.
     """
-    lookup("provider", PROVIDERS, config.provider)
+    make_provider(config.provider).close()
     if config.agent == "human" and config.parallel > 1:
         raise UsageError("agent human: one person, one desktop; leave out --parallel")
     make_agent = _agent_maker(config)

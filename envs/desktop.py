@@ -129,6 +129,8 @@ class Provider(Protocol):
     """Owns desktops: starts, keeps warm and stops them. Safe to use from several threads."""
 
     name: str
+    capacity: int | None
+    """How many desktops it can have at once; None for as many as the machine bears."""
 
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh desktop that nobody has used, ready for its first observation.

@@ -251,6 +251,7 @@ class FakeProvider:
     """Makes desktops in memory."""
 
     name = "fake"
+    capacity: int | None = None
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)

@@ -74,6 +74,7 @@ class LocalProvider:
     """Starts desktops on this machine; `deskbench.envs.providers.pool` keeps one warm."""
 
     name = "local"
+    capacity: int | None = None
 
     def __init__(self) -> None:
         self._running: dict[str, LocalDesktop] = {}
@@ -152,7 +153,7 @@ def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> _Processes:
         home.mkdir()
         (folder / "run").mkdir(mode=0o700)
         environment |= {"HOME": str(home), "PYTHONPATH": str(folder / "lib"), "XDG_RUNTIME_DIR": str(folder / "run")}
-        _link_libraries(folder / "lib")
+        link_libraries(folder / "lib")
     networked = spec.isolated and spec.network == "full"
     read, write = os.pipe() if networked else (-1, -1)
     process = subprocess.Popen(
@@ -212,7 +213,8 @@ def library_paths() -> dict[str, Path]:
     return found
 
 
-def _link_libraries(folder: Path) -> None:
+def link_libraries(folder: Path) -> None:
+    """Make a folder from which the system's Python runs the server (PYTHONPATH)."""
     (folder / "deskbench/envs").mkdir(parents=True)
     for name, path in library_paths().items():
         (folder / name).symlink_to(path)

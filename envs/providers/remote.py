@@ -1,0 +1,250 @@
+"""Machines that run already and answer the protocol: one by its URL, or many from a TOML file.
+
+    [[machine]]
+    url = "http://10.0.0.5:5000"
+    token_env = "DESK5_TOKEN"                       # the environment variable that holds the control token
+    reset = "ssh host5 virsh snapshot-revert desk clean"   # a command, a URL that is POSTed, or "none"
+
+What the machine's network reaches and how large its screen is are its own affair: a run's own wishes do not count.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import shlex
+import subprocess
+import threading
+import tomllib
+from pathlib import Path
+
+import requests
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from deskbench.envs import wait
+from deskbench.envs.actions import nearest
+from deskbench.envs.client import Client
+from deskbench.envs.desktop import Check, Desktop, DesktopSpec
+from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
+from deskbench.envs.wire import PROTOCOL, Health
+
+RESET_SECONDS = 600.0
+READY_SECONDS = 300.0
+"""How long a machine may take to answer after its reset: a virtual machine without KVM boots for a minute or two."""
+FREE_SECONDS = 3600.0
+"""How long a start waits for a machine that is in use."""
+KEEP = "none"
+"""The reset of a machine that is used as it is, whatever was done on it before."""
+
+
+class Machine(BaseModel):
+    """One machine: where it answers, which environment variable holds its token, how it becomes fresh again."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    url: str = Field(pattern=r"^https?://[^/\s]+")
+    token_env: str | None = None
+    reset: str | None = None
+
+
+class RemoteDesktop(Client):
+    """A machine in use."""
+
+    def __init__(self, machine: Machine) -> None:
+        super().__init__(machine.url, machine.url, token=_token(machine))
+        self.machine, self.address = machine, machine.url
+
+
+class RemoteProvider:
+    """Hands machines out, each to one at a time, fresh by their own resets.
+
+    Args:
+        source: a machine's URL, or the path of a TOML file.
+
+    Raises:
+        UsageError: the file cannot be read, or says something that it may not.
+    """
+
+    name = "remote"
+
+    def __init__(self, source: str = "") -> None:
+        self._machines = machines_of(source)
+        self.capacity = len(self._machines)
+        self._free: queue.Queue[Machine] = queue.Queue()
+        for machine in self._machines:
+            self._free.put(machine)
+        self._used: set[str] = set()
+        self._running: dict[int, RemoteDesktop] = {}
+        self._lock = threading.Lock()
+
+    def start(self, spec: DesktopSpec) -> RemoteDesktop:
+        """A machine that nobody uses, reset; waits for one.
+
+        Raises:
+            UsageError: it has been used and has no reset, or does not speak this protocol, or its token is not there.
+            StartError: the reset failed, or the machine does not answer; with the last thing seen.
+        """
+        try:
+            machine = self._free.get(timeout=FREE_SECONDS)
+        except queue.Empty:
+            raise StartError(f"all {self.capacity} machines were in use for {FREE_SECONDS:g} s") from None
+        try:
+            self._freshen(machine)
+            desktop = RemoteDesktop(machine)
+            await_ready(desktop, READY_SECONDS)
+        except BaseException:
+            self._free.put(machine)
+            raise
+        with self._lock:
+            self._running[id(desktop)] = desktop
+        return desktop
+
+    def _freshen(self, machine: Machine) -> None:
+        with self._lock:
+            used = machine.url in self._used
+            self._used.add(machine.url)
+        if machine.reset is not None:
+            reset(machine)
+        elif used:
+            raise UsageError(
+                f"{machine.url} has been used and has no reset: name one in a file (--provider remote:FILE.toml), or "
+                f'say reset = "{KEEP}" there to use it as it is'
+            )
+
+    def stop(self, desktop: Desktop) -> None:
+        """Let go of a machine; it runs on, and is reset before it is handed out again."""
+        with self._lock:
+            mine = self._running.pop(id(desktop), None)
+        if mine is not None:
+            mine.close()
+            self._free.put(mine.machine)
+
+    def close(self) -> None:
+        """Let go of all."""
+        for desktop in list(self._running.values()):
+            self.stop(desktop)
+
+    def doctor(self) -> list[Check]:
+        """Whether each machine answers, and what it cannot do. Nothing is reset."""
+        return [_look(machine) for machine in self._machines]
+
+
+def machines_of(source: str) -> tuple[Machine, ...]:
+    """One machine from a URL, or those of a TOML file.
+
+    Raises:
+        UsageError: naming the file, the key and the bad value.
+    """
+    if source.startswith(("http://", "https://")):
+        return (_machine({"url": source}, source),)
+    if not source:
+        raise UsageError("provider remote: say which machine: remote:http://HOST:5000, or remote:FILE.toml")
+    try:
+        content = tomllib.loads(Path(source).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read {source}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"{source} is not TOML: {error}") from None
+    for key in content:
+        if key != "machine":
+            raise UsageError(f"{source}: unknown key {key!r}{nearest(key, ('machine',))}")
+    found = content.get("machine")
+    if not isinstance(found, list) or not found:
+        raise UsageError(f"{source} has no [[machine]]")
+    machines = tuple(_machine(one, f"{source}: machine {number}") for number, one in enumerate(found, 1))
+    for machine in machines:
+        if sum(other.url == machine.url for other in machines) > 1:
+            raise UsageError(f"{source}: {machine.url} is there twice")
+    return machines
+
+
+def _machine(value: object, where: str) -> Machine:
+    try:
+        return Machine.model_validate(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"])
+        hint = nearest(name, Machine.model_fields) if first["type"] == "extra_forbidden" else ""
+        raise UsageError(f"{where}: {name or 'it'} is {first['input']!r}: {first['msg']}{hint}") from None
+
+
+def _token(machine: Machine) -> str | None:
+    if machine.token_env is None:
+        return None
+    token = os.environ.get(machine.token_env, "").strip()
+    if not token:
+        raise UsageError(f"{machine.url}: the environment variable {machine.token_env!r} is not set")
+    return token
+
+
+def reset(machine: Machine) -> None:
+    """Make a machine fresh by its own command or URL.
+
+    Raises:
+        StartError: it failed; with the last thing that it said.
+    """
+    wanted = machine.reset
+    if wanted is None or wanted == KEEP:
+        return
+    if wanted.startswith(("http://", "https://")):
+        try:
+            requests.post(wanted, timeout=RESET_SECONDS).raise_for_status()
+        except requests.RequestException as error:
+            raise StartError(f"{machine.url}: the reset {wanted} failed: {error}") from None
+        return
+    try:
+        done = subprocess.run(
+            shlex.split(wanted), stdin=subprocess.DEVNULL, capture_output=True, text=True, errors="replace",
+            check=False, timeout=RESET_SECONDS,
+        )  # fmt: skip
+    except (OSError, ValueError, subprocess.TimeoutExpired) as error:
+        raise StartError(f"{machine.url}: the reset {wanted!r} failed: {error}") from None
+    if done.returncode != 0:
+        said = (done.stderr or done.stdout).strip().splitlines()
+        tail = f": {said[-1]}" if said else ""
+        raise StartError(f"{machine.url}: the reset {wanted!r} ended with status {done.returncode}{tail}")
+
+
+def await_ready(desktop: Client, seconds: float) -> Health:
+    """The health of a machine, once it answers.
+
+    Raises:
+        StartError: it does not, with the last thing seen.
+        UsageError: it answers, but not this protocol, or does not take the token.
+    """
+    last: list[EnvError] = []
+
+    def answers() -> Health | None:
+        try:
+            return desktop.health()
+        except GuestError as error:
+            if "status 401" in str(error) or "status 403" in str(error):
+                raise UsageError(f"{error} (name the token's environment variable as token_env)") from None
+            if "status 404" in str(error):
+                raise UsageError(f"{desktop.name} does not answer deskbench's protocol (docs/protocol.md)") from None
+            last.append(error)
+        except EnvError as error:
+            last.append(error)
+        return None
+
+    health = wait.until(answers, timeout=seconds, interval=0.1, max_interval=2.0)
+    if health is None:
+        raise StartError(f"{desktop.name} did not answer within {seconds:g} s; last: {last[-1]}")
+    if health.protocol != PROTOCOL:
+        raise UsageError(f"{desktop.name} speaks protocol {health.protocol}; this is protocol {PROTOCOL}")
+    return health
+
+
+def _look(machine: Machine) -> Check:
+    try:
+        desktop = RemoteDesktop(machine)
+        try:
+            health = await_ready(desktop, 0.0)
+        finally:
+            desktop.close()
+    except (EnvError, UsageError) as error:
+        return Check(machine.url, False, str(error), "start the server there, and see that this machine reaches it")
+    lacks = [f"{name}: {why}" for name, why in health.features.items() if why]
+    fresh = {None: "no reset: one episode only", KEEP: "used as it is"}.get(machine.reset, f"reset: {machine.reset}")
+    size = f"{health.screen[0]}x{health.screen[1]}"
+    return Check(machine.url, True, "; ".join([f"{health.platform}, {size}, {fresh}", *lacks]))
