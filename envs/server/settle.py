@@ -21,7 +21,7 @@ QUIET = 0.3
 """Seconds without change after an ordinary reaction."""
 QUIET_WINDOW = 0.35
 """Seconds without change after a window has come or gone."""
-QUIET_LAUNCH = 0.6
+QUIET_LAUNCH = 0.8
 """Seconds without change, and idle, after a launched program's window has been mapped."""
 BUSY = 1.5
 """Seconds for which programs that run without drawing hold up an ordinary answer."""
