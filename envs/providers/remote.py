@@ -62,13 +62,15 @@ class RemoteProvider:
         source: a machine's URL, or the path of a TOML file.
 
     Raises:
-        UsageError: the file cannot be read, or says something that it may not.
+        UsageError: the file cannot be read, or says something that it may not; a token is not there.
     """
 
     name = "remote"
 
     def __init__(self, source: str = "") -> None:
         self._machines = machines_of(source)
+        for machine in self._machines:
+            _token(machine)  # one that is not there is found now
         self.capacity = len(self._machines)
         self._free: queue.Queue[Machine] = queue.Queue()
         for machine in self._machines:

@@ -195,8 +195,9 @@ def test_who_does_not_take_the_token_is_told_apart(farm: Farm, monkeypatch: pyte
     monkeypatch.setenv("FARM", "wrong")
     with pytest.raises(UsageError, match=r"status 401.*token_env"):
         await_ready(RemoteDesktop(Machine(url=farm.hosts[0].url, token_env="FARM")), 5)
-    with pytest.raises(UsageError, match="'NOT_SET' is not set"):
-        RemoteDesktop(Machine(url=farm.hosts[0].url, token_env="NOT_SET"))
+    monkeypatch.delenv("FARM")
+    with pytest.raises(UsageError, match="'FARM' is not set"):
+        RemoteProvider(str(farm.file))
 
 
 def test_who_speaks_something_else_is_told_apart(tmp_path: Path) -> None:
