@@ -7,7 +7,7 @@ import json
 import socket
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import requests
@@ -31,31 +31,53 @@ TRIES = 3
 _CHUNK = 1 << 20
 
 
-class _UnixConnection(HTTPConnection):
-    def __init__(self, path: str, timeout: float | None) -> None:
+Connect = Callable[[], socket.socket]
+"""Makes a connected stream socket to the server in a desktop.
+
+Raises:
+    OSError: it cannot be reached.
+"""
+
+
+def unix(path: str) -> Connect:
+    """Connects to a Unix socket."""
+
+    def connect() -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.settimeout(CONNECT_SECONDS)
+            made.connect(path)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    return connect
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, connect: Connect) -> None:
         super().__init__("desktop")
-        self._path, self._seconds = path, timeout
+        self._make = connect
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self._seconds)
-        self.sock.connect(self._path)
+        self.sock = self._make()
 
 
-class _UnixPool(HTTPConnectionPool):
-    def __init__(self, path: str) -> None:
+class _Pool(HTTPConnectionPool):
+    def __init__(self, connect: Connect) -> None:
         super().__init__("desktop", maxsize=4)
-        self._path = path
+        self._make = connect
 
     def _new_conn(self) -> HTTPConnection:
-        return _UnixConnection(self._path, CONNECT_SECONDS)
+        return _Connection(self._make)
 
 
-class _UnixAdapter(HTTPAdapter):
-    """Sends everything to one socket, whatever the URL's host says."""
+class _Adapter(HTTPAdapter):
+    """Sends everything through sockets that `connect` makes, whatever the URL's host says."""
 
-    def __init__(self, path: str) -> None:
-        self._pool = _UnixPool(path)
+    def __init__(self, connect: Connect) -> None:
+        self._pool = _Pool(connect)
         super().__init__()
 
     def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
@@ -73,14 +95,13 @@ class Client:
 
     Args:
         name: for logs and errors.
-        base_url: `http://host:port`; with `socket_path` its host means nothing.
+        base_url: `http://host:port`; with `connect` its host means nothing.
         token: sent as a bearer token; the control token for a harness.
-        socket_path: a Unix socket to connect to instead.
-        is_alive: says in one line why the desktop is dead, or None while it lives; asked when no answer comes.
+        connect: makes the sockets, where the desktop is not behind an address of this machine's network.
     """
 
     def __init__(
-        self, name: str, base_url: str = "http://desktop", *, token: str | None = None, socket_path: str | None = None
+        self, name: str, base_url: str = "http://desktop", *, token: str | None = None, connect: Connect | None = None
     ) -> None:
         self.name = name
         self._base = base_url.rstrip("/")
@@ -88,8 +109,8 @@ class Client:
         self._http.trust_env = False  # a proxy of the person's must not see a desktop's traffic
         self._http.headers.clear()  # each costs time on both ends
         self._prepared: dict[tuple[str, str], requests.PreparedRequest] = {}
-        if socket_path is not None:
-            self._http.mount("http://", _UnixAdapter(socket_path))
+        if connect is not None:
+            self._http.mount("http://", _Adapter(connect))
         if token is not None:
             self._http.headers["Authorization"] = f"Bearer {token}"
         self._frame: Screenshot | None = None

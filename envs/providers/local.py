@@ -27,7 +27,7 @@ from pathlib import Path
 import psutil
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client
+from deskbench.envs.client import Client, unix
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 
@@ -64,7 +64,7 @@ class LocalDesktop(Client):
 
     def __init__(self, name: str, folder: Path, processes: _Processes, tokens: dict[str, str]) -> None:
         self.socket = str(folder / "socket")
-        super().__init__(name, token=tokens["control_token"], socket_path=self.socket)
+        super().__init__(name, token=tokens["control_token"], connect=unix(self.socket))
         self.folder, self.tokens = folder, tokens
         self.process, self.network = processes.sandbox, processes.network
         self.log: deque[str] = deque(maxlen=200)

@@ -14,6 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from deskbench.envs.server import identity
 from deskbench.envs.server.http import Server, Tokens
 
 if TYPE_CHECKING:
@@ -36,6 +37,8 @@ def main() -> int:
     _keep_memory(libc)
     signal.signal(signal.SIGTERM, _stop)
     tokens = Tokens() if args.no_auth else _tokens()
+    if args.user:
+        identity.serve(args.user)
     say = os.fdopen(os.dup(1), "w")  # programs that are started here must not write into the answer
     os.dup2(2, 1)
     try:
@@ -63,6 +66,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on (OSWorld's is 5000)")
     parser.add_argument("--session", metavar="WIDTHxHEIGHT", help="start an X server and a session of this size first")
+    parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
     parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
     return parser.parse_args()
 
@@ -80,7 +84,8 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
         width, height = (int(side) for side in args.session.split("x"))
         loading = threading.Thread(target=_load, daemon=True)
         loading.start()
-        session.start(width, height)
+        with identity.rights():
+            session.start(width, height)
         loading.join()
     from deskbench.envs.server.desk import Desk
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from deskbench.envs.server import identity
 from deskbench.envs.server.http import HttpError
 
 MAX_OUTPUT = 16 * 2**20
@@ -87,7 +88,7 @@ def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, merged:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         process = subprocess.Popen(
             parts, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT if merged else err,
-            cwd=cwd or str(Path.home()), start_new_session=True,
+            cwd=cwd or str(Path.home()), start_new_session=True, **identity.popen_options(),
         )  # fmt: skip
         try:
             process.wait(timeout)
@@ -112,7 +113,7 @@ def spawn(parts: Sequence[str], errors: IO[bytes] | None = None) -> subprocess.P
     """Start a program in a group of its own and leave it alone."""
     return subprocess.Popen(
         list(parts), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors or subprocess.DEVNULL,
-        cwd=str(Path.home()), start_new_session=True,
+        cwd=str(Path.home()), start_new_session=True, **identity.popen_options(),
     )  # fmt: skip
 
 

@@ -20,6 +20,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from deskbench.envs.server import identity
 from deskbench.envs.wire import MAX_BODY
 
 MAX_UPLOAD = 4 * 2**30
@@ -175,6 +176,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
+        identity.take_rights()
         if self.server.address_family != socket.AF_UNIX:
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
@@ -195,6 +197,8 @@ class _Handler(BaseHTTPRequestHandler):
             response = self._dispatch()
         except HttpError as error:
             response = json_response({"error": str(error)}, error.status)
+        except ConnectionError:
+            raise  # nobody is there to be answered
         except Exception as error:  # noqa: BLE001  (the boundary: a handler's fault must become an answer)
             traceback.print_exc()
             response = json_response({"error": f"{type(error).__name__}: {error}"}, 500)

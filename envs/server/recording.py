@@ -11,6 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from deskbench.envs import wait
+from deskbench.envs.server import identity
 
 RATE = 15
 """Pictures a second: enough to follow a person's pace, half of OSWorld's cost."""
@@ -50,7 +51,9 @@ class Recorder:
             os.close(descriptor)
             self._path = Path(name)
             try:
-                process = subprocess.Popen(self._command(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE)
+                process = subprocess.Popen(
+                    self._command(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **identity.popen_options()
+                )
             except OSError as error:
                 raise RecordingError(f"ffmpeg cannot be started: {error.strerror}") from None
             threading.Thread(target=self._drain, args=(process,), daemon=True).start()

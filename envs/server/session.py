@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from deskbench.envs import wait
+from deskbench.envs.server import identity
 
 CONFIG = Path(__file__).parent / "config"
 FOLDERS = ("Desktop", "Documents", "Downloads", "Pictures", "Music", "Videos")
@@ -41,7 +42,7 @@ def start(width: int, height: int) -> None:
     os.environ["DISPLAY"] = f":{_start_x(width, height)}"
     home.join()
     _run("openbox", "--config-file", str(_openbox_config()))
-    subprocess.run(["xsetroot", "-solid", "#3a6ea5"], check=False)
+    _run("xsetroot", "-solid", "#3a6ea5").wait(START_SECONDS)
     _finish_bus(bus)
     # Openbox sets this last; a panel that does not find it looks again after a second.
     _await_root("_NET_NUMBER_OF_DESKTOPS", lambda found: len(found) > 0, "openbox did not take the screen")
@@ -94,8 +95,14 @@ def _openbox_config() -> Path:
     return mine
 
 
+def _popen(command: Sequence[str], *descriptors: int) -> subprocess.Popen[bytes]:
+    return subprocess.Popen(
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=descriptors, **identity.popen_options()
+    )
+
+
 def _run(*command: str) -> subprocess.Popen[bytes]:
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    process = _popen(command)
     _processes.append(process)
     return process
 
@@ -107,7 +114,7 @@ def _start_x(width: int, height: int) -> str:
         "Xvfb", "-displayfd", str(write), "-screen", "0", f"{width}x{height}x24", "-noreset", "-nolisten", "tcp",
         "-dpi", "96", "-ac", "+extension", "DAMAGE",
     ]  # fmt: skip
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(write,))
+    process = _popen(command, write)
     _processes.append(process)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:
@@ -119,10 +126,8 @@ def _start_x(width: int, height: int) -> str:
 
 def _start_bus() -> subprocess.Popen[bytes]:
     read, write = os.pipe()
-    process = subprocess.Popen(
-        ["dbus-daemon", "--session", "--nofork", f"--print-address={write}"],
-        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=(write,),
-    )  # fmt: skip
+    config = f"--config-file={CONFIG / 'session-bus.conf'}"
+    process = _popen(["dbus-daemon", config, "--nofork", f"--print-address={write}"], write)
     _processes.append(process)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:

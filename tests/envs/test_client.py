@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deskbench.envs.client import Client
+from deskbench.envs.client import Client, unix
 from deskbench.envs.errors import GuestError, GuestTimeout, GuestUnreachable
 from deskbench.envs.types import Key
 from deskbench.envs.wire import ActionResult, Observe, Seen, StepReply
@@ -225,6 +225,6 @@ def test_a_persons_proxy_does_not_see_a_desktops_traffic(start: Start, monkeypat
 
 
 def test_a_socket_that_is_not_there(tmp_path: Path) -> None:
-    client = Client("none", socket_path=str(tmp_path / "socket"))
+    client = Client("none", connect=unix(str(tmp_path / "socket")))
     with pytest.raises(GuestUnreachable, match="No such file"):
         client.health()

@@ -17,7 +17,7 @@ from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.doctor import SERVER_PYTHON
-from deskbench.envs.providers.local import link_libraries
+from deskbench.envs.providers.local import ENVS, library_paths, link_libraries
 from deskbench.envs.providers.remote import Machine, RemoteDesktop, RemoteProvider, await_ready, machines_of, reset
 
 from ...agent.paper import prepared, write_task
@@ -49,6 +49,8 @@ class Host:
         (home / "run").mkdir(parents=True, mode=0o700)
         elsewhere = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--tmpfs", "/tmp",
                      "--bind", str(self.folder), str(self.folder), "--chdir", str(home)]  # fmt: skip
+        for path in (ENVS, *library_paths().values()):  # which may be below /tmp, too
+            elsewhere += ["--ro-bind", str(path), str(path)]
         command = [
             *elsewhere,
             SERVER_PYTHON,

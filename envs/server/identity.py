@@ -1,0 +1,87 @@
+"""Whose the programs and files of the desktop are, where the server itself runs as root.
+
+With `--user NAME` the server is out of the programs' reach: they can neither end it nor read its memory. What it does
+for the desktop it does as that user: programs start with the user's ids, and each thread that answers a request
+touches files with the user's rights, so that no link that a program has laid leads to a file of root's. Without
+`--user` all of this does nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import pwd
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class User:
+    """The desktop's user: ids, home folder, and name."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+    home: str
+    name: str
+
+
+_user: User | None = None
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def serve(name: str) -> None:
+    """From now on, the desktop is this user's.
+
+    Raises:
+        SystemExit: there is no such user, or this process may not act for it.
+    """
+    global _user  # noqa: PLW0603  (set once, before any thread)
+    try:
+        entry = pwd.getpwnam(name)
+    except KeyError:
+        raise SystemExit(f"--user: there is no user {name!r}") from None
+    if os.geteuid() != 0:
+        raise SystemExit("--user: only root can serve another user")
+    groups = os.getgrouplist(name, entry.pw_gid)
+    os.setgroups([])  # a thread with the user's rights must not keep root's groups
+    _user = User(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir, name)
+    os.environ.update(HOME=entry.pw_dir, USER=name, LOGNAME=name, SHELL=entry.pw_shell or "/bin/sh")
+
+
+def popen_options() -> dict[str, Any]:
+    """What subprocess needs so that a program is the user's."""
+    if _user is None:
+        return {}
+    return {"user": _user.uid, "group": _user.gid, "extra_groups": list(_user.groups)}
+
+
+def take_rights() -> None:
+    """Let this thread, for good, touch files with the user's rights only.
+
+    Raises:
+        PermissionError: the kernel refused.
+    """
+    if _user is not None:
+        _set(_user.uid, _user.gid)
+
+
+@contextlib.contextmanager
+def rights() -> Iterator[None]:
+    """The same while the block runs; threads that begin in it keep it."""
+    take_rights()
+    try:
+        yield
+    finally:
+        if _user is not None:
+            _set(0, 0)
+
+
+def _set(uid: int, gid: int) -> None:
+    """setfsuid(2) counts for one thread, and tells what was, not whether it worked: a second call does that."""
+    _libc.setfsgid(gid)
+    _libc.setfsuid(uid)
+    if _libc.setfsuid(-1) != uid or _libc.setfsgid(-1) != gid:
+        raise PermissionError(f"cannot take the rights of user {uid}")
