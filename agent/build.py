@@ -32,10 +32,11 @@ AGENTS = {
 }
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
+    "docker": "deskbench.envs.providers.docker:DockerProvider",
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }
-TAKE_ARGUMENTS = ("remote",)
+TAKE_ARGUMENTS = ("docker", "remote")
 DESKTOP_PATH = "/usr/bin:/bin:/usr/games"
 """Where the local provider's desktops find programs."""
 ASSETS = user_cache_path("deskbench") / "assets"

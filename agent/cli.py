@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deskbench.agent import cli_desktop, cli_episodes
+from deskbench.agent import cli_desktop, cli_episodes, cli_image
 from deskbench.agent.cli_output import Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
 from deskbench.envs.errors import DeskbenchError, UsageError
@@ -26,6 +26,7 @@ app = typer.Typer(
 serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(serve_app, name="serve")
+app.add_typer(cli_image.image_app, name="image")
 
 
 Opt = typer.Option

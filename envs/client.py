@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import secrets
 import socket
 import time
 import uuid
@@ -37,6 +38,11 @@ Connect = Callable[[], socket.socket]
 Raises:
     OSError: it cannot be reached.
 """
+
+
+def new_tokens() -> dict[str, str]:
+    """Two new bearer tokens, as the server reads them from its standard input."""
+    return {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
 
 
 def unix(path: str) -> Connect:

@@ -34,7 +34,7 @@ def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERV
     """
     checks = [*_packages(packages), _server_python(python), _sandbox(), _disk(), _memory(), _ocr()]
     if all(check.ok for check in checks):
-        checks.append(_desktop(provider))
+        checks.append(try_desktop(provider))
     return checks
 
 
@@ -121,7 +121,7 @@ def _ocr() -> Check:
     return Check("extra ocr", True, "not installed; `demo` and `serve ocr` need it: pip install 'deskbench[ocr]'")
 
 
-def _desktop(provider: Provider) -> Check:
+def try_desktop(provider: Provider) -> Check:
     """The proof: a desktop starts and shows something."""
     began = time.monotonic()
     try:

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import select
 import shutil
 import signal
@@ -27,7 +26,7 @@ from pathlib import Path
 import psutil
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client, unix
+from deskbench.envs.client import Client, new_tokens, unix
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 
@@ -94,7 +93,7 @@ class LocalProvider:
             raise UsageError("a desktop with network needs slirp4netns: apt-get install slirp4netns")
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         (folder / "owner").write_text(str(os.getpid()))
-        tokens = {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
+        tokens = new_tokens()
         command = _sandbox(folder, spec) if spec.isolated else _bare(folder, spec)
         try:
             processes = _spawner.submit(_spawn, command, folder, spec).result()

@@ -47,6 +47,9 @@ def main() -> int:
         print(json.dumps({"ready": False, "error": f"{type(error).__name__}: {error}"}), file=say, flush=True)
         raise
     print(json.dumps({"ready": True, "seconds": time.monotonic() - began}), file=say, flush=True)
+    if args.leash:
+        sys.stdin.buffer.read()
+        os._exit(0)
     threading.Event().wait()
     server.shutdown()
     return 0
@@ -65,7 +68,11 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--socket", help="listen on this Unix socket")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on (OSWorld's is 5000)")
-    parser.add_argument("--session", metavar="WIDTHxHEIGHT", help="start an X server and a session of this size first")
+    parser.add_argument(
+        "--session", metavar="WIDTHxHEIGHT", nargs="?", const=os.environ.get("SCREEN", "1280x800"),
+        help="start an X server and a session of this size first",
+    )  # fmt: skip
+    parser.add_argument("--leash", action="store_true", help="end when standard input ends: whoever started us is gone")
     parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
     parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
     return parser.parse_args()
