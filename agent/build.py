@@ -54,6 +54,7 @@ class Prepared:
         make_agent: an agent for one episode of a task.
         secrets: values that must not reach the disk.
         files: what stood in the task files when they were read, by task key; for the record.
+        made_of: what the provider's desktops are made of; for the record.
         spec: the desktop that a task wants.
     """
 
@@ -63,6 +64,7 @@ class Prepared:
     make_agent: Callable[[Task], Agent]
     secrets: tuple[str, ...] = field(repr=False)
     files: Mapping[str, dict[str, Any]] = field(repr=False)
+    made_of: Mapping[str, str] = field(default_factory=dict)
 
     def spec(self, task: Task) -> DesktopSpec:
         """The desktop that a task wants."""
@@ -102,13 +104,29 @@ def make_provider(name: str) -> Provider:
     return provider
 
 
+def with_image(provider: str | None, image: str | None) -> str | None:
+    """A provider's name with an image as its argument; containers are meant where only an image is named.
+
+    Raises:
+        UsageError: the provider takes no argument, or has one already.
+    """
+    if image is None:
+        return provider
+    name = provider or "docker"
+    if ":" in name:
+        raise UsageError(f"--image {image}: the provider {name} says already what it starts")
+    return f"{name}:{image}"
+
+
 def prepare(config: RunConfig) -> Prepared:
     """Read every task and resolve every name.
 
     Raises:
         UsageError: the first thing that is wrong.
     """
-    make_provider(config.provider).close()
+    provider = make_provider(config.provider)
+    made_of = provider.describe()
+    provider.close()
     if config.agent == "human" and config.parallel > 1:
         raise UsageError("agent human: one person, one desktop; leave out --parallel")
     make_agent = _agent_maker(config)
@@ -125,7 +143,7 @@ def prepare(config: RunConfig) -> Prepared:
         _try_agent(make_agent(kept[0]))
     keys = [value for name, value in config.agent_settings.items() if name.endswith("_env")]
     files = {task.key: _task_json(task) for task in kept}
-    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys), files)
+    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys), files, made_of)
 
 
 def _try_agent(agent: Agent) -> None:

@@ -75,7 +75,8 @@ def demo(
 def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
     agent: Annotated[str | None, Opt(help="vlm (default), oracle, null, fail, random, human, module:Class")] = None,
-    provider: Annotated[str | None, Opt(help="local (default), remote:URL or :FILE.toml, fake, module:Class")] = None,
+    provider: Annotated[str | None, Opt(help="local (default), docker, remote:URL or :FILE.toml, module:Class")] = None,
+    image: Annotated[str | None, Opt(help="Image that the provider starts, such as full (docker).")] = None,
     parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops at once (default: 1).")] = None,
     base_url: Annotated[str | None, Opt(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
     model: Annotated[str | None, Opt(help="The model's name at the endpoint.")] = None,
@@ -103,11 +104,12 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
 ) -> None:  # fmt: skip
     """Run tasks with an agent and write a run folder with a report."""
     from deskbench.agent import running
+    from deskbench.agent.build import with_image
     from deskbench.agent.config import make_config
 
     width, height = screen_size(screen)
     flags = {
-        "source": source, "agent": agent, "provider": provider, "parallel": parallel, "split": split,
+        "source": source, "agent": agent, "provider": with_image(provider, image), "parallel": parallel, "split": split,
         "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
         "width": width, "height": height,
         "network": network or None, "isolated": False if unisolated else None, "retries": retries,

@@ -13,7 +13,8 @@ from deskbench.agent.cli_output import Json, message, print_json, screen_size
 
 
 def desktop(
-    provider: Annotated[str, typer.Option(help="Who starts it.")] = "local",
+    provider: Annotated[str | None, typer.Option(help="Who starts it (default: local).")] = None,
+    image: Annotated[str | None, typer.Option(help="Image that the provider starts, such as full (docker).")] = None,
     screen: Annotated[str, typer.Option(help="Screen size.")] = "1280x800",
     network: Annotated[bool, typer.Option(help="Give it the network.")] = False,
     unisolated: Annotated[bool, typer.Option(help="Run it without a sandbox.")] = False,
@@ -21,12 +22,12 @@ def desktop(
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Start one desktop, print where it answers and its tokens, and keep it until Ctrl-C."""
-    from deskbench.agent.build import make_provider
+    from deskbench.agent.build import make_provider, with_image
     from deskbench.envs.desktop import DesktopSpec
 
     width, height = screen_size(screen)
     spec = DesktopSpec(width or 1280, height or 800, "full" if network else "off", isolated=not unisolated)
-    owner = make_provider(provider)
+    owner = make_provider(with_image(provider, image) or "local")
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())

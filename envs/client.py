@@ -25,7 +25,7 @@ from deskbench.envs.wire import MAX_BODY, Health, Observe, Seen, StepReply, Step
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-"""Beyond what the request itself may take (its waits, its settling, its command)."""
+"""Beyond what the request itself may take (its waits, its settling, its command); `Client.answer_seconds` at first."""
 SETTLE_SECONDS = 12.0
 TRIES = 3
 """Times that a request is sent, with the same id, when no answer came: the server carries it out once."""
@@ -110,6 +110,7 @@ class Client:
         self, name: str, base_url: str = "http://desktop", *, token: str | None = None, connect: Connect | None = None
     ) -> None:
         self.name = name
+        self.answer_seconds = ANSWER_SECONDS
         self._base = base_url.rstrip("/")
         self._http = requests.Session()
         self._http.trust_env = False  # a proxy of the person's must not see a desktop's traffic
@@ -129,7 +130,7 @@ class Client:
 
     def health(self) -> Health:
         """What works here and what does not."""
-        value = self._json(self._send("GET", "/v1/health", timeout=ANSWER_SECONDS))
+        value = self._json(self._send("GET", "/v1/health", timeout=self.answer_seconds))
         try:
             health = decode(Health, value, "health")
         except WireError as error:
@@ -153,7 +154,9 @@ class Client:
         if path == "/v1/observe":
             del body["actions"]
         began = time.monotonic()
-        answer = self._send("POST", path, timeout=_step_seconds(actions, observe), retry=True, json=body)
+        answer = self._send(
+            "POST", path, timeout=self.answer_seconds + _step_seconds(actions, observe), retry=True, json=body
+        )
         try:
             reply, png = StepReply.decode(answer)
         except WireError as error:
@@ -202,7 +205,7 @@ class Client:
     ) -> CommandResult:
         """Run a command in the desktop's session to its end."""
         body = {"command": _plain(command), "shell": shell, "timeout": timeout, "cwd": cwd}
-        found = self._json(self._send("POST", "/v1/run", timeout=timeout + ANSWER_SECONDS, json=body))
+        found = self._json(self._send("POST", "/v1/run", timeout=timeout + self.answer_seconds, json=body))
         return CommandResult(int(found["returncode"]), str(found["stdout"]), str(found["stderr"]))
 
     def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
@@ -228,7 +231,7 @@ class Client:
 
     def windows(self) -> list[Window]:
         """The top-level windows, bottom to top."""
-        found = json.loads(self._send("GET", "/v1/windows", timeout=ANSWER_SECONDS))
+        found = json.loads(self._send("GET", "/v1/windows", timeout=self.answer_seconds))
         return [decode(Window, item, "window") for item in found]
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
@@ -241,11 +244,11 @@ class Client:
 
     def _window(self, action: str, name: str, strict: bool, by_class: bool) -> None:
         body = {"action": action, "name": name, "strict": strict, "by_class": by_class}
-        self._send("POST", "/v1/window", timeout=ANSWER_SECONDS, json=body)
+        self._send("POST", "/v1/window", timeout=self.answer_seconds, json=body)
 
     def start_recording(self) -> None:
         """Begin to film the screen."""
-        self._send("POST", "/start_recording", timeout=ANSWER_SECONDS)
+        self._send("POST", "/start_recording", timeout=self.answer_seconds)
 
     def end_recording(self) -> bytes:
         """End it and return the MP4's bytes."""
@@ -331,11 +334,11 @@ def _plain(command: str | Sequence[str]) -> str | list[str]:
 
 
 def _step_seconds(actions: Sequence[Action], observe: Observe) -> float:
-    """What the request itself may take, and a margin."""
+    """What the request itself may take."""
     waits = sum(SETTLE_SECONDS if a.seconds is None else a.seconds for a in actions if isinstance(a, Wait))
     codes = 120.0 * sum(isinstance(a, Exec) for a in actions)
     text = sum(len(a.text) for a in actions if isinstance(a, Type)) * 0.02
-    return ANSWER_SECONDS + waits + codes + text + parse_policy(observe.policy)[1] + (observe.max_settle or 0.0)
+    return waits + codes + text + parse_policy(observe.policy)[1] + (observe.max_settle or 0.0)
 
 
 def _said(status: int, body: bytes) -> str:

@@ -132,6 +132,9 @@ class Provider(Protocol):
     capacity: int | None
     """How many desktops it can have at once; None for as many as the machine bears."""
 
+    def describe(self) -> dict[str, str]:
+        """What the desktops are made of, for the run's manifest: an image and its digest, where there is one."""
+
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh desktop that nobody has used, ready for its first observation.
 

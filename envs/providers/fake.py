@@ -257,6 +257,10 @@ class FakeProvider:
         self._numbers = itertools.count(1)
         self.running: dict[str, FakeDesktop] = {}
 
+    def describe(self) -> dict[str, str]:
+        """Nothing: they are made of nothing."""
+        return {}
+
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh one."""
         desktop = FakeDesktop(f"fake-{next(self._numbers)}", spec)

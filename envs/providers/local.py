@@ -80,6 +80,10 @@ class LocalProvider:
         self._lock = threading.Lock()
         sweep()
 
+    def describe(self) -> dict[str, str]:
+        """Nothing: desktops are made of this machine's programs."""
+        return {}
+
     def start(self, spec: DesktopSpec) -> LocalDesktop:
         """A fresh desktop; about half a second.
 

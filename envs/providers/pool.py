@@ -27,6 +27,10 @@ class Pool:
         self._lock = threading.Lock()
         self._closed = False
 
+    def describe(self) -> dict[str, str]:
+        """What the provider says."""
+        return self._provider.describe()
+
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh desktop: a warm one if there is one that lives."""
         while (future := self._take(spec)) is not None:

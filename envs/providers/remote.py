@@ -79,6 +79,10 @@ class RemoteProvider:
         self._running: dict[int, RemoteDesktop] = {}
         self._lock = threading.Lock()
 
+    def describe(self) -> dict[str, str]:
+        """The machines' addresses."""
+        return {"machines": " ".join(machine.url for machine in self._machines)}
+
     def start(self, spec: DesktopSpec) -> RemoteDesktop:
         """A machine that nobody uses, reset; waits for one.
 

@@ -20,6 +20,8 @@ from deskbench.envs.server.http import HttpError
 MAX_OUTPUT = 16 * 2**20
 """Bytes kept of each of stdout and stderr; a command that prints more is cut, not refused."""
 
+OOM_SCORE = "500"
+"""What makes the kernel choose programs first (proc(5), oom_score_adj)."""
 _PYTHON = 'python() { python3 "$@"; }\n'
 
 
@@ -86,10 +88,7 @@ def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, merged:
         OSError: it cannot be started.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(
-            parts, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT if merged else err,
-            cwd=cwd or str(Path.home()), start_new_session=True, **identity.popen_options(),
-        )  # fmt: skip
+        process = _start(parts, out, subprocess.STDOUT if merged else err, cwd)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -111,10 +110,19 @@ def _read(file: IO[bytes]) -> str:
 
 def spawn(parts: Sequence[str], errors: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     """Start a program in a group of its own and leave it alone."""
-    return subprocess.Popen(
-        list(parts), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors or subprocess.DEVNULL,
-        cwd=str(Path.home()), start_new_session=True, **identity.popen_options(),
+    return _start(list(parts), subprocess.DEVNULL, errors or subprocess.DEVNULL, None)
+
+
+def _start(
+    parts: Sequence[str], out: int | IO[bytes], err: int | IO[bytes], cwd: str | None
+) -> subprocess.Popen[bytes]:
+    process = subprocess.Popen(
+        parts, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd or str(Path.home()), start_new_session=True,
+        **identity.popen_options(),
     )  # fmt: skip
+    with contextlib.suppress(OSError):  # where memory ends, a program is ended before the desktop
+        Path(f"/proc/{process.pid}/oom_score_adj").write_text(OOM_SCORE)
+    return process
 
 
 def run_source(lang: str, source: str, timeout: float, *, cwd: str | None = None, merged: bool = False) -> Done:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import platform
 import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,6 +28,8 @@ class User:
     home: str
     name: str
 
+
+SYS_SETRESUID = {"x86_64": 117, "aarch64": 147}.get(platform.machine(), -1)
 
 _user: User | None = None
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -77,6 +80,29 @@ def rights() -> Iterator[None]:
     finally:
         if _user is not None:
             _set(0, 0)
+
+
+@contextlib.contextmanager
+def acting() -> Iterator[None]:
+    """The user itself, to whoever asks who connects (SO_PEERCRED), while the block runs.
+
+    Only the effective id changes: with the real one, the programs could signal this process.
+    """
+    if _user is None:
+        yield
+        return
+    _set_effective(_user.uid)
+    try:
+        yield
+    finally:
+        _set_effective(0)
+        take_rights()  # they went with the effective id
+
+
+def _set_effective(uid: int) -> None:
+    """setresuid(2) as the kernel has it, for one thread; the C library's would change all of them."""
+    if _libc.syscall(SYS_SETRESUID, -1, uid, -1) != 0:
+        raise PermissionError(ctypes.get_errno(), f"cannot act as user {uid}")
 
 
 def _set(uid: int, gid: int) -> None:

@@ -126,8 +126,7 @@ def _start_x(width: int, height: int) -> str:
 
 def _start_bus() -> subprocess.Popen[bytes]:
     read, write = os.pipe()
-    config = f"--config-file={CONFIG / 'session-bus.conf'}"
-    process = _popen(["dbus-daemon", config, "--nofork", f"--print-address={write}"], write)
+    process = _popen(["dbus-daemon", "--session", "--nofork", f"--print-address={write}"], write)
     _processes.append(process)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:

@@ -22,6 +22,7 @@ from deskbench.envs.providers.remote import Machine, RemoteDesktop, RemoteProvid
 
 from ...agent.paper import prepared, write_task
 from ...benchmarks.arms import free_port
+from .faults import WRITE_HELLO
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow]
 TOKEN = "the-token-of-the-remote-tests"
@@ -167,17 +168,7 @@ def test_a_machine_without_a_reset_is_used_once(farm: Farm, tmp_path: Path) -> N
 def test_a_run_over_two_machines(farm: Farm, tmp_path: Path) -> None:
     """Three episodes, two at a time; a machine that dies in between comes back with its reset."""
     for name in ("one", "two", "three"):
-        write_task(
-            tmp_path / "suite",
-            name,
-            config=[{"type": "launch", "parameters": {"command": "mousepad ~/note.txt", "shell": True}}],
-            evaluator={
-                "func": "exact_match",
-                "result": {"type": "vm_command_line", "command": "cat ~/note.txt", "shell": True},
-                "expected": {"type": "rule", "rules": {"expected": "hello"}},
-            },
-            oracle=[{"type": "type", "text": "hello"}, {"type": "key", "keys": ["ctrl", "s"]}],
-        )
+        write_task(tmp_path / "suite", name, **WRITE_HELLO)
     farm.hosts[1].halt()
     batch = Batch(prepared(tmp_path / "suite", provider=f"remote:{farm.file}", parallel=4), tmp_path / "run")
     summary = batch.run()

@@ -1,0 +1,116 @@
+"""A Docker engine for the tests: the one that answers, or one of their own, with an image of the desktop.
+
+An engine of their own keeps its images in the user's cache, so that a second run finds them, and is ended with the
+tests by whoever holds the last lease: workers that run side by side share it.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import psutil
+from platformdirs import user_cache_path
+
+from deskbench.envs import images, wait
+from deskbench.envs.errors import UsageError
+from deskbench.envs.providers.docker import DEFAULT_IMAGE, find_image
+
+FOLDER = user_cache_path("deskbench") / "tests" / "docker"
+SOCKET = Path("/tmp/deskbench-tests-docker.sock")
+START_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def docker_engine() -> Iterator[None]:
+    """An engine that answers while the block runs, named by DOCKER_HOST, with an up-to-date light image."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "users").open("a+") as users, _environment():
+        fcntl.flock(users, fcntl.LOCK_SH)  # kept while the engine is used; whoever gets it alone may end it
+        try:
+            with _alone():
+                if not _answers():
+                    _start()
+                _build()
+            yield
+        finally:
+            fcntl.flock(users, fcntl.LOCK_UN)
+            with _alone(), contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _end()
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    before = os.environ.get("DOCKER_HOST")
+    if not _answers():
+        os.environ["DOCKER_HOST"] = f"unix://{SOCKET}"
+    try:
+        yield
+    finally:
+        os.environ.pop("DOCKER_HOST", None)
+        if before is not None:
+            os.environ["DOCKER_HOST"] = before
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _answers() -> bool:
+    try:
+        with contextlib.closing(docker.from_env()) as client:
+            return bool(client.ping())
+    except docker.errors.DockerException:
+        return False
+
+
+def command(root: Path, socket: Path, *more: str) -> list[str]:
+    """What starts an engine that shares nothing with another."""
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    return [
+        *sudo, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"), "--exec-root",
+        str(root / "exec"), "--pidfile", str(root / "pid"), "--host", f"unix://{socket}", "--group", str(os.getgid()),
+        *more,
+    ]  # fmt: skip
+
+
+def _start() -> None:
+    (FOLDER / "pid").unlink(missing_ok=True)
+    with (FOLDER / "log").open("wb") as log:
+        process = subprocess.Popen(
+            command(FOLDER, SOCKET), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )
+    wait.until(lambda: process.poll() is not None or _answers(), timeout=START_SECONDS)
+    if process.poll() is not None:
+        tail = (FOLDER / "log").read_text(errors="replace").splitlines()[-10:]
+        raise AssertionError("dockerd did not start; it said:\n" + "\n".join(tail))
+
+
+def _build() -> None:
+    with contextlib.closing(docker.from_env(timeout=600)) as client:
+        try:
+            find_image(client, DEFAULT_IMAGE)
+        except UsageError:
+            images.build(client, images.Recipe(), lambda line: None)
+
+
+def _end() -> None:
+    """End the engine that the tests started, whoever of them it was."""
+    try:
+        process = psutil.Process(int((FOLDER / "pid").read_text()))
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return
+    family = [process, *process.children(recursive=True)]
+    process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    for one in alive:
+        one.kill()

@@ -1,0 +1,211 @@
+"""Containers of a real engine: the contract, the walls, the faults, and that nothing is left."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable, Iterator
+from ipaddress import ip_network
+from typing import Any
+
+import docker
+import psutil
+import pytest
+
+from deskbench.envs import images, wait
+from deskbench.envs.conformance import DesktopContract
+from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.errors import EnvError, StartError, UsageError
+from deskbench.envs.providers.docker import LABEL, DockerDesktop, DockerProvider
+from deskbench.envs.providers.pool import Pool
+
+from ...engine import docker_engine
+from .faults import Faults
+from .walls import Walls
+
+pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.timeout(900)]
+SPEC = DesktopSpec()
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[docker.DockerClient]:
+    with docker_engine(), contextlib.closing(docker.from_env()) as client:
+        yield client
+
+
+@pytest.fixture
+def provider(engine: docker.DockerClient) -> Iterator[DockerProvider]:
+    made = DockerProvider()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(provider: DockerProvider) -> Callable[[], DockerDesktop]:
+    return lambda: provider.start(SPEC)
+
+
+def containers(engine: docker.DockerClient, controller: int | None = None) -> set[str]:
+    label = f"{LABEL}={controller or os.getpid()}"
+    return {found.id for found in engine.containers.list(all=True, filters={"label": label})}
+
+
+class TestContract(DesktopContract):
+    """As it is."""
+
+
+class TestWalls(Walls):
+    def test_the_socket_of_the_server_is_out_of_reach(self, make: Callable[[], Desktop]) -> None:
+        desktop = make()
+        connect = "import socket; socket.socket(socket.AF_UNIX).connect('/run/deskbench/socket')"
+        assert "Permission denied" in desktop.run(["python3", "-c", connect]).stderr
+        assert desktop.run(["kill", "-9", "1", "7"]).returncode != 0
+
+    def test_the_root_file_system_is_read_only(self, make: Callable[[], Desktop]) -> None:
+        desktop = make()
+        done = desktop.run("touch /usr/x /etc/x /opt/deskbench/x /var/lib/x 2>&1 | grep -c 'Read-only'", shell=True)
+        assert done.stdout == "4\n"
+
+    def test_no_program_gets_more_rights(self, make: Callable[[], Desktop]) -> None:
+        status = make().run(["grep", "-E", "^(Cap(Eff|Prm|Bnd|Amb)|NoNewPrivs|Seccomp):", "/proc/self/status"]).stdout
+        told = dict(line.split(":\t") for line in status.splitlines())
+        assert (told["CapEff"], told["CapPrm"], told["NoNewPrivs"], told["Seccomp"]) == ("0" * 16, "0" * 16, "1", "2")
+
+
+class TestFaults(Faults):
+    @pytest.fixture(autouse=True)
+    def _engine(self, engine: docker.DockerClient) -> None:
+        self.engine = engine
+
+    def hit_server(self, desktop: Any, number: int) -> None:
+        name = signal.Signals(number).name.removeprefix("SIG")
+        done = self.engine.containers.get(desktop.container).exec_run(
+            ["pkill", f"-{name}", "-f", "^/usr/bin/python3 -m deskbench"], user="root"
+        )
+        assert done.exit_code == 0, done.output
+
+    def kill(self, desktop: Any) -> None:
+        self.engine.api.kill(desktop.container)
+
+    def left(self) -> object:
+        return containers(self.engine)
+
+
+def test_the_image_is_named_by_its_digest(provider: DockerProvider, engine: docker.DockerClient) -> None:
+    made_of = provider.describe()
+    assert made_of["image"] == "deskbench/desktop:light"
+    assert made_of["digest"] == engine.images.get("deskbench/desktop:light").id
+
+
+def test_what_cannot_start_says_why(engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(UsageError, match=r"no image nobody/has:this.*deskbench image build"):
+        DockerProvider("nobody/has:this")
+    with pytest.raises(UsageError, match=r"built from another version of deskbench"):
+        DockerProvider(images.MADE_BASE if engine.images.list(images.MADE_BASE) else images.BASE)
+    monkeypatch.setenv("DOCKER_HOST", "unix:///nonexistent.sock")
+    with pytest.raises(UsageError, match=r"no Docker engine answers .*DOCKER_HOST"):
+        DockerProvider()
+
+
+def test_a_desktop_that_does_not_come_up_says_what_was_last_seen(
+    provider: DockerProvider, engine: docker.DockerClient
+) -> None:
+    before = containers(engine)
+    with pytest.raises(StartError, match=r"(?s)did not start: SessionError: Xvfb ended .*Fatal server error"):
+        provider.start(DesktopSpec(width=0))
+    assert containers(engine) == before
+
+
+def test_a_network_only_where_it_was_asked_for(provider: DockerProvider, engine: docker.DockerClient) -> None:
+    listener = socket.create_server(("0.0.0.0", 0))
+    port = listener.getsockname()[1]
+    (config,) = engine.networks.get("bridge").attrs["IPAM"]["Config"]
+    gateway = str(next(ip_network(config["Subnet"]).hosts()))  # the engine's own end, unless it was told otherwise
+    reach = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{{}}/{port}'"
+    with listener:
+        offline, online = provider.start(SPEC), provider.start(DesktopSpec(network="full"))
+        assert offline.run("tail -n +2 /proc/net/route; ls /sys/class/net", shell=True).stdout.split() == ["lo"]
+        assert offline.run(reach.format(gateway), shell=True).returncode != 0
+        assert online.run(reach.format(gateway), shell=True).returncode == 0
+        assert online.run(reach.format("127.0.0.1"), shell=True).returncode != 0
+
+
+def test_resets_leave_nothing_behind(provider: DockerProvider, engine: docker.DockerClient) -> None:
+    def inventory() -> tuple[int, ...]:
+        return (
+            len(containers(engine)),
+            len(engine.networks.list()),
+            len(engine.volumes.list()),
+            len(engine.images.list()),
+        )
+
+    pool = Pool(provider)
+    names = set()
+    pool.stop(pool.start(SPEC))
+    before, files = inventory()[1:], psutil.Process().num_fds()
+    for _ in range(6):
+        desktop = pool.start(SPEC)
+        names.add(desktop.name)
+        desktop.observe()
+        pool.stop(desktop)
+    assert len(names) == 6
+    assert psutil.Process().num_fds() <= files + 8
+    pool.close()
+    assert wait.until(lambda: containers(engine) == set(), timeout=10)
+    assert inventory()[1:] == before
+
+
+def test_nothing_is_left_when_the_controller_is_killed(engine: docker.DockerClient) -> None:
+    script = textwrap.dedent(
+        """
+        import threading
+        from deskbench.envs.desktop import DesktopSpec
+        from deskbench.envs.providers.docker import DockerProvider
+        desktop = DockerProvider().start(DesktopSpec())
+        print(desktop.container, flush=True)
+        threading.Event().wait()
+        """
+    )
+    controller = subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True, env=os.environ)
+    assert controller.stdout
+    container = controller.stdout.readline().strip()
+    assert container in containers(engine, controller.pid)
+    controller.kill()
+    controller.wait()
+    assert wait.until(lambda: container not in containers(engine, controller.pid), timeout=15)
+
+
+def test_a_removed_container_is_an_error_of_ours(provider: DockerProvider) -> None:
+    desktop = provider.start(SPEC)
+    provider._engine.api.remove_container(desktop.container, force=True)
+    with pytest.raises(EnvError, match=r"Docker engine|docker-"):
+        desktop.observe()
+    provider.stop(desktop)
+    provider.stop(desktop)
+
+
+def test_doctor(provider: DockerProvider) -> None:
+    checks = provider.doctor()
+    assert [check.name for check in checks] == ["engine", "image", "desktop"]
+    assert all(check.ok for check in checks)
+
+
+def test_a_broken_build_says_what_broke(engine: docker.DockerClient) -> None:
+    with pytest.raises(UsageError, match="no programs 'medium'"):
+        images.build(engine, images.Recipe(programs="medium"), print)
+    with pytest.raises(UsageError, match="no/such:base cannot be pulled"):
+        images.build(engine, images.Recipe(base="no/such:base"), print)
+
+
+def test_the_image_says_which_packages_it_has(engine: docker.DockerClient) -> None:
+    packages = images.installed(engine, "deskbench/desktop:light")
+    names = [line.split()[0] for line in packages.splitlines()]
+    assert {"xvfb", "openbox", "mousepad", "socat"} <= set(names)
+    assert all(len(line.split()) == 3 and len(line.split()[2]) == 64 for line in packages.splitlines())
+
+
+def test_a_context_is_the_same_bytes_each_time() -> None:
+    assert images.context(images.Recipe()) == images.context(images.Recipe())
