@@ -69,7 +69,7 @@ class Prepared:
     def spec(self, task: Task) -> DesktopSpec:
         """The desktop that a task wants."""
         config = self.config
-        network = "full" if config.network and task.requires.network == "full" else "off"
+        network = task.requires.network if config.network else "off"
         return DesktopSpec(config.width, config.height, network=network, isolated=config.isolated)
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
 import secrets
 import socket
+import ssl
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -20,6 +24,8 @@ from urllib3.poolmanager import PoolManager
 from deskbench.envs import wait
 from deskbench.envs.desktop import CommandResult, Window
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable
+from deskbench.envs.pipe import splice
+from deskbench.envs.relay import Relay
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
 from deskbench.envs.wire import MAX_BODY, Health, Observe, Seen, StepReply, StepRequest, WireError, decode, parse_policy
 
@@ -121,10 +127,65 @@ class Client:
         if token is not None:
             self._http.headers["Authorization"] = f"Bearer {token}"
         self._frame: Screenshot | None = None
+        self._connect = connect
+        self._forwards: dict[int, Forward] = {}
+        self._relay: Relay | None = None
 
     def close(self) -> None:
         """Close the connections; the desktop goes on."""
+        for forward in self._forwards.values():
+            forward.close()
+        if self._relay is not None:
+            self._relay.close()
         self._http.close()
+
+    # -- other connections ----------------------------------------------------------------------------------------
+
+    def forward(self, port: int) -> str:
+        """Where a port of the desktop's loopback can be reached on this machine: `127.0.0.1:PORT`, while this lives."""
+        if port not in self._forwards:
+            self._forwards[port] = Forward(lambda: self.upgrade("/v1/tunnel", {"port": port}))
+        return self._forwards[port].address
+
+    def allow(self, entries: Sequence[str]) -> None:
+        """Let the desktop's programs reach these names of the network, and no others (`envs.relay`).
+
+        Raises:
+            UsageError: an entry cannot be read.
+            GuestUnreachable: the server cannot be reached, or was not started with `--proxy`.
+        """
+        try:
+            self._relay = Relay(entries, lambda: self.upgrade("/v1/relay", {}))
+        except OSError as error:
+            raise GuestUnreachable(str(error)) from None
+
+    def upgrade(self, path: str, body: Mapping[str, Any]) -> socket.socket:
+        """A connection that the server has made into another one (status 101).
+
+        Raises:
+            OSError: it cannot be reached, or refused; with what it said.
+        """
+        made = self._connect() if self._connect is not None else _dial(self._base)
+        try:
+            data = json.dumps(body).encode()
+            head = [f"POST {path} HTTP/1.1", "Host: desktop", f"Content-Length: {len(data)}"]
+            head += [f"{name}: {value!s}" for name, value in self._http.headers.items()]
+            made.sendall("\r\n".join([*head, "", ""]).encode() + data)
+            made.settimeout(self.answer_seconds)
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n") and len(answer) < 4096:  # what follows is not ours to read
+                part = made.recv(1)
+                if not part:
+                    raise ConnectionError(f"{self.name}: {path}: the connection ended")
+                answer += part
+            if b" 101 " not in answer.split(b"\r\n")[0]:
+                said = made.recv(4096).decode("utf-8", "replace")
+                raise ConnectionError(f"{self.name}: {path}: {answer.split(maxsplit=2)[1].decode()}: {said[:300]}")
+            made.settimeout(None)
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     # -- looking and acting ---------------------------------------------------------------------------------------
 
@@ -327,6 +388,48 @@ class Client:
         if not isinstance(value, dict):
             raise GuestError(f"{self.name}: the answer is not a JSON object")
         return value
+
+
+class Forward:
+    """A port of this machine's loopback that leads elsewhere: each connection to one that `connect` makes."""
+
+    def __init__(self, connect: Connect) -> None:
+        self._connect = connect
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        host, port = self._listener.getsockname()
+        self.address = f"{host}:{port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """No new connection is taken."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        try:
+            there = self._connect()
+        except OSError:
+            client.close()  # whoever connected hears that there is nothing
+            return
+        splice(client, there)
+
+
+def _dial(base: str) -> socket.socket:
+    parts = urlsplit(base)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    made = socket.create_connection((str(parts.hostname), port), CONNECT_SECONDS)
+    if parts.scheme == "https":
+        return ssl.create_default_context().wrap_socket(made, server_hostname=parts.hostname)
+    return made
 
 
 def _plain(command: str | Sequence[str]) -> str | list[str]:

@@ -29,14 +29,14 @@ class DesktopSpec:
 
     Attributes:
         width, height: of the screen in pixels.
-        network: `off` or `full`.
+        network: `off`, `full`, or the names that may be reached (`envs.relay`), and no others.
         image: a provider's own image name, or None for its default.
         isolated: False runs without a sandbox where the machine cannot make one (`--unisolated`).
     """
 
     width: int = 1280
     height: int = 800
-    network: str = "off"
+    network: str | tuple[str, ...] = "off"
     image: str | None = None
     isolated: bool = True
 
@@ -92,6 +92,9 @@ class Desktop(Protocol):
 
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
         """Ask a window to close."""
+
+    def forward(self, port: int) -> str:
+        """Where a port of the desktop's loopback can be reached from here, as HOST:PORT, while the desktop lives."""
 
     def start_recording(self) -> None:
         """Begin to film the screen."""

@@ -340,6 +340,6 @@ def skip_reason(task: Task, *, platform: str, network: bool, has_app: Mapping[st
     lacking = [app for app in task.requires.apps if not has_app.get(app, False)]
     if lacking:
         return f"needs {', '.join(lacking)}, which the desktop does not have"
-    if task.requires.network == "full" and not network:
+    if task.requires.network != "off" and not network:
         return "needs the network, which is off (--network)"
     return None

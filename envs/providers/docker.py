@@ -216,6 +216,8 @@ class DockerProvider:
         try:
             _await_ready(desktop)
             desktop.health()
+            if isinstance(spec.network, tuple):
+                desktop.allow(spec.network)
         except BaseException:
             self._end(desktop)
             raise
@@ -227,9 +229,8 @@ class DockerProvider:
         api = self._engine.api
         container = api.create_container(
             self._image,
-            ["--leash", "--socket", SOCKET, "--session", f"{spec.width}x{spec.height}"],
-            hostname="desktop", stdin_open=True, labels={LABEL: str(os.getpid())}, host_config=self._host_config(spec),
-            environment={"XDG_RUNTIME_DIR": "/run/user/1000"},
+            _server_arguments(spec), hostname="desktop", stdin_open=True, labels={LABEL: str(os.getpid())},
+            host_config=self._host_config(spec), environment={"XDG_RUNTIME_DIR": "/run/user/1000"},
         )["Id"]  # fmt: skip
         desktop = DockerDesktop(self._engine, container, tokens, self._image)
         try:
@@ -247,7 +248,7 @@ class DockerProvider:
             auto_remove=True, init=True, read_only=True, tmpfs=SCRATCH, shm_size="512m", cap_drop=["ALL"],
             cap_add=list(CAPABILITIES), security_opt=["no-new-privileges"], mem_limit=MEMORY, memswap_limit=MEMORY,
             pids_limit=PIDS, nano_cpus=int(self._cpus * 1e9),
-            network_mode="none" if spec.network == "off" else "bridge",
+            network_mode="bridge" if spec.network == "full" else "none",
         )  # fmt: skip
         return config
 
@@ -282,6 +283,11 @@ class DockerProvider:
             Check("image", True, f"{self._image_name} {self._image[:19]}"),
             try_desktop(self),
         ]
+
+
+def _server_arguments(spec: DesktopSpec) -> list[str]:
+    proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
+    return ["--leash", "--socket", SOCKET, "--session", f"{spec.width}x{spec.height}", *proxy]
 
 
 def engine() -> docker.DockerClient:

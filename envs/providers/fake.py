@@ -234,6 +234,10 @@ class FakeDesktop:
         whole = window.wm_class if by_class else window.title
         return name == whole if strict else name.lower() in whole.lower()
 
+    def forward(self, port: int) -> str:
+        """There is nothing behind any port."""
+        raise GuestError(f"{self.name} has no port {port}")
+
     def start_recording(self) -> None:
         """There is nothing to film."""
         raise GuestError(f"{self.name}: a desktop in memory cannot be filmed")

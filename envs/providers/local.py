@@ -31,7 +31,7 @@ from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 
 ENVS = Path(__file__).resolve().parent.parent
-SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py")
+SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py")
 """What the server needs beside its own folder. Nothing of `tasks`: the answers are not in the exam room."""
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 ETC = (
@@ -107,6 +107,8 @@ class LocalProvider:
         desktop = LocalDesktop(f"local-{folder.name[len(PREFIX) :]}", folder, processes, tokens)
         try:
             _await_ready(desktop)
+            if isinstance(spec.network, tuple):
+                desktop.allow(spec.network)
         except BaseException:
             _end(desktop)
             raise
@@ -196,7 +198,8 @@ def _connect(read: int, write: int) -> subprocess.Popen[bytes]:
 
 def _server_command(socket: str, spec: DesktopSpec) -> list[str]:
     size = f"{spec.width}x{spec.height}"
-    return ["/usr/bin/python3", "-m", "deskbench.envs.server", "--socket", socket, "--session", size]
+    proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
+    return ["/usr/bin/python3", "-m", "deskbench.envs.server", "--socket", socket, "--session", size, *proxy]
 
 
 def _bare(folder: Path, spec: DesktopSpec) -> list[str]:

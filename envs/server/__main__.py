@@ -72,6 +72,9 @@ def _parse() -> argparse.Namespace:
         "--session", metavar="WIDTHxHEIGHT", nargs="?", const=os.environ.get("SCREEN", "1280x800"),
         help="start an X server and a session of this size first",
     )  # fmt: skip
+    parser.add_argument(
+        "--proxy", action="store_true", help="tell programs of a proxy, behind which the controller decides"
+    )
     parser.add_argument("--leash", action="store_true", help="end when standard input ends: whoever started us is gone")
     parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
     parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
@@ -85,6 +88,10 @@ def _tokens() -> Tokens:
 
 
 def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
+    if args.proxy:
+        from deskbench.envs.server import tunnel
+
+        tunnel.listen()
     if args.session:
         from deskbench.envs.server import session
 
@@ -109,9 +116,11 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
 
 def all_routes(desk: Desk) -> list:  # type: ignore[type-arg]
     """Every route that this server answers."""
-    from deskbench.envs.server import control, launch, osworld, steps
+    from deskbench.envs.server import control, launch, osworld, steps, tunnel
 
-    return [*control.routes(desk), *launch.routes(desk), *steps.routes(desk), *osworld.routes(desk)]
+    return [
+        *control.routes(desk), *launch.routes(desk), *steps.routes(desk), *osworld.routes(desk), *tunnel.routes(),
+    ]  # fmt: skip
 
 
 def _load() -> None:

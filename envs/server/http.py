@@ -96,6 +96,8 @@ class Response:
     body: bytes = b""
     content_type: str = "application/octet-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
+    takeover: Callable[[socket.socket], None] | None = None
+    """With status 101: what becomes of the connection, which is closed when this returns."""
 
 
 def json_response(value: object, status: int = 200) -> Response:
@@ -203,12 +205,18 @@ class _Handler(BaseHTTPRequestHandler):
             traceback.print_exc()
             response = json_response({"error": f"{type(error).__name__}: {error}"}, 500)
         self.send_response(response.status)
-        self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(response.body)))
+        if response.takeover is None:
+            self.send_header("Content-Type", response.content_type)
+            self.send_header("Content-Length", str(len(response.body)))
         for name, value in response.headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(response.body)
+        if response.takeover is not None:
+            self.close_connection = True
+            self.wfile.flush()
+            self.connection.settimeout(None)
+            response.takeover(self.connection)
 
     def _dispatch(self) -> Response:
         path = self.path.partition("?")[0]
