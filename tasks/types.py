@@ -34,17 +34,21 @@ class Requires(Frozen):
 
     os: tuple[str, ...] = ()
     apps: tuple[str, ...] = ()
-    network: Literal["off", "full"] | tuple[str, ...] = "off"
+    network: str | tuple[str, ...] = "off"
     code: bool = False
 
-    @field_validator("network")
+    @field_validator("network", mode="before")
     @classmethod
-    def _readable(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+    def _readable(cls, value: object) -> object:
+        if value in ("off", "full"):
+            return value
+        if not isinstance(value, (list, tuple)) or not all(isinstance(entry, str) for entry in value):
+            raise ValueError("it must be 'off', 'full' or a list of names")
         try:
-            parse(value if isinstance(value, tuple) else ())
+            parse(value)
         except UsageError as error:
             raise ValueError(str(error)) from None
-        return value
+        return tuple(value)
 
 
 class Call(Frozen):
