@@ -331,5 +331,6 @@ def _end(desktop: LocalDesktop) -> None:
         desktop.network.wait()
     for stream in (desktop.process.stdin, desktop.process.stdout):
         if stream:
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # what it never read is still in the buffer
+                stream.close()
     shutil.rmtree(desktop.folder, ignore_errors=True)

@@ -200,6 +200,27 @@ def test_a_desktop_without_a_sandbox(provider: LocalProvider) -> None:
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
 
 
+def test_a_machine_that_makes_no_namespaces_says_so(tmp_path: Path) -> None:
+    """Each time, whether the sandbox ends before or after it is told the tokens."""
+    script = textwrap.dedent(
+        """
+        from deskbench.envs.desktop import DesktopSpec
+        from deskbench.envs.errors import UsageError
+        from deskbench.envs.providers.local import LocalProvider
+        for _ in range(5):
+            try:
+                LocalProvider().start(DesktopSpec())
+            except UsageError as error:
+                print(error)
+        """
+    )
+    walled = ["bwrap", "--dev-bind", "/", "/", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
+    done = subprocess.run([*walled, sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    said = done.stdout.splitlines()
+    assert len(said) == 5, done.stderr
+    assert all("does not let bubblewrap make namespaces" in line and "--unisolated" in line for line in said)
+
+
 @pytest.mark.skipif(os.geteuid() != 0, reason="is about root starting it as somebody else")
 def test_an_ordinary_user_can_start_one(tmp_path: Path) -> None:
     script = tmp_path / "start.py"
