@@ -299,7 +299,7 @@ def engine() -> docker.DockerClient:
     import docker
 
     try:
-        found = docker.from_env(timeout=int(ENGINE_SECONDS), max_pool_size=64)
+        found = docker.from_env(timeout=int(ENGINE_SECONDS), max_pool_size=8)
         found.ping()
     except Exception as error:  # noqa: BLE001  (the SDK lets errors of four libraries through)
         raise UsageError(
