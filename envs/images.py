@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     import docker
 
 DOCKER = ENVS.parent / "docker"
-PROGRAMS = ("light", "full")
+SESSIONS = {"light": "openbox", "full": "xfce"}
+"""The session of an image, by its list of programs."""
+PROGRAMS = tuple(SESSIONS)
 REPOSITORY = "deskbench/desktop"
 BASE = "debian:12-slim"
 MADE_BASE = "deskbench/base:bookworm"
@@ -66,6 +68,7 @@ def context(recipe: Recipe) -> bytes:
     """The build context as a tar archive."""
     lock = lock_file(recipe.programs)
     parts = {name: (DOCKER / name).read_bytes() for name in ("Dockerfile", "install.sh", "image.txt")}
+    parts |= dict(_tree({name: DOCKER / name for name in ("home", "settings")}, ""))
     parts |= {f"{name}.txt": (DOCKER / f"{name}.txt").read_bytes() for name in PROGRAMS}
     parts["desktop.txt"] = "".join(f"{name}\n" for name in desktop_packages()).encode()
     parts["lock.txt"] = lock.read_bytes() if recipe.locked and lock.exists() else b""
@@ -131,7 +134,7 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
         raise UsageError(f"{lock_file(recipe.programs)} is not there: build once with --write-lock")
     arguments = {
         "BASE": base_image(engine, recipe.base, say), "PROGRAMS": recipe.programs, "SCREEN": recipe.screen,
-        "LOCKED": str(int(recipe.locked)),
+        "LOCKED": str(int(recipe.locked)), "SESSION": SESSIONS[recipe.programs],
     }  # fmt: skip
     said: list[str] = []
     answers = engine.api.build(

@@ -19,7 +19,7 @@ from platformdirs import user_cache_path
 
 from deskbench.envs import images, wait
 from deskbench.envs.errors import UsageError
-from deskbench.envs.providers.docker import DEFAULT_IMAGE, find_image
+from deskbench.envs.providers.docker import find_image
 
 FOLDER = user_cache_path("deskbench") / "tests" / "docker"
 SOCKET = Path("/tmp/deskbench-tests-docker.sock")
@@ -36,7 +36,8 @@ def docker_engine() -> Iterator[None]:
             with _alone():
                 if not _answers():
                     _start()
-                _build()
+                with contextlib.closing(docker.from_env(timeout=600)) as client:
+                    _built(client, "light")
             yield
         finally:
             fcntl.flock(users, fcntl.LOCK_UN)
@@ -95,12 +96,18 @@ def _start() -> None:
         raise AssertionError("dockerd did not start; it said:\n" + "\n".join(tail))
 
 
-def _build() -> None:
-    with contextlib.closing(docker.from_env(timeout=600)) as client:
-        try:
-            find_image(client, DEFAULT_IMAGE)
-        except UsageError:
-            images.build(client, images.Recipe(), lambda line: None)
+def build(client: docker.DockerClient, programs: str) -> None:
+    """Have another image, built once for all workers."""
+    with _alone():
+        _built(client, programs)
+
+
+def _built(client: docker.DockerClient, programs: str) -> None:
+    recipe = images.Recipe(programs=programs)
+    try:
+        find_image(client, recipe.tag)
+    except UsageError:
+        images.build(client, recipe, lambda line: None)
 
 
 def _end() -> None:

@@ -47,7 +47,7 @@ class Desk:
         """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
         settling.maximum = MAXIMUM if maximum is None else maximum
         while True:
-            sample = self.activity.sample()
+            sample = self.activity.sample(settling.before if settling.launching else None)
             count = self.screen.damage.count
             verdict = settling.verdict(sample, self.screen.damage.since(settling.began))
             if verdict is not None:

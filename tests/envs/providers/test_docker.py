@@ -14,6 +14,7 @@ from typing import Any
 import docker
 import psutil
 import pytest
+import requests
 
 from deskbench.envs import images, wait
 from deskbench.envs.conformance import DesktopContract
@@ -21,19 +22,39 @@ from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, StartError, UsageError
 from deskbench.envs.providers.docker import LABEL, DockerDesktop, DockerProvider
 from deskbench.envs.providers.pool import Pool
+from deskbench.envs.types import Type
+from deskbench.envs.wire import Observe
 
-from ...engine import docker_engine
+from ...engine import build, docker_engine
 from .faults import Faults
 from .walls import Walls
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.timeout(900)]
 SPEC = DesktopSpec()
+PROGRAMS = [
+    ("soffice --writer", "libreoffice.libreoffice-writer"),
+    ("soffice --calc", "libreoffice.libreoffice-calc"),
+    ("soffice --impress", "libreoffice.libreoffice-impress"),
+    ("gimp", "gimp.Gimp"),
+    ("vlc", "vlc.vlc"),
+    ("thunderbird", "Mail.thunderbird-default"),
+    ("google-chrome", "chromium.Chromium"),
+    ("nautilus", "org.gnome.Nautilus.org.gnome.Nautilus"),
+    ("gnome-terminal", "gnome-terminal-server.Gnome-terminal"),
+    ("gedit", "gedit.Gedit"),
+]
+"""What a task may start, and the class of its window."""
 
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[docker.DockerClient]:
     with docker_engine(), contextlib.closing(docker.from_env()) as client:
         yield client
+
+
+@pytest.fixture(scope="module")
+def full(engine: docker.DockerClient) -> None:
+    build(engine, "full")
 
 
 @pytest.fixture
@@ -54,7 +75,36 @@ def containers(engine: docker.DockerClient, controller: int | None = None) -> se
 
 
 class TestContract(DesktopContract):
-    """As it is."""
+    """The light image."""
+
+
+class TestFullImage(DesktopContract):
+    """XFCE, with the programs of OSWorld's tasks."""
+
+    @pytest.fixture
+    def provider(self, full: None) -> Iterator[DockerProvider]:
+        made = DockerProvider("full")
+        yield made
+        made.close()
+
+    @pytest.mark.parametrize(("command", "wm_class"), PROGRAMS)
+    def test_each_program_comes_up(self, desktop: Desktop, command: str, wm_class: str) -> None:
+        desktop.launch(command, shell=True)
+        assert wm_class in {window.wm_class for window in desktop.windows()}
+        assert desktop.observe().settled
+
+    def test_chromium_is_driven_from_here(self, desktop: Desktop) -> None:
+        desktop.launch(["google-chrome", "--remote-debugging-port=9222"])
+        with requests.Session() as session:
+            session.trust_env = False
+            pages = session.get(f"http://{desktop.forward(9222)}/json", timeout=10).json()
+        assert [page["type"] for page in pages if page["type"] == "page"] == ["page"]
+
+    def test_the_text_of_gnomes_terminal_is_read(self, desktop: Desktop) -> None:
+        desktop.launch(["gnome-terminal"])
+        desktop.act([Type("echo six$((3+3))\n")])
+        look = Observe(screenshot=False, terminal=True)
+        assert wait.until(lambda: "six6" in (desktop.observe(look).terminal or ""), timeout=5)
 
 
 class TestWalls(Walls):
