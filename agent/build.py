@@ -32,7 +32,7 @@ AGENTS = {
 }
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
-    "docker": "deskbench.envs.providers.docker:DockerProvider",
+    "docker": "deskbench.envs.providers.docker_osworld:make",
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }

@@ -74,7 +74,7 @@ class Tunnel:
         Raises:
             OSError: the engine cannot be reached, or the container is not running.
         """
-        with _engine_errors():
+        with engine_errors():
             api = self.engine.api
             made = api.exec_create(
                 self.container, ["socat", "-t", "60", "-", f"UNIX-CONNECT:{SOCKET}"], stdin=True, user="root"
@@ -86,8 +86,13 @@ class Tunnel:
         return near
 
 
+def label() -> dict[str, str]:
+    """The label of this controller's containers."""
+    return {LABEL: str(os.getpid())}
+
+
 @contextlib.contextmanager
-def _engine_errors() -> Iterator[None]:
+def engine_errors() -> Iterator[None]:
     """The SDK's errors as OSError, which is what whoever connects expects."""
     import docker
     import requests
@@ -209,7 +214,7 @@ class DockerProvider:
         """
         tokens = new_tokens()
         try:
-            with _engine_errors():
+            with engine_errors():
                 desktop = self._create(spec, tokens)
         except OSError as error:
             raise StartError(f"no container was made: {error}") from None
@@ -229,7 +234,7 @@ class DockerProvider:
         api = self._engine.api
         container = api.create_container(
             self._image,
-            _server_arguments(spec), hostname="desktop", stdin_open=True, labels={LABEL: str(os.getpid())},
+            _server_arguments(spec), hostname="desktop", stdin_open=True, labels=label(),
             host_config=self._host_config(spec), environment={"XDG_RUNTIME_DIR": "/run/user/1000"},
         )["Id"]  # fmt: skip
         desktop = DockerDesktop(self._engine, container, tokens, self._image)
@@ -262,7 +267,7 @@ class DockerProvider:
     def _end(self, desktop: DockerDesktop) -> None:
         """Remove it; one that is gone already, or an engine that is, is no news (its server ends by itself)."""
         desktop.close()
-        with contextlib.suppress(OSError), _engine_errors():
+        with contextlib.suppress(OSError), engine_errors():
             self._engine.api.remove_container(desktop.container, force=True, v=True)
         if desktop.leash is not None:
             desktop.leash.close()

@@ -1,6 +1,7 @@
 """Containers of a real engine: the contract, the walls, the faults, and that nothing is left."""
 
 import contextlib
+import io
 import os
 import signal
 import socket
@@ -9,6 +10,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
+from pathlib import Path
 from typing import Any
 
 import docker
@@ -16,13 +18,15 @@ import psutil
 import pytest
 import requests
 
+from deskbench.agent.build import make_provider
 from deskbench.envs import images, wait
 from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, StartError, UsageError
-from deskbench.envs.providers.docker import LABEL, DockerDesktop, DockerProvider
+from deskbench.envs.providers.docker import DEFAULT_IMAGE, LABEL, DockerDesktop, DockerProvider
+from deskbench.envs.providers.docker_osworld import OsworldContainers
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.types import Type
+from deskbench.envs.types import Move, Type
 from deskbench.envs.wire import Observe
 
 from ...engine import build, docker_engine
@@ -259,3 +263,52 @@ def test_the_image_says_which_packages_it_has(engine: docker.DockerClient) -> No
 
 def test_a_context_is_the_same_bytes_each_time() -> None:
     assert images.context(images.Recipe()) == images.context(images.Recipe())
+
+
+class TestOsworldsImage:
+    """Its options and readiness, with an image that answers as its machine does: the real one cannot be had here."""
+
+    @pytest.fixture
+    def machines(self, engine: docker.DockerClient, tmp_path: Path) -> Iterator[OsworldContainers]:
+        disk = tmp_path / "Ubuntu.qcow2"
+        disk.write_bytes(b"QFI\xfb")
+        made = OsworldContainers(str(disk), "deskbench/desktop:light")
+        yield made
+        made.close()
+
+    def test_it_is_started_as_osworld_starts_it(self, machines: OsworldContainers, engine: docker.DockerClient) -> None:
+        desktop = machines.start(SPEC)
+        told = engine.api.inspect_container(desktop.container)
+        assert told["HostConfig"]["CapAdd"] == ["NET_ADMIN"]
+        assert {"DISK_SIZE=32G", "RAM_SIZE=4G", "CPU_CORES=4"} <= set(told["Config"]["Env"])
+        assert ("KVM=N" in told["Config"]["Env"]) is not Path("/dev/kvm").exists()
+        (mount,) = told["Mounts"]
+        assert (mount["Destination"], mount["RW"]) == ("/System.qcow2", False)
+        bound = {name: ports[0]["HostIp"] for name, ports in told["NetworkSettings"]["Ports"].items() if ports}
+        assert bound == dict.fromkeys(("5000/tcp", "8006/tcp", "8080/tcp", "9222/tcp"), "127.0.0.1")
+
+    def test_it_is_used_by_its_own_routes(self, machines: OsworldContainers, engine: docker.DockerClient) -> None:
+        desktop = machines.start(SPEC)
+        assert desktop.health().server == "osworld"
+        assert desktop.act([Move(x=30, y=40)]).cursor == (30, 40)
+        assert desktop.forward(9222).startswith("127.0.0.1:") and desktop.forward(9222) != "127.0.0.1:9222"
+        machines.stop(desktop)
+        assert containers(engine) == set()
+
+    def test_a_machine_that_ends_says_what_it_said(self, engine: docker.DockerClient, tmp_path: Path) -> None:
+        (tmp_path / "disk").write_bytes(b"x")
+        recipe = f"FROM {DEFAULT_IMAGE}\nENTRYPOINT []\nCMD echo no bootable disk >&2; exit 1\n"
+        image, _ = engine.images.build(fileobj=io.BytesIO(recipe.encode()), rm=True, labels={"deskbench": "test"})
+        try:
+            with pytest.raises(StartError, match=r"(?s)(did not answer|ended at once).*no bootable disk"):
+                OsworldContainers(str(tmp_path / "disk"), str(image.id)).start(SPEC)
+            assert containers(engine) == set()
+        finally:
+            engine.images.remove(str(image.id), force=True)
+
+    def test_what_is_missing_is_named(self, engine: docker.DockerClient, tmp_path: Path) -> None:
+        with pytest.raises(UsageError, match=r"Ubuntu.qcow2.zip .*--image osworld:PATH"):
+            make_provider(f"docker:osworld:{tmp_path}/none.qcow2")
+        (tmp_path / "disk").write_bytes(b"x")
+        with pytest.raises(UsageError, match=r"no/such is not there and cannot be pulled"):
+            OsworldContainers(str(tmp_path / "disk"), "no/such")

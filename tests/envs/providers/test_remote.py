@@ -18,7 +18,7 @@ from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.doctor import SERVER_PYTHON
 from deskbench.envs.providers.local import ENVS, library_paths, link_libraries
-from deskbench.envs.providers.remote import Machine, RemoteDesktop, RemoteProvider, await_ready, machines_of, reset
+from deskbench.envs.providers.remote import Machine, RemoteProvider, machines_of, reach, reset
 
 from ...agent.paper import prepared, write_task
 from ...benchmarks.arms import free_port
@@ -187,7 +187,7 @@ def test_who_does_not_take_the_token_is_told_apart(farm: Farm, monkeypatch: pyte
     farm.hosts[0].boot()
     monkeypatch.setenv("FARM", "wrong")
     with pytest.raises(UsageError, match=r"status 401.*token_env"):
-        await_ready(RemoteDesktop(Machine(url=farm.hosts[0].url, token_env="FARM")), 5)
+        reach(Machine(url=farm.hosts[0].url, token_env="FARM"), 5)
     monkeypatch.delenv("FARM")
     with pytest.raises(UsageError, match="'FARM' is not set"):
         RemoteProvider(str(farm.file))
@@ -203,14 +203,14 @@ def test_who_speaks_something_else_is_told_apart(tmp_path: Path) -> None:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        with pytest.raises(UsageError, match="does not answer deskbench's protocol"):
-            await_ready(RemoteDesktop(Machine(url=f"http://127.0.0.1:{server.server_address[1]}")), 5)
+        with pytest.raises(UsageError, match="neither deskbench's protocol nor OSWorld's"):
+            reach(Machine(url=f"http://127.0.0.1:{server.server_address[1]}"), 5)
         server.shutdown()
 
 
 def test_a_machine_that_is_away_is_not_waited_for_without_end() -> None:
     with pytest.raises(StartError, match=r"did not answer within 0.3 s; last: .*Connection refused"):
-        await_ready(RemoteDesktop(Machine(url=f"http://127.0.0.1:{free_port()}")), 0.3)
+        reach(Machine(url=f"http://127.0.0.1:{free_port()}"), 0.3)
 
 
 @pytest.mark.parametrize(
