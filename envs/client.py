@@ -23,7 +23,7 @@ from urllib3.poolmanager import PoolManager
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import CommandResult, Window
-from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, UsageError
 from deskbench.envs.pipe import splice
 from deskbench.envs.relay import Relay
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
@@ -118,6 +118,7 @@ class Client:
         self.name = name
         self.answer_seconds = ANSWER_SECONDS
         self._base = base_url.rstrip("/")
+        self.address = None if connect is not None else self._base
         self._http = requests.Session()
         self._http.trust_env = False  # a proxy of the person's must not see a desktop's traffic
         self._http.headers.clear()  # each costs time on both ends
@@ -129,11 +130,12 @@ class Client:
         self._frame: Screenshot | None = None
         self._connect = connect
         self._forwards: dict[int, Forward] = {}
+        self._exposed: list[Forward] = []
         self._relay: Relay | None = None
 
     def close(self) -> None:
         """Close the connections; the desktop goes on."""
-        for forward in self._forwards.values():
+        for forward in (*self._forwards.values(), *self._exposed):
             forward.close()
         if self._relay is not None:
             self._relay.close()
@@ -146,6 +148,18 @@ class Client:
         if port not in self._forwards:
             self._forwards[port] = Forward(lambda: self.upgrade("/v1/tunnel", {"port": port}))
         return self._forwards[port].address
+
+    def expose(self, port: int = 0) -> str:
+        """Where the desktop's server can be reached on this machine, too, while this lives: `127.0.0.1:PORT`.
+
+        Raises:
+            UsageError: the port is taken.
+        """
+        try:
+            self._exposed.append(Forward(self._connect or (lambda: _dial(self._base)), port))
+        except OSError as error:
+            raise UsageError(f"port {port} cannot be listened at: {error.strerror or error}") from None
+        return self._exposed[-1].address
 
     def allow(self, entries: Sequence[str]) -> None:
         """Let the desktop's programs reach these names of the network, and no others (`envs.relay`).
@@ -393,9 +407,9 @@ class Client:
 class Forward:
     """A port of this machine's loopback that leads elsewhere: each connection to one that `connect` makes."""
 
-    def __init__(self, connect: Connect) -> None:
+    def __init__(self, connect: Connect, port: int = 0) -> None:
         self._connect = connect
-        self._listener = socket.create_server(("127.0.0.1", 0))
+        self._listener = socket.create_server(("127.0.0.1", port))
         host, port = self._listener.getsockname()
         self.address = f"{host}:{port}"
         threading.Thread(target=self._accept, daemon=True).start()

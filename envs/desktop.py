@@ -31,6 +31,7 @@ class DesktopSpec:
         width, height: of the screen in pixels.
         network: `off`, `full`, or the names that may be reached (`envs.relay`), and no others.
         image: a provider's own image name, or None for its default.
+        tokens: False starts a server that asks for none, for foreign clients.
         isolated: False runs without a sandbox where the machine cannot make one (`--unisolated`).
     """
 
@@ -39,6 +40,7 @@ class DesktopSpec:
     network: str | tuple[str, ...] = "off"
     image: str | None = None
     isolated: bool = True
+    tokens: bool = True
 
 
 @runtime_checkable

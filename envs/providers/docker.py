@@ -25,6 +25,7 @@ from deskbench.envs.client import Client, new_tokens
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.images import PROGRAMS, REPOSITORY, SOURCES_LABEL, server_digest
+from deskbench.envs.providers.local import session_arguments
 
 if TYPE_CHECKING:
     import docker
@@ -291,8 +292,7 @@ class DockerProvider:
 
 
 def _server_arguments(spec: DesktopSpec) -> list[str]:
-    proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
-    return ["--leash", "--socket", SOCKET, "--session", f"{spec.width}x{spec.height}", *proxy]
+    return ["--leash", "--socket", SOCKET, *session_arguments(spec)]
 
 
 def engine() -> docker.DockerClient:

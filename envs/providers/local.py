@@ -197,9 +197,14 @@ def _connect(read: int, write: int) -> subprocess.Popen[bytes]:
 
 
 def _server_command(socket: str, spec: DesktopSpec) -> list[str]:
-    size = f"{spec.width}x{spec.height}"
+    return ["/usr/bin/python3", "-m", "deskbench.envs.server", "--socket", socket, *session_arguments(spec)]
+
+
+def session_arguments(spec: DesktopSpec) -> list[str]:
+    """What the server is told of the desktop that is wanted."""
     proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
-    return ["/usr/bin/python3", "-m", "deskbench.envs.server", "--socket", socket, "--session", size, *proxy]
+    no_auth = [] if spec.tokens else ["--no-auth"]
+    return ["--session", f"{spec.width}x{spec.height}", *proxy, *no_auth]
 
 
 def _bare(folder: Path, spec: DesktopSpec) -> list[str]:

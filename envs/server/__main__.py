@@ -36,7 +36,8 @@ def main() -> int:
     libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     _keep_memory(libc)
     signal.signal(signal.SIGTERM, _stop)
-    tokens = Tokens() if args.no_auth else _tokens()
+    given = _tokens() if args.leash or not args.no_auth else Tokens()  # under a leash, a line comes in any case
+    tokens = Tokens() if args.no_auth else given
     if args.user:
         identity.serve(args.user)
     say = os.fdopen(os.dup(1), "w")  # programs that are started here must not write into the answer
