@@ -14,6 +14,7 @@ import psutil
 
 from deskbench.envs.desktop import Check, DesktopSpec, Provider
 from deskbench.envs.errors import DeskbenchError
+from deskbench.envs.providers import limits
 
 PACKAGES = Path(__file__).resolve().parent.parent / "packages.txt"
 """Debian packages, one a line; what stands behind # is for people."""
@@ -32,7 +33,7 @@ def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERV
         packages: the list of Debian packages.
         python: the interpreter that runs the server in the desktop.
     """
-    checks = [*_packages(packages), _server_python(python), _sandbox(), _disk(), _memory(), _ocr()]
+    checks = [*_packages(packages), _server_python(python), _sandbox(), _limits(), _disk(), _memory(), _ocr()]
     if all(check.ok for check in checks):
         checks.append(try_desktop(provider))
     return checks
@@ -94,6 +95,13 @@ def _sandbox() -> Check:
         "allow unprivileged user namespaces (on Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0), "
         "or run with --unisolated",
     )
+
+
+def _limits() -> Check:
+    """Without a group, one desktop can take what others need; that is a risk, and no fault."""
+    why = limits.why_not()
+    common = f"a desktop has {_gigabytes(limits.MEMORY)} and {limits.PIDS} processes at most"
+    return Check("limits", True, why or common)
 
 
 def _disk() -> Check:

@@ -29,6 +29,7 @@ from deskbench.envs import wait
 from deskbench.envs.client import Client, new_tokens, unix
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
+from deskbench.envs.providers import limits
 
 ENVS = Path(__file__).resolve().parent.parent
 SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py")
@@ -52,10 +53,11 @@ _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawn")
 
 @dataclass(frozen=True)
 class _Processes:
-    """What runs on the host for one desktop: the sandbox, and its network's other end where it has one."""
+    """What runs on the host for one desktop: the sandbox, its network's other end where it has one, their groups."""
 
     sandbox: subprocess.Popen[bytes]
     network: subprocess.Popen[bytes] | None
+    groups: list[Path]
 
 
 class LocalDesktop(Client):
@@ -65,7 +67,7 @@ class LocalDesktop(Client):
         self.socket = str(folder / "socket")
         super().__init__(name, token=tokens["control_token"], connect=unix(self.socket))
         self.folder, self.tokens = folder, tokens
-        self.process, self.network = processes.sandbox, processes.network
+        self.process, self.network, self.groups = processes.sandbox, processes.network, processes.groups
         self.log: deque[str] = deque(maxlen=200)
 
 
@@ -142,6 +144,7 @@ SLIRP_DNS = "10.0.2.3"
 
 def sweep() -> None:
     """Remove the folders of controllers that are no more."""
+    limits.sweep(PREFIX)
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
             owner = int((folder / "owner").read_text())
@@ -161,15 +164,19 @@ def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> _Processes:
         link_libraries(folder / "lib")
     networked = spec.isolated and spec.network == "full"
     read, write = os.pipe() if networked else (-1, -1)
+    groups = limits.make(folder.name)
+    if networked:
+        command = [command[0], "--info-fd", str(write), *command[1:]]
     process = subprocess.Popen(
-        [command[0], "--info-fd", str(write), *command[1:]] if networked else command,
+        limits.entering(groups, command),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
         start_new_session=True, pass_fds=(write,) if networked else (),
     )  # fmt: skip
     try:
-        return _Processes(process, _connect(read, write) if networked else None)
+        return _Processes(process, _connect(read, write) if networked else None, groups)
     except BaseException:
         _kill(process)
+        limits.remove(groups)
         raise
 
 
@@ -233,9 +240,9 @@ def link_libraries(folder: Path) -> None:
         (folder / "deskbench/envs" / shared).symlink_to(ENVS / shared)
 
 
-def _scratch(path: str, gigabytes: int) -> list[str]:
-    """An empty folder in memory with a limit, so that a program cannot fill the machine with files."""
-    return ["--size", str(gigabytes * 2**30), "--tmpfs", path]
+def _scratch(path: str, megabytes: int) -> list[str]:
+    """An empty folder in memory with a limit: all of them together leave programs some of the desktop's memory."""
+    return ["--size", str(megabytes * 2**20), "--tmpfs", path]
 
 
 def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
@@ -247,8 +254,8 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
     command = [
         "bwrap", "--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "desktop", "--die-with-parent",
         "--new-session", "--clearenv", "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev",
-        *_scratch("/dev/shm", 1), *_scratch("/tmp", 2), *_scratch("/run", 1), *_scratch("/home", 4),
-        *_scratch("/var", 1),
+        *_scratch("/dev/shm", 512), *_scratch("/tmp", 1024), *_scratch("/run", 64), *_scratch("/home", 2048),
+        *_scratch("/var", 256),
         "--perms", "0700", "--dir", "/run/user/1000", "--dir", "/home/user", "--perms", "1777", "--dir", "/var/tmp",
         "--dir", "/tmp/.X11-unix",
     ]  # fmt: skip
@@ -281,7 +288,8 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
 def _await_ready(desktop: LocalDesktop) -> None:
     process = desktop.process
     assert process.stdin and process.stdout and process.stderr
-    threading.Thread(target=_drain, args=(desktop,), daemon=True).start()
+    draining = threading.Thread(target=_drain, args=(desktop,), daemon=True)
+    draining.start()
     try:
         process.stdin.write(json.dumps(desktop.tokens).encode() + b"\n")
         process.stdin.flush()
@@ -299,6 +307,7 @@ def _await_ready(desktop: LocalDesktop) -> None:
         why = f"nothing heard for {START_SECONDS:g} s"
     else:
         wait.until(lambda: process.poll() is not None, timeout=1.0)
+        draining.join(1.0)  # what it said last
         why = answer.get("error") or f"it ended with status {process.poll()}"
     log = "\n".join(list(desktop.log)[-LOG_LINES:])
     if "bwrap:" in log and "namespace" in log:
@@ -338,4 +347,5 @@ def _end(desktop: LocalDesktop) -> None:
         if stream:
             with contextlib.suppress(BrokenPipeError):  # what it never read is still in the buffer
                 stream.close()
+    limits.remove(desktop.groups)
     shutil.rmtree(desktop.folder, ignore_errors=True)

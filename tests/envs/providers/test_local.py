@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +20,9 @@ from deskbench.envs.errors import EnvError, GuestUnreachable
 from deskbench.envs.providers.local import PREFIX, LocalDesktop, LocalProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Key
+
+from .faults import Faults
+from .walls import Walls
 
 pytestmark = pytest.mark.desktop
 
@@ -35,6 +39,29 @@ class TestContract(DesktopContract):
         yield start
         for desktop in made:
             local_provider.stop(desktop)
+
+
+class TestWalls(Walls):
+    """As they are."""
+
+
+class TestFaults(Faults):
+    def hit_server(self, desktop: Any, number: int) -> None:
+        family = psutil.Process(desktop.process.pid).children(recursive=True)
+        (server,) = [p for p in family if "--socket" in p.cmdline() and p.name().startswith("python")]
+        server.send_signal(number)
+
+    def kill(self, desktop: Any) -> None:
+        psutil.Process(desktop.process.pid).children()[0].kill()
+
+    def left(self) -> object:
+        folders = [f.parent for f in Path("/tmp").glob(f"{PREFIX}*/owner") if f.read_text() == str(os.getpid())]
+        return set(folders), set(psutil.Process().children(recursive=True))
+
+
+@pytest.fixture
+def make(provider: LocalProvider) -> Callable[[], LocalDesktop]:
+    return lambda: provider.start(DesktopSpec())
 
 
 @pytest.fixture
