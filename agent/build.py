@@ -33,6 +33,7 @@ AGENTS = {
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
     "docker": "deskbench.envs.providers.docker_osworld:make",
+    "wine": "deskbench.envs.providers.wine:WineProvider",
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }

@@ -24,7 +24,7 @@ def read(path: str) -> bytes:
     where = Path(expand(path))
     try:
         # Without O_NONBLOCK a named pipe would hang us.
-        descriptor = os.open(where, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(where, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
