@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import platform
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -126,7 +125,7 @@ def prepare(config: RunConfig) -> Prepared:
         UsageError: the first thing that is wrong.
     """
     provider = make_provider(config.provider)
-    made_of = provider.describe()
+    made_of, system = provider.describe(), provider.platform
     provider.close()
     if config.agent == "human" and config.parallel > 1:
         raise UsageError("agent human: one person, one desktop; leave out --parallel")
@@ -135,7 +134,7 @@ def prepare(config: RunConfig) -> Prepared:
     kept, skipped = [], []
     apps = {app: shutil.which(app, path=DESKTOP_PATH) is not None for task in tasks for app in task.requires.apps}
     for task in tasks:
-        reason = _skip(config, task, apps)
+        reason = _skip(config, task, apps, system)
         if reason is None:
             kept.append(task)
         else:
@@ -156,13 +155,13 @@ def _try_agent(agent: Agent) -> None:
         agent.close()
 
 
-def _skip(config: RunConfig, task: Task, apps: dict[str, bool]) -> str | None:
+def _skip(config: RunConfig, task: Task, apps: dict[str, bool], system: str | None) -> str | None:
     """What runs on this machine is known before it starts; another provider's desktop is asked when it is up."""
     if config.agent == "oracle" and not task.oracle:
         return "has no oracle"
     if config.provider != "local":
         apps = dict.fromkeys(apps, True)
-    return skip_reason(task, platform=platform.system(), network=config.network, has_app=apps)
+    return skip_reason(task, platform=system, network=config.network, has_app=apps)
 
 
 def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:

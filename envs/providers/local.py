@@ -77,6 +77,7 @@ class LocalProvider:
 
     name = "local"
     capacity: int | None = None
+    platform: str | None = "Linux"
 
     def __init__(self) -> None:
         self._running: dict[str, LocalDesktop] = {}

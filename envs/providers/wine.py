@@ -51,6 +51,7 @@ class WineProvider(LocalProvider):
     """Starts Windows desktops on this machine."""
 
     name = "wine"
+    platform: str | None = "Windows"
 
     def _command(self, folder: Path, spec: DesktopSpec) -> list[str]:
         if not spec.isolated:
