@@ -77,6 +77,9 @@ def _parse() -> argparse.Namespace:
         "--proxy", action="store_true", help="tell programs of a proxy, behind which the controller decides"
     )
     parser.add_argument("--leash", action="store_true", help="end when standard input ends: whoever started us is gone")
+    parser.add_argument(
+        "--machine", action="store_true", help="the machine is the server's: it may set its clock and tokens"
+    )
     parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
     parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
     return parser.parse_args()
@@ -111,6 +114,10 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
     if args.socket:
         Path(args.socket).unlink(missing_ok=True)
     server = Server(args.socket or (args.host, args.port), all_routes(desk), tokens)
+    if args.machine:
+        from deskbench.envs.server import machine
+
+        server.routes |= {(route.method, route.path): route for route in machine.routes(server)}
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     return server
 
