@@ -185,7 +185,8 @@ def plan_of(image: VmImage, spec: DesktopSpec, pace: Speed) -> Plan:
     """The machine that a spec wants, without disk and memory."""
     style = f"DESKBENCH_SESSION={images.SESSIONS[image.programs]}"  # the kernel hands it on as an environment variable
     line = f"console=tty0 console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off {style} -- "
-    boot = Boot(image.kernel, Path(), line + " ".join(session_arguments(spec)))
+    arguments = [*session_arguments(spec), "--patience", f"{pace.patience:.0f}"]
+    boot = Boot(image.kernel, Path(), line + " ".join(arguments))
     processors = min(PROCESSORS, os.cpu_count() or 1)
     network = spec.network == "full"
     return Plan(pace.accelerator, MEMORY[image.programs], processors, sees=(image.disk,), boot=boot, network=network)

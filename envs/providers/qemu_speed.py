@@ -21,7 +21,7 @@ from deskbench.envs.providers.qemu_image import HOME, VmImage, first_files, lock
 from deskbench.envs.providers.qemu_machine import KVM, TCG, Accelerator, Boot, Machine, Plan, qemu_version
 
 PROBE_SECONDS = 120.0
-SWIFT = 0.8
+SWIFT = 0.5
 """Seconds of the same boot on a machine of 2023 with KVM: there, patience is 1."""
 MEMORY = 256
 

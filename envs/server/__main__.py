@@ -80,6 +80,7 @@ def _parse() -> argparse.Namespace:
     parser.add_argument(
         "--machine", action="store_true", help="the machine is the server's: it may set its clock and tokens"
     )
+    parser.add_argument("--patience", type=float, default=1.0, help="how many times slower an emulated machine is")
     parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
     parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
     return parser.parse_args()
@@ -107,9 +108,9 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
         loading.join()
     from deskbench.envs.server.desk import Desk
 
-    desk = Desk()
+    desk = Desk(patience=args.patience)
     if args.session:
-        desk.settle(desk.begin_settling(), FIRST_FRAME)
+        desk.settle(desk.begin_settling(), FIRST_FRAME * args.patience)
         desk.screen.capture()
     if args.socket:
         Path(args.socket).unlink(missing_ok=True)
