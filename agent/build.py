@@ -33,10 +33,11 @@ PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
     "docker": "deskbench.envs.providers.docker_osworld:make",
     "wine": "deskbench.envs.providers.wine:WineProvider",
+    "qemu": "deskbench.envs.providers.qemu:QemuProvider",
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }
-TAKE_ARGUMENTS = ("docker", "remote")
+TAKE_ARGUMENTS = ("docker", "qemu", "remote")
 DESKTOP_PATH = "/usr/bin:/bin:/usr/games"
 """Where the local provider's desktops find programs."""
 ASSETS = user_cache_path("deskbench") / "assets"

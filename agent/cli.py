@@ -75,7 +75,7 @@ def demo(
 def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
     agent: Annotated[str | None, Opt(help="vlm (default), oracle, null, fail, random, human, module:Class")] = None,
-    provider: Annotated[str | None, Opt(help="local (default), docker, remote:URL or :FILE.toml, module:Class")] = None,
+    provider: Annotated[str | None, Opt(help="local (default), docker, qemu, wine, remote:URL or :FILE.toml")] = None,
     image: Annotated[str | None, Opt(help="Image that the provider starts, such as full (docker).")] = None,
     parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops at once (default: 1).")] = None,
     base_url: Annotated[str | None, Opt(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,

@@ -285,11 +285,13 @@ class Client:
 
     def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
         """Start a program and return when its window is mapped and quiet, or when it is idle without one."""
-        self._send("POST", "/v1/launch", timeout=60.0, json={"command": _plain(command), "shell": shell})
+        self._send(
+            "POST", "/v1/launch", timeout=2 * self.answer_seconds, json={"command": _plain(command), "shell": shell}
+        )
 
     def open(self, path: str) -> None:
         """Open a file with its program and return when the window is there."""
-        self._send("POST", "/v1/open", timeout=60.0, json={"path": path})
+        self._send("POST", "/v1/open", timeout=2 * self.answer_seconds, json={"path": path})
 
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
         """A file's bytes."""

@@ -72,21 +72,30 @@ def context(recipe: Recipe) -> bytes:
     parts |= {f"{name}.txt": (DOCKER / f"{name}.txt").read_bytes() for name in PROGRAMS}
     parts["desktop.txt"] = "".join(f"{name}\n" for name in desktop_packages()).encode()
     parts["lock.txt"] = lock.read_bytes() if recipe.locked and lock.exists() else b""
-    parts |= dict(_tree(library_paths(), "libraries"))
+    parts |= dict(library_files("libraries"))
     parts |= dict(server_files("server"))
     return _tar(parts)
 
 
 def desktop_packages() -> list[str]:
     """The Debian packages of the desktop itself."""
-    lines = (ENVS / "packages.txt").read_text(encoding="utf-8").splitlines()
-    names = (line.partition("#")[0].strip() for line in lines)
-    return [name for name in names if name and name not in NOT_IN_IMAGE]
+    return [name for name in listed(ENVS / "packages.txt") if name not in NOT_IN_IMAGE]
+
+
+def listed(path: Path) -> list[str]:
+    """The packages of a list; what stands behind # is for people."""
+    names = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [name for name in names if name]
 
 
 def server_files(under: str) -> Iterator[tuple[str, bytes]]:
     """The server and what it shares with the controller, as paths below a folder, and their bytes."""
     return _tree({name: ENVS / name for name in (*SHARED_FILES, "server")}, under)
+
+
+def library_files(under: str) -> Iterator[tuple[str, bytes]]:
+    """The server's pure-Python libraries, as paths below a folder, and their bytes."""
+    return _tree(library_paths(), under)
 
 
 def server_digest() -> str:

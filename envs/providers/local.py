@@ -181,14 +181,14 @@ def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> _Processes:
         start_new_session=True, pass_fds=(write,) if networked else (),
     )  # fmt: skip
     try:
-        return _Processes(process, _connect(read, write) if networked else None, groups)
+        return _Processes(process, join_network(read, write) if networked else None, groups)
     except BaseException:
-        _kill(process)
+        kill_sandbox(process)
         limits.remove(groups)
         raise
 
 
-def _connect(read: int, write: int) -> subprocess.Popen[bytes]:
+def join_network(read: int, write: int) -> subprocess.Popen[bytes]:
     """Give the sandbox a network of its own, from which neither the host's loopback nor its sockets can be reached."""
     os.close(write)
     with os.fdopen(read) as pipe:
@@ -249,6 +249,18 @@ def _scratch(path: str, megabytes: int) -> list[str]:
     return ["--size", str(megabytes * 2**20), "--tmpfs", path]
 
 
+def system_folders() -> list[str]:
+    """The folders beside /usr that programs and libraries are looked for in, for a sandbox that has /usr."""
+    options = []
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/", name)
+        if path.is_symlink():
+            options += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            options += ["--ro-bind", str(path), str(path)]
+    return options
+
+
 def sandbox(folder: Path, spec: DesktopSpec, inside: list[str], binds: Sequence[str] = ()) -> list[str]:
     """The command that runs another in a sandbox.
 
@@ -271,12 +283,7 @@ def sandbox(folder: Path, spec: DesktopSpec, inside: list[str], binds: Sequence[
         "--perms", "0700", "--dir", "/run/user/1000", "--dir", "/home/user", "--perms", "1777", "--dir", "/var/tmp",
         "--dir", "/tmp/.X11-unix",
     ]  # fmt: skip
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        path = Path("/", name)
-        if path.is_symlink():
-            command += ["--symlink", str(path.readlink()), str(path)]
-        elif path.exists():
-            command += ["--ro-bind", str(path), str(path)]
+    command += system_folders()
     for name in (*ETC, *(("ssl", "ca-certificates") if spec.network == "full" else ())):
         command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name in ("passwd", "group", "hosts", "resolv.conf"):
@@ -345,7 +352,7 @@ def _drain(desktop: LocalDesktop) -> None:
         desktop.log.append(line.decode("utf-8", "replace").rstrip())
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill_sandbox(process: subprocess.Popen[bytes]) -> None:
     """Kill a sandbox from the inside out: bubblewrap then ends by itself and leaves no zombie to the host's init."""
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(process.pid).children():
@@ -360,7 +367,7 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _end(desktop: LocalDesktop) -> None:
     desktop.close()
-    _kill(desktop.process)
+    kill_sandbox(desktop.process)
     if desktop.network is not None:
         desktop.network.kill()
         desktop.network.wait()

@@ -78,6 +78,10 @@ def _parse() -> argparse.Namespace:
         "--proxy", action="store_true", help="tell programs of a proxy, behind which the controller decides"
     )
     parser.add_argument("--leash", action="store_true", help="end when standard input ends: whoever started us is gone")
+    parser.add_argument(
+        "--machine", action="store_true", help="the machine is the server's: it may set its clock and tokens"
+    )
+    parser.add_argument("--patience", type=float, default=1.0, help="how many times slower an emulated machine is")
     parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
     parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
     return parser.parse_args()
@@ -103,18 +107,22 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
         with identity.rights():
             session.start(width, height)
         loading.join()
-    desk = _desk()
+    desk = _desk(args.patience)
     if args.session:
-        desk.settle(desk.begin_settling(), FIRST_FRAME)
+        desk.settle(desk.begin_settling(), FIRST_FRAME * args.patience)
         desk.screen.capture()
     if args.socket:
         Path(args.socket).unlink(missing_ok=True)
     server = Server(args.socket or (args.host, args.port), all_routes(desk), tokens)
+    if args.machine:
+        from deskbench.envs.server import machine
+
+        server.routes |= {(route.method, route.path): route for route in machine.routes(server)}
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     return server
 
 
-def _desk() -> Desk:
+def _desk(patience: float) -> Desk:
     """The desktop of this platform."""
     if sys.platform == "win32":
         from deskbench.envs.server.win32.desk import Desk as WindowsDesk
@@ -122,7 +130,7 @@ def _desk() -> Desk:
         return WindowsDesk()  # type: ignore[return-value,unused-ignore]
     from deskbench.envs.server.desk import Desk
 
-    return Desk()
+    return Desk(patience=patience)
 
 
 def all_routes(desk: Desk) -> list:  # type: ignore[type-arg]

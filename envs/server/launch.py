@@ -61,7 +61,7 @@ def start(desk: Desk, argv: list[str]) -> Response:
             raise HttpError(400, f"cannot start {argv[0]!r}: {error.strerror or error}") from None
         _watch_early_end(process, argv, errors)
         settling.start = time.monotonic()
-        settled = desk.settle(settling, LAUNCH_SECONDS)
+        settled = desk.settle(settling, LAUNCH_SECONDS * desk.patience)
         _raise_if_failed(process, argv, errors)
     return json_response({"pid": process.pid, "settled": settled, "returncode": process.poll()})
 

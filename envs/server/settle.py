@@ -25,6 +25,8 @@ QUIET_LAUNCH = 0.8
 """Seconds without change, and idle, after a launched program's window has been mapped."""
 QUIET_WINDOWLESS = 3.0
 """The same while a launched program speaks to the X server and has shown no window: it is about to."""
+IDLE = 0.06
+"""Seconds without a program that runs, after which none does; between two it waits for an answer."""
 BUSY = 1.5
 """Seconds for which programs that run without drawing hold up an ordinary answer."""
 BUSY_LAUNCH = 6.0
@@ -68,6 +70,7 @@ class Settling:
         history: changes before the actions, to know carets and clocks by.
         launching: a program is being started on purpose: its window is awaited.
         maximum: seconds.
+        patience: how many times slower this machine is than those that the numbers were measured on.
     """
 
     began: float
@@ -76,6 +79,7 @@ class Settling:
     history: Sequence[Change] = ()
     launching: bool = False
     maximum: float = MAXIMUM
+    patience: float = 1.0
     _last_running: float = field(default=-1.0, init=False)
     _window_change: float = field(default=-1.0, init=False)
     _windows: frozenset[int] = field(default=frozenset(), init=False)
@@ -117,11 +121,11 @@ class Settling:
 
     def _busy(self, sample: Sample, now: float, last: float | None) -> bool:
         """Programs are computing, and have not been at it for so long without drawing that it means nothing."""
-        if self._last_running < 0 or now - self._last_running > 0.06:
+        if self._last_running < 0 or now - self._last_running > IDLE * self.patience:
             return False
         waiting_for_window = self._fresh(sample) and not self._new_window
-        patience = BUSY_LAUNCH if waiting_for_window or self.launching else BUSY
-        return now - max(self.start, last or 0.0, self._window_change) < patience
+        longest = BUSY_LAUNCH if waiting_for_window or self.launching else BUSY
+        return now - max(self.start, last or 0.0, self._window_change) < longest * self.patience
 
     def _needed(self, sample: Sample) -> float:
         if self.launching and not self._new_window and sample.clients - self.before.clients:

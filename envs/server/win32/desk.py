@@ -26,6 +26,8 @@ NO_TERMINAL = "the text of a console is not read"
 class Desk:
     """One Windows session."""
 
+    patience = 1.0
+
     def __init__(self) -> None:
         self.screen = Screen()
         self.input = Input(self.screen.width, self.screen.height)
