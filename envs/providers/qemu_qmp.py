@@ -47,7 +47,7 @@ def execute(path: Path, commands: Sequence[Command], seconds: float = SECONDS) -
         return asyncio.run(asyncio.wait_for(_converse(path, commands), seconds))
     except TimeoutError:
         raise MonitorError(f"QEMU's monitor did not answer within {seconds:g} s") from None
-    except (QMPError, OSError) as error:
+    except (QMPError, OSError, EOFError) as error:  # the last, when QEMU ends in the middle
         raise MonitorError(f"QEMU's monitor: {error}") from error
 
 
