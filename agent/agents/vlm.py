@@ -11,8 +11,9 @@ from deskbench.agent.agents.observing import Seen, look, needs_of
 from deskbench.agent.agents.scaling import Scale
 from deskbench.agent.agents.vlm_config import VlmConfig
 from deskbench.agent.base import Decision, Goal
-from deskbench.agent.models.chat import ChatClient, Spending
+from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message, Text
+from deskbench.agent.replies.calls import Malformed
 from deskbench.agent.replies.fenced import parse_reply
 from deskbench.envs.errors import AgentError, ReplyError
 from deskbench.envs.types import Action, Observation, Zoom
@@ -35,7 +36,7 @@ class VlmAgent:
         self.name = f"vlm:{config.chat.model}"
         self.config = config
         self.needs = needs_of(config.observation)
-        self._client = ChatClient(config.chat)
+        self._client = ModelClient(config.chat)
         self._past: list[_Past] = []
         self._goal = Goal("", 0, 0)
         self._deadline: float | None = None
@@ -98,6 +99,8 @@ class VlmAgent:
         for tries_left in range(self.config.retries, -1, -1):
             try:
                 answer = self._client.complete(messages, spending, self._deadline)
+                if answer.calls:
+                    raise Malformed("The reply has a tool call. Write the action in the text, as described.")
                 thought, actions = self._read(answer.text, seen, scale, observation)
                 thoughts = [part for part in (answer.reasoning, thought) if part]
                 return answer.text, "\n".join(thoughts) or None, actions

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
-from deskbench.agent.models.chat import ChatConfig
+from deskbench.agent.models.client import ClientConfig
 from deskbench.agent.models.prices import Price
 from deskbench.agent.replies.fenced import ActionSpace
 from deskbench.envs.actions import nearest
@@ -36,7 +36,7 @@ class VlmConfig:
         prompt: an exact system prompt in place of ours; {instruction}, {width}, {height} and {platform} are filled in.
     """
 
-    chat: ChatConfig
+    chat: ClientConfig
     observation: str = "screenshot"
     action_space: ActionSpace = "pyautogui"
     history: int = 3
@@ -67,7 +67,7 @@ class VlmConfig:
             raise UsageError(f"vlm: missing {' and '.join(missing)}, for example {_EXAMPLE}")
         values |= _price(values)
         own = {name: values.pop(name) for name in list(values) if name in cls.__dataclass_fields__}
-        return cls(chat=ChatConfig(**values), **own)
+        return cls(chat=ClientConfig(**values), **own)
 
 
 _EXAMPLE = "base_url=http://127.0.0.1:8000/v1 model=kimi-vl"
