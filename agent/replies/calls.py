@@ -71,3 +71,9 @@ def _named(call: Call, value: object) -> Call:
         raise Malformed(f'{call.name}: the argument "action" with the name of the action is missing')
     rest = {str(k): v for k, v in value.items() if v is not name or k not in ("action", "type")}
     return Call(name.strip(), rest, call.id, extra=call.extra)
+
+
+def excerpt(text: str, most: int = 200) -> str:
+    """The beginning of what a model wrote, on one line, for a message to it."""
+    line = " ".join(text.split())
+    return line[:most] + "..." if len(line) > most else line
