@@ -93,6 +93,7 @@ class HistoryPolicy(_Data):
         older: of steps without a picture: `keep` them with a placeholder, `drop` them, or `merge` their lines into one
             reply before the first that is kept.
         placeholder: stands for a picture that is not shown any more.
+        past_scale: by how much earlier pictures are shrunk.
         native: replies go back as the endpoint gave them; results of calls as the wire has them.
     """
 
@@ -102,6 +103,7 @@ class HistoryPolicy(_Data):
     first: bool = False
     older: Literal["keep", "drop", "merge"] = "keep"
     placeholder: str = "(This screenshot is not shown any more.)"
+    past_scale: float = Field(default=1.0, gt=0, le=1)
     native: bool = False
 
 
@@ -112,6 +114,7 @@ class Templates(_Data):
         system: the system prompt; empty for none.
         first: the user's turn of the oldest step that is shown.
         next: of every later step; None for the same as `first`.
+        now: of the step that is to be decided; None for `first` or `next`, as it comes.
         past: an earlier step within a `single` turn.
         reply: an earlier reply of the model's.
         step: one line of `{steps}`.
@@ -121,6 +124,7 @@ class Templates(_Data):
     system: str = ""
     first: str = "{image}{instruction}"
     next: str | None = None
+    now: str | None = None
     past: str = "{image}{reply}"
     reply: str = "{reply}"
     step: str = "Step {n}: {said}"

@@ -324,7 +324,7 @@ class ModelClient:
                     method,
                     self.config.base_url.rstrip("/") + path,
                     data=None if body is None else json.dumps(body).encode(),
-                    headers={"Content-Type": "application/json", "Accept": "*/*", **self.config.headers},
+                    headers={"Content-Type": "application/json", "Accept": "*/*", **_given(self.config.headers)},
                     auth=_with(self._wire.headers(secret)),
                     timeout=timeout,
                     stream=True,
@@ -346,6 +346,11 @@ class ModelClient:
             if len(body) > self.config.max_bytes:
                 raise OSError(f"the answer has more than {self.config.max_bytes} bytes")
         return bytes(body)
+
+
+def _given(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers that have a value: a profile takes its base's away by leaving it empty."""
+    return {name: value for name, value in headers.items() if value}
 
 
 def _with(headers: Mapping[str, str]) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:

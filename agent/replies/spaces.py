@@ -56,6 +56,11 @@ class Space:
             return f"the {'screen' if kind == 'screen' else 'picture'}, which is {width}x{height} pixels"
         return {"unit": "0 to 1", "grid": f"0 to {self.grid}"}.get(kind, "0 to 1, or the screen's pixels")
 
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """The size that the model is told the screen has."""
+        return {"image": self.image, "grid": (1000, 1000)}.get(self.kind, self.screen)
+
     def to_model(self, x: int, y: int) -> tuple[float, float]:
         """A pixel of the screen as the model writes it; the way back, for examples and tests."""
         width, height = self.screen
