@@ -12,6 +12,8 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from deskbench.agent.agents.family import FamilyAgent
+from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent
 from deskbench.agent.config import RunConfig
 from deskbench.agent.record import secrets_of
@@ -176,7 +178,10 @@ def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:
 
 
 def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
-    made = lookup("agent", AGENTS, config.agent)
+    if config.agent not in AGENTS and (config.agent in profile_names() or config.agent.endswith(".toml")):
+        settings = {"profile": config.agent, **config.agent_settings}
+        return lambda task: FamilyAgent.from_settings(settings)
+    made = lookup("agent", dict.fromkeys(profile_names(), "") | AGENTS, config.agent)
     if hasattr(made, "from_settings"):
         return lambda task: made.from_settings(config.agent_settings)
     if config.agent_settings:
