@@ -79,9 +79,10 @@ class ProcessEntry(ctypes.Structure):
 _HANDLES = {
     "user32": [
         "GetDC", "GetForegroundWindow", "GetWindow", "WindowFromPoint", "LoadCursorW", "GetParent", "GetAncestor",
+        "GetDesktopWindow",
     ],
     "gdi32": ["CreateCompatibleDC", "CreateCompatibleBitmap", "SelectObject"],
-    "kernel32": ["CreateToolhelp32Snapshot", "OpenProcess"],
+    "kernel32": ["CreateToolhelp32Snapshot", "OpenProcess", "VirtualAllocEx"],
 }  # fmt: skip
 """Calls whose answer is a handle: ctypes would cut it to 32 bits."""
 _ARGUMENTS: dict[str, dict[str, list[Any]]] = {
@@ -106,6 +107,9 @@ _ARGUMENTS: dict[str, dict[str, list[Any]]] = {
                                 wintypes.UINT, ctypes.c_void_p],
         "GetWindowThreadProcessId": [wintypes.HANDLE, ctypes.c_void_p],
         "GetWindowLongW": [wintypes.HANDLE, ctypes.c_int],
+        "GetAncestor": [wintypes.HANDLE, wintypes.UINT],
+        "GetClientRect": [wintypes.HANDLE, ctypes.c_void_p],
+        "ClientToScreen": [wintypes.HANDLE, ctypes.c_void_p],
     },
     "gdi32": {
         "BitBlt": [wintypes.HANDLE, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_int, wintypes.HANDLE,
@@ -121,6 +125,11 @@ _ARGUMENTS: dict[str, dict[str, list[Any]]] = {
         "Process32FirstW": [wintypes.HANDLE, ctypes.c_void_p],
         "Process32NextW": [wintypes.HANDLE, ctypes.c_void_p],
         "CloseHandle": [wintypes.HANDLE],
+        "IsWow64Process": [wintypes.HANDLE, ctypes.c_void_p],
+        "VirtualAllocEx": [wintypes.HANDLE, ctypes.c_void_p, ctypes.c_size_t, wintypes.DWORD, wintypes.DWORD],
+        "VirtualFreeEx": [wintypes.HANDLE, ctypes.c_void_p, ctypes.c_size_t, wintypes.DWORD],
+        "ReadProcessMemory": [wintypes.HANDLE, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p],
+        "WriteProcessMemory": [wintypes.HANDLE, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_size_t, ctypes.c_void_p],
         "GetProcessTimes": [wintypes.HANDLE, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p, ctypes.c_void_p],
     },
 }  # fmt: skip

@@ -10,7 +10,7 @@ from deskbench.envs.server import commands
 from deskbench.envs.server.desk import HISTORY
 from deskbench.envs.server.recording import RecordingError
 from deskbench.envs.server.settle import MAXIMUM, REACTION, Settling
-from deskbench.envs.server.win32 import accessibility
+from deskbench.envs.server.win32.accessibility import Accessibility
 from deskbench.envs.server.win32.activity import Activity
 from deskbench.envs.server.win32.capture import Screen
 from deskbench.envs.server.win32.input import Input
@@ -34,6 +34,7 @@ class Desk:
         self.windows = Windows()
         self.activity = Activity(self.windows)
         self.recorder = _NoRecorder()
+        self._accessibility = Accessibility(self.windows)
 
     def begin_settling(self, *, launching: bool = False) -> Settling:
         """Note how things are before actions; hand the result to `settle` after them."""
@@ -60,7 +61,7 @@ class Desk:
 
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
         """The accessibility tree and whether it is whole."""
-        return accessibility.tree(self.windows, timeout)
+        return self._accessibility.tree(timeout)
 
     def terminal(self, problems: list[str]) -> str | None:
         """There is none; said in `problems`."""
