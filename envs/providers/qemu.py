@@ -32,6 +32,8 @@ from deskbench.envs.providers.qemu_speed import Speed, speed
 
 MEMORY = {"light": 1024, "full": 3072}
 """Megabytes by list of programs; only what is touched is taken."""
+PROCESSES = {"light": 400, "full": 1500}
+"""The most processes and threads of the machine's user: more would not have room in its memory."""
 PROCESSORS = 2
 BOOT_SECONDS, RESUME_SECONDS = 30.0, 10.0
 """Times the machine's patience."""
@@ -184,7 +186,8 @@ class QemuProvider:
 
 def plan_of(image: VmImage, spec: DesktopSpec, pace: Speed) -> Plan:
     """The machine that a spec wants, without disk and memory."""
-    style = f"DESKBENCH_SESSION={images.SESSIONS[image.programs]}"  # the kernel hands it on as an environment variable
+    # What the kernel does not know, it hands on to the first program: NAME=value as environment, the rest as arguments.
+    style = f"DESKBENCH_SESSION={images.SESSIONS[image.programs]} DESKBENCH_PROCESSES={PROCESSES[image.programs]}"
     line = f"console=tty0 console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off {style} -- "
     arguments = [*session_arguments(spec), "--patience", f"{pace.patience:.0f}"]
     boot = Boot(image.kernel, Path(), line + " ".join(arguments))

@@ -27,7 +27,7 @@ from deskbench.envs.errors import EnvError, StartError, UsageError
 from deskbench.envs.providers import qemu_porter
 from deskbench.envs.providers.local import PREFIX, SLIRP_DNS, join_network, kill_sandbox, system_folders
 from deskbench.envs.providers.qemu_image import HOME
-from deskbench.envs.providers.qemu_qmp import Command, MonitorError, execute
+from deskbench.envs.providers.qemu_qmp import Command, Event, MonitorAbsentError, MonitorError, execute
 
 QEMU = "qemu-system-x86_64"
 INSIDE = "/run/machine"
@@ -118,7 +118,6 @@ class Machine:
         self.name = f"qemu-{self.folder.name[len(PREFIX) + 3 :]}"
         self.plan = plan
         self._lock = threading.Lock()
-        self._monitored = False
         (self.folder / "owner").write_text(str(os.getpid()))
         (self.folder / "tokens").touch(mode=0o600)
         (self.folder / "tokens").write_bytes(tokens or b"{}")
@@ -156,27 +155,27 @@ class Machine:
             return socket.socket(fileno=descriptors[0])
         raise ConnectionError(f"port {port}: {said.decode('utf-8', 'replace') or 'the machine has ended'}")
 
-    def monitor(self, *commands: Command) -> list[Any]:
-        """Carry out commands of QEMU's monitor.
+    def monitor(self, *commands: Command, awaited: Event | None = None, seconds: float = MONITOR_SECONDS) -> list[Any]:
+        """Carry out commands of QEMU's monitor, and wait for an event of theirs.
 
         Raises:
-            MonitorError: QEMU refused one, or has ended.
+            MonitorError: QEMU refused one, took too long, or has ended.
         """
-        path, last = self.folder / "monitor", [MonitorError("QEMU's monitor is not there")]
+        last = [MonitorError("QEMU's monitor is not there")]
+        told: list[Any] = []
 
-        def listens() -> bool:
+        def done() -> bool:
             try:
-                return path.exists() and bool(execute(path, [("query-status", {})]))
-            except MonitorError as error:
+                told.extend(execute(self.folder / "monitor", commands, awaited, seconds))
+            except MonitorAbsentError as error:  # QEMU is not so far yet
                 last[0] = error
-                return False
+                return self.ended
+            return True
 
-        if not self._monitored:
-            wait.until(lambda: listens() or self.ended, timeout=MONITOR_SECONDS, max_interval=0.02)
-            if self.ended or not listens():
-                raise last[0]
-            self._monitored = True
-        return execute(path, commands) if commands else []
+        wait.until(done, timeout=seconds, max_interval=0.02)
+        if len(told) < len(commands):
+            raise last[0]
+        return told
 
     # -- what it says ---------------------------------------------------------------------------------------------
 

@@ -7,7 +7,6 @@ that nothing is copied, and machines of one snapshot share what they have in com
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
@@ -21,16 +20,15 @@ from pathlib import Path
 
 from deskbench.envs import wait
 from deskbench.envs.client import new_tokens
-from deskbench.envs.errors import EnvError, StartError
+from deskbench.envs.errors import EnvError
 from deskbench.envs.providers.qemu_image import HOME, VmImage, first_files, locked
 from deskbench.envs.providers.qemu_machine import INSIDE, Boot, Machine, Plan, qemu_version, run_tool
+from deskbench.envs.providers.qemu_qmp import Command, Event
 
 FOLDER = HOME / "snapshots"
 KEPT = 8
 """Snapshots of other sizes and older sources that are kept; each has some hundred megabytes."""
 SAVE_SECONDS, LOAD_SECONDS = 120.0, 30.0
-IGNORE_SHARED = ("migrate-set-capabilities", {"capabilities": [{"capability": "x-ignore-shared", "state": True}]})
-"""Memory that is a file is not written into the state (QEMU's docs/devel/migration.rst)."""
 UNHURRIED = 1 << 40
 """Bytes per second: QEMU's own limit is a network's."""
 
@@ -142,24 +140,24 @@ def _make(folder: Path, image: VmImage, plan: Plan, files: bytes, settle: Settle
 def _save(machine: Machine, into: Path) -> None:
     """QEMU stops the guest, brings memory and disk into their files, and writes the rest."""
     try:
-        machine.monitor(
-            IGNORE_SHARED,
+        *_, told = machine.monitor(
+            _capabilities("x-ignore-shared", "events"),
             ("migrate-set-parameters", {"max-bandwidth": UNHURRIED}),
             ("migrate", {"uri": f"exec:cat > {INSIDE}/state"}),
-        )
-        status = wait.until(lambda: _saved(machine), timeout=SAVE_SECONDS, max_interval=0.05)
-        with contextlib.suppress(EnvError):
-            machine.monitor(("quit", {}))
+            awaited=Event("MIGRATION", ("completed", "failed")), seconds=SAVE_SECONDS,
+        )  # fmt: skip
+        if told["status"] == "completed":
+            machine.monitor(("quit", {}), awaited=Event("SHUTDOWN"))  # what it has in its caches is written then
     except EnvError as error:
         raise machine.fault(f"its memory cannot be saved: {error}") from None
-    if status != "completed" or not wait.until(lambda: machine.ended, timeout=SAVE_SECONDS):
-        raise machine.fault(f"its memory was not saved: {status or 'it took too long'}")
+    if told["status"] != "completed" or not wait.until(lambda: machine.ended, timeout=SAVE_SECONDS):
+        raise machine.fault(f"its memory was not saved: {told['status']}")
     shutil.move(machine.folder / "state", into)
 
 
-def _saved(machine: Machine) -> str | None:
-    (told,) = machine.monitor(("query-migrate", {}))
-    return str(told["status"]) if told["status"] in ("completed", "failed", "cancelled") else None
+def _capabilities(*names: str) -> Command:
+    """Memory that is a file is not written into the state (x-ignore-shared in QEMU's docs/devel/migration.rst)."""
+    return "migrate-set-capabilities", {"capabilities": [{"capability": name, "state": True} for name in names]}
 
 
 def restore(saved: Snapshot, plan: Plan) -> Machine:
@@ -175,9 +173,8 @@ def restore(saved: Snapshot, plan: Plan) -> Machine:
     machine = Machine(saved.plan(replace(plan, incoming=True)))
     try:
         shutil.copyfile(saved.folder / "state", machine.folder / "state")
-        machine.monitor(IGNORE_SHARED, ("migrate-incoming", {"uri": f"exec:cat {INSIDE}/state"}))
-        if not wait.until(lambda: _runs(machine), timeout=LOAD_SECONDS, max_interval=0.02):
-            raise StartError("it took too long")
+        load = ("migrate-incoming", {"uri": f"exec:cat {INSIDE}/state"})
+        machine.monitor(_capabilities("x-ignore-shared"), load, awaited=Event("RESUME"), seconds=LOAD_SECONDS)
     except (EnvError, OSError) as error:
         wait.until(lambda: machine.ended, timeout=0.5)
         fault = machine.sandbox_fault() or machine.fault(f"its snapshot does not load: {error}")
@@ -187,11 +184,6 @@ def restore(saved: Snapshot, plan: Plan) -> Machine:
         machine.end()
         raise
     return machine
-
-
-def _runs(machine: Machine) -> bool:
-    (told,) = machine.monitor(("query-status", {}))
-    return bool(told["running"])
 
 
 def _prune() -> None:
