@@ -234,6 +234,11 @@ def objects(value: Any) -> list[dict[str, Any]]:
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
+def mapping(value: Any) -> dict[str, Any]:
+    """A JSON object, or an empty one for what is none."""
+    return value if isinstance(value, dict) else {}
+
+
 def arguments_of(value: Any) -> tuple[dict[str, Any], str | None]:
     """A call's arguments, given as an object or as its JSON; and what is wrong with them, or None."""
     if isinstance(value, dict):

@@ -19,6 +19,7 @@ from deskbench.agent.models.answers import (
     arguments_of,
     count,
     excerpt,
+    mapping,
     objects,
 )
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Shown, plain, shapes
@@ -105,14 +106,14 @@ class MessagesWire:
         for event in events:
             kind = event.get("type")
             if kind == "message_start" and isinstance(event.get("message"), dict):
-                document["usage"] |= event["message"].get("usage") or {}
+                document["usage"] |= mapping(event["message"].get("usage"))
             elif kind == "content_block_start" and isinstance(event.get("content_block"), dict):
                 blocks.append(dict(event["content_block"]))
             elif kind == "content_block_delta" and blocks and isinstance(event.get("delta"), dict):
                 _add(blocks[-1], event["delta"])
             elif kind == "message_delta":
-                document |= event.get("delta") or {}
-                document["usage"] |= event.get("usage") or {}
+                document |= mapping(event.get("delta"))
+                document["usage"] |= mapping(event.get("usage"))
             elif kind == "message_stop":
                 return {**document, "content": [_finished(block) for block in blocks]}
         raise Broken("the event message_stop did not come")

@@ -60,7 +60,7 @@ class GeminiWire:
         content = candidates[0].get("content")
         parts = objects(content.get("parts")) if isinstance(content, dict) else []
         text = "".join(str(p.get("text") or "") for p in parts if not p.get("thought"))
-        finish = _get(candidates[0], "finishReason")
+        finish = str(_get(candidates[0], "finishReason"))
         _check_finish(finish, _get(candidates[0], "finishMessage"), text)
         calls = tuple(_call(i, c) for i, p in enumerate(parts) if isinstance(c := _get(p, "functionCall"), dict))
         if not (text.strip() or calls):
@@ -102,7 +102,7 @@ def _get(value: Mapping[str, Any], name: str) -> Any:
     return value.get(name, value.get(re.sub("[A-Z]", lambda found: "_" + found[0].lower(), name)))
 
 
-def _check_finish(finish: Any, message: Any, text: str) -> None:
+def _check_finish(finish: str, message: Any, text: str) -> None:
     if finish == "MAX_TOKENS":
         raise CutOff(text)
     if finish in _REFUSED:
