@@ -178,15 +178,28 @@ def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:
 
 
 def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
-    if config.agent not in AGENTS and (config.agent in profile_names() or config.agent.endswith(".toml")):
-        settings = {"profile": config.agent, **config.agent_settings}
-        return lambda task: FamilyAgent.from_settings(settings)
-    made = lookup("agent", dict.fromkeys(profile_names(), "") | AGENTS, config.agent)
+    if config.agent == "oracle" and not config.agent_settings:
+        made = lookup("agent", AGENTS, config.agent)
+        return lambda task: made(task.oracle)
+    make = agent_factory(config.agent, config.agent_settings)
+    return lambda task: make()
+
+
+def agent_factory(name: str, settings: Mapping[str, str]) -> Callable[[], Agent]:
+    """How an agent is made anew for each episode; a family of models is an agent by its own name.
+
+    Raises:
+        UsageError: unknown, or it has no settings and is given some.
+    """
+    if name not in AGENTS and (name in profile_names() or name.endswith(".toml")):
+        given = {"profile": name, **settings}
+        return lambda: FamilyAgent.from_settings(given)
+    made = lookup("agent", dict.fromkeys(profile_names(), "") | AGENTS, name)
     if hasattr(made, "from_settings"):
-        return lambda task: made.from_settings(config.agent_settings)
-    if config.agent_settings:
-        raise UsageError(f"agent {config.agent!r} has no settings; given: {', '.join(config.agent_settings)}")
-    return lambda task: made(task.oracle) if config.agent == "oracle" else made()
+        return lambda: made.from_settings(settings)
+    if settings:
+        raise UsageError(f"agent {name!r} has no settings; given: {', '.join(settings)}")
+    return made  # type: ignore[no-any-return]
 
 
 def _task_json(task: Task) -> dict[str, Any]:

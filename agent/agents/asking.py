@@ -90,3 +90,11 @@ def results_of(observation: Observation) -> list[str]:
     if observation.answer is not None:
         lines.append(f"The person answers: {observation.answer}")
     return lines
+
+
+def logprobs_note(answer: Answer) -> list[dict[str, Any]]:
+    """The log-probabilities that an endpoint gave, for the record; empty where none were asked for."""
+    if not answer.tokens:
+        return []
+    tokens = [{"text": t.text, "logprob": t.logprob, "top": dict(t.top)} for t in answer.tokens]
+    return [{"what": "logprobs", "tokens": tokens}]

@@ -12,7 +12,7 @@ from typing import Any
 
 from PIL import Image
 
-from deskbench.agent.agents.asking import ask, complaint, decision_of, results_of
+from deskbench.agent.agents.asking import ask, complaint, decision_of, logprobs_note, results_of
 from deskbench.agent.agents.family_config import FamilyConfig
 from deskbench.agent.agents.grounding import Grounder
 from deskbench.agent.agents.history import Step, build
@@ -109,7 +109,7 @@ class FamilyAgent:
                 extra=self.request(scale),
                 complain=lambda answer, reply, again: self._complain(answer, reply, again, now),
             )
-            notes = self._checks(answer)
+            notes = [*self._checks(answer), *logprobs_note(answer)]
         except AgentError as error:
             error.decision = decision_of(spending)
             raise
@@ -117,6 +117,20 @@ class FamilyAgent:
         self._zooms = tuple(action for action in read.actions if isinstance(action, Zoom))
         thoughts = [part for part in (answer.reasoning, read.thought) if part]
         return decision_of(spending, read.actions, _text(answer), "\n".join(thoughts) or None, notes)
+
+    def preview(self, observation: Observation) -> dict[str, Any]:
+        """The request for an observation, as it would be recorded; nothing is sent."""
+        scale = scale_for(self.profile.image, (observation.width, observation.height))
+        return self._client.preview(self.messages(self._step(observation, scale), scale), self.request(scale))
+
+    def read(self, text: str, observation: Observation) -> Reading:
+        """What a reply's text would do on an observation; nothing is sent but what a grounder is asked.
+
+        Raises:
+            ReplyError: it is not an action.
+        """
+        scale = scale_for(self.profile.image, (observation.width, observation.height))
+        return self._read(Answer(text), observation, scale, Spending())
 
     def messages(self, now: Step, scale: Scale) -> list[Message]:
         """The turns of a request for this step."""

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from deskbench.agent.agents.asking import ask, decision_of, results_of
+from deskbench.agent.agents.asking import ask, decision_of, logprobs_note, results_of
 from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.observing import Seen, look, needs_of
 from deskbench.agent.agents.scaling import Scale
@@ -104,7 +104,7 @@ class VlmAgent:
         self._remember(_Past(shown, answer.text))
         self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
         thoughts = [part for part in (answer.reasoning, thought) if part]
-        return decision_of(spending, actions, answer.text, "\n".join(thoughts) or None)
+        return decision_of(spending, actions, answer.text, "\n".join(thoughts) or None, logprobs_note(answer))
 
     def _read(
         self, reply: str, seen: Seen, scale: Scale, observation: Observation

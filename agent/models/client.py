@@ -194,18 +194,21 @@ class ModelClient:
         started = time.monotonic()
         limit = started + self.config.total_timeout
         try:
-            request = Request(
-                self.config.model,
-                list(messages),
-                self._settings(),
-                self.config.detail,
-                merged(extra or {}, self.config.extra),
-                self.config.stream,
-                self.config.logprobs,
-            )
-            return self._complete(request, spending, limit, min(limit, deadline or limit))
+            return self._complete(self._request(messages, extra), spending, limit, min(limit, deadline or limit))
         finally:
             spending.ms += (time.monotonic() - started) * 1000
+
+    def preview(self, messages: Sequence[Message], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The body of a request for these turns, as it would be recorded; nothing is sent."""
+        body: dict[str, Any] = recorded(self._wire.body(self._request(messages, extra)))
+        return {"url": self.config.url, **body}
+
+    def _request(self, messages: Sequence[Message], extra: Mapping[str, Any] | None) -> Request:
+        config = self.config
+        body = merged(extra or {}, config.extra)
+        return Request(
+            config.model, list(messages), self._settings(), config.detail, body, config.stream, config.logprobs
+        )
 
     def check(self) -> None:
         """Find out, before a run, whether the endpoint is there at all: one request for its list of models.
