@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import docker
@@ -75,11 +75,11 @@ def _answers() -> bool:
         return False
 
 
-def command(root: Path, socket: Path, *more: str) -> list[str]:
+def command(root: Path, socket: Path, *more: str, within: Sequence[str] = ()) -> list[str]:
     """What starts an engine that shares nothing with another."""
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     return [
-        *sudo, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"), "--exec-root",
+        *sudo, *within, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"), "--exec-root",
         str(root / "exec"), "--pidfile", str(root / "pid"), "--host", f"unix://{socket}", "--group", str(os.getgid()),
         *more,
     ]  # fmt: skip
@@ -113,7 +113,9 @@ def private_engine() -> Iterator[Callable[[], None]]:
         running: list[subprocess.Popen[bytes]] = []
 
         def start() -> None:
-            running.append(_launch(command(root, root / "socket", "--bridge=none", "--iptables=false"), root))
+            # In a network of its own: without a bridge it takes that of other engines away.
+            daemon = command(root, root / "socket", "--bridge=none", "--iptables=false", within=("unshare", "--net"))
+            running.append(_launch(daemon, root))
 
         def restart() -> None:
             _end(root)
