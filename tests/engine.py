@@ -79,9 +79,9 @@ def command(root: Path, socket: Path, *more: str, within: Sequence[str] = ()) ->
     """What starts an engine that shares nothing with another."""
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     return [
-        *sudo, *within, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"), "--exec-root",
-        str(root / "exec"), "--pidfile", str(root / "pid"), "--host", f"unix://{socket}", "--group", str(os.getgid()),
-        *more,
+        *sudo, *within, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"),
+        "--exec-root", str(root / "exec"), "--pidfile", str(root / "pid"), "--host", f"unix://{socket}",
+        "--group", str(os.getgid()), *more,
     ]  # fmt: skip
 
 
