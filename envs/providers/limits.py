@@ -27,6 +27,7 @@ def make(name: str) -> list[Path]:
         name: unique on this machine.
     """
     made: list[Path] = []
+    name = f"{name}.{os.getpid()}"  # whose it is: see sweep
     try:
         if (ROOT / "cgroup.controllers").exists():
             _make(ROOT / name, {"memory.max": MEMORY, "memory.swap.max": 0, "pids.max": PIDS}, made)
@@ -78,19 +79,20 @@ def remove(groups: list[Path]) -> None:
 
 
 def sweep(prefix: str) -> None:
-    """Remove groups of this prefix in which nobody is."""
+    """Remove groups of this prefix whose controllers are no more: another's may be empty and about to be entered."""
     try:
         places = [ROOT] if (ROOT / "cgroup.controllers").exists() else [_mine("memory"), _mine("pids")]
     except OSError:
         return  # there are no groups here
     for place in places:
         for group in place.glob(f"{prefix}*"):
-            with contextlib.suppress(OSError):
-                group.rmdir()
+            if not Path("/proc", group.name.rpartition(".")[2]).exists():
+                with contextlib.suppress(OSError):
+                    group.rmdir()
 
 
 def why_not() -> str:
     """Why this machine's desktops have no common limit, or nothing."""
-    groups = make(f"deskbench-try-{os.getpid()}")
+    groups = make("deskbench-try")
     remove(groups)
     return "" if groups else f"control groups cannot be made in {ROOT}: limits are each process's own"
