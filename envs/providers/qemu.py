@@ -32,7 +32,7 @@ from deskbench.envs.providers.qemu_speed import Speed, speed
 
 MEMORY = {"light": 1024, "full": 3072}
 """Megabytes by list of programs; only what is touched is taken."""
-PROCESSES = {"light": 400, "full": 1500}
+PROCESSES = {"light": 600, "full": 1500}
 """The most processes and threads of the machine's user: more would not have room in its memory."""
 PROCESSORS = 2
 BOOT_SECONDS, RESUME_SECONDS = 30.0, 10.0
