@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from deskbench.agent.cli_output import Json, message, print_json
+from deskbench.envs.errors import UsageError
 
 image_app = typer.Typer(help="Build the images that desktops are started from.", no_args_is_help=True)
 
@@ -20,6 +21,7 @@ def image() -> None:
 @image_app.command()
 def build(
     programs: Annotated[str, typer.Option(help="light (a few programs) or full (OSWorld's).")] = "light",
+    vm: Annotated[bool, typer.Option("--vm", help="A virtual machine's image, which needs no Docker.")] = False,
     base: Annotated[str | None, typer.Option(help="Debian 12 image to build on.")] = None,
     screen: Annotated[str, typer.Option(help="Screen size of containers that are started by hand.")] = "1280x800",
     locked: Annotated[bool, typer.Option(help="Install the versions of the lock file, and no others.")] = False,
@@ -29,8 +31,15 @@ def build(
 ) -> None:
     """Build the desktop's image with the Docker engine; what has not changed since the last time is not done again.
 
-    For example: deskbench image build; deskbench image build --programs full --locked
+    For example: deskbench image build; deskbench image build --programs full --locked; deskbench image build --vm
     """
+    if vm:
+        if base or locked or write_lock:
+            raise UsageError(
+                "--base, --locked and --write-lock are for the Docker engine's images: leave out --vm, or them"
+            )
+        _build_vm(programs, as_json=as_json)
+        return
     from deskbench.envs import images
     from deskbench.envs.providers.docker import engine
 
@@ -48,3 +57,13 @@ def build(
         typer.echo(f"{recipe.tag} {digest}")
     if differing:
         message(f"{len(differing)} packages are not as in {kept.name}, such as {differing[0]}")
+
+
+def _build_vm(programs: str, *, as_json: bool) -> None:
+    from deskbench.envs.providers.qemu_image import build_vm
+
+    made = build_vm(programs, message)
+    if as_json:
+        print_json({"image": made.programs, "digest": made.digest, "folder": str(made.folder)})
+    else:
+        typer.echo(f"{made.folder} {made.digest}")
