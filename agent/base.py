@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
@@ -26,6 +27,7 @@ class Ending(StrEnum):
     TIME_LIMIT = "time_limit"
     BUDGET = "budget"
     AGENT_ERROR = "agent_error"
+    REFUSED = "refused"
     ENV_ERROR = "env_error"
     INTERRUPTED = "interrupted"
 
@@ -70,6 +72,7 @@ class Decision:
         model_ms: wall time spent on the model.
         attempts: requests made, malformed replies included.
         exchanges: those requests and replies.
+        notes: what else belongs on the record (a vendor's safety checks, what was cut, which expert answered).
     """
 
     actions: tuple[Action, ...]
@@ -79,6 +82,7 @@ class Decision:
     model_ms: float = 0.0
     attempts: int = 1
     exchanges: tuple[Exchange, ...] = ()
+    notes: tuple[Mapping[str, Any], ...] = ()
 
 
 @dataclass(frozen=True)

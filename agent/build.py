@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import platform
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +12,8 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
+from deskbench.agent.agents.family import FamilyAgent
+from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent
 from deskbench.agent.config import RunConfig
 from deskbench.agent.record import secrets_of
@@ -33,6 +34,7 @@ AGENTS = {
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
     "docker": "deskbench.envs.providers.docker_osworld:make",
+    "wine": "deskbench.envs.providers.wine:WineProvider",
     "qemu": "deskbench.envs.providers.qemu:QemuProvider",
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
@@ -126,7 +128,7 @@ def prepare(config: RunConfig) -> Prepared:
         UsageError: the first thing that is wrong.
     """
     provider = make_provider(config.provider)
-    made_of = provider.describe()
+    made_of, system = provider.describe(), provider.platform
     provider.close()
     if config.agent == "human" and config.parallel > 1:
         raise UsageError("agent human: one person, one desktop; leave out --parallel")
@@ -135,7 +137,7 @@ def prepare(config: RunConfig) -> Prepared:
     kept, skipped = [], []
     apps = {app: shutil.which(app, path=DESKTOP_PATH) is not None for task in tasks for app in task.requires.apps}
     for task in tasks:
-        reason = _skip(config, task, apps)
+        reason = _skip(config, task, apps, system)
         if reason is None:
             kept.append(task)
         else:
@@ -156,13 +158,13 @@ def _try_agent(agent: Agent) -> None:
         agent.close()
 
 
-def _skip(config: RunConfig, task: Task, apps: dict[str, bool]) -> str | None:
+def _skip(config: RunConfig, task: Task, apps: dict[str, bool], system: str | None) -> str | None:
     """What runs on this machine is known before it starts; another provider's desktop is asked when it is up."""
     if config.agent == "oracle" and not task.oracle:
         return "has no oracle"
     if config.provider != "local":
         apps = dict.fromkeys(apps, True)
-    return skip_reason(task, platform=platform.system(), network=config.network, has_app=apps)
+    return skip_reason(task, platform=system, network=config.network, has_app=apps)
 
 
 def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:
@@ -176,12 +178,28 @@ def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:
 
 
 def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
-    made = lookup("agent", AGENTS, config.agent)
+    if config.agent == "oracle" and not config.agent_settings:
+        made = lookup("agent", AGENTS, config.agent)
+        return lambda task: made(task.oracle)
+    make = agent_factory(config.agent, config.agent_settings)
+    return lambda task: make()
+
+
+def agent_factory(name: str, settings: Mapping[str, str]) -> Callable[[], Agent]:
+    """How an agent is made anew for each episode; a family of models is an agent by its own name.
+
+    Raises:
+        UsageError: unknown, or it has no settings and is given some.
+    """
+    if name not in AGENTS and (name in profile_names() or name.endswith(".toml")):
+        given = {"profile": name, **settings}
+        return lambda: FamilyAgent.from_settings(given)
+    made = lookup("agent", dict.fromkeys(profile_names(), "") | AGENTS, name)
     if hasattr(made, "from_settings"):
-        return lambda task: made.from_settings(config.agent_settings)
-    if config.agent_settings:
-        raise UsageError(f"agent {config.agent!r} has no settings; given: {', '.join(config.agent_settings)}")
-    return lambda task: made(task.oracle) if config.agent == "oracle" else made()
+        return lambda: made.from_settings(settings)
+    if settings:
+        raise UsageError(f"agent {name!r} has no settings; given: {', '.join(settings)}")
+    return made  # type: ignore[no-any-return]
 
 
 def _task_json(task: Task) -> dict[str, Any]:

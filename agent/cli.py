@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from deskbench.agent import cli_desktop, cli_episodes, cli_image
+from deskbench.agent.cli_models import compare_policies, models_app
 from deskbench.agent.cli_output import Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
 from deskbench.envs.errors import DeskbenchError, UsageError
@@ -27,6 +28,7 @@ serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(serve_app, name="serve")
 app.add_typer(cli_image.image_app, name="image")
+app.add_typer(models_app, name="models")
 
 
 Opt = typer.Option
@@ -74,8 +76,8 @@ def demo(
 @app.command(epilog="Example: deskbench run basics --agent oracle -n 2")
 def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
-    agent: Annotated[str | None, Opt(help="vlm (default), oracle, null, fail, random, human, module:Class")] = None,
-    provider: Annotated[str | None, Opt(help="local (default), docker, remote:URL or :FILE.toml, module:Class")] = None,
+    agent: Annotated[str | None, Opt(help="vlm (default), a family of `deskbench models`, oracle, null, ...")] = None,
+    provider: Annotated[str | None, Opt(help="local (default), docker, qemu, wine, remote:URL or :FILE.toml")] = None,
     image: Annotated[str | None, Opt(help="Image that the provider starts, such as full (docker).")] = None,
     parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops at once (default: 1).")] = None,
     base_url: Annotated[str | None, Opt(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
@@ -178,5 +180,8 @@ def serve_ocr(
 
 app.command("replay", epilog="Example: deskbench replay runs/X/episodes/basics/save-note/1")(cli_episodes.replay)
 app.command("rescore", epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(cli_episodes.rescore)
+app.command("compare-policies", epilog="Example: deskbench compare-policies runs/X --agents kimi-vl qwen3-vl")(
+    compare_policies
+)
 app.command("desktop", epilog="Example: deskbench desktop --json")(cli_desktop.desktop)
 app.command("doctor", epilog="Example: deskbench doctor")(cli_desktop.doctor)

@@ -21,7 +21,7 @@ def image() -> None:
 @image_app.command()
 def build(
     programs: Annotated[str, typer.Option(help="light (a few programs) or full (OSWorld's).")] = "light",
-    vm: Annotated[bool, typer.Option("--vm", help="A virtual machine's image, which needs no Docker.")] = False,
+    vm: Annotated[bool, typer.Option("--vm", help="A virtual machine's image (for --provider qemu).")] = False,
     base: Annotated[str | None, typer.Option(help="Debian 12 image to build on.")] = None,
     screen: Annotated[str, typer.Option(help="Screen size of containers that are started by hand.")] = "1280x800",
     locked: Annotated[bool, typer.Option(help="Install the versions of the lock file, and no others.")] = False,
@@ -34,10 +34,8 @@ def build(
     For example: deskbench image build; deskbench image build --programs full --locked; deskbench image build --vm
     """
     if vm:
-        if base or locked or write_lock:
-            raise UsageError(
-                "--base, --locked and --write-lock are for the Docker engine's images: leave out --vm, or them"
-            )
+        if base is not None or locked or write_lock:
+            raise UsageError("--vm builds of Debian's newest packages: leave out --base, --locked and --write-lock")
         _build_vm(programs, as_json=as_json)
         return
     from deskbench.envs import images
@@ -64,6 +62,6 @@ def _build_vm(programs: str, *, as_json: bool) -> None:
 
     made = build_vm(programs, message)
     if as_json:
-        print_json({"image": made.programs, "digest": made.digest, "folder": str(made.folder)})
+        print_json({"image": made.programs, "digest": made.digest, "disk": made.disk})
     else:
-        typer.echo(f"{made.folder} {made.digest}")
+        typer.echo(f"{made.programs} {made.digest} {made.disk}")

@@ -9,7 +9,18 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deskbench.agent.base import Agent, AgentError, Decision, Ending, Goal, ModelError, ModelFatal, Needs, Usage
+from deskbench.agent.base import (
+    Agent,
+    AgentError,
+    Decision,
+    Ending,
+    Goal,
+    ModelError,
+    ModelFatal,
+    Needs,
+    RefusalError,
+    Usage,
+)
 from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
 from deskbench.envs.desktop import Desktop
 from deskbench.envs.errors import CheckError, EnvError, StorageError
@@ -236,7 +247,7 @@ def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending
         run.unscored = f"the model's endpoint failed: {error}"
     if isinstance(error, ModelFatal):
         run.fatal = error
-    return Ending.AGENT_ERROR
+    return Ending.REFUSED if isinstance(error, RefusalError) else Ending.AGENT_ERROR
 
 
 def _note_error(run: _Run, writer: EpisodeWriter, error: Exception) -> None:

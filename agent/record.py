@@ -79,6 +79,8 @@ class StepRecord(_Record):
     model_ms: float = 0.0
     attempts: int = 1
     exchanges: list[ExchangeRecord] = Field(default_factory=list)
+    notes: list[dict[str, Any]] = Field(default_factory=list)
+    """What else an agent wants on the record: safety checks, what was cut, which expert answered."""
 
 
 class FinalRecord(_Record):
@@ -238,6 +240,7 @@ class EpisodeWriter:
                 exchanges=[
                     ExchangeRecord(request=e.request, reply=e.reply, error=e.error, ms=e.ms) for e in decision.exchanges
                 ],
+                notes=[dict(note) for note in decision.notes],
             )
         )
 

@@ -136,6 +136,8 @@ class Provider(Protocol):
     name: str
     capacity: int | None
     """How many desktops it can have at once; None for as many as the machine bears."""
+    platform: str | None
+    """What its desktops are, `Linux`, `Windows` or `Darwin`; None where only the desktop knows."""
 
     def describe(self) -> dict[str, str]:
         """What the desktops are made of, for the run's manifest: an image and its digest, where there is one."""

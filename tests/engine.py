@@ -10,7 +10,8 @@ import os
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import docker
@@ -19,7 +20,7 @@ from platformdirs import user_cache_path
 
 from deskbench.envs import images, wait
 from deskbench.envs.errors import UsageError
-from deskbench.envs.providers.docker import find_image
+from deskbench.envs.providers.docker import DEFAULT_IMAGE, find_image
 
 FOLDER = user_cache_path("deskbench") / "tests" / "docker"
 SOCKET = Path("/tmp/deskbench-tests-docker.sock")
@@ -43,7 +44,7 @@ def docker_engine() -> Iterator[None]:
             fcntl.flock(users, fcntl.LOCK_UN)
             with _alone(), contextlib.suppress(BlockingIOError):
                 fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                _end()
+                _end(FOLDER)
 
 
 @contextlib.contextmanager
@@ -74,26 +75,64 @@ def _answers() -> bool:
         return False
 
 
-def command(root: Path, socket: Path, *more: str) -> list[str]:
+def command(root: Path, socket: Path, *more: str, within: Sequence[str] = ()) -> list[str]:
     """What starts an engine that shares nothing with another."""
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     return [
-        *sudo, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"), "--exec-root",
-        str(root / "exec"), "--pidfile", str(root / "pid"), "--host", f"unix://{socket}", "--group", str(os.getgid()),
-        *more,
+        *sudo, *within, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"),
+        "--exec-root", str(root / "exec"), "--pidfile", str(root / "pid"), "--host", f"unix://{socket}",
+        "--group", str(os.getgid()), *more,
     ]  # fmt: skip
 
 
 def _start() -> None:
     (FOLDER / "pid").unlink(missing_ok=True)
-    with (FOLDER / "log").open("wb") as log:
+    _launch(command(FOLDER, SOCKET), FOLDER)
+
+
+def _launch(daemon: list[str], root: Path) -> subprocess.Popen[bytes]:
+    with (root / "log").open("ab") as log:
         process = subprocess.Popen(
-            command(FOLDER, SOCKET), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-        )
+            daemon, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )  # fmt: skip
     wait.until(lambda: process.poll() is not None or _answers(), timeout=START_SECONDS)
     if process.poll() is not None:
-        tail = (FOLDER / "log").read_text(errors="replace").splitlines()[-10:]
+        tail = (root / "log").read_text(errors="replace").splitlines()[-10:]
         raise AssertionError("dockerd did not start; it said:\n" + "\n".join(tail))
+    return process
+
+
+@contextlib.contextmanager
+def private_engine() -> Iterator[Callable[[], None]]:
+    """An engine for a test alone, named by DOCKER_HOST, with the light image; and what restarts it."""
+    root = Path(tempfile.mkdtemp(prefix="dkr-"))  # short: sockets in it have long names
+    with contextlib.closing(docker.from_env(timeout=600)) as shared:
+        image = shared.images.get(DEFAULT_IMAGE).save(named=True)
+        before = os.environ.get("DOCKER_HOST")
+        os.environ["DOCKER_HOST"] = f"unix://{root}/socket"
+        running: list[subprocess.Popen[bytes]] = []
+
+        def start() -> None:
+            # In a network of its own: without a bridge it takes that of other engines away.
+            daemon = command(root, root / "socket", "--bridge=none", "--iptables=false", within=("unshare", "--net"))
+            running.append(_launch(daemon, root))
+
+        def restart() -> None:
+            _end(root)
+            running[-1].wait()
+            start()
+
+        try:
+            start()
+            with contextlib.closing(docker.from_env(timeout=600)) as mine:
+                mine.images.load(image)
+            yield restart
+        finally:
+            _end(root)
+            shutil.rmtree(root)
+            os.environ.pop("DOCKER_HOST")
+            if before is not None:
+                os.environ["DOCKER_HOST"] = before
 
 
 def build(client: docker.DockerClient, programs: str) -> None:
@@ -110,10 +149,10 @@ def _built(client: docker.DockerClient, programs: str) -> None:
         images.build(client, recipe, lambda line: None)
 
 
-def _end() -> None:
+def _end(root: Path) -> None:
     """End the engine that the tests started, whoever of them it was."""
     try:
-        process = psutil.Process(int((FOLDER / "pid").read_text()))
+        process = psutil.Process(int((root / "pid").read_text()))
     except (OSError, ValueError, psutil.NoSuchProcess):
         return
     family = [process, *process.children(recursive=True)]

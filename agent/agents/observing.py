@@ -35,7 +35,7 @@ def needs_of(observation_type: str) -> Needs:
 
 
 def look(
-    observation: Observation, observation_type: str, scale: Scale, tree_tokens: int, zooms: Sequence[Zoom] = ()
+    observation: Observation, observation_type: str, scale: Scale, tree_tokens: int = 0, zooms: Sequence[Zoom] = ()
 ) -> Seen:
     """Show an observation.
 

@@ -5,16 +5,20 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass
-from importlib import resources
 
+from deskbench.agent.agents.asking import ask, decision_of, logprobs_note, results_of
+from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.observing import Seen, look, needs_of
 from deskbench.agent.agents.scaling import Scale
+from deskbench.agent.agents.templates import prompt
 from deskbench.agent.agents.vlm_config import VlmConfig
-from deskbench.agent.base import Decision, Goal
-from deskbench.agent.models.chat import ChatClient, Spending
+from deskbench.agent.base import Agent, Decision, Goal
+from deskbench.agent.models.answers import Answer
+from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message, Text
+from deskbench.agent.replies.calls import Malformed
 from deskbench.agent.replies.fenced import parse_reply
-from deskbench.envs.errors import AgentError, ReplyError
+from deskbench.envs.errors import AgentError
 from deskbench.envs.types import Action, Observation, Zoom
 
 NOT_SHOWN = "(What was on the screen then is not shown any more.)"
@@ -35,19 +39,21 @@ class VlmAgent:
         self.name = f"vlm:{config.chat.model}"
         self.config = config
         self.needs = needs_of(config.observation)
-        self._client = ChatClient(config.chat)
+        self._client = ModelClient(config.chat)
         self._past: list[_Past] = []
         self._goal = Goal("", 0, 0)
         self._deadline: float | None = None
         self._zooms: tuple[Zoom, ...] = ()
 
     @classmethod
-    def from_settings(cls, settings: Mapping[str, str]) -> VlmAgent:
-        """Make one from a run's settings (`vlm_config.SETTINGS`).
+    def from_settings(cls, settings: Mapping[str, str]) -> Agent:
+        """Make one from a run's settings (`vlm_config.SETTINGS`); with `profile`, an agent of that family.
 
         Raises:
             UsageError: an unknown setting, or a bad value.
         """
+        if "profile" in settings:
+            return FamilyAgent.from_settings(settings)
         return cls(VlmConfig.from_settings(settings))
 
     def check(self) -> None:
@@ -82,35 +88,23 @@ class VlmAgent:
         shown = Message.of("user", self._intro(observation), *seen.parts)
         messages = [Message.of("system", self._system(scale)), *self._history(), shown]
         spending = Spending()
-        try:
-            reply, thought, actions = self._ask(messages, seen, scale, observation, spending)
-        except AgentError as error:
-            error.decision = _decision(spending)
-            raise
-        self._remember(_Past(shown, reply))
-        self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
-        return _decision(spending, actions, reply, thought)
 
-    def _ask(
-        self, messages: list[Message], seen: Seen, scale: Scale, observation: Observation, spending: Spending
-    ) -> tuple[str, str | None, tuple[Action, ...]]:
-        """Ask until a reply is an action: (reply, thought, actions on the screen)."""
-        for tries_left in range(self.config.retries, -1, -1):
-            try:
-                answer = self._client.complete(messages, spending, self._deadline)
-                thought, actions = self._read(answer.text, seen, scale, observation)
-                thoughts = [part for part in (answer.reasoning, thought) if part]
-                return answer.text, "\n".join(thoughts) or None, actions
-            except ReplyError as error:
-                if not tries_left:
-                    count = self.config.retries + 1
-                    raise AgentError(f"none of {count} replies was an action; the last: {error}") from None
-                reply = spending.exchanges[-1].reply or "(no text)"
-                again = (
-                    f"That cannot be carried out, and nothing was done. {error}\nAnswer again with the action alone."
-                )
-                messages = [*messages, Message.of("assistant", reply), Message.of("user", again)]
-        raise AssertionError("unreachable: the last try returns or raises")
+        def read(answer: Answer) -> tuple[str | None, tuple[Action, ...]]:
+            if answer.calls:
+                raise Malformed("The reply has a tool call. Write the action in the text, as described.")
+            return self._read(answer.text, seen, scale, observation)
+
+        try:
+            answer, (thought, actions) = ask(
+                self._client, messages, read, spending, retries=self.config.retries, deadline=self._deadline
+            )
+        except AgentError as error:
+            error.decision = decision_of(spending)
+            raise
+        self._remember(_Past(shown, answer.text))
+        self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
+        thoughts = [part for part in (answer.reasoning, thought) if part]
+        return decision_of(spending, actions, answer.text, "\n".join(thoughts) or None, logprobs_note(answer))
 
     def _read(
         self, reply: str, seen: Seen, scale: Scale, observation: Observation
@@ -128,10 +122,10 @@ class VlmAgent:
     def _system(self, scale: Scale) -> str:
         """The system prompt: ours, or the user's exact one."""
         own = self.config.prompt is None
-        text = _prompt("frame") if self.config.prompt is None else self.config.prompt
+        text = prompt("frame") if self.config.prompt is None else self.config.prompt
         filled = {
-            "{seen}": _prompt(f"seen_{self.config.observation}") if own else "{seen}",
-            "{actions}": _prompt(f"actions_{self.config.action_space}") if own else "{actions}",
+            "{seen}": prompt(f"seen_{self.config.observation}") if own else "{seen}",
+            "{actions}": prompt(f"actions_{self.config.action_space}") if own else "{actions}",
             "{platform}": self._goal.platform,
             "{width}": str(scale.image[0]),
             "{height}": str(scale.image[1]),
@@ -156,23 +150,5 @@ class VlmAgent:
 
     def _intro(self, observation: Observation) -> str:
         """What a turn begins with: the step's number, and what the last actions gave back."""
-        lines = [f"Step {len(self._past) + 1} of at most {self._goal.max_steps}."]
-        for number, (ok, error, output) in enumerate(observation.results, 1):
-            if not ok:
-                lines.append(f"Action {number} of the last step failed: {error}")
-            elif output:
-                lines.append(f"Action {number} of the last step gave: {output[:2000]}")
-        if observation.answer is not None:
-            lines.append(f"The person answers: {observation.answer}")
-        return "\n".join(lines)
-
-
-def _prompt(name: str) -> str:
-    return (resources.files("deskbench.agent.models") / "prompts" / f"{name}.txt").read_text(encoding="utf-8").strip()
-
-
-def _decision(
-    spending: Spending, actions: tuple[Action, ...] = (), reply: str | None = None, thought: str | None = None
-) -> Decision:
-    count = len(spending.exchanges)
-    return Decision(actions, reply, thought, spending.usage, spending.ms, count, tuple(spending.exchanges))
+        step = f"Step {len(self._past) + 1} of at most {self._goal.max_steps}."
+        return "\n".join([step, *results_of(observation)])

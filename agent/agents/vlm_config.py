@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import math
-import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
-from deskbench.agent.models.chat import ChatConfig
-from deskbench.agent.models.prices import Price
+from deskbench.agent.agents.settings import (
+    CLIENT_SETTINGS,
+    Reader,
+    file_text,
+    optional,
+    read_settings,
+    size_text,
+    whole,
+)
+from deskbench.agent.models.client import ClientConfig
 from deskbench.agent.replies.fenced import ActionSpace
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 
+_EXAMPLE = "base_url=http://127.0.0.1:8000/v1 model=kimi-vl"
 OBSERVATIONS = ("screenshot", "a11y_tree", "screenshot_a11y_tree", "som")
 ACTION_SPACES: tuple[str, ...] = get_args(ActionSpace)
 
@@ -36,7 +41,7 @@ class VlmConfig:
         prompt: an exact system prompt in place of ours; {instruction}, {width}, {height} and {platform} are filled in.
     """
 
-    chat: ChatConfig
+    chat: ClientConfig
     observation: str = "screenshot"
     action_space: ActionSpace = "pyautogui"
     history: int = 3
@@ -57,36 +62,12 @@ class VlmConfig:
         Raises:
             UsageError: naming the setting, its bad value and what would be right, or the nearest known name.
         """
-        values: dict[str, Any] = {}
-        for name, text in settings.items():
-            if name not in SETTINGS:
-                raise UsageError(f"vlm: unknown setting {name!r}{nearest(name, SETTINGS)}")
-            values[name] = _read(name, text)
+        values = read_settings("vlm", settings, SETTINGS)
         missing = [name for name in ("base_url", "model") if name not in values]
         if missing:
             raise UsageError(f"vlm: missing {' and '.join(missing)}, for example {_EXAMPLE}")
-        values |= _price(values)
         own = {name: values.pop(name) for name in list(values) if name in cls.__dataclass_fields__}
-        return cls(chat=ChatConfig(**values), **own)
-
-
-_EXAMPLE = "base_url=http://127.0.0.1:8000/v1 model=kimi-vl"
-
-
-def _read(name: str, text: str) -> Any:
-    try:
-        return SETTINGS[name](text)
-    except (ValueError, OSError) as error:
-        raise UsageError(f"vlm: {name} is {text!r}: {error}") from None
-
-
-def _price(values: dict[str, Any]) -> dict[str, Any]:
-    given = [values.pop(name, None) for name in ("price_input", "price_output", "price_cached")]
-    if given == [None, None, None]:
-        return {}
-    if given[0] is None or given[1] is None:
-        raise UsageError("vlm: price_input and price_output go together (US dollars per million tokens)")
-    return {"price": Price(*given)}
+        return cls(chat=ClientConfig(**values), **own)
 
 
 def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
@@ -94,78 +75,15 @@ def _one_of(name: str, value: str, known: tuple[str, ...]) -> None:
         raise UsageError(f"vlm: {name} is {value!r}{nearest(value, known)}")
 
 
-def _whole(least: int) -> Callable[[str], int]:
-    def read(text: str) -> int:
-        if not re.fullmatch(r"-?\d{1,12}", text.strip()) or int(text) < least:
-            raise ValueError(f"it must be a whole number of at least {least}")
-        return int(text)
-
-    return read
-
-
-def _number(least: float) -> Callable[[str], float]:
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= least):
-            raise ValueError(f"it must be a number of at least {least:g}")
-        return value
-
-    return read
-
-
-def _optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    return lambda text: None if text.strip().lower() in ("", "none") else read(text)
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", text.strip())
-    if not found:
-        raise ValueError("it must be WIDTHxHEIGHT in pixels, for example 1280x720")
-    return int(found[1]), int(found[2])
-
-
-def _object(text: str) -> dict[str, Any]:
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError("it must be a JSON object")
-    return value
-
-
-def _file(text: str) -> str:
-    return Path(text).expanduser().read_text(encoding="utf-8")
-
-
-SETTINGS: dict[str, Callable[[str], Any]] = {
-    "base_url": str.strip,
-    "model": str.strip,
-    "api_key_env": _optional(str.strip),
-    "temperature": _optional(_number(0)),
-    "top_p": _optional(_number(0)),
-    "seed": _optional(_whole(0)),
-    "max_tokens": _optional(_whole(1)),
-    "max_tokens_name": str.strip,
-    "detail": _optional(str.strip),
-    "extra": _object,
-    "price_input": _number(0),
-    "price_output": _number(0),
-    "price_cached": _number(0),
-    "connect_timeout": _number(0.001),
-    "read_timeout": _number(0.001),
-    "total_timeout": _number(0.001),
-    "attempts": _whole(1),
-    "first_pause": _number(0),
-    "longest_pause": _number(0),
-    "longest_retry_after": _number(0),
+SETTINGS: dict[str, Reader] = {
+    **CLIENT_SETTINGS,
     "observation": str.strip,
     "action_space": str.strip,
-    "history": _whole(0),
-    "image_size": _optional(_size),
-    "max_side": _optional(_whole(1)),
-    "retries": _whole(0),
-    "tree_tokens": _whole(1),
-    "prompt": _file,
+    "history": whole(0),
+    "image_size": optional(size_text),
+    "max_side": optional(whole(1)),
+    "retries": whole(0),
+    "tree_tokens": whole(1),
+    "prompt": file_text,
 }
-"""Every setting and how its text is read; `prompt` is the path of a UTF-8 file, `extra` a JSON object."""
+"""Every setting and how its text is read; `prompt` is the path of a UTF-8 file."""

@@ -1,5 +1,7 @@
 """What an endpoint's HTTP answer means: a reply, a reason to try again, or a reason to stop. Pure functions.
 
+What is the same on every wire is here; a wire (`wires.py`) reads what is its own from the JSON document.
+
 No transport failure is ever read as something that the model said.
 """
 
@@ -9,11 +11,14 @@ import email.utils
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deskbench.envs.errors import ModelError, ModelFatal, RefusalError, ReplyError
+from deskbench.agent.models.messages import Native
+from deskbench.agent.models.sse import Broken, is_stream, read_events
+from deskbench.agent.replies.calls import Call
+from deskbench.envs.errors import ModelError, ModelFatal, RefusalError
 
 FATAL = frozenset({401, 403, 404})
 """No request of this run can succeed: the key, the permission or the address is wrong."""
@@ -46,84 +51,85 @@ class CutOff(Exception):
 
 
 @dataclass(frozen=True)
+class Token:
+    """A token of a reply with its log-probability in nats, and those of the most likely ones in its place."""
+
+    text: str
+    logprob: float
+    top: Mapping[str, float]
+
+
+@dataclass(frozen=True)
 class Answer:
-    """A whole reply: the model's text, and what the endpoint tells apart as its reasoning, or None."""
+    """A whole reply.
+
+    Attributes:
+        text: what the model says.
+        reasoning: what the endpoint tells apart as its reasoning, or None.
+        calls: native ones.
+        native: the turn to be sent back unchanged, or None where its text is enough.
+        checks: safety checks that the endpoint wants to be acknowledged before the calls are carried out.
+        tokens: with their log-probabilities, where they were asked for and given.
+    """
 
     text: str
     reasoning: str | None = None
+    calls: tuple[Call, ...] = ()
+    native: Native | None = None
+    checks: tuple[Mapping[str, Any], ...] = ()
+    tokens: tuple[Token, ...] = ()
 
 
 @dataclass(frozen=True)
 class Counts:
-    """Tokens as the endpoint counts them, None where it does not; `cached` are a part of `input`."""
+    """Tokens as the endpoint counts them, None where it does not; `cached` and `written` are a part of `input`."""
 
     input: int | None = None
     output: int | None = None
     cached: int = 0
+    written: int = 0
 
 
-def read_answer(status: int, headers: Mapping[str, str], body: str, now: float) -> Answer:
-    """Read an HTTP answer of a chat-completions endpoint.
+Gather = Callable[[list[dict[str, Any]]], dict[str, Any]]
+"""A stream's events into the document that the endpoint would have sent at once; Broken when the end is missing."""
+
+
+def read_document(status: int, headers: Mapping[str, str], body: str, now: float, gather: Gather) -> dict[str, Any]:
+    """The JSON document of an answer, sent at once or as a stream of events.
 
     Args:
         status: HTTP status.
         headers: names in lower case.
         body: decoded text.
         now: seconds since the epoch, for a Retry-After that is a date.
+        gather: the wire's way to put a stream together.
 
     Raises:
-        Again: 408, 409, 425, 429, 5xx, and a 200 that is empty or not JSON of the right shape.
+        Again: 408, 409, 425, 429, 5xx, a 200 that is empty or no JSON object, a stream that was cut off.
         Overflow: the request was longer than the context.
-        CutOff: `finish_reason` is `length`.
-        RefusalError: the model or a filter declined.
-        ReplyError: the reply is whole and has no text.
+        RefusalError: a filter declined.
         ModelFatal: 401, 403, 404, a redirection, a used-up quota.
         ModelError: any other 4xx.
     """
-    document = _json(body)
     if status != 200:
-        raise _failure(status, headers, body, document, now)
+        raise _failure(status, headers, body, _json(body), now)
+    document = _stream(body, gather, headers, now) if is_stream(headers, body) else _json(body)
     if document is None:
         raise Again(f"HTTP 200 whose body is not a JSON object: {excerpt(body)}")
     if document.get("error"):
         raise _failure(_code(document["error"]), headers, body, document, now)
-    choices = document.get("choices")
-    choice = choices[0] if isinstance(choices, list) and choices else None
-    message = choice.get("message") if isinstance(choice, dict) else None
-    if not isinstance(choice, dict) or not isinstance(message, dict):
-        raise Again(f"HTTP 200 without choices[0].message: {excerpt(body)}")
-    return _reply(choice, message)
+    return document
 
 
-def read_counts(body: str) -> Counts:
-    """The `usage` of an answer, however the answer ends; empty where there is none."""
-    usage = (_json(body) or {}).get("usage")
-    if not isinstance(usage, dict):
-        return Counts()
-    details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else None
-    given = _count(usage.get("prompt_tokens"))
-    return Counts(given, _count(usage.get("completion_tokens")), min(cached or 0, given or 0))
-
-
-def _reply(choice: Mapping[str, Any], message: Mapping[str, Any]) -> Answer:
-    finish = choice.get("finish_reason")
-    refusal = message.get("refusal")
-    if finish == "content_filter" or (isinstance(refusal, str) and refusal.strip()):
-        raise RefusalError(f"the model declined: {excerpt(refusal or 'finish_reason content_filter')}")
-    reasoning = _text(message.get("reasoning_content") or message.get("reasoning"))
-    answer = Answer(_text(message.get("content")), reasoning or None)
-    if finish == "length":
-        raise CutOff(answer.text)
-    if not answer.text.strip():
-        raise _no_text(message)
-    return answer
-
-
-def _no_text(message: Mapping[str, Any]) -> Exception:
-    if message.get("tool_calls") or message.get("function_call"):
-        return ReplyError("The reply has a tool call and no text. Write the action in the text, as described.")
-    return Again("HTTP 200 with an empty reply")
+def _stream(body: str, gather: Gather, headers: Mapping[str, str], now: float) -> dict[str, Any]:
+    events = read_events(body)
+    for event in events:
+        if event.get("error"):
+            raise _failure(_code(event["error"]), headers, json.dumps(event), event, now)
+    try:
+        return gather(events)
+    except Broken as broken:
+        raise Again(f"the stream was cut off: {broken}") from None
 
 
 def _failure(
@@ -133,7 +139,7 @@ def _failure(
     seen = f"HTTP {status}: {said}"
     if 300 <= status < 400:
         return ModelFatal(f"{seen} (moved to {excerpt(headers.get('location', '?'))}: set base_url to it)")
-    if "insufficient_quota" in body:
+    if re.search("insufficient_quota|credit balance is too low", body):
         return ModelFatal(seen)
     told = headers.get("x-should-retry")
     if told != "false" and (status in TRANSIENT or status >= 500 or told == "true"):
@@ -182,10 +188,25 @@ def _json(body: str) -> dict[str, Any] | None:
     return document if isinstance(document, dict) else None
 
 
+_KINDS = {
+    "overloaded_error": 529, "api_error": 500, "timeout_error": 504, "rate_limit_error": 429,
+    "authentication_error": 401, "permission_error": 403, "not_found_error": 404, "invalid_request_error": 400,
+    "request_too_large": 413, "RESOURCE_EXHAUSTED": 429, "UNAVAILABLE": 503, "INTERNAL": 500, "server_error": 500,
+    "rate_limit_exceeded": 429, "context_length_exceeded": 400, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403,
+    "INVALID_ARGUMENT": 400,
+}  # fmt: skip
+"""Kinds of errors inside a 200 or a stream, as the status that they stand for (vendors' lists of error codes)."""
+
+
 def _code(error: Any) -> int:
-    """The status that an error inside a 200 stands for (OpenRouter and other gateways); 502 when it has none."""
-    code = error.get("code") if isinstance(error, dict) else None
-    return code if isinstance(code, int) and 400 <= code < 600 else 502
+    """The status that an error inside a 200 stands for (gateways, streams); 502 when it has none."""
+    if not isinstance(error, dict):
+        return 502
+    code = error.get("code")
+    if isinstance(code, int) and 400 <= code < 600:
+        return code
+    named = (error.get("type"), error.get("status"), code)
+    return next((_KINDS[name] for name in named if isinstance(name, str) and name in _KINDS), 502)
 
 
 def _said(body: str, document: Mapping[str, Any] | None) -> str:
@@ -194,7 +215,7 @@ def _said(body: str, document: Mapping[str, Any] | None) -> str:
     return excerpt(message if isinstance(message, str) and message else body)
 
 
-def _text(content: Any) -> str:
+def content_text(content: Any) -> str:
     """A reply's content is a string, or a list of parts of which the texts count."""
     if isinstance(content, str):
         return content
@@ -203,5 +224,29 @@ def _text(content: Any) -> str:
     return ""
 
 
-def _count(value: Any) -> int | None:
+def count(value: Any) -> int | None:
+    """A number of tokens, or None for what is none."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
+
+
+def objects(value: Any) -> list[dict[str, Any]]:
+    """The JSON objects of what should be a list of them."""
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def mapping(value: Any) -> dict[str, Any]:
+    """A JSON object, or an empty one for what is none."""
+    return value if isinstance(value, dict) else {}
+
+
+def arguments_of(value: Any) -> tuple[dict[str, Any], str | None]:
+    """A call's arguments, given as an object or as its JSON; and what is wrong with them, or None."""
+    if isinstance(value, dict):
+        return value, None
+    if value in (None, ""):
+        return {}, None
+    try:
+        found = json.loads(value, strict=False) if isinstance(value, str) else None
+    except (ValueError, RecursionError) as error:
+        return {}, f"the arguments are not JSON: {excerpt(str(error))}"
+    return (found, None) if isinstance(found, dict) else ({}, "the arguments are not a JSON object")

@@ -1,351 +1,170 @@
-"""A client for any endpoint that speaks OpenAI's chat completions.
+"""OpenAI's chat completions, which most servers speak: `POST {base}/chat/completions`.
 
-It survives what endpoints do (`answers.py` says what each answer means) and keeps account of every request. The key
-is known by the name of an environment variable: it is read when a request is sent, kept nowhere, and cut out of
-everything that comes back.
+Source of the shapes: OpenAI's API reference, the SDK's types (openai 3.x), and vLLM's additions (`reasoning_content`).
 """
 
 from __future__ import annotations
 
-import ipaddress
-import json
-import os
-import random
-import re
-import time
-import urllib.parse
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
 from typing import Any
 
-import requests
-import urllib3
+from deskbench.agent.models.answers import (
+    Again,
+    Answer,
+    Counts,
+    CutOff,
+    Token,
+    arguments_of,
+    content_text,
+    count,
+    excerpt,
+    objects,
+)
+from deskbench.agent.models.messages import Message, Native, Part, Picture, Result, Shown, Text, shapes
+from deskbench.agent.models.sse import Broken
+from deskbench.agent.models.wires import Request, merged
+from deskbench.agent.replies.calls import Call
+from deskbench.envs.errors import RefusalError
 
-from deskbench.agent.base import Exchange, Usage
-from deskbench.agent.models.answers import Again, Answer, CutOff, Overflow, excerpt, read_answer, read_counts
-from deskbench.agent.models.messages import Message, estimate_tokens, shrink, text_tokens, to_record, to_wire
-from deskbench.agent.models.prices import Price, price_of
-from deskbench.agent.models.transport import TimedSession
-from deskbench.envs.errors import AgentError, ModelError, ModelFatal, ReplyError, UsageError
-from deskbench.envs.wait import sleep
-
-_SHORTEST_SECRET = 8
-"""A `key` shorter than this (`EMPTY`, `none`) is a stand-in: cutting it out of replies would only damage them."""
-_CHUNK = 65_536
-_PATH = "/chat/completions"
-_Result = tuple[int, Mapping[str, str], str] | Again
-"""Status, headers with names in lower case, and text of an answer; or why there is none."""
-
-
-@dataclass(frozen=True)
-class ChatConfig:
-    """Where the model is, how it samples, and every limit.
-
-    Attributes:
-        base_url: up to and without `/chat/completions`, for example `https://api.openai.com/v1`.
-        model: its name at the endpoint.
-        api_key_env: name of the environment variable that holds the key; None sends no key.
-        temperature, top_p, seed: left out of the request when None.
-        max_tokens: longest reply; None leaves it to the endpoint.
-        max_tokens_name: `max_tokens`, or `max_completion_tokens` where an endpoint wants that.
-        longer: by how much max_tokens grows for the one retry after a reply that was cut off.
-        detail: of pictures: `high`, `low`, `auto`, or None to leave it out.
-        extra: merged into the request's body last.
-        price: overrides the table in prices.py.
-        connect_timeout, read_timeout: seconds; the second is the longest silence.
-        total_timeout: seconds for one reply with all its retries.
-        attempts: requests that may fail for a passing reason before that is an error.
-        first_pause, longest_pause: seconds of back-off, doubled each time, half of it drawn at random.
-        longest_retry_after: seconds; an endpoint that asks for more is asked again after this long.
-        max_bytes: of an answer's body.
-    """
-
-    base_url: str
-    model: str
-    api_key_env: str | None = None
-    temperature: float | None = None
-    top_p: float | None = None
-    seed: int | None = None
-    max_tokens: int | None = 2048
-    max_tokens_name: str = "max_tokens"
-    longer: float = 4.0
-    detail: str | None = "high"
-    extra: Mapping[str, Any] = field(default_factory=dict)
-    price: Price | None = None
-    connect_timeout: float = 10.0
-    read_timeout: float = 180.0
-    total_timeout: float = 600.0
-    attempts: int = 8
-    first_pause: float = 0.5
-    longest_pause: float = 30.0
-    longest_retry_after: float = 120.0
-    max_bytes: int = 16_000_000
-
-    def __post_init__(self) -> None:
-        url = urllib.parse.urlsplit(self.base_url)
-        if url.scheme not in ("http", "https") or not url.hostname:
-            raise UsageError(
-                f"base_url: {excerpt(url._replace(netloc=url.hostname or '').geturl())} is not http(s)://..."
-            )
-        if url.username or url.password or url.query:
-            raise UsageError("base_url has a user, a password or a query in it: put the key in an environment variable")
-        if self.api_key_env is not None:
-            read_key(self.api_key_env)
-
-    @property
-    def url(self) -> str:
-        """Where requests go."""
-        return self.base_url.rstrip("/") + _PATH
+TOOL_CALL_ID = "1"
+"""The id under which a `tool` turn answers: Seed's agents use one for all (OSWorld, seed_agent.py)."""
 
 
-@dataclass
-class Spending:
-    """What the requests of one step have cost so far, whatever became of them."""
+class ChatWire:
+    """Chat completions."""
 
-    exchanges: list[Exchange] = field(default_factory=list)
-    usage: Usage = field(default_factory=Usage)
-    ms: float = 0.0
+    name = "chat"
 
-    def add(self, exchange: Exchange, usage: Usage) -> None:
-        """Book one request; `ms` includes pauses only when the caller adds them."""
-        self.exchanges.append(exchange)
-        self.usage += usage
+    def path(self, model: str, stream: bool) -> str:
+        """The same for every model."""
+        return "/chat/completions"
 
+    def headers(self, secret: str) -> dict[str, str]:
+        """A bearer token."""
+        return {"Authorization": f"Bearer {secret}"} if secret else {}
 
-def read_key(name: str) -> str:
-    """The key in an environment variable.
+    def body(self, request: Request) -> dict[str, Any]:
+        """`messages`, with pictures as data URLs."""
+        body = {"model": request.model, **request.settings}
+        body["messages"] = [out for m in request.messages for out in _messages(m, request.detail)]
+        if request.stream:
+            body |= {"stream": True, "stream_options": {"include_usage": True}}
+        if request.logprobs:
+            body |= {"logprobs": True, "top_logprobs": request.logprobs}
+        return merged(body, request.extra)
 
-    Raises:
-        UsageError: it is not set, or holds what cannot be a key; never with its value.
-    """
-    key = os.environ.get(name, "").strip()
-    if not key:
-        raise UsageError(f"api_key_env: the environment variable {name!r} is not set")
-    if not (key.isascii() and key.isprintable()):
-        raise UsageError(f"api_key_env: the environment variable {name!r} holds characters that no key has")
-    return key
+    def read(self, document: Mapping[str, Any]) -> Answer:
+        """`choices[0].message`: text, reasoning, tool calls."""
+        choices = objects(document.get("choices"))
+        choice = choices[0] if choices else {}
+        message = choice.get("message")
+        if not isinstance(message, dict):
+            raise Again(f"HTTP 200 without choices[0].message: {excerpt(str(document))}")
+        finish, refusal = choice.get("finish_reason"), message.get("refusal")
+        if finish == "content_filter" or (isinstance(refusal, str) and refusal.strip()):
+            raise RefusalError(f"the model declined: {excerpt(refusal or 'finish_reason content_filter')}")
+        text = content_text(message.get("content"))
+        if finish == "length":
+            raise CutOff(text)
+        calls = tuple(map(_call, objects(message.get("tool_calls"))))
+        reasoning = content_text(message.get("reasoning_content") or message.get("reasoning"))
+        if not (text.strip() or calls):
+            raise Again("HTTP 200 with an empty reply")
+        return Answer(text, reasoning or None, calls, tokens=_tokens(choice.get("logprobs")))
 
+    def counts(self, document: Mapping[str, Any]) -> Counts:
+        """`usage`, with what came from the cache."""
+        usage = document.get("usage")
+        if not isinstance(usage, dict):
+            return Counts()
+        details = usage.get("prompt_tokens_details")
+        cached = count(details.get("cached_tokens")) if isinstance(details, dict) else None
+        given = count(usage.get("prompt_tokens"))
+        return Counts(given, count(usage.get("completion_tokens")), min(cached or 0, given or 0))
 
-def pause_before(config: ChatConfig, failures: int, told: float | None, draw: float) -> float:
-    """Seconds to wait after `failures` failures.
-
-    Args:
-        config: its pauses.
-        failures: so far, from 1.
-        told: what the endpoint asked for in seconds, or None.
-        draw: a random number in [0, 1), so that many episodes do not come back at the same moment.
-    """
-    if told is not None:
-        return min(told, config.longest_retry_after) + draw * min(1.0, told / 10)
-    whole = min(config.longest_pause, config.first_pause * 2.0 ** min(failures - 1, 60))
-    return whole * (1 + draw) / 2
-
-
-class ChatClient:
-    """Sends turns, returns the reply. Used by one thread."""
-
-    def __init__(self, config: ChatConfig) -> None:
-        self.config = config
-        self._price = config.price or price_of(config.model)
-        self._random = random.Random()
-        self._session = TimedSession()
-        # A proxy of the environment must not see what goes to this machine.
-        self._session.trust_env = not _is_loopback(config.base_url)
-
-    def close(self) -> None:
-        """Close its connections."""
-        self._session.close()
-
-    def complete(self, messages: Sequence[Message], spending: Spending, deadline: float | None = None) -> Answer:
-        """Ask for the next turn.
-
-        Args:
-            messages: the turns so far.
-            spending: every request is booked here, also when this raises.
-            deadline: `time.monotonic()` value that no back-off goes beyond, or None. A request that is on its way is
-                not broken off by it: a slow model is not a broken one, and whose time is up is the loop's to say.
-
-        Raises:
-            ModelError: the endpoint failed after all retries, or the time was up; with the last thing seen.
-            ModelFatal: no request of this run can succeed.
-            RefusalError: the model declined.
-            ReplyError: the reply was cut off twice, or has no text.
-        """
-        started = time.monotonic()
-        limit = started + self.config.total_timeout
-        try:
-            return self._complete(list(messages), spending, limit, min(limit, deadline or limit))
-        finally:
-            spending.ms += (time.monotonic() - started) * 1000
-
-    def check(self) -> None:
-        """Find out, before a run, whether the endpoint is there at all: one request for its list of models.
-
-        Many endpoints have no such list, so that any answer but a refused key is good enough.
-
-        Raises:
-            ModelError: it cannot be reached.
-            ModelFatal: it does not take the key.
-        """
-        secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
-        limit = time.monotonic() + 2 * self.config.connect_timeout
-        result = self._send("GET", "/models", None, secret, limit)
-        if isinstance(result, Again):
-            raise ModelError(f"the endpoint {self.config.base_url} cannot be reached: {result}")
-        status, _, body = result
-        if status in (401, 403):
-            raise ModelFatal(
-                f"the endpoint {self.config.base_url} does not take the key: HTTP {status}: {excerpt(body)}"
-            )
-
-    def _complete(self, messages: list[Message], spending: Spending, limit: float, deadline: float) -> Answer:
-        max_tokens, failures, shrunk, lengthened = self.config.max_tokens, 0, False, False
-        while True:
-            try:
-                return self._attempt(messages, max_tokens, spending, limit)
-            except Again as again:
-                failures += 1
-                self._pause(again, failures, deadline)
-            except Overflow as overflow:
-                fewer = None if shrunk else shrink(messages)
-                if fewer is None:
-                    raise ModelError(f"{self.config.url}: the request is too long: {overflow}") from None
-                messages, shrunk = fewer, True
-            except CutOff:
-                if lengthened or max_tokens is None:
-                    raise ReplyError(
-                        f"The reply was cut off at the limit of {max_tokens or 'the endpoint'} tokens, "
-                        "so its action is not known. Be brief and end with the action."
-                    ) from None
-                max_tokens, lengthened = int(max_tokens * self.config.longer), True
-
-    def _pause(self, again: Again, failures: int, deadline: float) -> None:
-        seen = f"{self.config.url}: {again}"
-        if failures >= self.config.attempts:
-            raise ModelError(f"{seen} (gave up after {failures} failed requests)") from None
-        pause = pause_before(self.config, failures, again.after, self._random.random())
-        left = deadline - time.monotonic()
-        if pause >= left:
-            raise ModelError(
-                f"{seen} (the next try would be in {pause:.1f} s, {max(left, 0):.1f} s are left)"
-            ) from None
-        sleep(pause)
-
-    def _attempt(self, messages: list[Message], max_tokens: int | None, spending: Spending, limit: float) -> Answer:
-        """One request, booked whatever comes of it."""
-        started = time.monotonic()
-        settings = self._settings(max_tokens)
-        secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
-        body_out = {**settings, "messages": to_wire(messages, self.config.detail)}
-        result = self._send("POST", _PATH, body_out, secret, limit)
-        reply, problem, body = None, None, ""
-        try:
-            if isinstance(result, Again):
-                raise result
-            status, headers, body = result
-            answer = read_answer(status, headers, body, time.time())
-            reply = answer.text
-            return answer
-        except (Again, Overflow, CutOff, AgentError) as error:
-            reply = str(error) if isinstance(error, CutOff) else None
-            problem = f"{type(error).__name__}: {error}"
-            raise
-        finally:
-            request = {"url": self.config.url, **settings, "messages": to_record(messages)}
-            ms = (time.monotonic() - started) * 1000
-            spending.add(Exchange(_redacted(request, secret), reply, problem, ms), self._usage(messages, body, reply))
-
-    def _settings(self, max_tokens: int | None) -> dict[str, Any]:
-        config = self.config
-        chosen = {
-            "model": config.model,
-            config.max_tokens_name: max_tokens,
-            "temperature": config.temperature,
-            "top_p": config.top_p,
-            "seed": config.seed,
-        }
-        return {name: value for name, value in chosen.items() if value is not None} | dict(config.extra)
-
-    def _usage(self, messages: list[Message], body: str, reply: str | None) -> Usage:
-        """As counted by the endpoint, else estimated for a reply; a request that brought no reply cost nothing."""
-        counts = read_counts(body)
-        if counts.input is None and reply is None:
-            return Usage()
-        given = estimate_tokens(messages) if counts.input is None else counts.input
-        taken = text_tokens(reply or "") if counts.output is None else counts.output
-        return Usage(given, taken, self._price.cost(given, taken, counts.cached) if self._price else None)
-
-    def _send(self, method: str, path: str, body: dict[str, Any] | None, secret: str, limit: float) -> _Result:
-        """Send and read to the end. Transport errors are returned, not raised, so that none of ours holds one of
-        theirs: those carry the request and so the key.
-        """
-        left = limit - time.monotonic()
-        if left <= 0:
-            return Again("no time is left")
-        timeout = (min(self.config.connect_timeout, left), min(self.config.read_timeout, left))
-        try:
-            with (
-                self._session.ends_in(left),
-                self._session.request(
-                    method,
-                    self.config.base_url.rstrip("/") + path,
-                    data=None if body is None else json.dumps(body).encode(),
-                    headers={"Content-Type": "application/json", "Accept": "application/json"},
-                    auth=_bearer(secret),
-                    timeout=timeout,
-                    stream=True,
-                    allow_redirects=False,
-                ) as response,
-            ):
-                raw = self._read(response)
-                headers = {name.lower(): _cut(value, secret) for name, value in response.headers.items()}
-                return response.status_code, headers, _cut(raw.decode("utf-8", "replace"), secret)
-        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            late = "the time was up; " if time.monotonic() >= limit else ""
-            return Again(f"{late}{type(error).__name__}: {_reason(_cut(str(error), secret))}")
-
-    def _read(self, response: requests.Response) -> bytes:
-        """The whole body, of an endpoint that may flood."""
-        body = bytearray()
-        while chunk := response.raw.read1(_CHUNK, decode_content=True):
-            body += chunk
-            if len(body) > self.config.max_bytes:
-                raise OSError(f"the answer has more than {self.config.max_bytes} bytes")
-        return bytes(body)
+    def gather(self, events: list[dict[str, Any]]) -> dict[str, Any]:
+        """Deltas put together; the stream ends with a finish_reason."""
+        message: dict[str, Any] = {"role": "assistant", "content": "", "reasoning_content": "", "tool_calls": []}
+        finish, usage, tokens = None, None, []
+        for event in events:
+            usage = event.get("usage") or usage
+            for choice in objects(event.get("choices"))[:1]:
+                finish = choice.get("finish_reason") or finish
+                _add(message, choice.get("delta"))
+                tokens += _token_objects(choice.get("logprobs"))
+        if finish is None:
+            raise Broken("no finish_reason came")
+        choice = {"message": message, "finish_reason": finish, "logprobs": {"content": tokens}}
+        return {"choices": [choice], "usage": usage}
 
 
-def _bearer(secret: str) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-    """Sets the header itself: given as a plain header, requests would let ~/.netrc override it."""
-
-    def add(request: requests.PreparedRequest) -> requests.PreparedRequest:
-        if secret:
-            request.headers["Authorization"] = f"Bearer {secret}"
-        return request
-
-    return add
-
-
-def _cut(text: str, secret: str) -> str:
-    return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_SECRET else text
-
-
-def _reason(text: str) -> str:
-    """The system's own words within a transport error's nested ones, where they are there."""
-    found = re.search(r"\[Errno -?\d+\] [^'\")]+|(?:Read|Connect\w*) timed out|timed out", text)
-    return found[0] if found else excerpt(text)
+def _add(message: dict[str, Any], delta: Any) -> None:
+    if not isinstance(delta, dict):
+        return
+    message["content"] += content_text(delta.get("content"))
+    message["reasoning_content"] += content_text(delta.get("reasoning_content") or delta.get("reasoning"))
+    message["refusal"] = (message.get("refusal") or "") + content_text(delta.get("refusal"))
+    for part in objects(delta.get("tool_calls")):
+        index = count(part.get("index"))
+        calls = message["tool_calls"]
+        if index is None or index >= len(calls):
+            calls.append({"id": part.get("id"), "function": {"name": "", "arguments": ""}})
+        function = calls[-1 if index is None else min(index, len(calls) - 1)]["function"]
+        given = part.get("function")
+        for name in ("name", "arguments"):
+            function[name] += content_text(given.get(name)) if isinstance(given, dict) else ""
 
 
-def _redacted(value: Any, secret: str) -> Any:
-    if isinstance(value, str):
-        return _cut(value, secret)
-    if isinstance(value, Mapping):
-        return {k: _redacted(v, secret) for k, v in value.items()}
-    return [_redacted(v, secret) for v in value] if isinstance(value, (list, tuple)) else value
+def _call(value: dict[str, Any]) -> Call:
+    function = value.get("function")
+    function = function if isinstance(function, dict) else {}
+    arguments, problem = arguments_of(function.get("arguments"))
+    return Call(str(function.get("name")), arguments, str(value.get("id")), problem)
 
 
-def _is_loopback(url: str) -> bool:
-    host = urllib.parse.urlsplit(url).hostname or ""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _token_objects(logprobs: Any) -> list[dict[str, Any]]:
+    return objects(logprobs.get("content")) if isinstance(logprobs, dict) else []
+
+
+def _tokens(logprobs: Any) -> tuple[Token, ...]:
+    found = []
+    for item in _token_objects(logprobs):
+        top = {str(t.get("token")): t["logprob"] for t in objects(item.get("top_logprobs")) if _is_number(t)}
+        if _is_number(item):
+            found.append(Token(str(item.get("token")), item["logprob"], top))
+    return tuple(found)
+
+
+def _is_number(item: Mapping[str, Any]) -> bool:
+    return isinstance(item.get("logprob"), (int, float)) and not isinstance(item.get("logprob"), bool)
+
+
+def _messages(message: Message, detail: str | None) -> list[dict[str, Any]]:
+    """A turn; results of native calls are `tool` turns of their own, and their pictures a user's turn after them."""
+    results = [part for part in message.parts if isinstance(part, Result)]
+    out: list[dict[str, Any]] = []
+    for result in results:
+        text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
+        out.append({"role": "tool", "tool_call_id": result.call_id, "content": text or "Done."})
+    shown = [part for result in results for part in result.parts if isinstance(part, Picture)]
+    rest = [part for part in message.parts if not isinstance(part, Result)] + shown
+    if rest:
+        out.append(_turn(message.role, rest, detail))
+    return out
+
+
+def _turn(role: str, parts: Sequence[Part], detail: str | None) -> dict[str, Any]:
+    """One text alone is a plain string, as the strictest servers want it."""
+    native = next((part.content for part in parts if isinstance(part, Native)), None)
+    if isinstance(native, dict):
+        return native
+    more = {"tool_call_id": TOOL_CALL_ID} if role == "tool" else {}
+    if len(parts) == 1 and isinstance(parts[0], Text):
+        return {"role": role, "content": parts[0].text, **more}
+    content = shapes(parts, lambda text: {"type": "text", "text": text}, lambda p: _picture(p, detail))
+    return {"role": role, "content": content, **more}
+
+
+def _picture(picture: Picture, detail: str | None) -> Shown:
+    url = {"url": f"data:image/png;base64,{picture.base64}"}
+    return Shown(picture, {"type": "image_url", "image_url": {**url, "detail": detail} if detail else url})

@@ -1,4 +1,4 @@
-"""What is said to a model, before it has a wire's shape: texts and pictures in turns.
+"""What is said to a model, before it has a wire's shape: texts, pictures and results of calls, in turns.
 
 Pictures keep the name of the frame they were made from, so that a record can point at it instead of repeating it.
 """
@@ -6,8 +6,8 @@ Pictures keep the name of the frame they were made from, so that a record can po
 from __future__ import annotations
 
 import base64
-from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 LEFT_OUT = "[left out to make room]"
@@ -42,40 +42,102 @@ class Picture:
     height: int
     note: str | None = None
 
+    @property
+    def base64(self) -> str:
+        """The bytes as JSON can carry them."""
+        return base64.b64encode(self.png).decode("ascii")
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What stands for it in a record."""
+        record = {"image": self.sha256, "width": self.width, "height": self.height}
+        return {**record, "note": self.note} if self.note else record
+
+
+@dataclass(frozen=True)
+class Result:
+    """What came of one of the model's native calls.
+
+    Attributes:
+        call_id, name: the call's.
+        parts: what the model is told and shown.
+        ok: False when the call could not be carried out.
+        extra: what the wire wants back besides (a toolset's name, safety checks that are acknowledged).
+    """
+
+    call_id: str
+    name: str
+    parts: tuple[Text | Picture, ...]
+    ok: bool = True
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Native:
+    """An assistant's turn as the endpoint gave it: sent back unchanged, for what is signed or encrypted in it.
+
+    `response_id` is the name under which the endpoint itself remembers it, or None.
+    """
+
+    content: Any
+    response_id: str | None = None
+
+
+Part = Text | Picture | Result | Native
+
 
 @dataclass(frozen=True)
 class Message:
-    """One turn: `system`, `user` or `assistant`."""
+    """One turn: `system`, `user`, `assistant`, or `tool` (an observation given as a tool's answer)."""
 
     role: str
-    parts: tuple[Text | Picture, ...]
+    parts: tuple[Part, ...]
 
     @classmethod
-    def of(cls, role: str, *parts: str | Text | Picture) -> Message:
-        """A turn of texts and pictures; plain strings are texts that are never dropped."""
+    def of(cls, role: str, *parts: str | Part) -> Message:
+        """A turn of its parts; plain strings are texts that are never dropped."""
         return cls(role, tuple(Text(p) if isinstance(p, str) else p for p in parts))
 
 
-def to_wire(messages: Sequence[Message], detail: str | None) -> list[dict[str, Any]]:
-    """The `messages` array of chat completions, pictures as data URLs.
+class Shown(dict[str, Any]):
+    """A picture in a wire's shape; `recorded` puts the picture's name in its place."""
 
-    Args:
-        messages: the turns.
-        detail: `high`, `low`, `auto`, `original`, or None to leave the field out.
-    """
-    return [{"role": m.role, "content": _content(m, lambda p: _image_url(p, detail))} for m in messages]
+    def __init__(self, picture: Picture, shape: Mapping[str, Any]) -> None:
+        super().__init__(shape)
+        self.picture = picture
 
 
-def to_record(messages: Sequence[Message]) -> list[dict[str, Any]]:
-    """The same turns for the record: a picture is {"image": sha256, "width", "height"}."""
-    return [{"role": m.role, "content": _content(m, _image_record)} for m in messages]
+def recorded(body: Any) -> Any:
+    """A request's body for the record: a picture is {"image": sha256, "width", "height"}."""
+    if isinstance(body, Shown):
+        return body.picture.record
+    if isinstance(body, Mapping):
+        return {name: recorded(value) for name, value in body.items()}
+    return [recorded(value) for value in body] if isinstance(body, (list, tuple)) else body
+
+
+def plain(message: Message) -> str:
+    """The texts of a turn, one below the other."""
+    return "\n".join(part.text for part in message.parts if isinstance(part, Text))
 
 
 def shrink(messages: Sequence[Message]) -> list[Message] | None:
     """Leave pictures and droppable texts out of all turns but the last that has any; None when nothing would go."""
-    last = max((i for i, m in enumerate(messages) if any(_can_go(p) for p in m.parts)), default=-1)
-    shrunk = [m if i == last else replace(m, parts=tuple(map(_without, m.parts))) for i, m in enumerate(messages)]
+    last = max((i for i, m in enumerate(messages) if any(map(_can_go, m.parts))), default=-1)
+    shrunk = [m if i == last else without_pictures(m) for i, m in enumerate(messages)]
     return None if shrunk == list(messages) else shrunk
+
+
+def without_pictures(message: Message, placeholder: str = LEFT_OUT) -> Message:
+    """A turn with a text in place of each picture and droppable text."""
+
+    def without(part: Part) -> Part:
+        if isinstance(part, Result):
+            kept = tuple(Text(placeholder) if _can_go(p) else p for p in part.parts)
+            return replace(part, parts=kept)
+        return Text(placeholder) if _can_go(part) else part
+
+    return replace(message, parts=tuple(map(without, message.parts)))
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
@@ -88,32 +150,22 @@ def text_tokens(text: str) -> int:
     return -(-len(text) // CHARS_PER_TOKEN)
 
 
-def _part_tokens(part: Text | Picture) -> int:
+def _part_tokens(part: Part) -> int:
     if isinstance(part, Text):
         return text_tokens(part.text)
-    return -(-part.width * part.height // PIXELS_PER_TOKEN)
+    if isinstance(part, Picture):
+        return -(-part.width * part.height // PIXELS_PER_TOKEN)
+    if isinstance(part, Result):
+        return sum(map(_part_tokens, part.parts))
+    return text_tokens(str(part.content))
 
 
-def _can_go(part: Text | Picture) -> bool:
-    return isinstance(part, Picture) or part.droppable
+def _can_go(part: Part) -> bool:
+    if isinstance(part, Result):
+        return any(map(_can_go, part.parts))
+    return isinstance(part, Picture) or (isinstance(part, Text) and part.droppable)
 
 
-def _without(part: Text | Picture) -> Text | Picture:
-    return Text(LEFT_OUT) if _can_go(part) else part
-
-
-def _content(message: Message, picture: Any) -> Any:
-    """One text alone is a plain string, as the strictest servers want it."""
-    if len(message.parts) == 1 and isinstance(message.parts[0], Text):
-        return message.parts[0].text
-    return [{"type": "text", "text": p.text} if isinstance(p, Text) else picture(p) for p in message.parts]
-
-
-def _image_url(picture: Picture, detail: str | None) -> dict[str, Any]:
-    url = {"url": "data:image/png;base64," + base64.b64encode(picture.png).decode("ascii")}
-    return {"type": "image_url", "image_url": {**url, "detail": detail} if detail else url}
-
-
-def _image_record(picture: Picture) -> dict[str, Any]:
-    record = {"image": picture.sha256, "width": picture.width, "height": picture.height}
-    return {**record, "note": picture.note} if picture.note else record
+def shapes(parts: Sequence[Part], text: Callable[[str], Any], picture: Callable[[Picture], Any]) -> list[Any]:
+    """Texts and pictures in a wire's shape, in order; other parts are the wire's own business."""
+    return [text(p.text) if isinstance(p, Text) else picture(p) for p in parts if isinstance(p, (Text, Picture))]

@@ -8,17 +8,23 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars per million tokens; `cached` is for input that the endpoint had in its cache (None: as input)."""
+    """US dollars per million tokens.
+
+    `cached` is for input that the endpoint had in its cache, `written` for input that it put there (None: as input).
+    """
 
     input: float
     output: float
     cached: float | None = None
+    written: float | None = None
 
-    def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0) -> float:
-        """US dollars for so many tokens; `cached_tokens` are a part of `input_tokens`."""
+    def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0, written_tokens: int = 0) -> float:
+        """US dollars for so many tokens; `cached_tokens` and `written_tokens` are a part of `input_tokens`."""
         cached = self.input if self.cached is None else self.cached
-        fresh = input_tokens - cached_tokens
-        return (fresh * self.input + cached_tokens * cached + output_tokens * self.output) / 1e6
+        written = self.input if self.written is None else self.written
+        fresh = input_tokens - cached_tokens - written_tokens
+        given = fresh * self.input + cached_tokens * cached + written_tokens * written
+        return (given + output_tokens * self.output) / 1e6
 
 
 PRICES: dict[str, Price] = {

@@ -14,8 +14,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.calls import NoAction
 from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
+from deskbench.agent.replies.reasoning import split_reasoning
 from deskbench.agent.replies.source_values import parse_source
 from deskbench.envs.types import (
     ENDS_EPISODE,
@@ -39,7 +41,6 @@ ActionSpace = Literal["pyautogui", "computer_13", "actions"]
 
 MAX_REPLY = 400_000
 _SPECIALS: dict[str, type[Wait | Done | Fail]] = {"WAIT": Wait, "DONE": Done, "FAIL": Fail}
-_REASONING = (("<think>", "</think>"), ("<thinking>", "</thinking>"), ("◁think▷", "◁/think▷"))
 _FENCE = re.compile(r"```([^`\n]*)```|```([^`\n]*)\n(.*?)(?:^[ \t]*```|```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _LANGUAGES = frozenset(["", "python", "python3", "py", "pyautogui", "code", "json", "json5", "tool_code"])
 _JSON_TRIES = 50
@@ -58,6 +59,7 @@ def parse_reply(
     pointer: tuple[int, int] = (0, 0),
     names: Mapping[str, object] | None = None,
     code_allowed: bool = False,
+    family: bool = False,
 ) -> tuple[str | None, list[Action]]:
     """Read a reply.
 
@@ -68,6 +70,8 @@ def parse_reply(
         pointer: where the pointer is.
         names: variables that source may use (set of marks).
         code_allowed: code beyond mouse and keyboard becomes `exec`.
+        family: the source of Kimi and OpenCUA: points may be fractions of the screen, `computer.terminate` and its kin
+            are known, and the last block alone counts.
 
     Returns:
         The thought (reasoning and prose, None where there is none) and one or more actions.
@@ -78,15 +82,15 @@ def parse_reply(
     """
     if len(text) > MAX_REPLY:
         raise ReplyError(f"the reply has {len(text)} characters; at most {MAX_REPLY} are read")
-    reasoning, rest = _split_reasoning(text)
+    reasoning, rest = split_reasoning(text)
     blocks, prose = _split_blocks(rest)
     if not blocks:
         blocks, prose = _bare(rest, action_space)
-    reader = _Reader(action_space, screen, pointer, names, code_allowed)
-    for block in blocks:
+    reader = _Reader(action_space, screen, pointer, names, code_allowed, family)
+    for block in blocks[-1:] if family else blocks:
         reader.read(block)
     if not reader.actions:
-        raise ReplyError(f"no action was found in the reply; answer with {_WANTED[action_space]}")
+        raise NoAction(f"no action was found in the reply; answer with {_WANTED[action_space]}")
     thought = "\n".join(part for part in (reasoning, prose, *reader.thoughts) if part)
     return thought or None, reader.actions
 
@@ -101,11 +105,12 @@ class _Reader:
         pointer: tuple[int, int],
         names: Mapping[str, object] | None,
         code_allowed: bool,
+        family: bool,
     ) -> None:
         self.actions: list[Action] = []
         self.thoughts: list[str] = []  # those written into the JSON
         self._space, self._screen, self._pointer = space, screen, pointer
-        self._names, self._code_allowed = names, code_allowed
+        self._names, self._code_allowed, self._family = names, code_allowed, family
 
     def read(self, block: str) -> None:
         for action in self._block(block):
@@ -120,7 +125,12 @@ class _Reader:
             return tail
         if self._space == "pyautogui":
             done = parse_pyautogui(
-                source, self._screen, pointer=self._pointer, code_allowed=self._code_allowed, names=self._names
+                source,
+                self._screen,
+                pointer=self._pointer,
+                code_allowed=self._code_allowed,
+                names=self._names,
+                family=self._family,
             )
             return [*done, *tail]
         out: list[Action] = []
@@ -132,24 +142,6 @@ class _Reader:
                     self.thoughts.append(value["thought"])
                 out.extend(_canonical(value, self._screen, self._code_allowed))
         return [*out, *tail]
-
-
-def _split_reasoning(text: str) -> tuple[str, str]:
-    """What is inside reasoning marks, and the rest."""
-    inside: list[str] = []
-    for opening, closing in _REASONING:
-        if closing in text and text.find(closing) < (text.find(opening) % (len(text) + 1)):
-            # Some servers cut the opening mark off.
-            before, _, text = text.partition(closing)
-            inside.append(before)
-        while opening in text:
-            before, _, after = text.partition(opening)
-            thought, found, after = after.partition(closing)
-            if not found:
-                raise ReplyError("truncated: the reply ended inside its reasoning; think more briefly and then act")
-            inside.append(thought)
-            text = before + after
-    return "\n".join(part.strip() for part in inside if part.strip()), text.strip()
 
 
 def _split_blocks(text: str) -> tuple[list[str], str]:
@@ -165,6 +157,12 @@ def _split_blocks(text: str) -> tuple[list[str], str]:
         elif language.strip().upper() in _SPECIALS:
             blocks.append(language.strip())
     return [block for block in blocks if block.strip()], _FENCE.sub("", text).strip()
+
+
+def last_block(text: str) -> str:
+    """The last fenced block of a reply without its reasoning; the whole of it where there is none."""
+    blocks, _ = _split_blocks(text)
+    return blocks[-1] if blocks else text
 
 
 def _bare(text: str, space: ActionSpace) -> tuple[list[str], str]:

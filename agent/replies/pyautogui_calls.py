@@ -13,8 +13,11 @@ from deskbench.envs import keys as key_names
 from deskbench.envs.types import (
     Action,
     ActionError,
+    AskUser,
     Click,
+    Done,
     Drag,
+    Fail,
     Key,
     KeyDown,
     KeyUp,
@@ -52,6 +55,12 @@ PARAMETERS: Mapping[str, Mapping[str, object]] = {
 }  # fmt: skip
 """Functions with their parameters in order; `hotkey` besides, which takes any number of keys."""
 
+COMPUTER: Mapping[str, Mapping[str, object]] = {
+    "terminate": {"status": "success", "answer": None}, "wait": {"seconds": 20.0},
+    "triple_click": PARAMETERS["tripleClick"], "call_user": {"text": None},
+}  # fmt: skip
+"""What the prompts of Kimi and OpenCUA offer besides pyautogui; their `computer.wait` means 20 seconds."""
+
 _ALIASES = {"shortcut": "hotkey", "resolution": "size", "countdown": "sleep"}
 """pyautogui's own other names; `countdown` sleeps and prints."""
 _CONSTANTS = {"PRIMARY": "primary", "SECONDARY": "secondary", "LEFT": "left", "MIDDLE": "middle", "RIGHT": "right"}
@@ -68,24 +77,28 @@ class Calls:
     Args:
         screen: width and height in pixels.
         pointer: where the pointer is at the start.
+        family: points may be fractions of the screen, and the module `computer` is known.
     """
 
-    def __init__(self, screen: tuple[int, int], pointer: tuple[int, int]) -> None:
+    def __init__(self, screen: tuple[int, int], pointer: tuple[int, int], *, family: bool = False) -> None:
         self.actions: list[Action] = []
         self._screen = screen
         self._pointer = pointer
+        self._family = family
 
     # -- names
 
-    @staticmethod
-    def modules() -> dict[str, object]:
+    def modules(self) -> dict[str, object]:
         """The modules that are known without an import."""
-        return {"pyautogui": Module("pyautogui"), "time": Module("time")}
+        names = ("pyautogui", "time", "computer") if self._family else ("pyautogui", "time")
+        return {name: Module(name) for name in names}
 
     def functions(self, module: str) -> dict[str, object]:
         """Everything that `from module import *` brings."""
         if module == "time":
             return {"sleep": Function("time", "sleep")}
+        if module == "computer":
+            return {name: Function("computer", name) for name in COMPUTER}
         names = {name: name for name in (*PARAMETERS, "hotkey")} | _ALIASES
         return {name: Function("pyautogui", meant) for name, meant in names.items()} | dict(_CONSTANTS)
 
@@ -120,7 +133,10 @@ class Calls:
         if name == "hotkey":
             self._hotkey(node, args)
             return None
-        given = _bind(node, name, args, kwargs)
+        given = _bind(node, name, args, kwargs, function.module)
+        if function.module == "computer":
+            _COMPUTER[name](self, node, given)
+            return None
         if name == "size":
             return Size(*self._screen)
         if name == "position":
@@ -164,15 +180,17 @@ class Calls:
         )
 
     def _offset(self, node: ast.AST, given: Mapping[str, Any]) -> tuple[int, int]:
-        dx, dy = _pair(node, given["xOffset"], given["yOffset"])
-        return self._on_screen(
-            node,
-            self._pointer[0] + _number(node, "xOffset", dx or 0),
-            self._pointer[1] + _number(node, "yOffset", dy or 0),
-        )
+        pair = _pair(node, given["xOffset"], given["yOffset"])
+        by = [_number(node, name, value or 0) for name, value in zip(("xOffset", "yOffset"), pair, strict=True)]
+        if self._family and max(map(abs, by)) <= 1:
+            by = [value * size for value, size in zip(by, self._screen, strict=True)]
+        column, row = (here + value for here, value in zip(self._pointer, by, strict=True))
+        return self._on_screen(node, column, row, offset=True)
 
-    def _on_screen(self, node: ast.AST, x: float, y: float) -> tuple[int, int]:
+    def _on_screen(self, node: ast.AST, x: float, y: float, *, offset: bool = False) -> tuple[int, int]:
         width, height = self._screen
+        if self._family and not offset and 0 <= x <= 1 and 0 <= y <= 1:
+            return min(width - 1, round(x * width)), min(height - 1, round(y * height))
         column, row = round(x), round(y)
         if not (0 <= column < width and 0 <= row < height):
             raise ReplyError(
@@ -271,6 +289,12 @@ class Calls:
     def _sleep(self, node: ast.AST, given: Mapping[str, Any]) -> None:
         self._add(node, Wait, _number(node, "seconds", given["seconds"]))
 
+    def _terminate(self, node: ast.AST, given: Mapping[str, Any]) -> None:
+        """The end; the status alone says which, whatever words the answer has in it."""
+        answer = None if given["answer"] is None else str(given["answer"])
+        failed = str(given["status"]).strip().lower() in ("failure", "fail", "failed", "infeasible")
+        self._add(node, Fail if failed else Done, answer)
+
     def _keys(self, node: ast.AST, value: object) -> list[str]:
         names = [value] if isinstance(value, str) else _strings(node, "keys", value)
         return [self._key(node, name) for name in names]
@@ -308,10 +332,18 @@ _HANDLERS: Mapping[str, _Handler] = {
 }  # fmt: skip
 
 
-def _bind(node: ast.AST, name: str, args: list[Any], kwargs: dict[str, Any]) -> dict[str, Any]:
+_COMPUTER: Mapping[str, _Handler] = {
+    "terminate": Calls._terminate, "wait": Calls._sleep, "triple_click": _clicks("left", 3),
+    "call_user": lambda calls, node, given: calls._add(node, AskUser, given["text"]),
+}  # fmt: skip
+
+
+def _bind(
+    node: ast.AST, name: str, args: list[Any], kwargs: dict[str, Any], module: str = "pyautogui"
+) -> dict[str, Any]:
     """The arguments by parameter name, defaults filled in."""
-    known = PARAMETERS[name]
-    where = f"line {_line(node)}: pyautogui.{name}"
+    known = COMPUTER[name] if module == "computer" else PARAMETERS[name]
+    where = f"line {_line(node)}: {module}.{name}"
     if len(args) > len(known):
         raise ReplyError(f"{where} takes {len(known)} arguments, not {len(args)}")
     given = dict(zip(known, args, strict=False))

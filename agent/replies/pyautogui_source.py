@@ -25,6 +25,7 @@ def parse_pyautogui(
     pointer: tuple[int, int] = (0, 0),
     code_allowed: bool = False,
     names: Mapping[str, object] | None = None,
+    family: bool = False,
 ) -> list[Action]:
     """Read pyautogui source into actions.
 
@@ -35,6 +36,7 @@ def parse_pyautogui(
         code_allowed: source that is more than mouse and keyboard becomes one `exec` of the whole text,
             after the imports and `names` that it may take for granted.
         names: variables that the source may use, such as `{"tag_1": (x, y)}`.
+        family: points may be fractions of the screen, and `computer.terminate`, `wait` and `triple_click` are known.
 
     Returns:
         The actions; empty where the source does nothing (only comments, imports and variables).
@@ -45,7 +47,7 @@ def parse_pyautogui(
     if len(source) > _MAX_SOURCE:
         raise ReplyError(f"the code has {len(source)} characters; at most {_MAX_SOURCE} are read")
     tree = parse_source(source)
-    calls = Calls(screen, pointer)
+    calls = Calls(screen, pointer, family=family)
     try:
         _Reader(calls, dict(names or {})).run(tree.body)
     except Unsupported as error:

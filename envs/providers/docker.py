@@ -194,6 +194,7 @@ class DockerProvider:
 
     name = "docker"
     capacity: int | None = None
+    platform: str | None = "Linux"
 
     def __init__(self, image: str = "") -> None:
         self._image_name = f"{REPOSITORY}:{image or PROGRAMS[0]}" if image in ("", *PROGRAMS) else image

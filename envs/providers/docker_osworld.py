@@ -52,6 +52,7 @@ class OsworldContainers:
 
     name = "docker"
     capacity: int | None = None
+    platform: str | None = None
 
     def __init__(self, disk: str = "", image: str = IMAGE) -> None:
         self._disk = Path(disk) if disk else DISK

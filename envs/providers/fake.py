@@ -256,6 +256,7 @@ class FakeProvider:
 
     name = "fake"
     capacity: int | None = None
+    platform: str | None = "Linux"
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)

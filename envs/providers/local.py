@@ -18,6 +18,7 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -76,6 +77,7 @@ class LocalProvider:
 
     name = "local"
     capacity: int | None = None
+    platform: str | None = "Linux"
 
     def __init__(self) -> None:
         self._running: dict[str, LocalDesktop] = {}
@@ -100,13 +102,13 @@ class LocalProvider:
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         (folder / "owner").write_text(str(os.getpid()))
         tokens = new_tokens()
-        command = _sandbox(folder, spec) if spec.isolated else _bare(folder, spec)
         try:
+            command = self._command(folder, spec)
             processes = _spawner.submit(_spawn, command, folder, spec).result()
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        desktop = LocalDesktop(f"local-{folder.name[len(PREFIX) :]}", folder, processes, tokens)
+        desktop = LocalDesktop(f"{self.name}-{folder.name[len(PREFIX) :]}", folder, processes, tokens)
         try:
             _await_ready(desktop)
             if isinstance(spec.network, tuple):
@@ -117,6 +119,12 @@ class LocalProvider:
         with self._lock:
             self._running[desktop.name] = desktop
         return desktop
+
+    def _command(self, folder: Path, spec: DesktopSpec) -> list[str]:
+        """What starts a desktop whose things are in the folder."""
+        if not spec.isolated:
+            return _server_command(str(folder / "socket"), spec)
+        return sandbox(folder, spec, _server_command("/run/deskbench/socket", spec))
 
     def stop(self, desktop: Desktop) -> None:
         """End it and everything in it."""
@@ -222,10 +230,6 @@ def session_arguments(spec: DesktopSpec) -> list[str]:
     return ["--session", f"{spec.width}x{spec.height}", *proxy, *no_auth]
 
 
-def _bare(folder: Path, spec: DesktopSpec) -> list[str]:
-    return _server_command(str(folder / "socket"), spec)
-
-
 def library_paths() -> dict[str, Path]:
     """The pure-Python libraries that the server and OSWorld's commands import, as they are installed here."""
     found = {}
@@ -265,7 +269,15 @@ def system_folders() -> list[str]:
     return options
 
 
-def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
+def sandbox(folder: Path, spec: DesktopSpec, inside: list[str], binds: Sequence[str] = ()) -> list[str]:
+    """The command that runs another in a sandbox.
+
+    Args:
+        folder: for the desktop's few files on the host; `folder/socket` becomes the server's.
+        spec: network.
+        inside: what runs in it.
+        binds: more of bubblewrap's options.
+    """
     (folder / "passwd").write_text("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000:User:/home/user:/bin/bash\n")
     (folder / "group").write_text("root:x:0:\nuser:x:1000:\n")
     (folder / "hosts").write_text("127.0.0.1 localhost desktop\n")
@@ -288,7 +300,16 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
         command += ["--ro-bind", str(path), f"/opt/deskbench/{name}"]
     for shared in (*SHARED_FILES, "server"):
         command += ["--ro-bind", str(ENVS / shared), f"/opt/deskbench/deskbench/envs/{shared}"]
-    command += ["--bind", str(folder / "shared"), "/run/deskbench", "--remount-ro", "/", "--chdir", "/home/user"]
+    command += [
+        "--bind",
+        str(folder / "shared"),
+        "/run/deskbench",
+        *binds,
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/home/user",
+    ]
     environment = {
         "HOME": "/home/user", "USER": "user", "LOGNAME": "user", "SHELL": "/bin/bash",
         "PATH": "/usr/bin:/bin:/usr/games", "PYTHONPATH": "/opt/deskbench", "XDG_RUNTIME_DIR": "/run/user/1000",
@@ -297,7 +318,7 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
     for key, value in environment.items():
         command += ["--setenv", key, value]
     (folder / "socket").symlink_to("shared/socket")
-    return [*command, "--", *_server_command("/run/deskbench/socket", spec)]
+    return [*command, "--", *inside]
 
 
 def _await_ready(desktop: LocalDesktop) -> None:

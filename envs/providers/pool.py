@@ -19,7 +19,7 @@ class Pool:
     """
 
     def __init__(self, provider: Provider, ahead: int = 1) -> None:
-        self.name, self.capacity = provider.name, provider.capacity
+        self.name, self.capacity, self.platform = provider.name, provider.capacity, provider.platform
         self._provider = provider
         self._ahead = ahead
         self._warm: dict[DesktopSpec, list[Future[Desktop]]] = defaultdict(list)

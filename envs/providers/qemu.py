@@ -110,6 +110,7 @@ class QemuProvider:
         if self._disk is not None and not self._disk.is_file():
             raise UsageError(f"provider qemu: {image} is neither a file nor one of {', '.join(images.PROGRAMS)}")
         self._image = find_image(image or "light") if self._disk is None else None
+        self.platform: str | None = None if self._image is None else "Linux"
         self._running: dict[str, tuple[Client, Machine]] = {}
         self._lock = threading.Lock()
         sweep()

@@ -70,7 +70,7 @@ def execute(
         return asyncio.run(asyncio.wait_for(_converse(path, commands, awaited), seconds))
     except TimeoutError:
         raise MonitorError(f"QEMU's monitor did not answer within {seconds:g} s") from None
-    except (QMPError, OSError) as error:
+    except (QMPError, OSError, EOFError) as error:  # the last, when QEMU ends in the middle
         raise MonitorError(f"QEMU's monitor: {error}") from error
 
 

@@ -59,6 +59,7 @@ class RemoteProvider:
     """
 
     name = "remote"
+    platform: str | None = None
 
     def __init__(self, source: str = "") -> None:
         self._machines = machines_of(source)

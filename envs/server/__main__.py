@@ -32,9 +32,10 @@ def main() -> int:
     began = time.monotonic()
     args = _parse()
     # Programs in the desktop run as the same user: they must not read the tokens out of this process.
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    _keep_memory(libc)
+    if os.name == "posix":
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        _keep_memory(libc)
     signal.signal(signal.SIGTERM, _stop)
     given = _tokens() if args.leash or not args.no_auth else Tokens()  # under a leash, a line comes in any case
     tokens = Tokens() if args.no_auth else given
@@ -106,9 +107,7 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
         with identity.rights():
             session.start(width, height)
         loading.join()
-    from deskbench.envs.server.desk import Desk
-
-    desk = Desk(patience=args.patience)
+    desk = _desk(args.patience)
     if args.session:
         desk.settle(desk.begin_settling(), FIRST_FRAME * args.patience)
         desk.screen.capture()
@@ -121,6 +120,17 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
         server.routes |= {(route.method, route.path): route for route in machine.routes(server)}
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     return server
+
+
+def _desk(patience: float) -> Desk:
+    """The desktop of this platform."""
+    if sys.platform == "win32":
+        from deskbench.envs.server.win32.desk import Desk as WindowsDesk
+
+        return WindowsDesk()  # type: ignore[return-value,unused-ignore]
+    from deskbench.envs.server.desk import Desk
+
+    return Desk(patience=patience)
 
 
 def all_routes(desk: Desk) -> list:  # type: ignore[type-arg]

@@ -15,6 +15,8 @@ MAX_FILE = 2**30
 """Bytes of a file that is sent; a larger one is refused, not cut."""
 MAX_LISTED = 100_000
 _PART = 1 << 20
+_UNFINISHED = "upload-" if os.name == "nt" else ".upload-"
+"""How a file's name begins while it is written. Wine hides what begins with a dot, and goes on after a new name."""
 
 
 def read(path: str) -> bytes:
@@ -26,7 +28,7 @@ def read(path: str) -> bytes:
     where = Path(expand(path))
     try:
         # Without O_NONBLOCK a named pipe would hang us.
-        descriptor = os.open(where, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(where, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
@@ -59,7 +61,7 @@ def write(path: str, data: bytes) -> None:
     where = Path(os.path.realpath(expand(path)))
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=where.parent, prefix=".upload-")
+        descriptor, temporary = tempfile.mkstemp(dir=where.parent, prefix=_UNFINISHED)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)

@@ -154,7 +154,7 @@ class Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind; a Unix socket has no host name to look up, and is for its owner only."""
-        if self.address_family != socket.AF_UNIX:
+        if not self._is_unix():
             super().server_bind()
             return
         old = os.umask(0o177)
@@ -163,6 +163,9 @@ class Server(ThreadingHTTPServer):
         finally:
             os.umask(old)
         self.server_name, self.server_port = "desktop", 0
+
+    def _is_unix(self) -> bool:
+        return isinstance(self.server_address, (str, bytes))
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hung up is no news; anything else goes to stderr."""
@@ -179,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         identity.take_rights()
-        if self.server.address_family != socket.AF_UNIX:
+        if self.connection.family != getattr(socket, "AF_UNIX", None):
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
     def do_GET(self) -> None:

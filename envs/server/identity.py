@@ -12,7 +12,6 @@ import contextlib
 import ctypes
 import os
 import platform
-import pwd
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -32,7 +31,7 @@ class User:
 SYS_SETRESUID = {"x86_64": 117, "aarch64": 147}.get(platform.machine(), -1)
 
 _user: User | None = None
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
 
 
 def serve(name: str) -> None:
@@ -42,6 +41,8 @@ def serve(name: str) -> None:
         SystemExit: there is no such user, or this process may not act for it.
     """
     global _user  # noqa: PLW0603  (set once, before any thread)
+    import pwd
+
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -101,12 +102,14 @@ def acting() -> Iterator[None]:
 
 def _set_effective(uid: int) -> None:
     """setresuid(2) as the kernel has it, for one thread; the C library's would change all of them."""
+    assert _libc is not None
     if _libc.syscall(SYS_SETRESUID, -1, uid, -1) != 0:
         raise PermissionError(ctypes.get_errno(), f"cannot act as user {uid}")
 
 
 def _set(uid: int, gid: int) -> None:
     """setfsuid(2) counts for one thread, and tells what was, not whether it worked: a second call does that."""
+    assert _libc is not None
     _libc.setfsgid(gid)
     _libc.setfsuid(uid)
     if _libc.setfsuid(-1) != uid or _libc.setfsgid(-1) != gid:

@@ -41,7 +41,7 @@ def start(width: int, height: int) -> None:
     home = threading.Thread(target=_fill_home)
     home.start()
     bus = _start_bus()
-    os.environ["DISPLAY"] = f":{_start_x(width, height)}"
+    os.environ["DISPLAY"] = f":{start_x(width, height)}"
     home.join()
     # Programs that the bus starts (gnome-terminal is one) have its environment, which knew of no display.
     told = _run("dbus-update-activation-environment", *_environment(), "DISPLAY")
@@ -134,7 +134,7 @@ def _run(*command: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def _start_x(width: int, height: int) -> str:
+def start_x(width: int, height: int) -> str:
     """Start Xvfb on a free display and return its number."""
     read, write = os.pipe()
     command = [

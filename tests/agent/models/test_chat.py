@@ -13,11 +13,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskbench.agent.models.answers import Again, Answer, CutOff, Overflow, read_answer, read_counts, retry_after
-from deskbench.agent.models.chat import ChatClient, ChatConfig, Spending, pause_before
+from deskbench.agent.models.answers import Again, Answer, CutOff, Overflow, read_document, retry_after
+from deskbench.agent.models.chat import ChatWire
+from deskbench.agent.models.client import ClientConfig, ModelClient, Spending, pause_before
 from deskbench.agent.models.messages import LEFT_OUT, Message, Picture, Text, shrink
 from deskbench.agent.models.prices import Price, price_of
-from deskbench.envs.errors import AgentError, ModelError, ModelFatal, RefusalError, ReplyError, UsageError
+from deskbench.agent.replies.calls import Truncated
+from deskbench.envs.errors import AgentError, ModelError, ModelFatal, RefusalError, UsageError
 
 from .endpoint import Say, endpoint, error, reply
 
@@ -28,7 +30,7 @@ ASK = [Message.of("system", "be brief"), Message.of("user", "what now?", PICTURE
 
 def ask(url: str, messages: list[Message] = ASK, **settings: Any) -> tuple[Answer, Spending]:
     quick = {"first_pause": 0.001, "longest_pause": 0.01, "attempts": 3, "connect_timeout": 5.0, "read_timeout": 5.0}
-    client = ChatClient(ChatConfig(base_url=url, model="m", **{**quick, **settings}))
+    client = ModelClient(ClientConfig(base_url=url, model="m", **{**quick, **settings}))
     spending = Spending()
     try:
         return client.complete(messages, spending), spending
@@ -217,10 +219,15 @@ def test_a_refusal_is_the_models(fault: Say) -> None:
     assert len(server.asked) == 1
 
 
-def test_a_tool_call_without_text_is_told_to_the_model() -> None:
-    call = {"id": "1", "type": "function", "function": {"name": "click", "arguments": "{}"}}
-    with endpoint(reply(None, finish="tool_calls", tool_calls=[call])) as server:
-        assert "tool call" in failed(server.url, ReplyError)
+def test_tool_calls_are_read_and_broken_ones_say_what_is_wrong() -> None:
+    calls = [
+        {"id": "1", "type": "function", "function": {"name": "click", "arguments": '{"x": 5}'}},
+        {"id": "2", "type": "function", "function": {"name": "type", "arguments": "{"}},
+    ]
+    with endpoint(reply(None, finish="tool_calls", tool_calls=calls)) as server:
+        first, second = ask(server.url)[0].calls
+    assert (first.name, first.arguments, first.id, first.problem) == ("click", {"x": 5}, "1", None)
+    assert "not JSON" in (second.problem or "")
 
 
 def test_a_reply_that_was_cut_off_gets_one_larger_budget() -> None:
@@ -233,7 +240,7 @@ def test_a_reply_that_was_cut_off_gets_one_larger_budget() -> None:
 
 def test_a_reply_that_is_cut_off_again_is_not_an_action() -> None:
     with endpoint(reply("```python\npyautogui.click(", finish="length")) as server:
-        assert "cut off at the limit of 40 tokens" in failed(server.url, ReplyError, max_tokens=10)
+        assert "cut off at the limit of 40 tokens" in failed(server.url, Truncated, max_tokens=10)
     assert len(server.asked) == 2
 
 
@@ -271,7 +278,7 @@ def test_a_context_that_overflows_all_the_same_is_an_error(messages: list[Messag
 
 
 def check(url: str, **settings: Any) -> None:
-    client = ChatClient(ChatConfig(base_url=url, model="m", connect_timeout=5.0, **settings))
+    client = ModelClient(ClientConfig(base_url=url, model="m", connect_timeout=5.0, **settings))
     try:
         client.check()
     finally:
@@ -323,9 +330,9 @@ def test_a_request_that_failed_is_on_the_record_and_costs_nothing() -> None:
 
 
 def test_a_refusal_costs_what_it_cost() -> None:
-    client = ChatClient(ChatConfig(base_url="http://127.0.0.1:1/v1", model="m"))
+    client = ModelClient(ClientConfig(base_url="http://127.0.0.1:1/v1", model="m"))
     with endpoint(reply("", finish="content_filter")) as server:
-        client = ChatClient(ChatConfig(base_url=server.url, model="m"))
+        client = ModelClient(ClientConfig(base_url=server.url, model="m"))
         spending = Spending()
         with pytest.raises(RefusalError):
             client.complete(ASK, spending)
@@ -393,7 +400,7 @@ def test_a_connection_that_breaks_leaves_no_request_in_the_exception(key: str) -
 
 
 def test_the_key_is_kept_in_no_attribute(key: str) -> None:
-    client = ChatClient(ChatConfig(base_url="http://127.0.0.1:9/v1", model="m", api_key_env=key))
+    client = ModelClient(ClientConfig(base_url="http://127.0.0.1:9/v1", model="m", api_key_env=key))
     assert SECRET not in repr(vars(client)) + repr(client.config)
     client.close()
 
@@ -418,20 +425,21 @@ def test_a_variable_without_a_key_is_the_users_error(monkeypatch: pytest.MonkeyP
     if value is not None:
         monkeypatch.setenv("DESKBENCH_TEST_KEY", value)
     with pytest.raises(UsageError, match="DESKBENCH_TEST_KEY") as caught:
-        ChatConfig(base_url="http://x/v1", model="m", api_key_env="DESKBENCH_TEST_KEY")
+        ClientConfig(base_url="http://x/v1", model="m", api_key_env="DESKBENCH_TEST_KEY")
     assert not value or not value.strip() or value not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["x", "ftp://x/v1", "http://", "http://me:hunter2@x/v1", "https://x/v1?key=hunter2"])
 def test_an_address_that_is_none_or_holds_a_secret_is_the_users_error(url: str) -> None:
     with pytest.raises(UsageError, match="base_url") as caught:
-        ChatConfig(base_url=url, model="m")
+        ClientConfig(base_url=url, model="m")
     assert "hunter2" not in str(caught.value)
 
 
 # Properties
 
-CONFIG = ChatConfig(base_url="http://x/v1", model="m")
+WIRE = ChatWire()
+CONFIG = ClientConfig(base_url="http://x/v1", model="m")
 TEXT_OR_JSON = st.one_of(
     st.text(),
     st.recursive(
@@ -449,9 +457,10 @@ def test_every_answer_is_a_reply_with_text_or_one_of_our_errors(
     status: int, headers: dict[str, str], body: str
 ) -> None:
     with contextlib.suppress(Again, Overflow, CutOff, AgentError):
-        assert read_answer(status, headers, body, 0.0).text.strip()
-    counts = read_counts(body)
-    assert 0 <= counts.cached <= (counts.input or 0)
+        document = read_document(status, headers, body, 0.0, WIRE.gather)
+        counts = WIRE.counts(document)
+        assert 0 <= counts.cached <= (counts.input or 0)
+        assert WIRE.read(document).text.strip()
 
 
 @given(st.integers(1, 10_000), st.none() | st.floats(0, 1e9), st.floats(0, 1, exclude_max=True))

@@ -119,6 +119,7 @@ class Frail:
 
     name = "frail"
     capacity = 1  # none is started ahead
+    platform = None
     wrapped: ClassVar[Provider]
     kill: ClassVar[Callable[[Any], None]]
     killed: ClassVar[int] = 0

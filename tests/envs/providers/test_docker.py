@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import docker
 import psutil
@@ -20,6 +21,7 @@ import requests
 
 from deskbench.agent.build import make_provider
 from deskbench.envs import images, wait
+from deskbench.envs.client import Forward, unix
 from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, StartError, UsageError
@@ -29,7 +31,7 @@ from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Move, Type
 from deskbench.envs.wire import Observe
 
-from ...engine import build, docker_engine
+from ...engine import build, docker_engine, private_engine
 from .faults import Faults
 from .walls import Walls
 
@@ -230,6 +232,35 @@ def test_nothing_is_left_when_the_controller_is_killed(engine: docker.DockerClie
     controller.kill()
     controller.wait()
     assert wait.until(lambda: container not in containers(engine, controller.pid), timeout=15)
+
+
+def test_an_engine_that_is_reached_over_a_network(engine: docker.DockerClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    there = Forward(unix(urlsplit(os.environ.get("DOCKER_HOST", "unix:///var/run/docker.sock")).path))
+    monkeypatch.setenv("DOCKER_HOST", f"tcp://{there.address}")
+    provider = DockerProvider()
+    try:
+        desktop = provider.start(SPEC)
+        assert desktop.act([Move(x=3, y=4)]).cursor == (3, 4)
+        desktop.write_file("~/large", b"x" * 5_000_000)
+        assert len(desktop.read_file("~/large")) == 5_000_000
+    finally:
+        provider.close()
+        there.close()
+    assert containers(engine) == set()
+
+
+def test_an_engine_that_is_restarted(engine: docker.DockerClient) -> None:
+    with private_engine() as restart, contextlib.closing(docker.from_env()) as mine:
+        provider = DockerProvider()
+        desktop = provider.start(SPEC)
+        restart()
+        with pytest.raises(EnvError, match=desktop.name):
+            desktop.observe()
+        again = provider.start(SPEC)
+        assert again.observe().screenshot is not None
+        provider.stop(desktop)
+        provider.close()
+        assert wait.until(lambda: containers(mine) == set(), timeout=15)
 
 
 def test_a_removed_container_is_an_error_of_ours(provider: DockerProvider) -> None:

@@ -32,7 +32,7 @@ from deskbench.envs.types import Key, Move, Type
 from .faults import Faults
 from .walls import Walls
 
-pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(300)]
 SPEC = DesktopSpec()
 
 

@@ -16,7 +16,7 @@ from deskbench.envs.providers import qemu
 from deskbench.envs.providers.qemu import BIOS_BOOT, ESP, FIRMWARE, QemuProvider, disk_plan, needs_uefi
 from deskbench.envs.providers.qemu_machine import qemu_command
 
-pytestmark = [pytest.mark.desktop, pytest.mark.slow]
+pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.alone]
 
 SAY = bytes.fromhex("be117c ba f803 ac 84c0 74 03 ee ebf8 f4 ebfd".replace(" ", ""))
 """mov si, message; mov dx, 0x3f8 (serial port); next: lodsb; test al, al; jz end; out dx, al; jmp next; end: hlt"""

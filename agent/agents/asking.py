@@ -1,0 +1,100 @@
+"""Asking a model until its reply is an action, and keeping account of what that took."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from deskbench.agent.base import Decision
+from deskbench.agent.models.answers import Answer
+from deskbench.agent.models.client import ModelClient, Spending
+from deskbench.agent.models.messages import Message
+from deskbench.envs.errors import AgentError, ReplyError
+from deskbench.envs.types import Action, Observation
+
+T = TypeVar("T")
+Read = Callable[[Answer], T]
+Complain = Callable[[Answer | None, str, str], list[Message]]
+"""(the answer or None when it was cut off, its text, what to say about it) to turns that say it."""
+
+
+def complaint(answer: Answer | None, reply: str, again: str) -> list[Message]:
+    """The reply, and what was wrong with it, as two turns."""
+    return [Message.of("assistant", reply), Message.of("user", again)]
+
+
+def ask(
+    client: ModelClient,
+    messages: Sequence[Message],
+    read: Read[T],
+    spending: Spending,
+    *,
+    retries: int,
+    deadline: float | None = None,
+    extra: Mapping[str, Any] | None = None,
+    complain: Complain = complaint,
+) -> tuple[Answer, T]:
+    """Ask until a reply can be read.
+
+    Args:
+        client: of the endpoint.
+        messages: the turns so far.
+        read: a reply into what it means; a ReplyError of it is shown to the model.
+        spending: every request is booked here, also when this raises.
+        retries: how often.
+        deadline: `time.monotonic()` value that no back-off goes beyond.
+        extra: of this episode's requests.
+        complain: turns that tell the model what was wrong.
+
+    Raises:
+        AgentError: none of the replies could be read.
+        RefusalError: the model declined.
+        ModelError: the endpoint failed.
+    """
+    turns = list(messages)
+    for tries_left in range(retries, -1, -1):
+        answer: Answer | None = None
+        try:
+            answer = client.complete(turns, spending, deadline, extra)
+            return answer, read(answer)
+        except ReplyError as error:
+            if not tries_left:
+                raise AgentError(f"none of {retries + 1} replies was an action; the last: {error}") from None
+            reply = spending.exchanges[-1].reply or "(no text)"
+            again = f"That cannot be carried out, and nothing was done. {error}\nAnswer again with the action alone."
+            turns += complain(answer, reply, again)
+    raise AssertionError("unreachable: the last try returns or raises")
+
+
+def decision_of(
+    spending: Spending,
+    actions: tuple[Action, ...] = (),
+    reply: str | None = None,
+    thought: str | None = None,
+    notes: Sequence[Mapping[str, Any]] = (),
+) -> Decision:
+    """A decision with what it cost."""
+    count = len(spending.exchanges)
+    exchanges = tuple(spending.exchanges)
+    return Decision(actions, reply, thought, spending.usage, spending.ms, count, exchanges, tuple(notes))
+
+
+def results_of(observation: Observation) -> list[str]:
+    """What the last actions gave back, one line each: what failed, what was printed, what the person answered."""
+    lines: list[str] = []
+    for number, (ok, error, output) in enumerate(observation.results, 1):
+        if not ok:
+            lines.append(f"Action {number} of the last step failed: {error}")
+        elif output:
+            lines.append(f"Action {number} of the last step gave: {output[:2000]}")
+    if observation.answer is not None:
+        lines.append(f"The person answers: {observation.answer}")
+    return lines
+
+
+def logprobs_note(answer: Answer) -> list[dict[str, Any]]:
+    """The log-probabilities that an endpoint gave, for the record; empty where none were asked for."""
+    if not answer.tokens:
+        return []
+    tokens = [{"text": t.text, "logprob": t.logprob, "top": dict(t.top)} for t in answer.tokens]
+    return [{"what": "logprobs", "tokens": tokens}]

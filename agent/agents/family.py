@@ -1,0 +1,263 @@
+"""An agent of any family: its profile says what it is shown, how it is asked and how it answers."""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from PIL import Image
+
+from deskbench.agent.agents.asking import ask, complaint, decision_of, logprobs_note, results_of
+from deskbench.agent.agents.family_config import FamilyConfig
+from deskbench.agent.agents.grounding import Grounder
+from deskbench.agent.agents.history import Step, build
+from deskbench.agent.agents.observing import look
+from deskbench.agent.agents.pictures import scale_for
+from deskbench.agent.agents.profile import Templates
+from deskbench.agent.agents.scaling import Scale, png_bytes
+from deskbench.agent.agents.templates import expand, fill
+from deskbench.agent.base import Decision, Goal, Needs
+from deskbench.agent.models.answers import Answer
+from deskbench.agent.models.client import ModelClient, Spending
+from deskbench.agent.models.messages import Message, Native, Picture, Result, Text
+from deskbench.agent.replies.calls import Truncated
+from deskbench.agent.replies.grammars import Reading, read_reply
+from deskbench.agent.replies.reasoning import split_reasoning
+from deskbench.agent.replies.spaces import Space
+from deskbench.envs.errors import AgentError
+from deskbench.envs.types import Observation, Zoom
+
+_MEMORY = re.compile(r"(?:Memory:|\bsummary:)\s*(.*)", re.DOTALL)
+_ENVIRONMENTS = {"Linux": "linux", "Windows": "windows", "Darwin": "mac"}
+_KEPT_MEMORY = 4000
+"""Characters of what a model wants to remember."""
+
+
+class FamilyAgent:
+    """Shows a family's model what the desktop shows in the form that it was trained on, and reads its reply."""
+
+    def __init__(self, config: FamilyConfig) -> None:
+        self.config = config
+        self.profile = config.profile
+        self.name = f"{config.profile.name}:{config.client.model}"
+        self.needs = Needs()
+        self._templates = _expanded(config)
+        self._client = ModelClient(config.client)
+        rules = config.profile.grounder
+        self._grounder = Grounder(rules, config.grounder) if rules and config.grounder else None
+        self._past: list[Step] = []
+        self._goal = Goal("", 0, 0)
+        self._deadline: float | None = None
+        self._zooms: tuple[Zoom, ...] = ()
+
+    @classmethod
+    def from_settings(cls, settings: Mapping[str, str]) -> FamilyAgent:
+        """Make one from a run's settings: `profile`, and any of `family_config.SETTINGS`.
+
+        Raises:
+            UsageError: an unknown family or setting, or a bad value.
+        """
+        return cls(FamilyConfig.from_settings(settings))
+
+    def check(self) -> None:
+        """Find out, before a run, whether its endpoints are there.
+
+        Raises:
+            ModelError: one cannot be reached, or does not take the key.
+        """
+        self._client.check()
+        if self._grounder is not None:
+            self._grounder.check()
+
+    def start(self, goal: Goal) -> None:
+        """Begin an episode: nothing of an earlier one is remembered."""
+        self._goal = goal
+        self._past = []
+        self._zooms = ()
+        self._deadline = time.monotonic() + goal.seconds if goal.seconds is not None else None
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+        if self._grounder is not None:
+            self._grounder.close()
+
+    def act(self, observation: Observation) -> Decision:
+        """Show the observation and return the model's actions, in pixels of the screen.
+
+        Raises:
+            AgentError: no reply was an action, after all retries; its `decision` holds what was spent.
+            RefusalError: the model declined.
+            ModelError: an endpoint failed.
+        """
+        scale = scale_for(self.profile.image, (observation.width, observation.height))
+        now = self._step(observation, scale)
+        spending = Spending()
+        try:
+            answer, read = ask(
+                self._client,
+                self.messages(now, scale),
+                lambda answer: self._read(answer, observation, scale, spending),
+                spending,
+                retries=self.config.retries,
+                deadline=self._deadline,
+                extra=self.request(scale),
+                complain=lambda answer, reply, again: self._complain(answer, reply, again, now),
+            )
+            notes = [*self._checks(answer), *logprobs_note(answer)]
+        except AgentError as error:
+            error.decision = decision_of(spending)
+            raise
+        self._remember(now, answer, read)
+        self._zooms = tuple(action for action in read.actions if isinstance(action, Zoom))
+        thoughts = [part for part in (answer.reasoning, read.thought) if part]
+        return decision_of(spending, read.actions, _text(answer), "\n".join(thoughts) or None, notes)
+
+    def preview(self, observation: Observation) -> dict[str, Any]:
+        """The request for an observation, as it would be recorded; nothing is sent."""
+        scale = scale_for(self.profile.image, (observation.width, observation.height))
+        return self._client.preview(self.messages(self._step(observation, scale), scale), self.request(scale))
+
+    def read(self, text: str, observation: Observation) -> Reading:
+        """What a reply's text would do on an observation; nothing is sent but what a grounder is asked.
+
+        Raises:
+            ReplyError: it is not an action.
+        """
+        scale = scale_for(self.profile.image, (observation.width, observation.height))
+        return self._read(Answer(text), observation, scale, Spending())
+
+    def messages(self, now: Step, scale: Scale) -> list[Message]:
+        """The turns of a request for this step."""
+        return build(self._templates, self.profile.history, self._past, now, self._values(scale))
+
+    def request(self, scale: Scale) -> dict[str, Any]:
+        """What the profile puts into every request's body, for a picture of this size."""
+        values = self._values(scale)
+        filled: dict[str, Any] = _filled(self.profile.request, values, {"width", "height"})
+        return filled
+
+    def _values(self, scale: Scale) -> dict[str, str]:
+        space = self._space(scale)
+        return {
+            "instruction": self._goal.instruction,
+            "platform": self._goal.platform,
+            "environment": _ENVIRONMENTS.get(self._goal.platform, "linux"),
+            "width": str(scale.image[0]),
+            "height": str(scale.image[1]),
+            "resolution": "{}x{}".format(*space.resolution),
+            "max_steps": str(self._goal.max_steps),
+        }
+
+    def _space(self, scale: Scale) -> Space:
+        return Space(self.profile.space.kind, scale.screen, scale.image, self.profile.space.grid)
+
+    def _step(self, observation: Observation, scale: Scale) -> Step:
+        shown = look(observation, "screenshot", scale, zooms=self._zooms).parts
+        shown = (*shown[1:], shown[0])  # the whole screen last: some wires show one picture only
+        return Step(len(self._past) + 1, shown, notes="\n".join(results_of(observation)))
+
+    def _read(self, answer: Answer, observation: Observation, scale: Scale, spending: Spending) -> Reading:
+        def locate(description: str) -> tuple[int, int]:
+            assert self._grounder is not None
+            return self._grounder.locate(description, observation, spending, self._deadline)
+
+        return read_reply(
+            answer.text,
+            answer.calls,
+            self.profile.reply.grammar,
+            self._space(scale),
+            pointer=observation.cursor,
+            code_allowed=self._goal.code_allowed,
+            locate=locate if self._grounder is not None else None,
+        )
+
+    def _checks(self, answer: Answer) -> list[dict[str, Any]]:
+        """Safety checks of the endpoint, as the policy has it; on the record in any case."""
+        if not answer.checks:
+            return []
+        note = {"what": "safety_checks", "policy": self.config.safety, "checks": [dict(c) for c in answer.checks]}
+        if self.config.safety == "stop":
+            said = json.dumps(note["checks"])[:300]
+            raise AgentError(f"the endpoint asks for a confirmation, and safety is stop: {said}")
+        return [note]
+
+    def _complain(self, answer: Answer | None, reply: str, again: str, now: Step) -> list[Message]:
+        """What was wrong, in the wire's own way where the reply was a native call."""
+        native = answer.native if answer is not None and self.profile.history.native else None
+        if answer is None or native is None:
+            return complaint(answer, reply if answer is None else _text(answer), again)
+        told = Text(again)
+        results = [Result(str(c.id), c.name, (told, *self._proof(now)), False, c.extra) for c in answer.calls]
+        extra = [told] if not results or self.profile.endpoint == "responses" else []
+        return [Message.of("assistant", native), Message("user", (*results, *extra))]
+
+    def _proof(self, now: Step) -> tuple[Text | Picture, ...]:
+        """The computer's output in Responses is a picture, whatever became of the call."""
+        return now.shown if self.profile.endpoint == "responses" else ()
+
+    def _remember(self, now: Step, answer: Answer, read: Reading) -> None:
+        text = _text(answer)
+        try:
+            _, rest = split_reasoning(text)
+        except Truncated:
+            rest = text
+        memory = _MEMORY.search(rest)
+        step = replace(
+            now,
+            small=tuple(_smaller(part, self.profile.history.past_scale) for part in now.shown),
+            reply=rest,
+            thought="\n".join(part for part in (answer.reasoning, read.thought) if part),
+            said=read.said,
+            memory=memory[1].strip()[:_KEPT_MEMORY] if memory else "",
+            native=self._native(answer, rest),
+            calls=answer.calls if answer.native is not None else (),
+        )
+        self._past.append(step)
+
+    def _native(self, answer: Answer, rest: str) -> Native | None:
+        """Chat completions has a form for reasoning that goes back, too (Seed, Kimi)."""
+        if answer.native is not None or self.profile.endpoint != "chat" or not self.profile.history.native:
+            return answer.native
+        reasoning = {"reasoning_content": answer.reasoning} if answer.reasoning else {}
+        return Native({"role": "assistant", "content": rest, **reasoning})
+
+
+def _text(answer: Answer) -> str:
+    """A reply's text; calls that the server took out of it are put back in the form that most families write."""
+    calls = [{"name": call.name, "arguments": dict(call.arguments)} for call in answer.calls]
+    written = [f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>" for call in calls]
+    return "\n".join([answer.text, *written] if answer.text else written)
+
+
+def _expanded(config: FamilyConfig) -> Templates:
+    """The profile's templates with its prompts and texts put in, or with the user's exact system prompt."""
+    texts = config.profile.texts
+    fields = config.profile.templates.model_dump(exclude={"role"})
+    expanded = {name: None if text is None else expand(text, texts) for name, text in fields.items()}
+    if config.prompt is not None:
+        expanded["system"] = config.prompt
+    return config.profile.templates.model_copy(update=expanded)
+
+
+def _filled(value: Any, values: Mapping[str, str], numbers: set[str]) -> Any:
+    """A request's body with its names filled in; one that stands alone and is a number becomes one."""
+    if isinstance(value, str):
+        name = value[1:-1] if value[:1] == "{" and value[-1:] == "}" else ""
+        return int(values[name]) if name in numbers else fill(value, values)
+    if isinstance(value, Mapping):
+        return {key: _filled(inner, values, numbers) for key, inner in value.items()}
+    return [_filled(inner, values, numbers) for inner in value] if isinstance(value, list) else value
+
+
+def _smaller(part: Text | Picture, factor: float) -> Text | Picture:
+    if factor == 1.0 or isinstance(part, Text):
+        return part
+    size = max(1, round(part.width * factor)), max(1, round(part.height * factor))
+    image = Image.open(io.BytesIO(part.png), formats=["PNG"]).convert("RGB").resize(size, Image.Resampling.LANCZOS)
+    return Picture(png_bytes(image), part.sha256, *size, note=f"at {factor:g}")

@@ -1,0 +1,92 @@
+"""The second model of a planner: what is meant, in words, and a screenshot, to a point."""
+
+from __future__ import annotations
+
+import re
+
+from deskbench.agent.agents.observing import look
+from deskbench.agent.agents.pictures import scale_for
+from deskbench.agent.agents.profile import GrounderRules
+from deskbench.agent.agents.templates import expand, fill, parts_of
+from deskbench.agent.models.client import ClientConfig, ModelClient, Spending
+from deskbench.agent.models.messages import Message
+from deskbench.agent.replies.calls import NoAction
+from deskbench.agent.replies.reasoning import split_reasoning
+from deskbench.agent.replies.spaces import Space
+from deskbench.agent.replies.tagged import parse_tagged
+from deskbench.envs.types import Observation
+
+_PAIR = re.compile(r"[(\[<]\s*(-?\d+(?:\.\d+)?)\s*[,\s]\s*(-?\d+(?:\.\d+)?)\s*[)\]<]")
+_NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
+
+
+def find_point(reply: str, space: Space) -> tuple[int, int]:
+    """The point in a grounder's reply, in pixels of the screen.
+
+    In a tool call it is the coordinate, else the first pair in brackets, else the first two numbers. A box is its
+    middle.
+
+    Raises:
+        ReplyError: there is none, or it is outside of the space.
+    """
+    _, rest = split_reasoning(reply)
+    calls, _ = parse_tagged(rest)
+    for call in calls:
+        given = call.arguments.get("coordinate", call.arguments.get("point"))
+        if given is not None:
+            rest = str(given)
+    pair = _PAIR.search(rest)
+    numbers = [float(n) for n in (pair.groups() if pair else _NUMBER.findall(rest)[:4])]
+    if len(numbers) == 4:
+        numbers = [(numbers[0] + numbers[2]) / 2, (numbers[1] + numbers[3]) / 2]
+    if len(numbers) < 2:
+        raise NoAction(f"the grounder gave no point: {rest[:100]!r}")
+    return space.place(numbers[0], numbers[1])
+
+
+class Grounder:
+    """Finds what a planner names. Used by one thread; its requests are booked with the planner's."""
+
+    def __init__(self, rules: GrounderRules, config: ClientConfig) -> None:
+        self._rules = rules
+        self._client = ModelClient(config)
+        self._system = expand(rules.system, rules.texts)
+        self._ask = expand(rules.ask, rules.texts)
+
+    def check(self) -> None:
+        """Find out, before a run, whether the endpoint is there.
+
+        Raises:
+            ModelError: it cannot be reached, or does not take the key.
+        """
+        self._client.check()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._client.close()
+
+    def locate(
+        self, description: str, observation: Observation, spending: Spending, deadline: float | None
+    ) -> tuple[int, int]:
+        """The point of what is meant, in pixels of the screen.
+
+        Raises:
+            ReplyError: the reply has no point in it.
+            ModelError: the endpoint failed.
+        """
+        screen = (observation.width, observation.height)
+        scale = scale_for(self._rules.image, screen)
+        space = Space(self._rules.space.kind, screen, scale.image, self._rules.space.grid)
+        values = {
+            "width": str(scale.image[0]),
+            "height": str(scale.image[1]),
+            "resolution": "{}x{}".format(*space.resolution),
+            "description": description,
+            "platform": "Linux",
+        }
+        system = fill(self._system, values)
+        messages = [Message.of("system", system)] if system else []
+        messages.append(
+            Message("user", tuple(parts_of(self._ask, values, look(observation, "screenshot", scale).parts)))
+        )
+        return find_point(self._client.complete(messages, spending, deadline).text, space)

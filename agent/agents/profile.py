@@ -1,0 +1,249 @@
+"""A family of models as data: one TOML file says everything that is different about it.
+
+The files are in `agent/profiles/`; a user's own is given by its path. `docs/models.md` explains every field.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from deskbench.agent.models.wires import merged
+from deskbench.agent.replies.grammars import Grammar
+from deskbench.agent.replies.vocabularies import VOCABULARIES
+from deskbench.envs.actions import nearest
+from deskbench.envs.errors import UsageError
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Sampling(_Data):
+    """What goes into the request's settings; None leaves a field out."""
+
+    temperature: float | None = None
+    top_p: float | None = None
+    max_tokens: int = 2048
+    max_tokens_name: str = "max_tokens"
+
+
+class ImagePolicy(_Data):
+    """The size of the pictures that are sent.
+
+    `native`: the screen's. `size`: exactly `size`. `longest`: the longer side at most `longest`. `smart`: each side a
+    multiple of `factor`, and the number of pixels between `min_pixels` and `max_pixels` (Qwen2-VL's smart_resize).
+    """
+
+    fit: Literal["native", "size", "longest", "smart"] = "native"
+    size: tuple[int, int] | None = None
+    longest: int = 1568
+    factor: int = 28
+    min_pixels: int = 3136
+    max_pixels: int = 12_845_056
+    detail: str | None = None
+
+
+class SpacePolicy(_Data):
+    """Where the family's points live: see `replies.spaces.Space`."""
+
+    kind: Literal["screen", "image", "unit", "auto", "grid"] = "screen"
+    grid: int = 1000
+
+
+class ReplyRules(_Data):
+    """How replies are read: see `replies.grammars.Grammar`."""
+
+    form: Literal["python", "tagged", "calls", "object", "pairs", "native", "planner", "comments", "prompt"]
+    vocabulary: str = "qwen"
+    marker: str | None = None
+    tag: str | None = None
+    without: Literal["again", "done", "ask", "fail"] = "again"
+    done_words: tuple[str, ...] = ("[DONE]",)
+    fail_words: tuple[str, ...] = ("[INFEASIBLE]",)
+    action_space: Literal["pyautogui", "computer_13"] = "pyautogui"
+
+    @field_validator("vocabulary")
+    @classmethod
+    def _known(cls, value: str) -> str:
+        if value not in VOCABULARIES:
+            raise ValueError(f"unknown vocabulary {value!r}{nearest(value, VOCABULARIES)}")
+        return value
+
+    @property
+    def grammar(self) -> Grammar:
+        """The same, for the readers of replies."""
+        return Grammar(**self.model_dump())
+
+
+class HistoryPolicy(_Data):
+    """What a request shows of earlier steps.
+
+    Attributes:
+        shape: `turns`: a user's turn and a reply for each step. `single`: all in one user's turn.
+        pictures: newest pictures that are always kept, the current one among them.
+        chunk: pictures above that are dropped so many at a time, so that the prefix of requests stays the same (and in
+            the endpoint's cache) for as many steps.
+        first: the first picture is kept, too.
+        older: of steps without a picture: `keep` them with a placeholder, `drop` them, or `merge` their lines into one
+            reply before the first that is kept.
+        placeholder: stands for a picture that is not shown any more.
+        past_scale: by how much earlier pictures are shrunk.
+        native: replies go back as the endpoint gave them; results of calls as the wire has them.
+    """
+
+    shape: Literal["turns", "single"] = "turns"
+    pictures: int = Field(default=3, ge=1)
+    chunk: int = Field(default=1, ge=1)
+    first: bool = False
+    older: Literal["keep", "drop", "merge"] = "keep"
+    placeholder: str = "(This screenshot is not shown any more.)"
+    past_scale: float = Field(default=1.0, gt=0, le=1)
+    native: bool = False
+
+
+class Templates(_Data):
+    """Texts with names in braces (`docs/models.md` lists them); `{image}` is where the picture stands.
+
+    Attributes:
+        system: the system prompt; empty for none.
+        first: the user's turn of the oldest step that is shown.
+        next: of every later step; None for the same as `first`.
+        now: of the step that is to be decided; None for `first` or `next`, as it comes.
+        past: an earlier step within a `single` turn.
+        reply: an earlier reply of the model's.
+        step: one line of `{steps}`.
+        role: of the turns that show the screen, `user` or `tool`.
+    """
+
+    system: str = ""
+    first: str = "{image}{instruction}"
+    next: str | None = None
+    now: str | None = None
+    past: str = "{image}{reply}"
+    reply: str = "{reply}"
+    step: str = "Step {n}: {said}"
+    role: Literal["user", "tool"] = "user"
+
+
+class GrounderRules(_Data):
+    """The model that finds what a planner names."""
+
+    title: str = ""
+    base_url: str = "http://127.0.0.1:8001/v1"
+    model: str
+    key: str | None = None
+    sampling: Sampling = Sampling(temperature=0.0, max_tokens=256)
+    image: ImagePolicy = ImagePolicy()
+    space: SpacePolicy = SpacePolicy()
+    system: str = ""
+    ask: str = "{image}{description}"
+    texts: dict[str, str] = Field(default_factory=dict)
+
+
+class Profile(_Data):
+    """One family.
+
+    Attributes:
+        name: as in `--agent NAME`.
+        title: the models it is for.
+        endpoint: the wire: `chat`, `responses`, `messages` or `gemini`.
+        base_url, model: where its maker or the usual server has it; a run may say otherwise.
+        key: the environment variable that usually holds the key, or None.
+        facts: where its contract is from.
+        request: merged into every request's body; `{width}` and `{height}` stand for the picture's size as numbers.
+        headers: sent with every request.
+        texts: more names for the templates, so that a family that differs in a few words is a few lines.
+        grounder: for planners.
+    """
+
+    name: str
+    title: str
+    endpoint: Literal["chat", "responses", "messages", "gemini"] = "chat"
+    base_url: str = "http://127.0.0.1:8000/v1"
+    model: str
+    key: str | None = None
+    facts: str
+    sampling: Sampling = Sampling()
+    request: dict[str, Any] = Field(default_factory=dict)
+    headers: dict[str, str] = Field(default_factory=dict)
+    image: ImagePolicy = ImagePolicy()
+    space: SpacePolicy = SpacePolicy()
+    reply: ReplyRules
+    history: HistoryPolicy = HistoryPolicy()
+    templates: Templates = Templates()
+    texts: dict[str, str] = Field(default_factory=dict)
+    grounder: GrounderRules | None = None
+
+    @property
+    def space_text(self) -> str:
+        """The coordinate space in a few words."""
+        if self.grounder is not None:
+            return f"words, grounder: {_space_text(self.grounder.space, self.grounder.image)}"
+        return _space_text(self.space, self.image)
+
+
+def _space_text(space: SpacePolicy, image: ImagePolicy) -> str:
+    texts = {"screen": "screen pixels", "unit": "0-1", "auto": "0-1 or screen pixels", "grid": f"0-{space.grid}"}
+    if space.kind != "image":
+        return texts[space.kind]
+    sizes = {"smart": f"smart_resize({image.factor})", "native": "native"}
+    return f"picture pixels, {sizes.get(image.fit, f'{image.size[0]}x{image.size[1]}' if image.size else 'fitted')}"
+
+
+def profile_names() -> list[str]:
+    """The families that come with deskbench."""
+    files = (resources.files("deskbench.agent") / "profiles").iterdir()
+    return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
+
+
+def load_profile(name: str) -> Profile:
+    """A family by its name, or from a user's file.
+
+    Raises:
+        UsageError: there is none, or a field of it is wrong; one line.
+    """
+    values = _values(name, ())
+    values.setdefault("name", Path(name).stem)
+    try:
+        return Profile.model_validate(values)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        hint = nearest(where, Profile.model_fields) if first["type"] == "extra_forbidden" and "." not in where else ""
+        raise UsageError(f"profile {name}: {where}: {first['msg']}{hint}") from None
+
+
+def _values(name: str, above: tuple[str, ...]) -> dict[str, Any]:
+    """A file's content over that of its `base`."""
+    if name in above:
+        raise UsageError(f"profile {name}: its bases go in a circle: {' -> '.join((*above, name))}")
+    values = _read(name)
+    base = values.pop("base", None)
+    if base is None:
+        return values
+    if not isinstance(base, str):
+        raise UsageError(f"profile {name}: base must be a name")
+    below: Mapping[str, Any] = _values(base, (*above, name))
+    return merged({key: value for key, value in below.items() if key != "name"}, values)
+
+
+def _read(name: str) -> dict[str, Any]:
+    known = profile_names()
+    if name in known:
+        text = (resources.files("deskbench.agent") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
+        return {"name": name, **tomllib.loads(text)}
+    path = Path(name).expanduser()
+    if not name.endswith(".toml"):
+        raise UsageError(f"unknown family {name!r}{nearest(name, known)} (or the path of a .toml file)")
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"cannot read the profile {name}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"the profile {name} is not TOML: {error}") from None

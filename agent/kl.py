@@ -1,0 +1,129 @@
+"""KL divergence between two policies at one step, in nats, from what endpoints give.
+
+KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)); P is the reference. Three estimates:
+
+- **kinds**: from several replies of each agent. Counts of kinds of first actions, with 1/2 added to each kind that
+  either agent chose (Krichevsky and Trofimov), over that union. Biased upwards for few replies: compare with the
+  divergence of P against itself.
+- **name**: at the token that names the action in each reply (`click` of `pyautogui.click`), between the top
+  log-probabilities that were given there.
+- **tokens**: along the reply. While both replies are the same token for token, the next token's distributions are
+  conditioned on the same text, and their divergences add up by the chain rule; it ends with the first token that
+  differs. A lower bound of the divergence of whole replies along this one path.
+
+An endpoint gives the top k tokens (20 at most, usually). What is left of the probability is one more outcome, and
+nothing has less than FLOOR, so that the divergence stays finite; both are then scaled to sum to 1.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from deskbench.agent.models.answers import Token
+
+FLOOR = 1e-6
+"""Least probability of an outcome that the other policy knows of."""
+_REST = "\x00rest"
+_NAMES = re.compile(
+    r"(?:pyautogui|computer|agent)\.(\w+)\(|\"(?:action|tool_name|action_type)\":\s*\"(\w+)|<function=(?!computer)(\w+)"
+    r"|<parameter=action>\s*(\w+)|^Action:\s*(\w+)\(|<\|begin_of_box\|>(\w+)\(|<action>\s*(\w+)\(|action:(\w+)",
+    re.MULTILINE,
+)
+"""Where the grammars have the action's name."""
+
+
+def kl(p: Mapping[str, float], q: Mapping[str, float]) -> float:
+    """KL(P||Q) in nats of two distributions over the same outcomes, each positive.
+
+    Raises:
+        ValueError: an outcome of P is impossible under Q: smooth first.
+    """
+    total = 0.0
+    for outcome, probability in p.items():
+        if probability > 0:
+            if q.get(outcome, 0.0) <= 0:
+                raise ValueError(f"{outcome!r} is impossible under Q")
+            total += probability * math.log(probability / q[outcome])
+    return max(0.0, total)
+
+
+def empirical(ours: Sequence[str], theirs: Sequence[str]) -> tuple[dict[str, float], dict[str, float]]:
+    """Two samples as distributions over what either has, with 1/2 added to each count."""
+    known = sorted(set(ours) | set(theirs))
+
+    def share(sample: Sequence[str]) -> dict[str, float]:
+        counts = Counter(sample)
+        return {name: (counts[name] + 0.5) / (len(sample) + 0.5 * len(known)) for name in known}
+
+    return share(ours), share(theirs)
+
+
+def smoothed(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[dict[str, float], dict[str, float]]:
+    """Two tops of log-probabilities as distributions over the union of their tokens and the rest.
+
+    A token that one of them did not give has an equal part of that one's rest, at most the least that it gave.
+    """
+    known = sorted(set(ours) | set(theirs))
+
+    def whole(top: Mapping[str, float]) -> dict[str, float]:
+        given = {token: math.exp(min(0.0, value)) for token, value in top.items()}
+        rest = max(0.0, 1.0 - sum(given.values()))
+        missing = [token for token in known if token not in given]
+        each = min([rest / (len(missing) + 1), *given.values()]) if missing else 0.0
+        out = {token: max(FLOOR, given.get(token, each)) for token in known}
+        out[_REST] = max(FLOOR, rest - each * len(missing))
+        total = sum(out.values())
+        return {token: value / total for token, value in out.items()}
+
+    return whole(ours), whole(theirs)
+
+
+def kl_of_tokens(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[float | None, int]:
+    """The divergence along the tokens that both replies share, and the first that differs; and how many those are."""
+    total, count = 0.0, 0
+    for one, other in zip(ours, theirs, strict=False):
+        if not one.top or not other.top:
+            break
+        total += kl(*smoothed(one.top, other.top))
+        count += 1
+        if one.text != other.text:
+            break
+    return (total, count) if count else (None, 0)
+
+
+def kl_of_names(ours: Sequence[Token], theirs: Sequence[Token]) -> float | None:
+    """The divergence at the tokens that name the actions; None where either has none."""
+    one, other = name_token(ours), name_token(theirs)
+    if one is None or other is None or not one.top or not other.top:
+        return None
+    tops = [{text.strip(): value for text, value in sorted(t.top.items(), key=lambda i: i[1])} for t in (one, other)]
+    return kl(*smoothed(tops[0], tops[1]))
+
+
+def name_token(tokens: Sequence[Token]) -> Token | None:
+    """The token with which the action's name begins: the last one in a reply, for reasoning may name others."""
+    text = "".join(token.text for token in tokens)
+    found = None
+    for match in _NAMES.finditer(text):
+        found = match
+    if found is None:
+        return None
+    start = found.start(found.lastindex or 0)
+    at = 0
+    for token in tokens:
+        at += len(token.text)
+        if at > start:
+            return token
+    return None
+
+
+def tokens_of(notes: Sequence[Mapping[str, Any]]) -> list[Token]:
+    """The tokens that an agent put on the record (setting `logprobs`)."""
+    for note in notes:
+        if note.get("what") == "logprobs":
+            return [Token(t["text"], t["logprob"], t["top"]) for t in note["tokens"]]
+    return []

@@ -1,0 +1,392 @@
+"""A client for any endpoint, whatever its wire (`wires.py`).
+
+It survives what endpoints do (`answers.py` says what each answer means) and keeps account of every request. The key
+is known by the name of an environment variable: it is read when a request is sent, kept nowhere, and cut out of
+everything that comes back.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import random
+import re
+import time
+import urllib.parse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import requests
+import urllib3
+
+from deskbench.agent.base import Exchange, Usage
+from deskbench.agent.models.answers import Again, Answer, Counts, CutOff, Overflow, excerpt, read_document
+from deskbench.agent.models.messages import Message, estimate_tokens, recorded, shrink, text_tokens
+from deskbench.agent.models.prices import Price, price_of
+from deskbench.agent.models.transport import TimedSession
+from deskbench.agent.models.wires import WIRES, Request, merged, wire_of
+from deskbench.agent.replies.calls import Truncated
+from deskbench.envs.actions import nearest
+from deskbench.envs.errors import AgentError, ModelError, ModelFatal, UsageError
+from deskbench.envs.wait import sleep
+
+_SHORTEST_SECRET = 8
+"""A `key` shorter than this (`EMPTY`, `none`) is a stand-in: cutting it out of replies would only damage them."""
+_CHUNK = 65_536
+_Result = tuple[int, Mapping[str, str], str] | Again
+"""Status, headers with names in lower case, and text of an answer; or why there is none."""
+
+
+@dataclass(frozen=True)
+class ClientConfig:
+    """Where the model is, how it samples, and every limit.
+
+    Attributes:
+        base_url: up to and without the wire's own path, for example `https://api.openai.com/v1`.
+        model: its name at the endpoint.
+        api_key_env: name of the environment variable that holds the key; None sends no key.
+        temperature, top_p, seed: left out of the request when None.
+        max_tokens: longest reply; None leaves it to the endpoint.
+        max_tokens_name: `max_tokens`, or `max_completion_tokens` where an endpoint wants that.
+        longer: by how much max_tokens grows for the one retry after a reply that was cut off.
+        detail: of pictures: `high`, `low`, `auto`, or None to leave it out.
+        extra: merged into the request's body last, objects into objects.
+        wire: `chat`, `responses`, `messages` or `gemini`.
+        headers: sent with every request (a vendor's beta names); no keys.
+        stream: ask for a stream of events, for proxies that end silent connections.
+        logprobs: ask for so many log-probabilities a token.
+        price: overrides the table in prices.py.
+        connect_timeout, read_timeout: seconds; the second is the longest silence.
+        total_timeout: seconds for one reply with all its retries.
+        attempts: requests that may fail for a passing reason before that is an error.
+        first_pause, longest_pause: seconds of back-off, doubled each time, half of it drawn at random.
+        longest_retry_after: seconds; an endpoint that asks for more is asked again after this long.
+        max_bytes: of an answer's body.
+    """
+
+    base_url: str
+    model: str
+    api_key_env: str | None = None
+    temperature: float | None = None
+    top_p: float | None = None
+    seed: int | None = None
+    max_tokens: int | None = 2048
+    max_tokens_name: str = "max_tokens"
+    longer: float = 4.0
+    detail: str | None = "high"
+    extra: Mapping[str, Any] = field(default_factory=dict)
+    price: Price | None = None
+    connect_timeout: float = 10.0
+    read_timeout: float = 180.0
+    total_timeout: float = 600.0
+    attempts: int = 8
+    first_pause: float = 0.5
+    longest_pause: float = 30.0
+    longest_retry_after: float = 120.0
+    max_bytes: int = 16_000_000
+    wire: str = "chat"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stream: bool = False
+    logprobs: int = 0
+
+    def __post_init__(self) -> None:
+        if self.wire not in WIRES:
+            raise UsageError(f"endpoint is {self.wire!r}{nearest(self.wire, WIRES)}")
+        url = urllib.parse.urlsplit(self.base_url)
+        if url.scheme not in ("http", "https") or not url.hostname:
+            raise UsageError(
+                f"base_url: {excerpt(url._replace(netloc=url.hostname or '').geturl())} is not http(s)://..."
+            )
+        if url.username or url.password or url.query:
+            raise UsageError("base_url has a user, a password or a query in it: put the key in an environment variable")
+        if self.api_key_env is not None:
+            read_key(self.api_key_env)
+
+    @property
+    def url(self) -> str:
+        """Where requests go."""
+        return self.base_url.rstrip("/") + wire_of(self.wire).path(self.model, self.stream)
+
+
+@dataclass
+class Spending:
+    """What the requests of one step have cost so far, whatever became of them."""
+
+    exchanges: list[Exchange] = field(default_factory=list)
+    usage: Usage = field(default_factory=Usage)
+    ms: float = 0.0
+
+    def add(self, exchange: Exchange, usage: Usage) -> None:
+        """Book one request; `ms` includes pauses only when the caller adds them."""
+        self.exchanges.append(exchange)
+        self.usage += usage
+
+
+def read_key(name: str) -> str:
+    """The key in an environment variable.
+
+    Raises:
+        UsageError: it is not set, or holds what cannot be a key; never with its value.
+    """
+    key = os.environ.get(name, "").strip()
+    if not key:
+        raise UsageError(f"api_key_env: the environment variable {name!r} is not set")
+    if not (key.isascii() and key.isprintable()):
+        raise UsageError(f"api_key_env: the environment variable {name!r} holds characters that no key has")
+    return key
+
+
+def pause_before(config: ClientConfig, failures: int, told: float | None, draw: float) -> float:
+    """Seconds to wait after `failures` failures.
+
+    Args:
+        config: its pauses.
+        failures: so far, from 1.
+        told: what the endpoint asked for in seconds, or None.
+        draw: a random number in [0, 1), so that many episodes do not come back at the same moment.
+    """
+    if told is not None:
+        return min(told, config.longest_retry_after) + draw * min(1.0, told / 10)
+    whole = min(config.longest_pause, config.first_pause * 2.0 ** min(failures - 1, 60))
+    return whole * (1 + draw) / 2
+
+
+class ModelClient:
+    """Sends turns, returns the reply. Used by one thread."""
+
+    def __init__(self, config: ClientConfig) -> None:
+        self.config = config
+        self._wire = wire_of(config.wire)
+        self._price = config.price or price_of(config.model)
+        self._random = random.Random()
+        self._session = TimedSession()
+        # A proxy of the environment must not see what goes to this machine.
+        self._session.trust_env = not _is_loopback(config.base_url)
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._session.close()
+
+    def complete(
+        self,
+        messages: Sequence[Message],
+        spending: Spending,
+        deadline: float | None = None,
+        extra: Mapping[str, Any] | None = None,
+    ) -> Answer:
+        """Ask for the next turn.
+
+        Args:
+            messages: the turns so far.
+            spending: every request is booked here, also when this raises.
+            deadline: `time.monotonic()` value that no back-off goes beyond, or None. A request that is on its way is
+                not broken off by it: a slow model is not a broken one, and whose time is up is the loop's to say.
+            extra: of this episode's requests, under the config's own.
+
+        Raises:
+            ModelError: the endpoint failed after all retries, or the time was up; with the last thing seen.
+            ModelFatal: no request of this run can succeed.
+            RefusalError: the model declined.
+            ReplyError: the reply was cut off twice, or holds a call that the endpoint itself could not read.
+        """
+        started = time.monotonic()
+        limit = started + self.config.total_timeout
+        try:
+            return self._complete(self._request(messages, extra), spending, limit, min(limit, deadline or limit))
+        finally:
+            spending.ms += (time.monotonic() - started) * 1000
+
+    def preview(self, messages: Sequence[Message], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """The body of a request for these turns, as it would be recorded; nothing is sent."""
+        body: dict[str, Any] = recorded(self._wire.body(self._request(messages, extra)))
+        return {"url": self.config.url, **body}
+
+    def _request(self, messages: Sequence[Message], extra: Mapping[str, Any] | None) -> Request:
+        config = self.config
+        body = merged(extra or {}, config.extra)
+        return Request(
+            config.model, list(messages), self._settings(), config.detail, body, config.stream, config.logprobs
+        )
+
+    def check(self) -> None:
+        """Find out, before a run, whether the endpoint is there at all: one request for its list of models.
+
+        Many endpoints have no such list, so that any answer but a refused key is good enough.
+
+        Raises:
+            ModelError: it cannot be reached.
+            ModelFatal: it does not take the key.
+        """
+        secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
+        limit = time.monotonic() + 2 * self.config.connect_timeout
+        result = self._send("GET", "/models", None, secret, limit)
+        if isinstance(result, Again):
+            raise ModelError(f"the endpoint {self.config.base_url} cannot be reached: {result}")
+        status, _, body = result
+        if status in (401, 403):
+            raise ModelFatal(
+                f"the endpoint {self.config.base_url} does not take the key: HTTP {status}: {excerpt(body)}"
+            )
+
+    def _complete(self, request: Request, spending: Spending, limit: float, deadline: float) -> Answer:
+        failures, shrunk, lengthened = 0, False, False
+        while True:
+            try:
+                return self._attempt(request, spending, limit)
+            except Again as again:
+                failures += 1
+                self._pause(again, failures, deadline)
+            except Overflow as overflow:
+                fewer = None if shrunk else shrink(request.messages)
+                if fewer is None:
+                    raise ModelError(f"{self.config.url}: the request is too long: {overflow}") from None
+                request, shrunk = replace(request, messages=fewer), True
+            except CutOff:
+                name, most = self.config.max_tokens_name, self.config.max_tokens
+                if lengthened or most is None:
+                    now = request.settings.get(name, "the endpoint")
+                    raise Truncated(
+                        f"The reply was cut off at the limit of {now} tokens, "
+                        "so its action is not known. Be brief and end with the action."
+                    ) from None
+                longer = {**request.settings, name: int(most * self.config.longer)}
+                request, lengthened = replace(request, settings=longer), True
+
+    def _pause(self, again: Again, failures: int, deadline: float) -> None:
+        seen = f"{self.config.url}: {again}"
+        if failures >= self.config.attempts:
+            raise ModelError(f"{seen} (gave up after {failures} failed requests)") from None
+        pause = pause_before(self.config, failures, again.after, self._random.random())
+        left = deadline - time.monotonic()
+        if pause >= left:
+            raise ModelError(
+                f"{seen} (the next try would be in {pause:.1f} s, {max(left, 0):.1f} s are left)"
+            ) from None
+        sleep(pause)
+
+    def _attempt(self, request: Request, spending: Spending, limit: float) -> Answer:
+        """One request, booked whatever comes of it."""
+        started = time.monotonic()
+        secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
+        body = self._wire.body(request)
+        path = self._wire.path(request.model, request.stream)
+        result = self._send("POST", path, body, secret, limit)
+        reply: str | None = None
+        problem, counts = None, Counts()
+        try:
+            if isinstance(result, Again):
+                raise result
+            document = read_document(*result, time.time(), self._wire.gather)
+            counts = self._wire.counts(document)
+            answer = self._wire.read(document)
+            reply = answer.text or json.dumps([[call.name, call.arguments] for call in answer.calls])
+            return answer
+        except (Again, Overflow, CutOff, AgentError) as error:
+            reply = str(error) if isinstance(error, CutOff) else None
+            problem = f"{type(error).__name__}: {error}"
+            raise
+        finally:
+            written = {"url": self.config.url, **recorded(body)}
+            ms = (time.monotonic() - started) * 1000
+            usage = self._usage(request.messages, counts, reply)
+            spending.add(Exchange(_redacted(written, secret), reply, problem, ms), usage)
+
+    def _settings(self) -> dict[str, Any]:
+        config = self.config
+        chosen = {
+            config.max_tokens_name: config.max_tokens,
+            "temperature": config.temperature,
+            "top_p": config.top_p,
+            "seed": config.seed,
+        }
+        return {name: value for name, value in chosen.items() if value is not None}
+
+    def _usage(self, messages: Sequence[Message], counts: Counts, reply: str | None) -> Usage:
+        """As counted by the endpoint, else estimated for a reply; a request that brought no reply cost nothing."""
+        if counts.input is None and reply is None:
+            return Usage()
+        given = estimate_tokens(messages) if counts.input is None else counts.input
+        taken = text_tokens(reply or "") if counts.output is None else counts.output
+        cost = self._price.cost(given, taken, counts.cached, counts.written) if self._price else None
+        return Usage(given, taken, cost)
+
+    def _send(self, method: str, path: str, body: dict[str, Any] | None, secret: str, limit: float) -> _Result:
+        """Send and read to the end. Transport errors are returned, not raised, so that none of ours holds one of
+        theirs: those carry the request and so the key.
+        """
+        left = limit - time.monotonic()
+        if left <= 0:
+            return Again("no time is left")
+        timeout = (min(self.config.connect_timeout, left), min(self.config.read_timeout, left))
+        try:
+            with (
+                self._session.ends_in(left),
+                self._session.request(
+                    method,
+                    self.config.base_url.rstrip("/") + path,
+                    data=None if body is None else json.dumps(body).encode(),
+                    headers={"Content-Type": "application/json", "Accept": "*/*", **_given(self.config.headers)},
+                    auth=_with(self._wire.headers(secret)),
+                    timeout=timeout,
+                    stream=True,
+                    allow_redirects=False,
+                ) as response,
+            ):
+                raw = self._read(response)
+                headers = {name.lower(): _cut(value, secret) for name, value in response.headers.items()}
+                return response.status_code, headers, _cut(raw.decode("utf-8", "replace"), secret)
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
+            late = "the time was up; " if time.monotonic() >= limit else ""
+            return Again(f"{late}{type(error).__name__}: {_reason(_cut(str(error), secret))}")
+
+    def _read(self, response: requests.Response) -> bytes:
+        """The whole body, of an endpoint that may flood."""
+        body = bytearray()
+        while chunk := response.raw.read1(_CHUNK, decode_content=True):
+            body += chunk
+            if len(body) > self.config.max_bytes:
+                raise OSError(f"the answer has more than {self.config.max_bytes} bytes")
+        return bytes(body)
+
+
+def _given(headers: Mapping[str, str]) -> dict[str, str]:
+    """Headers that have a value: a profile takes its base's away by leaving it empty."""
+    return {name: value for name, value in headers.items() if value}
+
+
+def _with(headers: Mapping[str, str]) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
+    """Sets the headers with the key itself: given plainly, requests would let ~/.netrc override them."""
+
+    def add(request: requests.PreparedRequest) -> requests.PreparedRequest:
+        request.headers.update(headers)
+        return request
+
+    return add
+
+
+def _cut(text: str, secret: str) -> str:
+    return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_SECRET else text
+
+
+def _reason(text: str) -> str:
+    """The system's own words within a transport error's nested ones, where they are there."""
+    found = re.search(r"\[Errno -?\d+\] [^'\")]+|(?:Read|Connect\w*) timed out|timed out", text)
+    return found[0] if found else excerpt(text)
+
+
+def _redacted(value: Any, secret: str) -> Any:
+    if isinstance(value, str):
+        return _cut(value, secret)
+    if isinstance(value, Mapping):
+        return {k: _redacted(v, secret) for k, v in value.items()}
+    return [_redacted(v, secret) for v in value] if isinstance(value, (list, tuple)) else value
+
+
+def _is_loopback(url: str) -> bool:
+    host = urllib.parse.urlsplit(url).hostname or ""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"

@@ -1,0 +1,79 @@
+"""A call that a model made, before it is known what it does; and what can be wrong with a reply."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from deskbench.agent.base import ReplyError
+
+
+class NoAction(ReplyError):
+    """The reply is whole and holds no action."""
+
+
+class Malformed(ReplyError):
+    """The reply has an action that cannot be read or carried out."""
+
+
+class Truncated(ReplyError):
+    """The reply ended inside its reasoning or inside a call."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """A name and its arguments, as the model wrote them.
+
+    Attributes:
+        name: of the function; `computer` and the like hold the action's name in their argument `action`.
+        arguments: by name; positional ones are named `0`, `1`, ...
+        id: under which the wire wants the result, or None for a call written as text.
+        problem: why the arguments could not be read, or None.
+        extra: what the wire wants back with the result.
+    """
+
+    name: str
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    id: str | None = None
+    problem: str | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)
+
+
+WRAPPERS = frozenset({"computer_use", "computer", "mobile_use", "computer_use_tool", "gui"})
+"""Functions that hold the action's name in an argument `action` (or a list of such in `actions`)."""
+
+
+def unwrapped(calls: Sequence[Call]) -> list[Call]:
+    """Calls by the names of their actions.
+
+    Raises:
+        Malformed: a call has no action's name, or its arguments could not be read.
+    """
+    return [inner for call in calls for inner in _unwrap(call)]
+
+
+def _unwrap(call: Call) -> list[Call]:
+    if call.problem is not None:
+        raise Malformed(f"{call.name}: {call.problem}")
+    if call.name not in WRAPPERS:
+        return [call]
+    arguments = dict(call.arguments)
+    many = arguments.pop("actions", None)
+    if isinstance(many, list):
+        return [_named(call, item) for item in many]
+    return [_named(call, arguments)]
+
+
+def _named(call: Call, value: object) -> Call:
+    name = value.get("action", value.get("type")) if isinstance(value, Mapping) else None
+    if not isinstance(value, Mapping) or not isinstance(name, str):
+        raise Malformed(f'{call.name}: the argument "action" with the name of the action is missing')
+    rest = {str(k): v for k, v in value.items() if v is not name or k not in ("action", "type")}
+    return Call(name.strip(), rest, call.id, extra=call.extra)
+
+
+def excerpt(text: str, most: int = 200) -> str:
+    """The beginning of what a model wrote, on one line, for a message to it."""
+    line = " ".join(text.split())
+    return line[:most] + "..." if len(line) > most else line

@@ -1,0 +1,193 @@
+"""A family's whole reply into its thought and its actions: one grammar a form, chosen by the family's profile."""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from deskbench.agent.replies.call_text import parse_calls, region
+from deskbench.agent.replies.calls import Call, Malformed, NoAction, unwrapped
+from deskbench.agent.replies.fenced import MAX_REPLY, last_block, parse_reply
+from deskbench.agent.replies.objects import parse_object, parse_pairs
+from deskbench.agent.replies.planner import Locate, ground_call, ground_source
+from deskbench.agent.replies.reasoning import split_reasoning
+from deskbench.agent.replies.spaces import Space
+from deskbench.agent.replies.tagged import parse_tagged
+from deskbench.agent.replies.vocabularies import VOCABULARIES
+from deskbench.agent.replies.vocabulary import Vocabulary, to_actions
+from deskbench.envs.types import Action, AskUser, Click, Done, Drag, Fail, MouseDown, MouseUp, Move, Scroll, Zoom
+
+GRAMMARS = ("python", "tagged", "calls", "object", "pairs", "native", "planner", "comments", "prompt")
+"""python: the last fenced block of pyautogui and `computer.*` (Kimi, OpenCUA). tagged: `<tool_call>`. calls: calls as
+text. object: one JSON object. pairs: `key:value` between tabs. native: the wire's own calls alone. planner: `agent.*`
+calls whose targets are words. comments: pyautogui with the targets in comments. prompt: OSWorld's prompt agent."""
+WITHOUT = ("again", "done", "ask", "fail")
+"""What a whole reply without an action means."""
+
+
+@dataclass(frozen=True)
+class Grammar:
+    """How a family's replies are read.
+
+    Attributes:
+        form: one of GRAMMARS.
+        vocabulary: the family's names (`vocabularies.py`); for native calls of every form, too.
+        marker: where the calls begin (`Action:`), for `calls`.
+        tag: the tag that holds them (`action`), for `calls`.
+        without: what a whole reply without an action means, one of WITHOUT.
+        done_words, fail_words: texts that end the episode where they stand in a reply without an action.
+        action_space: `pyautogui` or `computer_13`, for `prompt`.
+    """
+
+    form: str
+    vocabulary: str = "qwen"
+    marker: str | None = None
+    tag: str | None = None
+    without: str = "again"
+    done_words: tuple[str, ...] = ("[DONE]",)
+    fail_words: tuple[str, ...] = ("[INFEASIBLE]",)
+    action_space: str = "pyautogui"
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A reply, taken apart.
+
+    Attributes:
+        thought: reasoning and prose, or None.
+        actions: in pixels of the screen.
+        said: the one line that says what is done (`Action: ...`), for histories that are text.
+    """
+
+    thought: str | None
+    actions: tuple[Action, ...]
+    said: str = ""
+
+
+def read_reply(
+    text: str,
+    calls: Sequence[Call],
+    grammar: Grammar,
+    space: Space,
+    *,
+    pointer: tuple[int, int] = (0, 0),
+    code_allowed: bool = False,
+    locate: Locate | None = None,
+) -> Reading:
+    """Read a reply.
+
+    Args:
+        text: as it came, reasoning in marks included.
+        calls: the wire's own ones, whatever the grammar: servers read a family's tags for it, or do not.
+        grammar: of the family.
+        space: of its points.
+        pointer: where the pointer is, in pixels of the screen.
+        code_allowed: code beyond mouse and keyboard becomes `exec` (python).
+        locate: for grammars whose targets are words.
+
+    Raises:
+        NoAction, Malformed, Truncated: and any other ReplyError; the message is fit to be shown to the model.
+    """
+    if len(text) > MAX_REPLY:
+        raise Malformed(f"the reply has {len(text)} characters; at most {MAX_REPLY} are read")
+    reasoning, rest = split_reasoning(text)
+    if not calls and grammar.form == "comments":
+        rest = f"```python\n{ground_source(last_block(rest), locate)}\n```"
+    if not calls and grammar.form in ("python", "prompt", "comments"):
+        thought, actions = _python(rest, grammar, space, pointer, code_allowed)
+    else:
+        thought, actions = _called(rest, calls, grammar, space, pointer, locate)
+    thought = "\n".join(part for part in (reasoning, thought) if part)
+    return Reading(thought or None, tuple(actions), said_line(rest))
+
+
+def _called(
+    rest: str, calls: Sequence[Call], grammar: Grammar, space: Space, pointer: tuple[int, int], locate: Locate | None
+) -> tuple[str, list[Action]]:
+    vocabulary = VOCABULARIES[grammar.vocabulary]
+    found, prose = (list(calls), rest) if calls else _as_text(rest, grammar, vocabulary)
+    if not found:
+        return prose, [_without(rest, grammar)]
+    found = unwrapped(found)
+    if grammar.form == "planner":
+        found, space = [ground_call(call, locate) for call in found], dataclasses.replace(space, kind="screen")
+    return prose, to_actions(found, vocabulary, space, pointer)
+
+
+def _as_text(rest: str, grammar: Grammar, vocabulary: Vocabulary) -> tuple[list[Call], str]:
+    if grammar.form == "tagged":
+        return parse_tagged(rest)
+    if grammar.form == "pairs":
+        return parse_pairs(rest)
+    if grammar.form == "object":
+        return parse_object(rest) if "{" in rest else ([], rest)
+    if grammar.form == "native":
+        return [], rest
+    prefix = "agent." if grammar.form == "planner" else ""
+    where = region(rest, grammar.marker, grammar.tag)
+    names = list(vocabulary.handlers)
+    return parse_calls(where, names, prefix), rest.replace(where, "").strip() if where != rest else rest
+
+
+def _without(rest: str, grammar: Grammar) -> Action:
+    """What a whole reply without an action means.
+
+    Raises:
+        NoAction: that the model must say it again.
+    """
+    if any(word in rest for word in grammar.fail_words):
+        return Fail()
+    if any(word in rest for word in grammar.done_words):
+        return Done()
+    endings: dict[str, Action] = {"done": Done(rest), "ask": AskUser(rest), "fail": Fail(rest)}
+    if grammar.without not in endings or not rest:
+        raise NoAction("no action was found in the reply; answer in the form that was described")
+    return endings[grammar.without]
+
+
+def _python(
+    rest: str, grammar: Grammar, space: Space, pointer: tuple[int, int], code_allowed: bool
+) -> tuple[str, list[Action]]:
+    """Source is read in the space of its numbers, which may be the picture's pixels, and then put on the screen."""
+    on_image = space.kind == "image"
+    work = space.image if on_image else space.screen
+    if on_image:
+        pointer = Space("screen", space.image, space.image).place(*space.to_model(*pointer))
+    thought, actions = parse_reply(
+        rest,
+        action_space="computer_13" if grammar.action_space == "computer_13" else "pyautogui",
+        screen=work,
+        pointer=pointer,
+        code_allowed=code_allowed,
+        family=grammar.form == "python",
+    )
+    return thought or "", [_placed(action, space) if on_image else action for action in actions]
+
+
+def _placed(action: Action, space: Space) -> Action:
+    """An action from the picture's pixels to the screen's."""
+    if isinstance(action, Drag):
+        return dataclasses.replace(action, path=tuple(space.place(*point) for point in action.path))
+    if isinstance(action, Zoom):
+        left, top, right, bottom = action.region
+        return Zoom((*space.place(left, top), *space.place(right, bottom)))
+    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
+        x, y = space.place(action.x, action.y)
+        return dataclasses.replace(action, x=x, y=y)
+    return action
+
+
+_SAID = re.compile(
+    r"(?:^#{1,3} *Action:?[ \t]*\n|^Action:[ \t]*|<operation>\s*|<conclusion>\s*)(.+?)"
+    r"(?=\n\s*#{1,3} |\n\s*<|</|\n\s*\n|\n?```|\Z)",
+    re.MULTILINE | re.DOTALL,
+)
+
+
+def said_line(text: str) -> str:
+    """The line in which a reply says what it does (`Action: ...`), or its first line."""
+    found = _SAID.search(text)
+    line = found[1] if found else next((line for line in text.splitlines() if line.strip()), "")
+    return " ".join(line.split())[:500]

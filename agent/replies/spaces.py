@@ -1,0 +1,75 @@
+"""The spaces in which models give points, and the way from each to the pixels of the screen."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from deskbench.agent.replies.calls import Malformed
+
+KINDS = ("screen", "image", "unit", "auto", "grid")
+
+
+@dataclass(frozen=True)
+class Space:
+    """Where a model's points live.
+
+    Attributes:
+        kind: `screen` and `image` are pixels of the screen and of the picture that was sent; `unit` is 0 to 1; `auto`
+            is `unit` when neither number is above 1, else `screen`; `grid` is 0 to `grid` whatever the picture's size.
+        screen, image: (width, height) in pixels.
+        grid: 999 or 1000, by how a family was trained.
+    """
+
+    kind: str
+    screen: tuple[int, int]
+    image: tuple[int, int]
+    grid: int = 1000
+
+    def place(self, x: float, y: float) -> tuple[int, int]:
+        """A point in pixels of the screen; a space's far edge counts as the last pixel.
+
+        Raises:
+            Malformed: it is outside the space.
+        """
+        kind = self.kind
+        if kind == "auto":
+            kind = "unit" if x <= 1 and y <= 1 else "screen"
+        sizes = {"screen": self.screen, "image": self.image, "unit": (1, 1), "grid": (self.grid, self.grid)}[kind]
+        # Models trained on 0-999 write 1000 for the edge now and then.
+        slack = 1 if kind == "grid" else 0
+        if not (math.isfinite(x) and math.isfinite(y)) or not all(
+            0 <= value <= size + slack for value, size in zip((x, y), sizes, strict=True)
+        ):
+            raise Malformed(f"the point ({x:g}, {y:g}) is outside of {self.described(kind)}")
+        half = 0.5 if kind == "image" and float(x).is_integer() and float(y).is_integer() else 0.0
+        across, down = (
+            _along(value + half, size, whole) for value, size, whole in zip((x, y), sizes, self.screen, strict=True)
+        )
+        return across, down
+
+    def described(self, kind: str | None = None) -> str:
+        """The space in words, for a model or a table."""
+        kind = kind or self.kind
+        if kind in ("screen", "image"):
+            width, height = self.screen if kind == "screen" else self.image
+            return f"the {'screen' if kind == 'screen' else 'picture'}, which is {width}x{height} pixels"
+        return {"unit": "0 to 1", "grid": f"0 to {self.grid}"}.get(kind, "0 to 1, or the screen's pixels")
+
+    @property
+    def resolution(self) -> tuple[int, int]:
+        """The size that the model is told the screen has."""
+        return {"image": self.image, "grid": (1000, 1000)}.get(self.kind, self.screen)
+
+    def to_model(self, x: int, y: int) -> tuple[float, float]:
+        """A pixel of the screen as the model writes it; the way back, for examples and tests."""
+        width, height = self.screen
+        if self.kind in ("unit", "auto"):
+            return round(x / width, 4), round(y / height, 4)
+        across, down = {"screen": self.screen, "image": self.image}.get(self.kind, (self.grid, self.grid))
+        return min(across, round((x + 0.5) * across / width)), min(down, round((y + 0.5) * down / height))
+
+
+def _along(value: float, size: float, whole: int) -> int:
+    found = value * whole / size
+    return min(whole - 1, round(found) if size == 1 else int(found))

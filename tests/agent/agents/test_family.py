@@ -1,0 +1,433 @@
+"""Agents of families on scripted endpoints: what each shows, remembers and sends back, and what becomes of replies."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deskbench.agent.agents.family import FamilyAgent
+from deskbench.agent.agents.profile import load_profile, profile_names
+from deskbench.agent.agents.vlm import VlmAgent
+from deskbench.agent.base import Goal
+from deskbench.envs.errors import AgentError, UsageError
+from deskbench.envs.types import AskUser, Click, Done, Fail, Key, Type, Zoom
+
+from ..models.endpoint import Endpoint, Say, endpoint, reply
+from ..models.speaking import said
+from .screens import observation, picture
+
+GOAL = Goal("Press Save.", 640, 400, max_steps=9)
+QUICK = {"first_pause": "0.001", "longest_pause": "0.01", "attempts": "2"}
+
+
+def agent(server: Endpoint, family: str, **settings: str) -> FamilyAgent:
+    made = FamilyAgent.from_settings({"profile": family, "base_url": server.url, **QUICK, **settings})
+    made.start(GOAL)
+    return made
+
+
+def play(family: str, script: list[Say], steps: int = 1, **settings: str) -> tuple[list[Any], Endpoint]:
+    """So many steps, each on a screen of its own; their decisions, and the endpoint with what it was asked."""
+    with endpoint(*script) as server:
+        made = agent(server, family, **settings)
+        try:
+            decisions = [made.act(observation(picture(640, 400, (n, 50, 80, 30)))) for n in range(steps)]
+        finally:
+            made.close()
+    return decisions, server
+
+
+def tool(name: str, **arguments: Any) -> str:
+    return f"Action: go.\n<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
+
+
+# Every family
+
+
+SAYS = {
+    "python": '## Action:\nGo.\n\n## Code:\n```python\npyautogui.press("enter")\n```',
+    "comments": '```python\npyautogui.press("enter")\n```',
+    "prompt": '```python\npyautogui.press("enter")\n```',
+    "planner": '```python\nagent.hotkey(["enter"])\n```',
+    "object": '{"thought": "t", "tool_call": {"tool_name": "hotkey", "keys": ["enter"]}}',
+}
+VOCABULARY = {
+    "ui_tars": "Action: hotkey(key='enter')", "glm": "<|begin_of_box|>key(keys='enter')<|end_of_box|>",
+    "scalecua": "<action>\npress('enter')\n</action>", "qwen": tool("computer_use", action="key", keys=["enter"]),
+    "evocua": tool("computer_use", action="key", keys=["enter"]),
+    "minimax": tool("computer", action="key", text="Return"),
+}  # fmt: skip
+NATIVE = {
+    "openai": {"name": "keypress", "arguments": {"keys": ["ENTER"]}},
+    "gemini": {"name": "key_combination", "arguments": {"keys": "enter"}},
+    "claude": {"name": "key", "arguments": {"text": "Return"}},
+    "claude_toolset": {"name": "key", "arguments": {"text": "Return"}},
+}
+
+
+def enter_in(family: str) -> Say:
+    profile = load_profile(family)
+    rules = profile.reply
+    if rules.form == "native":
+        return said(profile.endpoint, "", calls=[NATIVE[rules.vocabulary]])
+    if rules.action_space == "computer_13":
+        return reply('```json\n{"action_type": "PRESS", "key": "enter"}\n```')
+    if rules.vocabulary == "mobile":
+        typed = {"tagged": tool("mobile_use", action="type", text="\n"), "pairs": "action:TYPE\tvalue:x\tsummary:s"}
+        return reply(typed[rules.form])
+    if family in ("seed", "ui-tars-2"):
+        call = "<function=hotkey><parameter=key>enter</parameter></function>"
+        return reply(f"<seed:tool_call>{call}</seed:tool_call>")
+    return said(profile.endpoint, SAYS.get(rules.form) or VOCABULARY[rules.vocabulary])
+
+
+@pytest.mark.parametrize("family", profile_names())
+def test_every_family_plays_an_episode_in_its_own_form(family: str) -> None:
+    decisions, server = play(family, [enter_in(family)], steps=4)
+    mobile = load_profile(family).reply.vocabulary == "mobile"
+    for decision in decisions:
+        assert isinstance(decision.actions[0], Type) if mobile else decision.actions == (Key(("enter",)),)
+        assert decision.attempts == 1
+        assert "base64" not in json.dumps(decision.exchanges[0].request)
+    texts = json.dumps([{k: v for k, v in asked.items() if k != "path"} for asked in server.asked])
+    assert "Press Save." in texts
+    for name in ("instruction", "platform", "width", "height", "resolution", "steps", "actions", "form", "points", "n"):
+        assert f"{{{name}}}" not in texts, name
+
+
+def test_the_vlm_agent_takes_a_profile_as_well() -> None:
+    with endpoint(said("chat", SAYS["python"])) as server:
+        made = VlmAgent.from_settings({"profile": "kimi-vl", "base_url": server.url})
+        assert made.name == "kimi-vl:kimi-vl"
+        made.close()
+
+
+# Kimi
+
+
+def test_kimi_is_shown_the_picture_first_and_answers_in_fractions() -> None:
+    click = "## Action:\nClick Save.\n\n## Code:\n```python\npyautogui.click(x=0.5, y=0.25)\n```"
+    (decision,), server = play("kimi-vl", [reply(click)])
+    assert decision.actions == (Click(x=320, y=100),)
+    system, user = server.asked[0]["messages"]
+    assert "computer.terminate" in system["content"]
+    assert [part["type"] for part in user["content"]] == ["image_url", "text"]
+    assert user["content"][1]["text"].startswith("## Task Instruction:\nPress Save.")
+    assert (server.asked[0]["temperature"], server.asked[0]["max_tokens"]) == (0.2, 512)
+
+
+def test_kimi_merges_the_steps_before_its_window() -> None:
+    step = '## Action:\nPress number {}.\n\n## Code:\n```python\npyautogui.press("a")\n```'
+    _, server = play("kimi-vl", [reply(step.format(n)) for n in range(5)], steps=5)
+    messages = server.asked[-1]["messages"]
+    assert [m["role"] for m in messages] == ["system", "assistant", "user", "assistant", "user", "assistant", "user"]
+    assert "Press number 0." in messages[1]["content"] and "Press number 1." in messages[1]["content"]
+    assert "Press number 3." in messages[5]["content"]
+    assert "Task Instruction" not in json.dumps(messages[2]["content"])
+    assert "Task Instruction" in json.dumps(messages[6]["content"])
+
+
+def test_reasoning_that_did_not_end_is_asked_for_again() -> None:
+    cut = "◁think▷Maybe\n```python\npyautogui.click(x=0.1, y=0.1)\n```"
+    whole = '◁think▷Yes.◁/think▷## Action:\nGo.\n## Code:\n```python\npyautogui.press("esc")\n```'
+    (decision,), _ = play("kimi-vl-thinking", [reply(cut), reply(whole)])
+    assert decision.actions == (Key(("esc",)),)
+    assert decision.attempts == 2
+    assert "Yes." in (decision.thought or "")
+
+
+# Histories
+
+
+def test_pictures_are_dropped_in_chunks_so_that_requests_begin_alike() -> None:
+    _, server = play("qwen3.5", [reply(VOCABULARY["qwen"])], steps=23)
+    shown = [json.dumps(asked["messages"]).count('image_url": {') for asked in server.asked]
+    assert shown[:20] == list(range(1, 21)) and shown[20:] == [11, 12, 13]
+    for before, now in zip(server.asked[:19], server.asked[1:20], strict=True):
+        assert now["messages"][: len(before["messages"])] == before["messages"]
+
+
+def test_the_first_picture_can_be_kept() -> None:
+    _, server = play("minimax-m3", [said("messages", VOCABULARY["minimax"])], steps=31)
+    shown = [json.dumps(asked["messages"]).count('"type": "image"') for asked in server.asked]
+    assert shown[:29] == list(range(1, 30)) and shown[29:] == [11, 12]
+    assert '"type": "image"' in json.dumps(server.asked[-1]["messages"][0])
+
+
+def test_actions_are_the_history_where_a_family_sees_one_picture() -> None:
+    says = [reply(f"<operation>\nDo thing {n}\n</operation>\n<action>\npress('a')\n</action>") for n in range(3)]
+    _, server = play("scalecua", says, steps=3)
+    assert len(server.asked[-1]["messages"]) == 2
+    assert "1. Do thing 0\n2. Do thing 1" in server.asked[-1]["messages"][1]["content"][1]["text"]
+    assert "Operations so far:\nNone" in json.dumps(server.asked[0]["messages"]).replace("\\n", "\n")
+
+
+def test_glm_has_everything_in_one_turn_and_its_memory_comes_back() -> None:
+    says = 'So. <|begin_of_box|>key(keys="a")<|end_of_box|>\nMemory:\n["the code is 7"]'
+    _, server = play("glm-v", [reply(says)], steps=3)
+    (turn,) = server.asked[-1]["messages"]
+    texts = " ".join(part["text"] for part in turn["content"] if part["type"] == "text")
+    assert sum(part["type"] == "image_url" for part in turn["content"]) == 3
+    assert 'Memory: ["the code is 7"]' in texts
+    assert "Memory: (nothing yet)" in json.dumps(server.asked[0])
+    sizes = [picture_size(part) for part in turn["content"] if part["type"] == "image_url"]
+    assert sizes == [(320, 200), (320, 200), (640, 400)]
+
+
+def picture_size(part: dict[str, Any]) -> tuple[int, int]:
+    import base64
+
+    png = base64.b64decode(part["image_url"]["url"].partition(",")[2])
+    return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
+
+
+def test_seed_sees_screens_as_a_tools_answers_and_its_reasoning_goes_back() -> None:
+    call = "<seed:tool_call><function=wait><parameter=time>1</parameter></function></seed:tool_call>"
+    _, server = play("seed", [reply(call, reasoning_content="because")], steps=2)
+    roles = [m["role"] for m in server.asked[1]["messages"]]
+    assert roles == ["system", "tool", "assistant", "tool"]
+    assert server.asked[1]["messages"][1]["tool_call_id"] == "1"
+    assert server.asked[1]["messages"][2]["reasoning_content"] == "because"
+
+
+# Native calls
+
+
+def test_claude_gets_a_result_for_every_call_and_its_blocks_back() -> None:
+    calls = [
+        {"name": "left_click", "arguments": {"coordinate": [140, 65]}},
+        {"name": "type", "arguments": {"text": "hi"}},
+    ]
+    decisions, server = play("claude", [said("messages", "So.", calls=calls)], steps=2)
+    assert decisions[0].actions == (Click(x=140, y=65), Type("hi"))
+    body = server.asked[1]
+    assert body["tools"] == [{"type": "computer_toolset_20260801", "configs": {"zoom": {"enabled": True}}}]
+    assert "anthropic-beta" not in {name.lower() for name in server.headers[1]}
+    user, assistant, results = body["messages"]
+    assert [block["type"] for block in user["content"]] == ["image", "text"]
+    assert [block["type"] for block in assistant["content"]] == ["text", "tool_use", "tool_use"]
+    assert [r["tool_use_id"] for r in results["content"]] == ["toolu_0", "toolu_1"]
+    assert {r["toolset_name"] for r in results["content"]} == {"computer"}
+    assert [p["type"] for p in results["content"][1]["content"]] == ["text", "image"]
+    assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
+
+
+def test_claude_of_other_versions_is_told_the_pictures_size() -> None:
+    call = {"name": "computer", "arguments": {"action": "left_click", "coordinate": [10, 20]}}
+    (decision,), server = play("claude-20251124", [said("messages", "", calls=[call])], image_size="320x200")
+    assert decision.actions == (Click(x=21, y=41),)
+    (entry,) = server.asked[0]["tools"]
+    assert (entry["display_width_px"], entry["display_height_px"]) == (320, 200)
+    assert server.headers[0]["anthropic-beta"] == "computer-use-2025-11-24"
+
+
+def test_a_zoom_is_answered_with_the_region() -> None:
+    calls = [{"name": "zoom", "arguments": {"region": [0, 0, 320, 100]}}]
+    decisions, server = play("claude", [said("messages", "", calls=calls)], steps=2)
+    assert decisions[0].actions == (Zoom((0, 0, 320, 100)),)
+    (result,) = server.asked[1]["messages"][-1]["content"]
+    assert [part["type"] for part in result["content"]] == ["text", "image", "image"]
+
+
+def test_responses_remembers_and_only_what_is_new_is_sent() -> None:
+    call = {"name": "click", "arguments": {"x": 140, "y": 65, "button": "left"}}
+    _, server = play("openai-computer", [said("responses", "", calls=[call])], steps=2)
+    first, second = server.asked
+    assert first["path"] == "/v1/responses" and first["tools"] == [{"type": "computer"}]
+    assert first["input"][0]["content"][1]["detail"] == "original"
+    assert "previous_response_id" not in first and second["previous_response_id"] == "resp_1"
+    (output,) = second["input"]
+    assert (output["type"], output["call_id"]) == ("computer_call_output", "call_1")
+    assert output["output"]["type"] == "computer_screenshot"
+
+
+def test_responses_can_be_told_to_remember_nothing() -> None:
+    call = {"name": "wait", "arguments": {}}
+    _, server = play("openai-cua", [said("responses", "", calls=[call])], steps=2, extra='{"store": false}')
+    assert "previous_response_id" not in server.asked[1]
+    assert [item["type"] if "type" in item else item["role"] for item in server.asked[1]["input"]] == [
+        "user", "computer_call", "computer_call_output",
+    ]  # fmt: skip
+    (entry,) = server.asked[0]["tools"]
+    assert (entry["display_width"], entry["environment"]) == (640, "linux")
+
+
+def test_gemini_gets_its_signed_parts_back() -> None:
+    call = {"name": "click", "arguments": {"x": 500, "y": 500}}
+    decisions, server = play("gemini", [said("gemini", "So.", calls=[call])], steps=2)
+    assert decisions[0].actions == (Click(x=320, y=200),)
+    assert server.asked[0]["path"] == "/v1/models/gemini-3.5-flash:generateContent"
+    model = server.asked[1]["contents"][1]
+    assert model["role"] == "model" and model["parts"][1]["thoughtSignature"] == "s"
+    response = server.asked[1]["contents"][2]["parts"][0]["functionResponse"]
+    assert response["name"] == "click" and "inlineData" in response["parts"][0]
+
+
+def test_calls_that_a_server_took_out_of_the_text_are_read_and_put_back() -> None:
+    call = {"name": "computer_use", "arguments": {"action": "left_click", "coordinate": [500, 500]}}
+    decisions, server = play("qwen3-vl", [said("chat", "Action: Click.", calls=[call])], steps=2)
+    (click,) = decisions[0].actions
+    assert isinstance(click, Click) and (click.x, click.y) == (320, 200)
+    back = server.asked[1]["messages"][2]["content"]
+    assert back.startswith("Action: Click.\n<tool_call>\n") and '"coordinate": [500, 500]' in back
+
+
+# Safety checks
+
+CHECK = {"id": "sc_1", "code": "malicious_instructions", "message": "Injected instructions detected"}
+
+
+def checked() -> Say:
+    body = said("responses", "", calls=[{"name": "click", "arguments": {"x": 5, "y": 5}}]).body
+    body["output"][0]["pending_safety_checks"] = [CHECK]
+    return Say(body)
+
+
+def test_a_safety_check_is_recorded_and_acknowledged() -> None:
+    decisions, server = play("openai-computer", [checked()], steps=2)
+    assert decisions[0].actions == (Click(x=5, y=5),)
+    assert decisions[0].notes == ({"what": "safety_checks", "policy": "acknowledge", "checks": [CHECK]},)
+    assert server.asked[1]["input"][0]["acknowledged_safety_checks"] == [CHECK]
+
+
+def test_geminis_confirmation_is_acknowledged_in_its_response() -> None:
+    decision = {"decision": "require_confirmation", "explanation": "cookie banner"}
+    call = {"name": "click", "arguments": {"x": 500, "y": 250, "safety_decision": decision}}
+    decisions, server = play("gemini", [said("gemini", "", calls=[call])], steps=2)
+    assert decisions[0].notes[0]["checks"] == [decision]
+    response = server.asked[1]["contents"][2]["parts"][0]["functionResponse"]["response"]
+    assert response["safety_acknowledgement"] == "true"
+
+
+def test_a_safety_check_can_stop_the_agent() -> None:
+    with pytest.raises(AgentError, match="malicious_instructions") as caught:
+        play("openai-computer", [checked()], safety="stop")
+    assert caught.value.decision.actions == ()
+    assert caught.value.decision.exchanges
+
+
+# Endings
+
+
+@pytest.mark.parametrize(
+    ("family", "text", "action"),
+    [
+        ("claude", "The port is 8080.", Done("The port is 8080.")),
+        ("claude", "No such thing here. [INFEASIBLE]", Fail()),
+        ("openai-computer", "Saved. [DONE]", Done()),
+        ("seed", "All is done.", Done("All is done.")),
+        ("glm-v", "What is the password?", AskUser("What is the password?")),
+        ("minimax-m3", "[INFEASIBLE] No network.", Fail()),
+    ],
+)  # fmt: skip
+def test_a_reply_without_an_action_means_what_the_family_means_by_it(family: str, text: str, action: object) -> None:
+    (decision,), _ = play(family, [said(load_profile(family).endpoint, text)])
+    assert decision.actions == (action,)
+
+
+def test_a_model_that_must_say_done_is_asked_to_go_on() -> None:
+    call = {"name": "click", "arguments": {"x": 1, "y": 2}}
+    (decision,), _ = play("openai-computer", [said("responses", "Hm."), said("responses", "", calls=[call])])
+    assert decision.actions == (Click(x=1, y=2),)
+    assert decision.attempts == 2
+
+
+# Planners
+
+
+def planner(family: str, says: str, *points: str) -> tuple[Any, Endpoint, Endpoint]:
+    with endpoint(reply(says)) as server, endpoint(*map(reply, points)) as grounder:
+        made = agent(server, family, grounder_base_url=grounder.url)
+        try:
+            return made.act(observation()), server, grounder
+        finally:
+            made.close()
+
+
+def test_a_grounder_finds_what_the_planner_names() -> None:
+    says = 'Now save.\n```python\nagent.drag_and_drop("The handle", "The right end")\n```'
+    decision, server, grounder = planner("gta1", says, "(322, 196)", "(100,100)")
+    assert decision.actions[0].path == ((320, 200), (99, 102))
+    assert [p["text"] for asked in grounder.asked for p in asked["messages"][1]["content"] if "text" in p] == [
+        "The handle", "The right end",
+    ]  # fmt: skip
+    assert len(decision.exchanges) == 3 and decision.usage.input_tokens == 300
+    assert "agent.click" in server.asked[0]["messages"][0]["content"]
+
+
+def test_jedis_comments_are_grounded() -> None:
+    says = "```python\nimport pyautogui\n# The Save button\npyautogui.click(x=0, y=0)\npyautogui.press('a')\n```"
+    point = tool("computer_use", action="left_click", coordinate=[322, 196])
+    decision, _, _ = planner("jedi", says, point)
+    assert decision.actions == (Click(x=320, y=200), Key(("a",)))
+
+
+def test_a_grounder_without_a_point_is_told_to_the_planner() -> None:
+    with pytest.raises(AgentError, match="the grounder gave no point"):
+        planner("gta1", '```python\nagent.click("Save")\n```', "I cannot see it.")
+
+
+# Settings
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"profile": "kimi"}, "did you mean 'kimi-"),
+        ({"profile": "kimi-vl", "temprature": "1"}, "did you mean 'temperature'"),
+        ({"profile": "kimi-vl", "safety": "off"}, "safety is 'off'"),
+        ({"profile": "kimi-vl", "grounder_model": "x"}, "for planners"),
+        ({"profile": "kimi-vl", "image_size": "big"}, "WIDTHxHEIGHT"),
+        ({"profile": "/no/such.toml"}, "cannot read the profile"),
+    ],
+)
+def test_a_setting_that_is_wrong_is_named(settings: dict[str, str], says: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        FamilyAgent.from_settings(settings)
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+def test_a_makers_key_is_sent_to_nobody_else(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-secret-0123456789")
+    (_,), server = play("claude", [said("messages", "[DONE]")])
+    assert "secret" not in json.dumps(server.headers)
+    (_,), server = play("claude", [said("messages", "[DONE]")], api_key_env="ANTHROPIC_API_KEY")
+    assert server.headers[0]["x-api-key"] == "sk-ant-secret-0123456789"
+
+
+def test_a_family_of_ones_own_is_one_file(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'base = "qwen3-vl"\ntitle = "Mine"\nmodel = "mine"\nkey = ""\nfacts = "my own"\n'
+        '[space]\nkind = "grid"\ngrid = 1000\n[history]\npictures = 1\n'
+    )
+    (decision,), server = play(str(path), [reply(tool("computer_use", action="left_click", coordinate=[1000, 1000]))])
+    assert decision.actions == (Click(x=639, y=399),)
+    assert server.asked[0]["model"] == "mine"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("title =", "not TOML"),
+        ('base = "nonsense"', "unknown family 'nonsense'"),
+        ('base = "qwen3-vl"\nendpont = "chat"', "did you mean 'endpoint'"),
+        ('base = "qwen3-vl"\n[reply]\nvocabulary = "qwne"', "did you mean 'qwen'"),
+        ('base = "qwen3-vl"\nkey = ""\n[templates]\nsystem = "{prompt:nothing}"', "no prompt 'nothing'"),
+    ],
+)
+def test_a_profile_that_is_wrong_is_named(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(text)
+    with pytest.raises(UsageError) as caught:
+        FamilyAgent.from_settings({"profile": str(path)})
+    assert says in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", profile_names())
+def test_profiles_are_short(name: str) -> None:
+    import deskbench.agent
+
+    (folder,) = deskbench.agent.__path__
+    assert len((Path(folder) / "profiles" / f"{name}.toml").read_text().splitlines()) < 80
