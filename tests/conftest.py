@@ -3,10 +3,15 @@
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.providers.local import LocalProvider
 from deskbench.envs.providers.pool import Pool
+
+# How long an example takes says how busy the machine is, and nothing of what is tested.
+settings.register_profile("deskbench", deadline=None)
+settings.load_profile("deskbench")
 
 
 @pytest.fixture(scope="session")

@@ -32,7 +32,7 @@ from deskbench.envs.types import Key, Move, Type
 from .faults import Faults
 from .walls import Walls
 
-pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.alone, pytest.mark.timeout(900)]
 SPEC = DesktopSpec()
 
 
@@ -81,6 +81,8 @@ class TestContract(DesktopContract):
 
 
 class TestWalls(Walls):
+    bomb_seconds = 120  # without KVM
+
     def test_what_only_root_may_is_refused(self, make: Callable[[], QemuDesktop]) -> None:
         desktop = make()
         given = "/sys/firmware/qemu_fw_cfg/by_name/opt/deskbench/tokens/raw"

@@ -3,7 +3,7 @@
 import itertools
 import socket
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -17,6 +17,9 @@ def shell(desktop: Desktop, command: str) -> str:
 
 class Walls:
     """Inherit it beside fixtures `make` (starts a desktop that has `tokens`)."""
+
+    bomb_seconds: ClassVar[int] = 20
+    """What a fork bomb may take to reach its limit."""
 
     def test_programs_are_an_ordinary_user(self, make: Callable[[], Desktop]) -> None:
         assert shell(make(), "id -u; id -un; echo ~") == "1000\nuser\n/home/user\n"
@@ -73,7 +76,8 @@ class Walls:
         bomb = (
             "import os, time\ntry:\n while True:\n  if os.fork() == 0: time.sleep(300)\nexcept OSError as e: print(e)"
         )
-        told = desktop.run(f"timeout 20 python3 -c '{bomb}'", shell=True, timeout=60)
+        limit = self.bomb_seconds
+        told = desktop.run(f"timeout {limit} python3 -c '{bomb}'", shell=True, timeout=limit + 40)
         assert "Resource temporarily unavailable" in told.stdout
         assert desktop.observe().screenshot is not None
         desktop.run(["pkill", "-f", "os.fork"])
