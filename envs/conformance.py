@@ -22,6 +22,8 @@ from deskbench.envs.types import Click, CursorPosition, Key, Move, Type, Wait
 from deskbench.envs.wire import Observe
 
 NOTE = "~/Documents/note.txt"
+APPEARS = 20.0
+"""Seconds within which what must come has come, also on an emulated machine."""
 
 
 @dataclass(frozen=True)
@@ -117,7 +119,7 @@ class DesktopContract:
         desktop.open(desktop.run(self.platform.where, shell=True).stdout.strip())
         desktop.act([Type(text)])
         desktop.act([Key(("ctrl", "s"))])
-        assert wait.until(lambda: desktop.read_file(NOTE).decode("utf-8-sig").strip() == text, timeout=5)
+        assert wait.until(lambda: desktop.read_file(NOTE).decode("utf-8-sig").strip() == text, timeout=APPEARS)
 
     def test_windows_are_listed_activated_and_closed(self, desktop: Desktop) -> None:
         """Set-up can arrange windows, and is told when it cannot."""
@@ -128,7 +130,7 @@ class DesktopContract:
         desktop.activate_window(here.editor_name)
         assert [w.title for w in desktop.windows() if w.active] == [here.editor_title]
         desktop.close_window(here.other_name)
-        assert wait.until(lambda: not any(here.other_name in w.title for w in desktop.windows()), timeout=5)
+        assert wait.until(lambda: not any(here.other_name in w.title for w in desktop.windows()), timeout=APPEARS)
         with pytest.raises(GuestError, match="no window"):
             desktop.activate_window("nothing of the kind")
 
@@ -148,7 +150,7 @@ class DesktopContract:
             return
         desktop.launch(self.platform.terminal)
         desktop.act([Type("echo one$((1+1))three\n")])
-        assert wait.until(lambda: "one2three" in (self._terminal(desktop) or ""), timeout=5)
+        assert wait.until(lambda: "one2three" in (self._terminal(desktop) or ""), timeout=APPEARS)
 
     def _terminal(self, desktop: Desktop) -> str | None:
         return desktop.observe(Observe(screenshot=False, terminal=True)).terminal

@@ -19,7 +19,7 @@ busybox ip address add 10.0.2.15/32 dev eth0
 busybox ip route add 10.0.2.2 dev eth0 # the way back to the controller; there is no other until it says so
 # A root's shell for whoever owns the machine, on the second serial line: looks into one that does not answer.
 setsid sh -c 'while :; do sh < /dev/ttyS1 > /dev/ttyS1 2>&1; sleep 1; done' &
-ulimit -u "${DESKBENCH_PROCESSES:-400}" # the user's processes and threads; root has no such limit
+prlimit --pid $$ --nproc="${DESKBENCH_PROCESSES:-600}" # the user's processes and threads; root has no such limit
 XDG_RUNTIME_DIR=/run/user/1000 PYTHONPATH=/opt/deskbench PYTHONDONTWRITEBYTECODE=1
 export XDG_RUNTIME_DIR PYTHONPATH PYTHONDONTWRITEBYTECODE
 cd /home/user

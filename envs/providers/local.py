@@ -196,9 +196,9 @@ def join_network(read: int, write: int) -> subprocess.Popen[bytes]:
     network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
     owner = fcntl.ioctl(network, NS_GET_USERNS)  # not always the one that the programs are in
     ready, tell = os.pipe()
-    command = ["slirp4netns", "--configure", "--disable-host-loopback", f"--ready-fd={tell}"]
-    process = subprocess.Popen(
-        [*command, f"--userns-path=/proc/self/fd/{owner}", pid, "tap0"], stdin=subprocess.DEVNULL,
+    command = ["slirp4netns", "--configure", "--disable-host-loopback", f"--ready-fd={tell}", "--exit-fd=0"]
+    process = subprocess.Popen(  # it ends when its standard input does, which is when we do
+        [*command, f"--userns-path=/proc/self/fd/{owner}", pid, "tap0"], stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True, pass_fds=(owner, tell),
     )  # fmt: skip
     for descriptor in (network, owner, tell):
@@ -209,6 +209,14 @@ def join_network(read: int, write: int) -> subprocess.Popen[bytes]:
     process.kill()
     said = process.communicate()[1].decode("utf-8", "replace").strip().replace("\n", "; ")
     raise UsageError(f"a desktop with network cannot be made: slirp4netns: {said} (/dev/net/tun must be writable)")
+
+
+def end_network(process: subprocess.Popen[bytes]) -> None:
+    """End what `join_network` has started."""
+    process.kill()
+    process.wait()
+    if process.stdin:
+        process.stdin.close()
 
 
 def _server_command(socket: str, spec: DesktopSpec) -> list[str]:
@@ -369,8 +377,7 @@ def _end(desktop: LocalDesktop) -> None:
     desktop.close()
     kill_sandbox(desktop.process)
     if desktop.network is not None:
-        desktop.network.kill()
-        desktop.network.wait()
+        end_network(desktop.network)
     for stream in (desktop.process.stdin, desktop.process.stdout):
         if stream:
             with contextlib.suppress(BrokenPipeError):  # what it never read is still in the buffer

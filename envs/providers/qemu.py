@@ -15,6 +15,7 @@ import threading
 import time
 import uuid
 from collections.abc import Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -32,7 +33,7 @@ from deskbench.envs.providers.qemu_speed import Speed, speed
 
 MEMORY = {"light": 1024, "full": 3072}
 """Megabytes by list of programs; only what is touched is taken."""
-PROCESSES = {"light": 400, "full": 1500}
+PROCESSES = {"light": 600, "full": 1500}
 """The most processes and threads of the machine's user: more would not have room in its memory."""
 PROCESSORS = 2
 BOOT_SECONDS, RESUME_SECONDS = 30.0, 10.0
@@ -61,14 +62,14 @@ class QemuDesktop(Client):
         self.machine, self.tokens, self.patience = machine, dict(tokens), patience
         self.answer_seconds = ANSWER_SECONDS * patience
 
-    def resume(self, *, network: bool) -> None:
-        """Make a restored machine one of its own: tokens, clock, random numbers; and give it the network or not.
+    def resume(self, *, network: bool, tokens: bool) -> None:
+        """Make a restored machine one of its own: tokens or none, clock, random numbers, the network or none.
 
         Raises:
             EnvError: its server did not do it.
         """
         fresh = new_tokens()
-        body = {**fresh, "time": time.time(), "entropy": os.urandom(64).hex(), "network": network}
+        body = {**fresh, "time": time.time(), "entropy": os.urandom(64).hex(), "network": network, "open": not tokens}
         self._send("POST", "/v1/resume", timeout=RESUME_SECONDS * self.patience, json=body)
         self.tokens = fresh
         self._http.headers["Authorization"] = f"Bearer {fresh['control_token']}"
@@ -189,7 +190,7 @@ def plan_of(image: VmImage, spec: DesktopSpec, pace: Speed) -> Plan:
     # What the kernel does not know, it hands on to the first program: NAME=value as environment, the rest as arguments.
     style = f"DESKBENCH_SESSION={images.SESSIONS[image.programs]} DESKBENCH_PROCESSES={PROCESSES[image.programs]}"
     line = f"console=tty0 console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off {style} -- "
-    arguments = [*session_arguments(spec), "--patience", f"{pace.patience:.0f}"]
+    arguments = [*session_arguments(replace(spec, tokens=True)), "--patience", f"{pace.patience:.0f}"]
     boot = Boot(image.kernel, Path(), line + " ".join(arguments))
     processors = min(PROCESSORS, os.cpu_count() or 1)
     network = spec.network == "full"
@@ -238,9 +239,9 @@ def _await_server(machine: Machine, desktop: Client, seconds: float) -> None:
 
 def _restored(saved: Snapshot, plan: Plan, spec: DesktopSpec, pace: Speed) -> tuple[Client, Machine]:
     machine = restore(saved, plan)
-    desktop = QemuDesktop(machine, saved.tokens if spec.tokens else {}, pace.patience)
+    desktop = QemuDesktop(machine, saved.tokens, pace.patience)
     try:
-        desktop.resume(network=plan.network)
+        desktop.resume(network=plan.network, tokens=spec.tokens)
         if isinstance(spec.network, tuple):
             desktop.allow(spec.network)
     except EnvError as error:

@@ -122,7 +122,8 @@ def build_vm(programs: str, say: Callable[[str], None]) -> VmImage:
         StartError: the build failed; with its last lines.
     """
     folder = folder_of(programs)
-    missing = {package for tool, package in TOOLS.items() if shutil.which(tool, path=_path()) is None}
+    needed = TOOLS if os.geteuid() == 0 else {**TOOLS, "newuidmap": "uidmap"}
+    missing = {package for tool, package in needed.items() if shutil.which(tool, path=_path()) is None}
     if missing:
         raise UsageError(f"building a virtual machine's image needs: apt-get install {' '.join(sorted(missing))}")
     with locked(f"image-{programs}"):

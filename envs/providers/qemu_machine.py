@@ -25,7 +25,7 @@ from typing import Any
 from deskbench.envs import wait
 from deskbench.envs.errors import EnvError, StartError, UsageError
 from deskbench.envs.providers import qemu_porter
-from deskbench.envs.providers.local import PREFIX, SLIRP_DNS, join_network, kill_sandbox, system_folders
+from deskbench.envs.providers.local import PREFIX, SLIRP_DNS, end_network, join_network, kill_sandbox, system_folders
 from deskbench.envs.providers.qemu_image import HOME
 from deskbench.envs.providers.qemu_qmp import Command, Event, MonitorAbsentError, MonitorError, execute
 
@@ -152,7 +152,9 @@ class Machine:
                 # Not as it came: a reset without an open connection is more than urllib3 can bear.
                 raise ConnectionError(f"port {port}: the machine has ended") from None
         if descriptors:
-            return socket.socket(fileno=descriptors[0])
+            made = socket.socket(fileno=descriptors[0])
+            made.setblocking(True)  # which it was not where it was made, for its time limit
+            return made
         raise ConnectionError(f"port {port}: {said.decode('utf-8', 'replace') or 'the machine has ended'}")
 
     def monitor(self, *commands: Command, awaited: Event | None = None, seconds: float = MONITOR_SECONDS) -> list[Any]:
@@ -224,8 +226,7 @@ class Machine:
         self._control.close()
         kill_sandbox(self.process)
         if self.network is not None:
-            self.network.kill()
-            self.network.wait()
+            end_network(self.network)
         shutil.rmtree(self.folder, ignore_errors=True)
 
 

@@ -7,6 +7,7 @@ that nothing is copied, and machines of one snapshot share what they have in com
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -77,20 +78,23 @@ def snapshot(image: VmImage, plan: Plan, settle: Settle) -> Snapshot:
     """
     files = first_files(image)
     name = _key(image, plan, files)
-    with locked(f"snapshot-{name}"):
-        found = _read(FOLDER / name)
-        if found is None:
-            _make(FOLDER / name, image, plan, files, settle)
+    found = _read(FOLDER / name)
+    if found is None:
+        with locked("snapshots"):  # one boot at a time: two would each take twice as long
             found = _read(FOLDER / name)
-            _prune()
+            if found is None:
+                _make(FOLDER / name, image, plan, files, settle)
+                found = _read(FOLDER / name)
+                _prune()
     assert found is not None
-    os.utime(found.folder)
+    with contextlib.suppress(FileNotFoundError):  # somebody has just forgotten it: a restore says so
+        os.utime(found.folder)
     return found
 
 
 def forget(bad: Snapshot) -> None:
     """Remove a snapshot that does not load, unless another is in its place already."""
-    with locked(f"snapshot-{bad.folder.name}"):
+    with locked("snapshots"):
         if _read(bad.folder) == bad:
             shutil.rmtree(bad.folder, ignore_errors=True)
 

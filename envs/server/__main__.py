@@ -128,8 +128,10 @@ def _desk(patience: float) -> Desk:
         from deskbench.envs.server.win32.desk import Desk as WindowsDesk
 
         return WindowsDesk()  # type: ignore[return-value,unused-ignore]
+    from deskbench.envs.server.accessibility import bus
     from deskbench.envs.server.desk import Desk
 
+    bus.wait_longer(patience)
     return Desk(patience=patience)
 
 

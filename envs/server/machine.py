@@ -33,8 +33,8 @@ def routes(server: Server) -> list[Route]:
         _stir(bytes.fromhex(body["entropy"]))
         if body.get("network"):
             _connect()
-        if server.tokens.control is not None:
-            server.tokens = Tokens(agent=body["agent_token"], control=body["control_token"])
+        open_to_all = body.get("open") is True  # for foreign clients
+        server.tokens = Tokens() if open_to_all else Tokens(body["agent_token"], body["control_token"])
         return json_response({})
 
     return [Route("POST", "/v1/resume", resume)]

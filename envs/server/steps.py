@@ -159,7 +159,7 @@ class Steps:
         problems: list[str] = []
         tree, complete, terminal = None, True, None
         if look.accessibility:
-            tree, complete = self._desk.tree(TREE_SECONDS, problems)
+            tree, complete = self._desk.tree(TREE_SECONDS * self._desk.patience, problems)
         if look.terminal:
             terminal = self._desk.terminal(problems)
         unchanged = frame is not None and frame.sha256 == look.unless

@@ -17,6 +17,8 @@ from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.providers.docker import DEFAULT_IMAGE, LABEL, DockerProvider
 from deskbench.envs.providers.local import PREFIX, LocalProvider
 from deskbench.envs.providers.pool import Pool
+from deskbench.envs.providers.qemu import QemuProvider
+from deskbench.envs.providers.qemu_image import build_vm
 from tests.benchmarks.arms import ROUNDS, Row, limit_row
 from tests.engine import docker_engine
 
@@ -97,9 +99,9 @@ class Stock:
 
 
 def soak() -> list[Row]:
-    """Fifty resets of each provider, and what has grown."""
+    """Resets of each provider, and what has grown."""
     rows = []
-    for name, make in (("local", _local), ("docker", _docker_provider)):
+    for name, make in (("local", _local), ("docker", _docker_provider), ("qemu", _qemu)):
         with make() as (provider, things):
             rows += _soak(name, provider, things, RESETS)
     return rows
@@ -123,6 +125,14 @@ def _docker_provider() -> Iterator[tuple[Provider, Callable[[], int]]]:
 
         yield provider, things
         provider.close()
+
+
+@contextlib.contextmanager
+def _qemu() -> Iterator[tuple[Provider, Callable[[], int]]]:
+    build_vm("light", print)
+    provider = QemuProvider()
+    yield provider, lambda: len(list(Path("/tmp").glob(f"{PREFIX}vm-*")))
+    provider.close()
 
 
 def _soak(name: str, provider: Provider, things: Callable[[], int], resets: int) -> list[Row]:

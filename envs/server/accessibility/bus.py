@@ -27,6 +27,9 @@ STALL_SECONDS = 2.0
 """An application that answers nothing for so long while others do is left alone."""
 AGAIN_SECONDS = 0.25
 """The same for one that hung the last time."""
+BUS_SECONDS = 5.0
+"""The bus itself, which may have to be started."""
+_patience = 1.0
 _READ = 1 << 18
 _APPLICATION = "org.a11y.atspi.Application"
 _WHERE = Question(_APPLICATION, "GetApplicationBusAddress", "s", messages.string)
@@ -35,6 +38,17 @@ ROOT = "/org/a11y/atspi/accessible/root"
 
 Taker = Callable[[Any], None]
 """Takes a question's answer, or None when it was refused."""
+
+
+def wait_longer(times: float) -> None:
+    """All these limits are so many times as long from now on: the machine is slow."""
+    global _patience  # noqa: PLW0603  (set once, before anything is read)
+    _patience = times
+
+
+def patiently(seconds: float) -> float:
+    """A limit, as long as it is on this machine."""
+    return seconds * _patience
 
 
 class AccessibilityError(RuntimeError):
@@ -139,8 +153,8 @@ class Bus:
         try:
             with identity.acting(), open_dbus_connection("SESSION") as session:
                 where = DBusAddress("/org/a11y/bus", "org.a11y.Bus", "org.a11y.Bus")
-                reply = session.send_and_get_reply(new_method_call(where, "GetAddress"), timeout=5)
-            self._daemon = Link(str(reply.body[0]), 5)
+                reply = session.send_and_get_reply(new_method_call(where, "GetAddress"), timeout=patiently(BUS_SECONDS))
+            self._daemon = Link(str(reply.body[0]), patiently(BUS_SECONDS))
         except (OSError, KeyError, ValueError, IndexError, RuntimeError) as error:
             raise AccessibilityError(f"no accessibility bus: {type(error).__name__}: {error}") from None
         self._own: dict[str, Link] = {}
@@ -182,7 +196,7 @@ class Bus:
             self._known.add(name)
             # Without a socket of its own it is asked through the daemon.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
-                self._own[name] = Link(address or "", AGAIN_SECONDS)
+                self._own[name] = Link(address or "", patiently(AGAIN_SECONDS))
 
     def run(self, deadline: float) -> None:
         """Until everything asked, and what takers ask meanwhile, is answered, hung or late.
@@ -241,7 +255,7 @@ class Bus:
 
     def _stalled(self) -> set[str]:
         now = time.monotonic()
-        limits = {True: AGAIN_SECONDS, False: STALL_SECONDS}
+        limits = {True: patiently(AGAIN_SECONDS), False: patiently(STALL_SECONDS)}
         late = {name for name, heard in self._heard.items() if now - heard > limits[name in self._hung]}
         return late & self._awaited() if late else late
 

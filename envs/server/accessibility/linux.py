@@ -16,7 +16,7 @@ from itertools import islice
 from typing import Any
 
 from deskbench.envs.server.accessibility import messages
-from deskbench.envs.server.accessibility.bus import ROOT, AccessibilityError, Bus
+from deskbench.envs.server.accessibility.bus import ROOT, AccessibilityError, Bus, patiently
 from deskbench.envs.server.accessibility.constants import ROLES, STATES
 from deskbench.envs.server.accessibility.markup import Node, to_xml
 from deskbench.envs.server.accessibility.messages import Question
@@ -99,7 +99,7 @@ def terminal_text() -> str | None:
         AccessibilityError: there is no accessibility bus.
     """
     with _lock:
-        deadline = time.monotonic() + TERMINAL_SECONDS
+        deadline = time.monotonic() + patiently(TERMINAL_SECONDS)
         found, _ = _reading(lambda bus: _Reader(bus, deadline, SKELETON, enter=_may_hold_terminal))
         frames = [frame for root in found for frame in root.children if "active" in frame.states]
         nodes = [node for frame in frames for node in _walk(frame)]

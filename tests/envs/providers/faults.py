@@ -11,6 +11,7 @@ from typing import Any, ClassVar
 import pytest
 
 from deskbench.agent.batch import Batch, read_records
+from deskbench.envs import wait
 from deskbench.envs.client import Client
 from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout
@@ -71,7 +72,7 @@ class Faults:
         desktop.act([Type("once")])
         late.join()
         desktop.act([Key(("ctrl", "s"))])
-        assert desktop.read_file(NOTE).strip() == b"once"
+        assert wait.until(lambda: desktop.read_file(NOTE).strip(), timeout=10) == b"once"
 
     def test_a_death_in_the_middle_of_a_step_is_an_error_of_ours(self, make: Callable[[], Desktop]) -> None:
         desktop = make()

@@ -154,7 +154,7 @@ def test_nothing_is_left_when_the_controller_is_killed(tmp_path: Path) -> None:
         from deskbench.envs.providers.local import LocalProvider
         from deskbench.envs.providers.pool import Pool
         pool = Pool(LocalProvider())
-        desktop = pool.start(DesktopSpec())
+        desktop = pool.start(DesktopSpec(network="full"))
         print(desktop.process.pid, desktop.folder, flush=True)
         threading.Event().wait()
         """

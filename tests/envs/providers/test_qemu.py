@@ -9,23 +9,25 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import psutil
 import pytest
 
+from deskbench.envs.client import Forward
 from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
 from deskbench.envs.providers import qemu_snapshot
 from deskbench.envs.providers.local import PREFIX
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.providers.qemu import QemuDesktop, QemuProvider, plan_of
+from deskbench.envs.providers.qemu import DiskDesktop, QemuDesktop, QemuProvider, plan_of
 from deskbench.envs.providers.qemu_image import VmImage, build_vm
 from deskbench.envs.providers.qemu_machine import Machine
 from deskbench.envs.providers.qemu_speed import speed
-from deskbench.envs.types import Key, Type
+from deskbench.envs.types import Key, Move, Type
 
 from .faults import Faults
 from .walls import Walls
@@ -129,7 +131,7 @@ def test_a_network_only_where_it_was_asked_for(provider: QemuProvider) -> None:
     def reach(desktop: Desktop, address: str, port: int) -> int:
         return desktop.run(f"timeout 10 bash -c 'exec 3<>/dev/tcp/{address}/{port}'", shell=True).returncode
 
-    own = socket.gethostbyname(socket.gethostname())
+    own = outside_address()
     with socket.create_server(("0.0.0.0", 0)) as listener:
         port = listener.getsockname()[1]
         offline, online = provider.start(SPEC), provider.start(DesktopSpec(network="full"))
@@ -147,9 +149,22 @@ def test_a_list_of_names_is_reached_through_the_controller(provider: QemuProvide
         port = listener.getsockname()[1]
         desktop = provider.start(DesktopSpec(network=(f"127.0.0.1:{port}",)))
         threading.Thread(target=_answer_once, args=(listener,), daemon=True).start()
-        fetch = "import urllib.request as r; print(r.urlopen('http://127.0.0.1:{}/', timeout=20).read())"
-        assert "hello" in desktop.run(["python3", "-c", fetch.format(port)]).stdout
-        assert desktop.run(["python3", "-c", fetch.format(port + 1)]).returncode != 0
+        asking = (
+            "import http.client as h; c = h.HTTPConnection('127.0.0.1', 3128, timeout=30); c.request('GET', '{}'); "
+        )
+        fetch = asking + "a = c.getresponse(); print(a.status, a.read())"
+        assert desktop.run(["python3", "-c", fetch.format(f"http://127.0.0.1:{port}/")]).stdout == "200 b'hello'\n"
+        refused = desktop.run(["python3", "-c", fetch.format(f"http://127.0.0.1:{port + 1}/")]).stdout
+        assert refused.startswith("403")
+
+
+def outside_address() -> str:
+    """An address of this machine that is not loopback's."""
+    for addresses in psutil.net_if_addrs().values():
+        for one in addresses:
+            if one.family == socket.AF_INET and not one.address.startswith("127."):
+                return one.address
+    pytest.skip("this machine has no network")
 
 
 def _answer_once(listener: socket.socket) -> None:
@@ -174,16 +189,29 @@ def test_without_tokens_for_foreign_clients(provider: QemuProvider) -> None:
     assert QemuDesktop(desktop.machine, {}).health().server == "deskbench"
 
 
+def test_osworlds_routes_are_enough_for_a_machine_from_a_disk(provider: QemuProvider) -> None:
+    """OSWorld's disks are not here: one of our machines, whose server answers those routes, stands in."""
+    ours = provider.start(DesktopSpec(tokens=False))
+    assert isinstance(ours, QemuDesktop)
+    desktop = DiskDesktop(ours.machine, {5000: Forward(partial(ours.machine.connect, 5000))})
+    desktop.answer_seconds = ours.answer_seconds
+    try:
+        assert desktop.observe().width == 1280
+        assert desktop.act([Move(x=30, y=40)]).cursor == (30, 40)
+        assert desktop.run(["echo", "there"]).stdout == "there\n"
+    finally:
+        desktop.close()
+
+
 def test_a_snapshot_that_does_not_load_is_made_again(image: VmImage, provider: QemuProvider) -> None:
-    spec = DesktopSpec(800, 600)
-    provider.stop(provider.start(spec))
-    plan = plan_of(image, spec, speed(image))
+    provider.stop(provider.start(SPEC))
+    plan = plan_of(image, SPEC, speed(image))
     saved = qemu_snapshot.snapshot(image, plan, settle=_never)
     (saved.folder / "state").write_bytes(b"not a state")
     with pytest.raises(StartError, match=r"(?s)its snapshot does not load.*QEMU ended with status 1.*migration stream"):
         qemu_snapshot.restore(saved, plan)
-    desktop = provider.start(spec)
-    assert desktop.observe().width == 800
+    desktop = provider.start(SPEC)
+    assert desktop.observe().screenshot is not None
     assert qemu_snapshot.snapshot(image, plan, settle=_never).tokens != saved.tokens
 
 
@@ -205,7 +233,6 @@ def test_a_machine_that_hangs_leaves_its_picture(provider: QemuProvider) -> None
     said = str(desktop.machine.fault("nothing was heard"))
     picture = Path(said.rpartition("(its screen: ")[2].rstrip(")"))
     assert picture.read_bytes().startswith(b"\x89PNG")
-    assert '{"ready": true' in said
     picture.unlink()
 
 

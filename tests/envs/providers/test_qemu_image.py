@@ -1,0 +1,59 @@
+"""What a virtual machine's image is made of, and what the kernel starts with."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deskbench.envs.errors import UsageError
+from deskbench.envs.providers import qemu_image
+from deskbench.envs.providers.qemu_image import VmImage, find_image, first_files, load_order, packages, recipe_digest
+
+
+def test_modules_are_loaded_behind_what_they_need() -> None:
+    modules = {
+        "virtio": b"..\0depends=virtio_ring\0retpoline=Y\0",
+        "virtio_net": b"..\0depends=virtio,net_failover,virtio-ring\0",
+        "virtio_ring": b"..\0depends=\0",
+        "net_failover": b"..\0depends=built_in\0",
+    }
+    assert load_order(modules) == ["virtio_ring", "virtio", "net_failover", "virtio_net"]
+
+
+def test_the_first_files_are_an_archive_with_the_server_and_no_answers(tmp_path: Path) -> None:
+    (tmp_path / "modules").mkdir()
+    (tmp_path / "modules" / "virtio.ko").write_bytes(b"\0depends=\0")
+    (tmp_path / "busybox").write_bytes(b"busybox")
+    archive = first_files(VmImage(tmp_path, "light", "", ""))
+    assert archive == first_files(VmImage(tmp_path, "light", "", ""))
+    unpacked = tmp_path / "unpacked"
+    unpacked.mkdir()
+    subprocess.run(["busybox", "cpio", "-i", "-d"], input=archive, cwd=unpacked, check=True, stderr=subprocess.DEVNULL)
+    assert (unpacked / "init").stat().st_mode & 0o111
+    assert (unpacked / "modules" / "10-virtio.ko").exists()
+    assert (unpacked / "deskbench/deskbench/envs/server/machine.py").exists()
+    assert (unpacked / "deskbench/mss/__init__.py").exists()
+    assert sorted(path.name for path in (unpacked / "deskbench/deskbench").iterdir()) == ["envs"]
+
+
+def test_an_image_that_is_not_there_or_of_other_packages_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(qemu_image, "HOME", tmp_path)
+    with pytest.raises(
+        UsageError, match=r"no virtual machine's image light.*deskbench image build --vm --programs light"
+    ):
+        find_image()
+    with pytest.raises(UsageError, match="no programs 'medium'; there are light, full"):
+        find_image("medium")
+    folder = tmp_path / "images" / "light"
+    folder.mkdir(parents=True)
+    (folder / "image.json").write_text('{"programs": "light", "recipe": "old", "digest": "sha256:0"}')
+    with pytest.raises(UsageError, match="was built of other packages: build it again"):
+        find_image()
+
+
+def test_a_recipe_is_its_packages() -> None:
+    assert {"xvfb", "openbox", "busybox-static"} <= set(packages("light")) < set(packages("full"))
+    assert "bubblewrap" not in packages("light")
+    assert recipe_digest("light") != recipe_digest("full")
