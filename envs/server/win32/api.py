@@ -159,3 +159,8 @@ def gdi32() -> Any:
 def kernel32() -> Any:
     """Processes."""
     return _library("kernel32")
+
+
+def is_wine() -> bool:
+    """This Windows is Wine, whose ntdll says so."""
+    return hasattr(ctypes.CDLL("ntdll"), "wine_get_version")

@@ -110,7 +110,7 @@ class Screen:
             return
         icon = api.IconInfo()
         cursor = info.cursor
-        if not self._user.GetIconInfo(cursor, ctypes.byref(icon)) and _is_wine():
+        if not self._user.GetIconInfo(cursor, ctypes.byref(icon)) and api.is_wine():
             # There, another program's cursor is a number that means nothing here.
             cursor = self._user.LoadCursorW(None, ctypes.c_void_p(IDC_ARROW))
             self._user.GetIconInfo(cursor, ctypes.byref(icon))
@@ -118,8 +118,3 @@ class Screen:
             if bitmap:
                 self._gdi.DeleteObject(bitmap)
         self._user.DrawIconEx(self._memory, info.at.x - icon.x, info.at.y - icon.y, cursor, 0, 0, 0, None, DI_NORMAL)
-
-
-def _is_wine() -> bool:
-    """This Windows is Wine, whose ntdll says so."""
-    return hasattr(ctypes.CDLL("ntdll"), "wine_get_version")
