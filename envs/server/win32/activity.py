@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import socket
 import threading
 import time
+from collections.abc import Iterable
 from ctypes import wintypes
 
 from deskbench.envs.server.settle import Sample
@@ -14,6 +17,8 @@ from deskbench.envs.server.win32.windows import Windows
 
 SNAPSHOT_PROCESSES = 2
 QUERY_LIMITED = 0x1000
+WINE_PORT, WINE_SECONDS = 5001, 10.0
+"""Where `envs.server.wine` tells which programs run, and how long it may take to be there."""
 BUSY_SHARE = 0.2
 """A program that has used at least this share of a core since the last look is running."""
 
@@ -25,20 +30,32 @@ class Activity:
         self._kernel = api.kernel32()
         self._windows = windows
         self._lock = threading.Lock()
-        self._before = self._ids()
+        self._told = _Told() if api.is_wine() else None
+        self._before: frozenset[int] = frozenset()
         self._times: dict[int, float] = {}
         self._looked = time.monotonic()
+        self._before = frozenset(self._now(None)[0])
 
-    def sample(self) -> Sample:
-        """The session now."""
+    def sample(self, launched_after: Sample | None = None) -> Sample:
+        """The session now; of programs that were not there in `launched_after`, every thread counts."""
         with self._lock:
-            programs = self._ids() - self._before - {os.getpid()}
-            now = time.monotonic()
-            times = {number: self._seconds(number) for number in programs}
-            passed = max(now - self._looked, 1e-3)
-            running = sum(t - self._times.get(n, 0.0) >= BUSY_SHARE * passed for n, t in times.items())
-            self._times, self._looked = times, now
-        return Sample(now, frozenset(self._windows.handles()), frozenset(programs), running)
+            found, running = self._now(launched_after)
+        return Sample(time.monotonic(), frozenset(self._windows.handles()), frozenset(found) - self._before, running)
+
+    def _now(self, launched_after: Sample | None) -> tuple[Iterable[int], int]:
+        if self._told is None:
+            return self._measured()
+        known = launched_after.programs | self._before if launched_after else None
+        return self._told.ask(known)
+
+    def _measured(self) -> tuple[set[int], int]:
+        programs = self._ids() - {os.getpid()}
+        times = {number: self._seconds(number) for number in programs - self._before}
+        now = time.monotonic()
+        passed = max(now - self._looked, 1e-3)
+        running = sum(t - self._times.get(n, 0.0) >= BUSY_SHARE * passed for n, t in times.items())
+        self._times, self._looked = times, now
+        return programs, running
 
     def _ids(self) -> set[int]:
         snapshot = self._kernel.CreateToolhelp32Snapshot(SNAPSHOT_PROCESSES, 0)
@@ -65,3 +82,17 @@ class Activity:
         finally:
             self._kernel.CloseHandle(handle)
         return sum((one.dwHighDateTime << 32 | one.dwLowDateTime) / 1e7 for one in times[2:])
+
+
+class _Told:
+    """What Linux says of the programs under Wine, which gives every process the asker's own processor time."""
+
+    def __init__(self) -> None:
+        self._stream = socket.create_connection(("127.0.0.1", WINE_PORT), WINE_SECONDS).makefile("rw", encoding="ascii")
+
+    def ask(self, known: frozenset[int] | None) -> tuple[list[int], int]:
+        """Processes of the sandbox, and how many of them run (`envs.server.activity.programs`)."""
+        self._stream.write(json.dumps(sorted(known) if known is not None else None) + "\n")
+        self._stream.flush()
+        found, running = json.loads(self._stream.readline())
+        return found, running

@@ -54,7 +54,8 @@ class Desk:
         settling.maximum = MAXIMUM if maximum is None else maximum
         while True:
             self.screen.look()
-            verdict = settling.verdict(self.activity.sample(), self.screen.since(settling.began))
+            sample = self.activity.sample(settling.before if settling.launching else None)
+            verdict = settling.verdict(sample, self.screen.since(settling.began))
             if verdict is not None:
                 return verdict
             wait.sleep(POLL)
