@@ -19,6 +19,8 @@ SNAPSHOT_PROCESSES = 2
 QUERY_LIMITED = 0x1000
 WINE_PORT, WINE_SECONDS = 5001, 10.0
 """Where `envs.server.wine` tells which programs run, and how long it may take to be there."""
+ANSWER_MS = 30
+"""A window in front that takes longer to answer is at work: it may be loading what its next dialog needs."""
 BUSY_SHARE = 0.2
 """A program that has used at least this share of a core since the last look is running."""
 
@@ -40,6 +42,7 @@ class Activity:
         """The session now; of programs that were not there in `launched_after`, every thread counts."""
         with self._lock:
             found, running = self._now(launched_after)
+        running += not self._windows.answers(self._windows.active(), ANSWER_MS)
         return Sample(time.monotonic(), frozenset(self._windows.handles()), frozenset(found) - self._before, running)
 
     def _now(self, launched_after: Sample | None) -> tuple[Iterable[int], int]:

@@ -22,6 +22,8 @@ from .test_basics import run_oracle, scored
 TASKS = load("windows")
 FEASIBLE = [task for task in TASKS if task.feasible]
 MUTANTS = [(task, mutant) for task in FEASIBLE for mutant in task.mutants]
+RESTLESS = {"taskmgr-end-program"}
+"""Their screens show the processor's load and the memory's: no two runs look alike."""
 on_wine = [pytest.mark.desktop, pytest.mark.slow]
 
 
@@ -68,7 +70,8 @@ class TestOnWine:
         record = run_oracle(task, windows, tmp_path / "episode", tmp_path / "assets", "wine")
         assert record.score.value == 1.0, record.error or record.score.reason
         found = replay(tmp_path / "episode", tmp_path / "replay")
-        assert found.agrees, found
+        assert found.recorded == found.replayed == 1.0
+        assert found.agrees or task.id in RESTLESS, found
 
     @pytest.mark.parametrize("task", FEASIBLE, ids=named)
     def test_doing_nothing_scores_0(self, task: Task, windows: Desktop, tmp_path: Path) -> None:
