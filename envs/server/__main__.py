@@ -34,14 +34,13 @@ def main() -> int:
     _have_streams()
     args = _parse()
     # Programs in the desktop run as the same user: they must not read the tokens out of this process.
-    if os.name == "posix":
+    if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
         _keep_memory(libc)
     signal.signal(signal.SIGTERM, _stop)
-    given = (
-        _tokens(args.tokens) if args.leash or not args.no_auth else Tokens()
-    )  # under a leash, a line comes in any case
+    # Under a leash, a line comes in any case.
+    given = _tokens(args.tokens) if args.leash or not args.no_auth else Tokens()
     tokens = Tokens() if args.no_auth else given
     if args.user:
         identity.serve(args.user)
@@ -145,6 +144,10 @@ def _desk(patience: float) -> Desk:
         from deskbench.envs.server.win32.desk import Desk as WindowsDesk
 
         return WindowsDesk()  # type: ignore[return-value,unused-ignore]
+    if sys.platform == "darwin":
+        from deskbench.envs.server.macos.desk import Desk as MacDesk
+
+        return MacDesk()  # type: ignore[return-value,unused-ignore]
     from deskbench.envs.server.desk import Desk
 
     return Desk(patience=patience)
