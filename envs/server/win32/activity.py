@@ -13,9 +13,9 @@ from ctypes import wintypes
 
 from deskbench.envs.server.settle import Sample
 from deskbench.envs.server.win32 import api
+from deskbench.envs.server.win32.processes import parents
 from deskbench.envs.server.win32.windows import Windows
 
-SNAPSHOT_PROCESSES = 2
 QUERY_LIMITED = 0x1000
 WINE_PORT, WINE_SECONDS = 5001, 10.0
 """Where `envs.server.wine` tells which programs run, and how long it may take to be there."""
@@ -52,26 +52,13 @@ class Activity:
         return self._told.ask(known)
 
     def _measured(self) -> tuple[set[int], int]:
-        programs = self._ids() - {os.getpid()}
+        programs = set(parents()) - {os.getpid()}
         times = {number: self._seconds(number) for number in programs - self._before}
         now = time.monotonic()
         passed = max(now - self._looked, 1e-3)
         running = sum(t - self._times.get(n, 0.0) >= BUSY_SHARE * passed for n, t in times.items())
         self._times, self._looked = times, now
         return programs, running
-
-    def _ids(self) -> set[int]:
-        snapshot = self._kernel.CreateToolhelp32Snapshot(SNAPSHOT_PROCESSES, 0)
-        entry = api.ProcessEntry(size=ctypes.sizeof(api.ProcessEntry))
-        found: set[int] = set()
-        try:
-            more = self._kernel.Process32FirstW(snapshot, ctypes.byref(entry))
-            while more:
-                found.add(int(entry.id))
-                more = self._kernel.Process32NextW(snapshot, ctypes.byref(entry))
-        finally:
-            self._kernel.CloseHandle(snapshot)
-        return found
 
     def _seconds(self, number: int) -> float:
         """Processor time of a process; 0 of one that has ended or is not ours to look at."""
