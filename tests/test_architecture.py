@@ -17,7 +17,18 @@ SOURCES = sorted(
     path for top in TOPS for path in (ROOT / top).rglob("*.py") if "assets" not in path.relative_to(ROOT).parts
 )
 SHARED = {f"deskbench.envs.{name}" for name in ("wire", "actions", "keys", "wait", "pipe")}
-ON_THE_DESKTOP = {"Xlib", "mss", "numpy", "PIL", "jeepney", "gi", "pyautogui"}
+ON_THE_DESKTOP = {
+    "Xlib",
+    "mss",
+    "numpy",
+    "PIL",
+    "jeepney",
+    "gi",
+    "pyautogui",
+    "Quartz",
+    "AppKit",
+    "ApplicationServices",
+}
 
 
 def module_of(path: Path) -> str:

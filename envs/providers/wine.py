@@ -43,7 +43,9 @@ SETTINGS = (
     (r"HKCU\Software\Wine\WineDbg", "ShowCrashDialog", "0"),
 )
 """Registry: every program is on the one virtual desktop; one that crashes ends, and asks nothing."""
-VERSION = 1
+FONTS = Path("/usr/share/wine/fonts")
+"""Wine's own, which it looks for in Windows' folder: without Marlett a title bar's buttons are 0, 1 and a box."""
+VERSION = 2
 """Of what is made here; another one is made anew."""
 
 
@@ -101,9 +103,12 @@ def _wine_version() -> str:
 
 
 def _make(folder: Path) -> None:
-    _unpack_python(folder / "python")
-    _fetch_pillow(folder / "site")
-    (folder / "prefix").mkdir()
+    unpack_python(folder / "python")
+    fetch_pillow(folder / "site")
+    fonts = folder / "prefix/drive_c/windows/Fonts"
+    fonts.mkdir(parents=True)
+    for font in FONTS.glob("*.ttf"):
+        shutil.copy2(font, fonts)
     lines = [f'"{WINE}" reg add "{key}" {_value(name)} /d "{value}" /f' for key, name, value in SETTINGS]
     script = "\n".join(["set -e", f'"{WINE}" wineboot -i', *lines, "/usr/lib/wine/wineserver64 -w"])
     scratch = Path(tempfile.mkdtemp(prefix="wine-"))
@@ -125,7 +130,16 @@ def _value(name: str) -> str:
     return f'/v "{name}"' if name else "/ve"
 
 
-def _unpack_python(folder: Path) -> None:
+def unpack_python(folder: Path, search: str = PTH) -> None:
+    """Fetch the embeddable Python and lay it into a folder that is not there yet.
+
+    Args:
+        folder: for `python.exe` and what it needs.
+        search: where it is to look for modules, line by line.
+
+    Raises:
+        UsageError: it cannot be fetched, or is another than it was.
+    """
     try:
         answer = requests.get(PYTHON, timeout=120)
         answer.raise_for_status()
@@ -143,10 +157,15 @@ def _unpack_python(folder: Path) -> None:
     unpacked.parent.rename(folder)
     folder.with_name("unpacked").rmdir()
     (pth,) = folder.glob("*._pth")
-    pth.write_text(PTH)
+    pth.write_text(search)
 
 
-def _fetch_pillow(folder: Path) -> None:
+def fetch_pillow(folder: Path) -> None:
+    """Fetch Pillow for Windows and unpack it.
+
+    Raises:
+        UsageError: pip does not find it.
+    """
     with tempfile.TemporaryDirectory() as scratch:
         done = subprocess.run(
             [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--platform",

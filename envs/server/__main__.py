@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -30,14 +31,16 @@ FIRST_FRAME = 5.0
 def main() -> int:
     """Start session and server, say so on stdout in one line of JSON, serve until SIGTERM."""
     began = time.monotonic()
+    _have_streams()
     args = _parse()
     # Programs in the desktop run as the same user: they must not read the tokens out of this process.
-    if os.name == "posix":
+    if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
         _keep_memory(libc)
     signal.signal(signal.SIGTERM, _stop)
-    given = _tokens() if args.leash or not args.no_auth else Tokens()  # under a leash, a line comes in any case
+    # Under a leash, a line comes in any case.
+    given = _tokens(args.tokens) if args.leash or not args.no_auth else Tokens()
     tokens = Tokens() if args.no_auth else given
     if args.user:
         identity.serve(args.user)
@@ -55,6 +58,15 @@ def main() -> int:
     threading.Event().wait()
     server.shutdown()
     return 0
+
+
+def _have_streams() -> None:
+    """A Windows program without a console (`pythonw`) has no standard streams: what it says goes to a file."""
+    if sys.stderr is None:
+        log = Path(tempfile.gettempdir(), "deskbench-server.log").open("a", buffering=1, encoding="utf-8")  # noqa: SIM115  (open to the end)
+        sys.stdin, sys.stdout, sys.stderr = Path(os.devnull).open(encoding="utf-8"), log, log  # noqa: SIM115
+        for descriptor in (1, 2):
+            os.dup2(log.fileno(), descriptor)
 
 
 def _keep_memory(libc: ctypes.CDLL) -> None:
@@ -83,13 +95,17 @@ def _parse() -> argparse.Namespace:
     )
     parser.add_argument("--patience", type=float, default=1.0, help="how many times slower an emulated machine is")
     parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
+    parser.add_argument("--tokens", type=Path, help="a file with the line of tokens that is else read from stdin")
     parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
     return parser.parse_args()
 
 
-def _tokens() -> Tokens:
-    """One line of JSON on stdin: neither arguments nor environment hide anything from other programs."""
-    given = json.loads(sys.stdin.readline())
+def _tokens(file: Path | None) -> Tokens:
+    """One line of JSON on stdin: neither arguments nor environment hide anything from other programs.
+
+    A file is for machines that start by themselves; whoever may read it has the tokens.
+    """
+    given = json.loads(file.read_text(encoding="utf-8-sig") if file else sys.stdin.readline())
     return Tokens(agent=given["agent_token"], control=given["control_token"])
 
 
@@ -128,6 +144,10 @@ def _desk(patience: float) -> Desk:
         from deskbench.envs.server.win32.desk import Desk as WindowsDesk
 
         return WindowsDesk()  # type: ignore[return-value,unused-ignore]
+    if sys.platform == "darwin":
+        from deskbench.envs.server.macos.desk import Desk as MacDesk
+
+        return MacDesk()  # type: ignore[return-value,unused-ignore]
     from deskbench.envs.server.accessibility import bus
     from deskbench.envs.server.desk import Desk
 

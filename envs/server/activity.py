@@ -36,10 +36,10 @@ class Activity:
 
     def sample(self, launched_after: Sample | None = None) -> Sample:
         """The session now; of programs that were not there in `launched_after`, every thread counts."""
-        programs, running = self._programs(launched_after)
+        found, running = programs(self._own, launched_after.programs if launched_after else None)
         with self._lock:
             windows, clients = self._windows(), self._clients_now()
-        return Sample(time.monotonic(), windows, frozenset(programs), running, clients)
+        return Sample(time.monotonic(), windows, frozenset(found), running, clients)
 
     def _windows(self) -> frozenset[int]:
         found = self._root.get_full_property(self._clients, self._any)
@@ -49,20 +49,27 @@ class Activity:
         found = self._resources.query_clients(self._display).clients
         return frozenset(client.resource_base for client in found)
 
-    def _programs(self, launched_after: Sample | None) -> tuple[list[int], int]:
-        programs, running = [], 0
-        for entry in os.listdir("/proc"):  # noqa: PTH208  (a fifth of iterdir's cost, fifty times a second)
-            if not entry.isdigit() or int(entry) == self._own:
-                continue
-            name, state = _look(Path("/proc", entry))
-            if name in INFRASTRUCTURE or state in "ZX":
-                continue
-            programs.append(int(entry))
-            if state in "SI" and launched_after is not None and int(entry) not in launched_after.programs:
-                running += _any_thread_runs(Path("/proc", entry))
-            else:
-                running += state in "RD"
-        return programs, running
+
+def programs(own: int, known: frozenset[int] | None = None) -> tuple[list[int], int]:
+    """The session's processes other than the desktop's own and `own`, and how many of them are running.
+
+    Args:
+        own: the asking process.
+        known: of processes that are not among these, every thread counts; None for no such difference.
+    """
+    found, running = [], 0
+    for entry in os.listdir("/proc"):  # noqa: PTH208  (a fifth of iterdir's cost, fifty times a second)
+        if not entry.isdigit() or int(entry) == own:
+            continue
+        name, state = _look(Path("/proc", entry))
+        if name in INFRASTRUCTURE or state in "ZX":
+            continue
+        found.append(int(entry))
+        if state in "SI" and known is not None and int(entry) not in known:
+            running += _any_thread_runs(Path("/proc", entry))
+        else:
+            running += state in "RD"
+    return found, running
 
 
 def _look(entry: Path) -> tuple[str, str]:

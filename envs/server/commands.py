@@ -23,6 +23,8 @@ MAX_OUTPUT = 16 * 2**20
 
 CMD = ("cmd", "/s", "/c")
 """Windows' shell; what follows is a line, in which quotes are its own affair."""
+NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
+"""On Windows: a command that is run to its end shows no console."""
 OOM_SCORE = "500"
 """What makes the kernel choose programs first (proc(5), oom_score_adj)."""
 _PYTHON = 'python() { python3 "$@"; }\n'
@@ -95,7 +97,7 @@ def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, merged:
         OSError: it cannot be started.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = _start(parts, out, subprocess.STDOUT if merged else err, cwd)
+        process = _start(parts, out, subprocess.STDOUT if merged else err, cwd, flags=NO_WINDOW)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -106,8 +108,9 @@ def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, merged:
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
     if os.name == "nt":
-        subprocess.run(["taskkill", "/f", "/t", "/pid", str(process.pid)], check=False, capture_output=True)
-        process.kill()
+        from deskbench.envs.server.win32.processes import end_family
+
+        end_family(process.pid)
     else:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -125,12 +128,12 @@ def spawn(parts: Sequence[str], errors: IO[bytes] | None = None) -> subprocess.P
 
 
 def _start(
-    parts: Sequence[str], out: int | IO[bytes], err: int | IO[bytes], cwd: str | None
+    parts: Sequence[str], out: int | IO[bytes], err: int | IO[bytes], cwd: str | None, flags: int = 0
 ) -> subprocess.Popen[bytes]:
     line = f'{" ".join(CMD)} "{parts[3]}"' if tuple(parts[:3]) == CMD else parts
     process = subprocess.Popen(
         line, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd or str(Path.home()), start_new_session=True,
-        **identity.popen_options(),
+        creationflags=flags, **identity.popen_options(),
     )  # fmt: skip
     with contextlib.suppress(OSError):  # where memory ends, a program is ended before the desktop
         Path(f"/proc/{process.pid}/oom_score_adj").write_text(OOM_SCORE)

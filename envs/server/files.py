@@ -8,6 +8,7 @@ import tempfile
 from pathlib import Path
 from typing import IO
 
+from deskbench.envs import wait
 from deskbench.envs.server.commands import expand
 from deskbench.envs.server.http import HttpError
 
@@ -15,6 +16,7 @@ MAX_FILE = 2**30
 """Bytes of a file that is sent; a larger one is refused, not cut."""
 MAX_LISTED = 100_000
 _PART = 1 << 20
+HELD_SECONDS = 2.0
 _UNFINISHED = "upload-" if os.name == "nt" else ".upload-"
 """How a file's name begins while it is written. Wine hides what begins with a dot, and goes on after a new name."""
 
@@ -66,12 +68,28 @@ def write(path: str, data: bytes) -> None:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)
             Path(temporary).chmod(stat.S_IMODE(where.stat().st_mode) if where.exists() else 0o644)
-            Path(temporary).replace(where)
+            _rename(Path(temporary), where)
         except OSError:
             Path(temporary).unlink(missing_ok=True)
             raise
     except OSError as error:
         raise HttpError(500, f"{path} cannot be written: {error.strerror}") from None
+
+
+def _rename(temporary: Path, where: Path) -> None:
+    """Give a file its name. Windows refuses for a moment while anybody (a scanner, an indexer) looks at one of them."""
+    refused: list[PermissionError] = []
+
+    def renamed() -> bool:
+        try:
+            temporary.replace(where)
+        except PermissionError as error:
+            refused.append(error)
+            return False
+        return True
+
+    if not wait.until(renamed, timeout=HELD_SECONDS if os.name == "nt" else 0.0):
+        raise refused[-1]
 
 
 def listing(path: str) -> dict[str, object]:

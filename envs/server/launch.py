@@ -44,7 +44,7 @@ def opening(path: str) -> list[str]:
     """The command that opens a file with the program that the session has for it."""
     if os.name == "nt":
         return [sys.executable, "-c", "import os, sys; os.startfile(sys.argv[1])", path]
-    return ["gio", "open", path]
+    return ["open", path] if sys.platform == "darwin" else ["gio", "open", path]
 
 
 def start(desk: Desk, argv: list[str]) -> Response:

@@ -8,6 +8,7 @@ on a port of the loopback, and leads the Unix socket there.
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import socket
@@ -19,6 +20,8 @@ from pathlib import Path
 from deskbench.envs import wait
 from deskbench.envs.pipe import splice
 from deskbench.envs.server import session
+from deskbench.envs.server.activity import programs
+from deskbench.envs.server.win32.activity import WINE_PORT
 
 TEMPLATE = Path("/opt/wine")
 PREFIX = Path("/home/user/.wine")
@@ -46,6 +49,8 @@ def main() -> int:
     explorer = ["explorer", f"/desktop={DESKTOP},{width}x{height}"]
     subprocess.Popen([WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     threading.Thread(target=_lead, args=(args.socket,), daemon=True).start()
+    telling = socket.create_server(("127.0.0.1", WINE_PORT))
+    threading.Thread(target=_tell_programs, args=(telling,), daemon=True).start()
     python = str(TEMPLATE / "python/python.exe")
     return subprocess.run([WINE, python, "-m", "deskbench.envs.server", "--port", str(PORT)], check=False).returncode
 
@@ -90,6 +95,23 @@ def _copy(source: Path, target: Path) -> None:
         shutil.copytree(source, target, symlinks=True)
     else:
         shutil.copy2(source, target)
+
+
+def _tell_programs(listener: socket.socket) -> None:
+    """Answer the server's questions which programs run: a line with those that it knows, a line with the answer."""
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=_answer, args=(client,), daemon=True).start()
+
+
+def _answer(client: socket.socket) -> None:
+    client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    with client, client.makefile("rw", encoding="ascii") as stream:
+        for line in stream:
+            known = json.loads(line)
+            found, running = programs(os.getpid(), None if known is None else frozenset(known))
+            stream.write(json.dumps([found, running]) + "\n")
+            stream.flush()
 
 
 def _lead(path: str) -> None:

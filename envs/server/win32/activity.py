@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 import ctypes
+import json
 import os
+import socket
 import threading
 import time
+from collections.abc import Iterable
 from ctypes import wintypes
 
 from deskbench.envs.server.settle import Sample
 from deskbench.envs.server.win32 import api
+from deskbench.envs.server.win32.processes import parents
 from deskbench.envs.server.win32.windows import Windows
 
-SNAPSHOT_PROCESSES = 2
 QUERY_LIMITED = 0x1000
+WINE_PORT, WINE_SECONDS = 5001, 10.0
+"""Where `envs.server.wine` tells which programs run, and how long it may take to be there."""
+ANSWER_MS = 30
+"""A window in front that takes longer to answer is at work: it may be loading what its next dialog needs."""
 BUSY_SHARE = 0.2
 """A program that has used at least this share of a core since the last look is running."""
 
@@ -25,33 +32,33 @@ class Activity:
         self._kernel = api.kernel32()
         self._windows = windows
         self._lock = threading.Lock()
-        self._before = self._ids()
+        self._told = _Told() if api.is_wine() else None
+        self._before: frozenset[int] = frozenset()
         self._times: dict[int, float] = {}
         self._looked = time.monotonic()
+        self._before = frozenset(self._now(None)[0])
 
-    def sample(self) -> Sample:
-        """The session now."""
+    def sample(self, launched_after: Sample | None = None) -> Sample:
+        """The session now; of programs that were not there in `launched_after`, every thread counts."""
         with self._lock:
-            programs = self._ids() - self._before - {os.getpid()}
-            now = time.monotonic()
-            times = {number: self._seconds(number) for number in programs}
-            passed = max(now - self._looked, 1e-3)
-            running = sum(t - self._times.get(n, 0.0) >= BUSY_SHARE * passed for n, t in times.items())
-            self._times, self._looked = times, now
-        return Sample(now, frozenset(self._windows.handles()), frozenset(programs), running)
+            found, running = self._now(launched_after)
+        running += not self._windows.answers(self._windows.active(), ANSWER_MS)
+        return Sample(time.monotonic(), frozenset(self._windows.handles()), frozenset(found) - self._before, running)
 
-    def _ids(self) -> set[int]:
-        snapshot = self._kernel.CreateToolhelp32Snapshot(SNAPSHOT_PROCESSES, 0)
-        entry = api.ProcessEntry(size=ctypes.sizeof(api.ProcessEntry))
-        found: set[int] = set()
-        try:
-            more = self._kernel.Process32FirstW(snapshot, ctypes.byref(entry))
-            while more:
-                found.add(int(entry.id))
-                more = self._kernel.Process32NextW(snapshot, ctypes.byref(entry))
-        finally:
-            self._kernel.CloseHandle(snapshot)
-        return found
+    def _now(self, launched_after: Sample | None) -> tuple[Iterable[int], int]:
+        if self._told is None:
+            return self._measured()
+        known = launched_after.programs | self._before if launched_after else None
+        return self._told.ask(known)
+
+    def _measured(self) -> tuple[set[int], int]:
+        programs = set(parents()) - {os.getpid()}
+        times = {number: self._seconds(number) for number in programs - self._before}
+        now = time.monotonic()
+        passed = max(now - self._looked, 1e-3)
+        running = sum(t - self._times.get(n, 0.0) >= BUSY_SHARE * passed for n, t in times.items())
+        self._times, self._looked = times, now
+        return programs, running
 
     def _seconds(self, number: int) -> float:
         """Processor time of a process; 0 of one that has ended or is not ours to look at."""
@@ -65,3 +72,17 @@ class Activity:
         finally:
             self._kernel.CloseHandle(handle)
         return sum((one.dwHighDateTime << 32 | one.dwLowDateTime) / 1e7 for one in times[2:])
+
+
+class _Told:
+    """What Linux says of the programs under Wine, which gives every process the asker's own processor time."""
+
+    def __init__(self) -> None:
+        self._stream = socket.create_connection(("127.0.0.1", WINE_PORT), WINE_SECONDS).makefile("rw", encoding="ascii")
+
+    def ask(self, known: frozenset[int] | None) -> tuple[list[int], int]:
+        """Processes of the sandbox, and how many of them run (`envs.server.activity.programs`)."""
+        self._stream.write(json.dumps(sorted(known) if known is not None else None) + "\n")
+        self._stream.flush()
+        found, running = json.loads(self._stream.readline())
+        return found, running

@@ -125,6 +125,7 @@ _ARGUMENTS: dict[str, dict[str, list[Any]]] = {
         "Process32FirstW": [wintypes.HANDLE, ctypes.c_void_p],
         "Process32NextW": [wintypes.HANDLE, ctypes.c_void_p],
         "CloseHandle": [wintypes.HANDLE],
+        "TerminateProcess": [wintypes.HANDLE, wintypes.UINT],
         "IsWow64Process": [wintypes.HANDLE, ctypes.c_void_p],
         "VirtualAllocEx": [wintypes.HANDLE, ctypes.c_void_p, ctypes.c_size_t, wintypes.DWORD, wintypes.DWORD],
         "VirtualFreeEx": [wintypes.HANDLE, ctypes.c_void_p, ctypes.c_size_t, wintypes.DWORD],
@@ -159,3 +160,8 @@ def gdi32() -> Any:
 def kernel32() -> Any:
     """Processes."""
     return _library("kernel32")
+
+
+def is_wine() -> bool:
+    """This Windows is Wine, whose ntdll says so."""
+    return hasattr(ctypes.CDLL("ntdll"), "wine_get_version")

@@ -7,7 +7,9 @@ import ctypes
 import itertools
 import math
 import threading
+import time
 from collections.abc import Iterator, Sequence
+from ctypes import wintypes
 from typing import Any
 
 from deskbench.envs import actions as act
@@ -47,6 +49,9 @@ EXTENDED = frozenset(
     browserforward browserrefresh browserstop browsersearch browserfavorites browserhome
     """.split()
 )
+ARRIVED, LOOK, PATIENCE = 3, 0.004, 0.5
+"""Under Wine: looks in a row that find the pointer in its place, seconds between them, and for how long it is tried."""
+SMTO_ABORTIFHUNG, DESKTOP_MS = 2, 200
 SHIFTS = (("shift", 1), ("ctrl", 2), ("alt", 4))
 """Bits of VkKeyScan's answer."""
 
@@ -60,6 +65,7 @@ class Input:
         self._lock = threading.RLock()
         self._keys: list[str] = []
         self._buttons: list[str] = []
+        self._wine = api.is_wine()
 
     def perform(self, action: act.Action) -> str | None:
         """Carry one action out.
@@ -135,6 +141,30 @@ class Input:
     def _move(self, x: int | None, y: int | None) -> None:
         if x is None or y is None:
             return
+        self._glide(x, y)
+        if self._wine:
+            self._arrive(x, y)
+
+    def _arrive(self, x: int, y: int) -> None:
+        """Make sure that the pointer stays where it was sent.
+
+        Wine takes hold of X's pointer to move it, of which the desktop's window hears with the place where the pointer
+        was before: it reports a move back, a moment later. A button would be let go there, and the click lost.
+        """
+        deadline, seen = time.monotonic() + PATIENCE, 0
+        while seen < ARRIVED and time.monotonic() < deadline:
+            wait.sleep(LOOK)
+            desktop = self._user.GetDesktopWindow()  # whoever answers has read its events
+            self._user.SendMessageTimeoutW(desktop, 0, 0, None, SMTO_ABORTIFHUNG, DESKTOP_MS, None)
+            at = wintypes.POINT()
+            self._user.GetCursorPos(ctypes.byref(at))
+            if (at.x, at.y) == (x, y):
+                seen += 1
+            else:
+                self._user.SetCursorPos(x, y)
+                seen = 0
+
+    def _glide(self, x: int, y: int) -> None:
         self._check([(x, y)])
         # 65536 parts of the screen's width (SendInput's documentation); rounded so that the pixel is hit.
         across, down = ((v * 65536 + side - 1) // side for v, side in zip((x, y), self._size, strict=True))
@@ -149,8 +179,9 @@ class Input:
             try:
                 for one, other in itertools.pairwise(action.path):
                     for x, y in _between(one, other):
-                        self._move(x, y)
+                        self._glide(x, y)
                         wait.sleep(STEP_SECONDS)
+                    self._move(*other)
             finally:
                 self._button_up(action.button)
 

@@ -12,7 +12,7 @@ from deskbench.envs.server.http import HttpError
 from deskbench.envs.server.win32 import api
 
 PROOF_SECONDS = 5.0
-WM_CLOSE, WM_GETTEXT = 0x0010, 0x000D
+WM_NULL, WM_CLOSE, WM_GETTEXT = 0x0000, 0x0010, 0x000D
 SW_RESTORE = 9
 GW_OWNER = 4
 GWL_EXSTYLE, WS_EX_TOOLWINDOW = -20, 0x80
@@ -66,6 +66,12 @@ class Windows:
     def active(self) -> int:
         """The handle of the window in front, or 0."""
         return int(self._user.GetForegroundWindow() or 0)
+
+    def answers(self, handle: int, milliseconds: int) -> bool:
+        """Whether the window's program takes messages now; none has nothing to answer."""
+        return not handle or bool(
+            self._user.SendMessageTimeoutW(handle, WM_NULL, 0, None, SMTO_ABORTIFHUNG, milliseconds, None)
+        )
 
     def enabled(self, handle: int) -> bool:
         """A control takes input."""

@@ -3,8 +3,9 @@
 import signal
 import threading
 from abc import abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -32,8 +33,30 @@ WRITE_HELLO: dict[str, Any] = {
 """A task for a real desktop's editor."""
 
 
+@dataclass(frozen=True)
+class Means:
+    """What the faults are made with on a platform: commands of its shell, and a task for its editor.
+
+    Attributes:
+        where: prints NOTE's whole path.
+        fill, empty: fill the disk with a file, and remove it.
+        flood: prints a hundred million letters.
+        large: makes the file ~/large of three million bytes.
+        task: keys of a task that is solved in an editor.
+    """
+
+    where: str = f"echo {NOTE}"
+    fill: str = "head -c 64G /dev/zero > ~/full"
+    empty: str = "rm ~/full"
+    flood: str = "head -c 100M /dev/zero | tr '\\0' x"
+    large: str = "head -c 3M /dev/zero > ~/large"
+    task: Mapping[str, Any] = field(default_factory=lambda: WRITE_HELLO)
+
+
 class Faults:
-    """Inherit it, and say how the server and the whole desktop are hit from outside."""
+    """Inherit it, and say how the server and the whole desktop are hit from outside; `means` where it is not Linux."""
+
+    means: ClassVar[Means] = Means()
 
     @abstractmethod
     def hit_server(self, desktop: Any, number: int) -> None:
@@ -65,7 +88,7 @@ class Faults:
     def test_a_server_that_answers_slowly_acts_once(self, make: Callable[[], Desktop]) -> None:
         desktop = make()
         desktop.write_file(NOTE, b"")
-        desktop.open(desktop.run(f"echo {NOTE}", shell=True).stdout.strip())
+        desktop.open(desktop.run(self.means.where, shell=True).stdout.strip())
         self.hit_server(desktop, signal.SIGSTOP)
         late = threading.Timer(1.0, self.hit_server, (desktop, signal.SIGCONT))
         late.start()
@@ -84,19 +107,19 @@ class Faults:
 
     def test_a_full_disk_is_said_and_the_screen_is_still_seen(self, make: Callable[[], Desktop]) -> None:
         desktop = make()
-        filled = desktop.run("head -c 64G /dev/zero > ~/full", shell=True)
+        filled = desktop.run(self.means.fill, shell=True)
         assert "No space left" in filled.stderr or filled.returncode != 0
         with pytest.raises(GuestError, match="No space left"):
             desktop.write_file("~/more.bin", b"x" * 2**20)
         assert desktop.observe().screenshot is not None
-        desktop.run("rm ~/full", shell=True)
+        desktop.run(self.means.empty, shell=True)
         desktop.write_file("~/more.bin", b"x" * 2**20)
 
     def test_a_flood_is_cut_or_refused(self, make: Callable[[], Desktop]) -> None:
         desktop = make()
-        flood = desktop.run("head -c 100M /dev/zero | tr '\\0' x", shell=True)
+        flood = desktop.run(self.means.flood, shell=True)
         assert len(flood.stdout) == 16 * 2**20
-        desktop.run("head -c 3M /dev/zero > ~/large", shell=True)
+        desktop.run(self.means.large, shell=True)
         with pytest.raises(GuestError, match="more than 1000000 bytes"):
             desktop.read_file("~/large", max_bytes=1_000_000)
         assert desktop.observe().screenshot is not None
@@ -104,7 +127,7 @@ class Faults:
     def test_the_episode_is_tried_again_on_a_fresh_desktop(self, provider: Provider, tmp_path: Path) -> None:
         before = self.left()
         Frail.wrapped, Frail.kill, Frail.killed = provider, self.kill, 0
-        write_task(tmp_path / "suite", "write", **WRITE_HELLO)
+        write_task(tmp_path / "suite", "write", **self.means.task)
         ready = prepared(tmp_path / "suite", provider=f"{__name__}:Frail", retries=1)
         summary = Batch(ready, tmp_path / "run").run()
         first, second = read_records(tmp_path / "run")

@@ -19,6 +19,11 @@ from deskbench.envs.wire import Observe
 pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.timeout(600)]
 SPEC = DesktopSpec()
 PYTHON = r"Z:\opt\wine\python\python.exe"
+PROGRAMS = "import pathlib; print([(p / 'cmdline').read_bytes() for p in pathlib.Path('Z:/proc').glob('[0-9]*')])"
+LEFT = (
+    PROGRAMS.replace("print(", "found = str(").replace("import", "import sys,") + "; print('4' + '321)' in found or '')"
+)
+"""Which programs run, as Linux has them: Wine's own tasklist prints nothing."""
 WINDOWS = Platform(
     editor=("notepad",),
     editor_title="Untitled - Notepad",
@@ -30,8 +35,8 @@ WINDOWS = Platform(
     chatty="echo out& echo err>&2& exit 3",
     literal=("python", "-c", "print('$HOME *', end='')"),
     endless=f'{PYTHON} -c "import time; time.sleep(4321)"',
-    left="tasklist | findstr 4321 & exit 0",
-    processes=("tasklist",),
+    left=f'{PYTHON} -c "{LEFT}"',
+    processes=("python", "-c", PROGRAMS),
     where=r"echo %USERPROFILE%\Documents\note.txt",
     newline="\r\n",
     note=b"\xef\xbb\xbf",

@@ -139,7 +139,7 @@ class TestOnADesktop:
         assert scored(task, desktop, tmp_path, said_fail=said_fail).value == float(said_fail)
 
 
-def run_oracle(task: Task, desktop: Desktop, folder: Path, assets: Path) -> EpisodeRecord:
+def run_oracle(task: Task, desktop: Desktop, folder: Path, assets: Path, provider: str = "local") -> EpisodeRecord:
     content: dict[str, Any] = json.loads(task.path.read_text(encoding="utf-8"))
-    plan = Plan(task, "oracle", "local", assets, task_json=content)
+    plan = Plan(task, "oracle", provider, assets, task_json=content)
     return run_episode(plan, OracleAgent(task.oracle), desktop, EpisodeWriter(folder))

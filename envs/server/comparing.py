@@ -1,0 +1,172 @@
+"""Desktops that nothing tells of changes: pictures are taken again and again, and compared."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import threading
+import time
+from abc import ABC, abstractmethod
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from deskbench.envs import wait
+from deskbench.envs.server import commands
+from deskbench.envs.server.capture import Frame
+from deskbench.envs.server.damage import Change
+from deskbench.envs.server.desk import HISTORY
+from deskbench.envs.server.recording import RecordingError
+from deskbench.envs.server.settle import MAXIMUM, REACTION, Sample, Settling
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+POLL = 0.04
+"""Seconds between two pictures while settling."""
+REMEMBERED = 500
+
+
+class Screen(ABC):
+    """The screen as pictures; `width` and `height` are in pixels. Safe to use from several threads."""
+
+    compressor = "pillow"
+    width: int
+    height: int
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._last: tuple[bytes, Frame] | None = None
+        self._seen: bytes | None = None
+        self._changes: deque[Change] = deque(maxlen=REMEMBERED)
+
+    @abstractmethod
+    def cursor(self) -> tuple[int, int]:
+        """The pointer's position in pixels."""
+
+    @abstractmethod
+    def _grab(self, *, cursor: bool) -> bytes:
+        """The pixels now, four bytes each (blue, green, red and one that means nothing), rows from the top."""
+
+    def capture(self) -> Frame:
+        """The screen now; the last frame again when nothing has changed."""
+        with self._lock:
+            pixels = self._grab(cursor=True)
+            if self._last is not None and self._last[0] == pixels:
+                return self._last[1]
+            made = io.BytesIO()
+            self._picture(pixels).save(made, "PNG", compress_level=1)
+            png = made.getvalue()
+            frame = Frame(png, hashlib.sha256(png).hexdigest(), self.cursor())
+            self._last = pixels, frame
+            return frame
+
+    def look(self) -> None:
+        """Note what has changed since the last look."""
+        with self._lock:
+            pixels = self._grab(cursor=False)
+            if self._seen is not None and self._seen != pixels:
+                self._changes.append(self._difference(self._seen, pixels))
+            self._seen = pixels
+
+    def since(self, moment: float) -> list[Change]:
+        """Changes since a moment (monotonic seconds), oldest first."""
+        with self._lock:
+            return [change for change in self._changes if change.time >= moment]
+
+    def _picture(self, pixels: bytes) -> Image.Image:
+        from PIL import Image
+
+        return Image.frombuffer("RGB", (self.width, self.height), pixels, "raw", "BGRX", 0, 1)
+
+    def _difference(self, before: bytes, after: bytes) -> Change:
+        from PIL import ImageChops
+
+        box = ImageChops.difference(self._picture(before), self._picture(after)).getbbox()
+        left, top, right, bottom = box or (0, 0, 0, 0)
+        return Change(time.monotonic(), left, top, right - left, bottom - top)
+
+
+class Desk(ABC):
+    """What such desktops have in common; a platform's own gives the parts.
+
+    Attributes:
+        patience: how many times slower the machine is than one without emulation.
+        missing: features that it does not have, with the reason.
+    """
+
+    screen: Screen
+    input: Any
+    windows: Any
+    patience = 1.0
+
+    def __init__(self, missing: dict[str, str]) -> None:
+        self.missing = missing
+        self.recorder = NoRecorder(missing["recording"])
+
+    @abstractmethod
+    def sample(self, launched_after: Sample | None) -> Sample:
+        """The session now; of programs that were not there in `launched_after`, every thread counts."""
+
+    def begin_settling(self, *, launching: bool = False) -> Settling:
+        """Note how things are before actions; hand the result to `settle` after them."""
+        self.screen.look()
+        now = time.monotonic()
+        history = self.screen.since(now - HISTORY)
+        return Settling(began=now, start=now, before=self.sample(None), history=history, launching=launching)
+
+    def look_back(self) -> Settling:
+        """For looking without acting: a screen that has been quiet for a moment already is settled at once."""
+        settling = self.begin_settling()
+        settling.began = settling.start = settling.began - REACTION
+        return settling
+
+    def settle(self, settling: Settling, maximum: float | None = None) -> bool:
+        """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
+        settling.maximum = MAXIMUM if maximum is None else maximum
+        while True:
+            self.screen.look()
+            sample = self.sample(settling.before if settling.launching else None)
+            verdict = settling.verdict(sample, self.screen.since(settling.began))
+            if verdict is not None:
+                return verdict
+            wait.sleep(POLL)
+
+    def terminal(self, problems: list[str]) -> str | None:
+        """There is none; said in `problems`."""
+        problems.append(f"terminal: {self.missing['terminal']}")
+        return None
+
+    def run_source(self, lang: str, source: str, timeout: float) -> str:
+        """Run source text in the session; its output, with the exit status when that is not 0."""
+        done = commands.run_source(lang, source, timeout)
+        text = done.stdout + done.stderr
+        return text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
+
+    def features(self) -> dict[str, str]:
+        """What a desktop may have, with why not; empty for what works."""
+        return {**dict.fromkeys(("screenshot", "input", "settle", "accessibility", "exec"), ""), **self.missing}
+
+
+class NoRecorder:
+    """Answers as a recorder does that cannot film."""
+
+    running = False
+
+    def __init__(self, why: str) -> None:
+        self._why = why
+
+    def start(self) -> None:
+        """Refuse.
+
+        Raises:
+            RecordingError: always.
+        """
+        raise RecordingError(self._why)
+
+    def end(self) -> bytes:
+        """Refuse, in the words that OSWorld's clients know.
+
+        Raises:
+            RecordingError: always.
+        """
+        raise RecordingError("No recording in progress to stop.")

@@ -1,0 +1,110 @@
+"""Windows desktops by Wine that break, and what a program in one does not reach."""
+
+import os
+import socket
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, ClassVar
+
+import psutil
+import pytest
+
+from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.providers.local import PREFIX
+from deskbench.envs.providers.wine import WineProvider
+
+from .faults import Faults, Means
+
+pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.timeout(600)]
+PYTHON = r"Z:\opt\wine\python\python.exe"
+NOTE = r"C:\Reports\note.txt"
+WRITE_HELLO: dict[str, Any] = {
+    "config": [
+        {"type": "write_file", "parameters": {"path": NOTE, "text": ""}},
+        {"type": "launch", "parameters": {"command": ["notepad", NOTE]}},
+    ],
+    "requires": {"os": ["windows"]},
+    "evaluator": {
+        "func": "text_equals",
+        "result": {"type": "vm_file", "path": NOTE, "dest": "note.txt"},
+        "expected": {"type": "rule", "rules": {"expected": "hello"}},
+    },
+    "oracle": [{"type": "type", "text": "hello"}, {"type": "key", "keys": ["ctrl", "s"]}],
+}
+FILL = "f = open('C:/full', 'wb', 0); [f.write(bytes(1 << 24)) for _ in iter(int, 1)]"
+MEANS = Means(
+    where=r"echo %USERPROFILE%\Documents\fault.txt",
+    fill=f'{PYTHON} -c "{FILL}"',
+    empty=r"del C:\full",
+    flood=f"{PYTHON} -c \"print('x' * 10 ** 8)\"",
+    large=f"{PYTHON} -c \"import os; open(os.path.expanduser('~/large'), 'wb').write(bytes(3000000))\"",
+    task=WRITE_HELLO,
+)
+
+
+@pytest.fixture
+def provider() -> Iterator[WineProvider]:
+    made = WineProvider()
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make(provider: WineProvider) -> Callable[[], Desktop]:
+    return lambda: provider.start(DesktopSpec())
+
+
+class TestFaults(Faults):
+    means: ClassVar[Means] = MEANS
+
+    def hit_server(self, desktop: Any, number: int) -> None:
+        family = psutil.Process(desktop.process.pid).children(recursive=True)
+        (server,) = [p for p in family if "deskbench.envs.server" in p.cmdline() and "--port" in p.cmdline()]
+        server.send_signal(number)
+
+    def kill(self, desktop: Any) -> None:
+        psutil.Process(desktop.process.pid).children()[0].kill()
+
+    def left(self) -> object:
+        folders = [f.parent for f in Path("/tmp").glob(f"{PREFIX}*/owner") if f.read_text() == str(os.getpid())]
+        return set(folders), set(psutil.Process().children(recursive=True))
+
+
+def reaches(desktop: Desktop, address: str, port: int) -> bool:
+    ask = f"import socket; socket.create_connection(({address!r}, {port}), 3); print('reached')"
+    return "reached" in desktop.run([PYTHON, "-c", ask]).stdout
+
+
+def test_neither_the_host_nor_another_desktop_is_reached(make: Callable[[], Desktop]) -> None:
+    one, two = make(), make()
+    serve = "import http.server as h; h.HTTPServer(('0.0.0.0', 8123), h.SimpleHTTPRequestHandler).serve_forever()"
+    two.launch([PYTHON, "-c", serve])
+    assert reaches(two, "127.0.0.1", 8123)
+    with socket.create_server(("0.0.0.0", 0)) as listener:
+        own = socket.gethostbyname(socket.gethostname())
+        for address, port in ((own, listener.getsockname()[1]), ("10.0.2.2", 22), ("127.0.0.1", 8123)):
+            assert not reaches(one, address, port), address
+
+
+def test_control_needs_its_token(make: Callable[[], Desktop]) -> None:
+    ask = (
+        "import urllib.request as r, urllib.error as e\n"
+        "try: print(r.urlopen('http://127.0.0.1:5000/v1/windows', timeout=5).status)\n"
+        "except e.HTTPError as error: print(error.code)"
+    )
+    assert make().run([PYTHON, "-c", ask]).stdout.strip() == "401"
+
+
+def test_memory_that_is_filled_ends_the_program_and_not_the_desktop(make: Callable[[], Desktop]) -> None:
+    desktop = make()
+    greedy = "x = []\nwhile True: x.append(bytearray(b'x') * 2**26)"
+    desktop.run([PYTHON, "-c", greedy], timeout=120)  # it ends; of a program that Linux kills Wine says 0
+    assert desktop.observe().screenshot is not None
+
+
+def test_what_is_shared_of_windows_cannot_be_written(make: Callable[[], Desktop]) -> None:
+    """Each desktop has a drive of its own, but system32 is the template's."""
+    desktop = make()
+    for path in (r"C:\windows\system32\x.dll", r"Z:\opt\wine\python\x.py", r"Z:\opt\deskbench\x.py", r"Z:\usr\x"):
+        write = f"open({path!r}, 'w')"
+        assert desktop.run([PYTHON, "-c", write]).returncode != 0, path
