@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import os
-import platform
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -35,10 +34,13 @@ AGENTS = {
 }
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
+    "docker": "deskbench.envs.providers.docker_osworld:make",
+    "wine": "deskbench.envs.providers.wine:WineProvider",
+    "qemu": "deskbench.envs.providers.qemu:QemuProvider",
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }
-TAKE_ARGUMENTS = ("remote",)
+TAKE_ARGUMENTS = ("docker", "qemu", "remote")
 DESKTOP_PATH = "/usr/bin:/bin:/usr/games"
 """Where the local provider's desktops find programs."""
 ASSETS = user_cache_path("deskbench") / "assets"
@@ -56,6 +58,7 @@ class Prepared:
         make_agent: an agent for one episode of a task.
         secrets: values that must not reach the disk.
         files: what stood in the task files when they were read, by task key; for the record.
+        made_of: what the provider's desktops are made of; for the record.
         spec: the desktop that a task wants.
     """
 
@@ -65,11 +68,12 @@ class Prepared:
     make_agent: Callable[[Task], Agent]
     secrets: tuple[str, ...] = field(repr=False)
     files: Mapping[str, dict[str, Any]] = field(repr=False)
+    made_of: Mapping[str, str] = field(default_factory=dict)
 
     def spec(self, task: Task) -> DesktopSpec:
         """The desktop that a task wants."""
         config = self.config
-        network = "full" if config.network and task.requires.network == "full" else "off"
+        network = task.requires.network if config.network else "off"
         return DesktopSpec(config.width, config.height, network=network, isolated=config.isolated)
 
 
@@ -104,13 +108,29 @@ def make_provider(name: str) -> Provider:
     return provider
 
 
+def with_image(provider: str | None, image: str | None) -> str | None:
+    """A provider's name with an image as its argument; containers are meant where only an image is named.
+
+    Raises:
+        UsageError: the provider takes no argument, or has one already.
+    """
+    if image is None:
+        return provider
+    name = provider or "docker"
+    if ":" in name:
+        raise UsageError(f"--image {image}: the provider {name} says already what it starts")
+    return f"{name}:{image}"
+
+
 def prepare(config: RunConfig) -> Prepared:
     """Read every task and resolve every name.
 
     Raises:
         UsageError: the first thing that is wrong.
     """
-    make_provider(config.provider).close()
+    provider = make_provider(config.provider)
+    made_of, system = provider.describe(), provider.platform
+    provider.close()
     if config.agent == "human" and config.parallel > 1:
         raise UsageError("agent human: one person, one desktop; leave out --parallel")
     make_agent = _agent_maker(config)
@@ -118,7 +138,7 @@ def prepare(config: RunConfig) -> Prepared:
     kept, skipped = [], []
     apps = {app: shutil.which(app, path=DESKTOP_PATH) is not None for task in tasks for app in task.requires.apps}
     for task in tasks:
-        reason = _skip(config, task, apps)
+        reason = _skip(config, task, apps, system)
         if reason is None:
             kept.append(task)
         else:
@@ -127,7 +147,7 @@ def prepare(config: RunConfig) -> Prepared:
         _try_agent(make_agent(kept[0]))
     keys = [value for name, value in config.agent_settings.items() if name.endswith("_env")]
     files = {task.key: _task_json(task) for task in kept}
-    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys), files)
+    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys), files, made_of)
 
 
 def _try_agent(agent: Agent) -> None:
@@ -139,13 +159,13 @@ def _try_agent(agent: Agent) -> None:
         agent.close()
 
 
-def _skip(config: RunConfig, task: Task, apps: dict[str, bool]) -> str | None:
+def _skip(config: RunConfig, task: Task, apps: dict[str, bool], system: str | None) -> str | None:
     """What runs on this machine is known before it starts; another provider's desktop is asked when it is up."""
     if config.agent == "oracle" and not task.oracle:
         return "has no oracle"
     if config.provider != "local":
         apps = dict.fromkeys(apps, True)
-    return skip_reason(task, platform=platform.system(), network=config.network, has_app=apps)
+    return skip_reason(task, platform=system, network=config.network, has_app=apps)
 
 
 def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:

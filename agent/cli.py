@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deskbench.agent import cli_desktop, cli_episodes
+from deskbench.agent import cli_desktop, cli_episodes, cli_image
 from deskbench.agent.cli_models import compare_policies, models_app
 from deskbench.agent.cli_output import Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
@@ -27,6 +27,7 @@ app = typer.Typer(
 serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(serve_app, name="serve")
+app.add_typer(cli_image.image_app, name="image")
 app.add_typer(models_app, name="models")
 
 
@@ -76,7 +77,8 @@ def demo(
 def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
     agent: Annotated[str | None, Opt(help="vlm (default), a family of `deskbench models`, oracle, null, ...")] = None,
-    provider: Annotated[str | None, Opt(help="local (default), remote:URL or :FILE.toml, fake, module:Class")] = None,
+    provider: Annotated[str | None, Opt(help="local (default), docker, qemu, wine, remote:URL or :FILE.toml")] = None,
+    image: Annotated[str | None, Opt(help="Image that the provider starts, such as full (docker).")] = None,
     parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops at once (default: 1).")] = None,
     base_url: Annotated[str | None, Opt(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
     model: Annotated[str | None, Opt(help="The model's name at the endpoint.")] = None,
@@ -104,11 +106,12 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
 ) -> None:  # fmt: skip
     """Run tasks with an agent and write a run folder with a report."""
     from deskbench.agent import running
+    from deskbench.agent.build import with_image
     from deskbench.agent.config import make_config
 
     width, height = screen_size(screen)
     flags = {
-        "source": source, "agent": agent, "provider": provider, "parallel": parallel, "split": split,
+        "source": source, "agent": agent, "provider": with_image(provider, image), "parallel": parallel, "split": split,
         "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
         "width": width, "height": height,
         "network": network or None, "isolated": False if unisolated else None, "retries": retries,

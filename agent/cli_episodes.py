@@ -14,19 +14,21 @@ from deskbench.agent.cli_output import Json, message, print_json
 def replay(
     episode: Annotated[Path, typer.Argument(help="An episode's folder: runs/<run>/episodes/<suite>/<task>/<attempt>.")],
     provider: Annotated[str | None, typer.Option(help="Another provider than the recorded one.")] = None,
+    image: Annotated[str | None, typer.Option(help="Image that the provider starts.")] = None,
     unisolated: Annotated[bool, typer.Option(help="Run the desktop without a sandbox.")] = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the replay (default: runs/<time>-replay-<task>).")] = None,
     as_json: Json = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Repeat an episode's actions in a fresh desktop; exit status 0: score and screens agree, 1: they differ."""
+    from deskbench.agent.build import with_image
     from deskbench.agent.record import EpisodeReader
     from deskbench.agent.replay import describe
     from deskbench.agent.replay import replay as repeat
 
     record = EpisodeReader(episode).episode
     folder = out or Path("runs", f"{time.strftime('%Y%m%d-%H%M%S')}-replay-{record.task_id}")
-    found = repeat(episode, folder, provider=provider, isolated=not unisolated)
+    found = repeat(episode, folder, provider=with_image(provider, image), isolated=not unisolated)
     if as_json:
         print_json({**vars(found), "agrees": found.agrees, "task": record.task})
     else:

@@ -28,6 +28,7 @@ def manifest(prepared: Prepared) -> dict[str, Any]:
         "created": time.time(),
         "agent": _agent_name(prepared),
         "provider": config.provider,
+        "desktop": dict(prepared.made_of),
         "policy": config.policy,
         "planned": len(prepared.tasks) * config.repeats,
         "task_set": task_set_hash(prepared.tasks),

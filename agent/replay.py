@@ -97,7 +97,7 @@ def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated
         provider=provider or record.provider,
         width=record.width,
         height=record.height,
-        network=task.requires.network == "full",
+        network=task.requires.network != "off",
         isolated=isolated,
         seed=record.seed,
         policy=record.policy,

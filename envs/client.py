@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import json
+import secrets
 import socket
+import ssl
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
+from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
@@ -18,13 +23,15 @@ from urllib3.poolmanager import PoolManager
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import CommandResult, Window
-from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, UsageError
+from deskbench.envs.pipe import splice
+from deskbench.envs.relay import Relay
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
 from deskbench.envs.wire import MAX_BODY, Health, Observe, Seen, StepReply, StepRequest, WireError, decode, parse_policy
 
 CONNECT_SECONDS = 5.0
 ANSWER_SECONDS = 30.0
-"""Beyond what the request itself may take (its waits, its settling, its command)."""
+"""Beyond what the request itself may take (its waits, its settling, its command); `Client.answer_seconds` at first."""
 SETTLE_SECONDS = 12.0
 TRIES = 3
 """Times that a request is sent, with the same id, when no answer came: the server carries it out once."""
@@ -37,6 +44,11 @@ Connect = Callable[[], socket.socket]
 Raises:
     OSError: it cannot be reached.
 """
+
+
+def new_tokens() -> dict[str, str]:
+    """Two new bearer tokens, as the server reads them from its standard input."""
+    return {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
 
 
 def unix(path: str) -> Connect:
@@ -104,7 +116,9 @@ class Client:
         self, name: str, base_url: str = "http://desktop", *, token: str | None = None, connect: Connect | None = None
     ) -> None:
         self.name = name
+        self.answer_seconds = ANSWER_SECONDS
         self._base = base_url.rstrip("/")
+        self.address = None if connect is not None else self._base
         self._http = requests.Session()
         self._http.trust_env = False  # a proxy of the person's must not see a desktop's traffic
         self._http.headers.clear()  # each costs time on both ends
@@ -114,16 +128,84 @@ class Client:
         if token is not None:
             self._http.headers["Authorization"] = f"Bearer {token}"
         self._frame: Screenshot | None = None
+        self._connect = connect
+        self._forwards: dict[int, Forward] = {}
+        self._exposed: list[Forward] = []
+        self._relay: Relay | None = None
 
     def close(self) -> None:
         """Close the connections; the desktop goes on."""
+        for forward in (*self._forwards.values(), *self._exposed):
+            forward.close()
+        if self._relay is not None:
+            self._relay.close()
         self._http.close()
+
+    # -- other connections ----------------------------------------------------------------------------------------
+
+    def forward(self, port: int) -> str:
+        """Where a port of the desktop's loopback can be reached on this machine: `127.0.0.1:PORT`, while this lives."""
+        if port not in self._forwards:
+            self._forwards[port] = Forward(lambda: self.upgrade("/v1/tunnel", {"port": port}))
+        return self._forwards[port].address
+
+    def expose(self, port: int = 0) -> str:
+        """Where the desktop's server can be reached on this machine, too, while this lives: `127.0.0.1:PORT`.
+
+        Raises:
+            UsageError: the port is taken.
+        """
+        try:
+            self._exposed.append(Forward(self._connect or (lambda: _dial(self._base)), port))
+        except OSError as error:
+            raise UsageError(f"port {port} cannot be listened at: {error.strerror or error}") from None
+        return self._exposed[-1].address
+
+    def allow(self, entries: Sequence[str]) -> None:
+        """Let the desktop's programs reach these names of the network, and no others (`envs.relay`).
+
+        Raises:
+            UsageError: an entry cannot be read.
+            GuestUnreachable: the server cannot be reached, or was not started with `--proxy`.
+        """
+        try:
+            self._relay = Relay(entries, lambda: self.upgrade("/v1/relay", {}))
+        except OSError as error:
+            raise GuestUnreachable(str(error)) from None
+
+    def upgrade(self, path: str, body: Mapping[str, Any]) -> socket.socket:
+        """A connection that the server has made into another one (status 101).
+
+        Raises:
+            OSError: it cannot be reached, or refused; with what it said.
+        """
+        made = self._connect() if self._connect is not None else _dial(self._base)
+        try:
+            data = json.dumps(body).encode()
+            head = [f"POST {path} HTTP/1.1", "Host: desktop", f"Content-Length: {len(data)}"]
+            head += [f"{name}: {value!s}" for name, value in self._http.headers.items()]
+            made.sendall("\r\n".join([*head, "", ""]).encode() + data)
+            made.settimeout(self.answer_seconds)
+            answer = b""
+            while not answer.endswith(b"\r\n\r\n") and len(answer) < 4096:  # what follows is not ours to read
+                part = made.recv(1)
+                if not part:
+                    raise ConnectionError(f"{self.name}: {path}: the connection ended")
+                answer += part
+            if b" 101 " not in answer.split(b"\r\n")[0]:
+                said = made.recv(4096).decode("utf-8", "replace")
+                raise ConnectionError(f"{self.name}: {path}: {answer.split(maxsplit=2)[1].decode()}: {said[:300]}")
+            made.settimeout(None)
+        except BaseException:
+            made.close()
+            raise
+        return made
 
     # -- looking and acting ---------------------------------------------------------------------------------------
 
     def health(self) -> Health:
         """What works here and what does not."""
-        value = self._json(self._send("GET", "/v1/health", timeout=ANSWER_SECONDS))
+        value = self._json(self._send("GET", "/v1/health", timeout=self.answer_seconds))
         try:
             health = decode(Health, value, "health")
         except WireError as error:
@@ -147,7 +229,9 @@ class Client:
         if path == "/v1/observe":
             del body["actions"]
         began = time.monotonic()
-        answer = self._send("POST", path, timeout=_step_seconds(actions, observe), retry=True, json=body)
+        answer = self._send(
+            "POST", path, timeout=self.answer_seconds + _step_seconds(actions, observe), retry=True, json=body
+        )
         try:
             reply, png = StepReply.decode(answer)
         except WireError as error:
@@ -196,16 +280,18 @@ class Client:
     ) -> CommandResult:
         """Run a command in the desktop's session to its end."""
         body = {"command": _plain(command), "shell": shell, "timeout": timeout, "cwd": cwd}
-        found = self._json(self._send("POST", "/v1/run", timeout=timeout + ANSWER_SECONDS, json=body))
+        found = self._json(self._send("POST", "/v1/run", timeout=timeout + self.answer_seconds, json=body))
         return CommandResult(int(found["returncode"]), str(found["stdout"]), str(found["stderr"]))
 
     def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
         """Start a program and return when its window is mapped and quiet, or when it is idle without one."""
-        self._send("POST", "/v1/launch", timeout=60.0, json={"command": _plain(command), "shell": shell})
+        self._send(
+            "POST", "/v1/launch", timeout=2 * self.answer_seconds, json={"command": _plain(command), "shell": shell}
+        )
 
     def open(self, path: str) -> None:
         """Open a file with its program and return when the window is there."""
-        self._send("POST", "/v1/open", timeout=60.0, json={"path": path})
+        self._send("POST", "/v1/open", timeout=2 * self.answer_seconds, json={"path": path})
 
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
         """A file's bytes."""
@@ -222,7 +308,7 @@ class Client:
 
     def windows(self) -> list[Window]:
         """The top-level windows, bottom to top."""
-        found = json.loads(self._send("GET", "/v1/windows", timeout=ANSWER_SECONDS))
+        found = json.loads(self._send("GET", "/v1/windows", timeout=self.answer_seconds))
         return [decode(Window, item, "window") for item in found]
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
@@ -235,11 +321,11 @@ class Client:
 
     def _window(self, action: str, name: str, strict: bool, by_class: bool) -> None:
         body = {"action": action, "name": name, "strict": strict, "by_class": by_class}
-        self._send("POST", "/v1/window", timeout=ANSWER_SECONDS, json=body)
+        self._send("POST", "/v1/window", timeout=self.answer_seconds, json=body)
 
     def start_recording(self) -> None:
         """Begin to film the screen."""
-        self._send("POST", "/start_recording", timeout=ANSWER_SECONDS)
+        self._send("POST", "/start_recording", timeout=self.answer_seconds)
 
     def end_recording(self) -> bytes:
         """End it and return the MP4's bytes."""
@@ -320,16 +406,58 @@ class Client:
         return value
 
 
+class Forward:
+    """A port of this machine's loopback that leads elsewhere: each connection to one that `connect` makes."""
+
+    def __init__(self, connect: Connect, port: int = 0) -> None:
+        self._connect = connect
+        self._listener = socket.create_server(("127.0.0.1", port))
+        host, port = self._listener.getsockname()
+        self.address = f"{host}:{port}"
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        """No new connection is taken."""
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                client, _ = self._listener.accept()
+            except OSError:
+                return  # closed
+            threading.Thread(target=self._carry, args=(client,), daemon=True).start()
+
+    def _carry(self, client: socket.socket) -> None:
+        try:
+            there = self._connect()
+        except OSError:
+            client.close()  # whoever connected hears that there is nothing
+            return
+        splice(client, there)
+
+
+def _dial(base: str) -> socket.socket:
+    parts = urlsplit(base)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    made = socket.create_connection((str(parts.hostname), port), CONNECT_SECONDS)
+    if parts.scheme == "https":
+        return ssl.create_default_context().wrap_socket(made, server_hostname=parts.hostname)
+    return made
+
+
 def _plain(command: str | Sequence[str]) -> str | list[str]:
     return command if isinstance(command, str) else list(command)
 
 
 def _step_seconds(actions: Sequence[Action], observe: Observe) -> float:
-    """What the request itself may take, and a margin."""
+    """What the request itself may take."""
     waits = sum(SETTLE_SECONDS if a.seconds is None else a.seconds for a in actions if isinstance(a, Wait))
     codes = 120.0 * sum(isinstance(a, Exec) for a in actions)
     text = sum(len(a.text) for a in actions if isinstance(a, Type)) * 0.02
-    return ANSWER_SECONDS + waits + codes + text + parse_policy(observe.policy)[1] + (observe.max_settle or 0.0)
+    return waits + codes + text + parse_policy(observe.policy)[1] + (observe.max_settle or 0.0)
 
 
 def _said(status: int, body: bytes) -> str:

@@ -29,16 +29,18 @@ class DesktopSpec:
 
     Attributes:
         width, height: of the screen in pixels.
-        network: `off` or `full`.
+        network: `off`, `full`, or the names that may be reached (`envs.relay`), and no others.
         image: a provider's own image name, or None for its default.
+        tokens: False starts a server that asks for none, for foreign clients.
         isolated: False runs without a sandbox where the machine cannot make one (`--unisolated`).
     """
 
     width: int = 1280
     height: int = 800
-    network: str = "off"
+    network: str | tuple[str, ...] = "off"
     image: str | None = None
     isolated: bool = True
+    tokens: bool = True
 
 
 @runtime_checkable
@@ -93,6 +95,9 @@ class Desktop(Protocol):
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
         """Ask a window to close."""
 
+    def forward(self, port: int) -> str:
+        """Where a port of the desktop's loopback can be reached from here, as HOST:PORT, while the desktop lives."""
+
     def start_recording(self) -> None:
         """Begin to film the screen."""
 
@@ -131,6 +136,11 @@ class Provider(Protocol):
     name: str
     capacity: int | None
     """How many desktops it can have at once; None for as many as the machine bears."""
+    platform: str | None
+    """What its desktops are, `Linux`, `Windows` or `Darwin`; None where only the desktop knows."""
+
+    def describe(self) -> dict[str, str]:
+        """What the desktops are made of, for the run's manifest: an image and its digest, where there is one."""
 
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh desktop that nobody has used, ready for its first observation.

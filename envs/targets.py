@@ -17,9 +17,9 @@ from lxml import etree
 
 from deskbench.envs.actions import Action, ActionError, nearest, parse_action
 
-_CP = "{https://accessibility.ubuntu.example.org/ns/component}"
+_NAMESPACE = "https://accessibility.{}.example.org/ns/{}"
+_SYSTEMS = ("ubuntu", "windows", "macos")
 SCREEN = "screen"
-_ST = "{https://accessibility.ubuntu.example.org/ns/state}"
 
 
 @dataclass(frozen=True)
@@ -133,14 +133,20 @@ def _boxes(tree: str, target: Target) -> Iterator[tuple[int, int, int, int]]:
     for node in root.iter():
         if not isinstance(node.tag, str) or not _matches(node, target):
             continue
-        if node.get(_ST + "sensitive") is None and node.get(_ST + "enabled") is None:
+        if "true" not in (_get(node, "state", "sensitive"), _get(node, "state", "enabled")):
             continue  # greyed out: whoever looks for it must wait
-        where, size = node.get(_CP + "screencoord"), node.get(_CP + "size")
+        where, size = _get(node, "component", "screencoord"), _get(node, "component", "size")
         if where is None or size is None:
             continue
         (x, y), (width, height) = ast.literal_eval(where), ast.literal_eval(size)
         if width > 0 and height > 0 and x + width > 0 and y + height > 0:
             yield x, y, width, height
+
+
+def _get(node: etree._Element, kind: str, name: str) -> str | None:
+    """An attribute, whose namespace is the system's."""
+    names = (f"{{{_NAMESPACE.format(system, kind)}}}{name}" for system in _SYSTEMS)
+    return next((found for qualified in names if (found := node.get(qualified)) is not None), None)
 
 
 def _matches(node: etree._Element, target: Target) -> bool:

@@ -326,20 +326,21 @@ def task_set_hash(tasks: Iterable[Task]) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def skip_reason(task: Task, *, platform: str, network: bool, has_app: Mapping[str, bool]) -> str | None:
+def skip_reason(task: Task, *, platform: str | None, network: bool, has_app: Mapping[str, bool]) -> str | None:
     """Why this desktop cannot do the task, or None.
 
     Args:
-        platform: `Linux`, `Windows` or `Darwin`.
+        platform: `Linux`, `Windows` or `Darwin`; None where that is not known.
         network: the desktop may have the network.
         has_app: for each program that tasks require, whether it is there.
     """
     systems = {"linux": "Linux", "ubuntu": "Linux", "windows": "Windows", "macos": "Darwin"}
-    if task.requires.os and platform not in {systems.get(name.lower(), name) for name in task.requires.os}:
+    wanted = {systems.get(name.lower(), name) for name in task.requires.os}
+    if wanted and platform is not None and platform not in wanted:
         return f"needs {' or '.join(task.requires.os)}; the desktop is {platform}"
     lacking = [app for app in task.requires.apps if not has_app.get(app, False)]
     if lacking:
         return f"needs {', '.join(lacking)}, which the desktop does not have"
-    if task.requires.network == "full" and not network:
+    if task.requires.network != "off" and not network:
         return "needs the network, which is off (--network)"
     return None

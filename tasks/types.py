@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from deskbench.envs.errors import UsageError
+from deskbench.envs.relay import parse
 from deskbench.envs.targets import OracleStep
 
 
@@ -26,13 +28,27 @@ class Limits(Frozen):
 class Requires(Frozen):
     """What the desktop must have, else the task is listed as skipped with the reason.
 
-    `apps` are executables on the desktop's PATH; `network` is `off` or `full`; `code` allows `exec` actions.
+    `apps` are executables on the desktop's PATH; `network` is `off`, `full`, or the names that may be reached
+    (`envs.relay`); `code` allows `exec` actions.
     """
 
     os: tuple[str, ...] = ()
     apps: tuple[str, ...] = ()
-    network: Literal["off", "full"] = "off"
+    network: str | tuple[str, ...] = "off"
     code: bool = False
+
+    @field_validator("network", mode="before")
+    @classmethod
+    def _readable(cls, value: object) -> object:
+        if value in ("off", "full"):
+            return value
+        if not isinstance(value, (list, tuple)) or not all(isinstance(entry, str) for entry in value):
+            raise ValueError("it must be 'off', 'full' or a list of names")
+        try:
+            parse(value)
+        except UsageError as error:
+            raise ValueError(str(error)) from None
+        return tuple(value)
 
 
 class Call(Frozen):

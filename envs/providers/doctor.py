@@ -14,6 +14,7 @@ import psutil
 
 from deskbench.envs.desktop import Check, DesktopSpec, Provider
 from deskbench.envs.errors import DeskbenchError
+from deskbench.envs.providers import limits
 
 PACKAGES = Path(__file__).resolve().parent.parent / "packages.txt"
 """Debian packages, one a line; what stands behind # is for people."""
@@ -32,9 +33,9 @@ def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERV
         packages: the list of Debian packages.
         python: the interpreter that runs the server in the desktop.
     """
-    checks = [*_packages(packages), _server_python(python), _sandbox(), _disk(), _memory(), _ocr()]
+    checks = [*_packages(packages), _server_python(python), _sandbox(), _limits(), _disk(), _memory(), _ocr()]
     if all(check.ok for check in checks):
-        checks.append(_desktop(provider))
+        checks.append(try_desktop(provider))
     return checks
 
 
@@ -96,6 +97,13 @@ def _sandbox() -> Check:
     )
 
 
+def _limits() -> Check:
+    """Without a group, one desktop can take what others need; that is a risk, and no fault."""
+    why = limits.why_not()
+    common = f"a desktop has {_gigabytes(limits.MEMORY)} and {limits.PIDS} processes at most"
+    return Check("limits", True, why or common)
+
+
 def _disk() -> Check:
     """Room for run folders (here) and for desktops (the temporary folder)."""
     free = {str(path): shutil.disk_usage(path).free for path in (Path.cwd(), Path(tempfile.gettempdir()))}
@@ -121,7 +129,7 @@ def _ocr() -> Check:
     return Check("extra ocr", True, "not installed; `demo` and `serve ocr` need it: pip install 'deskbench[ocr]'")
 
 
-def _desktop(provider: Provider) -> Check:
+def try_desktop(provider: Provider) -> Check:
     """The proof: a desktop starts and shows something."""
     began = time.monotonic()
     try:

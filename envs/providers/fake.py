@@ -234,6 +234,10 @@ class FakeDesktop:
         whole = window.wm_class if by_class else window.title
         return name == whole if strict else name.lower() in whole.lower()
 
+    def forward(self, port: int) -> str:
+        """There is nothing behind any port."""
+        raise GuestError(f"{self.name} has no port {port}")
+
     def start_recording(self) -> None:
         """There is nothing to film."""
         raise GuestError(f"{self.name}: a desktop in memory cannot be filmed")
@@ -252,10 +256,15 @@ class FakeProvider:
 
     name = "fake"
     capacity: int | None = None
+    platform: str | None = "Linux"
 
     def __init__(self) -> None:
         self._numbers = itertools.count(1)
         self.running: dict[str, FakeDesktop] = {}
+
+    def describe(self) -> dict[str, str]:
+        """Nothing: they are made of nothing."""
+        return {}
 
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh one."""

@@ -11,7 +11,6 @@ import contextlib
 import fcntl
 import json
 import os
-import secrets
 import select
 import shutil
 import signal
@@ -19,6 +18,7 @@ import subprocess
 import tempfile
 import threading
 from collections import deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from importlib.util import find_spec
@@ -27,12 +27,13 @@ from pathlib import Path
 import psutil
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client, unix
+from deskbench.envs.client import Client, new_tokens, unix
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
+from deskbench.envs.providers import limits
 
 ENVS = Path(__file__).resolve().parent.parent
-SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py")
+SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py")
 """What the server needs beside its own folder. Nothing of `tasks`: the answers are not in the exam room."""
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 ETC = (
@@ -53,10 +54,11 @@ _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawn")
 
 @dataclass(frozen=True)
 class _Processes:
-    """What runs on the host for one desktop: the sandbox, and its network's other end where it has one."""
+    """What runs on the host for one desktop: the sandbox, its network's other end where it has one, their groups."""
 
     sandbox: subprocess.Popen[bytes]
     network: subprocess.Popen[bytes] | None
+    groups: list[Path]
 
 
 class LocalDesktop(Client):
@@ -66,7 +68,7 @@ class LocalDesktop(Client):
         self.socket = str(folder / "socket")
         super().__init__(name, token=tokens["control_token"], connect=unix(self.socket))
         self.folder, self.tokens = folder, tokens
-        self.process, self.network = processes.sandbox, processes.network
+        self.process, self.network, self.groups = processes.sandbox, processes.network, processes.groups
         self.log: deque[str] = deque(maxlen=200)
 
 
@@ -75,11 +77,16 @@ class LocalProvider:
 
     name = "local"
     capacity: int | None = None
+    platform: str | None = "Linux"
 
     def __init__(self) -> None:
         self._running: dict[str, LocalDesktop] = {}
         self._lock = threading.Lock()
         sweep()
+
+    def describe(self) -> dict[str, str]:
+        """Nothing: desktops are made of this machine's programs."""
+        return {}
 
     def start(self, spec: DesktopSpec) -> LocalDesktop:
         """A fresh desktop; about half a second.
@@ -94,22 +101,30 @@ class LocalProvider:
             raise UsageError("a desktop with network needs slirp4netns: apt-get install slirp4netns")
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         (folder / "owner").write_text(str(os.getpid()))
-        tokens = {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
-        command = _sandbox(folder, spec) if spec.isolated else _bare(folder, spec)
+        tokens = new_tokens()
         try:
+            command = self._command(folder, spec)
             processes = _spawner.submit(_spawn, command, folder, spec).result()
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)
             raise
-        desktop = LocalDesktop(f"local-{folder.name[len(PREFIX) :]}", folder, processes, tokens)
+        desktop = LocalDesktop(f"{self.name}-{folder.name[len(PREFIX) :]}", folder, processes, tokens)
         try:
             _await_ready(desktop)
+            if isinstance(spec.network, tuple):
+                desktop.allow(spec.network)
         except BaseException:
             _end(desktop)
             raise
         with self._lock:
             self._running[desktop.name] = desktop
         return desktop
+
+    def _command(self, folder: Path, spec: DesktopSpec) -> list[str]:
+        """What starts a desktop whose things are in the folder."""
+        if not spec.isolated:
+            return _server_command(str(folder / "socket"), spec)
+        return sandbox(folder, spec, _server_command("/run/deskbench/socket", spec))
 
     def stop(self, desktop: Desktop) -> None:
         """End it and everything in it."""
@@ -137,6 +152,7 @@ SLIRP_DNS = "10.0.2.3"
 
 def sweep() -> None:
     """Remove the folders of controllers that are no more."""
+    limits.sweep(PREFIX)
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:
             owner = int((folder / "owner").read_text())
@@ -156,19 +172,23 @@ def _spawn(command: list[str], folder: Path, spec: DesktopSpec) -> _Processes:
         link_libraries(folder / "lib")
     networked = spec.isolated and spec.network == "full"
     read, write = os.pipe() if networked else (-1, -1)
+    groups = limits.make(folder.name)
+    if networked:
+        command = [command[0], "--info-fd", str(write), *command[1:]]
     process = subprocess.Popen(
-        [command[0], "--info-fd", str(write), *command[1:]] if networked else command,
+        limits.entering(groups, command),
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment,
         start_new_session=True, pass_fds=(write,) if networked else (),
     )  # fmt: skip
     try:
-        return _Processes(process, _connect(read, write) if networked else None)
+        return _Processes(process, join_network(read, write) if networked else None, groups)
     except BaseException:
-        _kill(process)
+        kill_sandbox(process)
+        limits.remove(groups)
         raise
 
 
-def _connect(read: int, write: int) -> subprocess.Popen[bytes]:
+def join_network(read: int, write: int) -> subprocess.Popen[bytes]:
     """Give the sandbox a network of its own, from which neither the host's loopback nor its sockets can be reached."""
     os.close(write)
     with os.fdopen(read) as pipe:
@@ -192,12 +212,14 @@ def _connect(read: int, write: int) -> subprocess.Popen[bytes]:
 
 
 def _server_command(socket: str, spec: DesktopSpec) -> list[str]:
-    size = f"{spec.width}x{spec.height}"
-    return ["/usr/bin/python3", "-m", "deskbench.envs.server", "--socket", socket, "--session", size]
+    return ["/usr/bin/python3", "-m", "deskbench.envs.server", "--socket", socket, *session_arguments(spec)]
 
 
-def _bare(folder: Path, spec: DesktopSpec) -> list[str]:
-    return _server_command(str(folder / "socket"), spec)
+def session_arguments(spec: DesktopSpec) -> list[str]:
+    """What the server is told of the desktop that is wanted."""
+    proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
+    no_auth = [] if spec.tokens else ["--no-auth"]
+    return ["--session", f"{spec.width}x{spec.height}", *proxy, *no_auth]
 
 
 def library_paths() -> dict[str, Path]:
@@ -222,12 +244,32 @@ def link_libraries(folder: Path) -> None:
         (folder / "deskbench/envs" / shared).symlink_to(ENVS / shared)
 
 
-def _scratch(path: str, gigabytes: int) -> list[str]:
-    """An empty folder in memory with a limit, so that a program cannot fill the machine with files."""
-    return ["--size", str(gigabytes * 2**30), "--tmpfs", path]
+def _scratch(path: str, megabytes: int) -> list[str]:
+    """An empty folder in memory with a limit: all of them together leave programs some of the desktop's memory."""
+    return ["--size", str(megabytes * 2**20), "--tmpfs", path]
 
 
-def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
+def system_folders() -> list[str]:
+    """The folders beside /usr that programs and libraries are looked for in, for a sandbox that has /usr."""
+    options = []
+    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
+        path = Path("/", name)
+        if path.is_symlink():
+            options += ["--symlink", str(path.readlink()), str(path)]
+        elif path.exists():
+            options += ["--ro-bind", str(path), str(path)]
+    return options
+
+
+def sandbox(folder: Path, spec: DesktopSpec, inside: list[str], binds: Sequence[str] = ()) -> list[str]:
+    """The command that runs another in a sandbox.
+
+    Args:
+        folder: for the desktop's few files on the host; `folder/socket` becomes the server's.
+        spec: network.
+        inside: what runs in it.
+        binds: more of bubblewrap's options.
+    """
     (folder / "passwd").write_text("root:x:0:0::/root:/bin/sh\nuser:x:1000:1000:User:/home/user:/bin/bash\n")
     (folder / "group").write_text("root:x:0:\nuser:x:1000:\n")
     (folder / "hosts").write_text("127.0.0.1 localhost desktop\n")
@@ -236,17 +278,12 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
     command = [
         "bwrap", "--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "desktop", "--die-with-parent",
         "--new-session", "--clearenv", "--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev",
-        *_scratch("/dev/shm", 1), *_scratch("/tmp", 2), *_scratch("/run", 1), *_scratch("/home", 4),
-        *_scratch("/var", 1),
+        *_scratch("/dev/shm", 512), *_scratch("/tmp", 1024), *_scratch("/run", 64), *_scratch("/home", 2048),
+        *_scratch("/var", 256),
         "--perms", "0700", "--dir", "/run/user/1000", "--dir", "/home/user", "--perms", "1777", "--dir", "/var/tmp",
         "--dir", "/tmp/.X11-unix",
     ]  # fmt: skip
-    for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
-        path = Path("/", name)
-        if path.is_symlink():
-            command += ["--symlink", str(path.readlink()), str(path)]
-        elif path.exists():
-            command += ["--ro-bind", str(path), str(path)]
+    command += system_folders()
     for name in (*ETC, *(("ssl", "ca-certificates") if spec.network == "full" else ())):
         command += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name in ("passwd", "group", "hosts", "resolv.conf"):
@@ -255,7 +292,16 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
         command += ["--ro-bind", str(path), f"/opt/deskbench/{name}"]
     for shared in (*SHARED_FILES, "server"):
         command += ["--ro-bind", str(ENVS / shared), f"/opt/deskbench/deskbench/envs/{shared}"]
-    command += ["--bind", str(folder / "shared"), "/run/deskbench", "--remount-ro", "/", "--chdir", "/home/user"]
+    command += [
+        "--bind",
+        str(folder / "shared"),
+        "/run/deskbench",
+        *binds,
+        "--remount-ro",
+        "/",
+        "--chdir",
+        "/home/user",
+    ]
     environment = {
         "HOME": "/home/user", "USER": "user", "LOGNAME": "user", "SHELL": "/bin/bash",
         "PATH": "/usr/bin:/bin:/usr/games", "PYTHONPATH": "/opt/deskbench", "XDG_RUNTIME_DIR": "/run/user/1000",
@@ -264,13 +310,14 @@ def _sandbox(folder: Path, spec: DesktopSpec) -> list[str]:
     for key, value in environment.items():
         command += ["--setenv", key, value]
     (folder / "socket").symlink_to("shared/socket")
-    return [*command, "--", *_server_command("/run/deskbench/socket", spec)]
+    return [*command, "--", *inside]
 
 
 def _await_ready(desktop: LocalDesktop) -> None:
     process = desktop.process
     assert process.stdin and process.stdout and process.stderr
-    threading.Thread(target=_drain, args=(desktop,), daemon=True).start()
+    draining = threading.Thread(target=_drain, args=(desktop,), daemon=True)
+    draining.start()
     try:
         process.stdin.write(json.dumps(desktop.tokens).encode() + b"\n")
         process.stdin.flush()
@@ -288,6 +335,7 @@ def _await_ready(desktop: LocalDesktop) -> None:
         why = f"nothing heard for {START_SECONDS:g} s"
     else:
         wait.until(lambda: process.poll() is not None, timeout=1.0)
+        draining.join(1.0)  # what it said last
         why = answer.get("error") or f"it ended with status {process.poll()}"
     log = "\n".join(list(desktop.log)[-LOG_LINES:])
     if "bwrap:" in log and "namespace" in log:
@@ -304,7 +352,7 @@ def _drain(desktop: LocalDesktop) -> None:
         desktop.log.append(line.decode("utf-8", "replace").rstrip())
 
 
-def _kill(process: subprocess.Popen[bytes]) -> None:
+def kill_sandbox(process: subprocess.Popen[bytes]) -> None:
     """Kill a sandbox from the inside out: bubblewrap then ends by itself and leaves no zombie to the host's init."""
     with contextlib.suppress(psutil.NoSuchProcess):
         for child in psutil.Process(process.pid).children():
@@ -319,11 +367,13 @@ def _kill(process: subprocess.Popen[bytes]) -> None:
 
 def _end(desktop: LocalDesktop) -> None:
     desktop.close()
-    _kill(desktop.process)
+    kill_sandbox(desktop.process)
     if desktop.network is not None:
         desktop.network.kill()
         desktop.network.wait()
     for stream in (desktop.process.stdin, desktop.process.stdout):
         if stream:
-            stream.close()
+            with contextlib.suppress(BrokenPipeError):  # what it never read is still in the buffer
+                stream.close()
+    limits.remove(desktop.groups)
     shutil.rmtree(desktop.folder, ignore_errors=True)

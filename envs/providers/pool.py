@@ -19,13 +19,17 @@ class Pool:
     """
 
     def __init__(self, provider: Provider, ahead: int = 1) -> None:
-        self.name, self.capacity = provider.name, provider.capacity
+        self.name, self.capacity, self.platform = provider.name, provider.capacity, provider.platform
         self._provider = provider
         self._ahead = ahead
         self._warm: dict[DesktopSpec, list[Future[Desktop]]] = defaultdict(list)
         self._starters = ThreadPoolExecutor(max(1, ahead), thread_name_prefix="warm")
         self._lock = threading.Lock()
         self._closed = False
+
+    def describe(self) -> dict[str, str]:
+        """What the provider says."""
+        return self._provider.describe()
 
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh desktop: a warm one if there is one that lives."""

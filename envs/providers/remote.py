@@ -1,4 +1,4 @@
-"""Machines that run already and answer the protocol: one by its URL, or many from a TOML file.
+"""Machines that run already and answer our protocol, or OSWorld's: one by its URL, or many from a TOML file.
 
     [[machine]]
     url = "http://10.0.0.5:5000"
@@ -26,6 +26,7 @@ from deskbench.envs.actions import nearest
 from deskbench.envs.client import Client
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
+from deskbench.envs.osworld_client import OsworldClient
 from deskbench.envs.wire import PROTOCOL, Health
 
 RESET_SECONDS = 600.0
@@ -47,14 +48,6 @@ class Machine(BaseModel):
     reset: str | None = None
 
 
-class RemoteDesktop(Client):
-    """A machine in use."""
-
-    def __init__(self, machine: Machine) -> None:
-        super().__init__(machine.url, machine.url, token=_token(machine))
-        self.machine, self.address = machine, machine.url
-
-
 class RemoteProvider:
     """Hands machines out, each to one at a time, fresh by their own resets.
 
@@ -66,6 +59,7 @@ class RemoteProvider:
     """
 
     name = "remote"
+    platform: str | None = None
 
     def __init__(self, source: str = "") -> None:
         self._machines = machines_of(source)
@@ -76,14 +70,18 @@ class RemoteProvider:
         for machine in self._machines:
             self._free.put(machine)
         self._used: set[str] = set()
-        self._running: dict[int, RemoteDesktop] = {}
+        self._running: dict[int, tuple[Client, Machine]] = {}
         self._lock = threading.Lock()
 
-    def start(self, spec: DesktopSpec) -> RemoteDesktop:
+    def describe(self) -> dict[str, str]:
+        """The machines' addresses."""
+        return {"machines": " ".join(machine.url for machine in self._machines)}
+
+    def start(self, spec: DesktopSpec) -> Client:
         """A machine that nobody uses, reset; waits for one.
 
         Raises:
-            UsageError: it has been used and has no reset, or does not speak this protocol, or its token is not there.
+            UsageError: it has been used and has no reset, or speaks neither protocol, or its token is not there.
             StartError: the reset failed, or the machine does not answer; with the last thing seen.
         """
         try:
@@ -92,13 +90,12 @@ class RemoteProvider:
             raise StartError(f"all {self.capacity} machines were in use for {FREE_SECONDS:g} s") from None
         try:
             self._freshen(machine)
-            desktop = RemoteDesktop(machine)
-            await_ready(desktop, READY_SECONDS)
+            desktop, _ = reach(machine, READY_SECONDS)
         except BaseException:
             self._free.put(machine)
             raise
         with self._lock:
-            self._running[id(desktop)] = desktop
+            self._running[id(desktop)] = desktop, machine
         return desktop
 
     def _freshen(self, machine: Machine) -> None:
@@ -116,14 +113,14 @@ class RemoteProvider:
     def stop(self, desktop: Desktop) -> None:
         """Let go of a machine; it runs on, and is reset before it is handed out again."""
         with self._lock:
-            mine = self._running.pop(id(desktop), None)
-        if mine is not None:
+            mine, machine = self._running.pop(id(desktop), (None, None))
+        if mine is not None and machine is not None:
             mine.close()
-            self._free.put(mine.machine)
+            self._free.put(machine)
 
     def close(self) -> None:
         """Let go of all."""
-        for desktop in list(self._running.values()):
+        for desktop, _ in list(self._running.values()):
             self.stop(desktop)
 
     def doctor(self) -> list[Check]:
@@ -207,46 +204,56 @@ def reset(machine: Machine) -> None:
         raise StartError(f"{machine.url}: the reset {wanted!r} ended with status {done.returncode}{tail}")
 
 
-def await_ready(desktop: Client, seconds: float) -> Health:
-    """The health of a machine, once it answers.
+def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
+    """A machine, once it answers; by this protocol, or by OSWorld's where it knows no other.
 
     Raises:
-        StartError: it does not, with the last thing seen.
-        UsageError: it answers, but not this protocol, or does not take the token.
+        StartError: it does not answer, with the last thing seen.
+        UsageError: it speaks neither protocol, or another version of this one, or does not take the token.
     """
-    last: list[EnvError] = []
+    ours = Client(machine.url, machine.url, token=_token(machine))
+    theirs = OsworldClient(machine.url, machine.url)
+    last: list[str] = ["nothing"]
 
-    def answers() -> Health | None:
+    def answers() -> tuple[Client, Health] | None:
         try:
-            return desktop.health()
+            return ours, ours.health()
         except GuestError as error:
             if "status 401" in str(error) or "status 403" in str(error):
                 raise UsageError(f"{error} (name the token's environment variable as token_env)") from None
-            if "status 404" in str(error):
-                raise UsageError(f"{desktop.name} does not answer deskbench's protocol (docs/protocol.md)") from None
-            last.append(error)
+            last[0] = str(error)
+            return _as_osworld(theirs) if "status 404" in str(error) else None
         except EnvError as error:
-            last.append(error)
-        return None
+            last[0] = str(error)
+            return None
 
-    health = wait.until(answers, timeout=seconds, interval=0.1, max_interval=2.0)
-    if health is None:
-        raise StartError(f"{desktop.name} did not answer within {seconds:g} s; last: {last[-1]}")
-    if health.protocol != PROTOCOL:
-        raise UsageError(f"{desktop.name} speaks protocol {health.protocol}; this is protocol {PROTOCOL}")
-    return health
+    found = wait.until(answers, timeout=seconds, interval=0.1, max_interval=2.0)
+    if found is None:
+        raise StartError(f"{machine.url} did not answer within {seconds:g} s; last: {last[0]}")
+    if found[1].protocol != PROTOCOL:
+        raise UsageError(f"{machine.url} speaks protocol {found[1].protocol}; this is protocol {PROTOCOL}")
+    return found
+
+
+def _as_osworld(client: OsworldClient) -> tuple[Client, Health] | None:
+    try:
+        return client, client.health()
+    except GuestError as error:
+        if "status 404" in str(error):
+            raise UsageError(f"{client.name} answers neither deskbench's protocol nor OSWorld's routes") from None
+        return None  # OSWorld's server starts before its display does
+    except EnvError:
+        return None
 
 
 def _look(machine: Machine) -> Check:
     try:
-        desktop = RemoteDesktop(machine)
-        try:
-            health = await_ready(desktop, 0.0)
-        finally:
-            desktop.close()
+        desktop, health = reach(machine, 0.0)
+        desktop.close()
     except (EnvError, UsageError) as error:
         return Check(machine.url, False, str(error), "start the server there, and see that this machine reaches it")
     lacks = [f"{name}: {why}" for name, why in health.features.items() if why]
     fresh = {None: "no reset: one episode only", KEEP: "used as it is"}.get(machine.reset, f"reset: {machine.reset}")
     size = f"{health.screen[0]}x{health.screen[1]}"
-    return Check(machine.url, True, "; ".join([f"{health.platform}, {size}, {fresh}", *lacks]))
+    by = "" if health.server == "deskbench" else f" by {health.server}'s routes"
+    return Check(machine.url, True, "; ".join([f"{health.platform}{by}, {size}, {fresh}", *lacks]))

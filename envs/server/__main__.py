@@ -32,11 +32,13 @@ def main() -> int:
     began = time.monotonic()
     args = _parse()
     # Programs in the desktop run as the same user: they must not read the tokens out of this process.
-    libc = ctypes.CDLL(None)
-    libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
-    _keep_memory(libc)
+    if os.name == "posix":
+        libc = ctypes.CDLL(None)
+        libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+        _keep_memory(libc)
     signal.signal(signal.SIGTERM, _stop)
-    tokens = Tokens() if args.no_auth else _tokens()
+    given = _tokens() if args.leash or not args.no_auth else Tokens()  # under a leash, a line comes in any case
+    tokens = Tokens() if args.no_auth else given
     if args.user:
         identity.serve(args.user)
     say = os.fdopen(os.dup(1), "w")  # programs that are started here must not write into the answer
@@ -47,6 +49,9 @@ def main() -> int:
         print(json.dumps({"ready": False, "error": f"{type(error).__name__}: {error}"}), file=say, flush=True)
         raise
     print(json.dumps({"ready": True, "seconds": time.monotonic() - began}), file=say, flush=True)
+    if args.leash:
+        sys.stdin.buffer.read()
+        os._exit(0)
     threading.Event().wait()
     server.shutdown()
     return 0
@@ -65,7 +70,18 @@ def _parse() -> argparse.Namespace:
     parser.add_argument("--socket", help="listen on this Unix socket")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on (OSWorld's is 5000)")
-    parser.add_argument("--session", metavar="WIDTHxHEIGHT", help="start an X server and a session of this size first")
+    parser.add_argument(
+        "--session", metavar="WIDTHxHEIGHT", nargs="?", const=os.environ.get("SCREEN", "1280x800"),
+        help="start an X server and a session of this size first",
+    )  # fmt: skip
+    parser.add_argument(
+        "--proxy", action="store_true", help="tell programs of a proxy, behind which the controller decides"
+    )
+    parser.add_argument("--leash", action="store_true", help="end when standard input ends: whoever started us is gone")
+    parser.add_argument(
+        "--machine", action="store_true", help="the machine is the server's: it may set its clock and tokens"
+    )
+    parser.add_argument("--patience", type=float, default=1.0, help="how many times slower an emulated machine is")
     parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
     parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
     return parser.parse_args()
@@ -78,6 +94,10 @@ def _tokens() -> Tokens:
 
 
 def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
+    if args.proxy:
+        from deskbench.envs.server import tunnel
+
+        tunnel.listen()
     if args.session:
         from deskbench.envs.server import session
 
@@ -87,24 +107,39 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
         with identity.rights():
             session.start(width, height)
         loading.join()
-    from deskbench.envs.server.desk import Desk
-
-    desk = Desk()
+    desk = _desk(args.patience)
     if args.session:
-        desk.settle(desk.begin_settling(), FIRST_FRAME)
+        desk.settle(desk.begin_settling(), FIRST_FRAME * args.patience)
         desk.screen.capture()
     if args.socket:
         Path(args.socket).unlink(missing_ok=True)
     server = Server(args.socket or (args.host, args.port), all_routes(desk), tokens)
+    if args.machine:
+        from deskbench.envs.server import machine
+
+        server.routes |= {(route.method, route.path): route for route in machine.routes(server)}
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     return server
 
 
+def _desk(patience: float) -> Desk:
+    """The desktop of this platform."""
+    if sys.platform == "win32":
+        from deskbench.envs.server.win32.desk import Desk as WindowsDesk
+
+        return WindowsDesk()  # type: ignore[return-value,unused-ignore]
+    from deskbench.envs.server.desk import Desk
+
+    return Desk(patience=patience)
+
+
 def all_routes(desk: Desk) -> list:  # type: ignore[type-arg]
     """Every route that this server answers."""
-    from deskbench.envs.server import control, launch, osworld, steps
+    from deskbench.envs.server import control, launch, osworld, steps, tunnel
 
-    return [*control.routes(desk), *launch.routes(desk), *steps.routes(desk), *osworld.routes(desk)]
+    return [
+        *control.routes(desk), *launch.routes(desk), *steps.routes(desk), *osworld.routes(desk), *tunnel.routes(),
+    ]  # fmt: skip
 
 
 def _load() -> None:

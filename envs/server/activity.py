@@ -12,7 +12,8 @@ from deskbench.envs.server.settle import Sample
 INFRASTRUCTURE = frozenset(
     """
     Xvfb Xorg Xvnc bwrap dbus-daemon dbus-launch dbus-broker at-spi-bus-laun at-spi2-registr openbox tint2 ffmpeg
-    dconf-service gvfsd xsettingsd slirp4netns
+    dconf-service gvfsd xsettingsd slirp4netns docker-init socat xfwm4 xfce4-panel xfdesktop xfsettingsd xfconfd
+    wrapper-2.0 tumblerd
     """.split()
 )
 """Processes of the desktop itself (first 15 characters, as the kernel keeps them): their work is nobody's reaction."""
@@ -23,37 +24,60 @@ class Activity:
 
     def __init__(self, display_name: str | None = None) -> None:
         from Xlib import X, display
+        from Xlib.ext import res
 
         self._display = display.Display(display_name)
         self._root = self._display.screen().root
         self._clients = self._display.intern_atom("_NET_CLIENT_LIST")
         self._any = X.AnyPropertyType
+        self._resources = res
         self._own = os.getpid()
         self._lock = threading.Lock()
 
-    def sample(self) -> Sample:
-        """The session now."""
-        programs, running = self._programs()
+    def sample(self, launched_after: Sample | None = None) -> Sample:
+        """The session now; of programs that were not there in `launched_after`, every thread counts."""
+        programs, running = self._programs(launched_after)
         with self._lock:
-            windows = self._windows()
-        return Sample(time.monotonic(), windows, frozenset(programs), running)
+            windows, clients = self._windows(), self._clients_now()
+        return Sample(time.monotonic(), windows, frozenset(programs), running, clients)
 
     def _windows(self) -> frozenset[int]:
         found = self._root.get_full_property(self._clients, self._any)
         return frozenset(found.value) if found is not None else frozenset()
 
-    def _programs(self) -> tuple[list[int], int]:
+    def _clients_now(self) -> frozenset[int]:
+        found = self._resources.query_clients(self._display).clients
+        return frozenset(client.resource_base for client in found)
+
+    def _programs(self, launched_after: Sample | None) -> tuple[list[int], int]:
         programs, running = [], 0
         for entry in os.listdir("/proc"):  # noqa: PTH208  (a fifth of iterdir's cost, fifty times a second)
             if not entry.isdigit() or int(entry) == self._own:
                 continue
-            try:
-                text = Path(f"/proc/{entry}/stat").read_text(encoding="latin-1")
-            except OSError:
-                continue  # it ended while we looked
-            name, _, rest = text.partition("(")[2].rpartition(")")
-            if name in INFRASTRUCTURE or rest[1] in "ZX":
+            name, state = _look(Path("/proc", entry))
+            if name in INFRASTRUCTURE or state in "ZX":
                 continue
             programs.append(int(entry))
-            running += rest[1] in "RD"
+            if state in "SI" and launched_after is not None and int(entry) not in launched_after.programs:
+                running += _any_thread_runs(Path("/proc", entry))
+            else:
+                running += state in "RD"
         return programs, running
+
+
+def _look(entry: Path) -> tuple[str, str]:
+    """Name and state of a process or thread; state X of one that ended while we looked."""
+    try:
+        text = (entry / "stat").read_text(encoding="latin-1")
+    except OSError:
+        return "", "X"
+    name, _, rest = text.partition("(")[2].rpartition(")")
+    return name, rest[1]
+
+
+def _any_thread_runs(process: Path) -> bool:
+    """A program that starts often reads its files in another thread than its first."""
+    try:
+        return any(_look(thread)[1] in "RD" for thread in (process / "task").iterdir())
+    except OSError:
+        return False

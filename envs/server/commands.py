@@ -8,6 +8,7 @@ import shlex
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ from deskbench.envs.server.http import HttpError
 MAX_OUTPUT = 16 * 2**20
 """Bytes kept of each of stdout and stderr; a command that prints more is cut, not refused."""
 
+CMD = ("cmd", "/s", "/c")
+"""Windows' shell; what follows is a line, in which quotes are its own affair."""
+OOM_SCORE = "500"
+"""What makes the kernel choose programs first (proc(5), oom_score_adj)."""
 _PYTHON = 'python() { python3 "$@"; }\n'
 
 
@@ -49,6 +54,8 @@ def argv(command: object, *, shell: bool) -> list[str]:
     Raises:
         HttpError: 400, it is neither a string nor a list of strings, or it is empty.
     """
+    if shell and os.name == "nt":
+        return [*CMD, command if isinstance(command, str) else " ".join(str(part) for part in _list(command))]
     if shell:
         text = command if isinstance(command, str) else " ".join(str(part) for part in _list(command))
         return ["/bin/bash", "-c", text if shutil.which("python") else _PYTHON + text]
@@ -56,7 +63,9 @@ def argv(command: object, *, shell: bool) -> list[str]:
     if not parts:
         raise HttpError(400, "command is empty")
     parts = [expand(part) if part.startswith("~/") else part for part in parts]
-    if parts[0] == "python" and not shutil.which("python"):
+    if parts[0] in ("python", "python3") and os.name == "nt":
+        parts[0] = sys.executable
+    elif parts[0] == "python" and not shutil.which("python"):
         parts[0] = "python3"
     return parts
 
@@ -86,10 +95,7 @@ def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, merged:
         OSError: it cannot be started.
     """
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = subprocess.Popen(
-            parts, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT if merged else err,
-            cwd=cwd or str(Path.home()), start_new_session=True, **identity.popen_options(),
-        )  # fmt: skip
+        process = _start(parts, out, subprocess.STDOUT if merged else err, cwd)
         try:
             process.wait(timeout)
         except subprocess.TimeoutExpired:
@@ -99,8 +105,12 @@ def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, merged:
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGKILL)
+    if os.name == "nt":
+        subprocess.run(["taskkill", "/f", "/t", "/pid", str(process.pid)], check=False, capture_output=True)
+        process.kill()
+    else:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
@@ -111,10 +121,20 @@ def _read(file: IO[bytes]) -> str:
 
 def spawn(parts: Sequence[str], errors: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
     """Start a program in a group of its own and leave it alone."""
-    return subprocess.Popen(
-        list(parts), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=errors or subprocess.DEVNULL,
-        cwd=str(Path.home()), start_new_session=True, **identity.popen_options(),
+    return _start(list(parts), subprocess.DEVNULL, errors or subprocess.DEVNULL, None)
+
+
+def _start(
+    parts: Sequence[str], out: int | IO[bytes], err: int | IO[bytes], cwd: str | None
+) -> subprocess.Popen[bytes]:
+    line = f'{" ".join(CMD)} "{parts[3]}"' if tuple(parts[:3]) == CMD else parts
+    process = subprocess.Popen(
+        line, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd or str(Path.home()), start_new_session=True,
+        **identity.popen_options(),
     )  # fmt: skip
+    with contextlib.suppress(OSError):  # where memory ends, a program is ended before the desktop
+        Path(f"/proc/{process.pid}/oom_score_adj").write_text(OOM_SCORE)
+    return process
 
 
 def run_source(lang: str, source: str, timeout: float, *, cwd: str | None = None, merged: bool = False) -> Done:
@@ -123,8 +143,10 @@ def run_source(lang: str, source: str, timeout: float, *, cwd: str | None = None
     Raises:
         CommandTimeout, OSError: as `run`.
     """
+    if lang != "python" and os.name == "nt":
+        raise OSError(f"there is no {lang} here")
     with tempfile.TemporaryDirectory(prefix="script-") as folder:
         script = Path(folder, "script")
         script.write_bytes(source.encode("utf-8", "surrogateescape"))
-        program = "python3" if lang == "python" else "/bin/bash"
+        program = (sys.executable if os.name == "nt" else "python3") if lang == "python" else "/bin/bash"
         return run([program, str(script)], timeout=timeout, cwd=cwd, merged=merged)

@@ -22,9 +22,10 @@ HISTORY = 5.0
 
 
 class Desk:
-    """One desktop on one X display."""
+    """One desktop on one X display; `patience` is how many times slower it is than a machine without emulation."""
 
-    def __init__(self, display_name: str | None = None) -> None:
+    def __init__(self, display_name: str | None = None, patience: float = 1.0) -> None:
+        self.patience = patience
         self.screen = Screen(display_name)
         self.input = Input(display_name)
         self.activity = Activity(display_name)
@@ -35,7 +36,10 @@ class Desk:
         """Note how things are before actions; hand the result to `settle` after them."""
         now = time.monotonic()
         history = self.screen.damage.since(now - HISTORY)
-        return Settling(began=now, start=now, before=self.activity.sample(), history=history, launching=launching)
+        return Settling(
+            began=now, start=now, before=self.activity.sample(), history=history, launching=launching,
+            patience=self.patience,
+        )  # fmt: skip
 
     def look_back(self) -> Settling:
         """For looking without acting: a screen that has been quiet for a moment already is settled at once."""
@@ -45,9 +49,9 @@ class Desk:
 
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
         """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
-        settling.maximum = MAXIMUM if maximum is None else maximum
+        settling.maximum = MAXIMUM * self.patience if maximum is None else maximum
         while True:
-            sample = self.activity.sample()
+            sample = self.activity.sample(settling.before if settling.launching else None)
             count = self.screen.damage.count
             verdict = settling.verdict(sample, self.screen.damage.since(settling.began))
             if verdict is not None:

@@ -6,6 +6,7 @@ import os
 import stat
 import tempfile
 from pathlib import Path
+from typing import IO
 
 from deskbench.envs.server.commands import expand
 from deskbench.envs.server.http import HttpError
@@ -13,6 +14,9 @@ from deskbench.envs.server.http import HttpError
 MAX_FILE = 2**30
 """Bytes of a file that is sent; a larger one is refused, not cut."""
 MAX_LISTED = 100_000
+_PART = 1 << 20
+_UNFINISHED = "upload-" if os.name == "nt" else ".upload-"
+"""How a file's name begins while it is written. Wine hides what begins with a dot, and goes on after a new name."""
 
 
 def read(path: str) -> bytes:
@@ -24,7 +28,7 @@ def read(path: str) -> bytes:
     where = Path(expand(path))
     try:
         # Without O_NONBLOCK a named pipe would hang us.
-        descriptor = os.open(where, os.O_RDONLY | os.O_NONBLOCK)
+        descriptor = os.open(where, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0))
         status = os.fstat(descriptor)
         if not stat.S_ISREG(status.st_mode):
             os.close(descriptor)
@@ -32,11 +36,20 @@ def read(path: str) -> bytes:
         with os.fdopen(descriptor, "rb") as file:
             if status.st_size > MAX_FILE:
                 raise HttpError(413, f"{path} has {status.st_size} bytes; at most {MAX_FILE} are sent")
-            return file.read(MAX_FILE)
+            return _all(file)
     except (FileNotFoundError, NotADirectoryError):
         raise HttpError(404, f"no such file: {path}") from None
     except OSError as error:
         raise HttpError(500, f"{path} cannot be read: {error.strerror}") from None
+
+
+def _all(file: IO[bytes]) -> bytes:
+    """In parts: a read of MAX_FILE bytes takes that much memory at once, which a small machine does not have."""
+    parts, size = [], 0
+    while size < MAX_FILE and (part := file.read(_PART)):
+        parts.append(part)
+        size += len(part)
+    return b"".join(parts)
 
 
 def write(path: str, data: bytes) -> None:
@@ -48,7 +61,7 @@ def write(path: str, data: bytes) -> None:
     where = Path(os.path.realpath(expand(path)))
     try:
         where.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(dir=where.parent, prefix=".upload-")
+        descriptor, temporary = tempfile.mkstemp(dir=where.parent, prefix=_UNFINISHED)
         try:
             with os.fdopen(descriptor, "wb") as file:
                 file.write(data)

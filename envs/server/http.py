@@ -96,6 +96,8 @@ class Response:
     body: bytes = b""
     content_type: str = "application/octet-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
+    takeover: Callable[[socket.socket], None] | None = None
+    """With status 101: what becomes of the connection, which is closed when this returns."""
 
 
 def json_response(value: object, status: int = 200) -> Response:
@@ -152,7 +154,7 @@ class Server(ThreadingHTTPServer):
 
     def server_bind(self) -> None:
         """Bind; a Unix socket has no host name to look up, and is for its owner only."""
-        if self.address_family != socket.AF_UNIX:
+        if not self._is_unix():
             super().server_bind()
             return
         old = os.umask(0o177)
@@ -161,6 +163,9 @@ class Server(ThreadingHTTPServer):
         finally:
             os.umask(old)
         self.server_name, self.server_port = "desktop", 0
+
+    def _is_unix(self) -> bool:
+        return isinstance(self.server_address, (str, bytes))
 
     def handle_error(self, request: object, client_address: object) -> None:
         """A client that hung up is no news; anything else goes to stderr."""
@@ -177,7 +182,7 @@ class _Handler(BaseHTTPRequestHandler):
     def setup(self) -> None:
         super().setup()
         identity.take_rights()
-        if self.server.address_family != socket.AF_UNIX:
+        if self.connection.family != getattr(socket, "AF_UNIX", None):
             self.connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, True)
 
     def do_GET(self) -> None:
@@ -203,12 +208,18 @@ class _Handler(BaseHTTPRequestHandler):
             traceback.print_exc()
             response = json_response({"error": f"{type(error).__name__}: {error}"}, 500)
         self.send_response(response.status)
-        self.send_header("Content-Type", response.content_type)
-        self.send_header("Content-Length", str(len(response.body)))
+        if response.takeover is None:
+            self.send_header("Content-Type", response.content_type)
+            self.send_header("Content-Length", str(len(response.body)))
         for name, value in response.headers.items():
             self.send_header(name, value)
         self.end_headers()
         self.wfile.write(response.body)
+        if response.takeover is not None:
+            self.close_connection = True
+            self.wfile.flush()
+            self.connection.settimeout(None)
+            response.takeover(self.connection)
 
     def _dispatch(self) -> Response:
         path = self.path.partition("?")[0]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-import pwd
+import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -28,8 +28,10 @@ class User:
     name: str
 
 
+SYS_SETRESUID = {"x86_64": 117, "aarch64": 147}.get(platform.machine(), -1)
+
 _user: User | None = None
-_libc = ctypes.CDLL(None, use_errno=True)
+_libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
 
 
 def serve(name: str) -> None:
@@ -39,6 +41,8 @@ def serve(name: str) -> None:
         SystemExit: there is no such user, or this process may not act for it.
     """
     global _user  # noqa: PLW0603  (set once, before any thread)
+    import pwd
+
     try:
         entry = pwd.getpwnam(name)
     except KeyError:
@@ -79,8 +83,33 @@ def rights() -> Iterator[None]:
             _set(0, 0)
 
 
+@contextlib.contextmanager
+def acting() -> Iterator[None]:
+    """The user itself, to whoever asks who connects (SO_PEERCRED), while the block runs.
+
+    Only the effective id changes: with the real one, the programs could signal this process.
+    """
+    if _user is None:
+        yield
+        return
+    _set_effective(_user.uid)
+    try:
+        yield
+    finally:
+        _set_effective(0)
+        take_rights()  # they went with the effective id
+
+
+def _set_effective(uid: int) -> None:
+    """setresuid(2) as the kernel has it, for one thread; the C library's would change all of them."""
+    assert _libc is not None
+    if _libc.syscall(SYS_SETRESUID, -1, uid, -1) != 0:
+        raise PermissionError(ctypes.get_errno(), f"cannot act as user {uid}")
+
+
 def _set(uid: int, gid: int) -> None:
     """setfsuid(2) counts for one thread, and tells what was, not whether it worked: a second call does that."""
+    assert _libc is not None
     _libc.setfsgid(gid)
     _libc.setfsuid(uid)
     if _libc.setfsuid(-1) != uid or _libc.setfsgid(-1) != gid:

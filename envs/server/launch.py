@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -33,9 +35,16 @@ def routes(desk: Desk) -> list[Route]:
         there = Path(path).exists()
         if not there and not commands.installed(path):
             raise HttpError(404, f"no such file or program: {path}")
-        return start(desk, ["gio", "open", path] if there else [path])
+        return start(desk, opening(path) if there else [path])
 
     return [Route("POST", "/v1/launch", launch), Route("POST", "/v1/open", open_file)]
+
+
+def opening(path: str) -> list[str]:
+    """The command that opens a file with the program that the session has for it."""
+    if os.name == "nt":
+        return [sys.executable, "-c", "import os, sys; os.startfile(sys.argv[1])", path]
+    return ["gio", "open", path]
 
 
 def start(desk: Desk, argv: list[str]) -> Response:
@@ -52,7 +61,7 @@ def start(desk: Desk, argv: list[str]) -> Response:
             raise HttpError(400, f"cannot start {argv[0]!r}: {error.strerror or error}") from None
         _watch_early_end(process, argv, errors)
         settling.start = time.monotonic()
-        settled = desk.settle(settling, LAUNCH_SECONDS)
+        settled = desk.settle(settling, LAUNCH_SECONDS * desk.patience)
         _raise_if_failed(process, argv, errors)
     return json_response({"pid": process.pid, "settled": settled, "returncode": process.poll()})
 

@@ -17,6 +17,8 @@ from deskbench.envs import wait
 from deskbench.envs.server import identity
 
 CONFIG = Path(__file__).parent / "config"
+IMAGE_HOME = Path("/usr/share/deskbench/home")
+"""What an image adds to the home folder: settings of the programs that it has."""
 FOLDERS = ("Desktop", "Documents", "Downloads", "Pictures", "Music", "Videos")
 EPOCH = 1_704_067_200
 """The folders' date, 1 January 2024: file dialogs show it, and a recording must look the same on any day."""
@@ -39,16 +41,39 @@ def start(width: int, height: int) -> None:
     home = threading.Thread(target=_fill_home)
     home.start()
     bus = _start_bus()
-    os.environ["DISPLAY"] = f":{_start_x(width, height)}"
+    os.environ["DISPLAY"] = f":{start_x(width, height)}"
     home.join()
+    # Programs that the bus starts (gnome-terminal is one) have its environment, which knew of no display.
+    told = _run("dbus-update-activation-environment", *_environment(), "DISPLAY")
+    STYLES[os.environ.get(STYLE, "openbox")](bus)
+    # With its place taken from the work area, windows always stand where they stood the last time.
+    _await_root("_NET_WORKAREA", lambda found: len(found) >= 4 and found[3] < height, "the panel did not come up")
+    told.wait(START_SECONDS)
+
+
+def _openbox(bus: subprocess.Popen[bytes]) -> None:
+    """A window manager and a panel that are there in a third of a second."""
     _run("openbox", "--config-file", str(_openbox_config()))
     _run("xsetroot", "-solid", "#3a6ea5").wait(START_SECONDS)
     _finish_bus(bus)
     # Openbox sets this last; a panel that does not find it looks again after a second.
     _await_root("_NET_NUMBER_OF_DESKTOPS", lambda found: len(found) > 0, "openbox did not take the screen")
     _run("tint2", "-c", str(CONFIG / "panel.tint2rc"))
-    # With its place taken from the work area, windows always stand where they stood the last time.
-    _await_root("_NET_WORKAREA", lambda found: len(found) >= 4 and found[3] < height, "the panel did not come up")
+
+
+def _xfce(bus: subprocess.Popen[bytes]) -> None:
+    """XFCE: settings, icons on the desktop, panels, as people have them."""
+    _finish_bus(bus)
+    _run("xfsettingsd", "--disable-daemon")
+    _run("xfwm4", "--compositor=off")
+    _await_root("_NET_SUPPORTING_WM_CHECK", lambda found: len(found) > 0, "xfwm4 did not take the screen")
+    _run("xfdesktop")
+    _run("xfce4-panel")
+
+
+STYLE = "DESKBENCH_SESSION"
+"""The environment variable that an image chooses its session with."""
+STYLES = {"openbox": _openbox, "xfce": _xfce}
 
 
 def _environment() -> dict[str, str]:
@@ -83,7 +108,9 @@ def _fill_home() -> None:
     for name in FOLDERS:
         (home / name).mkdir(exist_ok=True)
         os.utime(home / name, (EPOCH, EPOCH))
-    shutil.copytree(CONFIG / "home", home, dirs_exist_ok=True)
+    for skeleton in (CONFIG / "home", IMAGE_HOME):
+        if skeleton.exists():
+            shutil.copytree(skeleton, home, dirs_exist_ok=True)
 
 
 def _openbox_config() -> Path:
@@ -107,7 +134,7 @@ def _run(*command: str) -> subprocess.Popen[bytes]:
     return process
 
 
-def _start_x(width: int, height: int) -> str:
+def start_x(width: int, height: int) -> str:
     """Start Xvfb on a free display and return its number."""
     read, write = os.pipe()
     command = [
@@ -126,8 +153,7 @@ def _start_x(width: int, height: int) -> str:
 
 def _start_bus() -> subprocess.Popen[bytes]:
     read, write = os.pipe()
-    config = f"--config-file={CONFIG / 'session-bus.conf'}"
-    process = _popen(["dbus-daemon", config, "--nofork", f"--print-address={write}"], write)
+    process = _popen(["dbus-daemon", "--session", "--nofork", f"--print-address={write}"], write)
     _processes.append(process)
     os.close(write)
     with os.fdopen(read, "rb") as pipe:

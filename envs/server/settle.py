@@ -23,6 +23,10 @@ QUIET_WINDOW = 0.35
 """Seconds without change after a window has come or gone."""
 QUIET_LAUNCH = 0.8
 """Seconds without change, and idle, after a launched program's window has been mapped."""
+QUIET_WINDOWLESS = 3.0
+"""The same while a launched program speaks to the X server and has shown no window: it is about to."""
+IDLE = 0.06
+"""Seconds without a program that runs, after which none does; between two it waits for an answer."""
 BUSY = 1.5
 """Seconds for which programs that run without drawing hold up an ordinary answer."""
 BUSY_LAUNCH = 6.0
@@ -30,7 +34,8 @@ BUSY_LAUNCH = 6.0
 MAXIMUM = 10.0
 """Seconds after which the answer comes anyway, and says that it is not settled."""
 CARET = (40, 48)
-"""A change of at most this width and height is a caret, a spinner's arm or a clock's digit if it comes back."""
+"""A change of at most this width and height is a caret, a spinner's arm or a clock's digit if it comes back. One that
+is wider, as a terminal draws a caret's whole line, must come back exactly."""
 PERIOD = 0.25
 """Seconds between two changes of a caret or clock, at the least."""
 
@@ -44,12 +49,14 @@ class Sample:
         windows: ids of the managed top-level windows.
         programs: ids of the session's processes other than the desktop's own.
         running: how many of those were running or waiting for a core.
+        clients: the X server's clients.
     """
 
     time: float
     windows: frozenset[int] = frozenset()
     programs: frozenset[int] = frozenset()
     running: int = 0
+    clients: frozenset[int] = frozenset()
 
 
 @dataclass
@@ -63,6 +70,7 @@ class Settling:
         history: changes before the actions, to know carets and clocks by.
         launching: a program is being started on purpose: its window is awaited.
         maximum: seconds.
+        patience: how many times slower this machine is than those that the numbers were measured on.
     """
 
     began: float
@@ -71,6 +79,7 @@ class Settling:
     history: Sequence[Change] = ()
     launching: bool = False
     maximum: float = MAXIMUM
+    patience: float = 1.0
     _last_running: float = field(default=-1.0, init=False)
     _window_change: float = field(default=-1.0, init=False)
     _windows: frozenset[int] = field(default=frozenset(), init=False)
@@ -112,26 +121,31 @@ class Settling:
 
     def _busy(self, sample: Sample, now: float, last: float | None) -> bool:
         """Programs are computing, and have not been at it for so long without drawing that it means nothing."""
-        if self._last_running < 0 or now - self._last_running > 0.06:
+        if self._last_running < 0 or now - self._last_running > IDLE * self.patience:
             return False
         waiting_for_window = self._fresh(sample) and not self._new_window
-        patience = BUSY_LAUNCH if waiting_for_window or self.launching else BUSY
-        return now - max(self.start, last or 0.0, self._window_change) < patience
+        longest = BUSY_LAUNCH if waiting_for_window or self.launching else BUSY
+        return now - max(self.start, last or 0.0, self._window_change) < longest * self.patience
 
     def _needed(self, sample: Sample) -> float:
+        if self.launching and not self._new_window and sample.clients - self.before.clients:
+            return QUIET_WINDOWLESS
         if self.launching or (self._fresh(sample) and self._new_window):
             return QUIET_LAUNCH
         return QUIET_WINDOW if self._window_change >= 0 else QUIET
 
     def _habitual(self, change: Change, changes: Sequence[Change]) -> bool:
         """Small, and seen before at the same place with a pause between: a caret or a clock."""
-        if change.width > CARET[0] or change.height > CARET[1]:
+        if change.height > CARET[1]:
             return False
-        return any(
-            abs(c.x - change.x) <= 2
-            and abs(c.y - change.y) <= 2
-            and c.width <= CARET[0]
-            and c.height <= CARET[1]
-            and change.time - c.time >= PERIOD
-            for c in (*self.history, *changes)
-        )
+        alike = _same if change.width > CARET[0] else _near
+        return any(alike(c, change) and change.time - c.time >= PERIOD for c in (*self.history, *changes))
+
+
+def _same(one: Change, other: Change) -> bool:
+    return (one.x, one.y, one.width, one.height) == (other.x, other.y, other.width, other.height)
+
+
+def _near(one: Change, other: Change) -> bool:
+    small = one.width <= CARET[0] and one.height <= CARET[1]
+    return small and abs(one.x - other.x) <= 2 and abs(one.y - other.y) <= 2

@@ -9,11 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import marks
+from tests.benchmarks import containers, marks
 
 GROUPS = {
     "screens": marks.screens, "tree": marks.tree, "life": marks.life, "settling": marks.settling,
-    "episode": marks.episode, "density": marks.density,
+    "episode": marks.episode, "density": marks.density, "containers": containers.containers,
+    "soak": containers.soak,
 }  # fmt: skip
 
 

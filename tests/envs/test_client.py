@@ -62,7 +62,8 @@ class Scripted:
 
 def answer(status: int, body: bytes, *, length: int | None = None) -> Talk:
     def talk(connection: socket.socket, request: bytes) -> None:
-        head = f"HTTP/1.1 {status} X\r\nContent-Length: {len(body) if length is None else length}\r\n\r\n"
+        size = len(body) if length is None else length
+        head = f"HTTP/1.1 {status} X\r\nConnection: close\r\nContent-Length: {size}\r\n\r\n"
         connection.sendall(head.encode() + body)
 
     return talk

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from deskbench.envs.server import identity
 from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.messages import MessageError, Question
 
@@ -48,7 +49,8 @@ class Link:
         from jeepney.bus import get_bus
         from jeepney.io.blocking import prep_socket
 
-        self.socket: socket.socket = prep_socket(get_bus(address), timeout=seconds)
+        with identity.acting():  # applications let their own user in, and nobody else
+            self.socket: socket.socket = prep_socket(get_bus(address), timeout=seconds)
         self.socket.setblocking(False)
         self.waiting: dict[int, tuple[str, Question, Taker]] = {}
         self.outgoing = bytearray()
@@ -135,7 +137,7 @@ class Bus:
         from jeepney.io.blocking import open_dbus_connection
 
         try:
-            with open_dbus_connection("SESSION") as session:
+            with identity.acting(), open_dbus_connection("SESSION") as session:
                 where = DBusAddress("/org/a11y/bus", "org.a11y.Bus", "org.a11y.Bus")
                 reply = session.send_and_get_reply(new_method_call(where, "GetAddress"), timeout=5)
             self._daemon = Link(str(reply.body[0]), 5)

@@ -8,6 +8,7 @@ import sys
 import textwrap
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -19,6 +20,9 @@ from deskbench.envs.errors import EnvError, GuestUnreachable
 from deskbench.envs.providers.local import PREFIX, LocalDesktop, LocalProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Key
+
+from .faults import Faults
+from .walls import Walls
 
 pytestmark = pytest.mark.desktop
 
@@ -35,6 +39,29 @@ class TestContract(DesktopContract):
         yield start
         for desktop in made:
             local_provider.stop(desktop)
+
+
+class TestWalls(Walls):
+    """As they are."""
+
+
+class TestFaults(Faults):
+    def hit_server(self, desktop: Any, number: int) -> None:
+        family = psutil.Process(desktop.process.pid).children(recursive=True)
+        (server,) = [p for p in family if "--socket" in p.cmdline() and p.name().startswith("python")]
+        server.send_signal(number)
+
+    def kill(self, desktop: Any) -> None:
+        psutil.Process(desktop.process.pid).children()[0].kill()
+
+    def left(self) -> object:
+        folders = [f.parent for f in Path("/tmp").glob(f"{PREFIX}*/owner") if f.read_text() == str(os.getpid())]
+        return set(folders), set(psutil.Process().children(recursive=True))
+
+
+@pytest.fixture
+def make(provider: LocalProvider) -> Callable[[], LocalDesktop]:
+    return lambda: provider.start(DesktopSpec())
 
 
 @pytest.fixture
@@ -198,6 +225,27 @@ def test_a_desktop_without_a_sandbox(provider: LocalProvider) -> None:
     provider.stop(desktop)
     _, alive = psutil.wait_procs(family, timeout=5)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
+
+
+def test_a_machine_that_makes_no_namespaces_says_so(tmp_path: Path) -> None:
+    """Each time, whether the sandbox ends before or after it is told the tokens."""
+    script = textwrap.dedent(
+        """
+        from deskbench.envs.desktop import DesktopSpec
+        from deskbench.envs.errors import UsageError
+        from deskbench.envs.providers.local import LocalProvider
+        for _ in range(5):
+            try:
+                LocalProvider().start(DesktopSpec())
+            except UsageError as error:
+                print(error)
+        """
+    )
+    walled = ["bwrap", "--dev-bind", "/", "/", "--unshare-user", "--disable-userns", "--uid", "1000", "--gid", "1000"]
+    done = subprocess.run([*walled, sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    said = done.stdout.splitlines()
+    assert len(said) == 5, done.stderr
+    assert all("does not let bubblewrap make namespaces" in line and "--unisolated" in line for line in said)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="is about root starting it as somebody else")

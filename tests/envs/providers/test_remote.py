@@ -18,10 +18,11 @@ from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.doctor import SERVER_PYTHON
 from deskbench.envs.providers.local import ENVS, library_paths, link_libraries
-from deskbench.envs.providers.remote import Machine, RemoteDesktop, RemoteProvider, await_ready, machines_of, reset
+from deskbench.envs.providers.remote import Machine, RemoteProvider, machines_of, reach, reset
 
 from ...agent.paper import prepared, write_task
 from ...benchmarks.arms import free_port
+from .faults import WRITE_HELLO
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow]
 TOKEN = "the-token-of-the-remote-tests"
@@ -167,17 +168,7 @@ def test_a_machine_without_a_reset_is_used_once(farm: Farm, tmp_path: Path) -> N
 def test_a_run_over_two_machines(farm: Farm, tmp_path: Path) -> None:
     """Three episodes, two at a time; a machine that dies in between comes back with its reset."""
     for name in ("one", "two", "three"):
-        write_task(
-            tmp_path / "suite",
-            name,
-            config=[{"type": "launch", "parameters": {"command": "mousepad ~/note.txt", "shell": True}}],
-            evaluator={
-                "func": "exact_match",
-                "result": {"type": "vm_command_line", "command": "cat ~/note.txt", "shell": True},
-                "expected": {"type": "rule", "rules": {"expected": "hello"}},
-            },
-            oracle=[{"type": "type", "text": "hello"}, {"type": "key", "keys": ["ctrl", "s"]}],
-        )
+        write_task(tmp_path / "suite", name, **WRITE_HELLO)
     farm.hosts[1].halt()
     batch = Batch(prepared(tmp_path / "suite", provider=f"remote:{farm.file}", parallel=4), tmp_path / "run")
     summary = batch.run()
@@ -196,7 +187,7 @@ def test_who_does_not_take_the_token_is_told_apart(farm: Farm, monkeypatch: pyte
     farm.hosts[0].boot()
     monkeypatch.setenv("FARM", "wrong")
     with pytest.raises(UsageError, match=r"status 401.*token_env"):
-        await_ready(RemoteDesktop(Machine(url=farm.hosts[0].url, token_env="FARM")), 5)
+        reach(Machine(url=farm.hosts[0].url, token_env="FARM"), 5)
     monkeypatch.delenv("FARM")
     with pytest.raises(UsageError, match="'FARM' is not set"):
         RemoteProvider(str(farm.file))
@@ -212,14 +203,14 @@ def test_who_speaks_something_else_is_told_apart(tmp_path: Path) -> None:
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
-        with pytest.raises(UsageError, match="does not answer deskbench's protocol"):
-            await_ready(RemoteDesktop(Machine(url=f"http://127.0.0.1:{server.server_address[1]}")), 5)
+        with pytest.raises(UsageError, match="neither deskbench's protocol nor OSWorld's"):
+            reach(Machine(url=f"http://127.0.0.1:{server.server_address[1]}"), 5)
         server.shutdown()
 
 
 def test_a_machine_that_is_away_is_not_waited_for_without_end() -> None:
     with pytest.raises(StartError, match=r"did not answer within 0.3 s; last: .*Connection refused"):
-        await_ready(RemoteDesktop(Machine(url=f"http://127.0.0.1:{free_port()}")), 0.3)
+        reach(Machine(url=f"http://127.0.0.1:{free_port()}"), 0.3)
 
 
 @pytest.mark.parametrize(

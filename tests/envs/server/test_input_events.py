@@ -211,6 +211,13 @@ def test_keys_go_where_the_click_before_them_put_the_focus(xvfb: Xvfb, hands: In
                    env=xvfb.environment(), check=True)  # fmt: skip
     subprocess.run(["wmctrl", "-r", "probe text", "-b", "add,above"], env=xvfb.environment(), check=True)
     subprocess.run(["wmctrl", "-r", "probe text", "-e", "0,700,400,300,200"], env=xvfb.environment(), check=True)
+
+    def small() -> bool:
+        listed = subprocess.run(["wmctrl", "-lG"], env=xvfb.environment(), check=True, capture_output=True, text=True)
+        (line,) = [line for line in listed.stdout.splitlines() if line.endswith("probe text")]
+        return line.split()[4:6] == ["300", "200"]
+
+    assert wait.until(small, timeout=10)  # else the first click falls on it
     expected = ""
     for n in range(20):
         hands.perform(Click(x=100, y=100 + n))

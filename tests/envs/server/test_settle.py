@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from deskbench.envs.server.damage import Change
-from deskbench.envs.server.settle import MAXIMUM, QUIET, REACTION, Sample, Settling
+from deskbench.envs.server.settle import MAXIMUM, QUIET, QUIET_LAUNCH, REACTION, Sample, Settling
 
 BIG = (0, 0, 400, 300)
 CARET = (100, 100, 2, 16)
@@ -52,6 +52,27 @@ def test_what_a_timer_does_after_a_key_is_waited_for(late: float) -> None:
     """GTK: the name is drawn at once, the button sensitive 150 ms later; a button looks pressed for 250 ms."""
     time, _ = answered([change(0.005, BIG), change(late, BIG)])
     assert time > late
+
+
+def test_a_caret_that_is_drawn_with_its_whole_line_does_not_hold_it_up() -> None:
+    """gnome-terminal's, whose rectangle is the line's; text in the same line has another."""
+    line = (5, 79, 722, 22)
+    blinks = [change(0.6 * i, line) for i in range(20)]
+    time, settled = answered(blinks)
+    assert settled and time < 1.5
+    typed = [change(0.6 * i, (5, 79, 10 + i, 22)) for i in range(4)]
+    time, _ = answered([change(0.01, BIG), *typed], history=blinks[:1])
+    assert time > 0.01 + QUIET
+
+
+def test_a_program_that_has_only_reached_the_x_server_is_waited_for() -> None:
+    def sample(now: float) -> Sample:
+        programs = frozenset({10, 11}) if now >= 0 else frozenset({10})
+        windows = frozenset({1, 2}) if now >= 2.5 else frozenset({1})
+        return Sample(now, windows, programs, 0, frozenset({7, 8}) if now >= 0.3 else frozenset({7}))
+
+    time, settled = answered([], launching=True, sample=sample)
+    assert settled and 2.5 + QUIET_LAUNCH <= time <= 2.6 + QUIET_LAUNCH
 
 
 def test_a_screen_that_never_rests_is_answered_at_the_maximum_and_says_so() -> None:

@@ -1,0 +1,220 @@
+"""Images of the desktop: their build context, and building them with a Docker engine.
+
+The context is `docker/`, the list of packages that the local provider installs, the server, and its Python libraries;
+its parts have the same bytes on every machine that has the same sources, so that an engine's cache holds.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import subprocess
+import tarfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from deskbench.envs.errors import StartError, UsageError
+from deskbench.envs.providers.local import ENVS, SHARED_FILES, library_paths
+
+if TYPE_CHECKING:
+    import docker
+
+DOCKER = ENVS.parent / "docker"
+SESSIONS = {"light": "openbox", "full": "xfce"}
+"""The session of an image, by its list of programs."""
+PROGRAMS = tuple(SESSIONS)
+REPOSITORY = "deskbench/desktop"
+BASE = "debian:12-slim"
+MADE_BASE = "deskbench/base:bookworm"
+"""What stands in for BASE where no registry can be reached."""
+SUITE = "bookworm"
+SOURCES_LABEL = "org.deskbench.server"
+"""Image label: the digest of the server's sources, by which an image that is out of date is known."""
+NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns"})
+"""Packages of the local provider that a container has no use for."""
+LOCK = "/usr/share/deskbench/installed.txt"
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What an image is made of.
+
+    Attributes:
+        programs: a list of `docker/`: light or full.
+        base: a Debian 12 image; None takes BASE, or makes one of packages where it cannot be pulled.
+        screen: WIDTHxHEIGHT, for containers that are started by hand.
+        locked: install the versions of the lock file.
+    """
+
+    programs: str = "light"
+    base: str | None = None
+    screen: str = "1280x800"
+    locked: bool = False
+
+    @property
+    def tag(self) -> str:
+        """The image's name."""
+        return f"{REPOSITORY}:{self.programs}"
+
+
+def lock_file(programs: str) -> Path:
+    """Where the lock of an image's packages is kept: lines of name, version, SHA-256."""
+    return DOCKER / f"{programs}.lock"
+
+
+def context(recipe: Recipe) -> bytes:
+    """The build context as a tar archive."""
+    lock = lock_file(recipe.programs)
+    parts = {name: (DOCKER / name).read_bytes() for name in ("Dockerfile", "install.sh", "image.txt")}
+    parts |= dict(_tree({name: DOCKER / name for name in ("home", "settings")}, ""))
+    parts |= {f"{name}.txt": (DOCKER / f"{name}.txt").read_bytes() for name in PROGRAMS}
+    parts["desktop.txt"] = "".join(f"{name}\n" for name in desktop_packages()).encode()
+    parts["lock.txt"] = lock.read_bytes() if recipe.locked and lock.exists() else b""
+    parts |= dict(library_files("libraries"))
+    parts |= dict(server_files("server"))
+    return _tar(parts)
+
+
+def desktop_packages() -> list[str]:
+    """The Debian packages of the desktop itself."""
+    return [name for name in listed(ENVS / "packages.txt") if name not in NOT_IN_IMAGE]
+
+
+def listed(path: Path) -> list[str]:
+    """The packages of a list; what stands behind # is for people."""
+    names = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
+    return [name for name in names if name]
+
+
+def server_files(under: str) -> Iterator[tuple[str, bytes]]:
+    """The server and what it shares with the controller, as paths below a folder, and their bytes."""
+    return _tree({name: ENVS / name for name in (*SHARED_FILES, "server")}, under)
+
+
+def library_files(under: str) -> Iterator[tuple[str, bytes]]:
+    """The server's pure-Python libraries, as paths below a folder, and their bytes."""
+    return _tree(library_paths(), under)
+
+
+def server_digest() -> str:
+    """SHA-256 over the server's sources and its libraries' names: what an image must have been built from."""
+    digest = hashlib.sha256()
+    for name, data in sorted(server_files("")):
+        digest.update(f"{name}\0{len(data)}\0".encode() + data)
+    return digest.hexdigest()
+
+
+def _tree(paths: dict[str, Path], under: str) -> Iterator[tuple[str, bytes]]:
+    for name, path in paths.items():
+        files = sorted(path.rglob("*")) if path.is_dir() else [path]
+        for file in files:
+            inside = f"/{file.relative_to(path)}" if path.is_dir() else ""
+            if file.is_file() and "__pycache__" not in file.parts:
+                yield f"{under}/{name}{inside}".lstrip("/"), file.read_bytes()
+
+
+def _tar(parts: dict[str, bytes]) -> bytes:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as archive:
+        for name, data in sorted(parts.items()):
+            entry = tarfile.TarInfo(name)
+            entry.size, entry.mode = len(data), 0o644
+            archive.addfile(entry, io.BytesIO(data))
+    return made.getvalue()
+
+
+def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None]) -> str:
+    """Build an image and return its id, `sha256:…`.
+
+    Args:
+        engine: where.
+        recipe: of what.
+        say: is told each step.
+
+    Raises:
+        UsageError: there is no such list of programs, no base image, or no lock file.
+        StartError: the build failed; with its last lines.
+    """
+    if recipe.programs not in PROGRAMS:
+        raise UsageError(f"no programs {recipe.programs!r}; there are {', '.join(PROGRAMS)}")
+    if recipe.locked and not lock_file(recipe.programs).exists():
+        raise UsageError(f"{lock_file(recipe.programs)} is not there: build once with --write-lock")
+    arguments = {
+        "BASE": base_image(engine, recipe.base, say), "PROGRAMS": recipe.programs, "SCREEN": recipe.screen,
+        "LOCKED": str(int(recipe.locked)), "SESSION": SESSIONS[recipe.programs],
+    }  # fmt: skip
+    said: list[str] = []
+    answers = engine.api.build(
+        fileobj=io.BytesIO(context(recipe)), custom_context=True, tag=recipe.tag, buildargs=arguments, rm=True,
+        forcerm=True, decode=True, network_mode="host", labels={SOURCES_LABEL: server_digest()},
+    )  # fmt: skip
+    for answer in answers:
+        line = str(answer.get("stream") or answer.get("error") or "").strip()
+        if line:
+            said.append(line)
+            say(line)
+        if "error" in answer:
+            raise StartError(f"{recipe.tag} was not built: " + "\n".join(said[-15:]))
+    return str(engine.images.get(recipe.tag).id)
+
+
+def base_image(engine: docker.DockerClient, wanted: str | None, say: Callable[[str], None]) -> str:
+    """The name of a base image that the engine has; pulled, or made of packages.
+
+    Raises:
+        UsageError: it can be neither pulled nor made; with the mend.
+    """
+    import docker
+
+    for name in (wanted,) if wanted else (BASE, MADE_BASE):
+        if engine.images.list(name):
+            return name
+    name = wanted or BASE
+    try:
+        say(f"pulling {name}")
+        engine.images.pull(name)
+    except docker.errors.APIError as error:
+        if wanted:
+            raise UsageError(f"the base image {wanted} cannot be pulled: {error.explanation or error}") from None
+        return _make_base(engine, f"{name} cannot be pulled", say)
+    return name
+
+
+def _make_base(engine: docker.DockerClient, why: str, say: Callable[[str], None]) -> str:
+    say(f"{why}: making {MADE_BASE} of Debian's packages")
+    try:
+        made = subprocess.run(
+            ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", SUITE, "-"],
+            stdin=subprocess.DEVNULL, capture_output=True, check=False,
+        )  # fmt: skip
+    except FileNotFoundError:
+        raise UsageError(f"{why}, and mmdebstrap is not there to make one: apt-get install mmdebstrap") from None
+    if made.returncode != 0:
+        tail = made.stderr.decode("utf-8", "replace").strip().splitlines()[-3:]
+        raise UsageError(f"{why}, and mmdebstrap failed: {' | '.join(tail)}")
+    repository, _, tag = MADE_BASE.partition(":")
+    engine.api.import_image_from_data(made.stdout, repository=repository, tag=tag)
+    return MADE_BASE
+
+
+def installed(engine: docker.DockerClient, image: str) -> str:
+    """An image's packages, in the lock file's form."""
+    container = engine.containers.create(image)
+    try:
+        chunks, _ = container.get_archive(LOCK)
+        with tarfile.open(fileobj=io.BytesIO(b"".join(chunks))) as archive:
+            member = archive.extractfile(archive.getmembers()[0])
+            assert member is not None
+            return member.read().decode()
+    finally:
+        container.remove(force=True)
+
+
+def differing(lock: Path, packages: str) -> list[str]:
+    """Packages that are not as the lock file has them; none where there is no lock file."""
+    if not lock.exists():
+        return []
+    locked = set(lock.read_text(encoding="utf-8").splitlines())
+    return [line.rpartition(" ")[0] for line in packages.splitlines() if line not in locked]

@@ -1,0 +1,96 @@
+"""What one desktop on this machine may take: memory and processes, by a control group of its own.
+
+The kernel's control groups, version 1 or 2, as they are mounted (cgroups(7)); who may not make one (an ordinary user,
+a container with them read-only) has the limits of each process instead (prlimit(1)), which bound no sum.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+
+from deskbench.envs import wait
+
+ROOT = Path("/sys/fs/cgroup")
+MEMORY, PIDS = 6 * 2**30, 1024
+"""Bytes, of which files in the sandbox take their share; processes and threads."""
+END_SECONDS = 5.0
+_ENTER = 'for g; do shift; [ "$g" = -- ] && break; echo $$ > "$g/cgroup.procs" || exit 125; done; exec "$@"'
+"""A shell joins the groups before it becomes the command: no child of it can be outside."""
+
+
+def make(name: str) -> list[Path]:
+    """Groups of this name with the limits set; none where they cannot be made.
+
+    Args:
+        name: unique on this machine.
+    """
+    made: list[Path] = []
+    try:
+        if (ROOT / "cgroup.controllers").exists():
+            _make(ROOT / name, {"memory.max": MEMORY, "memory.swap.max": 0, "pids.max": PIDS}, made)
+        else:
+            limits = {"memory.limit_in_bytes": MEMORY}
+            _make(_mine("memory") / name, limits, made)
+            _make(_mine("pids") / name, {"pids.max": PIDS}, made)
+    except OSError:
+        remove(made)
+        return []
+    return made
+
+
+def _make(group: Path, limits: dict[str, int], made: list[Path]) -> None:
+    group.mkdir()
+    made.append(group)
+    for name, value in limits.items():
+        if (group / name).exists() or name != "memory.swap.max":  # there is none where the kernel counts no swap
+            (group / name).write_text(str(value))
+
+
+def _mine(controller: str) -> Path:
+    """This process's own group of a version 1 controller: what bounds it bounds the desktop, too."""
+    for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
+        _, controllers, path = line.split(":", 2)
+        if controller in controllers.split(","):
+            below = ROOT / controller / path.lstrip("/")
+            return below if below.exists() else ROOT / controller  # in a container, paths may be the host's
+    raise FileNotFoundError(controller)
+
+
+def entering(groups: list[Path], command: list[str]) -> list[str]:
+    """A command that runs another in the groups, or without them under the limits of each process."""
+    if not groups:
+        return ["prlimit", f"--nproc={PIDS}", f"--data={MEMORY}", "--", *command]
+    return ["/bin/sh", "-c", _ENTER, "sh", *(str(group) for group in groups), "--", *command]
+
+
+def remove(groups: list[Path]) -> None:
+    """Remove groups, whose processes have ended or are just ending."""
+
+    def gone() -> bool:
+        for group in groups:
+            with contextlib.suppress(OSError):
+                group.rmdir()
+        return not any(group.exists() for group in groups)
+
+    wait.until(gone, timeout=END_SECONDS, max_interval=0.02)
+
+
+def sweep(prefix: str) -> None:
+    """Remove groups of this prefix in which nobody is."""
+    try:
+        places = [ROOT] if (ROOT / "cgroup.controllers").exists() else [_mine("memory"), _mine("pids")]
+    except OSError:
+        return  # there are no groups here
+    for place in places:
+        for group in place.glob(f"{prefix}*"):
+            with contextlib.suppress(OSError):
+                group.rmdir()
+
+
+def why_not() -> str:
+    """Why this machine's desktops have no common limit, or nothing."""
+    groups = make(f"deskbench-try-{os.getpid()}")
+    remove(groups)
+    return "" if groups else f"control groups cannot be made in {ROOT}: limits are each process's own"

