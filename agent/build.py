@@ -30,6 +30,7 @@ AGENTS = {
     "random": "deskbench.agent.agents.simple:RandomAgent",
     "human": "deskbench.agent.agents.human:HumanAgent",
     "vlm": "deskbench.agent.agents.vlm:VlmAgent",
+    "mixture": "deskbench.agent.agents.mixture:MixtureAgent",
 }
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",

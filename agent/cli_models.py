@@ -55,6 +55,22 @@ def show(family: Annotated[str, typer.Argument(help="A family, or the path of a 
     print_json(load_profile(family).model_dump())
 
 
+@models_app.command("experts", epilog="Example: deskbench models experts runs/X")
+def experts(
+    run: Annotated[Path, typer.Argument(help="A run of the agent mixture, or one episode of it.")],
+    as_json: Json = False,
+) -> None:
+    """Show which expert of a mixture did what, what it cost, and what the gate saved."""
+    from deskbench.agent.experts import experts_of, table
+
+    found = experts_of(run)
+    if as_json:
+        print_json(found)
+    else:
+        for line in table(found):
+            typer.echo(line)
+
+
 @models_app.command("try", epilog='Example: deskbench models try kimi-vl --screenshot x.png --instruction "Save it"')
 def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     family: Annotated[str, typer.Argument(help="A family, or the path of a profile.")],

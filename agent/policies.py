@@ -9,19 +9,19 @@ KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)). `kl.py` says how P and Q are es
 
 from __future__ import annotations
 
-import math
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deskbench.agent.agents.agreement import distance_of, point_of, same_action
 from deskbench.agent.agents.tree import Node, nodes
 from deskbench.agent.base import Agent, AgentError, Decision, Goal, ModelError
 from deskbench.agent.comparing import tree_of
 from deskbench.agent.kl import empirical, kl, kl_of_names, kl_of_tokens, tokens_of
 from deskbench.agent.record import EpisodeReader, SeenRecord
 from deskbench.envs.errors import EnvError, UsageError
-from deskbench.envs.types import Action, Click, Drag, Key, MouseDown, MouseUp, Move, Observation, Scroll, Type
+from deskbench.envs.types import Action, Observation
 
 RESAMPLES = 2000
 Make = Callable[[], Agent]
@@ -175,8 +175,7 @@ def _decide(agent: Agent, screen: _Screen, draw: int) -> Decision:
 def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision], near: float) -> StepComparison:
     p, q = ours[0], theirs[0]
     one, other = (decision.actions[0] if decision.actions else None for decision in (p, q))
-    points = (_point(one), _point(other))
-    distance = math.dist(points[0], points[1]) if points[0] and points[1] else None
+    points = (point_of(one), point_of(other))
     element = _same_element(screen.observation.accessibility, points)
     kinds = (_kind(one), _kind(other))
     counts = [[_kind(d.actions[0] if d.actions else None) for d in each] for each in (ours, theirs)]
@@ -186,9 +185,9 @@ def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision],
         screen.step,
         kinds,
         same_kind=kinds[0] == kinds[1],
-        distance=distance,
+        distance=distance_of(one, other),
         same_element=element,
-        agree=kinds[0] == kinds[1] != "error" and _same(one, other, distance, element, near),
+        agree=same_action(one, other, near, element),
         kl_kinds=kl(*empirical(*counts)) if len(ours) > 1 else None,
         kl_name=kl_of_names(tokens_of(p.notes), tokens_of(q.notes)),
         kl_tokens=token_kl,
@@ -198,27 +197,6 @@ def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision],
 
 def _kind(action: Action | None) -> str:
     return "error" if action is None else action.type
-
-
-def _point(action: Action | None) -> tuple[int, int] | None:
-    """The point that an action aims at: a drag's end."""
-    if isinstance(action, Drag):
-        return action.path[-1]
-    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
-        return action.x, action.y
-    return None
-
-
-def _same(one: Action | None, other: Action | None, distance: float | None, element: bool | None, near: float) -> bool:
-    if isinstance(one, Type) and isinstance(other, Type):
-        return one.text == other.text
-    if isinstance(one, Key) and isinstance(other, Key):
-        return one.keys == other.keys
-    if distance is None:
-        return one is not None and one == other
-    if isinstance(one, Click) and isinstance(other, Click) and (one.button, one.count) != (other.button, other.count):
-        return False
-    return distance <= near or element is True
 
 
 def _same_element(tree: str | None, points: tuple[tuple[int, int] | None, tuple[int, int] | None]) -> bool | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -98,3 +99,9 @@ def logprobs_note(answer: Answer) -> list[dict[str, Any]]:
         return []
     tokens = [{"text": t.text, "logprob": t.logprob, "top": dict(t.top)} for t in answer.tokens]
     return [{"what": "logprobs", "tokens": tokens}]
+
+
+def done_by_another(actions: Sequence[Action]) -> str:
+    """What a model is told of a step that another agent did in its place."""
+    did = json.dumps([action.to_json() for action in actions], ensure_ascii=False)
+    return f"(Another agent did this step: {did})"

@@ -6,13 +6,13 @@ import io
 import json
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
-from deskbench.agent.agents.asking import ask, complaint, decision_of, logprobs_note, results_of
+from deskbench.agent.agents.asking import ask, complaint, decision_of, done_by_another, logprobs_note, results_of
 from deskbench.agent.agents.family_config import FamilyConfig
 from deskbench.agent.agents.grounding import Grounder
 from deskbench.agent.agents.history import Step, build
@@ -30,7 +30,7 @@ from deskbench.agent.replies.grammars import Reading, read_reply
 from deskbench.agent.replies.reasoning import split_reasoning
 from deskbench.agent.replies.spaces import Space
 from deskbench.envs.errors import AgentError
-from deskbench.envs.types import Observation, Zoom
+from deskbench.envs.types import Action, Observation, Zoom
 
 _MEMORY = re.compile(r"(?:Memory:|\bsummary:)\s*(.*)", re.DOTALL)
 _ENVIRONMENTS = {"Linux": "linux", "Windows": "windows", "Darwin": "mac"}
@@ -117,6 +117,16 @@ class FamilyAgent:
         self._zooms = tuple(action for action in read.actions if isinstance(action, Zoom))
         thoughts = [part for part in (answer.reasoning, read.thought) if part]
         return decision_of(spending, read.actions, _text(answer), "\n".join(thoughts) or None, notes)
+
+    def witness(self, observation: Observation, actions: Sequence[Action], *, asked: bool) -> None:
+        """Another agent did this step: what was seen and done is remembered in place of its own reply, if any."""
+        if asked and self._past:
+            self._past.pop()
+        now = self._step(observation, scale_for(self.profile.image, (observation.width, observation.height)))
+        did = done_by_another(actions)
+        small = tuple(_smaller(part, self.profile.history.past_scale) for part in now.shown)
+        self._past.append(replace(now, small=small, reply=did, said=did))
+        self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
 
     def preview(self, observation: Observation) -> dict[str, Any]:
         """The request for an observation, as it would be recorded; nothing is sent."""

@@ -12,8 +12,12 @@ from deskbench.agent.agents.som import draw_marks, find_marks, marks_table
 from deskbench.agent.agents.tree import linearize
 from deskbench.agent.base import Needs
 from deskbench.agent.models.messages import Picture, Text
+from deskbench.agent.models.tokens import Budget
 from deskbench.envs.errors import EnvError
 from deskbench.envs.types import Observation, Screenshot, Zoom
+
+PLENTY = Budget(10_000)
+"""OSWorld's budget of a tree, in tokens."""
 
 
 @dataclass(frozen=True)
@@ -23,10 +27,12 @@ class Seen:
     Attributes:
         parts: texts and pictures in order.
         names: `tag_N` to the point it stands for, in pixels of the picture.
+        notes: what was cut, for the record.
     """
 
     parts: tuple[Text | Picture, ...]
     names: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    notes: tuple[Mapping[str, object], ...] = ()
 
 
 def needs_of(observation_type: str) -> Needs:
@@ -35,7 +41,11 @@ def needs_of(observation_type: str) -> Needs:
 
 
 def look(
-    observation: Observation, observation_type: str, scale: Scale, tree_tokens: int = 0, zooms: Sequence[Zoom] = ()
+    observation: Observation,
+    observation_type: str,
+    scale: Scale,
+    budget: Budget = PLENTY,
+    zooms: Sequence[Zoom] = (),
 ) -> Seen:
     """Show an observation.
 
@@ -43,34 +53,38 @@ def look(
         observation: what the desktop gave.
         observation_type: `screenshot`, `a11y_tree`, `screenshot_a11y_tree` or `som`.
         scale: from the screen to the picture that is sent.
-        tree_tokens: estimated tokens that the tree or the table may have.
+        budget: of the tree or the table.
         zooms: regions of the screen to show enlarged besides.
 
     Raises:
         EnvError: the screenshot or the tree that this type needs is not there, or cannot be read.
     """
     if observation_type == "som":
-        return _look_marked(observation, scale, tree_tokens)
+        return _look_marked(observation, scale, budget)
     parts: list[Text | Picture] = []
+    notes: list[Mapping[str, object]] = []
     if observation_type != "screenshot":
-        table = linearize(_tree(observation), scale, tree_tokens)
+        table = linearize(_tree(observation), scale, budget)
+        notes += [table.note] if table.note else []
         cut = "" if observation.accessibility_complete else "\n(The tree is incomplete: reading it took too long.)"
-        parts.append(Text(f"The accessibility tree:\n{table}{cut}", droppable=True))
+        parts.append(Text(f"The accessibility tree:\n{table.text}{cut}", droppable=True))
     if observation_type != "a11y_tree":
         shot = _screenshot(observation)
         parts.append(_picture(shot, scale))
         parts.extend(_zoomed(shot, zoom, scale) for zoom in zooms)
-    return Seen(tuple(parts))
+    return Seen(tuple(parts), notes=tuple(notes))
 
 
-def _look_marked(observation: Observation, scale: Scale, tree_tokens: int) -> Seen:
+def _look_marked(observation: Observation, scale: Scale, budget: Budget) -> Seen:
     shot = _screenshot(observation)
     picture = scale.picture(_image(shot))
     marks = find_marks(_tree(observation), scale, picture)
     marked = draw_marks(picture, marks)
     sent = Picture(png_bytes(marked), shot.sha256, *scale.image, note="marks")
-    table = Text(f"What the numbers stand for:\n{marks_table(marks, tree_tokens)}", droppable=True)
-    return Seen((table, sent), {mark.name: mark.centre for mark in marks})
+    fitted = marks_table(marks, budget)
+    table = Text(f"What the numbers stand for:\n{fitted.text}", droppable=True)
+    notes = (fitted.note,) if fitted.note else ()
+    return Seen((table, sent), {mark.name: mark.centre for mark in marks}, notes)
 
 
 def _picture(shot: Screenshot, scale: Scale) -> Picture:

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from PIL import Image, ImageDraw, ImageFont
 
 from deskbench.agent.agents.scaling import Scale
-from deskbench.agent.agents.tree import Node, fit_lines, nodes, quoted
+from deskbench.agent.agents.tree import Node, nodes, quoted
+from deskbench.agent.models.tokens import Budget, Fitted, fit_lines
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom) in pixels of the picture; right and bottom are the first pixels outside."""
@@ -55,10 +56,10 @@ def find_marks(xml: str, scale: Scale, picture: Image.Image) -> list[Mark]:
     return marks
 
 
-def marks_table(marks: Sequence[Mark], tokens: int) -> str:
+def marks_table(marks: Sequence[Mark], budget: Budget) -> Fitted:
     """What each number is: index, tag, name and text, with tabs between; cut after about so many tokens."""
     lines = ["\t".join((str(m.number), m.node.tag, quoted(m.node.name), quoted(m.node.text))) for m in marks]
-    return fit_lines("index\ttag\tname\ttext", lines, tokens)
+    return fit_lines("index\ttag\tname\ttext", lines, budget)
 
 
 def draw_marks(picture: Image.Image, marks: Sequence[Mark]) -> Image.Image:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from lxml import etree
 
 from deskbench.agent.agents.scaling import Scale
-from deskbench.agent.models.messages import CHARS_PER_TOKEN
+from deskbench.agent.models.tokens import Budget, Fitted, fit_lines
 from deskbench.envs.errors import EnvError
 
 COLUMNS = ("tag", "name", "text", "class", "description", "position (top-left x&y)", "size (w&h)")
@@ -62,25 +62,15 @@ def nodes(xml: str) -> Iterator[Node]:
             yield node
 
 
-def linearize(xml: str, scale: Scale, tokens: int) -> str:
+def linearize(xml: str, scale: Scale, budget: Budget) -> Fitted:
     """The tree as lines of tab-separated columns, positions in pixels of the picture.
 
     Args:
         xml: OSWorld's XML.
         scale: from the screen to the picture.
-        tokens: estimated tokens after which whole lines are left out; how many is said at the end.
+        budget: after which whole lines are left out; how many is said at the end.
     """
-    return fit_lines("\t".join(COLUMNS), [_line(node, scale) for node in nodes(xml)], tokens)
-
-
-def fit_lines(header: str, lines: list[str], tokens: int) -> str:
-    """A header and as many lines as the tokens allow; says how many were left out."""
-    room = tokens * CHARS_PER_TOKEN - len(header)
-    for kept, line in enumerate(lines):
-        room -= len(line) + 1
-        if room < 0:
-            return "\n".join([header, *lines[:kept], f"[... {len(lines) - kept} more left out]"])
-    return "\n".join([header, *lines])
+    return fit_lines("\t".join(COLUMNS), [_line(node, scale) for node in nodes(xml)], budget)
 
 
 def quoted(text: str) -> str:

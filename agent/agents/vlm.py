@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from deskbench.agent.agents.asking import ask, decision_of, logprobs_note, results_of
+from deskbench.agent.agents.asking import ask, decision_of, done_by_another, logprobs_note, results_of
 from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.observing import Seen, look, needs_of
 from deskbench.agent.agents.scaling import Scale
@@ -16,6 +16,7 @@ from deskbench.agent.base import Agent, Decision, Goal
 from deskbench.agent.models.answers import Answer
 from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message, Text
+from deskbench.agent.models.tokens import budget_of
 from deskbench.agent.replies.calls import Malformed
 from deskbench.agent.replies.fenced import parse_reply
 from deskbench.envs.errors import AgentError
@@ -40,6 +41,7 @@ class VlmAgent:
         self.config = config
         self.needs = needs_of(config.observation)
         self._client = ModelClient(config.chat)
+        self._budget = budget_of(config.tree_tokens, config.tokenizer)
         self._past: list[_Past] = []
         self._goal = Goal("", 0, 0)
         self._deadline: float | None = None
@@ -52,8 +54,15 @@ class VlmAgent:
         Raises:
             UsageError: an unknown setting, or a bad value.
         """
-        if "profile" in settings:
-            return FamilyAgent.from_settings(settings)
+        return FamilyAgent.from_settings(settings) if "profile" in settings else cls.plain(settings)
+
+    @classmethod
+    def plain(cls, settings: Mapping[str, str]) -> VlmAgent:
+        """The prompt agent itself.
+
+        Raises:
+            UsageError: an unknown setting, or a bad value.
+        """
         return cls(VlmConfig.from_settings(settings))
 
     def check(self) -> None:
@@ -84,7 +93,7 @@ class VlmAgent:
             ModelError: the endpoint failed.
         """
         scale = Scale.fit((observation.width, observation.height), self.config.image_size, self.config.max_side)
-        seen = look(observation, self.config.observation, scale, self.config.tree_tokens, self._zooms)
+        seen = look(observation, self.config.observation, scale, self._budget, self._zooms)
         shown = Message.of("user", self._intro(observation), *seen.parts)
         messages = [Message.of("system", self._system(scale)), *self._history(), shown]
         spending = Spending()
@@ -104,7 +113,18 @@ class VlmAgent:
         self._remember(_Past(shown, answer.text))
         self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
         thoughts = [part for part in (answer.reasoning, thought) if part]
-        return decision_of(spending, actions, answer.text, "\n".join(thoughts) or None, logprobs_note(answer))
+        notes = [*seen.notes, *logprobs_note(answer)]
+        return decision_of(spending, actions, answer.text, "\n".join(thoughts) or None, notes)
+
+    def witness(self, observation: Observation, actions: Sequence[Action], *, asked: bool) -> None:
+        """Another agent did this step: what was seen and done is remembered in place of its own reply, if any."""
+        if asked and self._past:
+            self._past.pop()
+        scale = Scale.fit((observation.width, observation.height), self.config.image_size, self.config.max_side)
+        seen = look(observation, self.config.observation, scale, self._budget, self._zooms)
+        shown = Message.of("user", self._intro(observation), *seen.parts)
+        self._remember(_Past(shown, done_by_another(actions)))
+        self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
 
     def _read(
         self, reply: str, seen: Seen, scale: Scale, observation: Observation

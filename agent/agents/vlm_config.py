@@ -37,7 +37,8 @@ class VlmConfig:
         image_size: exact (width, height) in pixels of the pictures sent, or None.
         max_side: longest side in pixels of the pictures sent, or None for as they are.
         retries: how often a reply that is not an action is shown to the model and asked for again.
-        tree_tokens: estimated tokens of an accessibility tree, after which it is cut.
+        tree_tokens: tokens of an accessibility tree, after which it is cut.
+        tokenizer: the model's own, which counts them: the path of a tokenizer.json or a .tiktoken file; None estimates.
         prompt: an exact system prompt in place of ours; {instruction}, {width}, {height} and {platform} are filled in.
     """
 
@@ -49,6 +50,7 @@ class VlmConfig:
     max_side: int | None = None
     retries: int = 3
     tree_tokens: int = 10_000
+    tokenizer: str | None = None
     prompt: str | None = None
 
     def __post_init__(self) -> None:
@@ -84,6 +86,7 @@ SETTINGS: dict[str, Reader] = {
     "max_side": optional(whole(1)),
     "retries": whole(0),
     "tree_tokens": whole(1),
+    "tokenizer": optional(str.strip),
     "prompt": file_text,
 }
 """Every setting and how its text is read; `prompt` is the path of a UTF-8 file."""

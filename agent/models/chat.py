@@ -18,6 +18,7 @@ from deskbench.agent.models.answers import (
     content_text,
     count,
     excerpt,
+    mapping,
     objects,
 )
 from deskbench.agent.models.messages import Message, Native, Part, Picture, Result, Shown, Text, shapes
@@ -73,14 +74,15 @@ class ChatWire:
         return Answer(text, reasoning or None, calls, tokens=_tokens(choice.get("logprobs")))
 
     def counts(self, document: Mapping[str, Any]) -> Counts:
-        """`usage`, with what came from the cache."""
+        """`usage`, with what came from the cache and went there."""
         usage = document.get("usage")
         if not isinstance(usage, dict):
             return Counts()
-        details = usage.get("prompt_tokens_details")
-        cached = count(details.get("cached_tokens")) if isinstance(details, dict) else None
+        details = mapping(usage.get("prompt_tokens_details"))
         given = count(usage.get("prompt_tokens"))
-        return Counts(given, count(usage.get("completion_tokens")), min(cached or 0, given or 0))
+        cached = min(count(details.get("cached_tokens")) or 0, given or 0)
+        written = min(count(details.get("cache_write_tokens")) or 0, (given or 0) - cached)
+        return Counts(given, count(usage.get("completion_tokens")), cached, written)
 
     def gather(self, events: list[dict[str, Any]]) -> dict[str, Any]:
         """Deltas put together; the stream ends with a finish_reason."""

@@ -1,9 +1,24 @@
-"""What tokens cost, in US dollars per million, where it is known; a run's settings override it."""
+"""What tokens cost, in US dollars per million, where it is known.
+
+A user's own table comes first: `prices.toml` in deskbench's configuration folder, or the file that the environment
+variable DESKBENCH_PRICES names. It has one table a model: `["my-model"]`, `input = 1.0`, `output = 2.0`, and, where
+they differ, `cached` and `written`. A run's settings `price_input` and `price_output` come before both.
+"""
 
 from __future__ import annotations
 
+import functools
+import os
 import re
-from dataclasses import dataclass
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_config_path
+
+from deskbench.envs.errors import UsageError
 
 
 @dataclass(frozen=True)
@@ -36,13 +51,57 @@ PRICES: dict[str, Price] = {
     "gpt-4.1-mini": Price(0.4, 1.6, 0.1),
     "gpt-4.1-nano": Price(0.1, 0.4, 0.025),
     "o4-mini": Price(1.1, 4.4, 0.275),
+    "o3": Price(2.0, 8.0, 0.5),
+    "computer-use-preview": Price(3.0, 12.0),
+    # Anthropic's price list: reading the cache costs a tenth of input, writing to it a quarter more (5 minutes).
+    "claude-opus-4-5": Price(5.0, 25.0, 0.5, 6.25),
+    "claude-sonnet-4-5": Price(3.0, 15.0, 0.3, 3.75),
+    "claude-sonnet-4": Price(3.0, 15.0, 0.3, 3.75),
+    "claude-haiku-4-5": Price(1.0, 5.0, 0.1, 1.25),
+    "claude-3-5-sonnet": Price(3.0, 15.0, 0.3, 3.75),
+    # Google's price list, prompts of up to 200,000 tokens.
+    "gemini-2.5-computer-use-preview-10-2025": Price(1.25, 10.0),
     # Our own endpoint runs on the machine at hand.
     "deskbench-ocr": Price(0.0, 0.0),
 }
 
-_DATED = re.compile(r"-\d{4}-\d{2}-\d{2}$")
+_DATED = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
 def price_of(model: str) -> Price | None:
-    """The price of a model by its name, a date at the end left off; None where it is unknown."""
-    return PRICES.get(model) or PRICES.get(_DATED.sub("", model))
+    """The price of a model by its name, a date at the end left off; None where it is unknown.
+
+    Raises:
+        UsageError: the user's own table cannot be read.
+    """
+    named = os.environ.get("DESKBENCH_PRICES")
+    path = Path(named).expanduser() if named else user_config_path("deskbench") / "prices.toml"
+    tables: list[Mapping[str, Price]] = [PRICES]
+    if named or path.is_file():
+        tables.insert(0, read_prices(path))
+    undated = _DATED.sub("", model)
+    return next((table[name] for table in tables for name in (model, undated) if name in table), None)
+
+
+@functools.cache
+def read_prices(path: Path) -> Mapping[str, Price]:
+    """A user's own table.
+
+    Raises:
+        UsageError: it cannot be read; one line.
+    """
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"prices: cannot read {path}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise UsageError(f"prices: {path} is not TOML: {error}") from None
+    return {model: _price(path, model, value) for model, value in values.items()}
+
+
+def _price(path: Path, model: str, value: Any) -> Price:
+    known = {field.name for field in fields(Price)}
+    good = isinstance(value, dict) and {"input", "output"} <= set(value) <= known
+    if not good or any(isinstance(v, bool) or not isinstance(v, (int, float)) or v < 0 for v in value.values()):
+        raise UsageError(f"prices: {path}: {model} needs input and output, and may have cached and written, in dollars")
+    return Price(**{name: float(number) for name, number in value.items()})

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deskbench.agent.models.answers import Again, Answer, Counts, CutOff, arguments_of, count, excerpt, objects
+from deskbench.agent.models.answers import Again, Answer, Counts, CutOff, arguments_of, count, excerpt, mapping, objects
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Shown, Text, plain, shapes
 from deskbench.agent.models.sse import Broken
 from deskbench.agent.models.wires import Request, merged
@@ -74,14 +74,15 @@ class ResponsesWire:
         return Answer(text, reasoning or None, calls, native, checks)
 
     def counts(self, document: Mapping[str, Any]) -> Counts:
-        """`usage`, with what came from the cache."""
+        """`usage`, with what came from the cache and went there."""
         usage = document.get("usage")
         if not isinstance(usage, dict):
             return Counts()
-        details = usage.get("input_tokens_details")
-        cached = count(details.get("cached_tokens")) if isinstance(details, dict) else None
+        details = mapping(usage.get("input_tokens_details"))
         given = count(usage.get("input_tokens"))
-        return Counts(given, count(usage.get("output_tokens")), min(cached or 0, given or 0))
+        cached = min(count(details.get("cached_tokens")) or 0, given or 0)
+        written = min(count(details.get("cache_write_tokens")) or 0, (given or 0) - cached)
+        return Counts(given, count(usage.get("output_tokens")), cached, written)
 
     def gather(self, events: list[dict[str, Any]]) -> dict[str, Any]:
         """The last event holds the whole response."""
@@ -137,7 +138,9 @@ def _items(turn: Message, detail: str | None) -> list[dict[str, Any]]:
         elif isinstance(part, Result):
             items.append(_output(part, detail))
     kind = "output_text" if turn.role == "assistant" else "input_text"
-    content = shapes(turn.parts, lambda text: {"type": kind, "text": text}, lambda p: _image(p, "input_image", detail))
+    content = shapes(
+        turn.parts, lambda text: {"type": kind, "text": text}, lambda p: _image(p, "input_image", detail or "auto")
+    )
     return [*items, {"role": turn.role, "content": content}] if content else items
 
 

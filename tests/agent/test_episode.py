@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from deskbench.agent.base import AgentError, Decision, Ending, ModelError, ModelFatal, Needs, Usage
+from deskbench.agent.base import AgentError, Decision, Ending, ModelError, ModelFatal, Needs, RefusalError, Usage
 from deskbench.agent.episode import NOBODY, run_episode
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter
 from deskbench.envs.desktop import DesktopSpec
@@ -116,6 +116,12 @@ def test_the_budget_ends_it_and_the_end_state_is_scored(stage: Stage) -> None:
 def test_an_error_of_the_agent_counts_and_the_end_state_is_scored(stage: Stage) -> None:
     record = stage.run(WRITE, AgentError("no target"))
     assert (record.ending, record.score.value, record.error) == (Ending.AGENT_ERROR, 1.0, "AgentError: no target")
+
+
+def test_a_refusal_is_an_ending_of_its_own_and_the_end_state_is_scored(stage: Stage) -> None:
+    record = stage.run(WRITE, RefusalError("the model declined: I will not."))
+    assert (record.ending, record.score.value) == (Ending.REFUSED, 1.0)
+    assert record.error == "RefusalError: the model declined: I will not."
 
 
 def test_an_exception_in_an_agents_own_code_is_the_agents_error(stage: Stage) -> None:

@@ -54,7 +54,9 @@ def writer(tmp_path: Path) -> Iterator[EpisodeWriter]:
 
 
 def test_what_is_written_is_read_back(writer: EpisodeWriter) -> None:
-    decision = Decision((Click(x=1, y=2), Type("é✓")), reply="I click.", exchanges=(Exchange({"q": 1}, "a"),))
+    note = {"what": "safety_checks", "checks": [{"code": "x"}]}
+    exchanges = (Exchange({"q": 1}, "a"),)
+    decision = Decision((Click(x=1, y=2), Type("é✓")), reply="I click.", exchanges=exchanges, notes=(note,))
     writer.note("setup", {"step": "launch"})
     writer.step(0, seen("red", results=((True, None, "ok"),), accessibility="<tree/>"), decision)
     writer.final(seen("blue"))
@@ -63,6 +65,7 @@ def test_what_is_written_is_read_back(writer: EpisodeWriter) -> None:
     assert read.episode.answer == "ja"
     (step,) = read.steps()
     assert step.actions == [a.to_json() for a in decision.actions]
+    assert step.notes == [note]
     assert step.observation.results == [(True, None, "ok")]
     assert (writer.files / str(step.observation.accessibility)).read_text() == "<tree/>"
     assert read.screenshot(read.frames()[1]) == picture("blue")

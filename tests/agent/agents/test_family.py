@@ -259,7 +259,7 @@ def test_gemini_gets_its_signed_parts_back() -> None:
     assert decisions[0].actions == (Click(x=320, y=200),)
     assert server.asked[0]["path"] == "/v1/models/gemini-3.5-flash:generateContent"
     model = server.asked[1]["contents"][1]
-    assert model["role"] == "model" and model["parts"][1]["thoughtSignature"] == "s"
+    assert model["role"] == "model" and model["parts"][1]["thoughtSignature"] == "c2lnbg=="
     response = server.asked[1]["contents"][2]["parts"][0]["functionResponse"]
     assert response["name"] == "click" and "inlineData" in response["parts"][0]
 

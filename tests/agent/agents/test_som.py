@@ -6,6 +6,7 @@ from PIL import ImageChops
 
 from deskbench.agent.agents.scaling import Scale
 from deskbench.agent.agents.som import Box, _overlap, _place, draw_marks, find_marks, marks_table
+from deskbench.agent.models.tokens import Budget
 
 from .screens import node, picture, tree
 
@@ -38,7 +39,7 @@ def test_the_same_box_is_marked_once() -> None:
 
 def test_the_table_says_what_each_number_is() -> None:
     marks = find_marks(XML, SAME, picture(640, 400, *BOXES))
-    assert marks_table(marks, 1000).split("\n") == [
+    assert marks_table(marks, Budget(1000)).text.split("\n") == [
         "index\ttag\tname\ttext",
         '1\tpush-button\tSave\t""',
         "2\tentry\tName\tAda",

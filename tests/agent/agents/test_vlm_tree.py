@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 
 from deskbench.agent.agents.scaling import Scale
 from deskbench.agent.agents.tree import linearize, nodes
+from deskbench.agent.models.tokens import Budget
 from deskbench.envs.errors import EnvError
 
 from .screens import node, tree
@@ -14,7 +15,7 @@ SAME = Scale((1920, 1080), (1920, 1080))
 
 
 def lines(xml: str, scale: Scale = SAME, tokens: int = 10_000) -> list[str]:
-    return linearize(xml, scale, tokens).split("\n")
+    return linearize(xml, scale, Budget(tokens)).text.split("\n")
 
 
 def test_a_button_is_a_line_under_osworlds_header() -> None:
@@ -24,7 +25,7 @@ def test_a_button_is_a_line_under_osworlds_header() -> None:
 
 
 def test_text_is_quoted_as_csv_does() -> None:
-    table = linearize(tree(node("entry", "", text='a\t"b"\nc')), SAME, 1000)
+    table = linearize(tree(node("entry", "", text='a\t"b"\nc')), SAME, Budget(1000)).text
     assert '\nentry\t\t"a\t""b""\nc"\t\t\t(10, 20)' in table
 
 
@@ -65,7 +66,7 @@ def test_positions_are_those_of_the_picture_that_is_sent() -> None:
 def test_a_tree_that_is_too_long_is_cut_at_a_line_and_says_so() -> None:
     xml = tree(*(node("push-button", f"Button {i}") for i in range(200)))
     cut = lines(xml, tokens=500)
-    assert len("\n".join(cut)) <= 500 * 4 + 40
+    assert len("\n".join(cut)) <= 500 * 4
     assert cut[-1] == f"[... {200 - (len(cut) - 2)} more left out]"
 
 
@@ -85,7 +86,7 @@ def test_what_is_not_xml_is_the_desktops_fault(xml: str) -> None:
 
 def test_entities_are_not_expanded() -> None:
     bomb = '<!DOCTYPE d [<!ENTITY x SYSTEM "file:///etc/passwd">]><d><push-button name="a">&x;</push-button></d>'
-    assert "root:" not in linearize(bomb, SAME, 100)
+    assert "root:" not in linearize(bomb, SAME, Budget(100)).text
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_categories=["Cc", "Cs"])), st.integers(1, 300))

@@ -29,20 +29,30 @@ def _chat(text: str, end: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
         for i, c in enumerate(calls)
     ]
     message = {"role": "assistant", "content": text, **({"tool_calls": tools} if tools else {})}
-    usage = {"prompt_tokens": 100, "completion_tokens": MORE}
+    usage = {"prompt_tokens": 100, "completion_tokens": MORE, "total_tokens": 100 + MORE}
     return {"choices": [{"index": 0, "message": message, "finish_reason": finish}], "usage": usage}
 
 
 def _responses(text: str, end: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
-    part = {"type": "refusal", "refusal": text} if end == "refused" else {"type": "output_text", "text": text}
-    output: list[dict[str, Any]] = [{"type": "message", "id": "m", "role": "assistant", "content": [part]}]
+    part = (
+        {"type": "refusal", "refusal": text}
+        if end == "refused"
+        else {"type": "output_text", "text": text, "annotations": []}
+    )
+    output: list[dict[str, Any]] = [
+        {"type": "message", "id": "m", "role": "assistant", "status": "completed", "content": [part]}
+    ]
     if calls:
         actions = [{"type": c["name"], **c["arguments"]} for c in calls]
         output = [{"type": "computer_call", "id": "cc", "call_id": "call_1", "pending_safety_checks": [],
                    "status": "completed", "actions": actions}]  # fmt: skip
     cut = {"status": "incomplete", "incomplete_details": {"reason": "max_output_tokens"}}
     status = cut if end == "cut off" else {"status": "completed"}
-    usage = {"input_tokens": 100, "output_tokens": MORE}
+    usage: dict[str, Any] = {"input_tokens": 100, "output_tokens": MORE, "total_tokens": 100 + MORE}
+    usage |= {
+        "input_tokens_details": {"cached_tokens": 0, "cache_write_tokens": 0},
+        "output_tokens_details": {"reasoning_tokens": 0},
+    }
     return {"id": "resp_1", "output": output, "usage": usage, "error": None, **status}
 
 
@@ -60,7 +70,9 @@ def _messages(text: str, end: str, calls: list[dict[str, Any]]) -> dict[str, Any
 def _gemini(text: str, end: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
     finish = {"whole": "STOP", "cut off": "MAX_TOKENS", "refused": "SAFETY"}[end]
     parts: list[dict[str, Any]] = [{"text": text}]
-    parts += [{"functionCall": {"name": c["name"], "args": c["arguments"]}, "thoughtSignature": "s"} for c in calls]
+    parts += [
+        {"functionCall": {"name": c["name"], "args": c["arguments"]}, "thoughtSignature": "c2lnbg=="} for c in calls
+    ]
     usage = {"promptTokenCount": 100, "candidatesTokenCount": MORE}
     content = {"role": "model", "parts": parts}
     return {"candidates": [{"content": content, "finishReason": finish}], "usageMetadata": usage}

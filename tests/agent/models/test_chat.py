@@ -7,6 +7,7 @@ import json
 import logging
 import socket
 import traceback
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -353,6 +354,30 @@ def test_the_record_names_pictures_by_their_frame() -> None:
 def test_prices_are_known_by_name_with_or_without_a_date() -> None:
     assert price_of("gpt-4o-2024-11-20") == price_of("gpt-4o") is not None
     assert price_of("someone/unknown") is None
+
+
+def test_a_users_own_prices_come_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text('["gpt-4o"]\ninput = 1\noutput = 2\n["mine"]\ninput = 0.5\noutput = 1\nwritten = 0.75\n')
+    monkeypatch.setenv("DESKBENCH_PRICES", str(path))
+    assert price_of("gpt-4o-2024-11-20") == Price(1.0, 2.0)
+    assert price_of("mine") == Price(0.5, 1.0, written=0.75)
+    assert price_of("claude-opus-4-5-20251101") == Price(5.0, 25.0, 0.5, 6.25)
+
+
+@pytest.mark.parametrize("text", ["[a]\ninput = 1", "[a]\ninput = 1\noutput = -1", "a = 1", "[a", "[a]\ninput='x'"])
+def test_prices_that_are_wrong_are_the_users_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    path = tmp_path / "prices.toml"
+    path.write_text(text)
+    monkeypatch.setenv("DESKBENCH_PRICES", str(path))
+    with pytest.raises(UsageError, match=r"prices\.toml"):
+        price_of("a")
+
+
+def test_what_the_cache_keeps_has_a_price_of_its_own() -> None:
+    assert Price(5.0, 25.0, 0.5, 6.25).cost(1000, 0, 400, 100) == pytest.approx(
+        (500 * 5 + 400 * 0.5 + 100 * 6.25) / 1e6
+    )
 
 
 # The key

@@ -1,0 +1,51 @@
+"""When two actions are the same: for votes among experts, and for comparing policies."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from deskbench.envs.types import Action, Click, Drag, Key, MouseDown, MouseUp, Move, Scroll, Type
+
+NEAR = 14.0
+"""Points nearer than so many pixels are the same target: half of a small button."""
+
+
+def point_of(action: Action | None) -> tuple[int, int] | None:
+    """The point that an action aims at, a drag's end; None where it has none."""
+    if isinstance(action, Drag):
+        return action.path[-1]
+    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
+        return action.x, action.y
+    return None
+
+
+def distance_of(one: Action | None, other: Action | None) -> float | None:
+    """Between the points of two actions, in pixels; None where either has none."""
+    here, there = point_of(one), point_of(other)
+    return None if here is None or there is None else math.dist(here, there)
+
+
+def same_action(one: Action | None, other: Action | None, near: float = NEAR, same_element: bool | None = None) -> bool:
+    """Whether two actions do the same.
+
+    They are of the same kind, and have the same text, keys, button and count, and points that are near or in the same
+    element.
+    """
+    if one is None or other is None or one.type != other.type:
+        return False
+    if isinstance(one, Type) and isinstance(other, Type):
+        return one.text == other.text
+    if isinstance(one, Key) and isinstance(other, Key):
+        return one.keys == other.keys
+    distance = distance_of(one, other)
+    if distance is None:
+        return one == other
+    if isinstance(one, Click) and isinstance(other, Click) and (one.button, one.count) != (other.button, other.count):
+        return False
+    return distance <= near or same_element is True
+
+
+def same_actions(ours: Sequence[Action], theirs: Sequence[Action], near: float = NEAR) -> bool:
+    """Whether two decisions do the same, action by action."""
+    return len(ours) == len(theirs) and all(same_action(a, b, near) for a, b in zip(ours, theirs, strict=True))
