@@ -75,6 +75,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     # PDF, archives.
     _d("pdf-text", "compare_pdfs compare_zip_files", "text is extracted by MuPDF and PyPDF2",
        "by PDFium; a text's order can differ, and so its likeness by a few hundredths", switched=False),
+    _d("pdf-names", "compare_pdf_images", "two files of one name are the same file, since one is copied over the other",
+       "they are two", switched=False),
     _d("epub-names", "compare_epub", "files are paired by their place, and those that one book has more do not count",
        "files are paired by name, and one that is missing counts as 0"),
     _d("empty-archive", "compare_archive", "archives without files raise", "an error of the check", switched=False),
@@ -87,8 +89,10 @@ DIFFERENCES: tuple[Difference, ...] = (
        "colours are brightened; a black picture raises", "colours are; a black picture stays as it is", switched=False),
     _d("green-axes", "check_green_background", "rows and columns are mixed up: pictures that are not square raise",
        "every pixel is looked at; pictures of two sizes are 0", switched=False),
-    _d("triangle-colour", "check_triangle_position", "the second rarest colour is taken for the triangle's",
+    _d("triangle-colour", "check_triangle_position", "the second rarest colour is taken for the triangle's, which of two colours is the background",
        "the second most frequent"),
+    _d("grey", "check_sharper", "colours are made grey by OpenCV", "by Pillow, which rounds otherwise: of two pictures "
+       "that are equally sharp, the other may win", switched=False),
     _d("yellow", "compare_triangle_positions", "always raises (a mask with too few channels)",
        "looks for yellow, as its name for it says", switched=False),
     _d("list-lengths", "compare_image_list compare_pdfs check_thunderbird_folder", "lists are compared up to the end "
@@ -168,7 +172,7 @@ DIFFERENCES: tuple[Difference, ...] = (
        switched=False),
     _d("mail-conditions", "check_thunderbird_filter", "two conditions in quotation marks are one", "they are two"),
     _d("mail-folder", "check_thunderbird_folder", "every message is dropped before folders are compared, so that all "
-       "are equal", "messages are compared; Thunderbird's marks of reading and its labels do not count unless "
+       "that are not empty are equal", "messages are compared; Thunderbird's marks of reading and its labels do not count unless "
        "ignore_status and ignore_keys are off"),
     # Programs.
     _d("test-suite", "check_python_file_by_test_suite", "the agent's program is run on the controller",

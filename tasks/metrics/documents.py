@@ -58,8 +58,11 @@ def odt_root(path: Path) -> Any:
 
 
 def odt_paragraphs(path: Path) -> list[str]:
-    """The text of every paragraph, with that of its spans, and without what lies deeper."""
-    return ["".join(_odt_text(paragraph)) for paragraph in odt_root(path).iter(f"{TEXT_NS}p")]
+    """The text of every paragraph, those of headers and footers first, without what lies deeper than spans."""
+    with opened_zip(path) as archive:
+        styles = member(archive, "styles.xml")
+    roots = [odt_root(path)] if styles is None else [parse_xml(styles, path), odt_root(path)]
+    return ["".join(_odt_text(paragraph)) for root in roots for paragraph in root.iter(f"{TEXT_NS}p")]
 
 
 def _odt_text(paragraph: Any) -> Iterator[str]:

@@ -41,11 +41,12 @@ def _sound(path: Path) -> Any:
     try:
         import librosa
         import soundfile
+        from audioread.exceptions import DecodeError
     except ImportError as error:
         raise needs("audio", error) from None
     try:
         samples, _ = librosa.load(path, duration=MAX_SECONDS)
-    except (soundfile.SoundFileError, OSError, EOFError, ValueError):
+    except (soundfile.SoundFileError, DecodeError, OSError, EOFError, ValueError):
         return None
     return samples if len(samples) else None
 

@@ -1,0 +1,13 @@
+"""Every family of cases by its name."""
+
+from collections.abc import Callable, Iterator
+
+from tests.differential import documents, pictures, plain, programs
+from tests.differential.case import Case, Files
+
+FAMILIES: dict[str, Callable[[Files], Iterator[Case]]] = {
+    **plain.FAMILIES,
+    **programs.FAMILIES,
+    **pictures.FAMILIES,
+    **documents.FAMILIES,
+}
