@@ -121,18 +121,22 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("sheet-part", "compare_table", "a sheet's file is guessed from its number, which is wrong once sheets were "
        "deleted or moved", "the workbook's own directory is used"),
     _d("cell-kinds", "compare_table", "true and false read as empty", "they are values"),
+    _d("cell-values", "compare_table", "a text within its cell that has outer blanks is read as a structure, and a formula "
+       "that was never worked out raises", "the text, and nothing", switched=False),
     _d("data-case", "compare_table", "`ignore_case` of sheet_data is not read", "it is, as six tasks expect"),
     _d("chart-title", "compare_table", "a title's first run of letters is the title", "all of it"),
-    _d("chart-anchor", "compare_table", "a chart's upper row is not compared (its lower is, twice)", "it is"),
+    _d("chart-anchor", "compare_table", "a chart's upper row is not compared (its lower is, twice), and one that is "
+       "held by one corner raises", "it is; by that corner"),
     _d("row-defaults", "compare_table", "a row or column that one file describes and the other does not differs",
        "one that is not described is as by default"),
     _d("colours", "compare_table", "all colours of the theme are equal", "each is itself"),
     _d("hyperlink", "compare_table", "a hyperlink is compared as an object and is never a text", "by its target"),
-    _d("sort-state", "compare_table", "a filter with an order raises", "it is compared", switched=False),
     _d("missing-sheet", "compare_table", "a sheet that both workbooks lack is equal in both, or raises",
        "one that the result lacks is 0, one that the expected lacks an error of the check", switched=False),
-    _d("conditional-kinds", "compare_table", "a conditional format of a kind that is not worked out uses the rule "
-       "before it, or raises", "it changes nothing", switched=False),
+    _d("conditional-cells", "compare_table", "a conditional format's formula that names one fixed cell raises, as does a "
+       "number format that it leaves as it was", "they are worked out", switched=False),
+    _d("conditional-kinds", "compare_table", "a conditional format of a kind that is not worked out is active "
+       "where the rule before it is", "it changes nothing", switched=False),
     _d("accents", "compare_conference_city_in_order", "é as one character and as two differ (release 1.0.2)",
        "they are the same"),
     _d("cities-length", "compare_conference_city_in_order", "fewer cities than rows: 0", "an error of the check",
@@ -145,6 +149,7 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("table-cells", "compare_pptx_files", "tables are compared without their text, and in bold, italic and underline "
        "whatever the options say", "text and the options count"),
     _d("underline-kinds", "compare_pptx_files", "no underline and a double one are equal", "they are not"),
+    _d("colour-none", "compare_pptx_files", "letters with a colour and letters without one are equal", "they are not"),
     _d("groups", "compare_pptx_files", "of text within groups only its alignment counts", "all that is examined"),
     _d("bullet-levels", "compare_pptx_files", "a paragraph without properties differs from one at level 0; numbers "
        "are no bullets", "it does not; they are"),
@@ -155,7 +160,7 @@ DIFFERENCES: tuple[Difference, ...] = (
        "counts, though there are two, for old and new programs", "the slide at that place; either"),
     _d("number-colour", "check_page_number_colors", "the second last colour of the first master, read from the second "
        "letter of RRGGBB on, is that of the numbers", "the colour of the fields that show a number"),
-    _d("no-number", "check_slide_numbers_color check_page_number_colors", "without a number, None or an exception",
+    _d("no-number", "check_slide_numbers_color check_page_number_colors", "without a number, or a colour of it, None or an exception",
        "0", switched=False),
     # Settings, mail.
     _d("json-comments", "check_json_settings check_json_keybindings", "VS Code's files with comments are unreadable, "

@@ -320,8 +320,19 @@ def _same_underline(one: Any, other: Any) -> bool:
     return bool(one == other)
 
 
-def _rgb(font: Any) -> Any:
-    return getattr(font.color, "rgb", None) if font.color is not None else None
+def _colour(font: Any) -> str | None:
+    """RRGGBB, or the theme's name for it; None for letters without a colour of their own."""
+    rgb = getattr(font.color, "rgb", None)
+    if rgb is not None or as_upstream("colour-none"):
+        return None if rgb is None else str(rgb)
+    theme = getattr(font.color, "theme_color", None)
+    return None if theme is None else f"theme {theme}"
+
+
+def _same_colour(one: Any, other: Any) -> bool:
+    if None in (one, other) and as_upstream("colour-none"):
+        return True
+    return bool(one == other)
 
 
 _LOOKS: tuple[Look, ...] = (
@@ -329,7 +340,7 @@ _LOOKS: tuple[Look, ...] = (
     ("font_size", lambda font: font.size, _equal),
     ("font_bold", lambda font: font.bold, _same_flag),
     ("font_italic", lambda font: font.italic, _same_flag),
-    ("color_rgb", _rgb, _equal),
+    ("color_rgb", _colour, _same_colour),
     ("font_underline", lambda font: font.underline, _same_underline),
     ("strike_through", lambda font: font._element.get("strike", "noStrike"), _equal),
 )

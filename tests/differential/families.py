@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 
-from tests.differential import documents, pictures, plain, programs
+from tests.differential import documents, pictures, plain, programs, sheets, slides
 from tests.differential.case import Case, Files
 
 FAMILIES: dict[str, Callable[[Files], Iterator[Case]]] = {
@@ -10,4 +10,6 @@ FAMILIES: dict[str, Callable[[Files], Iterator[Case]]] = {
     **programs.FAMILIES,
     **pictures.FAMILIES,
     **documents.FAMILIES,
+    **sheets.FAMILIES,
+    **slides.FAMILIES,
 }

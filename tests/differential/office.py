@@ -31,4 +31,6 @@ def converted(files: Files, paths: list[Path], kind: str) -> list[Path]:
         command = [str(_office()), "--headless", f"-env:UserInstallation=file://{scratch}/profile", "--convert-to", kind]
         subprocess.run([*command, "--outdir", str(target), *inputs], check=True, capture_output=True, timeout=240)
     suffix = kind.partition(":")[0]
-    return [target / f"{index}.{suffix}" for index in range(len(paths))]
+    found = [target / f"{index}.{suffix}" for index in range(len(paths))]
+    assert all(path.is_file() for path in found), f"LibreOffice wrote no {suffix}: is its program for it installed?"
+    return found
