@@ -9,7 +9,7 @@ PACKAGES := $(shell sed 's/\#.*//' envs/packages.txt)
 TEST_PACKAGES := $(shell sed 's/\#.*//' tests/packages.txt)
 PYTEST_FLAGS ?=
 
-.PHONY: help demo test test-alone check bench install apt clean
+.PHONY: help demo test test-alone check bench install tools apt clean
 .DEFAULT_GOAL := help
 
 help:
@@ -24,22 +24,24 @@ demo: install
 
 test test-alone bench: PACKAGES += $(TEST_PACKAGES)
 
-test: install
+test: tools
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not alone" $(PYTEST_FLAGS)
 
 # Emulated machines want the cores to themselves, and ten minutes.
-test-alone: install
+test-alone: tools
 	@$(BIN)/pytest -m alone $(PYTEST_FLAGS)
 
-check: install
+check: tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 
-bench: install
+bench: tools
 	@$(BIN)/python -m tests.benchmarks
 
 install: apt $(VENV)/.installed
+
+tools: apt $(VENV)/.tools
 
 # Only what is missing is installed; nothing is asked for when nothing is.
 apt:
@@ -58,8 +60,15 @@ $(VENV)/.installed: pyproject.toml Makefile
 	  { echo "error: Python 3.11 or newer is needed; say 'make PYTHON=/path/to/python3.11 ...'" >&2; exit 2; }
 	@echo "Installing Python packages into $(VENV) (about a minute the first time)"
 	@[ -x $(BIN)/python ] || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[ocr,dev]'
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[ocr]'
 	@# pyautogui brings python3-xlib 0.15, whose files lie over python-xlib's: keep the newer one.
+	@$(BIN)/python -m pip uninstall -q -y python3-xlib
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps 'python-xlib>=0.33'
+	@touch $@
+
+$(VENV)/.tools: $(VENV)/.installed
+	@echo "Installing what tests and checks need into $(VENV) (some minutes the first time)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[ocr,dev]'
 	@$(BIN)/python -m pip uninstall -q -y python3-xlib
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps 'python-xlib>=0.33'
 	@touch $@

@@ -12,7 +12,7 @@ from deskbench.agent.base import Ending
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_atomic
 from deskbench.agent.recorded import task_of
 from deskbench.envs.errors import CheckError, UsageError
-from deskbench.tasks.score import rescore
+from deskbench.tasks.score import PROBED, rescore
 from deskbench.tasks.types import Call, Score, Task
 
 
@@ -85,7 +85,7 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None) -> Score | N
 def _state(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
     """What was read, for the getters that are still the same; a rule's value stands in the task file itself."""
     known = {call.where: call for call in _getters(before)}
-    state = {}
+    state = {where: value for where, value in record.state.items() if where.endswith(PROBED)}
     for call in _getters(now):
         if call.type == "rule":
             state[call.where] = call.parameters.get("rules")

@@ -306,10 +306,22 @@ def check(task: Task) -> list[Problem]:
         problems += _missing_assets(task, step)
     for one in task.evaluator.checks:
         resolve("metric", one.metric, one.options, one.where)
-        for call in (one.result, one.expected):
+        for place, call in enumerate((one.result, one.expected)):
             if call is not None:
                 resolve("getter", call.type, call.parameters, call.where)
+                problems += _wrong_rules(task, one, place, call)
     return problems
+
+
+def _wrong_rules(task: Task, check: Check, place: int, call: Call) -> Iterator[Problem]:
+    """What the file itself gives to a metric is checked against the metric's signature."""
+    if call.type not in ("rule", "rule_relativeTime"):
+        return
+    try:
+        entry = registry.find("metric", check.metric)
+        registry.check_rules(entry, place, call.parameters.get("rules"))
+    except registry.RegistryError as error:
+        yield Problem(task.path, f"{call.where}.rules", str(error))
 
 
 def _missing_assets(task: Task, step: Call) -> Iterator[Problem]:

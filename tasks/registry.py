@@ -11,33 +11,58 @@ import inspect
 import pkgutil
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model, with_config
 
 from deskbench.envs.actions import nearest
 
 Kind = Literal["setup", "getter", "metric"]
 F = TypeVar("F", bound=Callable[..., Any])
+closed = with_config(ConfigDict(extra="forbid"))
+"""Makes a TypedDict one whose unknown keys are errors: for the rules that task files give."""
 _FOLDERS: dict[Kind, str] = {
     "setup": "deskbench.tasks.setup",
     "getter": "deskbench.tasks.getters",
     "metric": "deskbench.tasks.metrics",
 }
-_POSITIONAL = {"setup": 1, "getter": 1, "metric": 2}
 
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function and the model of its parameters."""
+    """One registered function; what its signature says is worked out when it is first asked for."""
 
     kind: Kind
     name: str
     function: Callable[..., Any]
-    parameters: type[BaseModel]
-    positional: int
-    """Arguments before the keyword-only ones: a metric takes (result) or (result, expected)."""
+
+    @cached_property
+    def _signature(self) -> inspect.Signature:
+        return inspect.signature(self.function, eval_str=True)
+
+    @cached_property
+    def parameters(self) -> type[BaseModel]:
+        """The model of its keyword-only parameters, which are the JSON's; `class_` is `class` there."""
+        fields: dict[str, Any] = {}
+        extra: Literal["allow", "forbid"] = "forbid"
+        for p in self._signature.parameters.values():
+            if p.kind is p.KEYWORD_ONLY:
+                fields[p.name.removesuffix("_")] = (p.annotation, ... if p.default is p.empty else p.default)
+            elif p.kind is p.VAR_KEYWORD:
+                extra = "allow"
+        return create_model(self.name, __config__=ConfigDict(extra=extra), **fields)
+
+    @cached_property
+    def keywords(self) -> dict[str, str]:
+        """Python's names of parameters whose JSON name is a word of Python's own."""
+        return {name.removesuffix("_"): name for name in self._signature.parameters if name.endswith("_")}
+
+    @cached_property
+    def positional(self) -> tuple[Any, ...]:
+        """Types of the arguments before the keyword-only ones: a metric takes (result) or (result, expected)."""
+        keyword = (inspect.Parameter.KEYWORD_ONLY, inspect.Parameter.VAR_KEYWORD)
+        return tuple(p.annotation for p in self._signature.parameters.values() if p.kind not in keyword)
 
 
 class RegistryError(ValueError):
@@ -67,26 +92,10 @@ def _register(kind: Kind, names: tuple[str, ...]) -> Callable[[F], F]:
         for name in names:
             if name in _entries[kind]:
                 raise ValueError(f"{kind} {name!r} is registered twice")
-            _entries[kind][name] = entry_of(kind, name, function)
+            _entries[kind][name] = Entry(kind, name, function)
         return function
 
     return register
-
-
-def entry_of(kind: Kind, name: str, function: Callable[..., Any]) -> Entry:
-    """The entry of a function, from its signature."""
-    signature = inspect.signature(function, eval_str=True)
-    fields: dict[str, Any] = {}
-    positional, extra = 0, False
-    for p in signature.parameters.values():
-        if p.kind is p.KEYWORD_ONLY:
-            fields[p.name] = (p.annotation, ... if p.default is p.empty else p.default)
-        elif p.kind is p.VAR_KEYWORD:
-            extra = True
-        else:
-            positional += 1
-    model = create_model(name, __config__=ConfigDict(extra="allow" if extra else "forbid"), **fields)
-    return Entry(kind, name, function, model, positional)
 
 
 @cache
@@ -123,17 +132,19 @@ def _foreign(kind: Kind, name: str) -> Entry:
         function = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError) as error:
         raise RegistryError(f"cannot import {name!r}: {error}") from None
-    return entry_of(kind, attribute, function)
+    return Entry(kind, attribute, function)
 
 
 def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters as the function wants them: defaults left out, types checked.
 
-    A string "true" or "false" passes for a boolean, since some of OSWorld's files have one.
+    A string "true" or "false" passes for a boolean, since some of OSWorld's files have one; what begins with an
+    underscore is a comment.
 
     Raises:
         RegistryError: naming the parameter, the bad value, and the nearest known name.
     """
+    parameters = {name: value for name, value in parameters.items() if not name.startswith("_")}
     try:
         valid = entry.parameters.model_validate(dict(parameters))
     except ValidationError as error:
@@ -141,8 +152,52 @@ def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, A
     adapted = {}
     for name, value in parameters.items():
         field = entry.parameters.model_fields.get(name)
-        adapted[name] = value if field is None else getattr(valid, name)
+        adapted[entry.keywords.get(name, name)] = value if field is None else getattr(valid, name)
     return adapted
+
+
+def check_rules(entry: Entry, place: int, rules: Any) -> None:
+    """What a task file gives as a metric's argument (getter `rule`), against the argument's type.
+
+    Args:
+        entry: the metric.
+        place: 0 for the result, 1 for what is expected.
+        rules: as in the file.
+
+    Raises:
+        RegistryError: naming the key, the bad value, and the nearest known name.
+    """
+    if place >= len(entry.positional):
+        return
+    try:
+        _adapter(entry.positional[place]).validate_python(rules)
+    except ValidationError as error:
+        raise RegistryError(_rule_problem(entry, place, error)) from None
+
+
+@cache
+def _adapter(annotation: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(annotation, config=None)
+
+
+def _rule_problem(entry: Entry, place: int, error: ValidationError) -> str:
+    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        known = _keys(_adapter(entry.positional[place]).json_schema())
+        return f"{entry.name}: unknown rule key {where!r}{nearest(str(first['loc'][-1]), known)}"
+    if first["type"] == "missing":
+        return f"{entry.name}: missing rule key {where!r}"
+    return f"{entry.name}: rule {where} is {str(first['input'])[:80]!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+
+
+def _keys(schema: Any) -> set[str]:
+    """Every property that a JSON Schema names, at any depth."""
+    if isinstance(schema, list):
+        return set().union(*map(_keys, schema))
+    if not isinstance(schema, dict):
+        return set()
+    return set(schema.get("properties", {})).union(*map(_keys, schema.values()))
 
 
 def _first_problem(entry: Entry, error: ValidationError) -> str:

@@ -4,23 +4,32 @@ from __future__ import annotations
 
 import statistics
 import time
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from deskbench.envs.errors import CheckError, EnvError
-from deskbench.tasks import registry
+from deskbench.tasks import registry, worker
+from deskbench.tasks.metrics.applied import apply, files_in
+from deskbench.tasks.metrics.fidelity import osworld_strict
+from deskbench.tasks.metrics.told import Told
+from deskbench.tasks.probes import PROBES
 from deskbench.tasks.setup import run_steps
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 from deskbench.tasks.world import Context, World
 
 SHOWN = 2000
 """Characters of a value that an outcome shows."""
+NOT_OF_THE_DESKTOP = ("cloud_file", "task_file", "rule", "rule_relativeTime", "time_diff_range")
+"""Getters whose files and values the agent has no hand in: where one cannot be read, the fault is the check's."""
+PROBED = ".probed"
+"""Ends the name under which a probe's finding is recorded; before it stands the check's place in the task file."""
 
 
-def score(task: Task, world: World, context: Context, *, said_fail: bool) -> Score:
+def score(task: Task, world: World, context: Context, *, said_fail: bool, strict: bool = False) -> Score:
     """Score the end state.
 
-    An infeasible task is passed by `fail` alone; `fail` on a feasible one scores 0, whatever the end state.
+    An infeasible task is passed by `fail` alone; `fail` on a feasible one scores 0, whatever the end state. `strict`
+    repeats OSWorld's mistakes (`--osworld-strict`).
 
     Raises:
         CheckError: a getter or metric failed; the episode is not scored.
@@ -30,8 +39,17 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool) -> Sco
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
     run_steps(task.evaluator.postconfig, context)
-    values = [(check, _get(check.result, world), _get(check.expected, world)) for check in task.evaluator.checks]
-    return judge(task, values, time.monotonic() - began)
+    values = [_read(check, world) for check in task.evaluator.checks]
+    return judge(task, values, time.monotonic() - began, strict=strict)
+
+
+def _read(check: Check, world: World) -> tuple[Check, Any, Any]:
+    """What a check judges, read from the desktop; where a probe does it, what that finds."""
+    result, expected = _get(check.result, world), _get(check.expected, world)
+    probe = PROBES.get(check.metric)
+    if probe is not None and result is not None:
+        result = world.state[check.where + PROBED] = probe(world, result, expected, check.options)
+    return check, result, expected
 
 
 def _by_word(task: Task, said_fail: bool) -> Score:
@@ -41,17 +59,18 @@ def _by_word(task: Task, said_fail: bool) -> Score:
     return Score(value=0.0, reason="the agent said that it cannot be done; it can")
 
 
-def judge(task: Task, values: list[tuple[Check, Any, Any]], seconds: float = 0.0) -> Score:
+def judge(task: Task, values: list[tuple[Check, Any, Any]], seconds: float = 0.0, *, strict: bool = False) -> Score:
     """Apply the metrics to values that have been read: the part of scoring that needs no machine.
 
     `and` is 0 at the first check that is 0, else the mean; `or` is 1 at the first that is 1, else the best (OSWorld's
     arithmetic).
     """
     outcomes: list[CheckOutcome] = []
-    for check, result, expected in values:
-        outcomes.append(_outcome(check, result, expected))
-        if outcomes[-1].value == (0.0 if task.evaluator.conj == "and" else 1.0):
-            break
+    with osworld_strict(strict):
+        for check, result, expected in values:
+            outcomes.append(_outcome(check, result, expected))
+            if outcomes[-1].value == (0.0 if task.evaluator.conj == "and" else 1.0):
+                break
     found = [o.value for o in outcomes]
     if not found:
         raise CheckError(f"{task.key}: the evaluator has no check")
@@ -72,18 +91,18 @@ def _get(call: Call | None, world: World) -> Any:
         raise
     except Exception as error:  # the boundary to the getters, users' own among them
         raise CheckError(f"{call.where}: getter {call.type}: {type(error).__name__}: {error}") from error
-    world.state[call.where] = _recordable(value)
+    world.state[call.where] = _recordable(value, world.cache)
     return value
 
 
-def _recordable(value: Any) -> Any:
-    """A value as JSON; files by their name in the cache, which is their hash."""
+def _recordable(value: Any, cache: Path) -> Any:
+    """A value as JSON; files by their path in the cache."""
     if isinstance(value, Path):
-        return {"file": value.name}
+        return {"file": value.relative_to(cache).as_posix() if value.is_relative_to(cache) else value.name}
     if isinstance(value, (list, tuple)):
-        return [_recordable(v) for v in value]
+        return [_recordable(v, cache) for v in value]
     if isinstance(value, dict):
-        return {str(k): _recordable(v) for k, v in value.items()}
+        return {str(k): _recordable(v, cache) for k, v in value.items()}
     return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
 
 
@@ -91,12 +110,13 @@ def restore(value: Any, files: Path) -> Any:
     """The reverse of what `World.state` records."""
     if isinstance(value, dict):
         if set(value) == {"file"}:
-            return files / Path(value["file"]).name
+            parts = [part for part in PurePosixPath(value["file"]).parts if part not in ("/", "..")]
+            return files.joinpath(*parts)
         return {k: restore(v, files) for k, v in value.items()}
     return [restore(v, files) for v in value] if isinstance(value, list) else value
 
 
-def rescore(task: Task, state: dict[str, Any], files: Path, *, said_fail: bool) -> Score:
+def rescore(task: Task, state: dict[str, Any], files: Path, *, said_fail: bool, strict: bool = False) -> Score:
     """Score again from what was recorded, with no machine.
 
     Raises:
@@ -111,26 +131,42 @@ def rescore(task: Task, state: dict[str, Any], files: Path, *, said_fail: bool) 
             if call is not None and call.where not in state:
                 raise CheckError(f"{task.key}: the record has no value of {call.where}")
             pair.append(None if call is None else restore(state[call.where], files))
+        if check.metric in PROBES and pair[0] is not None:
+            pair[0] = _probed(task, check, state)
         values.append((check, pair[0], pair[1]))
-    return judge(task, values)
+    return judge(task, values, strict=strict)
+
+
+def _probed(task: Task, check: Check, state: dict[str, Any]) -> Any:
+    if check.where + PROBED not in state:
+        raise CheckError(f"{task.key}: the record does not say what {check.metric} found in the desktop")
+    return state[check.where + PROBED]
 
 
 def _outcome(check: Check, result: Any, expected: Any) -> CheckOutcome:
-    entry = registry.find("metric", check.metric)
-    options = registry.check_parameters(entry, check.options)
-    arguments = (result, expected) if check.expected is not None or entry.positional > 1 else (result,)
     shown = {"metric": check.metric, "result": _shown(result), "expected": _shown(expected)}
-    if result is None and check.result is not None:
-        return CheckOutcome(value=0.0, note="there is nothing to check: no such file or value", **shown)
+    for call, value in ((check.result, result), (check.expected, expected)):
+        if call is not None and value is None and call.type not in NOT_OF_THE_DESKTOP:
+            return CheckOutcome(value=0.0, note="there is nothing to check: no such file or value", **shown)
     try:
-        value = float(entry.function(*arguments[: entry.positional or 2], **options))
-    except CheckError:
-        raise
-    except Exception as error:  # the boundary to the metrics, users' own among them
-        raise CheckError(f"{check.where}: metric {check.metric}: {type(error).__name__}: {error}") from error
-    if not 0.0 <= value <= 1.0:
-        raise CheckError(f"{check.where}: metric {check.metric} returned {value}; it must be 0 to 1")
-    return CheckOutcome(value=value, note="" if value == 1.0 else "does not match", **shown)
+        told = _apply(check, result, expected)
+    except CheckError as error:
+        raise CheckError(f"{check.where}: {error}") from error
+    return CheckOutcome(value=told, note="" if told == 1.0 else told.note or "does not match", **shown)
+
+
+def _apply(check: Check, result: Any, expected: Any) -> Told:
+    """In a process of its own where files are read; plain values are judged here, without that cost."""
+    entry = registry.find("metric", check.metric)
+    trusted = [
+        file
+        for call, value in ((check.result, result), (check.expected, expected))
+        if call is not None and call.type in NOT_OF_THE_DESKTOP
+        for file in files_in(value)
+    ]
+    if next(files_in([result, expected]), None) is None:
+        return apply(entry, result, expected, check.options, trusted)
+    return worker.evaluate(check.metric, result, expected, check.options, trusted)
 
 
 def _shown(value: Any) -> str:

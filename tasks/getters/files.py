@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
+from pathlib import Path, PurePosixPath
+from typing import Literal
 
 from deskbench.envs.errors import CheckError
+from deskbench.tasks.assets import fetch
+from deskbench.tasks.metrics.packages import Unreadable, checked_package, needs
 from deskbench.tasks.registry import getter
-from deskbench.tasks.setup.files import fetch
 from deskbench.tasks.world import World
+
+Files = Path | list[Path | None] | None
+"""One file, or those that `gives` names; None for one that is not there."""
 
 
 @getter("vm_file")
@@ -21,38 +26,49 @@ def vm_file(
     gives: list[int] | None = None,
     time_suffix: bool = False,
     time_format: str = "%Y%m%d_%H%M%S",
-) -> Path | list[Path | None] | None:
+) -> Files:
     """A file of the desktop as a path on the controller; None when there is no such file.
 
-    With `multi`, `path` is a list and `gives` says which of them are returned (default: the first).
+    With `multi`, `path` and `dest` are lists and `gives` says which of the files are returned (default: the first);
+    all are kept together under the names of `dest`, since some metrics find one by another's name. `time_suffix` puts
+    the time into the name under which one file is kept.
     """
-    paths = path if isinstance(path, list) else [path]
-    if time_suffix:
+    paths, names = _named(path, dest)
+    if time_suffix and not multi:
         stamp = datetime.now(UTC).strftime(time_format)
-        paths = [f"{Path(p).with_suffix('')}_{stamp}{Path(p).suffix}" for p in paths]
-    found = [_read(world, p) for p in paths]
-    return _given(found, gives) if multi else found[0]
+        names = [f"{PurePosixPath(n).with_suffix('')}_{stamp}{PurePosixPath(n).suffix}" for n in names]
+    found = {name: _read(world, p) for name, p in zip(names, paths, strict=True)}
+    return _given(world, names, {n: data for n, data in found.items() if data is not None}, gives if multi else None)
 
 
-def _read(world: World, path: str) -> Path | None:
+def _named(path: str | list[str], dest: str | list[str]) -> tuple[list[str], list[str]]:
+    """Paths, and the names under which their files are kept."""
+    paths = path if isinstance(path, list) else [path]
+    names = dest if isinstance(dest, list) else [dest or p for p in paths]
+    if len(names) != len(paths):
+        raise CheckError(f"path has {len(paths)} entries and dest {len(names)}")
+    plain = [name.replace("\\", "/").rpartition("/")[2] for name in names]
+    return paths, [name if plain.count(name) == 1 else f"{index}-{name}" for index, name in enumerate(plain)]
+
+
+def _read(world: World, path: str) -> bytes | None:
     try:
-        return world.keep(path, world.desktop.read_file(path))
+        return world.desktop.read_file(path)
     except FileNotFoundError:
         return None
 
 
-def _given(found: list[Path | None], gives: list[int] | None) -> Path | list[Path | None] | None:
-    chosen = [found[i] for i in (gives or [0])]
+def _given(world: World, names: list[str], found: dict[str, bytes] | dict[str, Path], gives: list[int] | None) -> Files:
+    kept = dict(zip(found, world.keep_together(dict(found)), strict=True)) if found else {}
+    chosen = [kept.get(names[index]) for index in sorted(set(gives or [0]))]
     return chosen[0] if len(chosen) == 1 else chosen
 
 
 @getter("vm_file_text")
 def vm_file_text(world: World, *, path: str) -> str | None:
     """A file of the desktop as text (UTF-8, what is not is replaced); None when there is no such file."""
-    try:
-        return world.desktop.read_file(path).decode("utf-8", "replace")
-    except FileNotFoundError:
-        return None
+    data = _read(world, path)
+    return None if data is None else data.decode("utf-8", "replace")
 
 
 @getter("cloud_file")
@@ -63,10 +79,11 @@ def cloud_file(
     dest: str | list[str] = "",
     multi: bool = False,
     gives: list[int] | None = None,
-) -> Path | list[Path | None] | None:
-    """A file from the web, fetched once for all episodes."""
-    found: list[Path | None] = [fetch(url, world.assets) for url in (path if isinstance(path, list) else [path])]
-    return _given(found, gives) if multi else found[0]
+) -> Files:
+    """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`."""
+    paths, names = _named(path, dest)
+    found = {name: fetch(url, world.assets) for name, url in zip(names, paths, strict=True)}
+    return _given(world, names, found, gives if multi else None)
 
 
 @getter("task_file")
@@ -85,6 +102,25 @@ def cache_file(world: World, *, path: str) -> Path | None:
     return found if found.is_file() else None
 
 
+@getter("content_from_vm_file")
+def content_from_vm_file(
+    world: World, *, path: str, file_type: Literal["xlsx"], file_content: Literal["last_row"]
+) -> list[str] | None:
+    """The last row of a workbook's first sheet, each value as it prints; None when there is no such file."""
+    file = vm_file(world, path=path)
+    if not isinstance(file, Path):
+        return None
+    try:
+        import pandas
+    except ImportError as error:
+        raise needs("evaluators", error) from None
+    try:
+        frame = pandas.read_excel(checked_package(file), engine="openpyxl")
+    except (Unreadable, ValueError, KeyError):
+        return None
+    return None if frame.empty else [str(value) for value in frame.iloc[-1].astype(str)]
+
+
 @getter("list_directory")
 def list_directory(world: World, *, path: str) -> dict[str, object] | None:
     """OSWorld's directory tree; None when there is no such folder."""
@@ -92,3 +128,10 @@ def list_directory(world: World, *, path: str) -> dict[str, object] | None:
         return world.desktop.list_directory(path)
     except FileNotFoundError:
         return None
+
+
+@getter("conference_city_in_order")
+def conference_city_in_order(world: World, *, csv_path: str) -> list[str]:
+    """The third column of a CSV file that stands beside the task file, without its head."""
+    rows = task_file(world, path=csv_path).read_text(encoding="utf-8").splitlines()[1:]
+    return [row.split(",")[2] for row in rows]

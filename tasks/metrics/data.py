@@ -1,20 +1,27 @@
-"""Structured files: JSON, CSV, INI, archives, directory trees."""
+"""Structured files: JSON, YAML, CSV, INI, XML, SQLite, directory trees."""
 
 from __future__ import annotations
 
 import configparser
 import csv
+import io
 import json
-import zipfile
-from collections.abc import Callable, Mapping
+import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, NotRequired
 
+from typing_extensions import TypedDict
+
+from deskbench.envs.errors import CheckError
+from deskbench.tasks.metrics.fidelity import as_upstream
+from deskbench.tasks.metrics.matching import KeyMatch, has_record, likeness, matches
+from deskbench.tasks.metrics.packages import Unreadable, needs, parse_xml
 from deskbench.tasks.metrics.text import text_of
-from deskbench.tasks.registry import metric
+from deskbench.tasks.registry import closed, metric
 
-MAX_UNPACKED = 64 * 2**20
-"""Bytes of one member of an archive from the desktop that are read; more is a bomb."""
+FAILED = "__EVALUATION_FAILED__"
+"""What OSWorld's getters give when they could not read what is expected."""
 
 
 def _json_of(value: Any) -> Any:
@@ -49,69 +56,245 @@ def json_equals(result: Any, rules: Mapping[str, Any]) -> float:
     return float(_json_of(result) == rules["expected"])
 
 
-_METHODS: dict[str, Callable[[Any, Any], bool]] = {
-    "eq": lambda a, b: a == b, "ne": lambda a, b: a != b, "lt": lambda a, b: a < b, "le": lambda a, b: a <= b,
-    "gt": lambda a, b: a > b, "ge": lambda a, b: a >= b, "in": lambda a, b: b in a,
-}  # fmt: skip
+@closed
+class KeyMatches(TypedDict):
+    """What must hold in a structure, and what must not."""
+
+    expect: NotRequired[list[KeyMatch]]
+    unexpect: NotRequired[list[KeyMatch]]
+
+
+_ABSENT = object()
 
 
 @metric("check_json")
-def check_json(result: Path, rules: Mapping[str, Any]) -> float:
+def check_json(result: Path, rules: KeyMatches, *, is_yaml: bool = False) -> float:
     """1 when each of `expect` holds and none of `unexpect`: {"key": [path], "method": eq|ne|lt|..., "ref": value}."""
-    value = _json_of(result)
+    value = _yaml_of(result) if is_yaml else _json_of(result)
+    if value is None:
+        return 0.0
 
-    def holds(one: Mapping[str, Any]) -> bool:
-        found = _at(value, one["key"])
-        return found is not None and bool(_METHODS[one["method"]](found, one["ref"]))
+    def holds(one: KeyMatch) -> bool:
+        found = _found(value, one["key"])
+        return found is not _ABSENT and matches(found, one)
 
-    wanted = all(holds(one) for one in rules.get("expect", []))
-    return float(value is not None and wanted and not any(holds(one) for one in rules.get("unexpect", [])))
+    return float(all(map(holds, rules.get("expect", []))) and not any(map(holds, rules.get("unexpect", []))))
+
+
+def _found(value: Any, path: list[str | int]) -> Any:
+    for step in path:
+        try:
+            value = value[step]
+        except (KeyError, IndexError, TypeError):
+            return _ABSENT
+    return value
+
+
+def _yaml_of(file: Path) -> Any:
+    try:
+        import yaml
+    except ImportError as error:
+        raise needs("evaluators", error) from None
+    try:
+        return yaml.safe_load(text_of(file))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        return None
+
+
+@closed
+class JsonObject(TypedDict):
+    """Keys and values that a JSON object must have.
+
+    `expect_in_result`: a text must hold its expected one, a text or list have one of an expected list. The other
+    keys of OSWorld's files (`relativeTime`, `timezone`, `result_not_list`) are its getters', or say what is so anyway.
+    """
+
+    expected: dict[str, Any]
+    expect_in_result: NotRequired[bool]
+    ignore_list_order: NotRequired[bool]
+    result_not_list: NotRequired[bool]
+    relativeTime: NotRequired[dict[str, str]]
+    timezone: NotRequired[str]
 
 
 @metric("check_direct_json_object")
-def check_direct_json_object(result: Any, rules: Mapping[str, Any]) -> float:
+def check_direct_json_object(result: Any, rules: JsonObject) -> float:
     """1 when every key of `expected` has its value in the JSON object (or holds it, with `expect_in_result`)."""
-    value = _json_of(result)
+    expected = rules["expected"]
+    if FAILED in expected.values():
+        if as_upstream("failed-expected"):
+            return 0.0
+        raise CheckError(f"what is expected could not be read: {expected.get('error_message', '')}".rstrip(": "))
+    value = _lenient_json(result)
     if not isinstance(value, Mapping):
         return 0.0
-    within = bool(rules.get("expect_in_result"))
-    any_order = bool(rules.get("ignore_list_order"))
-
-    def same(found: Any, wanted: Any) -> bool:
-        if within:
-            return found is not None and wanted in found
-        if any_order and isinstance(found, list) and isinstance(wanted, list):
-            return sorted(map(str, found)) == sorted(map(str, wanted))
-        return bool(found == wanted)
-
-    return float(all(same(value.get(key), wanted) for key, wanted in rules["expected"].items()))
+    if rules.get("expect_in_result"):
+        return float(all(_holds(value.get(key), wanted) for key, wanted in expected.items()))
+    any_order = bool(
+        expected.get("ignore_list_order") or (rules.get("ignore_list_order") and not as_upstream("list-order"))
+    )
+    return float(all(_same(value.get(key), wanted, any_order) for key, wanted in expected.items()))
 
 
-def _rows(file: Any) -> list[list[str]]:
-    return [row for row in csv.reader(text_of(file).splitlines()) if row]
+def _lenient_json(value: Any) -> Any:
+    """JSON, or a Python dictionary as it prints, which OSWorld's scripts have for JSON."""
+    if not isinstance(value, (Path, str)):
+        return value
+    text = text_of(value).strip()
+    for form in ((text,) if not as_upstream("apostrophes") else ()) + (text.replace("'", '"'),):
+        try:
+            return json.loads(form)
+        except ValueError:
+            continue
+    return None
+
+
+def _same(found: Any, wanted: Any, any_order: bool) -> bool:
+    if any_order and isinstance(found, list) and isinstance(wanted, list):
+        return sorted(map(str, found)) == sorted(map(str, wanted))
+    return bool(found == wanted)
+
+
+def _holds(found: Any, wanted: Any) -> bool:
+    if isinstance(wanted, list):
+        return any(
+            found == one if isinstance(found, str) else isinstance(found, list) and one in found for one in wanted
+        )
+    return isinstance(wanted, str) and isinstance(found, (str, list)) and wanted in found
+
+
+@metric("is_included_all_json_objects")
+def is_included_all_json_objects(result: Path, other: Path) -> float:
+    """1 when every key and value of the first JSON object is in the second."""
+    small, large = _json_of(result), _json_of(other)
+    both = isinstance(small, Mapping) and isinstance(large, Mapping)
+    return float(both and has_record(small, large))
+
+
+_ENCODINGS = ("utf-8-sig", "utf-8", "latin-1")
+
+
+def _lines(file: Path) -> list[str]:
+    """A file's lines; what is not UTF-8 is read as Latin-1."""
+    data = file.read_bytes()
+    for encoding in _ENCODINGS[as_upstream("csv-bom") :]:
+        try:
+            return io.TextIOWrapper(io.BytesIO(data), encoding=encoding).read().splitlines()
+        except UnicodeDecodeError:
+            continue
+    raise AssertionError("Latin-1 reads every byte")
 
 
 @metric("compare_csv")
-def compare_csv(result: Path, expected: Path, *, strict: bool = True, ignore_case: bool = False) -> float:
-    """1 when two CSV files have the same rows; without `strict` outer blanks do not count."""
+def compare_csv(result: Path, expected: Path | list[Path], *, strict: bool = True, ignore_case: bool = False) -> float:
+    """1 when a CSV file has the lines of the expected one, or of one of several; `strict` off strips each line."""
 
-    def plain(cell: str) -> str:
-        cell = cell if strict else cell.strip()
-        return cell.lower() if ignore_case else cell
+    def plain(file: Path) -> list[str]:
+        lines = _lines(file)
+        lines = lines if strict else [line.strip() for line in lines]
+        return [line.lower() for line in lines] if ignore_case else lines
 
-    found, wanted = ([[plain(c) for c in row] for row in _rows(file)] for file in (result, expected))
-    return float(found == wanted)
+    found = plain(result)
+    return float(any(found == plain(one) for one in (expected if isinstance(expected, list) else [expected])))
+
+
+@closed
+class Records(TypedDict):
+    """Records (fields and values) that must be there, and such that must not."""
+
+    expect: NotRequired[list[dict[str, Any]]]
+    unexpect: NotRequired[list[dict[str, Any]]]
 
 
 @metric("check_csv")
-def check_csv(result: Path, rules: Mapping[str, Any]) -> float:
+def check_csv(result: Path, rules: Records) -> float:
     """1 when some row has the values of each of `expect` (column to value) and no row those of `unexpect`."""
-    rows = list(csv.DictReader(text_of(result).splitlines()))
+    return records_meet(list(csv.DictReader(io.StringIO(text_of(result)))), rules)
 
-    def there(wanted: Mapping[str, str]) -> bool:
-        return any(all(row.get(key) == value for key, value in wanted.items()) for row in rows)
 
-    return float(all(map(there, rules.get("expect", []))) and not any(map(there, rules.get("unexpect", []))))
+def records_meet(records: list[dict[str, Any]], rules: Records) -> float:
+    """1 when each of `expect` is among the records and none of `unexpect`."""
+    wanted = all(any(has_record(w, r) for r in records) for w in rules.get("expect", []))
+    unwanted = any(has_record(u, r) for r in records for u in rules.get("unexpect", []))
+    return float(wanted and not unwanted)
+
+
+@closed
+class Sql(TypedDict):
+    """A query whose first value is the score."""
+
+    sql: str
+
+
+@metric("run_sqlite3")
+def run_sqlite3(result: Path, rules: Sql) -> float:
+    """The first value that a query gives on an SQLite file, NULL as 0; it must lie in 0..1."""
+    try:
+        # immutable: a hostile file is never written to and needs no journal; its schema's functions are not trusted.
+        connection = sqlite3.connect(f"{result.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+        try:
+            connection.execute("PRAGMA trusted_schema = OFF")
+            row = connection.execute(rules["sql"]).fetchone()
+        finally:
+            connection.close()
+    except sqlite3.DatabaseError:
+        return 0.0
+    return float(row[0] or 0) if row else 0.0
+
+
+@closed
+class Element(TypedDict):
+    """Elements of the accessibility tree that must be there, by XPath or CSS selectors, and their text."""
+
+    selectors: NotRequired[list[str]]
+    xpath: NotRequired[str]
+    text: NotRequired[str]
+    exact: NotRequired[bool]
+
+
+_PARTS = {"st": "state", "attr": "attributes", "cp": "component", "doc": "document", "txt": "text", "val": "value",
+          "act": "action", "docattr": "document/attributes", "class": "class", "role": "role"}  # fmt: skip
+"""Prefixes of OSWorld's accessibility trees and what they stand for in `https://accessibility.<os>.example.org/ns/`."""
+
+
+@metric("check_accessibility_tree")
+def check_accessibility_tree(
+    result: str, rules: list[Element], *, osname: Literal["ubuntu", "windows", "macos"] = "ubuntu"
+) -> float:
+    """The product of how well each rule's text is met; 0 when a rule finds no element."""
+    names = {prefix: f"https://accessibility.{osname}.example.org/ns/{part}" for prefix, part in _PARTS.items()}
+    try:
+        root = parse_xml(result)
+    except Unreadable as error:
+        raise CheckError(f"the accessibility tree is {error}") from None
+    score = 1.0
+    for rule in rules:
+        found = _elements(root, rule, names)
+        if not found:
+            return 0.0
+        score *= _best_text([element.text or "" for element in found], rule)
+    return score
+
+
+def _elements(root: Any, rule: Element, names: dict[str, str]) -> list[Any]:
+    if "xpath" in rule:
+        found = root.xpath(rule["xpath"], namespaces=names)
+        return found if isinstance(found, list) else []
+    if "selectors" not in rule:
+        raise CheckError("a rule of check_accessibility_tree needs xpath or selectors")
+    try:
+        from lxml.cssselect import CSSSelector
+    except ImportError as error:
+        raise needs("evaluators", error) from None
+    matched: Any = CSSSelector(", ".join(rule["selectors"]), namespaces=names)(root)
+    return list(matched)
+
+
+def _best_text(texts: list[str], rule: Element) -> float:
+    if "text" not in rule:
+        return 1.0
+    wanted = rule["text"]
+    return max(float(text == wanted) if rule.get("exact", True) else likeness(text, wanted) for text in texts)
 
 
 @metric("ini_value")
@@ -151,28 +334,3 @@ def directory_tree(result: Mapping[str, Any], rules: Mapping[str, Any], *, exact
         )
 
     return float(same(result, rules["expected"]))
-
-
-@metric("check_moved_jpgs")
-def check_moved_jpgs(result: Mapping[str, Any], rules: Mapping[str, Any]) -> float:
-    """1 when a folder's names are exactly `expected`."""
-    return float(sorted(c["name"] for c in result.get("children", [])) == sorted(rules["expected"]))
-
-
-@metric("archive_contains")
-def archive_contains(result: Path, rules: Mapping[str, Any]) -> float:
-    """1 when a ZIP file holds each name of `expected` with its text (null: any); other names only with `others`."""
-    try:
-        with zipfile.ZipFile(result) as archive:
-            files = {i.filename: i for i in archive.infolist() if not i.is_dir()}
-            wanted: Mapping[str, str | None] = rules["expected"]
-            if set(wanted) - set(files) or (set(files) - set(wanted) and not rules.get("others")):
-                return 0.0
-            return float(all(text is None or _member(archive, files[n]) == text for n, text in wanted.items()))
-    except zipfile.BadZipFile:
-        return 0.0
-
-
-def _member(archive: zipfile.ZipFile, info: zipfile.ZipInfo) -> str:
-    with archive.open(info) as file:
-        return file.read(MAX_UNPACKED).decode("utf-8", "replace")

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
-import os
-import tempfile
-from pathlib import Path
-from urllib.parse import urlsplit
-
-import requests
 from typing_extensions import TypedDict
 
 from deskbench.envs.errors import SetupError
+from deskbench.tasks.assets import fetch
 from deskbench.tasks.registry import setup_step
 from deskbench.tasks.world import Context
-
-DOWNLOAD_SECONDS = 300.0
 
 
 class Download(TypedDict):
@@ -62,26 +54,3 @@ def put(context: Context, path: str, data: bytes) -> None:
     found = context.desktop.read_file(path, max_bytes=len(data) + 1)
     if found != data:
         raise SetupError(f"{path} has {len(found)} bytes after writing {len(data)}")
-
-
-def fetch(url: str, assets: Path) -> Path:
-    """A URL's file in the cache, fetched atomically when it is not there.
-
-    Raises:
-        SetupError: it cannot be fetched.
-    """
-    name = hashlib.sha256(url.encode()).hexdigest()[:24] + "-" + Path(urlsplit(url).path).name[-80:]
-    cached = assets / name
-    if cached.exists():
-        return cached
-    assets.mkdir(parents=True, exist_ok=True)
-    try:
-        answer = requests.get(url, timeout=DOWNLOAD_SECONDS)
-        answer.raise_for_status()
-    except requests.RequestException as error:
-        raise SetupError(f"cannot fetch {url}: {error}") from None
-    descriptor, temporary = tempfile.mkstemp(dir=assets)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(answer.content)
-    Path(temporary).rename(cached)
-    return cached

@@ -1,6 +1,7 @@
 """Task files: everything that is wrong is said before a machine starts, with file, JSON path and the nearest name."""
 
 import json
+import os
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from deskbench.envs.errors import UsageError
 from deskbench.tasks.load import LIBRARY, check, check_all, load, read, skip_reason, task_set_hash
 from deskbench.tasks.schema import new_task, task_schema
 
-OSWORLD = Path(__file__).resolve().parents[3] / "shared" / "osworld_tasks"
+OSWORLD = Path(os.environ.get("OSWORLD_TASKS") or Path(__file__).resolve().parents[3] / "shared" / "osworld_tasks")
 
 GOOD: dict[str, Any] = {
     "id": "one",
@@ -214,6 +215,7 @@ def test_every_file_of_osworld_is_read() -> None:
     tasks, problems = read(OSWORLD)
     assert len(tasks) == 418
     assert problems == []
+    assert check_all(OSWORLD) == []
     small, _ = read(OSWORLD, split="test_small")
     assert len(small) == 39
     assert sum(not t.feasible for t in tasks if "examples_windows" not in str(t.path)) == 29

@@ -9,11 +9,12 @@ import pytest
 from PIL import Image
 
 from deskbench.tasks import registry
+from deskbench.tasks.metrics.applied import apply
 
 
 def run(name: str, result: Any, expected: Any, **options: Any) -> float:
     entry = registry.find("metric", name)
-    return float(entry.function(result, expected, **registry.check_parameters(entry, options)))
+    return float(apply(entry, result, expected, options))
 
 
 @pytest.fixture
@@ -65,7 +66,7 @@ def test_values(name: str, passes: Any, fails: Any, rules: dict[str, Any]) -> No
     ("name", "passes", "fails", "rules"),
     [
         ("file_contains", "abc def", "abc", {"expected": ["abc", "def"]}),
-        ("check_line_number", "a\n\nb\n", "a\n", {"expected": "2"}),
+        ("check_line_number", "09:15:00 a\n\n23:59:60 b\n", "09:15:00 a\nb\n", {"expected": "2"}),
         ("check_list", "x=1\ny=2\n", "x=1\nz=3\n", {"expect": ["^x"], "unexpect": ["^z"]}),
         ("check_csv", "n,c\nx,1\n", "n,c\ny,1\n", {"expect": [{"n": "x"}], "unexpect": [{"n": "y"}]}),
         (

@@ -1,0 +1,192 @@
+"""Files from the web: fetched once for all episodes, kept by their content, checked against their SHA-256.
+
+    <root>/blobs/<sha256>           the bytes
+    <root>/urls/<sha256 of URL>     JSON: the URL, and the SHA-256 and size of what it gave
+
+A folder that `deskbench tasks mirror` filled has the same layout. `DESKBENCH_MIRROR` names such a folder, or an
+address that stands in for `https://huggingface.co`; with `DESKBENCH_OFFLINE=1` nothing is fetched.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import tempfile
+import threading
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import requests
+
+from deskbench.envs import wait
+from deskbench.envs.errors import SetupError
+from deskbench.tasks.types import Call, Task
+
+HUB = "https://huggingface.co"
+"""Where all assets of OSWorld's tasks are."""
+TIMEOUT = 300.0
+ATTEMPTS = 3
+_locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
+_checked: set[Path] = set()
+
+
+@dataclass(frozen=True)
+class AssetStore:
+    """A folder of files from the web.
+
+    Attributes:
+        root: the folder.
+        mirror: another such folder, or an address in place of the hub's; None for none.
+        offline: nothing is fetched.
+    """
+
+    root: Path
+    mirror: str | None = None
+    offline: bool = False
+
+    @classmethod
+    def here(cls, root: Path) -> AssetStore:
+        """As the environment says."""
+        offline = os.environ.get("DESKBENCH_OFFLINE", "") not in ("", "0")
+        return cls(root, os.environ.get("DESKBENCH_MIRROR") or None, offline)
+
+    def get(self, url: str) -> Path:
+        """The file that a URL gives, whole and as it was when it was first fetched.
+
+        Raises:
+            SetupError: it is not here and cannot be fetched.
+        """
+        with _locks[f"{self.root}\0{url}"]:
+            for root in self._folders():
+                found = _kept(root, url)
+                if found is not None:
+                    return found
+            return self._fetch(url)
+
+    def has(self, url: str) -> bool:
+        """Whether a URL's file is here, or in the mirror's folder."""
+        return any(_kept(root, url) is not None for root in self._folders())
+
+    def _folders(self) -> Iterator[Path]:
+        yield self.root
+        if self.mirror is not None and "://" not in self.mirror:
+            yield Path(self.mirror)
+
+    def _fetch(self, url: str) -> Path:
+        if self.offline:
+            raise SetupError(f"{url} is not in {self.root} and DESKBENCH_OFFLINE is set; fetch it with: "
+                             "deskbench tasks mirror")  # fmt: skip
+        address = url
+        if self.mirror is not None and "://" in self.mirror and url.startswith(HUB):
+            address = self.mirror.rstrip("/") + url.removeprefix(HUB)
+        last = ""
+        for attempt in range(ATTEMPTS):
+            wait.sleep(attempt * 2.0)
+            try:
+                return self._store(url, address)
+            except requests.RequestException as error:
+                last = str(error)
+                if error.response is not None and 400 <= error.response.status_code < 500:
+                    break
+        raise SetupError(f"cannot fetch {address}: {last}")
+
+    def _store(self, url: str, address: str) -> Path:
+        """Fetch into a file of its own, which gets its name when it is whole."""
+        blobs = self.root / "blobs"
+        blobs.mkdir(parents=True, exist_ok=True)
+        descriptor, name = tempfile.mkstemp(dir=blobs, prefix="part-")
+        temporary = Path(name)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                digest, size = _receive(address, file)
+            target = blobs / digest
+            temporary.replace(target)
+        finally:
+            temporary.unlink(missing_ok=True)
+        record = {"url": url, "sha256": digest, "size": size}
+        _write_atomic(self.root / "urls" / _url_name(url), json.dumps(record).encode())
+        _checked.add(target)
+        return target
+
+
+def _receive(address: str, file: Any) -> tuple[str, int]:
+    """Write what an address gives: its SHA-256 and size.
+
+    Raises:
+        requests.RequestException: it is not there, breaks off, or is not what the server's checksum says.
+    """
+    digest, size = hashlib.sha256(), 0
+    with requests.get(address, timeout=TIMEOUT, stream=True) as answer:
+        answer.raise_for_status()
+        for chunk in answer.iter_content(1 << 20):
+            file.write(chunk)
+            digest.update(chunk)
+            size += len(chunk)
+        length = answer.headers.get("Content-Length")
+        # Hugging Face names the SHA-256 of large files in the answer that redirects to them.
+        tags = [a.headers.get("X-Linked-Etag", "").strip('"') for a in (*answer.history, answer)]
+    if length is not None and "Content-Encoding" not in answer.headers and int(length) != size:
+        raise requests.ConnectionError(f"broke off after {size} of {length} bytes")
+    if any(len(tag) == 64 and tag != digest.hexdigest() for tag in tags):
+        raise requests.ConnectionError("what came is not what the server's checksum says")
+    return digest.hexdigest(), size
+
+
+def _url_name(url: str) -> str:
+    return hashlib.sha256(url.encode()).hexdigest()
+
+
+def _kept(root: Path, url: str) -> Path | None:
+    """A URL's file in a folder; None where it is not there, or is not what it was."""
+    try:
+        record = json.loads((root / "urls" / _url_name(url)).read_bytes())
+    except (OSError, ValueError):
+        return None
+    blob = root / "blobs" / str(record["sha256"])
+    if not blob.is_file():
+        return None
+    if blob not in _checked:
+        with blob.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != record["sha256"]:
+                return None
+        _checked.add(blob)
+    return blob
+
+
+def _write_atomic(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    descriptor, name = tempfile.mkstemp(dir=path.parent)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(data)
+    Path(name).replace(path)
+
+
+def urls_of(tasks: Iterable[Task]) -> list[str]:
+    """Every URL whose file some task's set-up or check uses, in order, each once."""
+    found: dict[str, None] = {}
+    for task in tasks:
+        checks = [call for check in task.evaluator.checks for call in (check.result, check.expected) if call]
+        for call in (*task.config, *task.evaluator.postconfig, *checks):
+            found.update(dict.fromkeys(_urls(call)))
+    return list(found)
+
+
+def _urls(call: Call) -> Iterator[str]:
+    if call.type == "download":
+        yield from (file["url"] for file in call.parameters.get("files", []))
+    elif call.type == "cloud_file":
+        path = call.parameters["path"]
+        yield from path if isinstance(path, list) else [path]
+
+
+def fetch(url: str, assets: Path) -> Path:
+    """A URL's file, fetched when it is not here.
+
+    Raises:
+        SetupError: it cannot be fetched.
+    """
+    return AssetStore.here(assets).get(url)

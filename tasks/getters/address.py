@@ -1,0 +1,122 @@
+"""The active tab's address, as the accessibility tree shows the address bar, and what is in it."""
+
+from __future__ import annotations
+
+import itertools
+import re
+from typing import Any, Literal
+from urllib.parse import parse_qs, unquote, urlsplit
+
+from deskbench.tasks.chrome import NAMES
+from deskbench.tasks.getters.session import accessibility_tree
+from deskbench.tasks.metrics.packages import Unreadable, parse_xml
+from deskbench.tasks.registry import getter
+from deskbench.tasks.world import World
+
+ADDRESS_BAR = "Address and search bar"
+
+
+def active_url(world: World, goto_prefix: str) -> str | None:
+    """The address bar's text, with the prefix that Chrome hides; None where there is no bar or it is empty."""
+    try:
+        root = parse_xml(accessibility_tree(world))
+    except Unreadable:
+        return None
+    for application in root.iter("application"):
+        if application.get("name") in NAMES:
+            bars = [e.text for e in application.iter("entry") if e.get("name") == ADDRESS_BAR and e.text]
+            if bars:
+                return bars[0] if re.match(r"[a-z-]+:/", bars[0]) else goto_prefix + bars[0]
+    return None
+
+
+@getter("active_url_from_accessTree")
+def active_url_from_access_tree(world: World, *, goto_prefix: str = "https://") -> str | None:
+    """The active tab's address; an address that the bar shows whole keeps its own beginning."""
+    return active_url(world, goto_prefix)
+
+
+@getter("active_tab_url_parse")
+def active_tab_url_parse(
+    world: World,
+    *,
+    parse_keys: list[str],
+    goto_prefix: str = "https://",
+    replace: dict[str, str] | None = None,
+    split_list: bool = False,
+) -> dict[str, Any] | None:
+    """The first value of each of some parameters of the address, empty where it has none.
+
+    `replace` gives parameters other names; `split_list` splits values at commas.
+    """
+    url = active_url(world, goto_prefix)
+    if url is None:
+        return None
+    query = parse_qs(urlsplit(url).query)
+    names = replace or {}
+    found = {names.get(key, key): query.get(key, [""])[0] for key in parse_keys}
+    return {key: value.split(",") for key, value in found.items()} if split_list else dict(found)
+
+
+@getter("url_dashPart")
+def url_dash_part(
+    world: World,
+    *,
+    partIndex: int | str,  # noqa: N803  OSWorld's names
+    returnType: Literal["string", "json"],  # noqa: N803
+    key: str = "",
+    needDeleteId: bool = False,  # noqa: N803
+    goto_prefix: str = "https://",
+) -> str | dict[str, str] | None:
+    """One of the address's parts between slashes, without its query with `needDeleteId`."""
+    url = active_url(world, goto_prefix)
+    parts = url.split("/") if url is not None else []
+    index = int(partIndex)
+    if not -len(parts) <= index < len(parts):
+        return None
+    part = parts[index].split("?")[0] if needDeleteId else parts[index]
+    return part if returnType == "string" else {key: part}
+
+
+HALF_OFF, LESS_OFF = "50_PERCENT_ off & more", ("30_PERCENT_ off & more", "20_PERCENT_ off & more")
+"""Macy's names of its discounts."""
+
+
+@getter("url_path_parse", "macys_product_url_parse")
+def macys_product_url_parse(
+    world: World, *, parse_keys: list[str], goto_prefix: str = "https://"
+) -> dict[str, Any] | None:
+    """What a shop's address (Macy's) filters by: `mens_clothing`, `shirts`, `short_sleeve`, and keys of its path."""
+    url = active_url(world, goto_prefix)
+    if url is None:
+        return None
+    path = unquote(urlsplit(url).path)
+    fields = _fields(path)
+    shirts = "shirts" in path or fields.get("Product_department") in ("shirts", "Shirts", "Shirt")
+    short = "short-sleeve" in path or fields.get("Sleeve_length") in ("short-sleeve", "Short Sleeve")
+    found: dict[str, Any] = {
+        "mens_clothing": "mens-clothing" in path or None,
+        "shirts": shirts or None,
+        "short_sleeve": short or None,
+    }
+    for key in parse_keys:
+        if key == "Price_discount_range":
+            found[key] = _discount(fields.get(key))
+        elif key == "Men_regular_size_t" or key in fields:
+            found[key] = fields.get(key) or None
+    return found
+
+
+def _fields(path: str) -> dict[str, str]:
+    """Two parts of the path with commas: names, then values."""
+    parts = path.strip("/").split("/")
+    for names, values in itertools.pairwise(parts):
+        if "," in names and "," in values:
+            return {k.strip(): v.strip() for k, v in zip(names.split(","), values.split(","), strict=False)}
+    return {}
+
+
+def _discount(value: str | None) -> str:
+    chosen = [part.strip() for part in (value or "").split("|")]
+    half = HALF_OFF in chosen and not any(less in chosen for less in LESS_OFF)
+    return HALF_OFF if half else f"not_{HALF_OFF}"

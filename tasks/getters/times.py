@@ -1,0 +1,141 @@
+"""Rules that speak of days to come: `tomorrow`, `next Monday`, `10th next month`."""
+
+from __future__ import annotations
+
+import copy
+import re
+from datetime import date, datetime, timedelta
+from typing import Any, Literal, NotRequired
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from typing_extensions import TypedDict
+
+from deskbench.envs.errors import CheckError
+from deskbench.tasks.registry import getter
+from deskbench.tasks.world import World
+
+DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+MONTHS = ("January", "February", "March", "April", "May", "June", "July", "August", "September", "October",
+          "November", "December")  # fmt: skip
+_NUMBERS = {"four": 4, "eight": 8}
+_FROM, _TO = ("time", "from", "puDay", "puMonth", "puYear"), ("to", "doDay", "doMonth", "doYear")
+"""Keys of what is expected that hold the first day, and the second."""
+
+
+RelativeTimes = dict[Literal["from", "to"], str]
+"""A day by its name, and a second one that may lean on it."""
+
+
+class RelativeRules(TypedDict):
+    """What `rule` gives, with days by name."""
+
+    relativeTime: RelativeTimes
+    expected: dict[str, Any]
+    timezone: NotRequired[str]
+    expect_in_result: NotRequired[bool]
+
+
+def day_of(name: str, today: date, first: date | None = None) -> date:
+    """The day that a name means.
+
+    Args:
+        name: one of OSWorld's.
+        today: where the count begins.
+        first: the day before it of a pair: `next Friday` after `next Monday` is of the same week.
+
+    Raises:
+        CheckError: no such name.
+    """
+    plain = name.removesuffix(" split")
+    simple = {"tomorrow": today + timedelta(days=1), "this month": today}
+    if plain in simple:
+        return simple[plain]
+    if found := re.fullmatch(r"(\d+)th next month", plain):
+        return _months_on(today, 1).replace(day=int(found[1]))
+    if found := re.fullmatch(r"first monday (\w+) months later", plain):
+        begin = _months_on(today, _NUMBERS.get(found[1], 0)).replace(day=1)
+        return begin + timedelta(days=-begin.weekday() % 7)
+    if found := re.fullmatch(r"(this|next|next week) (\w+day)", plain):
+        return _weekday(found[1], DAYS.index(found[2]), today, first)
+    raise CheckError(f"relativeTime {name!r} is no day that is known")
+
+
+def _weekday(which: str, day: int, today: date, first: date | None) -> date:
+    monday = today - timedelta(days=today.weekday())
+    if which == "this":
+        return monday + timedelta(days=day)
+    if first is not None and day >= first.weekday():
+        return first + timedelta(days=day - first.weekday())
+    if which == "next week" or day == 0:
+        return monday + timedelta(days=7 + day)
+    return today + timedelta(days=(day - today.weekday() - 1) % 7 + 1)
+
+
+def _months_on(today: date, months: int) -> date:
+    index = today.month - 1 + months
+    return date(today.year + index // 12, index % 12 + 1, 1)
+
+
+def written(pattern: Any, day: date) -> Any:
+    """A text, or each of a list, with the day's parts put in for {DoW}, {Month}, {DayD} and so on."""
+    if isinstance(pattern, list):
+        return [written(one, day) for one in pattern]
+    if not isinstance(pattern, str):
+        return pattern
+    month = MONTHS[day.month - 1]
+    parts = {
+        "DoW": DAYS[day.weekday()][:3], "Month": month[:3], "MonthFull": month, "month": month.lower(),
+        "DayD": str(day.day), "Day0D": f"{day.day:02}", "MonthD": str(day.month), "Month0D": f"{day.month:02}",
+        "Year": str(day.year),
+    }  # fmt: skip
+    return re.sub(r"\{(" + "|".join(parts) + r")\}", lambda found: parts[found[1]], pattern)
+
+
+def absolute(rules: RelativeRules, today: date) -> RelativeRules:
+    """The rules with days in place of their names; the ones given stay as they are."""
+    named = rules["relativeTime"]
+    first = day_of(named["from"], today)
+    days = dict.fromkeys(_FROM, first)
+    if "to" in named:
+        leans = named["from"].startswith("next")
+        days |= dict.fromkeys(_TO, day_of(named["to"], today, first if leans else None))
+    found = copy.deepcopy(rules)
+    expected = found["expected"]
+    expected.update({key: written(expected[key], day) for key, day in days.items() if key in expected})
+    return found
+
+
+@getter("rule_relativeTime")
+def rule_relative_time(world: World, *, rules: RelativeRules) -> RelativeRules:
+    """A rule whose days are worked out from today, in the rule's time zone or else in the desktop's."""
+    return absolute(rules, datetime.now(_zone(timezone_from_config(world, rules=dict(rules)))).date())
+
+
+def _zone(name: str) -> ZoneInfo:
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise CheckError(f"time zone {name!r} is not known") from None
+
+
+@getter("timezone_from_config")
+def timezone_from_config(world: World, *, rules: dict[str, Any]) -> str:
+    """The time zone that a rule names, or else the desktop's."""
+    return str(rules.get("timezone") or timezone_from_ip(world))
+
+
+@getter("timezone_from_ip")
+def timezone_from_ip(world: World) -> str:
+    """The desktop's time zone; OSWorld asks a service on the web where the controller is."""
+    said = world.desktop.run("cat /etc/timezone || readlink /etc/localtime", shell=True).stdout
+    found = re.search(r"[A-Za-z_]+(/[A-Za-z_+-]+)*\s*$", said.strip().removeprefix("/usr/share/zoneinfo/"))
+    try:
+        return str(ZoneInfo(found[0].strip() if found else "UTC").key)
+    except (ZoneInfoNotFoundError, ValueError):
+        return "UTC"
+
+
+@getter("time_diff_range")
+def time_diff_range(world: World, *, diff_range_in_minutes: str | int) -> str | int:
+    """How many minutes something may be old: what the task file says."""
+    return diff_range_in_minutes

@@ -1,0 +1,57 @@
+"""A metric applied to what getters read: whose fault it is when that cannot be done."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from deskbench.envs.errors import CheckError
+from deskbench.tasks import registry
+from deskbench.tasks.metrics.packages import Unreadable
+from deskbench.tasks.metrics.told import Told
+
+
+def apply(
+    entry: registry.Entry, result: Any, expected: Any, options: Mapping[str, Any], trusted: Collection[Path] = ()
+) -> Told:
+    """A metric's score, 0 to 1, with its reason.
+
+    A file of the desktop that cannot be read is 0. Some of OSWorld's tasks give what the agent made as `expected` and
+    the right one as `result`, so that the place does not tell which it is.
+
+    Args:
+        entry: the metric.
+        result, expected: what getters read.
+        options: of the task file.
+        trusted: the files that do not come from the desktop.
+
+    Raises:
+        CheckError: the metric failed, or a trusted file cannot be read.
+    """
+    arguments = (result, expected)[: len(entry.positional) or 2]
+    try:
+        value = entry.function(*arguments, **registry.check_parameters(entry, options))
+    except Unreadable as error:
+        if error.file in trusted:
+            raise CheckError(f"metric {entry.name}: what is expected cannot be read: {error}") from error
+        return Told(0.0, str(error))
+    except CheckError:
+        raise
+    except Exception as error:  # the boundary to the metrics, users' own among them
+        raise CheckError(f"metric {entry.name}: {type(error).__name__}: {error}") from error
+    if not 0.0 <= float(value) <= 1.0:
+        raise CheckError(f"metric {entry.name} returned {value}; it must be 0 to 1")
+    return value if isinstance(value, Told) else Told(float(value))
+
+
+def files_in(value: Any) -> Iterator[Path]:
+    """Every file that a getter's value names."""
+    if isinstance(value, Path):
+        yield value
+    elif isinstance(value, Mapping):
+        for item in value.values():
+            yield from files_in(item)
+    elif isinstance(value, (list, tuple)):
+        for item in value:
+            yield from files_in(item)

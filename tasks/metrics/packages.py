@@ -1,0 +1,99 @@
+"""Files from the desktop are hostile: archives are bounded before they are read, XML is read without entities."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lxml import etree
+
+from deskbench.envs.errors import CheckError
+
+if TYPE_CHECKING:
+    from lxml.etree import _Element
+
+MAX_UNPACKED = 1024 * 2**20
+"""Bytes that an archive's members may have together; more is a bomb."""
+MAX_MEMBER = 256 * 2**20
+"""Bytes of one member that are read."""
+MAX_MEMBERS = 20_000
+BROKEN = (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError)
+"""What `zipfile` raises for archives that are none, are cut off, encrypted, or use a compression it does not know."""
+
+
+class Unreadable(Exception):
+    """A file is not what it should be: a 0 where it comes from the desktop, a CheckError where it does not.
+
+    `file` is the file; None for one that comes from the desktop in any case.
+    """
+
+    def __init__(self, message: str, file: Path | None = None) -> None:
+        super().__init__(message)
+        self.file = file
+
+
+def parse_xml(data: bytes | str, file: Path | None = None) -> _Element:
+    """XML (of a file, for the error) without entities, DTDs, network or size tricks.
+
+    Raises:
+        Unreadable: it is no XML.
+    """
+    parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
+    try:
+        return etree.fromstring(data.encode() if isinstance(data, str) else data, parser)
+    except (etree.XMLSyntaxError, ValueError) as error:
+        raise Unreadable(f"no XML: {error}", file) from None
+
+
+@contextmanager
+def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
+    """A ZIP file whose directory promises no more than the bounds (`zipfile` holds members to what they promise).
+
+    Raises:
+        Unreadable: it is none, or too large.
+    """
+    try:
+        archive = zipfile.ZipFile(path)
+    except BROKEN as error:
+        raise Unreadable(f"no ZIP file: {error}", path) from None
+    with archive:
+        members = archive.infolist()
+        if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED:
+            raise Unreadable("the archive is larger than any that a task makes", path)
+        yield archive
+
+
+def member(archive: zipfile.ZipFile, name: str) -> bytes | None:
+    """A member's bytes; None where there is no such member.
+
+    Raises:
+        Unreadable: it is broken or too large.
+    """
+    try:
+        info = archive.getinfo(name)
+    except KeyError:
+        return None
+    if info.file_size > MAX_MEMBER:
+        raise Unreadable(f"{name} is larger than any that a task makes", _file_of(archive))
+    try:
+        return archive.read(info)
+    except BROKEN as error:
+        raise Unreadable(f"{name}: {error}", _file_of(archive)) from None
+
+
+def _file_of(archive: zipfile.ZipFile) -> Path | None:
+    return None if archive.filename is None else Path(archive.filename)
+
+
+def checked_package(path: Path) -> Path:
+    """The path of a ZIP-based document (docx, xlsx, pptx, odt, ...), once its bounds have been looked at."""
+    with opened_zip(path):
+        return path
+
+
+def needs(extra: str, error: ImportError) -> CheckError:
+    """What is said when a library of an extra is not there."""
+    return CheckError(f"{error.name or error} is not installed: pip install 'deskbench[{extra}]'")

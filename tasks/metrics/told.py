@@ -1,0 +1,20 @@
+"""A score that says why it is not 1."""
+
+from __future__ import annotations
+
+
+class Told(float):
+    """A score with one line of reason for people; a float for everything else."""
+
+    note: str
+
+    def __new__(cls, value: float, note: str = "") -> Told:
+        """The score `value`; `note` says what did not match."""
+        self = super().__new__(cls, value)
+        self.note = note
+        return self
+
+
+def verdict(problem: str | None) -> Told:
+    """1 where there is no problem, else 0 with it."""
+    return Told(1.0) if problem is None else Told(0.0, problem)

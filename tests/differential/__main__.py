@@ -1,0 +1,80 @@
+"""`python -m tests.differential [FAMILY ...] [--write FILE]`: compare our metrics with OSWorld's; exit 1 if one is wrong."""
+
+import argparse
+import sys
+import tempfile
+from collections import defaultdict
+from pathlib import Path
+
+from deskbench.tasks import registry
+from tests.differential import reference
+from tests.differential.case import BY_KEY, Files, Verdict, judge
+from tests.differential.families import FAMILIES
+
+
+def run(names: list[str]) -> list[Verdict]:
+    """The verdicts on every case of some families."""
+    found = []
+    for name in names:
+        with tempfile.TemporaryDirectory(prefix=f"deskbench-{name}-") as folder:
+            files = Files(Path(folder))
+            found += [judge(case, Path(folder)) for case in FAMILIES[name](files)]
+    return found
+
+
+def report(verdicts: list[Verdict]) -> str:
+    """The verdicts as a page: one line a metric, and what each listed difference was shown by."""
+    by_metric: dict[str, list[Verdict]] = defaultdict(list)
+    for one in verdicts:
+        by_metric[one.case.metric].append(one)
+    same = sum(not v.case.differs and not v.problem for v in verdicts)
+    listed = sum(bool(v.case.differs) and not v.problem for v in verdicts)
+    wrong = [v for v in verdicts if v.problem]
+    shown = {v.case.differs for v in verdicts if v.case.differs}
+    lines = [
+        "# Our metrics beside OSWorld's",
+        "",
+        f"Written by `python -m tests.differential`, against `desktop-env` {reference.VERSION} of PyPI. Both run over the "
+        "same inputs; a case agrees when both scores do, with and without `--osworld-strict`, or stands in the table "
+        "of differences of [osworld.md](osworld.md), by its key.",
+        "",
+        f"**{len(by_metric)} metrics, {len(verdicts)} cases: {same} agree, {listed} are listed differences, "
+        f"{len(wrong)} are neither.** {len(shown)} of {len(BY_KEY)} differences are shown by a case.",
+        "",
+        "| metric | cases | agree | score 1 | score 0 | differences shown |",
+        "|---|---|---|---|---|---|",
+    ]
+    for metric, found in sorted(by_metric.items()):
+        agree = sum(not v.case.differs and not v.problem for v in found)
+        ones, zeros = (sum(v.upstream == score for v in found) for score in (1.0, 0.0))
+        keys = ", ".join(sorted({v.case.differs for v in found if v.case.differs}))
+        lines.append(f"| `{metric}` | {len(found)} | {agree} | {ones} | {zeros} | {keys} |")
+    ours_only = sorted(set(upstream_names()) - set(by_metric))
+    lines += ["", f"Without a case: {', '.join(ours_only) or 'none'}."]
+    return "\n".join(lines) + "\n"
+
+
+def upstream_names() -> list[str]:
+    """The metrics that the release exports and we have."""
+    return [name for name in registry.names("metric") if reference.has(name)]
+
+
+def main() -> int:
+    """Compare and print."""
+    parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
+    parser.add_argument("names", nargs="*", help=f"any of {', '.join(FAMILIES)} (default: all)")
+    parser.add_argument("--write", type=Path, help="write the report to this file, too")
+    args = parser.parse_args()
+    verdicts = run(args.names or list(FAMILIES))
+    page = report(verdicts)
+    sys.stdout.write(page)
+    if args.write:
+        args.write.write_text(page, encoding="utf-8")
+    for one in verdicts:
+        if one.problem:
+            sys.stderr.write(f"{one}: {one.problem}\n")
+    return int(any(one.problem for one in verdicts))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

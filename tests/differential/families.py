@@ -1,0 +1,15 @@
+"""Every family of cases by its name."""
+
+from collections.abc import Callable, Iterator
+
+from tests.differential import documents, pictures, plain, programs, sheets, slides
+from tests.differential.case import Case, Files
+
+FAMILIES: dict[str, Callable[[Files], Iterator[Case]]] = {
+    **plain.FAMILIES,
+    **programs.FAMILIES,
+    **pictures.FAMILIES,
+    **documents.FAMILIES,
+    **sheets.FAMILIES,
+    **slides.FAMILIES,
+}

@@ -1,0 +1,161 @@
+"""OSWorld's own metrics, from the release on PyPI, with light stand-ins for libraries that are heavy or AGPL.
+
+MuPDF's text and pictures come from PDFium, which ours use too: what is compared is what the metrics do with them.
+easyocr, borb and acoustid are empty: no case reads pictures' text, and the others are imported without being used.
+"""
+
+from __future__ import annotations
+
+import importlib
+import io
+import logging
+import os
+import subprocess
+import sys
+import types
+import zipfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from platformdirs import user_cache_path
+
+VERSION = "1.0.2"
+FOLDER = user_cache_path("deskbench") / "reference" / f"desktop-env-{VERSION}"
+
+
+class Raised(Exception):
+    """OSWorld's function raised; the message says what."""
+
+
+def fetch() -> Path:
+    """The release's sources, fetched once."""
+    if not (FOLDER / "desktop_env").is_dir():
+        FOLDER.mkdir(parents=True, exist_ok=True)
+        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(FOLDER)]
+        subprocess.run([*command, f"desktop-env=={VERSION}"], check=True, capture_output=True)
+        with zipfile.ZipFile(next(FOLDER.glob("*.whl"))) as wheel:
+            wheel.extractall(FOLDER, [n for n in wheel.namelist() if n.startswith("desktop_env/evaluators/")])
+        for package in ("desktop_env", "desktop_env/evaluators"):
+            (FOLDER / package / "__init__.py").write_text("")
+    return FOLDER
+
+
+def _module(name: str, **content: Any) -> types.ModuleType:
+    module = types.ModuleType(name)
+    module.__dict__.update(content)
+    sys.modules[name] = module
+    return module
+
+
+class _Page:
+    def __init__(self, page: Any) -> None:
+        self.page = page
+
+    def get_text(self) -> str:
+        return str(self.page.get_textpage().get_text_range())
+
+    def get_images(self, full: bool = False) -> list[tuple[Any]]:
+        import pypdfium2.raw as raw
+
+        return [(image,) for image in self.page.get_objects(filter=[raw.FPDF_PAGEOBJ_IMAGE])]
+
+
+class _Document:
+    """As much of MuPDF's document as OSWorld uses, on PDFium."""
+
+    def __init__(self, path: str) -> None:
+        import pypdfium2
+
+        self.document = pypdfium2.PdfDocument(path)
+        self.page_count = len(self.document)
+
+    def __iter__(self) -> Iterator[_Page]:
+        return (self[index] for index in range(self.page_count))
+
+    def __getitem__(self, index: int) -> _Page:
+        return _Page(self.document[index])
+
+    def __enter__(self) -> _Document:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.document.close()
+
+    @staticmethod
+    def extract_image(image: Any) -> dict[str, bytes]:
+        buffer = io.BytesIO()
+        image.get_bitmap(render=False).to_pil().save(buffer, "PNG")
+        return {"image": buffer.getvalue()}
+
+
+class _Reader:
+    """PyPDF2's reader, on PDFium."""
+
+    def __init__(self, file: Any) -> None:
+        import pypdfium2
+
+        self.document = pypdfium2.PdfDocument(file.read())
+        self.pages = [types.SimpleNamespace(extract_text=_Page(page).get_text) for page in self.document]
+
+
+@cache
+def _functions() -> dict[str, Callable[..., Any]]:
+    sys.path.insert(0, str(fetch()))
+    _module("fitz", open=_Document)
+    _module("PyPDF2", PdfReader=_Reader)
+    _module("borb")
+    _module("borb.pdf", Document=None, PDF=None)
+    _module("easyocr")
+    _module("acoustid")
+    import tldextract
+
+    # The suffix list that comes with the package: the release fetches it from the network.
+    offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
+    with redirect_stdout(io.StringIO()):
+        metrics = importlib.import_module("desktop_env.evaluators.metrics")
+        sys.modules["desktop_env.evaluators.metrics.utils"].tldextract = types.SimpleNamespace(extract=offline)
+    return {name: value for name, value in vars(metrics).items() if callable(value)}
+
+
+def has(name: str) -> bool:
+    """Whether the release has this metric."""
+    return name in _functions()
+
+
+@contextmanager
+def _quiet(folder: Path) -> Iterator[None]:
+    before = Path.cwd()
+    logging.disable(logging.CRITICAL)
+    os.chdir(folder)  # it writes ./temp.pdf
+    try:
+        with redirect_stdout(io.StringIO()), redirect_stderr(io.StringIO()):
+            yield
+    finally:
+        os.chdir(before)
+        logging.disable(logging.NOTSET)
+
+
+def score(name: str, arguments: list[Any], options: dict[str, Any], folder: Path) -> float | None:
+    """What OSWorld's function says; None where it gives none.
+
+    Raises:
+        Raised: it raised.
+    """
+    with _quiet(folder):
+        try:
+            value = _functions()[name](*map(_plain, arguments), **options)
+        except Exception as error:
+            raise Raised(f"{type(error).__name__}: {error}") from None
+    return None if value is None or isinstance(value, tuple) else float(value)
+
+
+def _plain(value: Any) -> Any:
+    """Files by their paths, as OSWorld has them."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value
