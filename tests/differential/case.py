@@ -57,7 +57,9 @@ class Verdict:
         """Why the case is no proof; empty if it is one."""
         case = self.case
         if not case.differs:
-            return "" if self._same(self.ours) and self._same(self.strict) else "disagreement that no difference explains"
+            return (
+                "" if self._same(self.ours) and self._same(self.strict) else "disagreement that no difference explains"
+            )
         difference = BY_KEY.get(case.differs)
         if difference is None or not ({"*", case.metric} & set(difference.metrics)):
             return f"{case.differs} is no listed difference of {case.metric}"
@@ -100,7 +102,13 @@ def _ours(case: Case, *, strict: bool) -> float | str:
 
 
 def _files(value: Any) -> list[Path]:
-    return [value] if isinstance(value, Path) else [v for v in value if isinstance(v, Path)] if isinstance(value, list) else []
+    return (
+        [value]
+        if isinstance(value, Path)
+        else [v for v in value if isinstance(v, Path)]
+        if isinstance(value, list)
+        else []
+    )
 
 
 Maker = Callable[["Files"], Iterator[Case]]

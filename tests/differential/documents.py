@@ -36,7 +36,9 @@ def base(document: Any) -> None:
     document.sections[0].footer.paragraphs[0].text = "page"
 
 
-def made(files: Files, change: Callable[[Any], None] = lambda document: None, start: Callable[[Any], None] = base) -> Path:
+def made(
+    files: Files, change: Callable[[Any], None] = lambda document: None, start: Callable[[Any], None] = base
+) -> Path:
     """A document, changed in one property."""
     document = Document()
     start(document)
@@ -200,10 +202,18 @@ def looks(files: Files) -> Iterator[Case]:
     """Metrics of how a document looks."""
     plain: Callable[[Any], None] = lambda document: [document.add_paragraph(text) for text in TEXTS[:3]]  # noqa: E731
     for rule in (*rules("contains_page_break"), {"page_break_count": 1}, {}):
-        for kinds, differs in (([], ""), (["mark"], ""), (["mark"] * 5, ""), (["line"] * 5, ""), (["mark"] * 4 + ["before"], "page-break-before")):
+        for kinds, differs in (
+            ([], ""),
+            (["mark"], ""),
+            (["mark"] * 5, ""),
+            (["line"] * 5, ""),
+            (["mark"] * 4 + ["before"], "page-break-before"),
+        ):
             if differs and rule.get("page_break_count") not in (4, 5):
                 continue
-            yield Case("contains_page_break", f"{kinds} {rule}", (made(files, _breaks(kinds), plain), rule), differs=differs)
+            yield Case(
+                "contains_page_break", f"{kinds} {rule}", (made(files, _breaks(kinds), plain), rule), differs=differs
+            )
     for rule in rules("compare_font_names"):
         font = rule["font_name"]
         for name, change, differs in (
@@ -224,7 +234,9 @@ def looks(files: Files) -> Iterator[Case]:
         yield Case("has_page_numbers_in_footers", name, (made(files, change, plain),), differs=differs)
     for spacings in ((1.0, 2.0, 1.5), (1.0, 2.0, 1.0), (1.5, 2.0, 1.0)):
         yield Case("evaluate_spacing", str(spacings), (made(files, _spacings(spacings), plain),))
-    yield Case("evaluate_spacing", "short", (made(files, start=lambda d: d.add_paragraph("x")),), differs="short-document")
+    yield Case(
+        "evaluate_spacing", "short", (made(files, start=lambda d: d.add_paragraph("x")),), differs="short-document"
+    )
     yield from coloured(files, plain)
     yield from letters(files, plain)
     yield from tabs(files)
@@ -267,12 +279,25 @@ def letters(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
 
         return change
 
-    for name, change in (("none", lambda d: None), ("14", italic(14)), ("12", italic(12)), ("no size", italic(None)), ("other text", _text(0, "x"))):
+    for name, change in (
+        ("none", lambda d: None),
+        ("14", italic(14)),
+        ("12", italic(12)),
+        ("no size", italic(None)),
+        ("other text", _text(0, "x")),
+    ):
         yield Case("check_italic_font_size_14", name, (made(files, change, plain), wanted))
-    strike: Callable[[int], Callable[[Any], None]] = lambda index: lambda d: [  # noqa: E731
-        run.font.__setattr__("strike", True) for run in d.paragraphs[index].runs
-    ]
-    for name, change in (("last", strike(-1)), ("first", strike(0)), ("none", lambda d: None), ("other text", _text(0, "x"))):
+    strike: Callable[[int], Callable[[Any], None]] = lambda index: (
+        lambda d: [  # noqa: E731
+            run.font.__setattr__("strike", True) for run in d.paragraphs[index].runs
+        ]
+    )
+    for name, change in (
+        ("last", strike(-1)),
+        ("first", strike(0)),
+        ("none", lambda d: None),
+        ("other text", _text(0, "x")),
+    ):
         yield Case("evaluate_strike_through_last_paragraph", name, (made(files, change, plain), wanted))
     for name, change in (("small", lambda d: None), ("capitals", _text(0, "CAPITALS")), ("mixed", _text(0, "Mixed")),
                          ("in a table", lambda d: d.add_table(1, 1).cell(0, 0).paragraphs[0].add_run("LOUD"))):  # fmt: skip
@@ -303,15 +328,23 @@ def tabs(files: Files) -> Iterator[Case]:
 
     right, texts = [(15.0, WD_TAB_ALIGNMENT.RIGHT)], ["one two three\tfour five", "six seven eight\tnine"]
     wanted = made(files, start=document(right, texts))
-    for options in ({}, *(one["options"] for one in USED["check_tabstops"] if "options" in one), {"word_number_split_by_tabstop": 2, "index": 1}):
+    for options in (
+        {},
+        *(one["options"] for one in USED["check_tabstops"] if "options" in one),
+        {"word_number_split_by_tabstop": 2, "index": 1},
+    ):
         for name, stops, found in (
             ("equal", right, texts), ("nearer", [(12.0, WD_TAB_ALIGNMENT.RIGHT)], texts), ("another kind", [(15.0, WD_TAB_ALIGNMENT.LEFT)], texts),
             ("none", [], texts), ("two", [*right, (5.0, WD_TAB_ALIGNMENT.LEFT)], texts), ("one that is cleared", [*right, (5.0, WD_TAB_ALIGNMENT.CLEAR)], texts),
             ("a paragraph less", right, texts[:1]), ("four words", right, ["a b c d\te", texts[1]]),
         ):  # fmt: skip
-            yield Case("check_tabstops", f"{name} {options}", (made(files, start=document(stops, found)), wanted), options)
+            yield Case(
+                "check_tabstops", f"{name} {options}", (made(files, start=document(stops, found)), wanted), options
+            )
     short = made(files, start=document(right, ["one two three", "four five six"]))
-    yield Case("check_tabstops", "no tab", (short, wanted), {"word_number_split_by_tabstop": 1, "index": 1}, "short-document")
+    yield Case(
+        "check_tabstops", "no tab", (short, wanted), {"word_number_split_by_tabstop": 1, "index": 1}, "short-document"
+    )
 
 
 def highlights(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
@@ -319,7 +352,9 @@ def highlights(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
     if not has_office():
         return
     yellow: Callable[[Any], None] = lambda d: _runs(d)[0].font.__setattr__("highlight_color", WD_COLOR_INDEX.YELLOW)  # noqa: E731
-    green: Callable[[Any], None] = lambda d: _runs(d)[0].font.__setattr__("highlight_color", WD_COLOR_INDEX.BRIGHT_GREEN)  # noqa: E731
+    green: Callable[[Any], None] = lambda d: _runs(d)[0].font.__setattr__(
+        "highlight_color", WD_COLOR_INDEX.BRIGHT_GREEN
+    )  # noqa: E731
     changes = {"none": lambda d: None, "yellow": yellow, "green": green, "other text": _text(0, "x")}
     found = converted(files, [made(files, change, plain) for change in changes.values()], "odt")
     for name, path in zip(changes, found, strict=True):
@@ -347,7 +382,13 @@ def _pdf(files: Files, *pages: str, pictures: tuple[Any, ...] = ()) -> Path:
 def pdfs(files: Files) -> Iterator[Case]:
     """PDF files."""
     one, other, blurred = photo(), photo(seed=8), photo().resize((60, 45))
-    by_pictures = {"equal": (one, other), "other": (one, one), "one less": (one,), "smaller": (blurred, other), "turned": (other, one)}
+    by_pictures = {
+        "equal": (one, other),
+        "other": (one, one),
+        "one less": (one,),
+        "smaller": (blurred, other),
+        "turned": (other, one),
+    }
     gold = _pdf(files, pictures=by_pictures["equal"])
     wanted = files.text("gold.pdf", gold.read_bytes())
     for name, made_of in by_pictures.items():
@@ -372,7 +413,9 @@ def pdfs(files: Files) -> Iterator[Case]:
     yield Case("compare_pdfs", "lists, one less", ([gold], golds))
     yield Case("compare_pdfs", "no PDF in a list", ([files.text("a.pdf", "x"), gold], golds))
     yield Case("compare_pdfs", "no PDF", (files.text("a.pdf", "x"), gold))
-    yield Case("check_pdf_pages", "no PDF", (files.text("a.pdf", "x"), {"relation": "eq", "ref_value": 1}), differs="raises")
+    yield Case(
+        "check_pdf_pages", "no PDF", (files.text("a.pdf", "x"), {"relation": "eq", "ref_value": 1}), differs="raises"
+    )
     yield from archives(files, gold, found)
 
 
@@ -403,7 +446,12 @@ def archives(files: Files, gold: Path, found: dict[str, Path]) -> Iterator[Case]
             members = {f"{folder}a.pdf": gold.read_bytes(), f"{folder}b.pdf": path.read_bytes()}
             yield Case("compare_archive", f"zip, {name} {options}", (_zip(files, members), wanted), options)
             yield Case("compare_archive", f"tar, {name} {options}", (_tar(files, members), wanted), options)
-        yield Case("compare_archive", f"one less {options}", (_zip(files, {f"{folder}a.pdf": gold.read_bytes()}), wanted), options)
+        yield Case(
+            "compare_archive",
+            f"one less {options}",
+            (_zip(files, {f"{folder}a.pdf": gold.read_bytes()}), wanted),
+            options,
+        )
         named = {f"{folder}a.pdf": gold.read_bytes(), f"{folder}c.pdf": gold.read_bytes()}
         yield Case("compare_archive", f"another name {options}", (_zip(files, named), wanted), options)
         yield Case("compare_archive", f"no archive {options}", (files.text("a.zip", "x"), wanted), options, "raises")

@@ -28,7 +28,13 @@ def converted(files: Files, paths: list[Path], kind: str) -> list[Path]:
             copy = Path(scratch) / f"{index}{path.suffix}"
             shutil.copy(path, copy)
             inputs.append(str(copy))
-        command = [str(_office()), "--headless", f"-env:UserInstallation=file://{scratch}/profile", "--convert-to", kind]
+        command = [
+            str(_office()),
+            "--headless",
+            f"-env:UserInstallation=file://{scratch}/profile",
+            "--convert-to",
+            kind,
+        ]
         subprocess.run([*command, "--outdir", str(target), *inputs], check=True, capture_output=True, timeout=240)
     suffix = kind.partition(":")[0]
     found = [target / f"{index}.{suffix}" for index in range(len(paths))]

@@ -83,10 +83,17 @@ def pairs(files: Files) -> Iterator[Case]:
     yield Case("check_structure_sim", "no picture", (broken, wanted))
     yield Case("check_palette_and_structure_sim", "no picture", (broken, wanted))
     yield Case("compare_images", "no picture", (broken, wanted), differs="raises")
-    yield Case("compare_triangle_positions", "yellow", (_triangle(files, (90, 20)), _triangle(files, (60, 45))), differs="yellow")
+    yield Case(
+        "compare_triangle_positions",
+        "yellow",
+        (_triangle(files, (90, 20)), _triangle(files, (60, 45))),
+        differs="yellow",
+    )
 
 
-def _triangle(files: Files, middle: tuple[int, int], rim: bool = False, colour: tuple[int, ...] = (250, 250, 10)) -> Path:
+def _triangle(
+    files: Files, middle: tuple[int, int], rim: bool = False, colour: tuple[int, ...] = (250, 250, 10)
+) -> Path:
     picture = Image.new("RGB", (120, 90), (255, 255, 255))
     x, y = middle
     draw = ImageDraw.Draw(picture)
@@ -111,7 +118,12 @@ def single(files: Files) -> Iterator[Case]:
         for name, path in sizes.items():
             yield Case("check_image_size", f"{name} {rule}", (path, rule))
     with_colour = _save(files, marked, transparency=0)
-    yield Case("check_image_size", "a transparent colour", (with_colour, {"width": 128, "height": 128}), differs="transparent-size")
+    yield Case(
+        "check_image_size",
+        "a transparent colour",
+        (with_colour, {"width": 128, "height": 128}),
+        differs="transparent-size",
+    )
     yield Case("check_image_size", "what is visible", (with_colour, {"width": 64, "ignore_transparent": True}))
     for rule in (*rules("check_image_file_size"), {"max_size": 100}):
         for name in ("equal", "jpeg"):
@@ -121,7 +133,12 @@ def single(files: Files) -> Iterator[Case]:
         ImageDraw.Draw(picture).rectangle([x, 20, x + 20, 30], fill=(0, 0, 0))
         yield Case("check_textbox_on_leftside", f"at {x}", (_save(files, picture),))
     yield Case("check_textbox_on_leftside", "nothing", (_save(files, Image.new("L", (50, 50), 255)),))
-    for middle, differs in (((60, 48), ""), ((62, 49), ""), ((90, 20), "triangle-colour"), ((60, 80), "triangle-colour")):
+    for middle, differs in (
+        ((60, 48), ""),
+        ((62, 49), ""),
+        ((90, 20), "triangle-colour"),
+        ((60, 80), "triangle-colour"),
+    ):
         yield Case("check_triangle_position", f"at {middle}", (_triangle(files, middle),), differs=differs)
     rimmed = _triangle(files, (60, 48), rim=True)
     yield Case("check_triangle_position", "with a rim", (rimmed,), differs="triangle-colour")
@@ -140,7 +157,10 @@ def green(files: Files) -> Iterator[Case]:
         if spot:
             picture.putpixel(spot, (255, 0, 0))
         yield Case("check_green_background", name, (_save(files, picture), wanted))
-    wide = _save(files, Image.new("RGB", (60, 40), (10, 200, 20))), _save(files, Image.new("RGB", (60, 40), (255, 255, 255)))
+    wide = (
+        _save(files, Image.new("RGB", (60, 40), (10, 200, 20))),
+        _save(files, Image.new("RGB", (60, 40), (255, 255, 255))),
+    )
     yield Case("check_green_background", "not square", wide, differs="green-axes")
 
 
@@ -208,7 +228,12 @@ def tags(files: Files) -> Iterator[Case]:
 
     for rule in rules("check_mp3_meta"):
         title, artist = rule["title"]["ref"], rule["artist"]["ref"]
-        for name, found in (("as wanted", (title, artist)), ("another title", ("x", artist)), ("no artist", (title, None)), ("case", (title.lower(), artist))):
+        for name, found in (
+            ("as wanted", (title, artist)),
+            ("another title", ("x", artist)),
+            ("no artist", (title, None)),
+            ("case", (title.lower(), artist)),
+        ):
             path = files.text("a.mp3", bytes.fromhex("fffb9064") + bytes(413))
             id3 = ID3()
             id3.add(TIT2(encoding=3, text=found[0]))

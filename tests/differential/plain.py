@@ -49,7 +49,13 @@ def values(files: Files) -> Iterator[Case]:
         yield Case("fuzzy_match", f"{one} {other}", (one, {"expected": other}))
         yield Case("compare_answer", f"{one} {other}", (one, {"expected": other}))
     for options in ({}, {"ignore_case": True}, {"type": "list"}, {"type": "list", "ignore_case": True}):
-        for one, other in ((["A", "1"], ["a", "1"]), (["a"], ["a", "b"]), ("A", "a"), ("a", "a"), (["a", 2], ["a", "2"])):
+        for one, other in (
+            (["A", "1"], ["a", "1"]),
+            (["a"], ["a", "b"]),
+            ("A", "a"),
+            ("a", "a"),
+            (["a", 2], ["a", "2"]),
+        ):
             yield Case("literal_match", f"{one} {other} {options}", (one, other), options)
     yield Case("literal_match", "a rule", ("a", {"expected": "a"}), differs="rule-value")
 
@@ -86,7 +92,9 @@ def text_files(files: Files) -> Iterator[Case]:
         yield Case("compare_config", "as a task has it", (files.text("a", rule["expected"]), rule))
         larger = files.text("a", f"x\n{rule['expected']}")
         yield Case("compare_config", "longer", (larger, rule))
-        yield Case("compare_config", "longer, which is allowed", (larger, rule), {"containment_ok": True}, "containment")
+        yield Case(
+            "compare_config", "longer, which is allowed", (larger, rule), {"containment_ok": True}, "containment"
+        )
     yield from numbers(files)
     yield from python_files(files)
 
@@ -118,7 +126,10 @@ def lines(files: Files) -> Iterator[Case]:
     for rule in rules("file_contains"):
         wanted = rule["expected"]
         yield Case("file_contains", "all", (files.text("a", "\n".join(wanted)), rule))
-        yield from (Case("file_contains", "one lacks", (files.text("a", "\n".join(wanted).replace(w, "")), rule)) for w in wanted)
+        yield from (
+            Case("file_contains", "one lacks", (files.text("a", "\n".join(wanted).replace(w, "")), rule))
+            for w in wanted
+        )
     for rule in rules("check_line_number"):
         for count in (30, 31, 32):
             text = "".join(f"10:{i:02}:00 x\nno time\n" for i in range(count))
@@ -166,7 +177,9 @@ def structures(files: Files) -> Iterator[Case]:
     for sql in (*(rule["sql"] for rule in rules("run_sqlite3")), "SELECT 1", "SELECT 0", "SELECT NULL"):
         for starred in (2, 1, 0):
             yield Case("run_sqlite3", f"{starred} of 2 {sql[:12]}", (_mail_index(files, starred), {"sql": sql}))
-    yield Case("run_sqlite3", "no database", (files.text("a.sqlite", "text"), {"sql": "SELECT 1 FROM x"}), differs="database")
+    yield Case(
+        "run_sqlite3", "no database", (files.text("a.sqlite", "text"), {"sql": "SELECT 1 FROM x"}), differs="database"
+    )
 
 
 def _structure(rule: dict[str, Any]) -> dict[str, Any]:
@@ -194,7 +207,9 @@ def methods(files: Files) -> Iterator[Case]:
     ):  # fmt: skip
         for value in found:
             rule = {"expect": [{"key": ["v"], "method": method, "ref": ref}]}
-            yield Case("check_json", f"{method} {ref} {value!r}", (files.text("a.json", json.dumps({"v": value})), rule))
+            yield Case(
+                "check_json", f"{method} {ref} {value!r}", (files.text("a.json", json.dumps({"v": value})), rule)
+            )
 
 
 def _mail_index(files: Files, starred: int) -> Path:
@@ -235,7 +250,9 @@ def objects(files: Files) -> Iterator[Case]:
     failed = {"expected": {"time": "__EVALUATION_FAILED__"}}
     yield Case(name, "nothing to compare with", ({"time": "1"}, failed), differs="failed-expected")
     for found in (["a", "c"], ["c"], "a", "c"):
-        yield Case(name, f"in a list {found}", ({"k": found}, {"expected": {"k": ["a", "b"]}, "expect_in_result": True}))
+        yield Case(
+            name, f"in a list {found}", ({"k": found}, {"expected": {"k": ["a", "b"]}, "expect_in_result": True})
+        )
 
 
 TREE = """<desktop-frame xmlns:st="https://accessibility.ubuntu.example.org/ns/state"
@@ -257,7 +274,11 @@ def trees(files: Files) -> Iterator[Case]:
         [{"selectors": ["page-tab"], "text": "test", "exact": False}],
         [{"selectors": ["label[attr|class=pill-label]"], "text": "fox", "exact": False}, {"xpath": "//entry"}],
     ]  # fmt: skip
-    for rule in (*rules("check_accessibility_tree"), *(one["result"] for one in USED["check_accessibility_tree"] if "result" in one), *own):
+    for rule in (
+        *rules("check_accessibility_tree"),
+        *(one["result"] for one in USED["check_accessibility_tree"] if "result" in one),
+        *own,
+    ):
         yield Case("check_accessibility_tree", str(rule)[:60], (TREE, rule))
         yield Case("check_accessibility_tree", f"empty {str(rule)[:50]}", ("<desktop-frame/>", rule))
     default = [{"selectors": ["page-tab"], "text": "text"}]
@@ -276,20 +297,36 @@ System clock synchronized: yes
 
 def system(files: Files) -> Iterator[Case]:
     """The session's settings."""
-    for short, zone in (("UTC", "Etc/UTC (UTC, +0000)"), ("WET", "Atlantic/Faroe (WET, +0000)"), ("CET", "Europe/Paris (CET, +0100)")):
+    for short, zone in (
+        ("UTC", "Etc/UTC (UTC, +0000)"),
+        ("WET", "Atlantic/Faroe (WET, +0000)"),
+        ("CET", "Europe/Paris (CET, +0100)"),
+    ):
         yield Case("is_utc_0", zone, (CLOCK.format(short, zone),))
-    moved = CLOCK.format("UTC", "Etc/UTC (UTC, +0000)").replace("                 RTC", "a line more\n                 RTC")
+    moved = CLOCK.format("UTC", "Etc/UTC (UTC, +0000)").replace(
+        "                 RTC", "a line more\n                 RTC"
+    )
     yield Case("is_utc_0", "a line more", (moved,), differs="utc-line")
     for factor in ("1.25\n", "1.0\n", "0.9"):
         yield Case("check_text_enlarged", factor.strip(), (factor,))
     for rule in rules("check_gnome_favorite_apps"):
         apps = rule["expected"]
-        for name, found in (("equal", apps), ("turned", apps[::-1]), ("one lacks", apps[1:]), ("more", [*apps, "x.desktop"])):
+        for name, found in (
+            ("equal", apps),
+            ("turned", apps[::-1]),
+            ("one lacks", apps[1:]),
+            ("more", [*apps, "x.desktop"]),
+        ):
             yield Case("check_gnome_favorite_apps", name, (f"{found}\n", rule))
         yield Case("check_gnome_favorite_apps", "none", ("@as []\n", rule), differs="eval")
     for rule in rules("check_moved_jpgs"):
         names = rule["expected"]
-        for name, found in (("equal", names), ("turned", names[::-1]), ("one lacks", names[1:]), ("more", [*names, "x.jpg"])):
+        for name, found in (
+            ("equal", names),
+            ("turned", names[::-1]),
+            ("one lacks", names[1:]),
+            ("more", [*names, "x.jpg"]),
+        ):
             tree = {"type": "directory", "name": "d", "children": [{"type": "file", "name": n} for n in found]}
             yield Case("check_moved_jpgs", name, (tree, rule))
     folder = files.text("here.txt", "x").parent

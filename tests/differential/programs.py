@@ -14,7 +14,12 @@ def vscode(files: Files) -> Iterator[Case]:
     name = "check_json_settings"
     for rule in rules(name):
         wanted = rule["expected"]
-        for what, value in (("equal", wanted), ("more", {"a": 1, **wanted}), ("none", {}), ("other", dict.fromkeys(wanted, "z"))):
+        for what, value in (
+            ("equal", wanted),
+            ("more", {"a": 1, **wanted}),
+            ("none", {}),
+            ("other", dict.fromkeys(wanted, "z")),
+        ):
             yield Case(name, what, (files.text("settings.json", json.dumps(value)), rule))
         text = f"// mine\n{json.dumps(wanted)[:-1]},\n}}\n"
         yield Case(name, "with a comment", (files.text("settings.json", text), rule), differs="json-comments")
@@ -47,7 +52,13 @@ def vlc(files: Files) -> Iterator[Case]:
     """VLC's settings and status."""
     for metric, (key, name, default) in VLC.items():
         for rule in (*rules(metric), {name: default}, {name: "77"}):
-            for text in ("", f"{key}=77\n", f"{key}={rule[name]}\n", f"a=1\n{key}=5\n{key}={rule[name]}\n", f"#{key}={default}\n"):
+            for text in (
+                "",
+                f"{key}=77\n",
+                f"{key}={rule[name]}\n",
+                f"a=1\n{key}=5\n{key}={rule[name]}\n",
+                f"#{key}={default}\n",
+            ):
                 yield Case(metric, f"{text!r} for {rule[name]}", (files.text("vlcrc", text), rule))
             hidden = f"#{key}={rule[name]}\n" if str(rule[name]) != default else f"#{key}=99\n"
             yield Case(metric, f"hidden, for {rule[name]}", (files.text("vlcrc", hidden), rule), differs="vlc-comments")
@@ -59,7 +70,12 @@ def vlc(files: Files) -> Iterator[Case]:
         yield Case(metric, f"hidden {rule}", (hidden, rule), differs="vlc-comments")
     metric = "is_vlc_recordings_folder"
     for rule in rules(metric):
-        for text in ("", f"input-record-path={rule['recording_file_path']}\n", "input-record-path=/tmp\n", "#input-record-path=\n"):
+        for text in (
+            "",
+            f"input-record-path={rule['recording_file_path']}\n",
+            "input-record-path=/tmp\n",
+            "#input-record-path=\n",
+        ):
             yield Case(metric, repr(text), (files.text("vlcrc", text), rule))
     odd = files.text("vlcrc", "input-record-path=/a=b\n")
     yield Case(metric, "a folder with =", (odd, {"recording_file_path": "/a=b"}), differs="record-path")
@@ -100,7 +116,8 @@ OFFICE = """<?xml version="1.0" encoding="UTF-8"?>
 
 def _office(files: Files, path: str, prop: str, *values: str) -> Path:
     items = "".join(
-        f'<item oor:path="{path}"><prop oor:name="{prop}" oor:op="fuse"><value>{v}</value></prop></item>\n' for v in values
+        f'<item oor:path="{path}"><prop oor:name="{prop}" oor:op="fuse"><value>{v}</value></prop></item>\n'
+        for v in values
     )
     return files.text("registrymodifications.xcu", OFFICE.format(items=items))
 
@@ -132,7 +149,12 @@ def office(files: Files) -> Iterator[Case]:
             ("empty", ""), ("longer key", f"({key}-x {rule['value']})\n"), ("later", f"({key} zzz)\n({key} {rule['value']})\n"),
         ):  # fmt: skip
             yield Case("check_config_status", f"{key} {name}", (files.text("gimprc", text), rule))
-    yield Case("check_config_status", "a bracket alone", (files.text("gimprc", ")\n(a b)\n"), {"key": "a", "value": "b"}), differs="blank-line")
+    yield Case(
+        "check_config_status",
+        "a bracket alone",
+        (files.text("gimprc", ")\n(a b)\n"), {"key": "a", "value": "b"}),
+        differs="blank-line",
+    )
 
 
 def mail(files: Files) -> Iterator[Case]:
@@ -148,7 +170,12 @@ def mail(files: Files) -> Iterator[Case]:
         for key, match in rule.get("unexpect", {}).items():
             yield Case(name, f"{key} is so", (_prefs(files, {**good, key: _fitting(match)}), rule))
     odd = files.text("prefs.js", 'user_pref("a", nothing);\n')
-    yield Case(name, "a value that is no JSON", (odd, {"unexpect": {"a": {"method": "eq", "ref": 1}}}), differs="preference-value")
+    yield Case(
+        name,
+        "a value that is no JSON",
+        (odd, {"unexpect": {"a": {"method": "eq", "ref": 1}}}),
+        differs="preference-value",
+    )
     name = "check_thunderbird_filter"
     for rule in rules(name):
         for wanted in rule["expect"]:
@@ -220,7 +247,11 @@ def pages(files: Files) -> Iterator[Case]:
             yield Case("is_expected_url_pattern_match", url, (url, rule))
             yield Case("is_expected_url_pattern_match", f"tab {url}", ({"url": url}, rule))
     for rule in rules("is_expected_search_query"):
-        for url in ("https://www.google.com/search?q=nereida", "https://www.google.com/search?q=nereida&x=1", "https://bing.com/search?q=nereida"):
+        for url in (
+            "https://www.google.com/search?q=nereida",
+            "https://www.google.com/search?q=nereida&x=1",
+            "https://bing.com/search?q=nereida",
+        ):
             yield Case("is_expected_search_query", url, ({"url": url}, rule))
     for rule in rules("is_expected_tabs"):
         tabs = [{"title": "t", "url": url} for url in rule["urls"]]
@@ -237,7 +268,14 @@ def profile(files: Files) -> Iterator[Case]:
     for rule in rules("is_expected_bookmarks"):
         yield from bookmarks(rule)
     for rule in rules("is_cookie_deleted"):
-        for hosts in ((), (".amazon.com",), ("www.amazon.com",), ("aws.amazon.com",), ("google.com",), (".amazon.co.uk",)):
+        for hosts in (
+            (),
+            (".amazon.com",),
+            ("www.amazon.com",),
+            ("aws.amazon.com",),
+            ("google.com",),
+            (".amazon.co.uk",),
+        ):
             yield Case("is_cookie_deleted", str(hosts), ([(1, host, "", "n", "v") for host in hosts], rule))
     for rule in rules("check_history_deleted"):
         for urls in ((), ("https://www.youtube.com/x",), ("https://a.example/",)):
@@ -252,7 +290,10 @@ def profile(files: Files) -> Iterator[Case]:
         for size in (15, 16, 17, 20, 99999):
             yield Case("check_font_size", f"{size} {rule['type']}", ({"default_font_size": size}, rule))
     for rule in (*rules("is_shortcut_on_desktop"), {"type": "exec", "exec": "/opt/chrome x"}):
-        for content in ("[Desktop Entry]\nName=Play Puzzle Game 2048\nExec=/opt/chrome x\n", "[Desktop Entry]\nName=Other\nExec=/opt/chrome\n"):
+        for content in (
+            "[Desktop Entry]\nName=Play Puzzle Game 2048\nExec=/opt/chrome x\n",
+            "[Desktop Entry]\nName=Other\nExec=/opt/chrome\n",
+        ):
             yield Case("is_shortcut_on_desktop", content[16:30], ({"a.desktop": content}, rule))
         yield Case("is_shortcut_on_desktop", "none", ({}, rule))
 
@@ -270,11 +311,19 @@ def bookmarks(rule: dict[str, Any]) -> Iterator[Case]:
     yield Case(name, "nothing", ({}, rule))
     if rule["type"] == "bookmark_bar_folders_names":
         for names in (rule["names"], [*rule["names"], "x"], []):
-            yield Case(name, f"folders {names}", (bar([{"type": "folder", "name": n, "children": []} for n in names]), rule))
+            yield Case(
+                name, f"folders {names}", (bar([{"type": "folder", "name": n, "children": []} for n in names]), rule)
+            )
         return
     firsts = [url if isinstance(url, str) else url[0] for url in rule["urls"]]
     lasts = [url if isinstance(url, str) else url[-1] for url in rule["urls"]]
-    for what, urls in (("first", firsts), ("last", lasts), ("one lacks", firsts[1:]), ("more", [*firsts, "https://x.example"]), ("none", [])):
+    for what, urls in (
+        ("first", firsts),
+        ("last", lasts),
+        ("one lacks", firsts[1:]),
+        ("more", [*firsts, "https://x.example"]),
+        ("none", []),
+    ):
         children = pages_of(urls)
         if rule["type"] == "liked_authors_websites_urls":
             children = [{"type": "folder", "name": "Liked Authors", "children": children}]

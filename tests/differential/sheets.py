@@ -24,7 +24,12 @@ def base(book: Any) -> None:
     """A workbook of two sheets with numbers, texts, dates' numbers, empty cells, looks, and a chart."""
     sheet = book.active
     sheet.title = "Sheet1"
-    rows = [["Name", "Amount", "Share", "Result"], ["Ann", 12, 0.25, "Pass"], ["Ben", 7.5, 0.123456, "Fail"], ["Çem", None, 3, " Held"]]
+    rows = [
+        ["Name", "Amount", "Share", "Result"],
+        ["Ann", 12, 0.25, "Pass"],
+        ["Ben", 7.5, 0.123456, "Fail"],
+        ["Çem", None, 3, " Held"],
+    ]
     for row in rows:
         sheet.append(row)
     second = book.create_sheet("Sheet2")
@@ -60,7 +65,9 @@ def _look(coordinate: str, sheet: str = "Sheet1", **looks: Any) -> Change:
     return change
 
 
-def _chart(kind: Any = BarChart, title: str | None = "Sales", column: int = 2, anchor: str = "D2", **more: Any) -> Change:
+def _chart(
+    kind: Any = BarChart, title: str | None = "Sales", column: int = 2, anchor: str = "D2", **more: Any
+) -> Change:
     def change(book: Any) -> None:
         sheet, second = book["Sheet1"], book["Sheet2"]
         chart = kind()
@@ -221,13 +228,23 @@ def tables(files: Files) -> Iterator[Case]:
         written = converted(files, [found[name] for name in BY_OFFICE], "xlsx")
         found |= {f"{name}, by LibreOffice": path for name, path in zip(BY_OFFICE, written, strict=True)}
     golds = {"": found["equal"], "by LibreOffice": found.get("equal, by LibreOffice")}
-    some = [n for n in found if n.partition(",")[0] in ("equal", "a value differs", "red", "a chart of lines", "validated", "zoomed", "frozen")]
+    some = [
+        n
+        for n in found
+        if n.partition(",")[0]
+        in ("equal", "a value differs", "red", "a chart of lines", "validated", "zoomed", "frozen")
+    ]
     for rule, names in (*((rule, list(found)) for rule in own()), *((rule, some) for rule in used())):
         for name in names:
             gold = golds["by LibreOffice" if name.endswith("LibreOffice") else ""]
             case = Case("compare_table", f"{name} {json.dumps(rule)[:150]}", (found[name], gold), {"rules": rule})
-            lacks = {r[k][2:] for r in rule for k in ("sheet_idx0", "sheet_idx1") if str(r.get(k))[1:2] == "N"} - {"Sheet1", "Sheet2"}
-            if not lacks and not any(str(r.get("sheet_idx0", "")).endswith("2") and "N" not in r["sheet_idx0"] for r in rule):
+            lacks = {r[k][2:] for r in rule for k in ("sheet_idx0", "sheet_idx1") if str(r.get(k))[1:2] == "N"} - {
+                "Sheet1",
+                "Sheet2",
+            }
+            if not lacks and not any(
+                str(r.get("sheet_idx0", "")).endswith("2") and "N" not in r["sheet_idx0"] for r in rule
+            ):
                 yield Case(case.metric, case.name, case.arguments, case.options, explained(name, rule))
 
 
@@ -247,7 +264,10 @@ def explained(name: str, rule: list[dict[str, Any]]) -> str:
         return "row-defaults"
     if (name, kind) == ("a row hidden", "row_props") and props != ["hidden"]:
         return "row-defaults"
-    if kind == "col_props" and (name.partition(",")[0], props) in (("a column wider", ["hidden"]), ("a column hidden", ["width"])):
+    if kind == "col_props" and (name.partition(",")[0], props) in (
+        ("a column wider", ["hidden"]),
+        ("a column hidden", ["width"]),
+    ):
         return "row-defaults"
     if kind == "sheet_fuzzy" and (name == NEVER_WORKED_OUT or (name == "blanks" and _meets_blanks(one))):
         return "cell-values"
@@ -257,7 +277,9 @@ def explained(name: str, rule: list[dict[str, Any]]) -> str:
 def _meets_blanks(rule: dict[str, Any]) -> bool:
     """Whether a leading blank is overlooked by how texts compare."""
     how = rule["rules"][0]
-    return len(rule["rules"]) == 1 and (how["type"] == "fuzzy_match" or " " in how.get("trim_leadings", "") + how.get("ignore_chars", ""))
+    return len(rule["rules"]) == 1 and (
+        how["type"] == "fuzzy_match" or " " in how.get("trim_leadings", "") + how.get("ignore_chars", "")
+    )
 
 
 def used() -> Iterator[list[dict[str, Any]]]:
@@ -285,22 +307,34 @@ def peculiar(files: Files) -> Iterator[Case]:
     yield one("a row differs, and case does not count", _cell("A2", "BOB"), {**data, "ignore_case": True}, "")
     yield one("true", _cell("A2", True), {**value, "props": {"value": {"method": "eq", "ref": True}}}, "cell-kinds")
     link = {**value, "props": {"hyperlink": {"method": "eq", "ref": "https://a.example/"}}}
-    yield one("a hyperlink", lambda book: setattr(book["Sheet1"]["A2"], "hyperlink", "https://a.example/"), link, "hyperlink")
+    yield one(
+        "a hyperlink", lambda book: setattr(book["Sheet1"]["A2"], "hyperlink", "https://a.example/"), link, "hyperlink"
+    )
     moved = _renumbered(files, made(files, _cell("A2", "Bob")))
     yield Case(name, "a sheet's number is not its file's", (moved, moved), {"rules": [_fuzzy("Sheet2", "B2")]})
     seen = {**value, "props": {"value": {"method": "eq", "ref": "Bob"}}}
-    yield Case(name, "a cell of a sheet whose number is not its file's", (moved, plain), {"rules": [seen]}, "sheet-part")
+    yield Case(
+        name, "a cell of a sheet whose number is not its file's", (moved, plain), {"rules": [seen]}, "sheet-part"
+    )
     theme = {**PAIR, "type": "style", "props": ["font_color"]}
     yield one("another colour of the theme", _all_fonts(4), theme, "colours", _all_fonts(5))
     yield one("the same colour of the theme", _all_fonts(4), theme, "", _all_fonts(4))
     titled = {"type": "chart", **SECOND, "chart_props": ["title"]}
-    yield one("a title of two runs", _chart_title("Sales", " of 2023"), titled, "chart-title", _chart_title("Sales", " of 2024"))
+    yield one(
+        "a title of two runs",
+        _chart_title("Sales", " of 2023"),
+        titled,
+        "chart-title",
+        _chart_title("Sales", " of 2024"),
+    )
     anchor = {"type": "chart", **SECOND, "chart_props": ["anchor"]}
     yield one("held by two corners, the upper one higher", _held(1), anchor, "chart-anchor", _held(3))
     yield one("held by the same corners", _held(3), anchor, "", _held(3))
     for what, ref in (("the same order", "A2:A4"), ("another order", "B2:B4")):
         yield one(what, _sorted(ref), {"type": "filter", **PAIR}, "", _sorted("A2:A4"))
-    yield one("neither has the sheet", lambda book: None, {"type": "freeze", "sheet_idx0": "RNx", "sheet_idx1": "ENx"}, "")
+    yield one(
+        "neither has the sheet", lambda book: None, {"type": "freeze", "sheet_idx0": "RNx", "sheet_idx1": "ENx"}, ""
+    )
     both = {"type": "chart", "sheet_idx0": "RNx", "sheet_idx1": "ENx"}
     yield one("charts of sheets that neither has", lambda book: None, both, "missing-sheet")
     above = CHANGES["above 10 is red"]
@@ -332,7 +366,11 @@ def _renumbered(files: Files, path: Path) -> Path:
         for info in old.infolist():
             data = old.read(info)
             if info.filename == "xl/workbook.xml":
-                data = data.replace(b'sheetId="1"', b'sheetId="9"').replace(b'sheetId="2"', b'sheetId="1"').replace(b'sheetId="9"', b'sheetId="2"')
+                data = (
+                    data.replace(b'sheetId="1"', b'sheetId="9"')
+                    .replace(b'sheetId="2"', b'sheetId="1"')
+                    .replace(b'sheetId="9"', b'sheetId="2"')
+                )
             new.writestr(info, data)
     return target
 
@@ -393,7 +431,9 @@ def printed(files: Files) -> Iterator[Case]:
     for what, text in (("equal", lines), ("empty lines at the end", f"{lines}\n\n"), ("case", lines.upper()), ("a value differs", lines.replace("12", "13")),
                        ("a line more", f"{lines}x\n"), ("no file", None)):  # fmt: skip
         for more in ({}, {"ignore_case": True}):
-            yield Case("compare_table", f"printed, {what} {more}", (beside(text), wanted), {"rules": [{**rule, **more}]})
+            yield Case(
+                "compare_table", f"printed, {what} {more}", (beside(text), wanted), {"rules": [{**rule, **more}]}
+            )
 
 
 def _pivot(rows: list[int], data: int = 1, function: str = "sum", ref: str = "A1:D4", name: str = "Pivot") -> Change:
@@ -407,7 +447,11 @@ def _pivot(rows: list[int], data: int = 1, function: str = "sum", ref: str = "A1
         fields = ("Name", "Amount", "Share", "Result")
         source = CacheSource(type="worksheet", worksheetSource=WorksheetSource(ref=ref, sheet="Sheet1"))
         items = [SharedItems(_fields=[Text(v=f"{f}{i}") for i in range(3)]) for f in fields]
-        cache = CacheDefinition(cacheSource=source, cacheFields=[CacheField(name=f, sharedItems=i) for f, i in zip(fields, items, strict=True)], id="rId1")
+        cache = CacheDefinition(
+            cacheSource=source,
+            cacheFields=[CacheField(name=f, sharedItems=i) for f, i in zip(fields, items, strict=True)],
+            id="rId1",
+        )
         cache.records = RecordList(r=[Record(_fields=[Number(v=1), Missing(), Number(v=2), Missing()])])
         used = [PivotField(axis="axisRow" if i in rows else None, dataField=i == data or None,
                            items=[FieldItem(x=x) for x in range(3)]) for i in range(4)]  # fmt: skip
@@ -423,7 +467,9 @@ def _pivot(rows: list[int], data: int = 1, function: str = "sum", ref: str = "A1
 
 def pivots(files: Files) -> Iterator[Case]:
     """`pivot_table`, with the properties that tasks have and each alone."""
-    sets = [r["pivot_props"] for one in USED["compare_table"] for r in one["options"]["rules"] if r["type"] == "pivot_table"]
+    sets = [
+        r["pivot_props"] for one in USED["compare_table"] for r in one["options"]["rules"] if r["type"] == "pivot_table"
+    ]
     alone = [["name"], ["col_fields"], ["row_fields"], ["data_fields"], ["data_fields", "data_fields_name"], ["filter"], ["selection", "ordered"],
              ["selection"], ["location"], ["show_headers"], ["show_total"], []]  # fmt: skip
     changes = {"equal": _pivot([0]), "another row": _pivot([3]), "two rows": _pivot([0, 3]), "another value": _pivot([0], data=2),

@@ -156,7 +156,9 @@ CHANGES: dict[str, Change] = {
     "the table lower": _place(2, 0, top=4_000_000),
     "the table a little lower": _place(2, 0, top=1_500_000),
     "a cell bold": _cell_font(bold=True),
-    "a cell red": lambda deck: setattr(_cell(deck).text_frame.paragraphs[0].runs[0].font.color, "rgb", RGBColor(255, 0, 0)),
+    "a cell red": lambda deck: setattr(
+        _cell(deck).text_frame.paragraphs[0].runs[0].font.color, "rgb", RGBColor(255, 0, 0)
+    ),
     "a cell of two lines": lambda deck: _cell(deck).text_frame.add_paragraph(),
     "the group's text": lambda deck: setattr(_group_text(deck), "text", "another"),
     "the group at the right": lambda deck: setattr(_group_text(deck).paragraphs[0], "alignment", PP_ALIGN.RIGHT),
@@ -234,7 +236,9 @@ def _with_part(files: Files, path: Path, part: str, change: Callable[[str], str]
     return target
 
 
-TRANSITION = '<p:transition xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"><p:{0}/></p:transition>'
+TRANSITION = (
+    '<p:transition xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"><p:{0}/></p:transition>'
+)
 
 
 def single(files: Files) -> Iterator[Case]:
@@ -243,7 +247,9 @@ def single(files: Files) -> Iterator[Case]:
     for rule in rules("check_transition"):
         for kind in ("dissolve", "fade"):
             text = TRANSITION.format(kind)
-            path = _with_part(files, plain, "ppt/slides/slide1.xml", lambda s, t=text: s.replace("</p:sld>", f"{t}</p:sld>"))
+            path = _with_part(
+                files, plain, "ppt/slides/slide1.xml", lambda s, t=text: s.replace("</p:sld>", f"{t}</p:sld>")
+            )
             yield Case("check_transition", kind, (path, rule))
         yield Case("check_transition", "none", (plain, rule))
         yield Case("check_transition", "no such slide", (plain, {**rule, "slide_idx": 9}))
@@ -251,15 +257,27 @@ def single(files: Files) -> Iterator[Case]:
         path = _with_part(files, plain, "ppt/slides/slide1.xml", lambda s: s.replace("</p:sld>", f"{two}</p:sld>"))
         yield Case("check_transition", "two", (path, rule), differs="transition-first")
     for width, height in ((10, 7.5), (7.5, 10), (8, 8)):
-        change = lambda d, w=width, h=height: (setattr(d, "slide_width", Inches(w)), setattr(d, "slide_height", Inches(h)))  # noqa: E731
+        change = lambda d, w=width, h=height: (
+            setattr(d, "slide_width", Inches(w)),
+            setattr(d, "slide_height", Inches(h)),
+        )  # noqa: E731
         yield Case("check_slide_orientation_Portrait", f"{width} {height}", (made(files, change),))
     for rule in (*rules("evaluate_presentation_fill_to_rgb_distance"), {"rgb": [0, 255, 0]}):
-        for what, change in (("none", lambda d: None), ("blue", _background("0000FF")), ("white", _background("FFFFFF")), ("grey", _background("777777"))):
+        for what, change in (
+            ("none", lambda d: None),
+            ("blue", _background("0000FF")),
+            ("white", _background("FFFFFF")),
+            ("grey", _background("777777")),
+        ):
             yield Case("evaluate_presentation_fill_to_rgb_distance", f"{what} {rule}", (made(files, change), rule))
     themed = made(files, _background(theme=MSO_THEME_COLOR.ACCENT_1))
     yield Case("evaluate_presentation_fill_to_rgb_distance", "of the theme", (themed, {"rgb": [0, 0, 255]}))
     struck = made(files, CHANGES["struck through"])
-    for what, path, key in (("struck", struck, ""), ("not", plain, ""), ("marked as not", made(files, CHANGES["not struck through"]), "strike-none")):
+    for what, path, key in (
+        ("struck", struck, ""),
+        ("not", plain, ""),
+        ("marked as not", made(files, CHANGES["not struck through"]), "strike-none"),
+    ):
         rule = {"slide_index_s": [1], "shape_index_s": [1], "paragraph_index_s": [0]}
         yield Case("check_strikethrough", what, (path, rule), differs=key)
         yield Case("check_strikethrough", f"{what}, no such shape", (path, {**rule, "shape_index_s": [1, 9]}))
@@ -280,7 +298,11 @@ def stretched(files: Files) -> Iterator[Case]:
                         ("not in the middle", {"left": 600_000, "top": 0, "width": 9_144_000, "height": 6_858_000})):  # fmt: skip
         path = made(files, _place(0, 0, **place), start=start)
         yield Case("check_image_stretch_and_center", what, (path, original))
-    yield Case("check_image_stretch_and_center", "no picture", (made(files, start=lambda d: d.slides.add_slide(d.slide_layouts[6])), original))
+    yield Case(
+        "check_image_stretch_and_center",
+        "no picture",
+        (made(files, start=lambda d: d.slides.add_slide(d.slide_layouts[6])), original),
+    )
 
 
 FIELD = ('<a:p xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><a:fld id="{{B6F15528-21DE-4FAA-801E-634DDDAF4B2B}}" '
@@ -292,6 +314,7 @@ def numbers(files: Files) -> Iterator[Case]:
 
     def deck_with(*colours: str) -> Path:
         """A master with fields of these colours, one after the other."""
+
         def change(deck: Any) -> None:
             from lxml import etree
 
@@ -308,7 +331,12 @@ def numbers(files: Files) -> Iterator[Case]:
             odd = colour == "0000FF" and rule["color"] in ("blue", "black")
             yield Case("check_page_number_colors", text, (path, rule), differs="number-colour" if odd else "")
         odd = deck_with("FF0000", "00FF00")
-        yield Case("check_page_number_colors", f"two colours {rule['color']}", (odd, rule), differs="number-colour" if rule["color"] == "red" else "")
+        yield Case(
+            "check_page_number_colors",
+            f"two colours {rule['color']}",
+            (odd, rule),
+            differs="number-colour" if rule["color"] == "red" else "",
+        )
 
     def numbered(rgb: tuple[int, int, int] | None) -> Change:
         def change(deck: Any) -> None:
@@ -321,7 +349,9 @@ def numbers(files: Files) -> Iterator[Case]:
         return change
 
     for rgb in (None, (255, 0, 0), (0, 255, 0)):
-        yield Case("check_slide_numbers_color", str(rgb), (made(files, numbered(rgb)),), differs="" if rgb else "no-number")
+        yield Case(
+            "check_slide_numbers_color", str(rgb), (made(files, numbered(rgb)),), differs="" if rgb else "no-number"
+        )
     yield Case("check_slide_numbers_color", "no number", (made(files),), differs="no-number")
 
 
