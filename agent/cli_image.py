@@ -21,6 +21,7 @@ def image() -> None:
 @image_app.command()
 def build(
     programs: Annotated[str, typer.Option(help="light (a few programs) or full (OSWorld's).")] = "light",
+    code: Annotated[bool, typer.Option("--code", help="With code-server, which stands in for VS Code.")] = False,
     vm: Annotated[bool, typer.Option("--vm", help="A virtual machine's image (for --provider qemu).")] = False,
     base: Annotated[str | None, typer.Option(help="Debian 12 image to build on.")] = None,
     screen: Annotated[str, typer.Option(help="Screen size of containers that are started by hand.")] = "1280x800",
@@ -31,17 +32,17 @@ def build(
 ) -> None:
     """Build the desktop's image with the Docker engine; what has not changed since the last time is not done again.
 
-    For example: deskbench image build; deskbench image build --programs full --locked; deskbench image build --vm
+    For example: deskbench image build; deskbench image build --programs full --code; deskbench image build --vm
     """
     if vm:
-        if base is not None or locked or write_lock:
-            raise UsageError("--vm builds of Debian's newest packages: leave out --base, --locked and --write-lock")
+        if base is not None or locked or write_lock or code:
+            raise UsageError("--vm builds of Debian's newest packages: leave out --base, --code, --locked and --write-lock")
         _build_vm(programs, as_json=as_json)
         return
     from deskbench.envs import images
     from deskbench.envs.providers.docker import engine
 
-    recipe = images.Recipe(programs=programs, base=base, screen=screen, locked=locked)
+    recipe = images.Recipe(programs=programs, base=base, screen=screen, locked=locked, code=code)
     with closing(engine()) as there:
         digest = images.build(there, recipe, message)
         lock = images.installed(there, recipe.tag)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import os
 import subprocess
 import tarfile
 from collections.abc import Callable, Iterator
@@ -46,17 +47,19 @@ class Recipe:
         base: a Debian 12 image; None takes BASE, or makes one of packages where it cannot be pulled.
         screen: WIDTHxHEIGHT, for containers that are started by hand.
         locked: install the versions of the lock file.
+        code: with code-server, in VS Code's place.
     """
 
     programs: str = "light"
     base: str | None = None
     screen: str = "1280x800"
     locked: bool = False
+    code: bool = False
 
     @property
     def tag(self) -> str:
         """The image's name."""
-        return f"{REPOSITORY}:{self.programs}"
+        return f"{REPOSITORY}:{self.programs}" + ("-code" if self.code else "")
 
 
 def lock_file(programs: str) -> Path:
@@ -68,13 +71,20 @@ def context(recipe: Recipe) -> bytes:
     """The build context as a tar archive."""
     lock = lock_file(recipe.programs)
     parts = {name: (DOCKER / name).read_bytes() for name in ("Dockerfile", "install.sh", "image.txt")}
-    parts |= dict(_tree({name: DOCKER / name for name in ("home", "settings")}, ""))
+    parts |= dict(_tree({name: DOCKER / name for name in ("code", "home", "settings")}, ""))
+    parts["authorities.pem"] = authorities() if recipe.code else b""
     parts |= {f"{name}.txt": (DOCKER / f"{name}.txt").read_bytes() for name in PROGRAMS}
     parts["desktop.txt"] = "".join(f"{name}\n" for name in desktop_packages()).encode()
     parts["lock.txt"] = lock.read_bytes() if recipe.locked and lock.exists() else b""
     parts |= dict(library_files("libraries"))
     parts |= dict(server_files("server"))
     return _tar(parts)
+
+
+def authorities() -> bytes:
+    """The certificates that this machine was told to trust, where a proxy of its own stands before the registries."""
+    named = os.environ.get("SSL_CERT_FILE")
+    return Path(named).read_bytes() if named else b""
 
 
 def desktop_packages() -> list[str]:
@@ -143,7 +153,7 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
         raise UsageError(f"{lock_file(recipe.programs)} is not there: build once with --write-lock")
     arguments = {
         "BASE": base_image(engine, recipe.base, say), "PROGRAMS": recipe.programs, "SCREEN": recipe.screen,
-        "LOCKED": str(int(recipe.locked)), "SESSION": SESSIONS[recipe.programs],
+        "LOCKED": str(int(recipe.locked)), "SESSION": SESSIONS[recipe.programs], "CODE": str(int(recipe.code)),
     }  # fmt: skip
     said: list[str] = []
     answers = engine.api.build(

@@ -163,9 +163,9 @@ def test_set_up_that_did_not_take_effect_is_not_scored(stage: Stage) -> None:
 
 def test_a_check_that_fails_is_not_a_score(stage: Stage) -> None:
     broken = {
-        "func": "exact_match",
+        "func": "text_matches",
         "result": {"type": "vm_command_line", "command": ["cat", "/home/user/note.txt"]},
-        "expected": {"type": "rule", "rules": {"no": "such key"}},
+        "expected": {"type": "rule", "rules": {"pattern": "("}},
     }
     record = stage.run(WRITE, [Done()], task={"evaluator": broken})
     assert (record.ending, record.score.value) == (Ending.DONE, None)
