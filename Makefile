@@ -9,12 +9,12 @@ PACKAGES := $(shell sed 's/\#.*//' envs/packages.txt)
 TEST_PACKAGES := $(shell sed 's/\#.*//' tests/packages.txt)
 PYTEST_FLAGS ?=
 
-.PHONY: help demo test test-alone check bench install tools apt clean
+.PHONY: help demo test check bench install tools apt clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the oracle, a real vision endpoint and the null agent over 'basics', and open the report"
-	@echo "make test    run every test but those of virtual machines: make test-alone"
+	@echo "make test    run every test"
 	@echo "make check   ruff and mypy"
 	@echo "make bench   print the marks, measured side by side with a reference arm"
 	@echo "make clean   remove what these commands made here"
@@ -22,14 +22,11 @@ help:
 demo: install
 	@$(BIN)/deskbench demo
 
-test test-alone bench: PACKAGES += $(TEST_PACKAGES)
+test bench: PACKAGES += $(TEST_PACKAGES)
 
 test: tools
 	@$(BIN)/pytest -n auto --maxprocesses 4 --dist worksteal -m "not alone" $(PYTEST_FLAGS)
-
-# Emulated machines want the cores to themselves, and ten minutes.
-test-alone: tools
-	@$(BIN)/pytest -m alone $(PYTEST_FLAGS)
+	@$(BIN)/pytest -m alone $(PYTEST_FLAGS) # emulated machines want the cores to themselves, for seven minutes
 
 check: tools
 	@$(BIN)/ruff check .

@@ -36,7 +36,9 @@ def build(
     """
     if vm:
         if base is not None or locked or write_lock or code:
-            raise UsageError("--vm builds of Debian's newest packages: leave out --base, --code, --locked and --write-lock")
+            raise UsageError(
+                "--vm builds of Debian's newest packages: leave out --base, --code, --locked and --write-lock"
+            )
         _build_vm(programs, as_json=as_json)
         return
     from deskbench.envs import images

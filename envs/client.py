@@ -323,6 +323,17 @@ class Client:
         body = {"action": action, "name": name, "strict": strict, "by_class": by_class}
         self._send("POST", "/v1/window", timeout=self.answer_seconds, json=body)
 
+    def wallpaper(self) -> bytes | None:
+        """The file of the picture behind everything; None when there is none."""
+        try:
+            return self._send("POST", "/wallpaper", timeout=self.answer_seconds, missing="wallpaper")
+        except FileNotFoundError:
+            return None
+
+    def set_wallpaper(self, path: str) -> None:
+        """Put a picture behind everything, by its path in the desktop."""
+        self._send("POST", "/setup/change_wallpaper", timeout=self.answer_seconds, json={"path": path})
+
     def start_recording(self) -> None:
         """Begin to film the screen."""
         self._send("POST", "/start_recording", timeout=self.answer_seconds)

@@ -9,11 +9,13 @@ A desktop in these tests has the programs of `envs/packages.txt`.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
 import pytest
+from PIL import Image
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import Desktop
@@ -21,6 +23,15 @@ from deskbench.envs.errors import GuestError, GuestTimeout
 from deskbench.envs.types import Click, CursorPosition, Key, Move, Type, Wait
 from deskbench.envs.wire import Observe
 
+
+def _red() -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (64, 48), "red").save(made, "BMP")
+    return made.getvalue()
+
+
+RED = _red()
+"""A picture in the one format that every desktop shows."""
 NOTE = "~/Documents/note.txt"
 APPEARS = 20.0
 """Seconds within which what must come has come, also on an emulated machine."""
@@ -197,6 +208,14 @@ class DesktopContract:
             desktop.launch(["no-such-program"])
         with pytest.raises(GuestError, match="broken on purpose"):
             desktop.launch(self.platform.failing, shell=True)
+
+    def test_a_picture_is_put_behind_everything(self, desktop: Desktop) -> None:
+        """Its file is read back, wherever the desktop keeps it."""
+        desktop.write_file("~/Pictures/red.bmp", RED)
+        desktop.set_wallpaper("~/Pictures/red.bmp")
+        assert desktop.wallpaper() == RED
+        with pytest.raises((GuestError, FileNotFoundError)):
+            desktop.set_wallpaper("~/Pictures/none.bmp")
 
     def test_the_screen_is_filmed(self, desktop: Desktop) -> None:
         """The film is an MP4."""

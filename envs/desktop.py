@@ -98,6 +98,12 @@ class Desktop(Protocol):
     def forward(self, port: int) -> str:
         """Where a port of the desktop's loopback can be reached from here, as HOST:PORT, while the desktop lives."""
 
+    def wallpaper(self) -> bytes | None:
+        """The file of the picture behind everything; None when there is none."""
+
+    def set_wallpaper(self, path: str) -> None:
+        """Put a picture behind everything, by its path in the desktop."""
+
     def start_recording(self) -> None:
         """Begin to film the screen."""
 

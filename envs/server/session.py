@@ -74,6 +74,8 @@ def _xfce(bus: subprocess.Popen[bytes]) -> None:
 STYLE = "DESKBENCH_SESSION"
 """The environment variable that an image chooses its session with."""
 STYLES = {"openbox": _openbox, "xfce": _xfce}
+DESKTOPS = {"openbox": "openbox", "xfce": "XFCE"}
+"""What programs are told that they run in (XDG_CURRENT_DESKTOP)."""
 
 
 def _environment() -> dict[str, str]:
@@ -84,7 +86,7 @@ def _environment() -> dict[str, str]:
         "LC_ALL": "C.UTF-8",
         "TZ": "UTC",
         "XDG_RUNTIME_DIR": _made(Path(os.environ.get("XDG_RUNTIME_DIR", f"{home}/.run"))),
-        "XDG_CURRENT_DESKTOP": "openbox",
+        "XDG_CURRENT_DESKTOP": DESKTOPS[os.environ.get(STYLE, "openbox")],
         "XDG_SESSION_TYPE": "x11",
         "FONTCONFIG_FILE": str(CONFIG / "fonts.conf"),
         "GTK_THEME": "",

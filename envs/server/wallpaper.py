@@ -1,31 +1,55 @@
-"""The picture behind everything: set on X's root window, as desktops without a desktop program have it."""
+"""The picture behind everything: the desktop program's, or X's root window where no program lies over it.
+
+Windows: SystemParametersInfo; macOS: System Events (not tried on a Mac); XFCE: its settings.
+"""
 
 from __future__ import annotations
 
+import json
+import os
+import sys
 from pathlib import Path
 
-from deskbench.envs.server import files
+from deskbench.envs.server import commands, files, session
 from deskbench.envs.server.http import HttpError
 
 NOTE = "~/.config/deskbench-wallpaper"
 """Names the file that was set last; X keeps the pixels only."""
+XFCONF = ("xfconf-query", "-c", "xfce4-desktop")
+XFCE_KEY = "/workspace0/last-image"
+"""How the settings end that name a monitor's backdrop (xfdesktop 4.18)."""
+ASK_SECONDS = 10.0
+OF_MAC = 'tell application "System Events" to {} picture of every desktop'
 
 
 def current() -> bytes | None:
-    """The bytes of the file that was set last, or None.
+    """The bytes of the file that is shown, or None.
 
     Raises:
-        HttpError: it is gone.
+        HttpError: it is gone, or the desktop does not say which it is.
     """
+    path = _path().strip()
+    return files.read(path) if path else None
+
+
+def _path() -> str:
+    if sys.platform == "win32":
+        from deskbench.envs.server.win32 import background
+
+        return background.path()
+    if sys.platform == "darwin":
+        return _ask("osascript", "-e", OF_MAC.format("get")).partition(", ")[0]
+    if _under_xfce():
+        return _ask(*XFCONF, "-p", _backdrops()[0])
     note = Path(NOTE).expanduser()
-    return files.read(note.read_text(encoding="utf-8")) if note.exists() else None
+    return note.read_text(encoding="utf-8") if note.exists() else ""
 
 
 def change(path: str, width: int, height: int) -> None:
-    """Cover the screen of that size (pixels) with a picture, scaled; and remember its file.
+    """Cover the screen of that size (pixels) with a picture, scaled.
 
     Raises:
-        HttpError: 500, it is not a picture that can be read.
+        HttpError: 500, it is not a picture that can be read, or the desktop does not take it.
     """
     from PIL import Image, ImageOps
 
@@ -34,8 +58,37 @@ def change(path: str, width: int, height: int) -> None:
             pixels = ImageOps.fit(picture.convert("RGB"), (width, height))
     except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise HttpError(500, f"{path} is not a picture: {error}") from None
-    _show(pixels.tobytes("raw", "BGRX"), width, height)
-    files.write(NOTE, path.encode())
+    if sys.platform == "win32":
+        from deskbench.envs.server.win32 import background
+
+        background.change(path)
+    elif sys.platform == "darwin":
+        _ask("osascript", "-e", OF_MAC.format("set") + f" to POSIX file {json.dumps(path)}")
+    elif _under_xfce():
+        for key in _backdrops():
+            _ask(*XFCONF, "-p", key, "-s", path)
+    else:
+        _show(pixels.tobytes("raw", "BGRX"), width, height)
+        files.write(NOTE, path.encode())
+
+
+def _under_xfce() -> bool:
+    return os.environ.get(session.STYLE) == "xfce"
+
+
+def _backdrops() -> list[str]:
+    """The settings that name the monitors' pictures."""
+    found = [key for key in _ask(*XFCONF, "-l").split() if key.endswith(XFCE_KEY)]
+    if not found:
+        raise HttpError(500, "the desktop shows no picture yet")
+    return found
+
+
+def _ask(*command: str) -> str:
+    done = commands.run(command, timeout=ASK_SECONDS)
+    if done.returncode != 0:
+        raise HttpError(500, f"{command[0]}: {done.stderr.strip()}")
+    return done.stdout
 
 
 def _show(pixels: bytes, width: int, height: int) -> None:

@@ -115,14 +115,8 @@ def vscode_config(world: World, *, vscode_extension_command: str, path: str, des
 @getter("vm_wallpaper")
 def vm_wallpaper(world: World, *, dest: str = "wallpaper.png") -> Path | None:
     """The desktop's background; None when there is none, or none that is a file."""
-    if world.desktop.health().platform == "Windows":
-        said = world.desktop.run(["reg", "query", r"HKCU\Control Panel\Desktop", "/v", "WallPaper"]).stdout
-        found = re.search(r"REG_SZ\s+(\S.*)", said)
-        path = found[1].strip() if found else ""
-    else:
-        said = world.desktop.run(["gsettings", "get", "org.gnome.desktop.background", "picture-uri"]).stdout
-        path = unquote(urlsplit(said.strip().strip("'\"")).path)
-    return first_file(world, [path], dest) if path else None
+    data = world.desktop.wallpaper()
+    return None if data is None else world.keep_together({dest: data})[0]
 
 
 @getter("background_image_in_slide")

@@ -78,7 +78,7 @@ class Examine:
 
 
 @metric("compare_pptx_files")
-def compare_pptx_files(  # noqa: PLR0913  the options are OSWorld's
+def compare_pptx_files(
     result: Path,
     expected: Path,
     *,

@@ -174,10 +174,7 @@ def proxy(context: Context, *, client_password: str = "") -> None:
 def change_wallpaper(context: Context, *, path: str) -> None:
     """Set the desktop's background to a picture, and prove that it is set."""
     desktop = context.desktop
-    desktop.read_file(path)
-    address = f"file://{path}"
-    schema = "org.gnome.desktop.background"
-    done = desktop.run(["gsettings", "set", schema, "picture-uri", address])
-    said = desktop.run(["gsettings", "get", schema, "picture-uri"]).stdout.strip().strip("'\"")
-    if done.returncode != 0 or said != address:
-        raise SetupError(f"the background is {said or 'not set'} after setting it: {done.stderr.strip()[-200:]}")
+    wanted = desktop.read_file(path)
+    desktop.set_wallpaper(path)
+    if desktop.wallpaper() != wanted:
+        raise SetupError(f"the background is another picture after setting it to {path}")

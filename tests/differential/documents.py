@@ -200,7 +200,7 @@ RED, BLUE, NEARLY, GREEN = (255, 0, 0), (0, 0, 255), (250, 5, 5), (0, 255, 0)
 
 def looks(files: Files) -> Iterator[Case]:
     """Metrics of how a document looks."""
-    plain: Callable[[Any], None] = lambda document: [document.add_paragraph(text) for text in TEXTS[:3]]  # noqa: E731
+    plain: Callable[[Any], None] = lambda document: [document.add_paragraph(text) for text in TEXTS[:3]]
     for rule in (*rules("contains_page_break"), {"page_break_count": 1}, {}):
         for kinds, differs in (
             ([], ""),
@@ -222,9 +222,9 @@ def looks(files: Files) -> Iterator[Case]:
         ):  # fmt: skip
             yield Case("compare_font_names", name, (made(files, change, plain), rule), differs=differs)
     for name, value in (("centre", WD_ALIGN_PARAGRAPH.CENTER), ("left", WD_ALIGN_PARAGRAPH.LEFT), ("none", None)):
-        change = lambda d, v=value: d.paragraphs[0].__setattr__("alignment", v)  # noqa: E731
+        change = lambda d, v=value: d.paragraphs[0].__setattr__("alignment", v)
         yield Case("is_first_line_centered", name, (made(files, change, plain),))
-    by_style: Callable[[Any], None] = lambda d: d.styles["Normal"].paragraph_format.__setattr__("alignment", 1)  # noqa: E731
+    by_style: Callable[[Any], None] = lambda d: d.styles["Normal"].paragraph_format.__setattr__("alignment", 1)
     yield Case("is_first_line_centered", "by style", (made(files, by_style, plain),), differs="font-of-style")
     for name, change, differs in (
         ("nothing", _footer(), ""), ("a word", _footer("page"), ""), ("a field", _footer(field=True), ""), ("a digit", _footer("2024"), "footer-digit"),
@@ -288,9 +288,7 @@ def letters(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
     ):
         yield Case("check_italic_font_size_14", name, (made(files, change, plain), wanted))
     strike: Callable[[int], Callable[[Any], None]] = lambda index: (
-        lambda d: [  # noqa: E731
-            run.font.__setattr__("strike", True) for run in d.paragraphs[index].runs
-        ]
+        lambda d: [run.font.__setattr__("strike", True) for run in d.paragraphs[index].runs]
     )
     for name, change in (
         ("last", strike(-1)),
@@ -351,10 +349,10 @@ def highlights(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
     """`check_highlighted_words`, whose documents are LibreOffice's own."""
     if not has_office():
         return
-    yellow: Callable[[Any], None] = lambda d: _runs(d)[0].font.__setattr__("highlight_color", WD_COLOR_INDEX.YELLOW)  # noqa: E731
+    yellow: Callable[[Any], None] = lambda d: _runs(d)[0].font.__setattr__("highlight_color", WD_COLOR_INDEX.YELLOW)
     green: Callable[[Any], None] = lambda d: _runs(d)[0].font.__setattr__(
         "highlight_color", WD_COLOR_INDEX.BRIGHT_GREEN
-    )  # noqa: E731
+    )
     changes = {"none": lambda d: None, "yellow": yellow, "green": green, "other text": _text(0, "x")}
     found = converted(files, [made(files, change, plain) for change in changes.values()], "odt")
     for name, path in zip(changes, found, strict=True):

@@ -340,7 +340,7 @@ def peculiar(files: Files) -> Iterator[Case]:
     above = CHANGES["above 10 is red"]
     style = {"type": "style", **PAIR, "props": ["font_bold", "bgcolor"]}
     yield one("a format for duplicates", _conditional(_duplicates()), style, "")
-    both = lambda book: (above(book), _conditional(_duplicates())(book))  # noqa: E731
+    both = lambda book: (above(book), _conditional(_duplicates())(book))
     yield one("a format for duplicates after another", both, style, "conditional-kinds", above)
     yield from printed(files)
     yield from pivots(files)

@@ -260,7 +260,7 @@ def single(files: Files) -> Iterator[Case]:
         change = lambda d, w=width, h=height: (
             setattr(d, "slide_width", Inches(w)),
             setattr(d, "slide_height", Inches(h)),
-        )  # noqa: E731
+        )
         yield Case("check_slide_orientation_Portrait", f"{width} {height}", (made(files, change),))
     for rule in (*rules("evaluate_presentation_fill_to_rgb_distance"), {"rgb": [0, 255, 0]}):
         for what, change in (

@@ -88,6 +88,7 @@ _HANDLES = {
 _ARGUMENTS: dict[str, dict[str, list[Any]]] = {
     "user32": {
         "SendInput": [wintypes.UINT, ctypes.c_void_p, ctypes.c_int],
+        "SystemParametersInfoW": [wintypes.UINT, wintypes.UINT, ctypes.c_void_p, wintypes.UINT],
         "ReleaseDC": [wintypes.HANDLE, wintypes.HANDLE],
         "GetDC": [wintypes.HANDLE],
         "GetIconInfo": [wintypes.HANDLE, ctypes.c_void_p],

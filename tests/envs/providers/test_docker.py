@@ -22,13 +22,13 @@ import requests
 from deskbench.agent.build import make_provider
 from deskbench.envs import images, wait
 from deskbench.envs.client import Forward, unix
-from deskbench.envs.conformance import DesktopContract
+from deskbench.envs.conformance import RED, DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, StartError, UsageError
 from deskbench.envs.providers.docker import DEFAULT_IMAGE, LABEL, DockerDesktop, DockerProvider
 from deskbench.envs.providers.docker_osworld import OsworldContainers
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.types import Move, Type
+from deskbench.envs.types import Key, Move, Type
 from deskbench.envs.wire import Observe
 
 from ...engine import build, docker_engine, private_engine
@@ -60,7 +60,7 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="module")
 def full(engine: docker.DockerClient) -> None:
-    build(engine, "full")
+    build(engine, images.Recipe(programs="full"))
 
 
 @pytest.fixture
@@ -106,11 +106,44 @@ class TestFullImage(DesktopContract):
             pages = session.get(f"http://{desktop.forward(9222)}/json", timeout=10).json()
         assert [page["type"] for page in pages if page["type"] == "page"] == ["page"]
 
+    def test_the_picture_behind_everything(self, desktop: Desktop) -> None:
+        desktop.write_file("~/Pictures/red.bmp", RED)
+        assert desktop.wallpaper() not in (None, RED)
+        desktop.set_wallpaper("~/Pictures/red.bmp")
+
+        def covered() -> bool:  # XFCE fades from the one picture to the other
+            seen = desktop.observe().screenshot
+            return seen is not None and seen.image.getpixel((600, 600)) == (255, 0, 0)
+
+        assert wait.until(covered, timeout=10)
+
     def test_the_text_of_gnomes_terminal_is_read(self, desktop: Desktop) -> None:
         desktop.launch(["gnome-terminal"])
         desktop.act([Type("echo six$((3+3))\n")])
         look = Observe(screenshot=False, terminal=True)
         assert wait.until(lambda: "six6" in (desktop.observe(look).terminal or ""), timeout=5)
+
+
+@pytest.fixture
+def code(engine: docker.DockerClient) -> Iterator[Desktop]:
+    build(engine, images.Recipe(programs="full", code=True))
+    provider = DockerProvider("full-code")
+    yield provider.start(SPEC)
+    provider.close()
+
+
+def test_what_stands_in_for_vs_code(code: Desktop) -> None:
+    """By VS Code's command, under its window's title, with its settings where OSWorld's tasks look for them."""
+    code.write_file("~/project/a.txt", b"one\n")
+    code.launch(["code", "/home/user/project"])
+    code.launch(["code", "-g", "/home/user/project/a.txt:1"])
+    code.activate_window("a.txt - Visual Studio Code", strict=True)
+    code.act([Type("zero\n"), Key(("ctrl", "s"))])
+    assert wait.until(lambda: code.read_file("~/project/a.txt") == b"zero\none\n", timeout=10)
+    assert code.run(["code", "--list-extensions"]).stdout == ""
+    code.write_file("~/.config/Code/User/settings.json", b'{"editor.fontSize": 40}')
+    before = code.observe().screenshot
+    assert wait.until(lambda: code.observe().screenshot != before, timeout=10)
 
 
 class TestWalls(Walls):
