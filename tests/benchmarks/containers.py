@@ -1,9 +1,13 @@
 """Marks of the docker provider, beside the same by hand with the docker command; and the soak of every provider."""
 
 import contextlib
+import dataclasses
+import json
 import os
+import shlex
 import statistics
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -19,6 +23,8 @@ from deskbench.envs.providers.local import PREFIX, LocalProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.providers.qemu import QemuProvider
 from deskbench.envs.providers.qemu_image import build_vm
+from deskbench.envs.providers.remote import RemoteProvider
+from deskbench.envs.providers.wine import WineProvider
 from tests.benchmarks.arms import ROUNDS, Row, limit_row
 from tests.engine import docker_engine
 
@@ -101,7 +107,7 @@ class Stock:
 def soak() -> list[Row]:
     """Resets of each provider, and what has grown."""
     rows = []
-    for name, make in (("local", _local), ("docker", _docker_provider), ("qemu", _qemu)):
+    for name, make in SOAKED.items():
         with make() as (provider, things):
             rows += _soak(name, provider, things, RESETS)
     return rows
@@ -135,8 +141,32 @@ def _qemu() -> Iterator[tuple[Provider, Callable[[], int]]]:
     provider.close()
 
 
+@contextlib.contextmanager
+def _wine() -> Iterator[tuple[Provider, Callable[[], int]]]:
+    provider = WineProvider()
+    yield provider, lambda: len(list(Path("/tmp").glob(f"{PREFIX}*")))
+    provider.close()
+
+
+@contextlib.contextmanager
+def _remote() -> Iterator[tuple[Provider, Callable[[], int]]]:
+    """One machine, which a command makes fresh by the machine's own server."""
+    with contextlib.closing(LocalProvider()) as elsewhere, tempfile.TemporaryDirectory() as folder:
+        address = elsewhere.start(dataclasses.replace(SPEC, tokens=False)).expose()
+        body = json.dumps({"command": ["pkill", "galculator"], "shell": False, "timeout": 10})
+        reset = ["curl", "-fsS", "-o", "/dev/null", "--json", body, f"http://{address}/v1/run"]
+        file = Path(folder, "machines.toml")
+        file.write_text(f"[[machine]]\nurl = 'http://{address}'\nreset = {json.dumps(shlex.join(reset))}\n")
+        provider = RemoteProvider(str(file))
+        yield provider, lambda: len(list(Path("/tmp").glob(f"{PREFIX}*")))
+        provider.close()
+
+
+SOAKED = {"local": _local, "docker": _docker_provider, "qemu": _qemu, "wine": _wine, "remote": _remote}
+
+
 def _soak(name: str, provider: Provider, things: Callable[[], int], resets: int) -> list[Row]:
-    pool = Pool(provider)
+    pool = Pool(provider, ahead=int(provider.capacity is None))
     for _ in range(10):
         _episode(pool)
     before = _stock(pool, things)
@@ -154,7 +184,7 @@ def _soak(name: str, provider: Provider, things: Callable[[], int], resets: int)
 
 def _episode(pool: Pool) -> None:
     desktop = pool.start(SPEC)
-    desktop.launch(["galculator"])
+    desktop.launch(["notepad" if desktop.health().platform == "Windows" else "galculator"])
     desktop.observe()
     pool.stop(desktop)
 
