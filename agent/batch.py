@@ -171,7 +171,7 @@ class Batch:
                 return
             try:
                 self._episode(episode, provider, ledger)
-            except BaseException as error:
+            except BaseException as error:  # noqa: BLE001  (the boundary of a thread: the run ends, with the cause)
                 with self._lock:
                     self._broken = self._broken or error
                 self._stop.set()

@@ -74,7 +74,7 @@ def demo(
 
 
 @app.command(epilog="Example: deskbench run basics --agent oracle -n 2")
-def run(
+def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
     agent: Annotated[str | None, Opt(help="vlm (default), a family of `deskbench models`, oracle, null, ...")] = None,
     provider: Annotated[str | None, Opt(help="local (default), docker, qemu, wine, remote:URL or :FILE.toml")] = None,

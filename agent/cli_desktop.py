@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from deskbench.envs.desktop import Desktop
 
 
-def desktop(
+def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
     provider: Annotated[str | None, typer.Option(help="Who starts it (default: local).")] = None,
     image: Annotated[str | None, typer.Option(help="Image that the provider starts, such as full (docker).")] = None,
     screen: Annotated[str, typer.Option(help="Screen size.")] = "1280x800",

@@ -19,7 +19,7 @@ def image() -> None:
 
 
 @image_app.command()
-def build(
+def build(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     programs: Annotated[str, typer.Option(help="light (a few programs) or full (OSWorld's).")] = "light",
     code: Annotated[bool, typer.Option("--code", help="With code-server, which stands in for VS Code.")] = False,
     vm: Annotated[bool, typer.Option("--vm", help="A virtual machine's image (for --provider qemu).")] = False,

@@ -72,7 +72,7 @@ def experts(
 
 
 @models_app.command("try", epilog='Example: deskbench models try kimi-vl --screenshot x.png --instruction "Save it"')
-def try_(
+def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     family: Annotated[str, typer.Argument(help="A family, or the path of a profile.")],
     screenshot: Annotated[Path, Opt(help="A PNG of a screen.")],
     instruction: Annotated[str, Opt(help="What is to be done.")] = "Describe what you would do first, and do it.",
@@ -133,7 +133,7 @@ def _text(path: Path) -> str:
         raise UsageError(f"cannot read {path}: {error}") from None
 
 
-def compare_policies(
+def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     run: Annotated[Path, typer.Argument(help="A run's folder, or one episode's.")],
     agents: Annotated[tuple[str, str], Opt("--agents", metavar="P Q", help="Two agents: the reference, the other.")],
     set_a: Annotated[list[str] | None, Opt(help="A setting of the first, key=value (repeatable).")] = None,

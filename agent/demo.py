@@ -79,7 +79,7 @@ def ocr_endpoint() -> Iterator[subprocess.Popen[bytes]]:
     process = subprocess.Popen(
         [sys.executable, "-m", "deskbench.agent", "serve", "ocr", "--port", "0"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-        preexec_fn=_end_with_parent,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509  (no thread has been started yet)
     )  # fmt: skip
     try:
         yield process

@@ -277,7 +277,7 @@ class Fail(_Base):
     reason: str | None = None
 
 
-Action = Union[
+Action = Union[  # noqa: UP007  (a union that the standard library can take apart on Python 3.10)
     Move, Click, MouseDown, MouseUp, Drag, Scroll, Type, Key, KeyDown, KeyUp, Wait, TakeScreenshot, Zoom,
     CursorPosition, Exec, AskUser, Done, Fail,
 ]  # fmt: skip

@@ -213,7 +213,7 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, complete(_object(raw), self.server.reader))
         except BadRequest as error:
             self._refuse(HTTPStatus.BAD_REQUEST, str(error))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  (a client must get an answer, whatever the OCR engine raises)
             self._refuse(HTTPStatus.INTERNAL_SERVER_ERROR, f"{type(error).__name__}: {error}")
 
     def _refuse(self, status: HTTPStatus, message: str) -> None:

@@ -113,7 +113,7 @@ def _tokenizers(path: Path) -> Count:
 
     try:
         found = Tokenizer.from_file(str(path))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001  (the library raises nothing more precise)
         raise UsageError(f"tokenizer: {path} is not a tokenizer.json: {error}") from None
     return lambda text: len(found.encode(text, add_special_tokens=False).ids)
 

@@ -44,7 +44,7 @@ def available() -> None:
         UsageError: it is not.
     """
     try:
-        import qemu.qmp
+        import qemu.qmp  # noqa: F401
     except ImportError:
         raise UsageError("virtual machines need the extra vm: pip install 'deskbench[vm]'") from None
 

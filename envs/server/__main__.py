@@ -63,8 +63,8 @@ def main() -> int:
 def _have_streams() -> None:
     """A Windows program without a console (`pythonw`) has no standard streams: what it says goes to a file."""
     if sys.stderr is None:
-        log = Path(tempfile.gettempdir(), "deskbench-server.log").open("a", buffering=1, encoding="utf-8")
-        sys.stdin, sys.stdout, sys.stderr = Path(os.devnull).open(encoding="utf-8"), log, log
+        log = Path(tempfile.gettempdir(), "deskbench-server.log").open("a", buffering=1, encoding="utf-8")  # noqa: SIM115  (open to the end)
+        sys.stdin, sys.stdout, sys.stderr = Path(os.devnull).open(encoding="utf-8"), log, log  # noqa: SIM115
         for descriptor in (1, 2):
             os.dup2(log.fileno(), descriptor)
 
@@ -166,10 +166,10 @@ def all_routes(desk: Desk) -> list:  # type: ignore[type-arg]
 
 def _load() -> None:
     """Import what is slow to import while the X server starts."""
-    import mss
-    import numpy
-    import PIL.Image
-    import Xlib.display
+    import mss  # noqa: F401
+    import numpy  # noqa: F401
+    import PIL.Image  # noqa: F401
+    import Xlib.display  # noqa: F401
 
 
 def _stop(signum: int, frame: FrameType | None) -> None:

@@ -58,7 +58,7 @@ def programs(own: int, known: frozenset[int] | None = None) -> tuple[list[int], 
         known: of processes that are not among these, every thread counts; None for no such difference.
     """
     found, running = [], 0
-    for entry in os.listdir("/proc"):
+    for entry in os.listdir("/proc"):  # noqa: PTH208  (a fifth of iterdir's cost, fifty times a second)
         if not entry.isdigit() or int(entry) == own:
             continue
         name, state = _look(Path("/proc", entry))

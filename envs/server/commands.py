@@ -45,7 +45,7 @@ class CommandTimeout(Exception):
 
 def expand(path: str) -> str:
     """`~` and $VAR in a path, as the session's user has them."""
-    return os.path.expandvars(os.path.expanduser(path))
+    return os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111  (pathlib expands no variables)
 
 
 def argv(command: object, *, shell: bool) -> list[str]:

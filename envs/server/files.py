@@ -111,7 +111,7 @@ def _tree(folder: Path, entered: set[tuple[int, int]], count: list[int]) -> dict
     if key in entered:
         return tree
     try:
-        names = sorted(os.listdir(folder))
+        names = sorted(os.listdir(folder))  # noqa: PTH208  (names, not paths: surrogates must survive)
     except OSError as error:
         return {**tree, "error": str(error.strerror)}
     children: list[dict[str, object]] = []
@@ -125,4 +125,4 @@ def _tree(folder: Path, entered: set[tuple[int, int]], count: list[int]) -> dict
 
 
 def _is_folder(entry: Path) -> bool:
-    return os.path.isdir(entry)
+    return os.path.isdir(entry)  # noqa: PTH112  (Path.is_dir raises where we may not look)

@@ -40,7 +40,7 @@ def serve(name: str) -> None:
     Raises:
         SystemExit: there is no such user, or this process may not act for it.
     """
-    global _user
+    global _user  # noqa: PLW0603  (set once, before any thread)
     import pwd
 
     try:

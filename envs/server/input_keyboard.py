@@ -243,11 +243,11 @@ class Keyboard:
         group = min(self._x.locks()[2], 1)
         wanted = [self._syms_of(name) for name in names]
         found = [next((p for s in syms if (p := self._locate(s, group))), None) for syms in wanted]
-        absent = [syms[0] for syms, place in zip(wanted, found) if place is None]
+        absent = [syms[0] for syms, place in zip(wanted, found) if place is None]  # noqa: B905  (Python 3.10's is fine)
         if absent:
             self._bind(list(dict.fromkeys(absent)))
         places = []
-        for syms, place, name in zip(wanted, found, names):
+        for syms, place, name in zip(wanted, found, names):  # noqa: B905
             known = place or _Place(self._use(syms[0]))
             # Num Lock selects the digits of the keypad, not Shift.
             places.append((_Place(known.keycode) if syms[0] in input_keys.KEYPAD_LEVEL2 else known, name))
@@ -382,7 +382,7 @@ class Keyboard:
             self._x.wait_consumed(patience=_RECYCLE_PATIENCE)
             self._unread.clear()
         codes = empty + [self._bound.pop(sym) for sym in reused]
-        change = dict(zip(codes, fresh))
+        change = dict(zip(codes, fresh))  # noqa: B905
         self._bound.update({sym: code for code, sym in change.items()})
         self._map(change)
         self._x.wait_consumed()

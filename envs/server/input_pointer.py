@@ -132,7 +132,7 @@ class Pointer:
         steps = min(_MAX_STEPS, max(2, math.ceil(math.dist(start, end) / _STEP_PIXELS)))
         for step in range(1, steps + 1):
             part = step / steps
-            x, y = (round(a + (b - a) * part) for a, b in zip(start, end))
+            x, y = (round(a + (b - a) * part) for a, b in zip(start, end))  # noqa: B905
             self._x.motion(x, y)
             self._x.sync()
             wait.sleep(_STEP_SECONDS)

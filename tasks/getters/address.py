@@ -62,10 +62,10 @@ def active_tab_url_parse(
 def url_dash_part(
     world: World,
     *,
-    partIndex: int | str,
-    returnType: Literal["string", "json"],
+    partIndex: int | str,  # noqa: N803  OSWorld's names
+    returnType: Literal["string", "json"],  # noqa: N803
     key: str = "",
-    needDeleteId: bool = False,
+    needDeleteId: bool = False,  # noqa: N803
     goto_prefix: str = "https://",
 ) -> str | dict[str, str] | None:
     """One of the address's parts between slashes, without its query with `needDeleteId`."""

@@ -115,20 +115,20 @@ Places = dict[str, dict[str, str]]
 
 
 @getter("active_tab_html_parse")
-def active_tab_html_parse(
+def active_tab_html_parse(  # noqa: PLR0913  the parameters are OSWorld's
     world: World,
     *,
     category: Literal["class", "label", "xpath", "input", "class&url"],
     goto_prefix: str = "https://",
-    class_singleObject: dict[str, str] | None = None,
-    class_multiObject: dict[str, dict[str, str] | list[str]] | None = None,
-    class_multiObject_child: Places | None = None,
-    class_multiObject_only_child: Places | None = None,
-    class_multiObject_search_exist: dict[str, list[str]] | None = None,
-    class_multiObject_li: dict[str, list[str]] | None = None,
-    labelObject: dict[str, str] | None = None,
-    xpathObject: dict[str, str] | None = None,
-    inputObject: dict[str, str] | None = None,
+    class_singleObject: dict[str, str] | None = None,  # noqa: N803  OSWorld's names
+    class_multiObject: dict[str, dict[str, str] | list[str]] | None = None,  # noqa: N803
+    class_multiObject_child: Places | None = None,  # noqa: N803
+    class_multiObject_only_child: Places | None = None,  # noqa: N803
+    class_multiObject_search_exist: dict[str, list[str]] | None = None,  # noqa: N803
+    class_multiObject_li: dict[str, list[str]] | None = None,  # noqa: N803
+    labelObject: dict[str, str] | None = None,  # noqa: N803
+    xpathObject: dict[str, str] | None = None,  # noqa: N803
+    inputObject: dict[str, str] | None = None,  # noqa: N803
     url_include_expected: list[str] | None = None,
     url_include_expected_multichoice: dict[str, str] | None = None,
 ) -> dict[str, Any] | None:

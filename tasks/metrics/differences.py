@@ -89,7 +89,8 @@ DIFFERENCES: tuple[Difference, ...] = (
        "colours are brightened; a black picture raises", "colours are; a black picture stays as it is", switched=False),
     _d("green-axes", "check_green_background", "rows and columns are mixed up: pictures that are not square raise",
        "every pixel is looked at; pictures of two sizes are 0", switched=False),
-    _d("triangle-colour", "check_triangle_position", "the second rarest colour is taken for the triangle's, which of two colours is the background",
+    _d("triangle-colour", "check_triangle_position", "the second rarest colour is taken for the triangle's, which "
+       "of two colours is the background",
        "the second most frequent"),
     _d("grey", "check_sharper", "colours are made grey by OpenCV", "by Pillow, which rounds otherwise: of two pictures "
        "that are equally sharp, the other may win", switched=False),
@@ -121,8 +122,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("sheet-part", "compare_table", "a sheet's file is guessed from its number, which is wrong once sheets were "
        "deleted or moved", "the workbook's own directory is used"),
     _d("cell-kinds", "compare_table", "true and false read as empty", "they are values"),
-    _d("cell-values", "compare_table", "a text within its cell that has outer blanks is read as a structure, and a formula "
-       "that was never worked out raises", "the text, and nothing", switched=False),
+    _d("cell-values", "compare_table", "a text within its cell that has outer blanks is read as a structure, and a "
+       "formula that was never worked out raises", "the text, and nothing", switched=False),
     _d("data-case", "compare_table", "`ignore_case` of sheet_data is not read", "it is, as six tasks expect"),
     _d("chart-title", "compare_table", "a title's first run of letters is the title", "all of it"),
     _d("chart-anchor", "compare_table", "a chart's upper row is not compared (its lower is, twice), and one that is "
@@ -133,8 +134,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("hyperlink", "compare_table", "a hyperlink is compared as an object and is never a text", "by its target"),
     _d("missing-sheet", "compare_table", "a sheet that both workbooks lack is equal in both, or raises",
        "one that the result lacks is 0, one that the expected lacks an error of the check", switched=False),
-    _d("conditional-cells", "compare_table", "a conditional format's formula that names one fixed cell raises, as does a "
-       "number format that it leaves as it was", "they are worked out", switched=False),
+    _d("conditional-cells", "compare_table", "a conditional format's formula that names one fixed cell raises, as does "
+       "a number format that it leaves as it was", "they are worked out", switched=False),
     _d("conditional-kinds", "compare_table", "a conditional format of a kind that is not worked out is active "
        "where the rule before it is", "it changes nothing", switched=False),
     _d("accents", "compare_conference_city_in_order", "é as one character and as two differ (release 1.0.2)",
@@ -160,8 +161,8 @@ DIFFERENCES: tuple[Difference, ...] = (
        "counts, though there are two, for old and new programs", "the slide at that place; either"),
     _d("number-colour", "check_page_number_colors", "the second last colour of the first master, read from the second "
        "letter of RRGGBB on, is that of the numbers", "the colour of the fields that show a number"),
-    _d("no-number", "check_slide_numbers_color check_page_number_colors", "without a number, or a colour of it, None or an exception",
-       "0", switched=False),
+    _d("no-number", "check_slide_numbers_color check_page_number_colors", "without a number, or a colour of it, None or an "
+       "exception", "0", switched=False),
     # Settings, mail.
     _d("json-comments", "check_json_settings check_json_keybindings", "VS Code's files with comments are unreadable, "
        "but for one line before the key bindings", "comments and trailing commas are read, as VS Code does"),
@@ -177,8 +178,8 @@ DIFFERENCES: tuple[Difference, ...] = (
        switched=False),
     _d("mail-conditions", "check_thunderbird_filter", "two conditions in quotation marks are one", "they are two"),
     _d("mail-folder", "check_thunderbird_folder", "every message is dropped before folders are compared, so that all "
-       "that are not empty are equal", "messages are compared; Thunderbird's marks of reading and its labels do not count unless "
-       "ignore_status and ignore_keys are off"),
+       "that are not empty are equal", "messages are compared; Thunderbird's marks of reading and its labels do not "
+       "count unless ignore_status and ignore_keys are off"),
     # Programs.
     _d("test-suite", "check_python_file_by_test_suite", "the agent's program is run on the controller",
        "it is run in the desktop", switched=False),

@@ -234,7 +234,7 @@ def _sheet_data(books: Books, rule: Mapping[str, Any]) -> bool:
 def _frame(frame: Any, fold: bool) -> Any:
     if not fold:
         return frame
-    lower: Callable[[Any], Any] = lambda value: value.lower() if isinstance(value, str) else value
+    lower: Callable[[Any], Any] = lambda value: value.lower() if isinstance(value, str) else value  # noqa: E731
     return frame.rename(columns=lower).map(lower)
 
 

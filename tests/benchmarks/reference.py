@@ -18,7 +18,7 @@ def cursor_picture():  # type: ignore[no-untyped-def]
     """The cursor as an RGBA picture, through XFixes."""
     from PIL import Image
     from Xlib import display
-    from Xlib.ext import xfixes
+    from Xlib.ext import xfixes  # noqa: F401
 
     connection = display.Display()
     connection.xfixes_query_version()

@@ -11,10 +11,10 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import gi
 
 gi.require_version("Atspi", "2.0")
-from gi.repository import Atspi
+from gi.repository import Atspi  # noqa: E402
 
 
-def element(node, depth):  # type: ignore[no-untyped-def]
+def element(node, depth):  # type: ignore[no-untyped-def]  # noqa: C901
     """One node with all that OSWorld's server asks of it."""
     made = ET.Element(node.get_role_name().replace(" ", "-") or "unknown", name=node.get_name() or "")
     states = node.get_state_set()

@@ -201,10 +201,11 @@ def decks(files: Files) -> Iterator[Case]:
         ("a cell bold, which is not examined", _cell_font(bold=True), {"examine_font_bold": False}, "table-cells"),
         ("underlined twice", _font(underline=MSO_UNDERLINE.DOUBLE_LINE), {}, "underline-kinds"),
         ("the group bold", lambda d: setattr(_group_text(d).paragraphs[0].runs[0].font, "bold", True), {}, "groups"),
-        ("numbered", _bullet("buAutoNum", type="arabicPeriod"), {}, "bullet-levels"),
         ("a background of the theme", _background(theme=MSO_THEME_COLOR.ACCENT_1), {}, "theme-fill"),
     ):  # fmt: skip
         yield Case(name, what, (made(files, change), plain), one, key)
+    numbered, none = made(files, _bullet("buAutoNum", type="arabicPeriod")), made(files, _bullet("buNone"))
+    yield Case(name, "numbered", (numbered, none), differs="bullet-levels")
     zero, near = made(files, _place(1, 1, left=0)), made(files, _place(1, 1, left=3))
     yield Case(name, "0 and nearly 0", (near, zero), differs="position-zero")
     yield Case(name, "no presentation", (files.text("a.pptx", "x"), plain), differs="raises")
@@ -214,13 +215,15 @@ def explained(what: str, one: dict[str, Any]) -> str:
     """Which listed difference a change shows by these options."""
     plain, office = what.partition(",")[0], "LibreOffice" in what
     off = {name.removeprefix("examine_") for name, value in one.items() if value is False}
+    if any(one.get(f"examine_{place}_position") for place in ("title_bottom", "table_bottom", "right", "top")):
+        return ""  # 0 for the places of the shapes, whatever else
     if plain == "two runs of one look" and "run_count" in off and not office:
         return "run-count"
     if plain in ("red", "a cell red") and "color_rgb" not in off and not office:
         return "colour-none"
     if plain == "a cell bold" and "font_bold" in off:
         return "table-cells"
-    if plain == "the group's text" and "alignment" in off:
+    if plain == "the group's text" and "alignment" in off and (not office or "font_name" in off):
         return "groups"
     moved = plain == "at the left" or (plain == "at the right" and "alignment" in off)
     return "bullet-levels" if moved and "bullets" not in off and not office else ""
@@ -319,7 +322,7 @@ def numbers(files: Files) -> Iterator[Case]:
             from lxml import etree
 
             for colour in colours:
-                box = list(deck.slide_masters)[0].placeholders[1]
+                box = next(iter(deck.slide_masters)).placeholders[1]
                 box.text_frame._txBody.append(etree.fromstring(FIELD.format(colour)))
 
         return made(files, change)
@@ -341,7 +344,7 @@ def numbers(files: Files) -> Iterator[Case]:
     def numbered(rgb: tuple[int, int, int] | None) -> Change:
         def change(deck: Any) -> None:
             deck.slides[1].shapes.add_textbox(0, 0, 99, 99).text_frame.text = "2"
-            shape = list(list(deck.slide_masters)[0].placeholders)[-1]
+            shape = list(next(iter(deck.slide_masters)).placeholders)[-1]
             shape.text_frame.text = "<number>"
             if rgb:
                 shape.text_frame.paragraphs[0].font.color.rgb = RGBColor(*rgb)

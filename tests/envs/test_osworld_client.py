@@ -50,7 +50,7 @@ class Door:
                 self.end_headers()
                 self.wfile.write(request.content)
 
-            do_POST = do_GET
+            do_POST = do_GET  # noqa: N815
 
             def log_message(self, format: str, *args: object) -> None:
                 """Quiet."""

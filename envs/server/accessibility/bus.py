@@ -42,7 +42,7 @@ Taker = Callable[[Any], None]
 
 def wait_longer(times: float) -> None:
     """All these limits are so many times as long from now on: the machine is slow."""
-    global _patience
+    global _patience  # noqa: PLW0603  (set once, before anything is read)
     _patience = times
 
 

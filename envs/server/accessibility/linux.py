@@ -139,14 +139,14 @@ def _reading(make: Callable[[Bus], _Reader]) -> tuple[list[Node], bool]:
 
 
 def _connected() -> Bus:
-    global _bus
+    global _bus  # noqa: PLW0603  (one connection for the life of the desktop)
     if _bus is None:
         _bus = Bus()
     return _bus
 
 
 def _disconnect() -> None:
-    global _bus
+    global _bus  # noqa: PLW0603  (one connection for the life of the desktop)
     if _bus is not None:
         _bus.close()
     _bus = None

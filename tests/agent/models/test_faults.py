@@ -210,6 +210,6 @@ def test_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
     rows += [(condition, *(outcome(condition, wire) for wire in WIRES)) for condition in CONDITIONS]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     with capsys.disabled():
-        print()
+        print()  # noqa: T201
         for row in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())  # noqa: T201

@@ -14,9 +14,9 @@ from pathlib import Path
 import gi
 
 gi.require_version("Gtk", "3.0")
-from gi.repository import Gdk, GLib, Gtk
+from gi.repository import Gdk, GLib, Gtk  # noqa: E402
 
-MODE, LOG = sys.argv[1], Path(sys.argv[2]).open("a", buffering=1)
+MODE, LOG = sys.argv[1], Path(sys.argv[2]).open("a", buffering=1)  # noqa: SIM115
 
 
 def log(**what):

@@ -5,7 +5,7 @@ import sys
 import gi
 
 gi.require_version("Gtk", "3.0")
-from gi.repository import Gtk
+from gi.repository import Gtk  # noqa: E402
 
 HOSTILE = "\x01\x1b[31m <b>&amp;\"' \ufffe\uffff ]]> \r\n\t \U0001f600 \u202e end"
 

@@ -142,7 +142,7 @@ class Program:
 BUTTON = {"AXRole": "AXButton", "AXRoleDescription": "button", "AXTitle": "Save & close", "AXEnabled": True,
           "AXPosition": (110, 220), "AXSize": (80, 20)}  # fmt: skip
 WINDOW = {"AXRole": "AXWindow", "AXRoleDescription": "standard window", "AXTitle": "Untitled", "AXMain": True,
-          "AXPosition": (100, 200), "AXSize": (400, 300), "AXChildren": ["button"], "AXCloseButton": "close"}  # fmt: skip
+          "AXPosition": (100, 200), "AXSize": (400, 300), "AXChildren": ["button"], "AXCloseButton": "close"}  # fmt: skip  # noqa: E501
 
 
 @dataclass

@@ -7,7 +7,7 @@ from pathlib import Path
 import gi
 
 gi.require_version("Gtk", "3.0")
-from gi.repository import Gtk
+from gi.repository import Gtk  # noqa: E402
 
 TARGET = Path.home() / "Documents" / "registration.json"
 COUNTRIES = ("Argentina", "Canada", "Egypt", "France", "Japan", "Kenya", "Norway", "Portugal")
