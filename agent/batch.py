@@ -238,6 +238,7 @@ class Batch:
             max_steps=config.max_steps,
             max_seconds=config.max_seconds,
             policy=config.policy,
+            osworld_strict=config.osworld_strict,
             code_allowed=config.agent_settings.get("action_space", "pyautogui") == "pyautogui",
             budget_usd=config.episode_budget_usd,
             task_json=self._prepared.files[task.key],

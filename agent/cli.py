@@ -92,6 +92,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     max_steps: Annotated[int | None, Opt(help="Decisions per episode (default: 15).")] = None,
     max_seconds: Annotated[float | None, Opt(help="Seconds per episode (default: 600).")] = None,
     policy: Annotated[str | None, Opt(help="Look when settled (default), immediate, fixed:SECONDS.")] = None,
+    osworld_strict: Annotated[bool, Opt("--osworld-strict", help="Score as OSWorld does, mistakes included.")] = False,
     screen: Annotated[str | None, Opt(help="Screen size (default: 1280x800).")] = None,
     network: Annotated[bool, Opt(help="Let tasks that require the network have it.")] = False,
     unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
@@ -114,7 +115,8 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
         "source": source, "agent": agent, "provider": with_image(provider, image), "parallel": parallel, "split": split,
         "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
         "width": width, "height": height,
-        "network": network or None, "isolated": False if unisolated else None, "retries": retries,
+        "network": network or None, "osworld_strict": osworld_strict or None,
+        "isolated": False if unisolated else None, "retries": retries,
         "budget_usd": budget, "only": tuple(only) if only else None,
     }  # fmt: skip
     own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,

@@ -40,6 +40,10 @@ def replay(
 def rescore(
     folder: Annotated[Path, typer.Argument(help="A run's or an episode's folder.")],
     tasks: Annotated[str | None, typer.Option(help="Task files with the checks to use (default: as recorded).")] = None,
+    osworld_strict: Annotated[
+        bool | None,
+        typer.Option("--osworld-strict/--no-osworld-strict", help="As OSWorld does (default: as recorded)."),
+    ] = None,
     write: Annotated[bool, typer.Option(help="Put the new scores into the episodes' records.")] = False,
     as_json: Json = False,
     debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
@@ -47,7 +51,7 @@ def rescore(
     """Score recorded end states again, with no machine; exit status 1 if a score is another now."""
     from deskbench.agent.rescore import rescore_all
 
-    found = rescore_all(folder, source=tasks, write=write)
+    found = rescore_all(folder, source=tasks, write=write, strict=osworld_strict)
     changed = [one for one in found if one.changed]
     if as_json:
         print_json([{**vars(one), "changed": one.changed} for one in found])

@@ -54,6 +54,43 @@ def check(source: Source = "basics", as_json: Json = False) -> None:
     raise typer.Exit(1 if problems else 0)
 
 
+@tasks_app.command("mirror", epilog="Example: deskbench tasks mirror path/to/OSWorld --out mirror/")
+def mirror(
+    source: Source,
+    out: Annotated[Path | None, typer.Option(help="The folder (default: the cache that runs use).")] = None,
+    split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Fetch every file that the tasks' set-up and checks use; then DESKBENCH_OFFLINE=1 runs them without the web.
+
+    On other machines, DESKBENCH_MIRROR=FOLDER names a copy of --out.
+    """
+    from deskbench.agent.build import ASSETS
+    from deskbench.agent.cli_output import message
+    from deskbench.envs.errors import SetupError
+    from deskbench.tasks.assets import AssetStore, urls_of
+    from deskbench.tasks.load import load
+
+    store = AssetStore.here(out or ASSETS)
+    urls = urls_of(load(source, split=split))
+    failed = {}
+    for number, url in enumerate(urls, 1):
+        try:
+            path = store.get(url)
+        except SetupError as error:
+            failed[url] = str(error)
+            message(f"{number}/{len(urls)} {error}")
+        else:
+            message(f"{number}/{len(urls)} {path.stat().st_size} bytes {url}")
+    if as_json:
+        typer.echo(
+            json.dumps({"folder": str(store.root), "files": len(urls) - len(failed), "failed": failed}, indent=1)
+        )
+    else:
+        typer.echo(f"{store.root}: {len(urls) - len(failed)} of {len(urls)} files")
+    raise typer.Exit(1 if failed else 0)
+
+
 @tasks_app.command("schema", epilog="Example: deskbench tasks schema > task.schema.json")
 def schema() -> None:
     """Print the JSON Schema of task files, for editors."""

@@ -42,6 +42,8 @@ class RunConfig(BaseModel):
     seed: int = 0
     policy: str = "settled"
     """When observations are taken: settled, immediate or fixed:SECONDS."""
+    osworld_strict: bool = False
+    """Repeat what OSWorld's metrics get wrong, to be compared with published scores."""
     max_steps: int = Field(default=15, ge=1)
     max_seconds: float = Field(default=600.0, gt=0)
     retries: int = Field(default=2, ge=0)

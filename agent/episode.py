@@ -44,6 +44,7 @@ class Plan:
         agent_name, provider_name: for the record.
         max_steps, max_seconds: limits; the task's own come first.
         policy: when observations are taken (`envs.wire.Observe`).
+        osworld_strict: repeat what OSWorld's metrics get wrong.
         code_allowed: the action space allows `exec` (the task must, too).
         budget_usd: cost that ends the episode, or None.
         assets: a folder on the controller for downloads that all episodes share.
@@ -60,6 +61,7 @@ class Plan:
     max_steps: int = 15
     max_seconds: float = 600.0
     policy: str = "settled"
+    osworld_strict: bool = False
     code_allowed: bool = False
     budget_usd: float | None = None
     task_json: Mapping[str, object] = field(default_factory=dict)
@@ -264,7 +266,7 @@ def _score(run: _Run, world: World, context: Context, ending: Ending) -> Score:
     if isinstance(run.last, Done):
         world.answer = run.last.answer
     try:
-        return score(run.plan.task, world, context, said_fail=ending is Ending.FAILED)
+        return score(run.plan.task, world, context, said_fail=ending is Ending.FAILED, strict=run.plan.osworld_strict)
     except CheckError as error:
         run.error = f"CheckError: {error}"
         return Score.none(f"the check failed: {error}")
@@ -290,6 +292,7 @@ def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRec
         width=run.screen[0],
         height=run.screen[1],
         policy=plan.policy,
+        osworld_strict=plan.osworld_strict,
         started=run.started,
         finished=time.time(),
         ending=ending,

@@ -143,6 +143,7 @@ class EpisodeRecord(_Record):
     width: int
     height: int
     policy: str
+    osworld_strict: bool = False
     started: float
     finished: float
     ending: Ending

@@ -101,6 +101,7 @@ def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated
         isolated=isolated,
         seed=record.seed,
         policy=record.policy,
+        osworld_strict=record.osworld_strict,
         max_steps=max(1, len(steps)) * (1 + LOOKS),
         max_seconds=86400.0,  # a recorded episode ended; limits would only end it elsewhere
     )

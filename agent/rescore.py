@@ -32,18 +32,21 @@ class Rescored:
         return self.before != self.after
 
 
-def rescore_all(folder: Path, *, source: str | None = None, write: bool = False) -> list[Rescored]:
+def rescore_all(
+    folder: Path, *, source: str | None = None, write: bool = False, strict: bool | None = None
+) -> list[Rescored]:
     """Score every finished episode of a run, or one episode, again.
 
     Args:
         folder: of a run or an episode.
         source: task files whose checks are used; None for those that were recorded.
+        strict: whether to repeat what OSWorld's metrics get wrong; None for what each episode did.
         write: put the new scores into the episodes' records; all that was seen stays.
 
     Raises:
         UsageError: nothing finished is there, or a task is not.
     """
-    return [_again(path, source, write) for path in _episodes(folder)]
+    return [_again(path, source, write, strict) for path in _episodes(folder)]
 
 
 def _episodes(folder: Path) -> Iterator[Path]:
@@ -55,9 +58,9 @@ def _episodes(folder: Path) -> Iterator[Path]:
     return (path.parent for path in found)
 
 
-def _again(folder: Path, source: str | None, write: bool) -> Rescored:
+def _again(folder: Path, source: str | None, write: bool, strict: bool | None) -> Rescored:
     record = EpisodeReader(folder).episode
-    score = _score(record, folder, source)
+    score = _score(record, folder, source, strict)
     if score is None:
         return Rescored(folder, record.task, record.score.value, record.score.value, record.score.reason)
     if write and score.value != record.score.value:
@@ -66,7 +69,7 @@ def _again(folder: Path, source: str | None, write: bool) -> Rescored:
     return Rescored(folder, record.task, record.score.value, score.value, score.reason)
 
 
-def _score(record: EpisodeRecord, folder: Path, source: str | None) -> Score | None:
+def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: bool | None) -> Score | None:
     """The score now, or None where nothing was recorded that could be scored."""
     said_fail = record.ending is Ending.FAILED
     if record.ending in (Ending.ENV_ERROR, Ending.INTERRUPTED):
@@ -77,7 +80,10 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None) -> Score | N
         if not record.state and task.feasible and not said_fail:
             return None
         try:
-            return rescore(task, _state(record, before, task), folder / "files", said_fail=said_fail)
+            return rescore(
+                task, _state(record, before, task), folder / "files", said_fail=said_fail,
+                strict=record.osworld_strict if strict is None else strict,
+            )  # fmt: skip
         except CheckError as error:
             return Score.none(f"the check failed: {error}")
 

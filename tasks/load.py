@@ -16,6 +16,7 @@ from deskbench.envs.actions import ActionError, nearest
 from deskbench.envs.errors import UsageError
 from deskbench.envs.targets import parse_oracle
 from deskbench.tasks import registry
+from deskbench.tasks.live import drive, live_web
 from deskbench.tasks.types import Call, Check, Evaluator, Limits, Mutant, Requires, Task
 
 LIBRARY = Path(__file__).resolve().parent / "library"
@@ -180,7 +181,7 @@ def _task(suite: str, file: Path, raw: dict[str, Any], digest: str) -> Task:
     except ActionError as error:
         raise _Bad("$.oracle", str(error)) from None
     source = raw.get("source", "")
-    return Task(
+    task = Task(
         id=raw["id"],
         suite=suite,
         instruction=raw["instruction"],
@@ -197,6 +198,9 @@ def _task(suite: str, file: Path, raw: dict[str, Any], digest: str) -> Task:
         source=", ".join(source) if isinstance(source, list) else str(source),
         sha256=digest,
     )
+    if "requires" not in raw and live_web(task) is not None:
+        return task.model_copy(update={"requires": Requires(network="full")})
+    return task
 
 
 def _model(model: type[Any], value: Any, where: str) -> Any:
@@ -354,5 +358,10 @@ def skip_reason(task: Task, *, platform: str | None, network: bool, has_app: Map
     if lacking:
         return f"needs {', '.join(lacking)}, which the desktop does not have"
     if task.requires.network != "off" and not network:
-        return "needs the network, which is off (--network)"
-    return None
+        return f"needs the network, which is off (--network){_why_network(task)}"
+    return drive(task)
+
+
+def _why_network(task: Task) -> str:
+    why = live_web(task)
+    return f": {why}" if why else ""

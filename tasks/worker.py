@@ -36,6 +36,7 @@ def evaluate(
     trusted: Collection[Path] = (),
     *,
     seconds: float = SECONDS,
+    memory: int = MEMORY,
 ) -> Told:
     """A metric's score, worked out in a process of its own (`metrics.applied.apply` has the arguments).
 
@@ -50,6 +51,7 @@ def evaluate(
         "trusted": _packed(list(trusted)),
         "strict": is_strict(),
         "seconds": seconds,
+        "memory": memory,
     }
     with tempfile.TemporaryDirectory(prefix="deskbench-check-") as scratch:
         try:
@@ -110,11 +112,11 @@ def _unpacked(value: Any) -> Any:
     return value
 
 
-def _limit(seconds: float) -> None:
+def _limit(seconds: float, memory: int) -> None:
     import resource
 
     for what, most in (
-        (resource.RLIMIT_AS, MEMORY),
+        (resource.RLIMIT_AS, memory),
         (resource.RLIMIT_CPU, int(seconds) + 1),
         (resource.RLIMIT_CORE, 0),
     ):
@@ -128,7 +130,7 @@ def main() -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr  # a library that prints must not be taken for the answer
     if os.name == "posix":
-        _limit(request["seconds"])
+        _limit(request["seconds"], request["memory"])
     answers.write(json.dumps(_work(request)) + "\n")
 
 
@@ -141,7 +143,7 @@ def _work(request: Mapping[str, Any]) -> dict[str, Any]:
     except (CheckError, registry.RegistryError) as error:
         return {"error": str(error)}
     except MemoryError:
-        return {"error": f"metric {request['metric']} took more than {MEMORY // 2**30} GiB of memory"}
+        return {"error": f"metric {request['metric']} took more than {request['memory'] // 2**20} MiB of memory"}
     return {"value": float(found), "note": found.note}
 
 

@@ -161,8 +161,8 @@ DIFFERENCES: tuple[Difference, ...] = (
        "counts, though there are two, for old and new programs", "the slide at that place; either"),
     _d("number-colour", "check_page_number_colors", "the second last colour of the first master, read from the second "
        "letter of RRGGBB on, is that of the numbers", "the colour of the fields that show a number"),
-    _d("no-number", "check_slide_numbers_color check_page_number_colors", "without a number, or a colour of it, None or an "
-       "exception", "0", switched=False),
+    _d("no-number", "check_slide_numbers_color check_page_number_colors", "without a number, or a colour of it, None "
+       "or an exception", "0", switched=False),
     # Settings, mail.
     _d("json-comments", "check_json_settings check_json_keybindings", "VS Code's files with comments are unreadable, "
        "but for one line before the key bindings", "comments and trailing commas are read, as VS Code does"),

@@ -3,6 +3,7 @@
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -182,6 +183,10 @@ def options() -> list[dict[str, Any]]:
     return found
 
 
+SAMPLE = 3
+"""Of the changes that no listed difference is about, an option is tried on one in so many; no option on all."""
+
+
 def decks(files: Files) -> Iterator[Case]:
     """`compare_pptx_files`, with every option, over every change."""
     name = "compare_pptx_files"
@@ -193,6 +198,10 @@ def decks(files: Files) -> Iterator[Case]:
         for what, path in found.items():
             gold = found["equal, by LibreOffice" if what.endswith("LibreOffice") else "equal"]
             differs = explained(what, one)
+            if not (
+                one == {} or differs or what.startswith("equal") or zlib.crc32(f"{what} {one}".encode()) % SAMPLE == 0
+            ):
+                continue
             theirs = {k: v for k, v in one.items() if not k.startswith("_")}
             yield Case(name, f"{what} {json.dumps(theirs)}", (path, gold), theirs, differs)
     plain = found["equal"]

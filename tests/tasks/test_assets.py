@@ -1,0 +1,128 @@
+"""Files from the web: fetched once, kept whole, checked, mirrored, and left alone offline."""
+
+import hashlib
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from deskbench.agent.cli import app
+from deskbench.envs.errors import SetupError
+from deskbench.tasks.assets import HUB, AssetStore
+
+DATA = b"a document" * 1000
+
+
+class Web(ThreadingHTTPServer):
+    """Serves /whole, /short (breaks off), /gone (404), /late (two failures first), /false (another checksum)."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.asked: list[str] = []
+        self.address = f"http://127.0.0.1:{self.server_port}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    server: Web
+
+    def do_GET(self) -> None:  # noqa: N802  (the name that http.server calls)
+        self.server.asked.append(self.path)
+        late = self.path == "/late" and self.server.asked.count("/late") < 3
+        self.send_response(404 if self.path == "/gone" else 503 if late else 200)
+        self.send_header("Content-Length", str(len(DATA)))
+        if self.path == "/false":
+            self.send_header("X-Linked-Etag", hashlib.sha256(b"other").hexdigest())
+        self.end_headers()
+        self.wfile.write(DATA[:100] if self.path == "/short" else DATA)
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.fixture
+def web() -> Iterator[Web]:
+    server = Web()
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_file_is_fetched_once(web: Web, tmp_path: Path) -> None:
+    store = AssetStore(tmp_path)
+    one, two = store.get(f"{web.address}/whole"), store.get(f"{web.address}/whole")
+    assert one == two and one.read_bytes() == DATA and one.name == hashlib.sha256(DATA).hexdigest()
+    assert web.asked == ["/whole"]
+
+
+def test_two_episodes_that_want_it_at_once_fetch_it_once(web: Web, tmp_path: Path) -> None:
+    store = AssetStore(tmp_path)
+    threads = [threading.Thread(target=store.get, args=(f"{web.address}/whole",)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert web.asked == ["/whole"]
+
+
+@pytest.mark.parametrize(
+    ("path", "why"), [("/short", "broke off|IncompleteRead"), ("/false", "checksum"), ("/gone", "404")]
+)
+def test_what_does_not_come_whole_leaves_nothing(path: str, why: str, web: Web, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match=why):
+        AssetStore(tmp_path).get(web.address + path)
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
+
+
+def test_a_server_that_is_down_for_a_moment_is_asked_again(web: Web, tmp_path: Path) -> None:
+    assert AssetStore(tmp_path).get(f"{web.address}/late").read_bytes() == DATA
+
+
+def test_a_file_that_was_changed_on_disk_is_fetched_anew(web: Web, tmp_path: Path) -> None:
+    AssetStore(tmp_path / "a").get(f"{web.address}/whole").replace(tmp_path / "moved")
+    blob = tmp_path / "b/blobs" / hashlib.sha256(DATA).hexdigest()
+    record = next((tmp_path / "a/urls").iterdir())
+    blob.parent.mkdir(parents=True)
+    (tmp_path / "b/urls").mkdir()
+    (tmp_path / "b/urls" / record.name).write_bytes(record.read_bytes())
+    blob.write_bytes(DATA + b"!")  # not what its name says
+    assert AssetStore(tmp_path / "b").get(f"{web.address}/whole").read_bytes() == DATA
+    assert web.asked == ["/whole", "/whole"]
+
+
+def test_a_mirror_is_a_folder_or_an_address(web: Web, tmp_path: Path) -> None:
+    AssetStore(tmp_path / "mirror").get(f"{web.address}/whole")
+    offline = AssetStore(tmp_path / "own", mirror=str(tmp_path / "mirror"), offline=True)
+    assert offline.has(f"{web.address}/whole") and offline.get(f"{web.address}/whole").read_bytes() == DATA
+    with pytest.raises(SetupError, match="deskbench tasks mirror"):
+        offline.get(f"{web.address}/late")
+    assert AssetStore(tmp_path / "c", mirror=web.address).get(f"{HUB}/whole").read_bytes() == DATA
+
+
+def test_the_command_fills_a_mirror(web: Web, tmp_path: Path) -> None:
+    files = [{"url": f"{web.address}/{name}", "path": f"/home/user/{name}"} for name in ("whole", "gone")]
+    evaluator = {
+        "func": "compare_text_file",
+        "result": {"type": "vm_file", "path": "/home/user/whole", "dest": "a"},
+        "expected": {"type": "cloud_file", "path": f"{web.address}/late", "dest": "b"},
+    }
+    task = {
+        "id": "t",
+        "instruction": "x",
+        "config": [{"type": "download", "parameters": {"files": files}}],
+        "evaluator": evaluator,
+    }
+    (tmp_path / "t.json").write_text(json.dumps(task))
+    done = CliRunner().invoke(
+        app, ["tasks", "mirror", str(tmp_path / "t.json"), "--out", str(tmp_path / "mirror"), "--json"]
+    )
+    answer = json.loads(done.stdout)
+    assert done.exit_code == 1  # one is not there
+    assert answer["files"] == 2 and list(answer["failed"]) == [f"{web.address}/gone"]
+    assert AssetStore(tmp_path / "mirror", offline=True).get(f"{web.address}/late").read_bytes() == DATA

@@ -1,0 +1,23 @@
+"""Our metrics beside OSWorld's own, from its release on PyPI: they agree, or the difference is a listed one."""
+
+from pathlib import Path
+
+import pytest
+
+from deskbench.tasks.metrics.differences import DIFFERENCES
+from tests.differential.__main__ import run
+from tests.differential.families import FAMILIES
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_case_agrees_or_is_a_listed_difference(family: str) -> None:
+    verdicts = run([family])
+    assert verdicts
+    assert [f"{one}: {one.problem}" for one in verdicts if one.problem] == []
+
+
+def test_the_page_of_differences_is_what_the_metrics_say() -> None:
+    page = (Path(__file__).parents[2] / "docs/osworld.md").read_text(encoding="utf-8")
+    assert [one.key for one in DIFFERENCES if f"| `{one.key}` |" not in page] == []
