@@ -70,11 +70,11 @@ def browser(desktop: Desktop, *, start: bool = True, seconds: float = START_SECO
     except ImportError as error:
         raise CheckError(f"{error.name} is not installed: pip install 'deskbench[evaluators]'") from None
     with sync_playwright() as playwright:
-        found = _connected(playwright, desktop, PORT, 0.0)
-        if found is None and start:
-            _start(desktop)
-        found = found or _connected(playwright, desktop, PORT, seconds if not start else 5.0)
-        found = found or _connected(playwright, desktop, INNER_PORT, seconds)
+        found = _connected(playwright, desktop, 0.0)
+        if found is None:
+            if start:
+                _start(desktop)
+            found = _connected(playwright, desktop, seconds)
         if found is None:
             raise SetupError(f"Chrome does not answer on the desktop's ports {PORT} and {INNER_PORT}")
         try:
@@ -83,14 +83,16 @@ def browser(desktop: Desktop, *, start: bool = True, seconds: float = START_SECO
             found.close()  # of a browser that we only connected to, this is the connection
 
 
-def _connected(playwright: Any, desktop: Desktop, port: int, seconds: float) -> Browser | None:
+def _connected(playwright: Any, desktop: Desktop, seconds: float) -> Browser | None:
     from playwright.sync_api import Error
 
     def connect() -> Any:
-        try:
-            return playwright.chromium.connect_over_cdp(f"http://{desktop.forward(port)}", timeout=10_000)
-        except (Error, EnvError):
-            return None
+        for port in (PORT, INNER_PORT):
+            try:
+                return playwright.chromium.connect_over_cdp(f"http://{desktop.forward(port)}", timeout=10_000)
+            except (Error, EnvError):
+                continue
+        return None
 
     return wait.until(connect, timeout=seconds, interval=0.5, max_interval=2.0)
 
@@ -108,8 +110,20 @@ def context_of(found: Browser) -> BrowserContext:
 
 
 def pages_of(found: Browser) -> list[Page]:
-    """Every open tab."""
-    return [page for context in found.contexts for page in context.pages if not page.is_closed()]
+    """Every open tab; not the page that Chrome holds ready for the next one, which is in no window."""
+    return [page for context in found.contexts for page in context.pages if not page.is_closed() and _in_window(page)]
+
+
+def _in_window(page: Page) -> bool:
+    from playwright.sync_api import Error
+
+    try:
+        session = page.context.new_cdp_session(page)
+        session.send("Browser.getWindowForTarget")
+        session.detach()
+    except Error:
+        return False
+    return True
 
 
 def settle(page: Page, milliseconds: float = QUIET_MS) -> bool:

@@ -36,7 +36,7 @@ def apply(
         if error.file in trusted:
             raise CheckError(f"metric {entry.name}: what is expected cannot be read: {error}") from error
         return Told(0.0, str(error))
-    except CheckError:
+    except (CheckError, MemoryError):
         raise
     except Exception as error:  # the boundary to the metrics, users' own among them
         raise CheckError(f"metric {entry.name}: {type(error).__name__}: {error}") from error

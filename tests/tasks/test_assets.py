@@ -29,7 +29,7 @@ class Web(ThreadingHTTPServer):
 class Handler(BaseHTTPRequestHandler):
     server: Web
 
-    def do_GET(self) -> None:  # noqa: N802  (the name that http.server calls)
+    def do_GET(self) -> None:
         self.server.asked.append(self.path)
         late = self.path == "/late" and self.server.asked.count("/late") < 3
         self.send_response(404 if self.path == "/gone" else 503 if late else 200)

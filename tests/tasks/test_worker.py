@@ -75,7 +75,7 @@ def test_a_check_that_does_not_end_is_ended() -> None:
 
 
 def test_a_check_that_takes_all_memory_is_ended(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_bytes(b"a\n" * 20_000_000)
+    (tmp_path / "a.txt").write_bytes(b"a line\n" * 20_000_000)
     (tmp_path / "b.txt").write_text("a\n")
     with pytest.raises(CheckError, match="took more than 1024 MiB of memory"):
         evaluate("diff_text_file", tmp_path / "a.txt", tmp_path / "b.txt", {}, memory=2**30)
