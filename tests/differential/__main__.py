@@ -7,6 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 
 from deskbench.tasks import registry
+from deskbench.tasks.metrics.differences import DIFFERENCES
 from tests.differential import reference
 from tests.differential.case import BY_KEY, Files, Verdict, judge
 from tests.differential.families import FAMILIES
@@ -54,6 +55,16 @@ def report(verdicts: list[Verdict]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def table() -> str:
+    """The listed differences as a table, which docs/osworld.md has."""
+    lines = ["| key | metrics | OSWorld | deskbench | switched |", "|---|---|---|---|---|"]
+    for one in DIFFERENCES:
+        metrics = ", ".join("all" if name == "*" else f"`{name}`" for name in one.metrics)
+        theirs, ours = (text.replace("|", "\\|").replace("<", "&lt;") for text in (one.upstream, one.ours))
+        lines.append(f"| `{one.key}` | {metrics} | {theirs} | {ours} | {'yes' if one.switched else 'no'} |")
+    return "\n".join(lines) + "\n"
+
+
 def upstream_names() -> list[str]:
     """The metrics that the release exports and we have."""
     return [name for name in registry.names("metric") if reference.has(name)]
@@ -64,7 +75,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(FAMILIES)} (default: all)")
     parser.add_argument("--write", type=Path, help="write the report to this file, too")
+    parser.add_argument("--table", action="store_true", help="only print the table of differences")
     args = parser.parse_args()
+    if args.table:
+        sys.stdout.write(table())
+        return 0
     verdicts = run(args.names or list(FAMILIES))
     page = report(verdicts)
     sys.stdout.write(page)
