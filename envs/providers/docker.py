@@ -25,6 +25,7 @@ from deskbench.envs.client import Client, new_tokens
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.images import NAMES, REPOSITORY, SOURCES_LABEL, server_digest
+from deskbench.envs.providers import docker_ssh
 from deskbench.envs.providers.local import session_arguments
 
 if TYPE_CHECKING:
@@ -304,8 +305,11 @@ def engine() -> docker.DockerClient:
     """
     import docker
 
+    environment = dict(os.environ)
+    if environment.get("DOCKER_HOST", "").startswith("ssh://"):
+        environment["DOCKER_HOST"] = docker_ssh.reach(environment["DOCKER_HOST"])
     try:
-        found = docker.from_env(timeout=int(ENGINE_SECONDS), max_pool_size=8)
+        found = docker.from_env(timeout=int(ENGINE_SECONDS), max_pool_size=8, environment=environment)
         found.ping()
     except Exception as error:  # noqa: BLE001  (the SDK lets errors of four libraries through)
         raise UsageError(
