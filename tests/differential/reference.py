@@ -23,6 +23,7 @@ from typing import Any
 from platformdirs import user_cache_path
 
 VERSION = "1.0.2"
+READ = ("desktop_env/evaluators/", "desktop_env/controllers/", "desktop_env/actions.py")
 FOLDER = user_cache_path("deskbench") / "reference" / f"desktop-env-{VERSION}"
 
 
@@ -32,12 +33,12 @@ class Raised(Exception):
 
 def fetch() -> Path:
     """The release's sources, fetched once."""
-    if not (FOLDER / "desktop_env").is_dir():
+    if not (FOLDER / "desktop_env/controllers").is_dir():
         FOLDER.mkdir(parents=True, exist_ok=True)
         command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(FOLDER)]
         subprocess.run([*command, f"desktop-env=={VERSION}"], check=True, capture_output=True)
         with zipfile.ZipFile(next(FOLDER.glob("*.whl"))) as wheel:
-            wheel.extractall(FOLDER, [n for n in wheel.namelist() if n.startswith("desktop_env/evaluators/")])
+            wheel.extractall(FOLDER, [name for name in wheel.namelist() if name.startswith(READ)])
         for package in ("desktop_env", "desktop_env/evaluators"):
             (FOLDER / package / "__init__.py").write_text("")
     return FOLDER
@@ -118,6 +119,24 @@ def _functions() -> dict[str, Callable[..., Any]]:
         metrics = importlib.import_module("desktop_env.evaluators.metrics")
         sys.modules["desktop_env.evaluators.metrics.utils"].tldextract = types.SimpleNamespace(extract=offline)
     return {name: value for name, value in vars(metrics).items() if callable(value)}
+
+
+def controllers() -> tuple[Any, Any]:
+    """OSWorld's clients of its server, PythonController and SetupController.
+
+    Google Drive, the proxies and .env files, which speak to no server of a desktop, are empty.
+    """
+    _functions()
+    _module("pydrive")
+    _module("pydrive.auth", GoogleAuth=None)
+    _module("pydrive.drive", GoogleDrive=None, GoogleDriveFile=None, GoogleDriveFileList=None)
+    _module("dotenv", load_dotenv=lambda: None)
+    for name in ("desktop_env.providers", "desktop_env.providers.aws"):
+        _module(name)
+    _module("desktop_env.providers.aws.proxy_pool", get_global_proxy_pool=None, init_proxy_pool=lambda file: None,
+            ProxyInfo=None)  # fmt: skip
+    python = importlib.import_module("desktop_env.controllers.python")
+    return python.PythonController, importlib.import_module("desktop_env.controllers.setup").SetupController
 
 
 def has(name: str) -> bool:
