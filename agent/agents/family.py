@@ -26,7 +26,8 @@ from deskbench.agent.models.answers import Answer
 from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Text
 from deskbench.agent.replies.calls import Truncated
-from deskbench.agent.replies.grammars import Reading, read_reply
+from deskbench.agent.replies.grammar import Reading
+from deskbench.agent.replies.grammars import read_reply
 from deskbench.agent.replies.reasoning import split_reasoning
 from deskbench.agent.replies.spaces import Space
 from deskbench.envs.errors import AgentError

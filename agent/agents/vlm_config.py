@@ -16,7 +16,7 @@ from deskbench.agent.agents.settings import (
     whole,
 )
 from deskbench.agent.models.client import ClientConfig
-from deskbench.agent.replies.fenced import ActionSpace
+from deskbench.agent.replies.blocks import ActionSpace
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 

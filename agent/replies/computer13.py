@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deskbench.agent.base import ReplyError
-from deskbench.envs.actions import nearest
+from deskbench.agent.replies.computer13_values import POINT, a_button, a_number, a_string, short, taken_apart
 from deskbench.envs.types import (
     Action,
     ActionError,
@@ -28,22 +28,6 @@ from deskbench.envs.types import (
     Type,
     Wait,
 )
-
-_POINT = ("x", "y")
-_CLICK = (*_POINT, "button", "num_clicks", "click_type")
-FIELDS: Mapping[str, tuple[str, ...]] = {
-    "MOVE_TO": _POINT, "CLICK": _CLICK, "MOUSE_DOWN": ("button",), "MOUSE_UP": ("button",), "RIGHT_CLICK": _POINT,
-    "DOUBLE_CLICK": _POINT, "DRAG_TO": _POINT, "SCROLL": ("dx", "dy"), "TYPING": ("text",), "PRESS": ("key",),
-    "KEY_DOWN": ("key",), "KEY_UP": ("key",), "HOTKEY": ("keys",), "WAIT": (), "FAIL": (), "DONE": (),
-}  # fmt: skip
-"""The actions with their parameters."""
-
-ALIASES = {
-    "MOUSE_MOVE": "MOVE_TO", "MOVE": "MOVE_TO", "TYPE": "TYPING", "TYPE_TEXT": "TYPING", "KEY": "PRESS",
-    "KEY_PRESS": "PRESS", "DRAG": "DRAG_TO", "LEFT_CLICK": "CLICK", "HOT_KEY": "HOTKEY",
-}  # fmt: skip
-_LOW = -1e9
-_BUTTONS = ("left", "middle", "right")
 
 
 def parse_computer13(value: object, screen: tuple[int, int], *, pointer: tuple[int, int] = (0, 0)) -> list[Action]:
@@ -71,7 +55,7 @@ class _Reader:
         self._pointer = pointer
 
     def read(self, item: object) -> None:
-        name, fields = _taken_apart(item)
+        name, fields = taken_apart(item)
         try:
             _HANDLERS[name](self, name, fields)
         except ActionError as error:
@@ -79,12 +63,12 @@ class _Reader:
 
     def _point(self, name: str, fields: Mapping[str, Any], *, needed: bool = False) -> dict[str, int]:
         """The fields x and y, or none where neither is given; the pointer goes there."""
-        given = {axis: fields[axis] for axis in _POINT if fields.get(axis) is not None}
+        given = {axis: fields[axis] for axis in POINT if fields.get(axis) is not None}
         if not given and not needed:
             return {}
         if len(given) != 2:
             raise ReplyError(f"{name} needs x and y, both numbers")
-        x, y = (_number(name, axis, given[axis]) for axis in _POINT)
+        x, y = (a_number(name, axis, given[axis]) for axis in POINT)
         width, height = self._screen
         point = round(x), round(y)
         if not (0 <= point[0] < width and 0 <= point[1] < height):
@@ -99,9 +83,9 @@ class _Reader:
         button = fields.get("button") or str(fields.get("click_type") or "left").lower()
         count = fields.get("num_clicks", 1)
         if isinstance(count, (bool, list, dict)) or count not in range(1, 11):
-            raise ReplyError(f"{name}: num_clicks is {_short(count)}; it is 1 to 3")
+            raise ReplyError(f"{name}: num_clicks is {short(count)}; it is 1 to 3")
         place = self._point(name, fields)
-        action = Click(_button(name, button), int(count), place.get("x"), place.get("y"))
+        action = Click(a_button(name, button), int(count), place.get("x"), place.get("y"))
         self.actions.append(action)
 
     def _drag(self, name: str, fields: Mapping[str, Any]) -> None:
@@ -113,17 +97,17 @@ class _Reader:
 
     def _mouse(self, name: str, fields: Mapping[str, Any]) -> None:
         kind = MouseDown if name == "MOUSE_DOWN" else MouseUp
-        self.actions.append(kind(_button(name, fields.get("button") or "left")))
+        self.actions.append(kind(a_button(name, fields.get("button") or "left")))
 
     def _scroll(self, name: str, fields: Mapping[str, Any]) -> None:
-        dx, dy = (round(_number(name, axis, fields.get(axis) or 0)) for axis in ("dx", "dy"))
+        dx, dy = (round(a_number(name, axis, fields.get(axis) or 0)) for axis in ("dx", "dy"))
         self.actions.append(Scroll(dx=dx, dy=dy))
 
     def _typing(self, name: str, fields: Mapping[str, Any]) -> None:
-        self.actions.append(Type(_string(name, "text", fields.get("text"))))
+        self.actions.append(Type(a_string(name, "text", fields.get("text"))))
 
     def _press(self, name: str, fields: Mapping[str, Any]) -> None:
-        key = _string(name, "key", fields.get("key"))
+        key = a_string(name, "key", fields.get("key"))
         kinds: dict[str, Callable[[str], Action]] = {"KEY_DOWN": KeyDown, "KEY_UP": KeyUp}
         self.actions.append(kinds[name](key) if name in kinds else Key((key,)))
 
@@ -132,8 +116,8 @@ class _Reader:
         if isinstance(keys, str):
             keys = [part for part in keys.replace("+", " ").split() if part] or [keys]
         if not isinstance(keys, list):
-            raise ReplyError(f"{name}: keys is {_short(keys)}; it is a list of key names")
-        self.actions.append(Key(tuple(_string(name, "keys", key) for key in keys)))
+            raise ReplyError(f"{name}: keys is {short(keys)}; it is a list of key names")
+        self.actions.append(Key(tuple(a_string(name, "keys", key) for key in keys)))
 
 
 _HANDLERS: Mapping[str, Callable[[_Reader, str, Mapping[str, Any]], None]] = {
@@ -146,55 +130,3 @@ _HANDLERS: Mapping[str, Callable[[_Reader, str, Mapping[str, Any]], None]] = {
     "FAIL": lambda reader, _name, _fields: reader.actions.append(Fail()),
     "DONE": lambda reader, _name, _fields: reader.actions.append(Done()),
 }  # fmt: skip
-
-
-def _taken_apart(item: object) -> tuple[str, dict[str, Any]]:
-    """The name of an action and its parameters."""
-    if isinstance(item, str) and item.strip().upper() in ("WAIT", "FAIL", "DONE"):
-        return item.strip().upper(), {}
-    if not isinstance(item, Mapping):
-        raise ReplyError(
-            f'an action is a JSON object like {{"action_type": "CLICK", "x": 1, "y": 2}}, not {_short(item)}'
-        )
-    given = item.get("action_type")
-    if not isinstance(given, str):
-        raise ReplyError(f'the action has no "action_type"{nearest("", FIELDS) if given is None else ""}')
-    name = given.strip().upper()
-    name = ALIASES.get(name, name)
-    if name not in FIELDS:
-        raise ReplyError(f"unknown action_type {_short(given)}{nearest(name, FIELDS)}")
-    nested = item.get("parameters") or {}
-    if not isinstance(nested, Mapping):
-        raise ReplyError(f"{name}: parameters is {_short(nested)}; it is a JSON object")
-    fields = {str(k): v for k, v in item.items() if k not in ("action_type", "parameters")} | dict(nested)
-    for field in fields:
-        if field not in FIELDS[name]:
-            raise ReplyError(f"{name}: unknown parameter {_short(field)}{nearest(field, FIELDS[name])}")
-    return name, fields
-
-
-def _short(value: object) -> str:
-    """What the model wrote, cut to fit into a message."""
-    if isinstance(value, int) and abs(value) > 10**20:
-        return "a huge number"
-    if isinstance(value, (list, dict)):
-        return f"a {'list' if isinstance(value, list) else 'JSON object'}"
-    return repr(value)[:60]
-
-
-def _number(name: str, field: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not _LOW < value < -_LOW:
-        raise ReplyError(f"{name}: {field} is {_short(value)}; it must be a number")
-    return float(value)
-
-
-def _button(name: str, value: object) -> str:
-    if not isinstance(value, str) or value not in _BUTTONS:
-        raise ReplyError(f"{name}: button is {_short(value)}; it is left, middle or right")
-    return str(value)
-
-
-def _string(name: str, field: str, value: object) -> str:
-    if not isinstance(value, str) or not value:
-        raise ReplyError(f"{name}: {field} is {_short(value)}; it must be a string")
-    return value

@@ -5,11 +5,12 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from deskbench.agent.replies.blocks import last_block
 from deskbench.agent.replies.call_text import parse_calls, region
 from deskbench.agent.replies.calls import Call, Malformed, NoAction, unwrapped
-from deskbench.agent.replies.fenced import MAX_REPLY, last_block, parse_reply
+from deskbench.agent.replies.fenced import MAX_REPLY, parse_reply
+from deskbench.agent.replies.grammar import Grammar, Reading
 from deskbench.agent.replies.objects import parse_object, parse_pairs
 from deskbench.agent.replies.planner import Locate, ground_call, ground_source
 from deskbench.agent.replies.reasoning import split_reasoning
@@ -18,52 +19,6 @@ from deskbench.agent.replies.tagged import parse_tagged
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.agent.replies.vocabulary import Vocabulary, to_actions
 from deskbench.envs.types import Action, AskUser, Click, Done, Drag, Fail, MouseDown, MouseUp, Move, Scroll, Zoom
-
-GRAMMARS = ("python", "tagged", "calls", "object", "pairs", "native", "planner", "comments", "prompt")
-"""python: the last fenced block of pyautogui and `computer.*` (Kimi, OpenCUA). tagged: `<tool_call>`. calls: calls as
-text. object: one JSON object. pairs: `key:value` between tabs. native: the wire's own calls alone. planner: `agent.*`
-calls whose targets are words. comments: pyautogui with the targets in comments. prompt: OSWorld's prompt agent."""
-WITHOUT = ("again", "done", "ask", "fail")
-"""What a whole reply without an action means."""
-
-
-@dataclass(frozen=True)
-class Grammar:
-    """How a family's replies are read.
-
-    Attributes:
-        form: one of GRAMMARS.
-        vocabulary: the family's names (`vocabularies.py`); for native calls of every form, too.
-        marker: where the calls begin (`Action:`), for `calls`.
-        tag: the tag that holds them (`action`), for `calls`.
-        without: what a whole reply without an action means, one of WITHOUT.
-        done_words, fail_words: texts that end the episode where they stand in a reply without an action.
-        action_space: `pyautogui` or `computer_13`, for `prompt`.
-    """
-
-    form: str
-    vocabulary: str = "qwen"
-    marker: str | None = None
-    tag: str | None = None
-    without: str = "again"
-    done_words: tuple[str, ...] = ("[DONE]",)
-    fail_words: tuple[str, ...] = ("[INFEASIBLE]",)
-    action_space: str = "pyautogui"
-
-
-@dataclass(frozen=True)
-class Reading:
-    """A reply, taken apart.
-
-    Attributes:
-        thought: reasoning and prose, or None.
-        actions: in pixels of the screen.
-        said: the one line that says what is done (`Action: ...`), for histories that are text.
-    """
-
-    thought: str | None
-    actions: tuple[Action, ...]
-    said: str = ""
 
 
 def read_reply(

@@ -4,92 +4,95 @@ tool schemas.
 
 from __future__ import annotations
 
-from deskbench.agent.replies import vocabulary as v
+from deskbench.agent.replies import keying as k
+from deskbench.agent.replies import pointing as p
+from deskbench.agent.replies import telling as t
+from deskbench.agent.replies import wheeling as w
 from deskbench.agent.replies.vocabulary import Handler, Vocabulary
 
 _CLICKS: dict[str, Handler] = {
-    "left_click": v.click("left"), "right_click": v.click("right"), "middle_click": v.click("middle"),
-    "double_click": v.click(None, 2), "triple_click": v.click(None, 3),
+    "left_click": p.click("left"), "right_click": p.click("right"), "middle_click": p.click("middle"),
+    "double_click": p.click(None, 2), "triple_click": p.click(None, 3),
 }  # fmt: skip
 
 QWEN = {
-    **_CLICKS, "click": v.click(), "mouse_move": v.move, "left_click_drag": v.drag, "drag": v.drag,
-    "key": v.key, "key_down": v.key_down, "key_up": v.key_up, "type": v.type_text(),
-    "left_mouse_down": v.mouse_down, "left_mouse_up": v.mouse_up, "mouse_down": v.mouse_down, "mouse_up": v.mouse_up,
-    "scroll": v.wheel(), "hscroll": v.wheel("dx"), "wait": v.wait(), "screenshot": v.look, "zoom": v.zoom,
-    "terminate": v.terminate, "answer": v.done, "call_user": v.ask, "interact": v.ask,
+    **_CLICKS, "click": p.click(), "mouse_move": p.move, "left_click_drag": p.drag, "drag": p.drag,
+    "key": k.key, "key_down": k.key_down, "key_up": k.key_up, "type": k.type_text(),
+    "left_mouse_down": p.mouse_down, "left_mouse_up": p.mouse_up, "mouse_down": p.mouse_down, "mouse_up": p.mouse_up,
+    "scroll": w.wheel(), "hscroll": w.wheel("dx"), "wait": t.wait(), "screenshot": t.look, "zoom": t.zoom,
+    "terminate": t.terminate, "answer": t.done, "call_user": t.ask, "interact": t.ask,
 }  # fmt: skip
 """Qwen's `computer_use`, with what GUI-Owl and EvoCUA add to it."""
 
 CLAUDE = {
-    **_CLICKS, "mouse_move": v.move, "left_click_drag": v.drag, "left_mouse_down": v.mouse_down,
-    "left_mouse_up": v.mouse_up, "key": v.chords, "hold_key": v.hold_key, "type": v.type_text(),
-    "scroll": v.scroll(amount=3), "wait": v.wait(1.0), "screenshot": v.look, "cursor_position": v.where, "zoom": v.zoom,
+    **_CLICKS, "mouse_move": p.move, "left_click_drag": p.drag, "left_mouse_down": p.mouse_down,
+    "left_mouse_up": p.mouse_up, "key": k.chords, "hold_key": k.hold_key, "type": k.type_text(),
+    "scroll": w.scroll(amount=3), "wait": t.wait(1.0), "screenshot": t.look, "cursor_position": t.where, "zoom": t.zoom,
 }  # fmt: skip
 """Anthropic's computer tools of all versions, and the members of the toolset."""
 
 OPENAI = {
-    "click": v.click(), "double_click": v.click(None, 2), "triple_click": v.click(None, 3), "move": v.move,
-    "drag": v.drag, "scroll": v.scroll_by_pixels, "keypress": v.key, "type": v.type_text(), "wait": v.wait(1.0),
-    "screenshot": v.look,
+    "click": p.click(), "double_click": p.click(None, 2), "triple_click": p.click(None, 3), "move": p.move,
+    "drag": p.drag, "scroll": w.scroll_by_pixels, "keypress": k.key, "type": k.type_text(), "wait": t.wait(1.0),
+    "screenshot": t.look,
 }  # fmt: skip
 
 GEMINI = {
-    "open_web_browser": v.look, "take_screenshot": v.look, "wait_5_seconds": v.wait(5.0), "wait": v.wait(1.0),
-    "go_back": v.press("alt", "left"), "go_forward": v.press("alt", "right"), "navigate": v.navigate,
-    "search": v.go_to("https://www.google.com"), "click_at": v.click(), "hover_at": v.move,
-    "type_text_at": v.type_text("delete", clear=True),
-    "key_combination": v.key, "scroll_document": v.scroll("pixels", 800), "scroll_at": v.scroll("pixels", 800),
-    "drag_and_drop": v.drag, **_CLICKS, "click": v.click(), "mouse_down": v.mouse_down, "mouse_up": v.mouse_up,
-    "move": v.move, "type": v.type_text(), "press_key": v.key, "key_down": v.key_down, "key_up": v.key_up,
-    "hotkey": v.key, "scroll": v.scroll("pixels", 800),
+    "open_web_browser": t.look, "take_screenshot": t.look, "wait_5_seconds": t.wait(5.0), "wait": t.wait(1.0),
+    "go_back": k.press("alt", "left"), "go_forward": k.press("alt", "right"), "navigate": t.navigate,
+    "search": t.go_to("https://www.google.com"), "click_at": p.click(), "hover_at": p.move,
+    "type_text_at": k.type_text("delete", clear=True),
+    "key_combination": k.key, "scroll_document": w.scroll("pixels", 800), "scroll_at": w.scroll("pixels", 800),
+    "drag_and_drop": p.drag, **_CLICKS, "click": p.click(), "mouse_down": p.mouse_down, "mouse_up": p.mouse_up,
+    "move": p.move, "type": k.type_text(), "press_key": k.key, "key_down": k.key_down, "key_up": k.key_up,
+    "hotkey": k.key, "scroll": w.scroll("pixels", 800),
 }  # fmt: skip
 """Both vocabularies of Gemini, before and since 3.5."""
 
 UI_TARS = {
-    **_CLICKS, "click": v.click(), "left_single": v.click("left"), "left_double": v.click("left", 2),
-    "left_triple": v.click("left", 3), "right_single": v.click("right"), "drag": v.drag, "select": v.drag,
-    "hotkey": v.key, "press": v.key, "keydown": v.key_down, "release": v.key_up, "type": v.unescaped(v.type_text()),
-    "scroll": v.scroll(amount=5), "wait": v.wait(5.0), "move_to": v.move, "hover": v.move,
-    "mouse_down": v.mouse_down, "mouse_up": v.mouse_up, "finished": v.done, "call_user": v.ask, "infeasible": v.fail,
+    **_CLICKS, "click": p.click(), "left_single": p.click("left"), "left_double": p.click("left", 2),
+    "left_triple": p.click("left", 3), "right_single": p.click("right"), "drag": p.drag, "select": p.drag,
+    "hotkey": k.key, "press": k.key, "keydown": k.key_down, "release": k.key_up, "type": k.unescaped(k.type_text()),
+    "scroll": w.scroll(amount=5), "wait": t.wait(5.0), "move_to": p.move, "hover": p.move,
+    "mouse_down": p.mouse_down, "mouse_up": p.mouse_up, "finished": t.done, "call_user": t.ask, "infeasible": t.fail,
 }  # fmt: skip
 """UI-TARS of all versions, Doubao and Seed."""
 
 GLM = {
-    **_CLICKS, "click": v.click(), "hover": v.move, "left_double_click": v.click("left", 2),
-    "left_triple_click": v.click("left", 3), "left_drag": v.drag, "left_click_hold": v.mouse_down,
-    "left_click_release": v.mouse_up, "key": v.key, "type": v.type_text(), "scroll": v.scroll(amount=5),
-    "WAIT": v.wait(5.0), "DONE": v.done, "FAIL": v.fail,
+    **_CLICKS, "click": p.click(), "hover": p.move, "left_double_click": p.click("left", 2),
+    "left_triple_click": p.click("left", 3), "left_drag": p.drag, "left_click_hold": p.mouse_down,
+    "left_click_release": p.mouse_up, "key": k.key, "type": k.type_text(), "scroll": w.scroll(amount=5),
+    "WAIT": t.wait(5.0), "DONE": t.done, "FAIL": t.fail,
 }  # fmt: skip
 
 HOLO = {
-    "click": v.click(), "click_absolute": v.click(), "double_click": v.click(None, 2), "drag": v.drag, "move": v.move,
-    "write": v.type_text(), "type": v.type_text(), "scroll": v.scroll(amount=5), "hotkey": v.key, "press": v.key,
-    "key_down": v.key_down, "key_up": v.key_up, "hold_and_tap_key": v.hold_and_press, "wait": v.wait(1.0),
-    "answer": v.done, "update_plan": v.nothing,
+    "click": p.click(), "click_absolute": p.click(), "double_click": p.click(None, 2), "drag": p.drag, "move": p.move,
+    "write": k.type_text(), "type": k.type_text(), "scroll": w.scroll(amount=5), "hotkey": k.key, "press": k.key,
+    "key_down": k.key_down, "key_up": k.key_up, "hold_and_tap_key": k.hold_and_press, "wait": t.wait(1.0),
+    "answer": t.done, "update_plan": t.nothing,
 }  # fmt: skip
 
 SCALECUA = {
-    "click": v.click(), "doubleClick": v.click(None, 2), "tripleClick": v.click(None, 3),
-    "rightClick": v.click("right"), "moveTo": v.move, "dragTo": v.drag, "scroll": v.wheel(), "hscroll": v.wheel("dx"),
-    "press": v.key, "hotkey": v.key, "keyDown": v.key_down, "keyUp": v.key_up, "write": v.type_text(),
-    "wait": v.wait(3.0), "call_user": v.ask, "response": v.done, "terminate": v.terminate,
+    "click": p.click(), "doubleClick": p.click(None, 2), "tripleClick": p.click(None, 3),
+    "rightClick": p.click("right"), "moveTo": p.move, "dragTo": p.drag, "scroll": w.wheel(), "hscroll": w.wheel("dx"),
+    "press": k.key, "hotkey": k.key, "keyDown": k.key_down, "keyUp": k.key_up, "write": k.type_text(),
+    "wait": t.wait(3.0), "call_user": t.ask, "response": t.done, "terminate": t.terminate,
 }  # fmt: skip
 
 _NO_APP = "a desktop has no such thing: open programs with the mouse"
 MOBILE = {
-    "click": v.click("left"), "tap": v.click("left"), "double_click": v.click("left", 2), "long_press": v.long_press,
-    "longpress": v.long_press, "type": v.type_text(), "swipe": v.swipe, "slide": v.swipe, "drag": v.drag,
-    "open": v.unavailable(_NO_APP), "awake": v.unavailable(_NO_APP), "system_button": v.unavailable(_NO_APP),
-    "wait": v.wait(), "terminate": v.terminate, "complete": v.done, "answer": v.done, "ask_user": v.ask,
-    "info": v.ask, "abort": v.fail,
+    "click": p.click("left"), "tap": p.click("left"), "double_click": p.click("left", 2), "long_press": p.long_press,
+    "longpress": p.long_press, "type": k.type_text(), "swipe": p.swipe, "slide": p.swipe, "drag": p.drag,
+    "open": t.unavailable(_NO_APP), "awake": t.unavailable(_NO_APP), "system_button": t.unavailable(_NO_APP),
+    "wait": t.wait(), "terminate": t.terminate, "complete": t.done, "answer": t.done, "ask_user": t.ask,
+    "info": t.ask, "abort": t.fail,
 }  # fmt: skip
 """MAI-UI's and Step-GUI's, which are made for telephones."""
 
 ACI = {
-    "click": v.click(), "type": v.type_text(), "drag_and_drop": v.drag, "scroll": v.wheel(), "hotkey": v.key,
-    "hold_and_press": v.hold_and_press, "wait": v.wait(), "done": v.done, "fail": v.fail,
-    "highlight_text_span": v.drag, "open": v.open_program, "switch_applications": v.unavailable(_NO_APP),
+    "click": p.click(), "type": k.type_text(), "drag_and_drop": p.drag, "scroll": w.wheel(), "hotkey": k.key,
+    "hold_and_press": k.hold_and_press, "wait": t.wait(), "done": t.done, "fail": t.fail,
+    "highlight_text_span": p.drag, "open": t.open_program, "switch_applications": t.unavailable(_NO_APP),
 }  # fmt: skip
 """What planners say (GTA1, Agent-S): targets in words, for a grounder to find."""
 
@@ -111,10 +114,10 @@ _SCALECUA_ORDER = {
 
 VOCABULARIES: dict[str, Vocabulary] = {
     "qwen": Vocabulary(QWEN),
-    "evocua": Vocabulary({**QWEN, "type": v.unescaped(v.type_text())}),
+    "evocua": Vocabulary({**QWEN, "type": k.unescaped(k.type_text())}),
     "claude": Vocabulary(CLAUDE),
     "claude_toolset": Vocabulary(CLAUDE, strict=True),
-    "minimax": Vocabulary({**CLAUDE, "done": v.done, "fail": v.fail, "infeasible": v.fail}, repair=True),
+    "minimax": Vocabulary({**CLAUDE, "done": t.done, "fail": t.fail, "infeasible": t.fail}, repair=True),
     "openai": Vocabulary(OPENAI),
     "gemini": Vocabulary(GEMINI),
     "ui_tars": Vocabulary(UI_TARS),

@@ -14,8 +14,9 @@ from deskbench.agent.models.answers import Again, CutOff, Overflow
 from deskbench.agent.models.sse import Broken
 from deskbench.agent.models.wires import WIRES, wire_of
 from deskbench.agent.replies.calls import Call
-from deskbench.agent.replies.fenced import _points
-from deskbench.agent.replies.grammars import Grammar, read_reply
+from deskbench.agent.replies.grammar import Grammar
+from deskbench.agent.replies.grammars import read_reply
+from deskbench.agent.replies.onscreen import points_of
 from deskbench.agent.replies.spaces import KINDS, Space
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.envs.errors import AgentError, ReplyError
@@ -62,7 +63,7 @@ SPACES = st.builds(
 
 
 def on_screen(action: Action) -> bool:
-    points = list(_points(action))
+    points = list(points_of(action))
     if isinstance(action, Zoom):
         left, top, right, bottom = action.region
         points += [(left, top), (right, bottom)]

@@ -3,7 +3,8 @@
 import pytest
 
 from deskbench.agent.base import ReplyError
-from deskbench.agent.replies.computer13 import FIELDS, parse_computer13
+from deskbench.agent.replies.computer13 import parse_computer13
+from deskbench.agent.replies.computer13_values import FIELDS
 from deskbench.envs.actions import (
     Click,
     Done,

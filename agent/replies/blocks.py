@@ -1,0 +1,108 @@
+"""A model's text taken apart: fenced blocks, what stands bare, JSON within it."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import textwrap
+from typing import Any, Literal
+
+from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.source_values import parse_source
+from deskbench.envs.types import (
+    Action,
+    Done,
+    Fail,
+    Wait,
+)
+
+ActionSpace = Literal["pyautogui", "computer_13", "actions"]
+_SPECIALS: dict[str, type[Wait | Done | Fail]] = {"WAIT": Wait, "DONE": Done, "FAIL": Fail}
+_FENCE = re.compile(r"```([^`\n]*)```|```([^`\n]*)\n(.*?)(?:^[ \t]*```|```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
+_LANGUAGES = frozenset(["", "python", "python3", "py", "pyautogui", "code", "json", "json5", "tool_code"])
+_JSON_TRIES = 50
+
+
+def split_blocks(text: str) -> tuple[list[str], str]:
+    """The contents of the fenced blocks that may hold actions, and the prose around all blocks."""
+    blocks: list[str] = []
+    for match in _FENCE.finditer(text):
+        inline, language, body = match.groups()
+        if inline is not None:
+            word, _, after = inline.strip().partition(" ")
+            blocks.append(after if after and word.lower() in _LANGUAGES else inline.strip())
+        elif language.strip().lower() in _LANGUAGES:
+            blocks.append(body)
+        elif language.strip().upper() in _SPECIALS:
+            blocks.append(language.strip())
+    return [block for block in blocks if block.strip()], _FENCE.sub("", text).strip()
+
+
+def last_block(text: str) -> str:
+    """The last fenced block of a reply without its reasoning; the whole of it where there is none."""
+    blocks, _ = split_blocks(text)
+    return blocks[-1] if blocks else text
+
+
+def bare(text: str, space: ActionSpace) -> tuple[list[str], str]:
+    """The action in a reply without blocks, and the prose before it."""
+    prose, _, last = text.rpartition("\n")
+    if _special(last):
+        return [last], prose.strip()
+    if space == "pyautogui":
+        return ([text], "") if _is_source(text) else ([], text)
+    start = min((at for mark in "{[" if (at := text.find(mark)) >= 0), default=-1)
+    return ([text[start:]], text[:start].strip()) if start >= 0 else ([], text)
+
+
+def _special(line: str) -> type[Wait | Done | Fail] | None:
+    return _SPECIALS.get(line.strip().strip("`*.").upper())
+
+
+def split_specials(block: str) -> tuple[str, list[Action]]:
+    """A block without the WAIT, DONE and FAIL lines at its end, and those as actions."""
+    lines = block.rstrip().split("\n")
+    tail: list[Action] = []
+    while lines and (not lines[-1].strip() or _special(lines[-1])):
+        kind = _special(lines.pop())
+        if kind is not None:
+            tail.insert(0, kind())
+    return textwrap.dedent("\n".join(lines)).rstrip(), tail
+
+
+def _is_source(text: str) -> bool:
+    """Whether a whole text is Python that calls something."""
+    try:
+        tree = parse_source(text)
+    except ReplyError:
+        return False
+    return any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in tree.body)
+
+
+def json_values(text: str) -> list[Any]:
+    """The JSON values in a text, one after the other.
+
+    Raises:
+        ReplyError: there is none, with the place of the first mistake.
+    """
+    decoder = json.JSONDecoder()
+    values: list[Any] = []
+    problem = "there is none"
+    at = 0
+    for _ in range(_JSON_TRIES):
+        at = min((found for mark in "{[" if (found := text.find(mark, at)) >= 0), default=-1)
+        if at < 0:
+            break
+        try:
+            value, at = decoder.raw_decode(text, at)
+            values.append(value)
+        except json.JSONDecodeError as error:
+            problem = f"line {error.lineno}: {error.msg}"
+            break
+        except (ValueError, RecursionError) as error:
+            problem = type(error).__name__
+            break
+    if not values:
+        raise ReplyError(f"the block holds no JSON object: {problem}")
+    return values

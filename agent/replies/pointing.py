@@ -1,0 +1,109 @@
+"""What models ask of the pointer: clicks, drags, the wheel."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from deskbench.agent.replies.arguments import Arguments
+from deskbench.agent.replies.vocabulary import POINTS, Handler
+from deskbench.envs.actions import nearest
+from deskbench.envs.types import (
+    Action,
+    Click,
+    Drag,
+    KeyDown,
+    KeyUp,
+    MouseDown,
+    MouseUp,
+    Move,
+    Scroll,
+    Wait,
+)
+
+WAYS = {"up": (0, 1), "down": (0, -1), "left": (-1, 0), "right": (1, 0)}
+HELD = ("modifiers", "hold_keys", "keys", "text")
+
+
+def at_point(point: tuple[int, int] | None) -> dict[str, int]:
+    """Fields of an action at a point, or nowhere in particular."""
+    return {} if point is None else {"x": point[0], "y": point[1]}
+
+
+def click(button: str | None = None, count: int | None = None) -> Handler:
+    """A click; button and count are fixed by the name, or arguments."""
+    names = {"left": "left", "right": "right", "middle": "middle", "wheel": "middle", "back": "back",
+             "forward": "forward", "primary": "left", "secondary": "right"}  # fmt: skip
+
+    def run(a: Arguments) -> list[Action]:
+        given = (a.text("button", "button_type") or "left").lower()
+        if given not in names:
+            raise a.wrong(f"button is {given[:40]!r}{nearest(given, names)}")
+        times = a.number("num_clicks", "clicks", default=1) or 1
+        place = at_point(a.point(*POINTS))
+        held = a.modifiers(*HELD)
+        which = names[given] if button is None else button
+        return [Click(which, int(times) if count is None else count, **place, modifiers=held)]
+
+    return run
+
+
+def move(a: Arguments) -> list[Action]:
+    """The pointer goes somewhere."""
+    point = a.point(*POINTS)
+    if point is None:
+        raise a.wrong("a point is missing")
+    return holding(a.modifiers("keys", "hold_keys", "modifiers"), [Move(*point)])
+
+
+def holding(held: Sequence[str], actions: list[Action]) -> list[Action]:
+    """Actions while keys are down."""
+    down: list[Action] = [KeyDown(key) for key in held]
+    return [*down, *actions, *(KeyUp(key) for key in reversed(held))]
+
+
+def mouse_down(a: Arguments) -> list[Action]:
+    """A button goes down."""
+    return [MouseDown(a.text("button") or "left", **at_point(a.point(*POINTS)))]
+
+
+def mouse_up(a: Arguments) -> list[Action]:
+    """A button comes up."""
+    return [MouseUp(a.text("button") or "left", **at_point(a.point(*POINTS)))]
+
+
+def drag(a: Arguments) -> list[Action]:
+    """A drag along a path, between two points, or from where the pointer is to one."""
+    path = a.path("path")
+    if not path:
+        ends = [
+            a.point("coordinate2", "end_box", "end_point", "end_coordinate", "point2", xy=None),
+            a.point(xy=("destination_x", "destination_y")) or a.point(xy=("x2", "y2")),
+        ]
+        start = a.point("start_coordinate", "start_box", "start_point", "point1", xy=None)
+        other = a.point("coordinate", "point")
+        end = next((point for point in ends if point is not None), None)
+        if end is None:
+            start, end = start or a.pointer, other
+        elif start is None:
+            start = other or a.pointer
+        if end is None or start is None:
+            raise a.wrong("the point to drag to is missing")
+        path = (start, end)
+    held = a.modifiers(*HELD)
+    return [Drag(path, (a.text("button") or "left").lower(), held)]
+
+
+def long_press(a: Arguments) -> list[Action]:
+    """The button stays down for a while."""
+    place = at_point(a.point(*POINTS))
+    return [MouseDown("left", **place), Wait(a.number("time", "duration", "value", default=1.0)), MouseUp()]
+
+
+def swipe(a: Arguments) -> list[Action]:
+    """A finger's way: between two points a drag, in a direction the wheel the other way round."""
+    way = (a.text("direction") or "").strip().lower()
+    if way not in WAYS:
+        return drag(a)
+    dx, dy = WAYS[way]
+    point = a.point(*POINTS)
+    return [Scroll(-5 * dx, -5 * dy, *(point or (None, None)))]

@@ -1,0 +1,108 @@
+"""What models ask beside pointer and keyboard: waiting, looking, ending, and what takes several steps."""
+
+from __future__ import annotations
+
+from deskbench.agent.replies.arguments import Arguments
+from deskbench.agent.replies.vocabulary import Handler
+from deskbench.envs.types import (
+    Action,
+    AskUser,
+    CursorPosition,
+    Done,
+    Fail,
+    Key,
+    TakeScreenshot,
+    Type,
+    Wait,
+    Zoom,
+)
+
+
+def wait(default: float | None = None) -> Handler:
+    """Nothing for a while."""
+    names = ("time", "duration", "seconds", "value")
+    return lambda a: [Wait(a.number(*names, default=default))]
+
+
+_FAILED = ("fail", "failure", "failed", "infeasible", "error", "false", "abort")
+
+
+def terminate(a: Arguments) -> list[Action]:
+    """The end, with a status."""
+    status = (a.text("status") or "success").strip().lower()
+    said = a.text("answer", "text", "content", "info", "message")
+    return [Fail(said)] if status in _FAILED else [Done(said)]
+
+
+def done(a: Arguments) -> list[Action]:
+    """The end, with an answer where there is one."""
+    return [Done(_said(a))]
+
+
+def fail(a: Arguments) -> list[Action]:
+    """The task cannot be done."""
+    return [Fail(_said(a))]
+
+
+def ask(a: Arguments) -> list[Action]:
+    """A question to the user."""
+    return [AskUser(_said(a))]
+
+
+def _said(a: Arguments) -> str | None:
+    value = a.get("answer", "content", "text", "return", "return_value", "value", "reason", "message", "question")
+    return None if value is None or value == "" else str(value)
+
+
+def look(a: Arguments) -> list[Action]:
+    """Another screenshot."""
+    return [TakeScreenshot()]
+
+
+def where(a: Arguments) -> list[Action]:
+    """Where the pointer is."""
+    return [CursorPosition()]
+
+
+def zoom(a: Arguments) -> list[Action]:
+    """A region, enlarged."""
+    region = a.box("region", "bbox_2d", "coordinate")
+    if region is None:
+        raise a.wrong("the region is missing")
+    return [Zoom(region)]
+
+
+def nothing(a: Arguments) -> list[Action]:
+    """A plan, a note: the screen is looked at again."""
+    a.used.update(a.left())
+    return [TakeScreenshot()]
+
+
+def navigate(a: Arguments) -> list[Action]:
+    """A browser goes to an address."""
+    url = a.text("url", "query")
+    if not url:
+        raise a.wrong("the address is missing")
+    return [Key(("ctrl", "l")), Type(url), Key(("enter",))]
+
+
+def open_program(a: Arguments) -> list[Action]:
+    """A program by its name, through the desktop's own search, as Agent-S does it."""
+    name = a.text("app", "app_name", "text")
+    if not name:
+        raise a.wrong("the program's name is missing")
+    return [Key(("super",)), Wait(0.5), Type(name), Wait(1.0), Key(("enter",))]
+
+
+def go_to(url: str) -> Handler:
+    """An address that the name itself means."""
+    return lambda a: [Key(("ctrl", "l")), Type(url), Key(("enter",))]
+
+
+def unavailable(why: str) -> Handler:
+    """An action that a desktop has no place for."""
+
+    def run(a: Arguments) -> list[Action]:
+        raise a.wrong(why)
+
+    return run

@@ -1,0 +1,63 @@
+"""What models ask of the wheel, in notches or pixels."""
+
+from __future__ import annotations
+
+from deskbench.agent.replies.arguments import Arguments
+from deskbench.agent.replies.pointing import HELD, WAYS, at_point
+from deskbench.agent.replies.vocabulary import POINTS, Handler
+from deskbench.envs.types import (
+    Action,
+    Scroll,
+)
+
+PIXELS_PER_NOTCH = 100
+"""Where a family scrolls in pixels; browsers take a notch of the wheel for about this much."""
+
+
+def scroll(unit: str = "notches", amount: float = 5) -> Handler:
+    """The wheel: a direction and an amount. `unit` is `notches` or `pixels`; `amount` stands where none is given."""
+
+    def run(a: Arguments) -> list[Action]:
+        way = (a.text("direction", "scroll_direction") or "").strip().lower()
+        if way not in WAYS:
+            raise a.wrong(f"direction is {way[:40]!r}; it must be up, down, left or right")
+        given = a.number(
+            "scroll_amount", "step", "scroll_size", "magnitude", "amount", "clicks", "pixels", default=amount
+        )
+        notches = _notches(given or 0, unit)
+        dx, dy = (part * notches for part in WAYS[way])
+        return [Scroll(dx, dy, **at_point(a.point(*POINTS)), modifiers=a.modifiers(*HELD))]
+
+    return run
+
+
+def _notches(value: float, unit: str) -> int:
+    if unit == "notches" or value == 0:
+        return round(value)
+    return max(1, round(abs(value) / PIXELS_PER_NOTCH)) * (1 if value > 0 else -1)
+
+
+def wheel(axis: str = "dy") -> Handler:
+    """The wheel by a signed number: Qwen's `pixels`, pyautogui's and Agent-S's `clicks`; + is up, or right.
+
+    Qwen's number is named `pixels` and is used for notches (its agents hand it to pyautogui); what no wheel turns at
+    once is taken for pixels all the same.
+    """
+
+    def run(a: Arguments) -> list[Action]:
+        value = a.number("pixels", "clicks", "scroll_amount", "amount", "step")
+        if value is None:
+            if a.get("direction", "scroll_direction") is not None:
+                return scroll()(a)
+            raise a.wrong("the number to scroll by is missing")
+        notches = _notches(value, "pixels" if abs(value) >= PIXELS_PER_NOTCH else "notches")
+        along = "dx" if a.flag("shift") else axis
+        return [Scroll(**{along: notches}, **at_point(a.point(*POINTS)), modifiers=a.modifiers("text", "hold_keys"))]
+
+    return run
+
+
+def scroll_by_pixels(a: Arguments) -> list[Action]:
+    """OpenAI's: `scroll_x` and `scroll_y` in pixels, + right and down."""
+    dx, dy = (_notches(a.number(name, default=0) or 0, "pixels") for name in ("scroll_x", "scroll_y"))
+    return [Scroll(dx, -dy, **at_point(a.point(*POINTS)), modifiers=a.modifiers("keys"))]
