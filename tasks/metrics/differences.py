@@ -71,7 +71,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("suffixes", "is_expected_active_tab is_expected_tabs is_cookie_deleted", "the list of public suffixes is "
        "fetched from the network", "the one that the package carries is used", switched=False),
     _d("no-result", "is_cookie_deleted check_history_deleted check_enabled_experiments is_shortcut_on_desktop",
-       "a value that could not be read raises", "0", switched=False),
+       "a value that could not be read raises",
+       "0, given before the metric is called", switched=False),
     # PDF, archives.
     _d("pdf-text", "compare_pdfs compare_zip_files", "text is extracted by MuPDF and PyPDF2",
        "by PDFium; a text's order can differ, and so its likeness by a few hundredths", switched=False),

@@ -12,6 +12,14 @@ from tests.differential import reference
 from tests.differential.case import BY_KEY, Files, Verdict, judge
 from tests.differential.families import FAMILIES
 
+# Why a metric has no case.
+WITHOUT = {
+    "check_python_file_by_gold_file": "OSWorld's has no body and gives None",
+    "check_python_file_by_test_suite": "OSWorld's runs the agent's program where the comparison runs; ours needs a desktop",
+    "compare_image_text": "OSWorld's needs easyocr, which needs PyTorch and fetches weights",
+    "get_unique_train_ids": "a helper that gives a set, no score",
+}
+
 
 def run(names: list[str]) -> list[Verdict]:
     """The verdicts on every case of some families."""
@@ -51,7 +59,9 @@ def report(verdicts: list[Verdict]) -> str:
         keys = ", ".join(sorted({v.case.differs for v in found if v.case.differs}))
         lines.append(f"| `{metric}` | {len(found)} | {agree} | {ones} | {zeros} | {keys} |")
     ours_only = sorted(set(upstream_names()) - set(by_metric))
-    lines += ["", f"Without a case: {', '.join(ours_only) or 'none'}."]
+    lines += ["", "Without a case:", "", *(f"- `{name}`: {WITHOUT.get(name, 'no reason')}" for name in ours_only)]
+    unseen = ", ".join(f"`{key}`" for key in BY_KEY if key not in shown)
+    lines += ["", f"Listed, but shown by no case of this run: {unseen or 'none'}."]
     return "\n".join(lines) + "\n"
 
 

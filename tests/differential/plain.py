@@ -338,6 +338,11 @@ def system(files: Files) -> Iterator[Case]:
         if now.hour * 60 + now.minute + offset < 1440:
             text = f"a,b\n1,2024-01-01 {minute // 60:02}:{minute % 60:02},x\n"
             yield Case("compare_time_in_speedtest_results", f"{offset} minutes", (files.text("a.csv", text), "60"))
+    written, clock = (0, "00:00") if now.hour >= 12 else (24 * 60 - 1, "23:59")
+    apart = abs(written - now.hour * 60 - now.minute)
+    if 12 * 60 + 20 < apart < 24 * 60 - 10:  # the clock goes on while both are called
+        file = files.text("a.csv", f"a,b\n1,2024-01-01 {clock},x\n")
+        yield Case("compare_time_in_speedtest_results", "midnight", (file, str(apart - 5)), differs="midnight")
 
 
 def places(files: Files) -> Iterator[Case]:

@@ -12,6 +12,7 @@ import logging
 import os
 import subprocess
 import sys
+import tempfile
 import types
 import zipfile
 from collections.abc import Callable, Iterator
@@ -24,7 +25,7 @@ from platformdirs import user_cache_path
 
 VERSION = "1.0.2"
 READ = ("desktop_env/evaluators/", "desktop_env/controllers/", "desktop_env/actions.py")
-FOLDER = user_cache_path("deskbench") / "reference" / f"desktop-env-{VERSION}"
+FOLDER = user_cache_path("deskbench") / "reference" / f"desktop_env-{VERSION}"
 
 
 class Raised(Exception):
@@ -32,16 +33,27 @@ class Raised(Exception):
 
 
 def fetch() -> Path:
-    """The release's sources, fetched once."""
-    if not (FOLDER / "desktop_env/controllers").is_dir():
+    """The release's sources, fetched once; whole or not at all, since several processes may ask at the same time."""
+    package = FOLDER / "desktop_env"
+    if not package.is_dir():
         FOLDER.mkdir(parents=True, exist_ok=True)
-        command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(FOLDER)]
-        subprocess.run([*command, f"desktop-env=={VERSION}"], check=True, capture_output=True)
-        with zipfile.ZipFile(next(FOLDER.glob("*.whl"))) as wheel:
-            wheel.extractall(FOLDER, [name for name in wheel.namelist() if name.startswith(READ)])
-        for package in ("desktop_env", "desktop_env/evaluators"):
-            (FOLDER / package / "__init__.py").write_text("")
+        with tempfile.TemporaryDirectory(dir=FOLDER) as scratch:
+            _unpack(Path(scratch))
+            try:
+                (Path(scratch) / "desktop_env").rename(package)
+            except OSError:
+                if not package.is_dir():  # otherwise another process was first
+                    raise
     return FOLDER
+
+
+def _unpack(folder: Path) -> None:
+    command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", str(folder)]
+    subprocess.run([*command, f"desktop-env=={VERSION}"], check=True, capture_output=True)
+    with zipfile.ZipFile(next(folder.glob("*.whl"))) as wheel:
+        wheel.extractall(folder, [name for name in wheel.namelist() if name.startswith(READ)])
+    for package in ("desktop_env", "desktop_env/evaluators"):
+        (folder / package / "__init__.py").write_text("")
 
 
 def _module(name: str, **content: Any) -> types.ModuleType:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.differential.__main__ import run, table
+from tests.differential.__main__ import WITHOUT, run, table, upstream_names
 from tests.differential.families import FAMILIES
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -20,3 +20,8 @@ def test_every_case_agrees_or_is_a_listed_difference(family: str) -> None:
 def test_the_page_of_differences_is_what_the_metrics_say() -> None:
     page = (Path(__file__).parents[2] / "docs/osworld.md").read_text(encoding="utf-8")
     assert table() in page, "python -m tests.differential --table prints what belongs there"
+
+
+def test_a_metric_without_a_case_has_a_reason() -> None:
+    page = (Path(__file__).parents[2] / "docs/differential.md").read_text(encoding="utf-8")
+    assert {name for name in upstream_names() if f"\n| `{name}` |" not in page} == set(WITHOUT)
