@@ -10,7 +10,7 @@ from typing import Annotated
 
 import typer
 
-from deskbench.agent import cli_desktop, cli_episodes, cli_image
+from deskbench.agent import cli_desktop, cli_episodes, cli_image, cli_results
 from deskbench.agent.cli_models import compare_policies, models_app
 from deskbench.agent.cli_output import Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
@@ -181,6 +181,10 @@ def serve_ocr(
 
 
 app.command("replay", epilog="Example: deskbench replay runs/X/episodes/basics/save-note/1")(cli_episodes.replay)
+app.command("export", epilog="Example: deskbench export runs/X --out results/")(cli_results.export)
+app.command(
+    "import-results", epilog="Example: deskbench import-results results/pyautogui/screenshot/gpt-4o --out runs/gpt-4o"
+)(cli_results.import_results)
 app.command("rescore", epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(cli_episodes.rescore)
 app.command("compare-policies", epilog="Example: deskbench compare-policies runs/X --agents kimi-vl qwen3-vl")(
     compare_policies

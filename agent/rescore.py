@@ -74,6 +74,8 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: bool
     said_fail = record.ending is Ending.FAILED
     if record.ending in (Ending.ENV_ERROR, Ending.INTERRUPTED):
         return None
+    if source is None and not record.task_json:  # results of elsewhere, without their tasks
+        return None
     with tempfile.TemporaryDirectory(prefix="deskbench-rescore-") as scratch:
         before = task_of(record, Path(scratch))
         task = before if source is None else task_of(record, Path(scratch), source)
