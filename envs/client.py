@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import http.client
 import json
+import re
 import secrets
 import socket
 import ssl
@@ -477,7 +478,7 @@ def _said(status: int, body: bytes) -> str:
         value = json.loads(body)
         text = value.get("error") or value.get("message") or body.decode("utf-8", "replace")
     except (ValueError, AttributeError):
-        text = body[:300].decode("utf-8", "replace")
+        text = re.sub(r"<title>.*?</title>|<[^>]*>", " ", body[:2000].decode("utf-8", "replace"), flags=re.DOTALL)
     return f"status {status}: {' '.join(str(text).split())[:500]}"
 
 

@@ -183,8 +183,8 @@ class OsworldClient(Client):
         shot = Screenshot.of(self._send("GET", "/screenshot", timeout=self.answer_seconds))
         try:
             assert shot.image.size > (0, 0)
-        except (ValueError, OSError) as error:
-            raise GuestError(f"{self.name}: /screenshot: not a picture: {error}") from None
+        except (ValueError, OSError):
+            raise GuestError(f"{self.name}: /screenshot: {len(shot.png)} bytes that are not a picture") from None
         return shot
 
     def _tree(self) -> str:

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import os
 import queue
+import re
 import shlex
 import subprocess
 import threading
@@ -46,13 +47,18 @@ class Machine(BaseModel):
     url: str = Field(pattern=r"^https?://[^/\s]+")
     token_env: str | None = None
     reset: str | None = None
+    ports: dict[int, str] = Field(default_factory=dict)
+
+
+FIVE_PARTS = re.compile(r"([^:/\s]+):(\d+):(\d+):(\d+):(\d+)")
+"""An address as OSWorld's docker provider gives it: host, and its ports of the server, Chrome, VNC and VLC."""
 
 
 class RemoteProvider:
     """Hands machines out, each to one at a time, fresh by their own resets.
 
     Args:
-        source: a machine's URL, or the path of a TOML file.
+        source: a machine's URL, OSWorld's five-part address (HOST:5000:9222:8006:8080), or the path of a TOML file.
 
     Raises:
         UsageError: the file cannot be read, or says something that it may not; a token is not there.
@@ -136,6 +142,8 @@ def machines_of(source: str) -> tuple[Machine, ...]:
     """
     if source.startswith(("http://", "https://")):
         return (_machine({"url": source}, source),)
+    if five := FIVE_PARTS.fullmatch(source):
+        return (_five_parts(*five.groups()),)
     if not source:
         raise UsageError("provider remote: say which machine: remote:http://HOST:5000, or remote:FILE.toml")
     try:
@@ -144,9 +152,9 @@ def machines_of(source: str) -> tuple[Machine, ...]:
         raise UsageError(f"cannot read {source}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{source} is not TOML: {error}") from None
-    for key in content:
-        if key != "machine":
-            raise UsageError(f"{source}: unknown key {key!r}{nearest(key, ('machine',))}")
+    unknown = next((key for key in content if key != "machine"), None)
+    if unknown is not None:
+        raise UsageError(f"{source}: unknown key {unknown!r}{nearest(unknown, ('machine',))}")
     found = content.get("machine")
     if not isinstance(found, list) or not found:
         raise UsageError(f"{source} has no [[machine]]")
@@ -155,6 +163,11 @@ def machines_of(source: str) -> tuple[Machine, ...]:
         if sum(other.url == machine.url for other in machines) > 1:
             raise UsageError(f"{source}: {machine.url} is there twice")
     return machines
+
+
+def _five_parts(host: str, server: str, chrome: str, vnc: str, vlc: str) -> Machine:
+    ports = {9222: chrome, 8006: vnc, 8080: vlc}
+    return Machine(url=f"http://{host}:{server}", ports={inner: f"{host}:{outer}" for inner, outer in ports.items()})
 
 
 def _machine(value: object, where: str) -> Machine:
@@ -212,7 +225,7 @@ def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
         UsageError: it speaks neither protocol, or another version of this one, or does not take the token.
     """
     ours = Client(machine.url, machine.url, token=_token(machine))
-    theirs = OsworldClient(machine.url, machine.url)
+    theirs = OsworldClient(machine.url, machine.url, machine.ports)
     last: list[str] = ["nothing"]
 
     def answers() -> tuple[Client, Health] | None:
