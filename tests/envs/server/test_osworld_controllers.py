@@ -157,6 +157,7 @@ def test_actions_of_the_keyboard(machine: Machine) -> None:
     """By pyautogui itself, as it is told to; of its fault with `<` OSWorld knows."""
     machine.desktop.write_file("~/typed.txt", b"")
     machine.set_up._open_setup(f"{machine.home}/typed.txt")
+    machine.desktop.observe()  # OSWorld's client sleeps for a minute after its set-up
     for action in (
         {"action_type": "TYPING", "parameters": {"text": "it's (a) \\ b"}},
         {"action_type": "PRESS", "parameters": {"key": "enter"}},
