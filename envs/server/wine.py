@@ -44,8 +44,7 @@ def main() -> int:
     lay(TEMPLATE / "prefix", PREFIX)
     os.environ.update(environment())
     os.environ["DISPLAY"] = f":{session.start_x(width, height)}"
-    subprocess.run([WINE, "reg", "add", *_desktop_size(width, height)], stdin=subprocess.DEVNULL,
-                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=True)  # fmt: skip
+    _set_desktop_size(width, height)
     explorer = ["explorer", f"/desktop={DESKTOP},{width}x{height}"]
     subprocess.Popen([WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     threading.Thread(target=_lead, args=(args.socket,), daemon=True).start()
@@ -55,9 +54,10 @@ def main() -> int:
     return subprocess.run([WINE, python, "-m", "deskbench.envs.server", "--port", str(PORT)], check=False).returncode
 
 
-def _desktop_size(width: int, height: int) -> list[str]:
-    key = r"HKCU\Software\Wine\Explorer\Desktops"
-    return [key, "/v", DESKTOP, "/d", f"{width}x{height}", "/f"]
+def _set_desktop_size(width: int, height: int) -> None:
+    """Into the registry's file, before Wine reads it: its own `reg` takes a second for it, and fails now and then."""
+    with (PREFIX / "user.reg").open("a", encoding="ascii") as file:
+        file.write(f'\n[Software\\\\Wine\\\\Explorer\\\\Desktops]\n"{DESKTOP}"="{width}x{height}"\n')
 
 
 def environment() -> dict[str, str]:
