@@ -122,7 +122,10 @@ def _local() -> Iterator[tuple[Provider, Callable[[], int]]]:
 
 @contextlib.contextmanager
 def _docker_provider() -> Iterator[tuple[Provider, Callable[[], int]]]:
-    with docker_engine(), contextlib.closing(docker.from_env()) as engine:
+    with (
+        docker_engine(),
+        contextlib.closing(docker.from_env()) as engine,
+    ):
         provider = DockerProvider()
 
         def things() -> int:
@@ -192,5 +195,6 @@ def _episode(pool: Pool) -> None:
 def _stock(pool: Pool, things: Callable[[], int]) -> Stock:
     """Counted while one warm desktop waits."""
     pool.ready(SPEC)
+    counted = things()  # first: it opens sockets of its own, which are counted both times then
     me = psutil.Process()
-    return Stock(me.memory_info().rss / 1e6, me.num_fds(), len(me.children(recursive=True)), things())
+    return Stock(me.memory_info().rss / 1e6, me.num_fds(), len(me.children(recursive=True)), counted)
