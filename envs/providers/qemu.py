@@ -14,7 +14,7 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -96,6 +96,7 @@ class QemuProvider:
 
     Args:
         image: light (also for "") or full, or the path of a qcow2 file.
+        disk_seconds: how long such a disk may take to its first screenshot; None for minutes.
 
     Raises:
         UsageError: a program or a library is missing, or the image is; with the mend.
@@ -104,8 +105,9 @@ class QemuProvider:
     name = "qemu"
     capacity: int | None = None
 
-    def __init__(self, image: str = "") -> None:
+    def __init__(self, image: str = "", *, disk_seconds: float | None = None) -> None:
         qemu_version()
+        self._disk_seconds = disk_seconds
         qemu_qmp.available()
         self._disk = Path(image).expanduser() if image not in ("", *images.PROGRAMS) else None
         if self._disk is not None and not self._disk.is_file():
@@ -158,7 +160,7 @@ class QemuProvider:
         forwards = {port: Forward(partial(machine.connect, port)) for port in DISK_PORTS}
         desktop = DiskDesktop(machine, forwards)
         try:
-            _await_disk(machine, desktop)
+            _await_disk(machine, desktop, self._disk_seconds)
         except BaseException:
             desktop.close()
             machine.end()
@@ -259,15 +261,15 @@ def _restored(saved: Snapshot, plan: Plan, spec: DesktopSpec, pace: Speed) -> tu
 # -- disks --------------------------------------------------------------------------------------------------------
 
 
-def disk_plan(disk: Path, *, network: bool) -> Plan:
-    """The machine that OSWorld's docker provider makes around a disk.
+def disk_plan(disk: Path, *, network: bool, firmwares: Sequence[tuple[Path, Path]] = FIRMWARE) -> Plan:
+    """The machine that OSWorld's docker provider makes around a disk; `firmwares` are where UEFI's may be.
 
     Raises:
         UsageError: it needs UEFI, and there is none here; with the mend.
     """
     firmware = None
     if needs_uefi(disk):
-        firmware = next((pair for pair in FIRMWARE if all(file.exists() for file in pair)), None)
+        firmware = next((pair for pair in firmwares if all(file.exists() for file in pair)), None)
         if firmware is None:
             raise UsageError(f"{disk} is started by UEFI: apt-get install ovmf")
     accelerator = KVM if os.access("/dev/kvm", os.R_OK | os.W_OK) else TCG
@@ -300,10 +302,10 @@ def needs_uefi(disk: Path) -> bool:
     return ESP in types and BIOS_BOOT not in types
 
 
-def _await_disk(machine: Machine, desktop: DiskDesktop) -> None:
+def _await_disk(machine: Machine, desktop: DiskDesktop, seconds: float | None) -> None:
     """Until a screenshot comes, as OSWorld's own provider waits."""
     emulated = machine.plan.accelerator == TCG
-    seconds = DISK_SECONDS_WITHOUT_KVM if emulated else DISK_SECONDS
+    seconds = seconds or (DISK_SECONDS_WITHOUT_KVM if emulated else DISK_SECONDS)
     last: list[str] = ["nothing"]
 
     def shows() -> bool:

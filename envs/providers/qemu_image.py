@@ -66,7 +66,7 @@ class VmImage:
         return self.folder / "vmlinuz"
 
 
-def folder_of(programs: str) -> Path:
+def folder_of(programs: str, home: Path = HOME) -> Path:
     """Where an image is kept.
 
     Raises:
@@ -74,16 +74,16 @@ def folder_of(programs: str) -> Path:
     """
     if programs not in images.PROGRAMS:
         raise UsageError(f"no programs {programs!r}; there are {', '.join(images.PROGRAMS)}")
-    return HOME / "images" / programs
+    return home / "images" / programs
 
 
-def find_image(programs: str = "light") -> VmImage:
-    """An image that was built here.
+def find_image(programs: str = "light", home: Path = HOME) -> VmImage:
+    """An image that was built here, in the folder of the user's cache.
 
     Raises:
         UsageError: it was not, or of something else; with the mend.
     """
-    folder = folder_of(programs)
+    folder = folder_of(programs, home)
     mend = f"deskbench image build --vm --programs {programs}"
     try:
         known = json.loads((folder / "image.json").read_text(encoding="utf-8"))

@@ -12,7 +12,6 @@ import pytest
 
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
-from deskbench.envs.providers import qemu
 from deskbench.envs.providers.qemu import BIOS_BOOT, ESP, FIRMWARE, QemuProvider, disk_plan, needs_uefi
 from deskbench.envs.providers.qemu_machine import qemu_command
 
@@ -68,24 +67,22 @@ def test_a_machine_is_as_osworlds_provider_makes_it(tmp_path: Path) -> None:
     assert "restrict=off" in " ".join(qemu_command(disk_plan(disk, network=True)))
 
 
-def test_firmware_is_taken_where_it_is_or_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_firmware_is_taken_where_it_is_or_asked_for(tmp_path: Path) -> None:
     disk = qcow2(tmp_path, gpt(ESP))
     code, variables = tmp_path / "CODE.fd", tmp_path / "VARS.fd"
-    monkeypatch.setattr(qemu, "FIRMWARE", ((code, variables), *FIRMWARE[2:]))
+    firmwares = ((code, variables), *FIRMWARE[2:])
     with pytest.raises(UsageError, match=r"is started by UEFI: apt-get install ovmf"):
-        disk_plan(disk, network=False)
+        disk_plan(disk, network=False, firmwares=firmwares)
     code.touch()
     variables.touch()
-    line = " ".join(qemu_command(disk_plan(disk, network=False)))
+    line = " ".join(qemu_command(disk_plan(disk, network=False, firmwares=firmwares)))
     assert f"if=pflash,format=raw,file={code},readonly=on" in line
 
 
-def test_a_disk_is_booted_and_what_it_said_is_in_the_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_is_booted_and_what_it_said_is_in_the_error(tmp_path: Path) -> None:
     disk = qcow2(tmp_path, boot_sector(b"hello from the boot sector\n"))
     before = disk.read_bytes()
-    monkeypatch.setattr(qemu, "DISK_SECONDS_WITHOUT_KVM", 8.0)
-    monkeypatch.setattr(qemu, "DISK_SECONDS", 8.0)
-    provider = QemuProvider(str(disk))
+    provider = QemuProvider(str(disk), disk_seconds=8.0)
     assert provider.describe()["disk"] == str(disk)
     with pytest.raises(
         StartError, match=r"(?s)no screenshot within 8 s; last: .*hello from the boot sector.*its screen: "

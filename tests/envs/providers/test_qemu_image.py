@@ -6,7 +6,6 @@ from pathlib import Path
 import pytest
 
 from deskbench.envs.errors import UsageError
-from deskbench.envs.providers import qemu_image
 from deskbench.envs.providers.qemu_image import VmImage, find_image, first_files, load_order, packages, recipe_digest
 
 
@@ -36,21 +35,18 @@ def test_the_first_files_are_an_archive_with_the_server_and_no_answers(tmp_path:
     assert sorted(path.name for path in (unpacked / "deskbench/deskbench").iterdir()) == ["envs"]
 
 
-def test_an_image_that_is_not_there_or_of_other_packages_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(qemu_image, "HOME", tmp_path)
+def test_an_image_that_is_not_there_or_of_other_packages_says_so(tmp_path: Path) -> None:
     with pytest.raises(
         UsageError, match=r"no virtual machine's image light.*deskbench image build --vm --programs light"
     ):
-        find_image()
+        find_image(home=tmp_path)
     with pytest.raises(UsageError, match="no programs 'medium'; there are light, full"):
-        find_image("medium")
+        find_image("medium", tmp_path)
     folder = tmp_path / "images" / "light"
     folder.mkdir(parents=True)
     (folder / "image.json").write_text('{"programs": "light", "recipe": "old", "digest": "sha256:0"}')
     with pytest.raises(UsageError, match="was built of other packages: build it again"):
-        find_image()
+        find_image(home=tmp_path)
 
 
 def test_a_recipe_is_its_packages() -> None:
