@@ -24,7 +24,7 @@ from urllib3.poolmanager import PoolManager
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import CommandResult, Window
-from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, UsageError
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, NotThere, UsageError
 from deskbench.envs.pipe import splice
 from deskbench.envs.relay import Relay
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
@@ -375,7 +375,8 @@ class Client:
                 return body
             if status == 404 and missing is not None:
                 raise FileNotFoundError(missing)
-            raise GuestError(f"{self.name}: {path}: {_said(status, body)}")
+            kind = NotThere if status == 404 else GuestError
+            raise kind(f"{self.name}: {path}: {_said(status, body)}")
         assert last is not None
         raise last
 

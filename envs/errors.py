@@ -7,6 +7,7 @@ DeskbenchError
 |   |-- GuestUnreachable    the server in the desktop cannot be reached or broke off
 |   |-- GuestTimeout        it was reached and did not answer in time
 |   |-- GuestError          it answered with an error of its own
+|   |   `-- NotThere            what it was asked to work on is not there: a window, a file, a program
 |   `-- SetupError          a set-up step did not take effect
 |-- CheckError          the evaluator's: the episode is unscored, with the cause
 |-- StorageError        the disk's: the run stops, what is recorded stays
@@ -48,6 +49,10 @@ class GuestTimeout(EnvError):
 
 class GuestError(EnvError):
     """The server in the desktop answered with an error of its own."""
+
+
+class NotThere(GuestError):
+    """What the desktop was asked to work on is not there: a window, a file, a program."""
 
 
 class SetupError(EnvError):

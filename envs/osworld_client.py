@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 from deskbench.envs import wait
 from deskbench.envs.client import Client
 from deskbench.envs.desktop import CommandResult, Window
-from deskbench.envs.errors import EnvError, GuestError, GuestTimeout
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, NotThere
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Wait
 from deskbench.envs.wire import PROTOCOL, Health, Observe, parse_policy
 
@@ -270,7 +270,7 @@ class OsworldClient(Client):
 
     def _manage(self, what: str, name: str, strict: bool, by_class: bool) -> None:
         if self.platform == "Linux" and not any(_named(window, name, strict, by_class) for window in self.windows()):
-            raise GuestError(f"{self.name}: no window {name!r}")
+            raise NotThere(f"{self.name}: no window {name!r}")
         body = {"window_name": name, "strict": strict, "by_class": by_class}
         self._send("POST", f"/setup/{what}_window", timeout=self.answer_seconds, json=body)
 

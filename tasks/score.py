@@ -13,7 +13,7 @@ from deskbench.tasks.metrics.applied import apply, files_in
 from deskbench.tasks.metrics.fidelity import osworld_strict
 from deskbench.tasks.metrics.told import Told
 from deskbench.tasks.probes import PROBES
-from deskbench.tasks.setup import run_steps
+from deskbench.tasks.setup import run_before_check
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 from deskbench.tasks.world import Context, World
 
@@ -38,12 +38,13 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
     began = time.monotonic()
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
-    run_steps(task.evaluator.postconfig, context)
-    values = [_read(check, world) for check in task.evaluator.checks]
-    return judge(task, values, time.monotonic() - began, strict=strict)
+    missed = run_before_check(task.evaluator.postconfig, context)
+    values = [read(check, world) for check in task.evaluator.checks]
+    found = judge(task, values, time.monotonic() - began, strict=strict)
+    return found.model_copy(update={"reason": "; ".join([found.reason, *missed])}) if missed else found
 
 
-def _read(check: Check, world: World) -> tuple[Check, Any, Any]:
+def read(check: Check, world: World) -> tuple[Check, Any, Any]:
     """What a check judges, read from the desktop; where a probe does it, what that finds."""
     result, expected = _get(check.result, world), _get(check.expected, world)
     probe = PROBES.get(check.metric)

@@ -8,6 +8,8 @@ if [ -x /usr/bin/chromium ]; then
 fi
 if [ -d /etc/thunderbird/pref ]; then
   cp thunderbird.js /etc/thunderbird/pref/deskbench.js
+  # Debian's windows are of the class Mail.thunderbird-default; OSWorld's tasks know them as Mail.thunderbird.
+  echo 'export MOZ_APP_REMOTINGNAME=thunderbird' >> /usr/lib/thunderbird/thunderbird-wrapper-helper.sh
 fi
 if [ -x /opt/code/node ]; then
   install -m 755 ../code /usr/bin/code

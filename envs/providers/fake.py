@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image, ImageDraw
 
 from deskbench.envs.desktop import Check, CommandResult, Desktop, DesktopSpec, Window
-from deskbench.envs.errors import GuestError, GuestUnreachable
+from deskbench.envs.errors import GuestError, GuestUnreachable, NotThere
 from deskbench.envs.types import (
     Action,
     Click,
@@ -223,7 +223,7 @@ class FakeDesktop:
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
         """The editor is always in front."""
         if not self._is_editor(name, strict, by_class):
-            raise GuestError(f"{self.name}: no window {name!r}")
+            raise NotThere(f"{self.name}: no window {name!r}")
 
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
         """Close the file that is open; the editor stays."""

@@ -35,7 +35,7 @@ def routes(desk: Desk) -> list[Route]:
         there = Path(path).exists()
         if not there and not commands.installed(path):
             raise HttpError(404, f"no such file or program: {path}")
-        return start(desk, opening(path) if there else [path])
+        return show(desk, path) if there else start(desk, [path])
 
     return [Route("POST", "/v1/launch", launch), Route("POST", "/v1/open", open_file)]
 
@@ -45,6 +45,32 @@ def opening(path: str) -> list[str]:
     if os.name == "nt":
         return [sys.executable, "-c", "import os, sys; os.startfile(sys.argv[1])", path]
     return ["open", path] if sys.platform == "darwin" else ["gio", "open", path]
+
+
+def show(desk: Desk, path: str) -> Response:
+    """Open a file with its program; the answer when a window shows it.
+
+    A program that is ending takes the request of the one that was just started for the file and forgets it: what
+    leaves no trace on the screen is asked for once more.
+
+    Raises:
+        HttpError: it cannot be opened, or no window has come of it.
+    """
+    for _ in range(2):
+        before = _titles(desk)
+        answer = start(desk, opening(path))
+        now = _titles(desk)
+        if now - before or any(_names(title, path) for _, title in now):
+            return answer
+    raise HttpError(500, f"{path} was opened, and no window shows it")
+
+
+def _titles(desk: Desk) -> set[tuple[str, str]]:
+    return {(window["id"], window["title"]) for window in desk.windows.listing()}
+
+
+def _names(title: str, path: str) -> bool:
+    return Path(path).stem.lower() in title.lower()
 
 
 def start(desk: Desk, argv: list[str]) -> Response:

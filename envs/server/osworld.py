@@ -305,14 +305,17 @@ def _window_size(desk: Desk, request: Request) -> Response:
 
 
 def _open(desk: Desk, path: str) -> Response:
-    """OSWorld waits half an hour for a title with the file's name; programs' titles are their own business here."""
-    from deskbench.envs.server.launch import opening, start
+    """OSWorld waits half an hour for a title with the file's name; a new window or title is enough here."""
+    from deskbench.envs.server.launch import show, start
 
     where = commands.expand(path)
     if not Path(where).exists() and not commands.installed(where):
         return text_response(f"Application/file not found: {path}", 404)
     try:
-        start(desk, opening(where) if Path(where).exists() else [where])
+        if Path(where).exists():
+            show(desk, where)
+        else:
+            start(desk, [where])
     except HttpError as error:
         return text_response(f"Failed to open {path}. Error: {error}", 500)
     return text_response("File opened and window activated successfully")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import threading
+from pathlib import Path
 from typing import Any
 
 from deskbench.envs import wait
 from deskbench.envs.server.http import HttpError
 
 PROOF_SECONDS = 5.0
+CLOSE_SECONDS = 3.0
+"""How long a closed window may take to go, and its program to end."""
 
 
 class Windows:
@@ -40,12 +43,38 @@ class Windows:
             raise HttpError(500, f"the window {name!r} did not become active")
 
     def close(self, name: str, *, strict: bool, by_class: bool) -> None:
-        """Ask the topmost match to close; a program may ask back, so what happens then is not waited for.
+        """Ask the topmost match to close; answer when it has gone, or the program asks back.
+
+        A program whose last window it was is given the time to end: until it has, it would take the next file to be
+        opened with it into its grave.
 
         Raises:
             HttpError: 404 no such window.
         """
-        self._tell(self._match(name, strict, by_class)["id"], "_NET_CLOSE_WINDOW", [0, 2, 0, 0, 0])
+        window = self._match(name, strict, by_class)["id"]
+        before, program = self._ids(), self._program(window)
+        self._tell(window, "_NET_CLOSE_WINDOW", [0, 2, 0, 0, 0])
+        wait.until(lambda: self._closed(window, program, before), timeout=CLOSE_SECONDS)
+
+    def _closed(self, window: str, program: int, before: set[str]) -> bool:
+        now = self._ids()
+        if window in now:
+            return bool(now - before)
+        return not _goes_on(program) or any(self._program(other) == program for other in now)
+
+    def _ids(self) -> set[str]:
+        return {w["id"] for w in self.listing()}
+
+    def _program(self, window: str) -> int:
+        """The process that a window says it is of; 0 where it says nothing, or is gone."""
+        from Xlib.error import BadWindow
+
+        with self._lock:
+            try:
+                found = self._property(self._display.create_resource_object("window", int(window, 16)), "_NET_WM_PID")
+            except BadWindow:
+                return 0
+        return int(found[0]) if found else 0
 
     def _match(self, name: str, strict: bool, by_class: bool) -> dict[str, Any]:
         windows = self.listing()
@@ -98,3 +127,12 @@ class Windows:
             "height": size.height,
             "active": number == active,
         }
+
+
+def _goes_on(program: int) -> bool:
+    """Whether a process is there; one that has ended and is not yet collected is not."""
+    try:
+        state = Path("/proc", str(program), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"

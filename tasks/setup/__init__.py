@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from deskbench.envs.errors import EnvError, SetupError
+from deskbench.envs.errors import EnvError, NotThere, SetupError
 from deskbench.tasks import registry
 from deskbench.tasks.types import Call
 from deskbench.tasks.world import Context
@@ -19,12 +19,35 @@ def run_steps(calls: Sequence[Call], context: Context) -> None:
         EnvError: the desktop broke off.
     """
     for call in calls:
-        began = time.monotonic()
-        entry = registry.find("setup", call.type)
+        _run(call, context)
+
+
+def run_before_check(calls: Sequence[Call], context: Context) -> list[str]:
+    """Run the steps between the agent's work and the check; what could not be done, one line each.
+
+    A window that a step brings to the front may be one that the agent has closed. That is no fault of the machine's:
+    the check says what it means.
+
+    Raises:
+        SetupError, EnvError: as `run_steps`, for every other reason.
+    """
+    missed = []
+    for call in calls:
         try:
-            entry.function(context, **registry.check_parameters(entry, call.parameters))
-        except EnvError as error:
-            raise type(error)(f"{call.where}: {call.type}: {error}") from error
-        except Exception as error:  # the boundary to the steps, users' own among them
-            raise SetupError(f"{call.where}: {call.type}: {type(error).__name__}: {error}") from error
-        context.note("setup", {"step": call.type, "where": call.where, "ms": (time.monotonic() - began) * 1e3})
+            _run(call, context)
+        except NotThere as error:
+            missed.append(str(error))
+            context.note("setup", {"step": call.type, "where": call.where, "missed": str(error)})
+    return missed
+
+
+def _run(call: Call, context: Context) -> None:
+    began = time.monotonic()
+    entry = registry.find("setup", call.type)
+    try:
+        entry.function(context, **registry.check_parameters(entry, call.parameters))
+    except EnvError as error:
+        raise type(error)(f"{call.where}: {call.type}: {error}") from error
+    except Exception as error:  # the boundary to the steps, users' own among them
+        raise SetupError(f"{call.where}: {call.type}: {type(error).__name__}: {error}") from error
+    context.note("setup", {"step": call.type, "where": call.where, "ms": (time.monotonic() - began) * 1e3})

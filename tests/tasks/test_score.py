@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deskbench.envs.desktop import DesktopSpec
-from deskbench.envs.errors import CheckError, SetupError
+from deskbench.envs.errors import CheckError, NotThere, SetupError
 from deskbench.envs.providers.fake import FakeProvider
 from deskbench.tasks.load import load
 from deskbench.tasks.registry import metric
@@ -72,6 +72,16 @@ def test_and_takes_all_or_takes_any(tmp_path: Path, conj: str, results: list[int
 def test_and_is_the_mean_when_nothing_is_0(tmp_path: Path) -> None:
     evaluator = {"func": ["exact_match", "half_for_tests"], "result": [value(1), value(1)], "expected": [rule(1), {}]}
     assert scored(task(tmp_path, evaluator), tmp_path)[0].value == 0.75
+
+
+def test_a_window_that_the_agent_has_closed_is_no_fault_of_the_machine(tmp_path: Path) -> None:
+    missing = {"type": "activate_window", "parameters": {"window_name": "Gone"}}
+    evaluator = {"func": "exact_match", "result": value(2), "expected": rule(1), "postconfig": [missing]}
+    found, _ = scored(task(tmp_path, evaluator), tmp_path)
+    assert found.value == 0.0
+    assert "no window 'Gone'" in found.reason
+    with pytest.raises(NotThere):
+        scored(task(tmp_path, evaluator, config=[missing]), tmp_path)
 
 
 def test_an_infeasible_task_is_passed_by_fail_alone(tmp_path: Path) -> None:

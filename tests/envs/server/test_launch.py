@@ -6,6 +6,7 @@ import pytest
 
 from deskbench.envs.errors import GuestError
 from deskbench.envs.providers.local import LocalDesktop
+from deskbench.envs.types import Type
 
 pytestmark = pytest.mark.desktop
 
@@ -24,6 +25,37 @@ def test_an_opened_file_is_shown_by_its_program(desktop: LocalDesktop) -> None:
     desktop.write_file("/home/user/shopping.txt", b"milk\n")
     desktop.open("/home/user/shopping.txt")
     assert "shopping.txt" in classes(desktop)
+
+
+def test_a_file_is_opened_while_its_program_is_ending(desktop: LocalDesktop) -> None:
+    """One that ends takes what it is handed with it; neither the closing nor the opening leaves that to luck."""
+    for name in ("one", "two", "three"):
+        desktop.write_file(f"/home/user/{name}.txt", b"")
+        desktop.open(f"/home/user/{name}.txt")
+        assert f"{name}.txt" in classes(desktop)
+        desktop.close_window("Mousepad")
+    assert "mousepad" not in desktop.run("ps -e -o comm", shell=True).stdout
+
+
+def test_a_window_that_asks_back_is_not_waited_for(desktop: LocalDesktop) -> None:
+    desktop.write_file("/home/user/asks.txt", b"")
+    desktop.open("/home/user/asks.txt")
+    desktop.act([Type(text="unsaved")])
+    desktop.close_window("asks.txt")
+    assert "save" in classes(desktop)
+
+
+def test_a_file_that_no_window_shows_is_an_error(desktop: LocalDesktop) -> None:
+    applications = "/home/user/.local/share/applications"
+    desktop.write_file(
+        f"{applications}/nothing.desktop",
+        b"[Desktop Entry]\nType=Application\nName=Nothing\nExec=true %f\nMimeType=text/csv;\n",
+    )
+    desktop.write_file("/home/user/.config/mimeapps.list", b"[Default Applications]\ntext/csv=nothing.desktop\n")
+    desktop.write_file("/home/user/table.csv", b"a,b\n")
+    with pytest.raises(GuestError) as caught:
+        desktop.open("/home/user/table.csv")
+    assert "no window shows it" in str(caught.value)
 
 
 def test_a_program_without_a_window_is_launched_when_it_is_done(desktop: LocalDesktop) -> None:
