@@ -18,6 +18,7 @@ from deskbench.agent.base import Ending, ModelFatal
 from deskbench.agent.build import ASSETS, Prepared, make_provider
 from deskbench.agent.episode import Plan, run_episode
 from deskbench.agent.ledger import Ledger, Planned
+from deskbench.agent.player import user_of
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter, write_atomic
 from deskbench.agent.stats import Summary, final_attempts, summarize
 from deskbench.envs.desktop import Desktop, Provider
@@ -242,6 +243,7 @@ class Batch:
             code_allowed=config.agent_settings.get("action_space", "pyautogui") == "pyautogui",
             budget_usd=config.episode_budget_usd,
             task_json=self._prepared.files[task.key],
+            ask=user_of(task, config),
         )
 
     def _with_desktop(self, plan: Plan, provider: Provider, writer: EpisodeWriter) -> EpisodeRecord:

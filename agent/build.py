@@ -16,7 +16,9 @@ from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent
 from deskbench.agent.config import RunConfig
+from deskbench.agent.player import lacks_player
 from deskbench.agent.record import secrets_of
+from deskbench.agent.recorded import SOURCE
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.errors import UsageError
@@ -163,6 +165,9 @@ def _skip(config: RunConfig, task: Task, apps: dict[str, bool], system: str | No
     """What runs on this machine is known before it starts; another provider's desktop is asked when it is up."""
     if config.agent == "oracle" and not task.oracle:
         return "has no oracle"
+    lacking = lacks_player(task, config)
+    if lacking is not None:
+        return lacking
     if config.provider != "local":
         apps = dict.fromkeys(apps, True)
     return skip_reason(task, platform=system, network=config.network, has_app=apps)
@@ -204,5 +209,6 @@ def agent_factory(name: str, settings: Mapping[str, str]) -> Callable[[], Agent]
 
 
 def _task_json(task: Task) -> dict[str, Any]:
-    value: dict[str, Any] = json.loads(task.path.read_text(encoding="utf-8"))
+    text = task.path.read_text(encoding="utf-8")
+    value: dict[str, Any] = {SOURCE: text} if task.is_class else json.loads(text)
     return value

@@ -44,6 +44,10 @@ class RunConfig(BaseModel):
     """When observations are taken: settled, immediate or fixed:SECONDS."""
     osworld_strict: bool = False
     """Repeat what OSWorld's metrics get wrong, to be compared with published scores."""
+    user_base_url: str | None = None
+    """Endpoint of the model that plays the user of tasks which have such a one (chat completions)."""
+    user_model: str | None = None
+    user_api_key_env: str | None = None
     max_steps: int = Field(default=15, ge=1)
     max_seconds: float = Field(default=600.0, gt=0)
     retries: int = Field(default=2, ge=0)

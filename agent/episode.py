@@ -5,7 +5,8 @@ from __future__ import annotations
 import itertools
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -26,12 +27,13 @@ from deskbench.envs.desktop import Desktop
 from deskbench.envs.errors import CheckError, EnvError, StorageError
 from deskbench.envs.types import Action, AskUser, Done, Exec, Fail, Observation
 from deskbench.envs.wire import Observe
-from deskbench.tasks.score import score
-from deskbench.tasks.setup import run_steps
+from deskbench.tasks.parts import Part, opens, prepare, together
 from deskbench.tasks.types import Score, Task
+from deskbench.tasks.user import NOBODY
 from deskbench.tasks.world import Context, World
 
-NOBODY = "Nobody is here to answer. Do what seems best."
+GOES_ON = (Ending.DONE, Ending.FAILED)
+"""Endings of one part after which the next may begin."""
 NO_CODE = "code is not allowed in this task; use the mouse and the keyboard"
 
 
@@ -49,6 +51,7 @@ class Plan:
         budget_usd: cost that ends the episode, or None.
         assets: a folder on the controller for downloads that all episodes share.
         task_json: the task file's content, for the record.
+        ask: what the user says to a question of the agent's.
     """
 
     task: Task
@@ -65,6 +68,7 @@ class Plan:
     code_allowed: bool = False
     budget_usd: float | None = None
     task_json: Mapping[str, object] = field(default_factory=dict)
+    ask: Callable[[str], str] = lambda question: NOBODY
 
 
 @dataclass
@@ -80,7 +84,13 @@ class _Run:
     error: str | None = None
     last: Action | None = None
     screen: tuple[int, int] = (0, 0)
+    deadline: float = 0.0
     fatal: ModelFatal | None = None
+
+    @property
+    def steps(self) -> int:
+        """Decisions so far."""
+        return int(self.totals.get("steps", 0))
 
     def add(self, name: str, value: float) -> None:
         self.totals[name] = self.totals.get(name, 0.0) + value
@@ -108,15 +118,17 @@ def run_episode(
     """
     run = _Run(plan, totals={"reset_ms": reset_ms})
     world = World(desktop, plan.task, writer.files, plan.assets)
+    context = None
     try:
-        context = _prepare(run, desktop, writer)
-        ending = _loop(run, agent, desktop, writer, interrupted)
-        found = _score(run, world, context, ending)
+        context = _context(run, desktop, writer)
+        ending, found = _play(run, agent, context, world, writer, interrupted)
     except EnvError as error:
         ending, found = Ending.ENV_ERROR, Score.none(f"the desktop failed: {error}")
         _note_error(run, writer, error)
     finally:
         agent.close()
+        if context is not None:
+            context.close()
     record = _record(run, world, ending, found)
     writer.finish(record)
     if run.fatal is not None:
@@ -124,51 +136,82 @@ def run_episode(
     return record
 
 
-def _prepare(run: _Run, desktop: Desktop, writer: EpisodeWriter) -> Context:
-    began = time.monotonic()
+def _context(run: _Run, desktop: Desktop, writer: EpisodeWriter) -> Context:
     run.screen = desktop.health().screen
-    context = Context(desktop, run.plan.task, writer.files, run.plan.assets, run.screen, writer.note)
-    run_steps(run.plan.task.config, context)
-    run.add("setup_ms", (time.monotonic() - began) * 1e3)
-    return context
+    return Context(desktop, run.plan.task, writer.files, run.plan.assets, run.screen, writer.note)
 
 
-def _loop(run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, interrupted: Callable[[], bool]) -> Ending:
-    """Observe, decide, write, act, until something ends it."""
+def _play(
+    run: _Run, agent: Agent, context: Context, world: World, writer: EpisodeWriter, interrupted: Callable[[], bool]
+) -> tuple[Ending, Score]:
+    """Every part of the task in order, as far as their gates open; most tasks have one."""
+    with _timed(run, "setup_ms"):
+        parts = prepare(context, world, strict=run.plan.osworld_strict)
+    run.deadline = time.monotonic() + (run.plan.task.limits.seconds or run.plan.max_seconds)
+    scores: list[Score] = []
+    for part in parts:
+        with _timed(run, "setup_ms"):
+            part.begin()
+        ending, observation = _loop(run, agent, world.desktop, writer, interrupted, part.instruction)
+        if part is parts[-1]:
+            writer.final(observation)
+        scores.append(_score(run, world, part, ending))
+        if len(parts) > 1:
+            writer.note("phase", {"name": part.name, "ending": ending.value, "score": scores[-1].value})
+        if scores[-1].value is None:
+            return ending, scores[-1]
+        if ending not in GOES_ON or not opens(part, scores[-1]):
+            break
+    if part is not parts[-1]:
+        writer.final(observation)
+    return ending, together(parts, scores)
+
+
+@contextmanager
+def _timed(run: _Run, name: str) -> Iterator[None]:
+    began = time.monotonic()
+    try:
+        yield
+    finally:
+        run.add(name, (time.monotonic() - began) * 1e3)
+
+
+def _loop(
+    run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, interrupted: Callable[[], bool], instruction: str
+) -> tuple[Ending, Observation]:
+    """Observe, decide, write, act, until something ends it; how, and what was seen last."""
     plan = run.plan
     max_steps = plan.task.limits.steps or plan.max_steps
-    deadline = time.monotonic() + (plan.task.limits.seconds or plan.max_seconds)
-    agent.start(_goal(run, max_steps, deadline))
+    run.last = None
+    agent.start(_goal(run, max_steps, instruction))
     observation = run.seen(desktop.observe(_look(plan, agent.needs)))
-    ending = None
-    for index in range(max_steps):
-        if (ending := _out_of(run, deadline, interrupted)) is not None:
-            break
+    for index in range(run.steps, max_steps):
+        if (ending := _out_of(run, interrupted)) is not None:
+            return ending, observation
         try:
             decision = _decide(agent, observation)
+            writer.step(index, observation, _counted(run, decision))
+            observation = run.seen(_carry_out(run, decision, desktop, agent.needs))
         except AgentError as error:
             ending = _agent_failed(run, writer, error)
             if error.decision is not None:  # what was spent
                 writer.step(index, observation, _counted(run, error.decision))
-            break
-        writer.step(index, observation, _counted(run, decision))
-        observation = run.seen(_carry_out(run, decision, desktop, agent.needs))
+            return ending, observation
         if (ending := _said(run, decision.actions)) is not None:
-            break
-    writer.final(observation)
-    return ending or Ending.STEP_LIMIT
+            return ending, observation
+    return Ending.STEP_LIMIT, observation
 
 
-def _goal(run: _Run, max_steps: int, deadline: float) -> Goal:
-    task, plan = run.plan.task, run.plan
+def _goal(run: _Run, max_steps: int, instruction: str) -> Goal:
+    plan = run.plan
     return Goal(
-        instruction=task.instruction,
+        instruction=instruction,
         width=run.screen[0],
         height=run.screen[1],
         code_allowed=_code_allowed(plan),
-        max_steps=max_steps,
+        max_steps=max_steps - run.steps,
         seed=plan.seed,
-        seconds=deadline - time.monotonic(),
+        seconds=run.deadline - time.monotonic(),
     )
 
 
@@ -181,11 +224,11 @@ def _look(plan: Plan, needs: Needs) -> Observe:
     )
 
 
-def _out_of(run: _Run, deadline: float, interrupted: Callable[[], bool]) -> Ending | None:
+def _out_of(run: _Run, interrupted: Callable[[], bool]) -> Ending | None:
     """Time, money or patience."""
     if interrupted():
         return Ending.INTERRUPTED
-    if time.monotonic() > deadline:
+    if time.monotonic() > run.deadline:
         return Ending.TIME_LIMIT
     cost = run.usage.cost_usd
     if run.plan.budget_usd is not None and cost is not None and cost >= run.plan.budget_usd:
@@ -225,8 +268,11 @@ def _code_allowed(plan: Plan) -> bool:
 def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) -> Observation:
     """One round trip.
 
-    Code that is not allowed is refused here, with what stands behind it, whatever the agent was told. A question to
-    the user has nobody to answer it, and is told so. A zoom changes nothing: the agent has the whole picture.
+    Code that is not allowed is refused here, with what stands behind it, whatever the agent was told. A question goes
+    to the task's user. A zoom changes nothing: the agent has the whole picture.
+
+    Raises:
+        ModelError: the endpoint that plays the user failed.
     """
     actions = decision.actions
     allowed = actions
@@ -237,8 +283,9 @@ def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) ->
         refused: tuple[bool, str | None, str | None] = (False, NO_CODE, None)
         results = observation.results + (refused,) * (len(actions) - len(allowed))
         observation = replace(observation, results=results)
-    if any(isinstance(action, AskUser) for action in actions):
-        observation = replace(observation, answer=NOBODY)
+    questions = [action.text or "" for action in actions if isinstance(action, AskUser)]
+    if questions:
+        observation = replace(observation, answer="\n".join(run.plan.ask(question) for question in questions))
     return observation
 
 
@@ -257,8 +304,7 @@ def _note_error(run: _Run, writer: EpisodeWriter, error: Exception) -> None:
     writer.note("error", {"error": run.error, "traceback": "".join(traceback.format_exception(error))})
 
 
-def _score(run: _Run, world: World, context: Context, ending: Ending) -> Score:
-    began = time.monotonic()
+def _score(run: _Run, world: World, part: Part, ending: Ending) -> Score:
     if ending is Ending.INTERRUPTED:
         return Score.none("the run was interrupted")
     if run.unscored is not None:
@@ -266,12 +312,11 @@ def _score(run: _Run, world: World, context: Context, ending: Ending) -> Score:
     if isinstance(run.last, Done):
         world.answer = run.last.answer
     try:
-        return score(run.plan.task, world, context, said_fail=ending is Ending.FAILED, strict=run.plan.osworld_strict)
+        with _timed(run, "score_ms"):
+            return part.judge(ending is Ending.FAILED)
     except CheckError as error:
         run.error = f"CheckError: {error}"
         return Score.none(f"the check failed: {error}")
-    finally:
-        run.add("score_ms", (time.monotonic() - began) * 1e3)
 
 
 def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRecord:

@@ -2,7 +2,7 @@
 
     OUT/<action space>/<observation>/<model>/args.json
     OUT/<action space>/<observation>/<model>/<domain>/<task id>/
-        traj.jsonl, step_<n>_<time>.png, result.txt, runtime.log
+        traj.jsonl, step_<n>_<time>.png, result.txt, runtime.log, and result.json where a task gives partial scores
 
 An episode without a score has no result.txt and one line {"Error": ...}, as a task that failed has there. A task's
 second and later repeats are models of their own, `<model>-2`, for that layout has one result a task.
@@ -100,9 +100,18 @@ def _write_episode(reader: EpisodeReader, folder: Path) -> None:
         lines.append({"Error": f"{episode.suite}/{episode.task_id} - {why}"})
     else:
         write_atomic(folder / "result.txt", f"{episode.score.value}\n".encode())
+        if episode.score.parts:
+            write_atomic(folder / "result.json", json.dumps(_partial(episode), indent=2).encode())
     write_atomic(folder / "traj.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
     log = f"{episode.task}: {episode.ending.value}, score {episode.score.value}: {episode.score.reason}\n"
     write_atomic(folder / "runtime.log", log.encode())
+
+
+def _partial(episode: EpisodeRecord) -> dict[str, Any]:
+    """OSWorld-V2's result.json."""
+    keys = ("score", "weight", "description")
+    parts = {str(part["name"]): {key: part[key] for key in keys} for part in episode.score.parts}
+    return {"score": episode.score.value, "partial_scores": parts}
 
 
 def _lines(reader: EpisodeReader, folder: Path) -> Iterator[dict[str, Any]]:

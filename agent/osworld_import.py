@@ -22,9 +22,10 @@ from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, To
 from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.envs.actions import ActionError, parse_actions
-from deskbench.envs.errors import UsageError
+from deskbench.envs.errors import CheckError, UsageError
 from deskbench.envs.types import Action, Done, Exec, Fail, Observation, Screenshot, Wait
 from deskbench.tasks.load import load, task_set_hash
+from deskbench.tasks.parts import read_score
 from deskbench.tasks.types import Task
 
 PROVIDER = "imported"
@@ -221,7 +222,20 @@ def _score(folder: Path, where: str, error: str | None, problems: list[str]) -> 
     except ValueError:
         problems.append(f"{where}/result.txt: not a number")
         return ScoreRecord(value=None, reason="result.txt is not a number")
-    return ScoreRecord(value=value, reason="as OSWorld scored it")
+    return ScoreRecord(value=value, reason="as OSWorld scored it", parts=_parts(folder, where, problems))
+
+
+def _parts(folder: Path, where: str, problems: list[str]) -> list[dict[str, Any]]:
+    """The partial scores of OSWorld-V2's result.json, where there is one."""
+    file = folder / "result.json"
+    if not file.is_file():
+        return []
+    try:
+        found = read_score(json.loads(file.read_text(encoding="utf-8")))
+    except (ValueError, CheckError) as error:
+        problems.append(f"{where}/result.json: {error}")
+        return []
+    return [part.model_dump() for part in found.parts]
 
 
 def _ending(last: Action | None, score: ScoreRecord, error: str | None) -> Ending:

@@ -106,6 +106,7 @@ class ScoreRecord(_Record):
     value: float | None
     reason: str
     checks: list[dict[str, Any]] = Field(default_factory=list)
+    parts: list[dict[str, Any]] = Field(default_factory=list)
     seconds: float = 0.0
 
 

@@ -11,6 +11,9 @@ from deskbench.envs.errors import UsageError
 from deskbench.tasks.load import read
 from deskbench.tasks.types import Task
 
+SOURCE = "python"
+"""The key under which a record holds a task class's source in place of a task file's JSON."""
+
 
 def task_of(record: EpisodeRecord, scratch: Path, source: str | None = None) -> Task:
     """The task of an episode.
@@ -30,10 +33,14 @@ def task_of(record: EpisodeRecord, scratch: Path, source: str | None = None) -> 
         task = _pick(path, record)
         if task.sha256 == record.task_sha256:
             return task
-    kept = scratch / record.suite / f"{record.task_id}.json"
+    source_text = record.task_json.get(SOURCE)
+    name = f"{record.task_id}.json" if source_text is None else f"task_{record.task_id}.py"
+    kept = scratch / record.suite / name
     kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(record.task_json), encoding="utf-8")
-    return _pick(kept, record).model_copy(update={"path": path if record.task_path else kept})
+    kept.write_text(json.dumps(record.task_json) if source_text is None else str(source_text), encoding="utf-8")
+    task = _pick(kept, record)
+    # Assets of a task file are looked for beside the file; a class is run from where it is.
+    return task if task.is_class or not record.task_path else task.model_copy(update={"path": path})
 
 
 def _pick(source: str | Path, record: EpisodeRecord) -> Task:

@@ -19,6 +19,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import requests
 
@@ -60,6 +61,8 @@ class AssetStore:
         Raises:
             SetupError: it is not here and cannot be fetched.
         """
+        if url.startswith("file://"):
+            return _local(url)
         with _locks[f"{self.root}\0{url}"]:
             for root in self._folders():
                 found = _kept(root, url)
@@ -111,6 +114,13 @@ class AssetStore:
         _write_atomic(self.root / "urls" / _url_name(url), json.dumps(record).encode())
         _checked.add(target)
         return target
+
+
+def _local(url: str) -> Path:
+    path = Path(unquote(urlsplit(url).path))
+    if not path.is_file():
+        raise SetupError(f"no such file: {path}")
+    return path
 
 
 def _receive(address: str, file: Any) -> tuple[str, int]:
@@ -169,6 +179,7 @@ def urls_of(tasks: Iterable[Task]) -> list[str]:
     """Every URL whose file some task's set-up or check uses, in order, each once."""
     found: dict[str, None] = {}
     for task in tasks:
+        found.update(dict.fromkeys(task.files))
         checks = [call for check in task.evaluator.checks for call in (check.result, check.expected) if call]
         for call in (*task.config, *task.evaluator.postconfig, *checks):
             found.update(dict.fromkeys(_urls(call)))

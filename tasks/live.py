@@ -5,7 +5,6 @@ Such tasks are listed as skipped with the reason, unless `--network` is given an
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +34,7 @@ def live_web(task: Task) -> str | None:
         address = next(_addresses(call.parameters), None)
         if call.type == "chrome_open_tabs" and address:
             return f"it opens {address}"
-        if call.type in ("launch", "execute", "command") and (fetch := FETCHES.search(json.dumps(call.parameters))):
+        if call.type in ("launch", "execute", "command") and (fetch := FETCHES.search(_command(call))):
             return f"its set-up says {fetch[0]}"
     for call in _getters(task):
         if call.type in PAGES:
@@ -52,6 +51,12 @@ def drive(task: Task) -> str | None:
             except SetupError as error:
                 return str(error)
     return None
+
+
+def _command(call: Call) -> str:
+    """A command as one line, whether it is given as one or in its parts."""
+    command = call.parameters.get("command", "")
+    return " ".join(str(part) for part in command) if isinstance(command, list) else str(command)
 
 
 def _getters(task: Task) -> Iterator[Call]:

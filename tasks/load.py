@@ -10,17 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from deskbench.envs.actions import ActionError, nearest
 from deskbench.envs.errors import UsageError
 from deskbench.envs.targets import parse_oracle
 from deskbench.tasks import registry
+from deskbench.tasks.classes.process import describe
+from deskbench.tasks.classes.reading import Unusable, read_class
 from deskbench.tasks.live import drive, live_web
 from deskbench.tasks.types import Call, Check, Evaluator, Limits, Mutant, Requires, Task
+from deskbench.tasks.user import User
 
 LIBRARY = Path(__file__).resolve().parent / "library"
-_OURS = ("oracle", "limits", "requires", "tags", "mutants", "seeds", "$schema")
+CLASS_FILES = "task_*.py"
+"""Task classes, as OSWorld-V2 names their files."""
+_OURS = ("oracle", "limits", "requires", "tags", "mutants", "seeds", "user", "$schema")
 _USED = ("id", "instruction", "source", "config", "related_apps", "evaluator", "proxy")
 _DEAD = (
     "snapshot", "trajectory", "fixed_ip", "possibility_of_env_change", "hint", "env_may_change", "version", "platform",
@@ -73,9 +78,11 @@ def read(source: str | Path, *, split: str | None = None) -> tuple[list[Task], l
     """Parse without resolving names."""
     tasks: list[Task] = []
     problems: list[Problem] = []
-    for suite, file in _files(source, split):
+    files = _files(source, split)
+    classes = describe(file for _, file in files if file.suffix == ".py")
+    for suite, file in files:
         try:
-            tasks += _read_file(suite, file)
+            tasks += [_class(suite, file, classes[file])] if file in classes else _read_file(suite, file)
         except _Bad as bad:
             problems.append(Problem(file, bad.where, str(bad)))
     return tasks, problems + list(_duplicates(tasks))
@@ -92,33 +99,38 @@ def _files(source: str | Path, split: str | None) -> list[tuple[str, Path]]:
     if path.is_file():
         return [(path.resolve().parent.name, path)]
     for inner in (path, path / "evaluation_examples"):
-        if (inner / "examples").is_dir():
+        if (inner / "examples").is_dir() or (inner / "test_v2.json").is_file():
             return _osworld_files(inner, split)
     if split is not None:
         raise UsageError(f"{source} is not an OSWorld checkout: it has no split {split!r}")
     found = [
         (file.parent.name, file)
-        for file in sorted(path.rglob("*.json"))
+        for file in sorted([*path.rglob("*.json"), *path.rglob(CLASS_FILES)])
         if "assets" not in file.relative_to(path).parts[:-1]
     ]
     if not found:
-        raise UsageError(f"{source} holds no task files (*.json)")
+        raise UsageError(f"{source} holds no task files (*.json, {CLASS_FILES})")
     return found
 
 
 def _osworld_files(root: Path, split: str | None) -> list[tuple[str, Path]]:
     if split is None:
-        return [
-            (file.parent.name, file)
-            for folder in ("examples", "examples_windows")
-            for file in sorted((root / folder).glob("*/*.json"))
+        found = [
+            file for folder in ("examples", "examples_windows") for file in sorted((root / folder).glob("*/*.json"))
         ]
+        return [(file.parent.name, file) for file in [*found, *sorted(root.rglob(CLASS_FILES))]]
     listing = root / f"{split.removesuffix('.json')}.json"
     if not listing.exists():
         known = sorted(p.stem for p in root.glob("test_*.json"))
         raise UsageError(f"{root} has no split {split!r}{nearest(split, known)}")
     value = json.loads(listing.read_text(encoding="utf-8"))
-    return [(domain, root / "examples" / domain / f"{name}.json") for domain, ids in value.items() for name in ids]
+    classes = {file.name: file for file in root.rglob(CLASS_FILES)}
+    return [
+        (file.parent.name, file)
+        for domain, names in value.items()
+        for name in names
+        for file in [classes.get(f"task_{name}.py", root / "examples" / domain / f"{name}.json")]
+    ]
 
 
 def _duplicates(tasks: Iterable[Task]) -> Iterator[Problem]:
@@ -127,6 +139,15 @@ def _duplicates(tasks: Iterable[Task]) -> Iterator[Problem]:
         other = first.setdefault(task.key, task)
         if other is not task:
             yield Problem(task.path, "$.id", f"{task.key!r} is the id of {other.path} too")
+
+
+def _class(suite: str, file: Path, facts: dict[str, Any] | str) -> Task:
+    if isinstance(facts, str):
+        raise _Bad("", facts)
+    try:
+        return read_class(suite, file, facts)
+    except Unusable as error:
+        raise _Bad("", str(error)) from None
 
 
 def _read_file(suite: str, file: Path) -> list[Task]:
@@ -197,6 +218,7 @@ def _task(suite: str, file: Path, raw: dict[str, Any], digest: str) -> Task:
         proxy=raw.get("proxy") is True,
         source=", ".join(source) if isinstance(source, list) else str(source),
         sha256=digest,
+        user=_user(raw.get("user")),
     )
     if "requires" not in raw and live_web(task) is not None:
         return task.model_copy(update={"requires": Requires(network="full")})
@@ -211,6 +233,17 @@ def _model(model: type[Any], value: Any, where: str) -> Any:
         name = ".".join(str(part) for part in first["loc"])
         hint = nearest(name, model.model_fields) if first["type"] == "extra_forbidden" else ""
         raise _Bad(f"{where}.{name}", f"is {first['input']!r}: {first['msg']}{hint}") from None
+
+
+def _user(value: Any) -> Any:
+    if value is None:
+        return None
+    try:
+        return TypeAdapter(User).validate_python(value)
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = ".".join(str(part) for part in first["loc"][1:])
+        raise _Bad(f"$.user.{name}".rstrip("."), first["msg"]) from None
 
 
 def _strings(value: Any, where: str) -> tuple[str, ...]:
@@ -359,7 +392,7 @@ def skip_reason(task: Task, *, platform: str | None, network: bool, has_app: Map
         return f"needs {', '.join(lacking)}, which the desktop does not have"
     if task.requires.network != "off" and not network:
         return f"needs the network, which is off (--network){_why_network(task)}"
-    return drive(task)
+    return task.lacks or drive(task)
 
 
 def _why_network(task: Task) -> str:

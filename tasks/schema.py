@@ -6,11 +6,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pydantic import TypeAdapter
+
 from deskbench.envs.actions import ACTION_TYPES
 from deskbench.envs.errors import UsageError
 from deskbench.tasks import registry
 from deskbench.tasks.load import _DEAD
 from deskbench.tasks.types import Limits, Requires
+from deskbench.tasks.user import User
 
 
 def task_schema() -> dict[str, Any]:
@@ -53,6 +56,7 @@ def task_schema() -> dict[str, Any]:
                 "type": "array",
                 "items": {"properties": {"name": {"type": "string"}, "steps": {"type": "array", "items": step}}},
             },
+            "user": TypeAdapter(User).json_schema(),
             "seeds": {"type": "array", "items": {"type": "object"}},
             **{name: {} for name in _DEAD},
         },

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from deskbench.envs.errors import UsageError
 from deskbench.envs.relay import parse
 from deskbench.envs.targets import OracleStep
+from deskbench.tasks.user import User
 
 
 class Frozen(BaseModel):
@@ -88,7 +89,9 @@ class Mutant(Frozen):
 class Task(Frozen):
     """One task.
 
-    `key` is `suite/id`, unique in a run; `path` is the file that it came from; `folder` is where its assets are.
+    `key` is `suite/id`, unique in a run; `path` is the file that it came from; `folder` is where its assets are; `user`
+    answers the agent's questions; `files` are addresses that a task class fetches; `lacks` is what it needs and
+    deskbench has not.
     """
 
     id: str
@@ -106,6 +109,14 @@ class Task(Frozen):
     proxy: bool = False
     source: str = ""
     sha256: str = ""
+    user: User | None = None
+    files: tuple[str, ...] = ()
+    lacks: str = ""
+
+    @property
+    def is_class(self) -> bool:
+        """It is a Python class (`tasks.classes`), not a JSON file."""
+        return self.path.suffix == ".py"
 
     @property
     def key(self) -> str:
@@ -136,12 +147,22 @@ class CheckOutcome(Frozen):
     note: str = ""
 
 
+class PartScore(Frozen):
+    """One checkpoint or phase of a task: what it earned of what it weighs, for tasks that give partial scores."""
+
+    name: str
+    score: float
+    weight: float = 1.0
+    description: str = ""
+
+
 class Score(Frozen):
     """The score of an end state. `value` None means not scored, and is never turned into 0."""
 
     value: float | None
     reason: str
     checks: tuple[CheckOutcome, ...] = ()
+    parts: tuple[PartScore, ...] = ()
     seconds: float = 0.0
 
     @classmethod

@@ -63,7 +63,7 @@ def evaluate(
                 encoding="utf-8",
                 errors="replace",
                 timeout=seconds,
-                env=_environment(scratch),
+                env=environment(scratch),
                 check=False,
             )
         except subprocess.TimeoutExpired:
@@ -71,7 +71,8 @@ def evaluate(
     return _answer(name, done)
 
 
-def _environment(scratch: str) -> dict[str, str]:
+def environment(scratch: str) -> dict[str, str]:
+    """What a process for checks knows of the person's environment: no secrets, and a folder for its own files."""
     kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
     return {
         **kept,
@@ -112,14 +113,14 @@ def _unpacked(value: Any) -> Any:
     return value
 
 
-def _limit(seconds: float, memory: int) -> None:
+def limit(seconds: float | None = SECONDS, memory: int = MEMORY) -> None:
+    """Limit this process: seconds of the processor (None: no limit), bytes of address space."""
     import resource
 
-    for what, most in (
-        (resource.RLIMIT_AS, memory),
-        (resource.RLIMIT_CPU, int(seconds) + 1),
-        (resource.RLIMIT_CORE, 0),
-    ):
+    limits = [(resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)]
+    if seconds is not None:
+        limits.append((resource.RLIMIT_CPU, int(seconds) + 1))
+    for what, most in limits:
         hard = resource.getrlimit(what)[1]
         resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
@@ -130,7 +131,7 @@ def main() -> None:
     answers = sys.stdout
     sys.stdout = sys.stderr  # a library that prints must not be taken for the answer
     if os.name == "posix":
-        _limit(request["seconds"], request["memory"])
+        limit(request["seconds"], request["memory"])
     answers.write(json.dumps(_work(request)) + "\n")
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,7 @@ class Context:
         assets: a folder of downloads shared by all episodes, addressed by content.
         screen: width and height in pixels, for placeholders.
         note: called with (what, detail) for the record.
+        closing: what `close` ends.
     """
 
     desktop: Desktop
@@ -37,6 +39,11 @@ class Context:
     assets: Path
     screen: tuple[int, int]
     note: Callable[[str, dict[str, Any]], None] = lambda what, detail: None
+    closing: ExitStack = field(default_factory=ExitStack)
+
+    def close(self) -> None:
+        """End what was started for the task on the controller."""
+        self.closing.close()
 
     def fill(self, text: str) -> str:
         """Replace OSWorld's placeholders; other braces stay."""

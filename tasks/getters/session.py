@@ -17,15 +17,19 @@ def rule(world: World, *, rules: Any) -> Any:
 
 
 @getter("vm_command_line")
-def vm_command_line(world: World, *, command: str | list[str], shell: bool = False) -> str:
-    """What a command prints on stdout."""
-    return world.desktop.run(command, shell=shell).stdout
+def vm_command_line(
+    world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0
+) -> str:
+    """What a command prints on stdout; `timeout` in seconds."""
+    return world.desktop.run(command, shell=shell, timeout=timeout).stdout
 
 
 @getter("vm_command_error")
-def vm_command_error(world: World, *, command: str | list[str], shell: bool = False) -> str:
-    """What a command prints on stderr."""
-    return world.desktop.run(command, shell=shell).stderr
+def vm_command_error(
+    world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0
+) -> str:
+    """What a command prints on stderr; `timeout` in seconds."""
+    return world.desktop.run(command, shell=shell, timeout=timeout).stderr
 
 
 @getter("vm_terminal_output")

@@ -85,7 +85,7 @@ def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     from deskbench.tasks import worker
 
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    assert "sk-secret" not in str(worker._environment("/tmp")) and "OPENAI_API_KEY" in os.environ
+    assert "sk-secret" not in str(worker.environment("/tmp")) and "OPENAI_API_KEY" in os.environ
 
 
 @pytest.mark.parametrize("rules", [{"pattern": "("}, {}])

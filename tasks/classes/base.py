@@ -1,0 +1,65 @@
+"""Stand-ins for `desktop_env.task_base`: a task class is a dictionary of its own attributes, too.
+
+Names and defaults are OSWorld-V2's (release of 2026-06-24, public task classes and descriptions of them).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+FIELDS: dict[str, Any] = {
+    "id": "", "snapshot": "", "instruction": "", "source": "", "config": (), "trajectory": "", "related_apps": (),
+    "evaluator": None, "proxy": False, "image": None, "instance_type": None, "volume_size": None,
+    "platform": "ubuntu", "user_simulator": None, "disable_vnc": False, "disable_recording": False,
+    "intermediate_eval_safe": True,
+}  # fmt: skip
+"""What a class may say of itself, and what is true where it says nothing."""
+
+
+class BaseTask(dict):  # type: ignore[type-arg]
+    """A task: its attributes, what sets it up, and what judges it."""
+
+    def __init__(self, **given: Any) -> None:
+        super().__init__({name: getattr(self, name, default) for name, default in FIELDS.items()} | given)
+
+    def setup(self, setup_controller: Any, use_proxy: bool = False) -> None:
+        """Prepare the desktop: the steps of `config`, where a class does not say otherwise."""
+        setup_controller.setup(list(self["config"] or ()), use_proxy)
+
+    def evaluate(self, env: Any) -> float | dict[str, Any]:
+        """Judge the desktop: a score from 0 to 1, or a dictionary with one and the parts that it is made of.
+
+        {"score": 0.5, "partial_scores": {"saved": {"score": 1.0, "weight": 0.5, "description": "the file is there"}}}
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no evaluate()")
+
+
+@dataclass
+class Phase:
+    """One part of a task of several, told to the agent when the one before is done.
+
+    Attributes:
+        name: for the record.
+        instruction: what the agent is told.
+        setup: prepares the desktop for it (setup_controller, use_proxy), or None.
+        evaluate: judges it (env), as `BaseTask.evaluate` does; at most its weight is earned.
+        weight: its part of the task's score; those of all phases sum to 1.
+        gate_min_score: what must be earned for the next phase to begin, or None.
+    """
+
+    name: str
+    instruction: str
+    evaluate: Callable[[Any], float | dict[str, Any]]
+    setup: Callable[..., None] | None = None
+    weight: float = 1.0
+    gate_min_score: float | None = None
+
+
+class MultiPhaseTask(BaseTask):
+    """A task of several phases."""
+
+    def get_phases(self) -> Sequence[Phase | dict[str, Any]]:
+        """The phases in order, as `Phase`s or as dictionaries with the same keys."""
+        raise NotImplementedError(f"{type(self).__name__} has no get_phases()")

@@ -1,0 +1,171 @@
+"""The controller's answers to a task class: its set-up steps, getters and desktop are ours."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deskbench.envs.desktop import CommandResult, Desktop
+from deskbench.envs.errors import CheckError, EnvError, NotThere
+from deskbench.envs.wire import Observe
+from deskbench.tasks import registry
+from deskbench.tasks.setup import run_steps
+from deskbench.tasks.types import Call
+from deskbench.tasks.world import Context, World
+
+PYAUTOGUI = "import pyautogui; import time; pyautogui.FAILSAFE = False; "
+"""What OSWorld puts before a command of Python."""
+PORTS = {"chromium_port": 9222, "vlc_port": 8080}
+
+
+class Refusal(Exception):
+    """What the task class is told, as an exception of its own; it may catch it."""
+
+
+class Answers:
+    """Answers the questions of one task class about one desktop.
+
+    Args:
+        context: for set-up steps.
+        world: for getters, while it judges; None before.
+        said_fail: the agent ended with `fail`.
+    """
+
+    def __init__(self, context: Context, world: World | None = None, *, said_fail: bool = False) -> None:
+        self._context, self._world, self._said_fail = context, world, said_fail
+        self._asked = 0
+        self._desktop = context.desktop
+
+    def answer(self, kind: str, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
+        """The value asked for, as JSON or bytes.
+
+        Raises:
+            Refusal: it cannot be done; the class is told.
+            EnvError: the desktop broke off, or a set-up step did not take effect.
+            CheckError: a getter failed.
+        """
+        return {
+            "step": self._step, "getter": self._getter, "controller": self._controller,
+            "environment": self._environment,
+        }[kind](name, arguments, keywords)  # fmt: skip
+
+    def _step(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> bool:
+        """A set-up step. While the class judges, a window that is gone is what the agent left, and no fault."""
+        entry = registry.find("setup", name)
+        named = dict(zip(entry.parameters.model_fields, arguments, strict=False)) | dict(keywords)
+        try:
+            registry.check_parameters(entry, named)
+        except registry.RegistryError as error:
+            raise Refusal(str(error)) from None
+        try:
+            run_steps([Call(type=name, parameters=named, where=f"setup_controller.{name}")], self._context)
+        except NotThere as error:
+            if self._world is None:
+                raise
+            self._context.note("setup", {"step": name, "where": "evaluate", "missed": str(error)})
+            return False
+        return True
+
+    def _getter(self, name: str, arguments: list[Any], config: Mapping[str, Any]) -> Any:
+        assert self._world is not None, "getters are asked while a class judges"
+        entry = registry.find("getter", name)
+        try:
+            keywords = registry.check_parameters(entry, {k: v for k, v in config.items() if k != "type"})
+        except registry.RegistryError as error:
+            raise Refusal(f"getter {name}: {error}") from None
+        try:
+            value = entry.function(self._world, **keywords)
+        except (EnvError, CheckError):
+            raise
+        except Exception as error:  # the boundary to the getters, users' own among them
+            raise CheckError(f"getter {name}: {type(error).__name__}: {error}") from error
+        self._asked += 1
+        said = _said(value)
+        self._world.state[f"evaluate[{self._asked}].{name}"] = (
+            said if len(json.dumps(said, default=str)) < 4096 else "..."
+        )
+        return said
+
+    def _environment(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
+        width, height = self._context.screen
+        if name in PORTS:
+            return int(self._desktop.forward(PORTS[name]).rpartition(":")[2])
+        if name == "vm_ip":
+            return self._desktop.forward(PORTS["chromium_port"]).rpartition(":")[0]
+        facts: dict[str, Any] = {
+            "cache_dir": str(self._context.cache),
+            "vm_platform": self._desktop.health().platform,
+            "vm_screen_size": {"width": width, "height": height},
+            "action_history": [{"action_type": "FAIL" if self._said_fail else "DONE"}],
+            "current_use_proxy": False,
+            "enable_proxy": False,
+            "task_id": self._context.task.id,
+            "instruction": self._context.task.instruction,
+        }
+        if name not in facts:
+            raise Refusal(f"env has no {name}; there are: {', '.join(sorted([*facts, *PORTS, 'vm_ip']))}")
+        return facts[name]
+
+    def _controller(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
+        methods = _methods(self._desktop)
+        if name not in methods:
+            raise Refusal(f"env.controller has no {name}; there are: {', '.join(sorted(methods))}")
+        try:
+            return methods[name](*arguments, **keywords)
+        except TypeError as error:
+            raise Refusal(f"env.controller.{name}: {error}") from None
+
+
+def _methods(desktop: Desktop) -> dict[str, Callable[..., Any]]:
+    """Methods of OSWorld's PythonController, by their names there."""
+
+    def python(code: str) -> dict[str, Any]:
+        return _outcome(desktop.run(["python3", "-c", code]))
+
+    def bash(script: str, timeout: float = 30, working_dir: str | None = None) -> dict[str, Any]:
+        return _outcome(desktop.run(["bash", "-c", script], timeout=timeout, cwd=working_dir))
+
+    def file(file_path: str) -> bytes | None:
+        try:
+            return desktop.read_file(file_path)
+        except FileNotFoundError:
+            return None
+
+    return {
+        "execute_python_command": lambda command: python(PYAUTOGUI + command),
+        "run_python_script": python,
+        "run_bash_script": bash,
+        "get_file": file,
+        "get_screenshot": lambda: _png(desktop),
+        "get_accessibility_tree": lambda: desktop.observe(Observe(accessibility=True)).accessibility,
+        "get_terminal_output": lambda: desktop.observe(Observe(terminal=True)).terminal,
+        "get_vm_wallpaper": desktop.wallpaper,
+        "get_vm_platform": lambda: desktop.health().platform,
+        "get_vm_directory_tree": desktop.list_directory,
+    }
+
+
+def _outcome(done: CommandResult) -> dict[str, Any]:
+    status = "success" if done.returncode == 0 else "error"
+    return {
+        "status": status, "output": done.stdout, "error": done.stderr, "returncode": done.returncode,
+        "return_code": done.returncode, "message": done.stdout + done.stderr,
+    }  # fmt: skip
+
+
+def _png(desktop: Desktop) -> bytes | None:
+    shot = desktop.observe().screenshot
+    return None if shot is None else shot.png
+
+
+def _said(value: Any) -> Any:
+    """A getter's value as task classes know it: files are paths in text."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, (list, tuple)):
+        return [_said(item) for item in value]
+    if isinstance(value, dict):
+        return {str(key): _said(item) for key, item in value.items()}
+    return value
