@@ -79,8 +79,8 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: bool
     with tempfile.TemporaryDirectory(prefix="deskbench-rescore-") as scratch:
         before = task_of(record, Path(scratch))
         task = before if source is None else task_of(record, Path(scratch), source)
-        if not record.state and task.feasible and not said_fail:
-            return None
+        if task.is_class or (not record.state and task.feasible and not said_fail):
+            return None  # a task class is judged on its desktop, and nowhere else
         try:
             return rescore(
                 task, _state(record, before, task), folder / "files", said_fail=said_fail,

@@ -21,7 +21,7 @@ PAGES = frozenset({
 })  # fmt: skip
 """Getters that look at a page of the web, or at what it led to."""
 DRIVE = frozenset({"googledrive", "login", "googledrive_file"})
-FETCHES = re.compile(r"\b(wget|curl|git clone|pip3? install|apt(-get)? (-y )?install|snap install)\b")
+FETCHES = re.compile(r"\b(wget|curl|git clone|pip3? install (?!/)|apt(-get)? (-y )?install|snap install)\b")
 """Commands that fetch something into the desktop."""
 HERE = ("localhost", "127.0.0.1", "")
 

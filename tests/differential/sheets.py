@@ -468,7 +468,7 @@ def printed(files: Files) -> Iterator[Case]:
             )
 
 
-def _pivot(rows: list[int], data: int = 1, function: str = "sum", ref: str = "A1:D4", name: str = "Pivot") -> Change:
+def pivot(rows: list[int], data: int = 1, function: str = "sum", ref: str = "A1:D4", name: str = "Pivot") -> Change:
     """A pivot table over the first sheet."""
     from openpyxl.pivot.cache import CacheDefinition, CacheField, CacheSource, SharedItems, WorksheetSource
     from openpyxl.pivot.fields import Missing, Number, Text
@@ -504,8 +504,8 @@ def pivots(files: Files) -> Iterator[Case]:
     ]
     alone = [["name"], ["col_fields"], ["row_fields"], ["data_fields"], ["data_fields", "data_fields_name"], ["filter"], ["selection", "ordered"],
              ["selection"], ["location"], ["show_headers"], ["show_total"], []]  # fmt: skip
-    changes = {"equal": _pivot([0]), "another row": _pivot([3]), "two rows": _pivot([0, 3]), "another value": _pivot([0], data=2),
-               "counted": _pivot([0], function="count"), "other data": _pivot([0], ref="A1:D9"), "another name": _pivot([0], name="Other"), "none": lambda book: None}  # fmt: skip
+    changes = {"equal": pivot([0]), "another row": pivot([3]), "two rows": pivot([0, 3]), "another value": pivot([0], data=2),
+               "counted": pivot([0], function="count"), "other data": pivot([0], ref="A1:D9"), "another name": pivot([0], name="Other"), "none": lambda book: None}  # fmt: skip
     found = {what: made(files, change) for what, change in changes.items()}
     for props in (*sets[:1], *alone):
         rule = {"type": "pivot_table", **SECOND, "pivot_props": props}

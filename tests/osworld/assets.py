@@ -25,12 +25,14 @@ from tests.osworld.profile import thunderbird_profile
 
 SHEET = re.compile(r"^[RE]N(.+)$")
 """How a rule of `compare_table` names a sheet of the result or of what is expected."""
-SHEETS = 5
+SHEETS = 8
 """Sheets that a workbook has at least; rules name them by their number, too."""
 MEMBERS = {
     "bubbleSort.zip": ("bubbleSort/bubbleSort.py", "bubbleSort/input.txt"),
     "binder.zip": ("binder/notes.md",),
     "raw_book.zip": ("book/Spectral Graph Theory.pdf", "book/ch1.pdf"),
+    "book.zip": ("1.pdf", "2.pdf"),
+    "pdf.tar.gz": ("1.pdf", "2.pdf"),
     "2-if-for-array.zip": ("2-if-for-array/read.py",),
     "assign1-data3.zip": ("assign1-data_python3/read.py",),
     "exam.zip": ("exam/ReferenceAnswers.docx", "exam/grades.xlsx"),
@@ -58,10 +60,13 @@ def generate(tasks: Iterable[Task], root: Path) -> int:
         maker = Maker(Files(Path(scratch)))
         for task in tasks:
             names = _sheet_names(task)
+            wanted = set(_expected(task))
             for url in urls_of([task]):
                 record = root / "urls" / hashlib.sha256(url.encode()).hexdigest()
                 if not record.exists():
-                    _store(root, record, url, maker.make(url, _destination(task, url), names))
+                    maker.title = _title(task, _destination(task, url))
+                    data = maker.make(url, _destination(task, url), names, expected=url in wanted)
+                    _store(root, record, url, data)
                     made += 1
     return made
 
@@ -85,6 +90,21 @@ def _destination(task: Task, url: str) -> str:
             if got is not None and got.type == "cloud_file" and got.parameters["path"] == url:
                 return str(got.parameters.get("dest") or url)
     return url
+
+
+def _title(task: Task, destination: str) -> str:
+    """The title that a document must have for the window that a later step of the task names."""
+    start = f"{PurePosixPath(destination).name} — "
+    windows = [str(call.parameters.get("window_name", "")) for call in task.config if call.type == "activate_window"]
+    return next((name.removeprefix(start) for name in windows if name.startswith(start)), "")
+
+
+def _expected(task: Task) -> Iterator[str]:
+    """URLs of what the desktop's files are compared with."""
+    for check in task.evaluator.checks:
+        if check.expected is not None and check.expected.type == "cloud_file":
+            path = check.expected.parameters["path"]
+            yield from path if isinstance(path, list) else [path]
 
 
 def _sheet_names(task: Task) -> list[str]:
@@ -116,16 +136,19 @@ class Maker:
             ".xz": self._tar, ".epub": self._epub, ".vsix": self._vsix, ".whl": self._epub,
         }  # fmt: skip
         self._sheets: list[str] = []
+        self._expected = False
+        self.title = ""
 
-    def make(self, url: str, destination: str, sheet_names: list[str]) -> bytes:
+    def make(self, url: str, destination: str, sheet_names: list[str], *, expected: bool) -> bytes:
         """The bytes of one file.
 
         Args:
             url: what it stands in for; its content is drawn from it.
             destination: the name that the task gives it.
             sheet_names: sheets that a workbook must have.
+            expected: a file of the desktop is compared with it; it has a pivot table that the given one has not.
         """
-        self._sheets = sheet_names
+        self._sheets, self._expected = sheet_names, expected
         name = PurePosixPath(unquote(urlsplit(url).path)).name
         seed = int.from_bytes(hashlib.sha256(url.encode()).digest()[:3])
         kinds = [PurePosixPath(one).suffix.lower() for one in (name, destination)]
@@ -147,9 +170,14 @@ class Maker:
             book["Sheet1"]["B2"] = seed
             for title in self._sheets:
                 if title not in book.sheetnames:
-                    book.create_sheet(title)["A1"] = seed
+                    book.create_sheet(title)
             while len(book.sheetnames) < SHEETS:
-                book.create_sheet(f"Sheet{len(book.sheetnames) + 1}")["A1"] = seed
+                book.create_sheet(f"Sheet{len(book.sheetnames) + 1}")
+            for sheet in book.worksheets[1:]:
+                sheet["C9"] = seed
+            book["Sheet2"]._charts[0].title = f"Sales {seed}"
+            if self._expected:
+                sheets.pivot([0, 1])(book)
 
         return sheets.made(self._files, change).read_bytes()
 
@@ -163,6 +191,8 @@ class Maker:
 
     def _pptx(self, seed: int, name: str) -> bytes:
         def change(deck: Any) -> None:
+            first = next(iter(deck.slides)).shapes
+            first.add_picture(io.BytesIO(as_bytes(photo((60, 40), seed))), 0, 0)
             for number in range(4):
                 slide = deck.slides.add_slide(deck.slide_layouts[1])
                 slide.shapes[0].text_frame.text = f"Title {number}, {seed}"
@@ -189,7 +219,7 @@ class Maker:
         return self._converted(self._xlsx(seed, name), ".xlsx", "xls")
 
     def _pdf(self, seed: int, name: str) -> bytes:
-        return _pdf([f"Page {number} of text number {seed}" for number in (1, 2, 3)])
+        return _pdf([f"Page {number} of text number {seed}" for number in (1, 2, 3)], self.title)
 
     def _sound_or_film(self, kind: str, seed: int) -> bytes:
         path = self._files.new(f"a{kind}")
@@ -272,8 +302,8 @@ def _zipped(members: dict[str, bytes]) -> bytes:
     return data.getvalue()
 
 
-def _pdf(pages: list[str]) -> bytes:
-    """A PDF with a line of plain text on each page."""
+def _pdf(pages: list[str], title: str) -> bytes:
+    """A PDF with a title, and a line of plain text on each page."""
     first = 4
     kids = " ".join(f"{first + 2 * index} 0 R" for index in range(len(pages)))
     bodies = [
@@ -286,12 +316,13 @@ def _pdf(pages: list[str]) -> bytes:
         font = "/Resources << /Font << /F1 3 0 R >> >>"
         bodies.append(f"<< /Type /Page /Parent 2 0 R {font} /Contents {first + 2 * index + 1} 0 R >>")
         bodies.append(f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream")
+    bodies.append(f"<< /Title ({title}) >>")
     written, places = "%PDF-1.4\n", []
     for number, body in enumerate(bodies, 1):
         places.append(len(written))
         written += f"{number} 0 obj\n{body}\nendobj\n"
     table = "".join(f"{place:010} 00000 n \n" for place in places)
-    trailer = f"trailer\n<< /Size {len(bodies) + 1} /Root 1 0 R >>\nstartxref\n{len(written)}\n%%EOF\n"
+    trailer = f"trailer\n<< /Size {len(bodies) + 1} /Root 1 0 R /Info {len(bodies)} 0 R >>\nstartxref\n{len(written)}\n%%EOF\n"
     return f"{written}xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}{trailer}".encode("ascii")
 
 
@@ -302,8 +333,10 @@ def _text(kind: str, seed: int, name: str) -> str:
         return json.dumps({"folders": []} if kind == ".code-workspace" else {"number": seed})
     if kind == ".sh":
         return SCRIPT
+    if kind == ".py" and name == "test.py":  # a suite that judges; who has done nothing must not pass it
+        return "def test():\n    return False\n"
     if kind == ".py":
-        return f"def test():\n    return True\n\n\nprint({seed})\n"
+        return f"def main():\n    return True\n\n\nprint({seed})\n"
     if kind == ".html":
         return f"<!DOCTYPE html><title>{name}</title><p>Text number {seed}</p>\n"
     if kind == ".srt":

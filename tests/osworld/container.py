@@ -39,6 +39,7 @@ class Finding:
         untouched: the score of the state after set-up, with the task's own steps before the check.
         placed: checks that give 1 with the expected file put in the result's place.
         placeable: checks for which that can be done.
+        lost: why the others of those do not.
         checks: how many checks the task has.
         stand_ins: what stands in for something of OSWorld's machine.
         seconds: from the desktop's start to the grade.
@@ -51,6 +52,7 @@ class Finding:
     untouched: float | None = None
     placed: int = 0
     placeable: int = 0
+    lost: tuple[str, ...] = ()
     checks: int = 0
     stand_ins: tuple[str, ...] = ()
     seconds: float = 0.0
@@ -110,10 +112,10 @@ def _tried(seen: Finding, task: Task, desktop: Desktop, folder: Path, assets: Pa
         untouched = score(task, world, context, said_fail=False).value
     except (EnvError, CheckError) as error:
         return dataclasses.replace(seen, outcome="not graded", reason=_line(error))
-    placed, placeable = _with_the_expected(task, world, assets) if task.feasible else (0, 0)
+    placed, placeable, lost = _with_the_expected(task, world, assets) if task.feasible else (0, 0, ())
     reason = "its check is a program that it fetches" if _fetches_its_check(task) else ""
     return dataclasses.replace(
-        seen, outcome="graded", untouched=untouched, placed=placed, placeable=placeable, reason=reason
+        seen, outcome="graded", untouched=untouched, placed=placed, placeable=placeable, lost=lost, reason=reason
     )
 
 
@@ -121,9 +123,9 @@ def _line(error: Exception) -> str:
     return " ".join(str(error).split())[:300]
 
 
-def _with_the_expected(task: Task, world: World, assets: Path) -> tuple[int, int]:
-    """Put what is expected where the result is looked for, check by check: how many give 1, and of how many."""
-    store, placed, placeable = AssetStore.here(assets), 0, 0
+def _with_the_expected(task: Task, world: World, assets: Path) -> tuple[int, int, tuple[str, ...]]:
+    """Put what is expected where the result is looked for, check by check: how many give 1, of how many, why not."""
+    store, placed, placeable, lost = AssetStore.here(assets), 0, 0, []
     for check in task.evaluator.checks:
         pairs = list(_places(check))
         if not pairs:
@@ -133,10 +135,13 @@ def _with_the_expected(task: Task, world: World, assets: Path) -> tuple[int, int
             for url, path in pairs:
                 world.desktop.write_file(path, store.get(url).read_bytes())
             alone = task.model_copy(update={"evaluator": task.evaluator.model_copy(update={"checks": (check,)})})
-            placed += judge(alone, [read(check, world)]).value == 1.0
-        except (EnvError, CheckError):
+            found = judge(alone, [read(check, world)])
+        except (EnvError, CheckError) as error:
+            lost.append(f"{check.metric}: {_line(error)}")
             continue
-    return placed, placeable
+        placed += found.value == 1.0
+        lost += [] if found.value == 1.0 else [found.reason]
+    return placed, placeable, tuple(lost)
 
 
 def _places(check: Check) -> Iterator[tuple[str, str]]:

@@ -77,8 +77,9 @@ def _reasons(tasks: Sequence[Finding]) -> list[str]:
     if odd:
         lines += ["", "Passed with nothing done:", "", *(f"- {one.task}: {one.untouched:g}" for one in odd)]
     if lost:
-        lines += ["", "Checks that the expected file in its place does not pass:", ""]
-        lines += [f"- {one.task}: {one.placed} of {one.placeable}" for one in lost]
+        lines += ["", "Checks that the expected file in its place does not pass: they want what a file of our own has "
+                  "not, or a change of the very file that is expected.", ""]  # fmt: skip
+        lines += [f"- {one.task}: {_cell('; '.join(one.lost))}" for one in lost]
     return lines
 
 
