@@ -18,7 +18,7 @@ from typing import Any
 from deskbench.agent.base import Decision, Ending, ReplyError
 from deskbench.agent.config import RunConfig
 from deskbench.agent.ledger import Ledger, Planned
-from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, write_atomic
+from deskbench.agent.record import IMPORTED, EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, write_atomic
 from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.envs.actions import ActionError, parse_actions
@@ -28,8 +28,6 @@ from deskbench.tasks.load import load, task_set_hash
 from deskbench.tasks.parts import read_score
 from deskbench.tasks.types import Task
 
-PROVIDER = "imported"
-"""Stands where a run names its provider: `replay` has to be told one."""
 WORDS: dict[str, type[Done | Fail | Wait]] = {"DONE": Done, "FAIL": Fail, "WAIT": Wait}
 UNKNOWN_SCREEN = (1920, 1080)
 """OSWorld's, where no picture says another."""
@@ -97,7 +95,7 @@ def _write_manifest(out: Path, source: Path, model: Path, keys: list[tuple[str, 
     settings = {"model": model.name, "observation": model.parent.name, "action_space": model.parent.parent.name}
     manifest = {
         "version": 1, "state": "finished", "created": time.time(), "ended": time.time(), "agent": model.name,
-        "provider": PROVIDER, "policy": "fixed", "planned": len(keys), "tasks": [f"{s}/{n}" for s, n in keys],
+        "provider": IMPORTED, "policy": "fixed", "planned": len(keys), "tasks": [f"{s}/{n}" for s, n in keys],
         "task_set": task_set_hash(tasks), "skipped": [], "imported_from": str(source), "versions": {},
         "config": RunConfig(agent_settings=settings).model_dump(mode="json"),
     }  # fmt: skip
@@ -127,7 +125,7 @@ def _import(folder: Path, out: Path, task: Task | None, model: str, problems: li
     record = EpisodeRecord(
         task=where, task_id=name, suite=suite, instruction=task.instruction if task else "",
         task_sha256=task.sha256 if task else "", feasible=task.feasible if task else True, attempt=1, agent=model,
-        provider=PROVIDER, seed=0, width=screen[0], height=screen[1], policy="fixed:2",
+        provider=IMPORTED, seed=0, width=screen[0], height=screen[1], policy="fixed:2",
         started=_began(folder), finished=_ended(folder), ending=_ending(last, score, error), score=score, error=error,
         answer=last.answer if isinstance(last, Done) else None, totals=Totals(steps=count, actions=actions),
         task_path=str(task.path) if task else "", task_json=_json_of(task),

@@ -23,6 +23,9 @@ from deskbench.agent.base import Decision, Ending, Usage
 from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.types import Observation, Screenshot
 
+IMPORTED = "imported"
+"""Stands where an episode names its provider, where it is of another harness: `replay` has to be told one."""
+
 
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -11,11 +11,11 @@ from deskbench.agent.batch import Batch, Progress, episode_folder, read_records
 from deskbench.agent.build import Prepared
 from deskbench.agent.comparing import RecordedScreens, tree_of
 from deskbench.agent.config import RunConfig
-from deskbench.agent.record import EpisodeReader, EpisodeRecord, SeenRecord
+from deskbench.agent.record import IMPORTED, EpisodeReader, EpisodeRecord, SeenRecord
 from deskbench.agent.recorded import task_of
 from deskbench.agent.screens import Box, picture
 from deskbench.agent.stats import final_attempts
-from deskbench.envs.errors import EnvError
+from deskbench.envs.errors import EnvError, UsageError
 from deskbench.envs.types import parse_actions
 from deskbench.tasks.types import Limits, Task
 
@@ -89,6 +89,8 @@ def replay(
 
 def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated: bool) -> Prepared:
     record = recorded.episode
+    if provider is None and record.provider == IMPORTED:
+        raise UsageError("the episode was imported, and its desktop is not known: name one with --provider or --image")
     task = task_of(record, out / "task").model_copy(update={"limits": Limits()})
     steps = recorded.steps()
     config = RunConfig(

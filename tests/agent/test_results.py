@@ -166,5 +166,7 @@ def test_a_run_goes_out_comes_back_with_its_tasks_and_is_replayed(tmp_path: Path
         for path in Path(back, "episodes").glob("*/*/1/episode.json")
         if EpisodeReader(path.parent).episode.score.value
     )
+    with pytest.raises(UsageError, match="name one with --provider"):
+        replay(one, tmp_path / "nowhere")
     replayed = deskbench("replay", str(one), "--provider", "fake", "--out", str(tmp_path / "again"))
     assert replayed["agrees"] is True

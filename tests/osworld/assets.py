@@ -267,6 +267,8 @@ class Maker:
         })  # fmt: skip
 
 
+ESCAPED = str.maketrans({character: f"\\{character}" for character in "()\\"})
+"""Of texts in a PDF."""
 PICTURES = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".webp": "WEBP", ".bmp": "BMP",
     ".xcf": "PNG",  # GIMP looks at what is in a file, not at its name
@@ -316,14 +318,15 @@ def _pdf(pages: list[str], title: str) -> bytes:
         font = "/Resources << /Font << /F1 3 0 R >> >>"
         bodies.append(f"<< /Type /Page /Parent 2 0 R {font} /Contents {first + 2 * index + 1} 0 R >>")
         bodies.append(f"<< /Length {len(drawn)} >>\nstream\n{drawn}\nendstream")
-    bodies.append(f"<< /Title ({title}) >>")
+    bodies.append(f"<< /Title ({title.translate(ESCAPED)}) >>")
     written, places = "%PDF-1.4\n", []
     for number, body in enumerate(bodies, 1):
         places.append(len(written))
         written += f"{number} 0 obj\n{body}\nendobj\n"
     table = "".join(f"{place:010} 00000 n \n" for place in places)
-    trailer = f"trailer\n<< /Size {len(bodies) + 1} /Root 1 0 R /Info {len(bodies)} 0 R >>\nstartxref\n{len(written)}\n%%EOF\n"
-    return f"{written}xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}{trailer}".encode("ascii")
+    ends = f"<< /Size {len(bodies) + 1} /Root 1 0 R /Info {len(bodies)} 0 R >>"
+    trailer = f"trailer\n{ends}\nstartxref\n{len(written)}\n%%EOF\n"
+    return f"{written}xref\n0 {len(bodies) + 1}\n0000000000 65535 f \n{table}{trailer}".encode("latin-1")
 
 
 def _text(kind: str, seed: int, name: str) -> str:
