@@ -15,6 +15,7 @@ from deskbench.agent.cli import app
 from deskbench.agent.osworld_export import export
 from deskbench.agent.osworld_import import import_results
 from deskbench.agent.record import EpisodeReader
+from deskbench.agent.replay import replay
 from deskbench.agent.report import payload
 from deskbench.agent.rescore import rescore_all
 from deskbench.envs.errors import UsageError
