@@ -15,9 +15,24 @@ from tests.differential.families import FAMILIES
 # Why a metric has no case.
 WITHOUT = {
     "check_python_file_by_gold_file": "OSWorld's has no body and gives None",
-    "check_python_file_by_test_suite": "OSWorld's runs the agent's program where the comparison runs; ours needs a desktop",
+    "check_python_file_by_test_suite": "OSWorld's runs the agent's program where the comparison runs; ours needs a desktop "
+    "(tests/tasks/test_probes.py)",
     "compare_image_text": "OSWorld's needs easyocr, which needs PyTorch and fetches weights",
     "get_unique_train_ids": "a helper that gives a set, no score",
+}
+
+
+# Why a listed difference has no case: a case calls both functions and compares what they give.
+NOT_SHOWN = {
+    "hostile": "what OSWorld's does with such an archive would fill this machine's disk; tests/tasks/test_worker.py has ours",
+    "suffixes": "OSWorld's is given the package's list here, for there is no network",
+    "no-result": "ours is decided before the metric is called; tests/tasks/test_score.py has it",
+    "pdf-text": "OSWorld's reads by PDFium here, for MuPDF is not there",
+    "empty-archive": "both end in an error, ours with a reason",
+    "ocr": "easyocr is not there",
+    "test-suite": "ours needs a desktop; tests/tasks/test_probes.py has it",
+    "not-a-score": "they have no score to compare",
+    "file-exists": "it looks at the controller's disk, by a path that the desktop chooses",
 }
 
 
@@ -60,8 +75,9 @@ def report(verdicts: list[Verdict]) -> str:
         lines.append(f"| `{metric}` | {len(found)} | {agree} | {ones} | {zeros} | {keys} |")
     ours_only = sorted(set(upstream_names()) - set(by_metric))
     lines += ["", "Without a case:", "", *(f"- `{name}`: {WITHOUT.get(name, 'no reason')}" for name in ours_only)]
-    unseen = ", ".join(f"`{key}`" for key in BY_KEY if key not in shown)
-    lines += ["", f"Listed, but shown by no case of this run: {unseen or 'none'}."]
+    unseen = [key for key in BY_KEY if key not in shown]
+    lines += ["", "Listed, but shown by no case of this run:", ""]
+    lines += [f"- `{key}`: {NOT_SHOWN.get(key, 'no reason')}" for key in unseen] or ["none"]
     return "\n".join(lines) + "\n"
 
 

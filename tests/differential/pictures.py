@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageEnhance, ImageFilter
+from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 
 from tests.differential.case import Case, Files
 from tests.differential.plain import USED, rules
@@ -74,6 +74,7 @@ def pairs(files: Files) -> Iterator[Case]:
         options = {} if base is None else {"reference_base_result": base}
         for name, found in made.items():
             yield Case("compare_images", f"{name} {base}", (found, wanted), options, "tiny" if name == "tiny" else "")
+    yield Case("compare_images", "a negative", (_save(files, ImageOps.invert(photo())), wanted), differs="range")
     lists = [made["equal"], made["other"]]
     yield Case("compare_image_list", "lists, equal", (lists, lists))
     yield Case("compare_image_list", "lists, turned", (lists[::-1], lists))

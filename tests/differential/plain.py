@@ -88,6 +88,8 @@ def text_files(files: Files) -> Iterator[Case]:
     yield Case("compare_csv", "byte order mark", bom, differs="csv-bom")
     latin = files.text("a.csv", "é\n".encode("latin-1")), files.text("b.csv", "é\n")
     yield Case("compare_csv", "Latin-1", latin)
+    for metric in ("compare_text_file", "diff_text_file", "compare_result_files"):
+        yield Case(metric, "Latin-1", latin, differs="encoding")
     for rule in rules("compare_config"):
         yield Case("compare_config", "as a task has it", (files.text("a", rule["expected"]), rule))
         larger = files.text("a", f"x\n{rule['expected']}")

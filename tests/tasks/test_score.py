@@ -74,6 +74,13 @@ def test_and_is_the_mean_when_nothing_is_0(tmp_path: Path) -> None:
     assert scored(task(tmp_path, evaluator), tmp_path)[0].value == 0.75
 
 
+def test_what_is_not_there_is_0_and_said_before_the_metric_is_asked(tmp_path: Path) -> None:
+    missing = {"type": "vm_file_text", "path": "/home/user/nowhere.txt"}
+    found, _ = scored(task(tmp_path, {"func": "broken_for_tests", "result": missing}), tmp_path)
+    assert found.value == 0.0
+    assert "there is nothing to check" in found.reason
+
+
 def test_a_window_that_the_agent_has_closed_is_no_fault_of_the_machine(tmp_path: Path) -> None:
     missing = {"type": "activate_window", "parameters": {"window_name": "Gone"}}
     evaluator = {"func": "exact_match", "result": value(2), "expected": rule(1), "postconfig": [missing]}
