@@ -15,5 +15,6 @@ if [ -x /opt/code/node ]; then
   install -m 755 ../code /usr/bin/code
 fi
 rm -f /usr/lib/python3*/EXTERNALLY-MANAGED  # as on Ubuntu 22.04, a task may say pip install
+[ -e /usr/bin/python ] || ln -s python3 /usr/bin/python  # what OSWorld's tasks and agents call
 # Indexers would work through each new home, and hold up what waits for a quiet machine.
 rm -f /usr/share/dbus-1/services/org.freedesktop.Tracker3.*.service /etc/xdg/autostart/tracker-*.desktop

@@ -3,7 +3,6 @@ login in a real Chromium, to a page that stands where Google's does."""
 
 import json
 import re
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,8 @@ from deskbench.tasks.load import load
 from deskbench.tasks.setup import run_steps
 from deskbench.tasks.types import Call, Task
 from deskbench.tasks.world import Context
+
+from . import web
 
 
 class File(dict[str, Any]):
@@ -106,44 +107,14 @@ class TestDrive:
         assert {file["mimeType"] for file in drive.api.files} == {FOLDER}
 
 
-PAGES = """
-import http.server, ssl, sys
-HEAD = "<!DOCTYPE html><meta charset=utf-8>"
-FORM = HEAD + '<form action="/%s"><input type="%s" name="%s"><div id="%sNext"><button>Next</button></div></form>'
-FIRST = FORM % ("password", "email", "email", "identifier")
-SECOND = FORM % ("signin", "password", "password", "password")
-
-class Pages(http.server.BaseHTTPRequestHandler):
-    def do_GET(self):
-        host, path = self.headers["Host"], self.path
-        with open("asked", "a") as file:
-            file.write(f"{host}{path}\\n")
-        signed_in = path.startswith("/drive/my-drive?signed")
-        if host.startswith("drive.") and not signed_in:
-            return self.go("https://accounts.google.com/")
-        if path.startswith("/signin"):
-            return self.go("https://drive.google.com/drive/my-drive?signed")
-        body = SECOND if path.startswith("/password") else FIRST
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write((HEAD + "My Drive" if signed_in else body).encode())
-
-    def go(self, where):
-        self.send_response(302)
-        self.send_header("Location", where)
-        self.end_headers()
-
-server = http.server.ThreadingHTTPServer(("127.0.0.1", 8443), Pages)
-context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-context.load_cert_chain("pair.pem")
-server.socket = context.wrap_socket(server.socket, server_side=True)
-server.serve_forever()
-"""
-CHROMIUM = [
-    "chromium", "--no-sandbox", "--test-type", "--no-first-run", "--no-default-browser-check", "--disable-gpu",
-    "--password-store=basic", "--disable-background-networking", "--remote-debugging-port=1337",
-    "--host-resolver-rules=MAP *.google.com:443 127.0.0.1:8443", "--ignore-certificate-errors", "about:blank",
-]  # fmt: skip
+FORM = '<form action="/%s"><input type="%s" name="%s"><div id="%sNext"><button>Next</button></div></form>'
+PAGES = {
+    "drive.google.com/drive/my-drive?signed": "My Drive",
+    "drive.google.com/": "-> https://accounts.google.com/",
+    "accounts.google.com/password": FORM % ("signin", "password", "password", "password"),
+    "accounts.google.com/signin": "-> https://drive.google.com/drive/my-drive?signed",
+    "accounts.google.com/": FORM % ("password", "email", "email", "identifier"),
+}
 
 
 def task_with(folder: Path, account: dict[str, str] | None) -> Task:
@@ -155,24 +126,13 @@ def task_with(folder: Path, account: dict[str, str] | None) -> Task:
     return load(path)[0]
 
 
-@pytest.fixture(scope="module")
-def certificate(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    folder = tmp_path_factory.mktemp("certificate")
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=google.com"]
-    subprocess.run([*command, "-keyout", str(folder / "k"), "-out", str(folder / "c")], check=True, capture_output=True)
-    return (folder / "k").read_bytes() + (folder / "c").read_bytes()
-
-
 @pytest.mark.desktop
 @pytest.mark.slow
 class TestLogin:
     @pytest.fixture
-    def context(self, local_provider: Pool, certificate: bytes, tmp_path: Path) -> Iterator[Context]:
+    def context(self, local_provider: Pool, tmp_path: Path) -> Iterator[Context]:
         desktop = local_provider.start(DesktopSpec())
-        desktop.write_file("~/pair.pem", certificate)
-        desktop.write_file("~/pages.py", PAGES.encode())
-        desktop.launch(["python3", "pages.py"])
-        desktop.launch(CHROMIUM)
+        web.serve(desktop, PAGES)
         task = task_with(tmp_path, {"email": "ann@example.org", "password": "pass word"})
         yield Context(desktop, task, tmp_path / "cache", tmp_path / "assets", (1280, 800))
         local_provider.stop(desktop)
@@ -182,7 +142,7 @@ class TestLogin:
             type="login", parameters={"settings_file": "settings.json", "platform": "googledrive"}, where="$.config[0]"
         )
         run_steps([call], context)
-        asked = context.desktop.read_file("~/asked").decode().splitlines()
+        asked = web.asked(context.desktop)
         assert any("/password?email=ann%40example.org" in line for line in asked), asked
         assert any("/signin?password=pass+word" in line for line in asked), asked
         assert any("drive.google.com/drive/my-drive?signed" in line for line in asked), asked
