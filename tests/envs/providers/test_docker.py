@@ -30,6 +30,11 @@ from deskbench.envs.providers.docker_osworld import OsworldContainers
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Key, Move, Type
 from deskbench.envs.wire import Observe
+from deskbench.tasks.getters.programs import vscode_config
+from deskbench.tasks.load import load
+from deskbench.tasks.world import World
+from tests.differential.case import Files
+from tests.osworld.assets import Maker
 
 from ...engine import build, docker_engine, private_engine
 from .faults import Faults
@@ -144,6 +149,25 @@ def test_what_stands_in_for_vs_code(code: Desktop) -> None:
     code.write_file("~/.config/Code/User/settings.json", b'{"editor.fontSize": 40}')
     before = code.observe().screenshot
     assert wait.until(lambda: code.observe().screenshot != before, timeout=10)
+
+
+def test_an_extension_of_vs_code_says_what_is_open(code: Desktop, tmp_path: Path) -> None:
+    """As OSWorld's tasks ask: a command of an extension, called by its name, writes the project's folder."""
+    made = Maker(Files(tmp_path)).make("https://a.test/vscodeEvalExtension.zip", "e.zip", [], expected=False)
+    code.write_file("~/e.zip", made)
+    done = code.run("unzip -q e.zip && code --install-extension vscodeEvalExtension/eval-0.0.1.vsix", shell=True)
+    assert done.returncode == 0, done
+    assert "deskbench.eval" in code.run(["code", "--list-extensions"]).stdout
+    code.write_file("~/project/a.txt", b"one\n")
+    code.launch(["code", "/home/user/project"])
+    world = World(code, load("basics")[0], tmp_path / "cache", tmp_path / "assets")
+    asked = {"vscode_extension_command": "OpenProject", "path": "/home/user/OpenProject.txt", "dest": "o.txt"}
+    found = None
+    for _ in range(3):  # the extension is loaded some seconds after the window
+        found = vscode_config(world, **asked)
+        if found is not None:
+            break
+    assert found is not None and found.read_text() == "project"
 
 
 class TestWalls(Walls):
