@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import math
-import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from deskbench.envs import actions as act
-from deskbench.envs import wait
+from deskbench.envs.server.injector import Injector
 from deskbench.envs.server.input_keys import InputError
 from deskbench.envs.server.macos.keys import FLAGS, stroke
 
@@ -26,11 +22,10 @@ LINES = 1
 """kCGScrollEventUnitLine."""
 CHUNK = 20
 """UTF-16 units of text an event carries; programs are known to lose what is beyond."""
-STEP, STEP_SECONDS, KEY_SECONDS = 8.0, 0.004, 0.01
 
 
-class Input:
-    """Carries actions out. Safe to use from several threads: one action at a time.
+class Input(Injector):
+    """Carries actions out by Quartz.
 
     Args:
         quartz: PyObjC's module of that name.
@@ -38,79 +33,11 @@ class Input:
     """
 
     def __init__(self, quartz: Any, width: int, height: int) -> None:
+        super().__init__(width, height)
         self._quartz = quartz
-        self._size = (width, height)
-        self._lock = threading.RLock()
-        self._keys: list[str] = []
-        self._buttons: list[str] = []
         self._at = (0, 0)
 
-    def perform(self, action: act.Action) -> str | None:
-        """Carry one action out.
-
-        Returns:
-            None: no action of mouse or keyboard has a text for the agent.
-
-        Raises:
-            InputError: it cannot be done. What it pressed is let go.
-        """
-        with self._lock:
-            if isinstance(action, act.Type):
-                self._type(action.text)
-            elif isinstance(action, act.Key):
-                with self._holding(action.keys):
-                    wait.sleep(KEY_SECONDS)
-            elif isinstance(action, act.KeyDown):
-                self._down(action.key)
-            elif isinstance(action, act.KeyUp):
-                self._up(action.key)
-            else:
-                self._point(action)
-        return None
-
-    def release_all(self) -> None:
-        """Let every key and button go that is down."""
-        with self._lock:
-            for key in reversed(self._keys[:]):
-                self._up(key)
-            for button in self._buttons[:]:
-                self._button_up(button)
-
-    def close(self) -> None:
-        """Let everything go."""
-        self.release_all()
-
     # -- mouse ----------------------------------------------------------------------------------------------------
-
-    def _point(self, action: act.Action) -> None:
-        if isinstance(action, act.Move):
-            self._move(action.x, action.y)
-        elif isinstance(action, act.Click):
-            self._move(action.x, action.y)
-            with self._holding(action.modifiers):
-                for count in range(1, action.count + 1):
-                    self._button_down(action.button, count)
-                    self._button_up(action.button, count)
-        elif isinstance(action, act.Drag):
-            self._drag(action)
-        elif isinstance(action, act.Scroll):
-            self._move(action.x, action.y)
-            with self._holding(action.modifiers):
-                self._wheel(action.dy, action.dx)
-        elif isinstance(action, act.MouseDown):
-            self._move(action.x, action.y)
-            self._button_down(action.button)
-        elif isinstance(action, act.MouseUp):
-            self._move(action.x, action.y)
-            self._button_up(action.button)
-        elif not isinstance(action, act.CursorPosition):
-            raise InputError(f"{action.type!r} is not an action of mouse or keyboard")
-
-    def _check(self, path: Sequence[tuple[int, int]]) -> None:
-        width, height = self._size
-        for x, y in path:
-            if not (0 <= x < width and 0 <= y < height):
-                raise InputError(f"the point {x}, {y} is off the screen, which has {width}x{height} pixels")
 
     def _move(self, x: int | None, y: int | None) -> None:
         if x is None or y is None:
@@ -122,18 +49,11 @@ class Input:
         held = self._buttons[-1] if self._buttons else None
         self._mouse(BUTTONS[held][2] if held else MOVED, held or "left")
 
-    def _drag(self, action: act.Drag) -> None:
-        self._check(action.path)
-        self._move(*action.path[0])
-        with self._holding(action.modifiers):
-            self._button_down(action.button)
-            try:
-                for one, other in itertools.pairwise(action.path):
-                    for x, y in _between(one, other):
-                        self._move(x, y)
-                        wait.sleep(STEP_SECONDS)
-            finally:
-                self._button_up(action.button)
+    def _glide(self, x: int, y: int) -> None:
+        self._move(x, y)
+
+    def _arrive(self, x: int, y: int) -> None:
+        """It stays where an event put it."""
 
     def _button_down(self, button: str, count: int = 1) -> None:
         self._buttons.append(button)
@@ -177,24 +97,8 @@ class Input:
             self._quartz.CGEventKeyboardSetUnicodeString(event, len(text.encode("utf-16-le")) // 2, text)
             self._post(event)
 
-    def _stroke(self, key: str) -> None:
-        self._down(key)
-        self._up(key)
-
-    @contextlib.contextmanager
-    def _holding(self, keys: Sequence[str]) -> Iterator[None]:
-        pressed: list[str] = []
-        try:
-            for key in keys:
-                shifted = ["shift"] if self._found(key)[1] else []
-                for needed in (*shifted, key):
-                    if needed not in self._keys:
-                        self._down(needed)
-                        pressed.append(needed)
-            yield
-        finally:
-            for key in reversed(pressed):
-                self._up(key)
+    def _shifts(self, key: str) -> list[str]:
+        return ["shift"] if self._found(key)[1] else []
 
     def _found(self, key: str) -> tuple[int, bool]:
         found = stroke(key)
@@ -238,11 +142,3 @@ def _parts(text: str) -> Iterator[str]:
             piece += character
         if piece:
             yield piece
-
-
-def _between(one: tuple[int, int], other: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Points on the way, the end included."""
-    steps = max(1, math.ceil(math.dist(one, other) / STEP))
-    for step in range(1, steps + 1):
-        part = step / steps
-        yield round(one[0] + (other[0] - one[0]) * part), round(one[1] + (other[1] - one[1]) * part)

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import itertools
-import math
-import threading
 import time
-from collections.abc import Iterator, Sequence
 from ctypes import wintypes
 from typing import Any
 
-from deskbench.envs import actions as act
 from deskbench.envs import wait
+from deskbench.envs.server.injector import Injector
 from deskbench.envs.server.input_keys import InputError
 from deskbench.envs.server.win32 import api
 
@@ -26,8 +21,6 @@ BUTTONS = {
 }  # fmt: skip
 """MOUSEEVENTF flags for down and up, and the data of the X buttons."""
 NOTCH = 120
-STEP, STEP_SECONDS = 8.0, 0.004
-"""Pixels and seconds between two points of a drag."""
 KEYS = {
     "enter": 0x0D, "tab": 0x09, "space": 0x20, "backspace": 0x08, "delete": 0x2E, "insert": 0x2D, "esc": 0x1B,
     "home": 0x24, "end": 0x23, "pageup": 0x21, "pagedown": 0x22, "up": 0x26, "down": 0x28, "left": 0x25,
@@ -56,101 +49,31 @@ SHIFTS = (("shift", 1), ("ctrl", 2), ("alt", 4))
 """Bits of VkKeyScan's answer."""
 
 
-class Input:
-    """Carries actions out. Safe to use from several threads: one action at a time."""
+class Input(Injector):
+    """Carries actions out by SendInput."""
 
     def __init__(self, width: int, height: int) -> None:
+        super().__init__(width, height)
         self._user = api.user32()
-        self._size = (width, height)
-        self._lock = threading.RLock()
-        self._keys: list[str] = []
-        self._buttons: list[str] = []
         self._wine = api.is_wine()
 
-    def perform(self, action: act.Action) -> str | None:
-        """Carry one action out.
-
-        Returns:
-            Text for the agent where the action asks for some, else None.
-
-        Raises:
-            InputError: it cannot be done. What it pressed is let go.
-        """
-        with self._lock:
-            if isinstance(action, act.Type):
-                self._type(action.text)
-            elif isinstance(action, act.Key):
-                with self._holding(action.keys):
-                    wait.sleep(0.01)
-            elif isinstance(action, act.KeyDown):
-                self._down(action.key)
-            elif isinstance(action, act.KeyUp):
-                self._up(action.key)
-            else:
-                return self._point(action)
-            return None
-
-    def release_all(self) -> None:
-        """Let every key and button go that is down."""
-        with self._lock:
-            for key in reversed(self._keys[:]):
-                self._up(key)
-            for button in self._buttons[:]:
-                self._button_up(button)
-
-    def close(self) -> None:
-        """Let everything go."""
-        self.release_all()
-
     # -- mouse ----------------------------------------------------------------------------------------------------
-
-    def _point(self, action: act.Action) -> str | None:
-        if isinstance(action, act.CursorPosition):
-            return None
-        if isinstance(action, act.Move):
-            self._move(action.x, action.y)
-        elif isinstance(action, act.Click):
-            self._move(action.x, action.y)
-            with self._holding(action.modifiers):
-                for _ in range(action.count):
-                    self._button_down(action.button)
-                    self._button_up(action.button)
-        elif isinstance(action, act.Drag):
-            self._drag(action)
-        elif isinstance(action, act.Scroll):
-            self._move(action.x, action.y)
-            with self._holding(action.modifiers):
-                self._wheel(WHEEL, action.dy)
-                self._wheel(HORIZONTAL_WHEEL, action.dx)
-        elif isinstance(action, act.MouseDown):
-            self._move(action.x, action.y)
-            self._button_down(action.button)
-        elif isinstance(action, act.MouseUp):
-            self._move(action.x, action.y)
-            self._button_up(action.button)
-        else:
-            raise InputError(f"{action.type!r} is not an action of mouse or keyboard")
-        return None
-
-    def _check(self, path: Sequence[tuple[int, int]]) -> None:
-        width, height = self._size
-        for x, y in path:
-            if not (0 <= x < width and 0 <= y < height):
-                raise InputError(f"the point {x}, {y} is off the screen, which has {width}x{height} pixels")
 
     def _move(self, x: int | None, y: int | None) -> None:
         if x is None or y is None:
             return
         self._glide(x, y)
-        if self._wine:
-            self._arrive(x, y)
+        self._arrive(x, y)
 
     def _arrive(self, x: int, y: int) -> None:
         """Make sure that the pointer stays where it was sent.
 
-        Wine takes hold of X's pointer to move it, of which the desktop's window hears with the place where the pointer
-        was before: it reports a move back, a moment later. A button would be let go there, and the click lost.
+        On Windows it does. Wine takes hold of X's pointer to move it, of which the desktop's window hears with the
+        place where the pointer was before: it reports a move back, a moment later. A button would be let go there, and
+        the click lost.
         """
+        if not self._wine:
+            return
         deadline, seen = time.monotonic() + PATIENCE, 0
         while seen < ARRIVED and time.monotonic() < deadline:
             wait.sleep(LOOK)
@@ -171,32 +94,22 @@ class Input:
         self._mouse(MOVE | ABSOLUTE, dx=across, dy=down)
         self._user.SetCursorPos(x, y)
 
-    def _drag(self, action: act.Drag) -> None:
-        self._check(action.path)
-        self._move(*action.path[0])
-        with self._holding(action.modifiers):
-            self._button_down(action.button)
-            try:
-                for one, other in itertools.pairwise(action.path):
-                    for x, y in _between(one, other):
-                        self._glide(x, y)
-                        wait.sleep(STEP_SECONDS)
-                    self._move(*other)
-            finally:
-                self._button_up(action.button)
-
-    def _button_down(self, button: str) -> None:
+    def _button_down(self, button: str, count: int = 1) -> None:
         down, _, data = BUTTONS[button]
         self._mouse(down, data=data)
         self._buttons.append(button)
 
-    def _button_up(self, button: str) -> None:
+    def _button_up(self, button: str, count: int = 1) -> None:
         _, up, data = BUTTONS[button]
         self._mouse(up, data=data)
         if button in self._buttons:
             self._buttons.remove(button)
 
-    def _wheel(self, flag: int, notches: int) -> None:
+    def _wheel(self, down: int, across: int) -> None:
+        self._turn(WHEEL, down)
+        self._turn(HORIZONTAL_WHEEL, across)
+
+    def _turn(self, flag: int, notches: int) -> None:
         for _ in range(abs(notches)):
             self._mouse(flag, data=(NOTCH if notches > 0 else -NOTCH) & 0xFFFFFFFF)
 
@@ -223,24 +136,6 @@ class Input:
         for low, high in zip(units[::2], units[1::2], strict=True):
             self._keyboard(0, low | high << 8, KEY_UNICODE)
             self._keyboard(0, low | high << 8, KEY_UNICODE | KEY_UP)
-
-    def _stroke(self, key: str) -> None:
-        self._down(key)
-        self._up(key)
-
-    @contextlib.contextmanager
-    def _holding(self, keys: Sequence[str]) -> Iterator[None]:
-        pressed: list[str] = []
-        try:
-            for key in keys:
-                for needed in (*self._shifts(key), key):
-                    if needed not in self._keys:
-                        self._down(needed)
-                        pressed.append(needed)
-            yield
-        finally:
-            for key in reversed(pressed):
-                self._up(key)
 
     def _shifts(self, key: str) -> list[str]:
         """The modifiers that a printed character's key needs."""
@@ -282,11 +177,3 @@ class Input:
             raise InputError(
                 "Windows did not take the input: a program with more rights is in front, or the screen is locked"
             )
-
-
-def _between(one: tuple[int, int], other: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Points on the way, the end included."""
-    steps = max(1, math.ceil(math.dist(one, other) / STEP))
-    for step in range(1, steps + 1):
-        part = step / steps
-        yield round(one[0] + (other[0] - one[0]) * part), round(one[1] + (other[1] - one[1]) * part)
