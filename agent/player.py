@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 
 from deskbench.agent.config import RunConfig
 from deskbench.agent.models.client import ClientConfig, ModelClient, Spending
@@ -51,7 +52,7 @@ class Player:
     """A model that plays a task's user, and remembers what was said in the episode."""
 
     def __init__(self, config: ClientConfig, persona: str) -> None:
-        self._client = ModelClient(config)
+        self._config = config
         self._said = [Message.of("system", INSTRUCTIONS.format(persona=persona))]
 
     def answer(self, question: str) -> str:
@@ -62,7 +63,8 @@ class Player:
         """
         self._said.append(Message.of("user", question[:LONGEST]))
         try:
-            told = self._client.complete(self._said, Spending()).text.strip() or NOBODY
+            with closing(ModelClient(self._config)) as client:
+                told = client.complete(self._said, Spending()).text.strip() or NOBODY
         except (RefusalError, ReplyError):  # the person's silence is not the agent's fault
             told = NOBODY
         self._said.append(Message.of("assistant", told))
