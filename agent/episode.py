@@ -157,7 +157,10 @@ def _play(
             writer.final(observation)
         scores.append(_score(run, world, part, ending))
         if len(parts) > 1:
-            writer.note("phase", {"name": part.name, "ending": ending.value, "score": scores[-1].value})
+            writer.note(
+                "phase",
+                {"name": part.name, "told": part.instruction, "ending": ending.value, "score": scores[-1].value},
+            )
         if scores[-1].value is None:
             return ending, scores[-1]
         if ending not in GOES_ON or not opens(part, scores[-1]):

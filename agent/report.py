@@ -144,6 +144,7 @@ def _step(step: StepRecord, after: SeenRecord | None) -> dict[str, Any]:
         "roundtrip_ms": after.roundtrip_ms if after else 0.0,
         "settled": after.settled if after else None,
         "results": after.results if after else [],
+        "answer": after.answer if after else None,
     }
 
 
