@@ -23,10 +23,6 @@ from deskbench.tasks.metrics.fidelity import osworld_strict
 from deskbench.tasks.worker import limit
 
 
-class Refused(Exception):
-    """The controller could not do what was asked."""
-
-
 class Child:
     """One task class and the conversation about it."""
 
@@ -52,7 +48,7 @@ class Child:
         self._say({"ask": kind, "name": name, "arguments": arguments, "keywords": dict(keywords)})
         answer = json.loads(self._requests.readline() or '{"raise": "the controller is gone"}')
         if "raise" in answer:
-            raise Refused(answer["raise"])
+            raise stand_ins.Refused(answer["raise"])
         value = answer["value"]
         return base64.b64decode(value[""]) if isinstance(value, dict) and set(value) == {""} else value
 

@@ -25,6 +25,10 @@ HUB = "https://huggingface.co/datasets/xlangai/osworld_v2_assets_gated/resolve/m
 """Where OSWorld-V2's files are, for those who were given access."""
 
 
+class Refused(Exception):
+    """The controller could not do what was asked."""
+
+
 class SetupController:
     """OSWorld's SetupController: a set-up step for every name, `_launch_setup` and `launch` alike."""
 
@@ -67,7 +71,10 @@ class Environment:
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__"):
             raise AttributeError(name)
-        return self._ask("environment", name, [], {})
+        try:
+            return self._ask("environment", name, [], {})
+        except Refused as error:  # `hasattr` and `getattr` with a default are for a class to use
+            raise AttributeError(str(error)) from None
 
 
 class _Getters(types.ModuleType):

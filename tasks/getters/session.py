@@ -17,17 +17,13 @@ def rule(world: World, *, rules: Any) -> Any:
 
 
 @getter("vm_command_line")
-def vm_command_line(
-    world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0
-) -> str:
+def vm_command_line(world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0) -> str:
     """What a command prints on stdout; `timeout` in seconds."""
     return world.desktop.run(command, shell=shell, timeout=timeout).stdout
 
 
 @getter("vm_command_error")
-def vm_command_error(
-    world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0
-) -> str:
+def vm_command_error(world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0) -> str:
     """What a command prints on stderr; `timeout` in seconds."""
     return world.desktop.run(command, shell=shell, timeout=timeout).stderr
 

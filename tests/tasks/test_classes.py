@@ -137,6 +137,9 @@ class TestApart:
         seen = self.judged(tmp_path, 'import os; return {"score": 0, "all": str(dict(os.environ))}')["all"]
         assert "PATH" in seen and "sk-secret" not in seen
 
+    def test_a_fact_that_may_be_missing_is_asked_for_as_of_any_object(self, tmp_path: Path) -> None:
+        assert self.judged(tmp_path, 'return getattr(env, "nothing", 0.5) if not hasattr(env, "other") else 1') == 0.5
+
     def test_one_that_takes_all_memory_is_a_failed_check(self, tmp_path: Path) -> None:
         with pytest.raises(ClassFailed, match="MemoryError"):
             self.judged(tmp_path, "return len(bytearray(64 * 2**30))")
