@@ -30,6 +30,7 @@ class Context:
         assets: a folder of downloads shared by all episodes, addressed by content.
         screen: width and height in pixels, for placeholders.
         note: called with (what, detail) for the record.
+        window_seconds: how long a window that a step brings to the front may take to come.
         closing: what `close` ends.
     """
 
@@ -39,6 +40,7 @@ class Context:
     assets: Path
     screen: tuple[int, int]
     note: Callable[[str, dict[str, Any]], None] = lambda what, detail: None
+    window_seconds: float = 20.0
     closing: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:

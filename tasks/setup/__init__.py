@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Sequence
 
@@ -32,9 +33,10 @@ def run_before_check(calls: Sequence[Call], context: Context) -> list[str]:
         SetupError, EnvError: as `run_steps`, for every other reason.
     """
     missed = []
+    after = dataclasses.replace(context, window_seconds=0.0)
     for call in calls:
         try:
-            _run(call, context)
+            _run(call, after)
         except NotThere as error:
             missed.append(str(error))
             context.note("setup", {"step": call.type, "where": call.where, "missed": str(error)})

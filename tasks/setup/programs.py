@@ -8,7 +8,7 @@ from typing_extensions import TypedDict
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import CommandResult
-from deskbench.envs.errors import SetupError
+from deskbench.envs.errors import NotThere, SetupError
 from deskbench.tasks.registry import setup_step
 from deskbench.tasks.world import Context
 
@@ -88,8 +88,16 @@ def open_path(context: Context, *, path: str) -> None:
 
 @setup_step("activate_window")
 def activate_window(context: Context, *, window_name: str, strict: bool = False, by_class: bool = False) -> None:
-    """Raise and focus a window."""
-    context.desktop.activate_window(window_name, strict=strict, by_class=by_class)
+    """Raise and focus a window, which a program that the task has just started may take a while to show."""
+    deadline = time.monotonic() + context.window_seconds
+    while True:
+        try:
+            context.desktop.activate_window(window_name, strict=strict, by_class=by_class)
+            return
+        except NotThere:
+            if time.monotonic() >= deadline:
+                raise
+            wait.sleep(0.3)
 
 
 @setup_step("close_window")

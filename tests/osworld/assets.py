@@ -94,9 +94,14 @@ def _destination(task: Task, url: str) -> str:
 
 def _title(task: Task, destination: str) -> str:
     """The title that a document must have for the window that a later step of the task names."""
-    start = f"{PurePosixPath(destination).name} — "
-    windows = [str(call.parameters.get("window_name", "")) for call in task.config if call.type == "activate_window"]
-    return next((name.removeprefix(start) for name in windows if name.startswith(start)), "")
+    start, end = f"{PurePosixPath(destination).name} — ", " - VLC media player"
+    for call in task.config:
+        name = str(call.parameters.get("window_name", "")) if call.type == "activate_window" else ""
+        if name.startswith(start):
+            return name.removeprefix(start)
+        if name.endswith(f"{PurePosixPath(destination).stem}{end}"):
+            return name.removesuffix(end)
+    return ""
 
 
 def _expected(task: Task) -> Iterator[str]:
@@ -225,7 +230,8 @@ class Maker:
         path = self._files.new(f"a{kind}")
         picture = ["-f", "lavfi", "-i", f"testsrc=size=320x240:rate=10,hue=h={seed % 360}"] if kind == ".mp4" else []
         sound = ["-f", "lavfi", "-i", f"sine=frequency={200 + seed % 1000}"]
-        command = ["ffmpeg", "-v", "error", *picture, *sound, "-t", "20", "-bitexact", str(path)]
+        told = ["-metadata", f"title={self.title}"] if self.title else []
+        command = ["ffmpeg", "-v", "error", *picture, *sound, *told, "-t", "20", "-bitexact", str(path)]
         subprocess.run(command, check=True, capture_output=True, timeout=120)
         return path.read_bytes()
 

@@ -46,7 +46,7 @@ def task(folder: Path, evaluator: dict[str, Any], **more: Any) -> Task:
 def scored(one: Task, folder: Path, *, said_fail: bool = False, answer: str | None = None) -> tuple[Score, World]:
     desktop = FakeProvider().start(DesktopSpec())
     world = World(desktop, one, folder / "cache", folder / "assets", answer)
-    context = Context(desktop, one, folder / "cache", folder / "assets", (1280, 800))
+    context = Context(desktop, one, folder / "cache", folder / "assets", (1280, 800), window_seconds=0.5)
     run_steps(one.config, context)
     return score(one, world, context, said_fail=said_fail), world
 
