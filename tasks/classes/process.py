@@ -160,14 +160,15 @@ class TaskProcess:
 def describe(paths: Iterable[Path]) -> dict[Path, dict[str, Any] | str]:
     """What the classes of files say of themselves; a text is why one could not be loaded."""
     found: dict[Path, dict[str, Any] | str] = {}
-    process = TaskProcess()
+    process: TaskProcess | None = None
     for path in paths:
+        process = process or TaskProcess()
         try:
             found[path] = process.describe(path)
         except DeskbenchError as error:
             found[path] = str(error)
-        if isinstance(found[path], str):
             process.close()
-            process = TaskProcess()
-    process.close()
+            process = None
+    if process is not None:
+        process.close()
     return found
