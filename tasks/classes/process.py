@@ -24,7 +24,8 @@ SECONDS = 3600.0
 """Of one request. OSWorld-V2's tasks train networks in their checks, and wait twenty minutes for one command."""
 LOADING = 60.0
 """Of loading a file."""
-_KEPT = ("OSWORLD_FILE_BASE_URL", "WEBSITE_HOST_SUFFIX", "DISPLAY_LANGUAGE")
+_KEPT = ("OSWORLD_FILE_BASE_URL", "WEBSITE_HOST_SUFFIX")
+"""What OSWorld-V2 is configured by, and a class may read."""
 
 
 class ClassFailed(DeskbenchError):
