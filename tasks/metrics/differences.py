@@ -84,6 +84,10 @@ DIFFERENCES: tuple[Difference, ...] = (
     # Pictures, sound, film.
     _d("transparent-size", "check_image_size", "of a picture with a transparent colour, only what is visible is "
        "measured, whether the rule asks for that or not", "only where it asks"),
+    _d("rounding", "check_contrast_increase_and_structure_sim check_saturation_increase_and_structure_sim "
+       "check_brightness_decrease_and_structure_sim increase_saturation decrease_brightness",
+       "any difference counts, so that a picture which is opened and saved again passes by rounding",
+       "half a level of 255 at least"),
     _d("contrast-alpha", "check_contrast_increase_and_structure_sim", "transparency, and a palette's numbers, count as "
        "contrast", "colours count"),
     _d("palette-brightness", "check_brightness_decrease_and_structure_sim", "in a picture with a palette, numbers of "

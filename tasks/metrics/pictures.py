@@ -17,6 +17,8 @@ from deskbench.tasks.registry import closed, metric
 MAX_PIXELS = 100_000_000
 FORMATS = ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"]
 SSIM_WINDOW = 7
+VISIBLE = 0.5
+"""Of 255 levels: by less do means differ when a picture is only opened and saved again, by another reader of JPEG."""
 """Side of the window of the structural similarity; smaller pictures have none."""
 
 
@@ -183,6 +185,11 @@ def _brightness(picture: Image.Image) -> float:
     return ImageStat.Stat(picture.convert("L")).mean[0]
 
 
+def _more(one: float, other: float) -> bool:
+    """Whether one mean of levels is visibly more than another."""
+    return one > other if as_upstream("rounding") else one - other > VISIBLE
+
+
 def _saturation(picture: Image.Image) -> float:
     return ImageStat.Stat(picture.convert("HSV").getchannel("S")).mean[0]
 
@@ -190,20 +197,20 @@ def _saturation(picture: Image.Image) -> float:
 @metric("increase_saturation")
 def increase_saturation(result: Path, other: Path) -> float:
     """1 when the first picture is less saturated than the second."""
-    return float(_saturation(picture_of(result)) < _saturation(picture_of(other)))
+    return float(_more(_saturation(picture_of(other)), _saturation(picture_of(result))))
 
 
 @metric("decrease_brightness")
 def decrease_brightness(result: Path, other: Path) -> float:
     """1 when the first picture is brighter than the second."""
-    return float(_brightness(picture_of(result)) > _brightness(picture_of(other)))
+    return float(_more(_brightness(picture_of(result)), _brightness(picture_of(other))))
 
 
 @metric("check_brightness_decrease_and_structure_sim")
 def check_brightness_decrease_and_structure_sim(result: Path, expected: Path, *, threshold: float = 0.03) -> float:
     """1 when the picture is darker, and the same once both are brought to one brightness (mean square error)."""
     dark, light = picture_of(result), picture_of(expected)
-    darker = _brightness(dark) < _brightness(light)
+    darker = _more(_brightness(light), _brightness(dark))
     return float(darker and _square_error(_levelled(dark), _levelled(light)) < threshold)
 
 
@@ -228,7 +235,7 @@ def _square_error(one: Image.Image, other: Image.Image) -> float:
 def check_saturation_increase_and_structure_sim(result: Path, expected: Path) -> float:
     """1 when the picture is more saturated, with the same structure of hue and of value."""
     found, wanted = picture_of(result).convert("HSV"), picture_of(expected).convert("HSV")
-    more = _saturation(found) > _saturation(wanted)
+    more = _more(_saturation(found), _saturation(wanted))
     return float(more and all(alike(found.getchannel(c), wanted.getchannel(c)) for c in "HV"))
 
 
@@ -236,7 +243,7 @@ def check_saturation_increase_and_structure_sim(result: Path, expected: Path) ->
 def check_contrast_increase_and_structure_sim(result: Path, expected: Path) -> float:
     """1 when the picture has more contrast (standard deviation), with much the same structure."""
     found, wanted = picture_of(result), picture_of(expected)
-    return float(_contrast(found) > _contrast(wanted) and alike(found, wanted, 0.65))
+    return float(_more(_contrast(found), _contrast(wanted)) and alike(found, wanted, 0.65))
 
 
 def _contrast(picture: Image.Image) -> float:

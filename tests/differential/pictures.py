@@ -12,6 +12,9 @@ from PIL import Image, ImageDraw, ImageEnhance, ImageFilter, ImageOps
 from tests.differential.case import Case, Files
 from tests.differential.plain import USED, rules
 
+ROUNDED = ("less colour", "more contrast", "blurred", "noisy", "smaller", "palette", "jpeg")
+"""Variants of the photo that are darker by less than half a level of 255."""
+
 
 def photo(size: tuple[int, int] = (120, 90), seed: int = 1) -> Image.Image:
     """A picture with smooth and sharp parts and many colours."""
@@ -60,12 +63,17 @@ def pairs(files: Files) -> Iterator[Case]:
         for name, found in made.items():
             rounding = metric == "check_sharper" and name == "less colour"
             yield Case(metric, name, (found, wanted), differs="grey" if rounding else "")
-        yield Case(metric, "a smaller one is wanted", (wanted, made["smaller"]))
+        differs = "rounding" if metric == "decrease_brightness" else ""
+        yield Case(metric, "a smaller one is wanted", (wanted, made["smaller"]), differs=differs)
     for one in ({}, *({"threshold": 0.15} for _ in USED["check_brightness_decrease_and_structure_sim"][:1])):
         for name, found in made.items():
-            odd = name == "black" or (name == "palette" and not one)
-            yield Case("check_brightness_decrease_and_structure_sim", f"{name} {one}", (found, wanted), one,
-                       differs="palette-brightness" if odd else "")  # fmt: skip
+            if name == "palette" and not one:  # two differences at once
+                continue
+            differs = "palette-brightness" if name == "black" else "rounding" if name in ROUNDED else ""
+            yield Case("check_brightness_decrease_and_structure_sim", f"{name} {one}", (found, wanted), one, differs)
+        dark = _save(files, ImageEnhance.Brightness(photo()).enhance(0.7).quantize(16))
+        yield Case("check_brightness_decrease_and_structure_sim", f"a darker palette {one}", (dark, wanted), one,
+                   differs="palette-brightness")  # fmt: skip
     for name, found in made.items():
         differs = "contrast-alpha" if name == "transparent" else ""
         yield Case("check_contrast_increase_and_structure_sim", name, (found, wanted), differs=differs)
@@ -75,6 +83,12 @@ def pairs(files: Files) -> Iterator[Case]:
         for name, found in made.items():
             yield Case("compare_images", f"{name} {base}", (found, wanted), options, "tiny" if name == "tiny" else "")
     yield Case("compare_images", "a negative", (_save(files, ImageOps.invert(photo())), wanted), differs="range")
+    contrast, less = photo(), photo()
+    contrast.putpixel((0, 0), (255, 255, 255))  # the one, and no other, of 10,800 pixels is lighter
+    less.putpixel((0, 0), (0, 0, 0))
+    for metric, picture in (("check_contrast_increase_and_structure_sim", contrast),
+                            ("check_brightness_decrease_and_structure_sim", less)):  # fmt: skip
+        yield Case(metric, "by one pixel", (_save(files, picture), wanted), differs="rounding")
     lists = [made["equal"], made["other"]]
     yield Case("compare_image_list", "lists, equal", (lists, lists))
     yield Case("compare_image_list", "lists, turned", (lists[::-1], lists))
