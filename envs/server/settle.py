@@ -104,7 +104,7 @@ class Settling:
             return None
         needed = self._needed(sample)
         quiet_since = max(self.start if last is None else last, self._window_change, self.start)
-        if last is None and self._window_change < 0 and not self.launching:
+        if last is None and self._window_change < 0 and not self._starting(sample):
             needed = REACTION
         return True if now - quiet_since >= needed else None
 
@@ -119,6 +119,10 @@ class Settling:
         """A program that was not there before the actions is still there."""
         return bool(sample.programs - self.before.programs)
 
+    def _starting(self, sample: Sample) -> bool:
+        """A program is being started, on purpose or by a click on its icon. It may wait for others meanwhile."""
+        return self.launching or self._fresh(sample)
+
     def _busy(self, sample: Sample, now: float, last: float | None) -> bool:
         """Programs are computing, and have not been at it for so long without drawing that it means nothing."""
         if self._last_running < 0 or now - self._last_running > IDLE * self.patience:
@@ -128,10 +132,9 @@ class Settling:
         return now - max(self.start, last or 0.0, self._window_change) < longest * self.patience
 
     def _needed(self, sample: Sample) -> float:
-        if self.launching and not self._new_window and sample.clients - self.before.clients:
-            return QUIET_WINDOWLESS
-        if self.launching or (self._fresh(sample) and self._new_window):
-            return QUIET_LAUNCH
+        if self._starting(sample):
+            windowless = not self._new_window and sample.clients - self.before.clients
+            return QUIET_WINDOWLESS if windowless else QUIET_LAUNCH
         return QUIET_WINDOW if self._window_change >= 0 else QUIET
 
     def _habitual(self, change: Change, changes: Sequence[Change]) -> bool:

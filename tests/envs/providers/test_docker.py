@@ -48,7 +48,7 @@ PROGRAMS = [
     ("soffice --impress", "libreoffice.libreoffice-impress"),
     ("gimp", "gimp.Gimp"),
     ("vlc", "vlc.vlc"),
-    ("thunderbird", "Mail.thunderbird-default"),
+    ("thunderbird", "Mail.thunderbird"),
     ("google-chrome", "chromium.Chromium"),
     ("nautilus", "org.gnome.Nautilus.org.gnome.Nautilus"),
     ("gnome-terminal", "gnome-terminal-server.Gnome-terminal"),

@@ -75,6 +75,29 @@ def test_a_program_that_has_only_reached_the_x_server_is_waited_for() -> None:
     assert settled and 2.5 + QUIET_LAUNCH <= time <= 2.6 + QUIET_LAUNCH
 
 
+@pytest.mark.parametrize("idle", [(0.2, 0.9), (0.5, 3.0)])
+def test_a_program_that_a_click_has_started_is_waited_for_while_it_waits_for_others(idle: tuple[float, float]) -> None:
+    """Under load the session's own services take their time; who waits for them does not run."""
+
+    def sample(now: float) -> Sample:
+        programs = frozenset({10, 11}) if now >= 0.05 else frozenset({10})
+        windows = frozenset({1, 2}) if now >= idle[1] else frozenset({1})
+        clients = frozenset({7, 8}) if now >= 0.4 else frozenset({7})
+        return Sample(now, windows, programs, int(0.05 <= now < idle[0] or now >= idle[1]), clients)
+
+    changes = [change(idle[1] + 0.02 * i, BIG) for i in range(10)]
+    time, _ = answered(changes, sample=sample)
+    assert time >= changes[-1].time + QUIET
+
+
+def test_a_command_that_goes_on_in_the_background_costs_little() -> None:
+    def sample(now: float) -> Sample:
+        return Sample(now, frozenset({1}), frozenset({10, 11}) if now >= 0 else frozenset({10}))
+
+    time, settled = answered([change(0.03, BIG)], sample=sample)
+    assert settled and time <= 0.03 + QUIET_LAUNCH + 0.05
+
+
 def test_a_screen_that_never_rests_is_answered_at_the_maximum_and_says_so() -> None:
     time, settled = answered([change(0.02 * i, BIG) for i in range(1000)])
     assert not settled
