@@ -153,7 +153,7 @@ def _play(
         with _timed(run, "setup_ms"):
             part.begin()
         ending, observation = _loop(run, agent, world.desktop, writer, interrupted, part.instruction)
-        if part is parts[-1]:
+        if part is parts[-1] or ending not in GOES_ON:
             writer.final(observation)
         scores.append(_score(run, world, part, ending))
         if len(parts) > 1:
@@ -161,12 +161,11 @@ def _play(
                 "phase",
                 {"name": part.name, "told": part.instruction, "ending": ending.value, "score": scores[-1].value},
             )
-        if scores[-1].value is None:
-            return ending, scores[-1]
-        if ending not in GOES_ON or not opens(part, scores[-1]):
+        if part is parts[-1] or ending not in GOES_ON:
             break
-    if part is not parts[-1]:
-        writer.final(observation)
+        if not opens(part, scores[-1]):
+            writer.final(observation)
+            break
     return ending, together(parts, scores)
 
 

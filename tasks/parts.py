@@ -139,8 +139,9 @@ def together(parts: Sequence[Part], scores: Sequence[Score]) -> Score:
     A part earns at most its weight: OSWorld-V2's phases give what they earn of the whole, and their gates are in the
     same units.
     """
-    if len(parts) == 1:
-        return scores[0]
+    unscored = next((found for found in scores if found.value is None), None)
+    if unscored is not None or len(parts) == 1:
+        return unscored or scores[0]
     earned = []
     for part, found in zip(parts, [*scores, *[None] * (len(parts) - len(scores))], strict=True):
         value = min(found.value or 0.0, part.weight) if found is not None else 0.0
@@ -156,5 +157,5 @@ def together(parts: Sequence[Part], scores: Sequence[Score]) -> Score:
 
 
 def opens(part: Part, found: Score) -> bool:
-    """Whether the next part begins after this one's score."""
-    return part.gate is None or (found.value or 0.0) >= part.gate
+    """Whether the next part begins after this one's score; not where that is none."""
+    return found.value is not None and (part.gate is None or found.value >= part.gate)

@@ -46,7 +46,7 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
 
 def read(check: Check, world: World) -> tuple[Check, Any, Any]:
     """What a check judges, read from the desktop; where a probe does it, what that finds."""
-    result, expected = _get(check.result, world), _get(check.expected, world)
+    result, expected = value_of(check.result, world), value_of(check.expected, world)
     probe = PROBES.get(check.metric)
     if probe is not None and result is not None:
         result = world.state[check.where + PROBED] = probe(world, result, expected, check.options)
@@ -82,7 +82,13 @@ def judge(task: Task, values: list[tuple[Check, Any, Any]], seconds: float = 0.0
     return Score(value=value, reason=reason if value < 1 else "passed", checks=tuple(outcomes), seconds=seconds)
 
 
-def _get(call: Call | None, world: World) -> Any:
+def value_of(call: Call | None, world: World) -> Any:
+    """What a getter reads, kept for the record; None where there is none to ask.
+
+    Raises:
+        CheckError: it failed, or is not called as it is made.
+        EnvError: the desktop broke off.
+    """
     if call is None:
         return None
     entry = registry.find("getter", call.type)

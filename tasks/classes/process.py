@@ -153,8 +153,9 @@ class TaskProcess:
         return message
 
     def _last_words(self) -> str:
-        self._errors.seek(0)
-        said = self._errors.read()[-65536:].decode("utf-8", "replace").strip().splitlines()
+        self._process.kill()
+        self._errors.seek(max(0, self._errors.seek(0, os.SEEK_END) - 65536))
+        said = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return said[-1] if said else f"status {self._process.wait()}"
 
 

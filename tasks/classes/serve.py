@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from deskbench.envs.desktop import CommandResult, Desktop
-from deskbench.envs.errors import CheckError, EnvError, NotThere
+from deskbench.envs.errors import CheckError
 from deskbench.envs.wire import Observe
 from deskbench.tasks import registry
-from deskbench.tasks.setup import run_steps
+from deskbench.tasks.score import value_of
+from deskbench.tasks.setup import run_before_check, run_steps
 from deskbench.tasks.types import Call
 from deskbench.tasks.world import Context, World
 
@@ -42,51 +42,39 @@ class Answers:
         """The value asked for, as JSON or bytes.
 
         Raises:
-            Refusal: it cannot be done; the class is told.
+            Refusal: there is no such fact; the class is told.
             EnvError: the desktop broke off, or a set-up step did not take effect.
-            CheckError: a getter failed.
+            CheckError: a getter or metric failed, or deskbench has not what is asked for. The class is not told: it
+                might take that for a failure of the agent's.
         """
         return {
             "step": self._step, "getter": self._getter, "controller": self._controller,
-            "environment": self._environment,
+            "environment": self._environment, "metric": self._metric,
         }[kind](name, arguments, keywords)  # fmt: skip
 
     def _step(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> bool:
-        """A set-up step. While the class judges, a window that is gone is what the agent left, and no fault."""
+        """A set-up step; while the class judges, whether what it works on was there (`run_before_check`)."""
         entry = registry.find("setup", name)
         named = dict(zip(entry.parameters.model_fields, arguments, strict=False)) | dict(keywords)
+        calls = [Call(type=name, parameters=named, where=f"setup_controller.{name}")]
+        if self._world is None:
+            run_steps(calls, self._context)
+            return True
         try:
             registry.check_parameters(entry, named)
         except registry.RegistryError as error:
-            raise Refusal(str(error)) from None
-        try:
-            run_steps([Call(type=name, parameters=named, where=f"setup_controller.{name}")], self._context)
-        except NotThere as error:
-            if self._world is None:
-                raise
-            self._context.note("setup", {"step": name, "where": "evaluate", "missed": str(error)})
-            return False
-        return True
+            raise CheckError(f"setup_controller.{name}: {error}") from None
+        return not run_before_check(calls, self._context)
 
     def _getter(self, name: str, arguments: list[Any], config: Mapping[str, Any]) -> Any:
         assert self._world is not None, "getters are asked while a class judges"
-        entry = registry.find("getter", name)
-        try:
-            keywords = registry.check_parameters(entry, {k: v for k, v in config.items() if k != "type"})
-        except registry.RegistryError as error:
-            raise Refusal(f"getter {name}: {error}") from None
-        try:
-            value = entry.function(self._world, **keywords)
-        except (EnvError, CheckError):
-            raise
-        except Exception as error:  # the boundary to the getters, users' own among them
-            raise CheckError(f"getter {name}: {type(error).__name__}: {error}") from error
         self._asked += 1
-        said = _said(value)
-        self._world.state[f"evaluate[{self._asked}].{name}"] = (
-            said if len(json.dumps(said, default=str)) < 4096 else "..."
-        )
-        return said
+        parameters = {key: value for key, value in config.items() if key != "type"}
+        return _said(value_of(Call(type=name, parameters=parameters, where=f"evaluate[{self._asked}]"), self._world))
+
+    def _metric(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
+        """A metric failed over there: a fault of the check, whatever the class makes of it."""
+        raise CheckError(str(arguments[0]))
 
     def _environment(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
         width, height = self._context.screen
@@ -111,11 +99,11 @@ class Answers:
     def _controller(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
         methods = _methods(self._desktop)
         if name not in methods:
-            raise Refusal(f"env.controller has no {name}; there are: {', '.join(sorted(methods))}")
+            raise CheckError(f"env.controller has no {name}; there are: {', '.join(sorted(methods))}")
         try:
             return methods[name](*arguments, **keywords)
         except TypeError as error:
-            raise Refusal(f"env.controller.{name}: {error}") from None
+            raise CheckError(f"env.controller.{name}: {error}") from error
 
 
 def _methods(desktop: Desktop) -> dict[str, Callable[..., Any]]:

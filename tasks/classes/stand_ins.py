@@ -14,9 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from deskbench.envs.errors import CheckError
 from deskbench.tasks import registry
 from deskbench.tasks.classes import base
 from deskbench.tasks.metrics.applied import apply
+from deskbench.tasks.metrics.fidelity import is_strict
 
 Ask = Callable[..., Any]
 """ask(kind, name, arguments, keywords): the controller's answer."""
@@ -93,11 +95,12 @@ class _Getters(types.ModuleType):
 
 
 class _Metrics(types.ModuleType):
-    """Every metric, as metric(result, expected, **options)."""
+    """Every metric, as metric(result, expected, **options); one that fails is reported to the controller."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, ask: Ask) -> None:
         super().__init__(name)
         self.__path__: list[str] = []
+        self._ask = ask
 
     def __getattr__(self, name: str) -> Callable[..., float]:
         if name.startswith("__"):
@@ -106,9 +109,16 @@ class _Metrics(types.ModuleType):
             entry = registry.find("metric", name)
         except registry.RegistryError as error:
             raise AttributeError(str(error)) from None
-        return lambda result=None, expected=None, **options: float(
-            apply(entry, _with_paths(result), _with_paths(expected), options)
-        )
+
+        def score(result: Any = None, expected: Any = None, **options: Any) -> float:
+            try:
+                return float(apply(entry, _with_paths(result), _with_paths(expected), options))
+            except CheckError as error:
+                if not is_strict():  # OSWorld takes it for a failure of the agent's
+                    self._ask("metric", name, [str(error)], {})
+                raise
+
+        return score
 
 
 def _with_paths(value: Any) -> Any:
@@ -129,7 +139,7 @@ def asset(path: str) -> str:
 def install(ask: Ask) -> None:
     """Make `desktop_env` and what is in it importable in this process."""
     top, evaluators = _package("desktop_env"), _package("desktop_env.evaluators")
-    getters, metrics = _Getters("desktop_env.evaluators.getters", ask), _Metrics("desktop_env.evaluators.metrics")
+    getters, metrics = _Getters("desktop_env.evaluators.getters", ask), _Metrics("desktop_env.evaluators.metrics", ask)
     found = {
         "task_base": _module("desktop_env.task_base", BaseTask=base.BaseTask, MultiPhaseTask=base.MultiPhaseTask,
                              Phase=base.Phase),

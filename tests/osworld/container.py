@@ -3,7 +3,6 @@
 import dataclasses
 import json
 import tempfile
-import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
@@ -65,16 +64,15 @@ def measure(
     known = [Finding(**json.loads(line)) for line in out.read_text().splitlines()] if out.exists() else []
     done = {finding.task for finding in known}
     left = [task for task in tasks if task.key not in done]
-    pool, lock = Pool(DockerProvider(image)), threading.Lock()
+    pool = Pool(DockerProvider(image))
     try:
         with ThreadPoolExecutor(parallel) as workers, out.open("a") as lines:
             waiting = [workers.submit(attempt, task, pool, assets) for task in left]
             for number, future in enumerate(as_completed(waiting), len(done) + 1):
                 finding = future.result()
                 known.append(finding)
-                with lock:
-                    lines.write(json.dumps(dataclasses.asdict(finding), ensure_ascii=False) + "\n")
-                    lines.flush()
+                lines.write(json.dumps(dataclasses.asdict(finding), ensure_ascii=False) + "\n")
+                lines.flush()
                 say(f"{number}/{len(tasks)} {finding.task}: {finding.outcome} {finding.untouched} {finding.reason}")
     finally:
         pool.close()
@@ -167,7 +165,7 @@ def _fetches_its_check(task: Task) -> bool:
 def _stand_ins(task: Task) -> Iterator[str]:
     calls = [*task.config, *task.evaluator.postconfig]
     commands = json.dumps([call.parameters for call in calls if call.type in STEPS_WITH_COMMANDS])
-    if "vscode" in "".join(task.related_apps) or "vs_code" in task.related_apps or '"code' in commands:
+    if {"vscode", "vs_code"} & set(task.related_apps) or '"code' in commands:
         yield "code-server"
     if "google-chrome" in commands or "chrome" in task.related_apps:
         yield "Chromium"

@@ -1,7 +1,6 @@
 """Tasks of OSWorld's shape in the full image, with files of our own in place of those that they fetch."""
 
 import json
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -131,4 +130,3 @@ def test_tasks_are_set_up_and_graded_in_a_container(
     lines = [Finding(**json.loads(line)) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
     text = page(lines)
     assert "**4 of 5 tasks are set up and graded.**" in text and "| office/web | skipped |" in text
-    shutil.rmtree(tmp_path / "mirror")

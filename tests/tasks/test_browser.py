@@ -1,21 +1,15 @@
 """Getters and set-up steps of Chrome, on Debian's Chromium in a real desktop, with pages that the desktop serves."""
 
-import json
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from deskbench.envs import wait
-from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import CheckError, SetupError
 from deskbench.envs.providers.pool import Pool
-from deskbench.tasks import registry
-from deskbench.tasks.load import load
-from deskbench.tasks.setup import run_steps
-from deskbench.tasks.types import Call, Task
-from deskbench.tasks.world import Context, World
+
+from .stage import Stage
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow]
 SITE = "http://localhost:8000"
@@ -28,34 +22,6 @@ CHROMIUM = [
     "--remote-debugging-port=1337", f"{SITE}/one.html",
 ]  # fmt: skip
 VISIT = {"url": f"{SITE}/seen.html", "title": "Seen", "visit_time_from_now_in_seconds": 3600}
-
-
-def a_task(folder: Path) -> Task:
-    path = folder / "t.json"
-    evaluator = {
-        "func": "exact_match",
-        "result": {"type": "vm_clipboard"},
-        "expected": {"type": "rule", "rules": {"expected": ""}},
-    }
-    path.write_text(json.dumps({"id": "t", "instruction": "x", "evaluator": evaluator}))
-    return load(path)[0]
-
-
-class Stage:
-    """A desktop with Chromium in it, and what a task does there."""
-
-    def __init__(self, desktop: Desktop, folder: Path) -> None:
-        self.desktop = desktop
-        task = a_task(folder)
-        self.context = Context(desktop, task, folder / "cache", folder / "assets", (1280, 800))
-        self.world = World(desktop, task, folder / "cache", folder / "assets")
-
-    def do(self, kind: str, **parameters: Any) -> None:
-        run_steps([Call(type=kind, parameters=parameters, where="$")], self.context)
-
-    def get(self, name: str, **parameters: Any) -> Any:
-        entry = registry.find("getter", name)
-        return entry.function(self.world, **registry.check_parameters(entry, parameters))
 
 
 @pytest.fixture(scope="module")

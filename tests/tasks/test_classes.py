@@ -162,10 +162,28 @@ class TestApart:
             ("from desktop_env.evaluators import getters; return getters.get_nothing(env, {})", "no getter 'nothing'"),
         ],
     )
-    def test_what_is_not_there_is_told_to_the_class_by_name(self, tmp_path: Path, body: str, said: str) -> None:
-        with pytest.raises(ClassFailed) as caught:
+    def test_what_is_not_there_is_said_by_name(self, tmp_path: Path, body: str, said: str) -> None:
+        with pytest.raises((ClassFailed, CheckError)) as caught:
             self.judged(tmp_path, body)
         assert said in str(caught.value)
+
+    @pytest.mark.parametrize(
+        "call",
+        [
+            "env.controller.fly()", "env.setup_controller.launch(commnad=['x'])",
+            "getters.get_vm_file(env, {'paht': 'x'})", "metrics.exact_match('a', {'expected': 'a'}, no_such_option=1)",
+        ],
+    )  # fmt: skip
+    def test_what_deskbench_lacks_is_no_0_of_the_agents_whatever_the_class_catches(
+        self, tmp_path: Path, call: str
+    ) -> None:
+        body = f"""from desktop_env.evaluators import getters, metrics
+        try:
+            return float(bool({call}))
+        except Exception:
+            return 0.0"""
+        with pytest.raises(CheckError):
+            self.judged(tmp_path, body)
 
 
 class TestScores:

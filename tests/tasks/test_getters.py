@@ -4,7 +4,7 @@ import io
 import json
 import sqlite3
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -16,37 +16,16 @@ from pptx.util import Inches
 
 from deskbench.envs import wait
 from deskbench.envs.conformance import RED
-from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import CheckError, SetupError
 from deskbench.envs.providers.pool import Pool
-from deskbench.tasks import registry
 from deskbench.tasks.getters.times import absolute, day_of, written
-from deskbench.tasks.load import load
-from deskbench.tasks.setup import run_steps
-from deskbench.tasks.types import Call
-from deskbench.tasks.world import Context, World
+
+from .stage import Stage
 
 pytestmark = pytest.mark.desktop
 PROFILE = "~/.config/chromium"
 PREFERENCES, LOCAL = "Default/Preferences", "Local State"
-
-
-class Stage:
-    """A desktop, and a task's set-up steps and getters on it."""
-
-    def __init__(self, desktop: Desktop, folder: Path) -> None:
-        (folder / "t.json").write_text(json.dumps({"id": "t", "instruction": "x", "evaluator": {"func": "infeasible"}}))
-        self.desktop, self.folder = desktop, folder
-        task = load(folder / "t.json")[0]
-        self.context = Context(desktop, task, folder / "cache", folder / "assets", (1280, 800))
-        self.world = World(desktop, task, folder / "cache", folder / "assets")
-
-    def do(self, kind: str, **parameters: Any) -> None:
-        run_steps([Call(type=kind, parameters=parameters, where="$")], self.context)
-
-    def get(self, name: str, **parameters: Any) -> Any:
-        entry = registry.find("getter", name)
-        return entry.function(self.world, **registry.check_parameters(entry, parameters))
 
 
 @pytest.fixture(scope="module")
@@ -145,8 +124,6 @@ class TestSession:
         stage.desktop.write_file("~/red.bmp", RED)
         stage.do("change_wallpaper", path="~/red.bmp")
         assert stage.get("vm_wallpaper", dest="w.bmp").read_bytes() == RED
-        with pytest.raises(FileNotFoundError):
-            stage.desktop.read_file("~/nowhere.bmp")
         with pytest.raises(SetupError):
             stage.do("change_wallpaper", path="~/nowhere.bmp")
 
@@ -214,7 +191,7 @@ class TestPrograms:
         assert stage.get("default_video_player") == "vlc.desktop\n"
 
 
-def deck(folder: Path, change: Callable[[Any], None] = lambda slide: None) -> bytes:
+def deck(folder: Path) -> bytes:
     """A presentation with one slide, its background a picture and a sound on it."""
     made = Presentation()
     slide = made.slides.add_slide(made.slide_layouts[6])
@@ -232,7 +209,6 @@ def deck(folder: Path, change: Callable[[Any], None] = lambda slide: None) -> by
     properties = slide._element.cSld.bg.bgPr
     properties.replace(properties[0], etree.fromstring(blip))
     slide.shapes.add_movie(str(_wav(folder)), 0, 0, Inches(1), Inches(1), mime_type="audio/wav")
-    change(slide)
     out = io.BytesIO()
     made.save(out)
     return out.getvalue()
@@ -283,7 +259,7 @@ class TestDocuments:
         assert stage.get("background_image_in_slide", ppt_file_path="/home/user/deck.pptx", slide_index=0) is None
 
     def test_a_sound_that_the_slide_names_in_the_desktop(self, stage: Stage, tmp_path: Path) -> None:
-        data = deck(tmp_path).replace(b"", b"")
+        data = deck(tmp_path)
         kinds = relinked(data, "relationships/video", "relationships/audio")
         with zipfile.ZipFile(io.BytesIO(kinds)) as archive:
             relations = archive.read("ppt/slides/_rels/slide1.xml.rels").decode()

@@ -1,7 +1,6 @@
 """Getters that read sites of the web by name, and Chrome's own pages: a server of ours stands behind every name."""
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,7 +11,7 @@ from deskbench.envs.errors import CheckError
 from deskbench.envs.providers.pool import Pool
 
 from . import web
-from .test_getters import Stage
+from .stage import Stage
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow]
 SHOP = (
@@ -108,6 +107,6 @@ class TestChromesOwnPages:
         assert "settings" in stage.get("chrome_saved_address")
 
 
-def test_files_of_a_drive_are_asked_for_by_path_or_query(stage: Stage, tmp_path: Path) -> None:
+def test_files_of_a_drive_are_asked_for_by_path_or_query(stage: Stage) -> None:
     with pytest.raises(CheckError, match="2 files are asked for and dest has 1"):
         stage.get("googledrive_file", path_list=[["a"], ["b"]], dest="x")
