@@ -159,3 +159,6 @@ def _end(root: Path) -> None:
     _, alive = psutil.wait_procs(family, timeout=30)
     for one in alive:
         one.kill()
+    network = root / "exec" / "netns" / "default"  # the engine leaves its namespace mounted
+    if str(network) in Path("/proc/mounts").read_text():
+        subprocess.run(["umount", str(network)], check=True)
