@@ -9,6 +9,7 @@ DeskbenchError
 |   |-- GuestError          it answered with an error of its own
 |   |   `-- NotThere            what it was asked to work on is not there: a window, a file, a program
 |   `-- SetupError          a set-up step did not take effect
+|-- Unfit               the end state's: what is there is not what was asked for; scored 0, with the reason
 |-- CheckError          the evaluator's: the episode is unscored, with the cause
 |-- StorageError        the disk's: the run stops, what is recorded stays
 `-- AgentError          the agent's or the model's: counts, the end state is scored
@@ -48,7 +49,15 @@ class GuestTimeout(EnvError):
 
 
 class GuestError(EnvError):
-    """The server in the desktop answered with an error of its own."""
+    """The server in the desktop answered with an error of its own, or with what is no answer.
+
+    Attributes:
+        status: HTTP status of its answer, or None where that was not what was wrong.
+    """
+
+    def __init__(self, message: str, status: int | None = None) -> None:
+        super().__init__(message)
+        self.status = status
 
 
 class NotThere(GuestError):
@@ -57,6 +66,13 @@ class NotThere(GuestError):
 
 class SetupError(EnvError):
     """A set-up step did not take effect."""
+
+
+class Unfit(DeskbenchError):
+    """What the desktop holds is there, and is not what was asked for: a folder where a file was wanted, too large.
+
+    That is an answer about the end state, which a check counts as 0 with this reason, and no failure of the desktop.
+    """
 
 
 class CheckError(DeskbenchError):
