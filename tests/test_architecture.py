@@ -16,7 +16,7 @@ TOPS = ("agent", "envs", "tasks")
 SOURCES = sorted(
     path for top in TOPS for path in (ROOT / top).rglob("*.py") if "assets" not in path.relative_to(ROOT).parts
 )
-SHARED = {f"deskbench.envs.{name}" for name in ("wire", "actions", "keys", "wait", "pipe")}
+SHARED = {f"deskbench.envs.{name}" for name in ("wire", "actions", "keys", "wait", "pipe", "signing")}
 ON_THE_DESKTOP = {
     "Xlib",
     "mss",

@@ -33,7 +33,7 @@ from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers import limits
 
 ENVS = Path(__file__).resolve().parent.parent
-SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py")
+SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py", "signing.py")
 """What the server needs beside its own folder. Nothing of `tasks`: the answers are not in the exam room."""
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 ETC = (
