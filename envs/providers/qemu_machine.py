@@ -25,9 +25,17 @@ from typing import Any
 from deskbench.envs import wait
 from deskbench.envs.errors import EnvError, StartError, UsageError
 from deskbench.envs.providers import qemu_porter
-from deskbench.envs.providers.local import PREFIX, SLIRP_DNS, end_network, join_network, kill_sandbox, system_folders
+from deskbench.envs.providers.local import PREFIX
 from deskbench.envs.providers.qemu_image import HOME
 from deskbench.envs.providers.qemu_qmp import Command, Event, MonitorAbsentError, MonitorError, execute
+from deskbench.envs.providers.sandbox import (
+    SLIRP_DNS,
+    end_network,
+    join_network,
+    kill_sandbox,
+    masks,
+    system_folders,
+)
 
 QEMU = "qemu-system-x86_64"
 INSIDE = "/run/machine"
@@ -251,7 +259,7 @@ def _spawn(folder: Path, plan: Plan, control: int) -> tuple[subprocess.Popen[byt
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin")},
         )  # fmt: skip
     try:
-        return process, join_network(read, write) if plan.network else None
+        return process, join_network(read, write, folder) if plan.network else None
     except BaseException:
         kill_sandbox(process)
         raise
@@ -261,7 +269,7 @@ def _sandbox(folder: Path, plan: Plan) -> list[str]:
     (folder / "resolv.conf").write_text(f"nameserver {SLIRP_DNS}\n" if plan.network else "")
     options = [
         "--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "machine", "--new-session",
-        "--die-with-parent", "--clearenv", "--ro-bind", "/usr", "/usr", *system_folders(), "--proc", "/proc",
+        "--die-with-parent", "--clearenv", "--ro-bind", "/usr", "/usr", *system_folders(), "--proc", "/proc", *masks(),
         "--dev", "/dev", "--dev-bind-try", "/dev/kvm", "/dev/kvm", "--tmpfs", "/tmp", "--bind", str(folder), INSIDE,
         "--ro-bind", str(PORTER), "/run/porter.py", "--ro-bind", str(folder / "resolv.conf"), "/etc/resolv.conf",
         "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "TMPDIR", INSIDE,

@@ -140,14 +140,20 @@ class Tokens:
 
 
 class Server(ThreadingHTTPServer):
-    """The server; `unix` is a socket's path, else (host, port)."""
+    """The server, at (host, port), at a Unix socket's path, or at a socket that listens already."""
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int] | str, routes: list[Route], tokens: Tokens) -> None:
+    def __init__(self, address: tuple[str, int] | str | socket.socket, routes: list[Route], tokens: Tokens) -> None:
         self.routes = {(r.method, r.path): r for r in routes}
         self.tokens = tokens
+        if isinstance(address, socket.socket):
+            super().__init__(address.getsockname(), _Handler, bind_and_activate=False)
+            self.socket.close()
+            self.socket = address
+            self.server_name, self.server_port = "desktop", 0
+            return
         if isinstance(address, str):
             self.address_family = socket.AF_UNIX
         super().__init__(address, _Handler)  # type: ignore[arg-type]

@@ -14,6 +14,7 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -50,6 +51,9 @@ def serve(name: str) -> None:
     if os.geteuid() != 0:
         raise SystemExit("--user: only root can serve another user")
     groups = os.getgrouplist(name, entry.pw_gid)
+    for path in (entry.pw_dir, os.environ.get("XDG_RUNTIME_DIR", "")):
+        if path and Path(path).exists() and Path(path).stat().st_uid == 0:
+            os.chown(path, entry.pw_uid, entry.pw_gid)  # a sandbox makes folders for its root only
     os.setgroups([])  # a thread with the user's rights must not keep root's groups
     _user = User(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir, name)
     os.environ.update(HOME=entry.pw_dir, USER=name, LOGNAME=name, SHELL=entry.pw_shell or "/bin/sh")

@@ -2,7 +2,7 @@
 
 It lays a prefix of its own over the template's (what Windows itself consists of is the template's, read-only; the
 registry and the user's folders are copies), starts an X server, then our server under Windows' Python, which listens
-on a port of the loopback, and leads the Unix socket there.
+on a port of the loopback, and leads the controller's socket there.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from pathlib import Path
 
 from deskbench.envs import wait
 from deskbench.envs.pipe import splice
-from deskbench.envs.server import session
+from deskbench.envs.server import identity, seccomp, session
 from deskbench.envs.server.activity import programs
 from deskbench.envs.server.win32.activity import WINE_PORT
 
@@ -37,21 +37,30 @@ CONNECT_SECONDS = 5.0
 def main() -> int:
     """Run until the server ends; its exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--socket", required=True)
+    parser.add_argument("--listen", type=int, required=True)
     parser.add_argument("--session", required=True)
+    parser.add_argument("--user")
     args = parser.parse_args()
+    seccomp.install(ptrace=True)
+    if args.user:
+        identity.serve(args.user)
     width, height = (int(side) for side in args.session.split("x"))
-    lay(TEMPLATE / "prefix", PREFIX)
+    with identity.rights():
+        lay(TEMPLATE / "prefix", PREFIX)
     os.environ.update(environment())
     os.environ["DISPLAY"] = f":{session.start_x(width, height)}"
     _set_desktop_size(width, height)
     explorer = ["explorer", f"/desktop={DESKTOP},{width}x{height}"]
-    subprocess.Popen([WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    threading.Thread(target=_lead, args=(args.socket,), daemon=True).start()
+    subprocess.Popen(
+        [WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        **identity.popen_options(),
+    )  # fmt: skip
+    threading.Thread(target=_lead, args=(socket.socket(fileno=args.listen),), daemon=True).start()
     telling = socket.create_server(("127.0.0.1", WINE_PORT))
     threading.Thread(target=_tell_programs, args=(telling,), daemon=True).start()
     python = str(TEMPLATE / "python/python.exe")
-    return subprocess.run([WINE, python, "-m", "deskbench.envs.server", "--port", str(PORT)], check=False).returncode
+    command = [WINE, python, "-m", "deskbench.envs.server", "--port", str(PORT)]
+    return subprocess.run(command, check=False, **identity.popen_options()).returncode
 
 
 def _set_desktop_size(width: int, height: int) -> None:
@@ -114,14 +123,11 @@ def _answer(client: socket.socket) -> None:
             stream.flush()
 
 
-def _lead(path: str) -> None:
-    """Lead each connection at the Unix socket to the server's port."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(path)
-        listener.listen()
-        while True:
-            client, _ = listener.accept()
-            threading.Thread(target=_pass_on, args=(client,), daemon=True).start()
+def _lead(listener: socket.socket) -> None:
+    """Lead each connection at the controller's socket to the server's port."""
+    while True:
+        client, _ = listener.accept()
+        threading.Thread(target=_pass_on, args=(client,), daemon=True).start()
 
 
 def _pass_on(client: socket.socket) -> None:

@@ -48,7 +48,7 @@ class TestWalls(Walls):
 class TestFaults(Faults):
     def hit_server(self, desktop: Any, number: int) -> None:
         family = psutil.Process(desktop.process.pid).children(recursive=True)
-        (server,) = [p for p in family if "--socket" in p.cmdline() and p.name().startswith("python")]
+        (server,) = [p for p in family if "--listen" in p.cmdline() and p.name().startswith("python")]
         server.send_signal(number)
 
     def kill(self, desktop: Any) -> None:
