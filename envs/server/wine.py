@@ -47,9 +47,9 @@ def main() -> int:
     width, height = (int(side) for side in args.session.split("x"))
     with identity.rights():
         lay(TEMPLATE / "prefix", PREFIX)
+        _set_desktop_size(width, height)
     os.environ.update(environment())
     os.environ["DISPLAY"] = f":{session.start_x(width, height)}"
-    _set_desktop_size(width, height)
     explorer = ["explorer", f"/desktop={DESKTOP},{width}x{height}"]
     subprocess.Popen(
         [WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
