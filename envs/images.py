@@ -34,7 +34,7 @@ MADE_BASE = "deskbench/base:bookworm"
 SUITE = "bookworm"
 SOURCES_LABEL = "org.deskbench.server"
 """Image label: the digest of the server's sources, by which an image that is out of date is known."""
-NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns"})
+NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns", "uidmap"})
 """Packages of the local provider that a container has no use for."""
 LOCK = "/usr/share/deskbench/installed.txt"
 

@@ -28,7 +28,7 @@ from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers import ids, limits
 from deskbench.envs.providers.payload import payload
-from deskbench.envs.providers.sandbox import end_network, join_network, kill_sandbox, sandbox
+from deskbench.envs.providers.sandbox import end_network, filtered, join_network, kill_sandbox, sandbox
 
 PREFIX = "deskbench-"
 START_SECONDS = 60.0
@@ -70,6 +70,8 @@ class LocalProvider:
     name = "local"
     capacity: int | None = None
     platform: str | None = "Linux"
+    ptrace = False
+    """Whether its programs may trace each other."""
 
     def __init__(self) -> None:
         self._running: dict[str, LocalDesktop] = {}
@@ -123,7 +125,7 @@ class LocalProvider:
     def _inside(self, listener: int, spec: DesktopSpec, chosen: ids.Ids | None) -> list[str]:
         """What runs in the sandbox: the server, at a socket that it inherits under this number."""
         user = ["--user", "user"] if chosen is not None else []
-        return [*SERVER, "--listen", str(listener), "--filter", *user, *session_arguments(spec)]
+        return [*SERVER, "--listen", str(listener), *user, *session_arguments(spec)]
 
     def _binds(self) -> list[str]:
         """More of the sandbox's options."""
@@ -137,13 +139,32 @@ class LocalProvider:
             try:
                 if spec.isolated:
                     command = sandbox(folder, spec, inside, chosen, self._binds())
-                    process, network = _start(command, folder, spec, chosen, groups, listener.fileno())
+                    process, network = self._start(command, folder, spec, chosen, groups, listener.fileno())
                 else:
                     process, network = _start_unisolated(inside, folder, groups, listener.fileno()), None
             except BaseException:
                 limits.remove(groups)
                 raise
         return _Processes(process, network, groups)
+
+    def _start(
+        self, command: list[str], folder: Path, spec: DesktopSpec, chosen: ids.Ids | None, groups: list[Path],
+        listener: int,
+    ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes] | None]:  # fmt: skip
+        """Start a sandbox, and its network's other end where it is to have one."""
+        networked = spec.network == "full"
+        read, write = os.pipe() if networked else (-1, -1)
+        info = ["--info-fd", str(write)] if networked else []
+        with ids.entry(chosen) as entry, filtered(ptrace=self.ptrace) as (forbidding, rules):
+            command = entry.command([command[0], *info, *forbidding, *command[1:]])
+            inherited = (listener, rules, *entry.descriptors, *((write,) if networked else ()))
+            process = _popen(limits.entering(groups, command), inherited, {})
+            try:
+                entry.map(process)
+                return process, join_network(read, write, folder, chosen) if networked else None
+            except BaseException:
+                kill_sandbox(process)
+                raise
 
     def stop(self, desktop: Desktop) -> None:
         """End it and everything in it."""
@@ -184,25 +205,6 @@ def _listening(path: Path) -> Iterator[socket.socket]:
         path.chmod(0o600)
         listener.listen(BACKLOG)
         yield listener
-
-
-def _start(
-    command: list[str], folder: Path, spec: DesktopSpec, chosen: ids.Ids | None, groups: list[Path], listener: int
-) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes] | None]:
-    """Start a sandbox, and its network's other end where it is to have one."""
-    networked = spec.network == "full"
-    read, write = os.pipe() if networked else (-1, -1)
-    if networked:
-        command = [command[0], "--info-fd", str(write), *command[1:]]
-    with ids.entry(chosen) as entry:
-        inherited = (listener, *entry.descriptors, *((write,) if networked else ()))
-        process = _popen(limits.entering(groups, entry.command(command)), inherited, {})
-        try:
-            entry.map(process)
-            return process, join_network(read, write, folder, chosen) if networked else None
-        except BaseException:
-            kill_sandbox(process)
-            raise
 
 
 def _start_unisolated(inside: list[str], folder: Path, groups: list[Path], listener: int) -> subprocess.Popen[bytes]:

@@ -10,11 +10,12 @@ import contextlib
 import fcntl
 import json
 import os
+import platform
 import select
 import signal
 import stat
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import psutil
@@ -23,6 +24,7 @@ from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import UsageError
 from deskbench.envs.providers.ids import Ids
 from deskbench.envs.providers.payload import payload
+from deskbench.envs.server import seccomp
 
 ETC = (
     "alternatives", "fonts", "gtk-2.0", "gtk-3.0", "ld.so.cache", "ld.so.conf", "ld.so.conf.d", "localtime",
@@ -69,6 +71,22 @@ def sandbox(
     for key, value in _environment().items():
         command += ["--setenv", key, value]
     return [*command, "--", *inside]
+
+
+@contextlib.contextmanager
+def filtered(*, ptrace: bool = False) -> Iterator[tuple[list[str], int]]:
+    """Options that forbid system calls to all of a sandbox, its first process too, and the descriptor to be inherited.
+
+    Args:
+        ptrace: one program may trace another.
+    """
+    descriptor = os.memfd_create("filter")
+    try:
+        os.write(descriptor, seccomp.program(platform.machine(), ptrace=ptrace))
+        os.lseek(descriptor, 0, os.SEEK_SET)
+        yield ["--seccomp", str(descriptor)], descriptor
+    finally:
+        os.close(descriptor)
 
 
 def _namespaces(ids: Ids | None) -> list[str]:

@@ -56,6 +56,7 @@ class WineProvider(LocalProvider):
 
     name = "wine"
     platform: str | None = "Windows"
+    ptrace = True  # of Wine's server
 
     def _check(self, spec: DesktopSpec) -> None:
         if not spec.isolated:

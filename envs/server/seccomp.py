@@ -1,8 +1,9 @@
-"""System calls that nothing in a desktop needs, and that have led out of containers: forbidden from the server's start.
+"""System calls that nothing in a desktop needs, and that have led out of containers, are forbidden.
 
-The filter counts for this process and for all that it starts, for good (seccomp(2)). It is a fixed table, since the
-server runs on the standard library alone. The numbers are the kernel's (asm/unistd.h of each machine); what is on the
-list is what Docker's default profile forbids without capabilities, and a few of its later additions.
+The filter counts for a process and for all that it starts, for good (seccomp(2)): bubblewrap puts it on a sandbox, the
+server on itself elsewhere (`--filter`). It is a fixed table, since the server runs on the standard library alone. The
+numbers are the kernel's (asm/unistd.h of each machine); what is on the list is what Docker's default profile forbids
+without capabilities, and a few of its later additions.
 """
 
 from __future__ import annotations
@@ -57,16 +58,13 @@ class _Program(ctypes.Structure):
     _fields_ = (("length", ctypes.c_ushort), ("filter", ctypes.c_void_p))
 
 
-def install(*, ptrace: bool = False) -> None:
+def install() -> None:
     """Put the filter on this thread, before there are others, and on all that it starts.
-
-    Args:
-        ptrace: one program may trace another, as Wine's server has to.
 
     Raises:
         OSError: the kernel refuses, or this is a machine of another kind.
     """
-    code = program(platform.machine(), ptrace=ptrace)
+    code = program(platform.machine())
     buffer = ctypes.create_string_buffer(code, len(code))
     filled = _Program(len(code) // 8, ctypes.addressof(buffer))
     libc = ctypes.CDLL(None, use_errno=True)
@@ -79,6 +77,10 @@ def install(*, ptrace: bool = False) -> None:
 
 def program(machine: str, *, ptrace: bool = False) -> bytes:
     """The filter as the kernel reads it: 8 bytes an instruction.
+
+    Args:
+        machine: as `platform.machine` says it.
+        ptrace: one program may trace another, as Wine's server has to.
 
     Raises:
         OSError: a machine of another kind.

@@ -19,7 +19,7 @@ from pathlib import Path
 
 from deskbench.envs import wait
 from deskbench.envs.pipe import splice
-from deskbench.envs.server import identity, seccomp, session
+from deskbench.envs.server import identity, session
 from deskbench.envs.server.activity import programs
 from deskbench.envs.server.win32.activity import WINE_PORT
 
@@ -41,7 +41,6 @@ def main() -> int:
     parser.add_argument("--session", required=True)
     parser.add_argument("--user")
     args = parser.parse_args()
-    seccomp.install(ptrace=True)
     if args.user:
         identity.serve(args.user)
     width, height = (int(side) for side in args.session.split("x"))
