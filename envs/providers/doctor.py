@@ -99,7 +99,9 @@ def _sandbox() -> Check:
 
 def _ids() -> Check:
     """Without ids of their own, programs could end the server, and so their desktop; that is a risk, and no fault."""
-    return Check("ids", True, ids.why_not() or "the server and the programs of a desktop have ids that own nothing here")
+    return Check(
+        "ids", True, ids.why_not() or "the server and the programs of a desktop have ids that own nothing here"
+    )
 
 
 def _limits() -> Check:

@@ -50,7 +50,10 @@ try:
         limit.write("0")
 except OSError:  # read-only in a container; the filter of system calls forbids them, too
     pass
-os.execv(sys.argv[4], sys.argv[4:])  # from here on, Python may not be able to read its own modules
+try:
+    os.execv(sys.argv[4], sys.argv[4:])  # from here on, Python may not be able to read its own modules
+except OSError as error:
+    sys.exit(sys.argv[4] + ": " + error.strerror)
 """
 """Takes the ids, makes a user namespace, waits until its ids have been mapped, and forbids others in it.
 
