@@ -41,12 +41,8 @@ def test_each_sandbox_has_ids_of_its_own() -> None:
 def test_a_command_is_the_root_of_its_namespace_and_nothing_outside() -> None:
     chosen = ids.allocate()
     assert chosen is not None
-    done = run(
-        chosen,
-        "sh",
-        "-c",
-        "id -u; cat /proc/self/uid_map | tr -s ' '; cat /etc/shadow; echo x > /proc/sys/kernel/sysrq",
-    )
+    tried = "cat /etc/shadow; echo x > /proc/sys/vm/overcommit_memory"
+    done = run(chosen, "sh", "-c", f"id -u; tr -s ' ' < /proc/self/uid_map; {tried}")
     said = done.stdout.split("\n")
     assert said[0] == "0"
     assert f" 0 {chosen.server} 1" in said and f" 1000 {chosen.programs} 1" in said
