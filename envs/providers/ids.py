@@ -27,6 +27,8 @@ SERVER, PROGRAMS = 0, 1000
 """The two ids as they are inside."""
 FREE = range(0x7000_0000, 0x7FFF_0000)
 """Ids that nothing is given: systemd's list of id ranges (UIDS-GIDS) has them as unused."""
+MACHINES = FREE.stop
+"""The group of virtual machines that root starts: their memory, kept in a file, is for this group to open."""
 MEND = "apt-get install uidmap, and a line NAME:100000:65536 in /etc/subuid and /etc/subgid"
 _ENTER = """
 import ctypes, os, sys
@@ -63,10 +65,11 @@ Arguments: two descriptors, the id to take or -1, and the command.
 
 @dataclass(frozen=True)
 class Ids:
-    """Ids of this machine: of a sandbox's server and of its programs."""
+    """Ids of this machine: of a sandbox's server and of its programs, and their group's where that is another."""
 
     server: int
     programs: int
+    group: int | None = None
 
 
 def allocate() -> Ids | None:
@@ -184,15 +187,16 @@ def entry(ids: Ids | None) -> Iterator[Entry]:
 
 
 def _write_maps(pid: int, ids: Ids) -> None:
-    lines = ((SERVER, ids.server, 1), (PROGRAMS, ids.programs, 1))
+    users = ((SERVER, ids.server, 1), (PROGRAMS, ids.programs, 1))
+    first = ids.server if os.geteuid() == 0 else os.getegid()
+    groups = ((SERVER, first, 1), (PROGRAMS, ids.programs if ids.group is None else ids.group, 1))
     try:
         if os.geteuid() == 0:
-            text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in lines)
-            for name in ("gid_map", "uid_map"):
+            for name, table in (("gid_map", groups), ("uid_map", users)):
+                text = "".join(f"{inside} {outside} {count}\n" for inside, outside, count in table)
                 Path("/proc", str(pid), name).write_text(text, encoding="ascii")
             return
-        groups = ((SERVER, os.getegid(), 1), lines[1])
-        for program, table in (("newgidmap", groups), ("newuidmap", lines)):
+        for program, table in (("newgidmap", groups), ("newuidmap", users)):
             numbers = [str(number) for line in table for number in line]
             subprocess.run([program, str(pid), *numbers], check=True, capture_output=True, timeout=10)
     except (OSError, subprocess.SubprocessError) as error:

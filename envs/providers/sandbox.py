@@ -64,7 +64,7 @@ def sandbox(
         ids: whose its server and programs are; None where both are the person's own.
         binds: more of bubblewrap's options.
     """
-    command = ["bwrap", *_namespaces(ids), "--hostname", "desktop", "--die-with-parent", "--new-session", "--clearenv"]
+    command = ["bwrap", *namespaces(ids), "--hostname", "desktop", "--die-with-parent", "--new-session", "--clearenv"]
     command += ["--ro-bind", "/usr", "/usr", *system_folders(), "--proc", "/proc", *masks(), "--dev", "/dev"]
     command += [*_memory(), *_etc(folder, spec), "--ro-bind", str(payload()), "/opt/deskbench", *binds]
     command += ["--remount-ro", "/", "--chdir", "/"]
@@ -89,12 +89,12 @@ def filtered(*, ptrace: bool = False) -> Iterator[tuple[list[str], int]]:
         os.close(descriptor)
 
 
-def _namespaces(ids: Ids | None) -> list[str]:
-    """Of its own; where there are two ids, the user namespace is there already."""
+def namespaces(ids: Ids | None, rights: Sequence[str] = RIGHTS) -> list[str]:
+    """Options for namespaces of its own; where there are two ids, the user namespace is there already."""
     if ids is None:
         return ["--unshare-all", "--uid", "1000", "--gid", "1000"]
     kinds = [f"--unshare-{kind}" for kind in ("ipc", "pid", "net", "uts", "cgroup-try")]
-    return [*kinds, "--cap-drop", "ALL", *(part for right in RIGHTS for part in ("--cap-add", right))]
+    return [*kinds, "--cap-drop", "ALL", *(part for right in rights for part in ("--cap-add", right))]
 
 
 def masks() -> list[str]:
