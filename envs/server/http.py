@@ -140,14 +140,20 @@ class Tokens:
 
 
 class Server(ThreadingHTTPServer):
-    """The server, at (host, port), at a Unix socket's path, or at a socket that listens already."""
+    """The server, at (host, port), at a Unix socket's path, or at a socket that listens already.
+
+    `others` answers what has no route, for whoever has a token.
+    """
 
     daemon_threads = True
     request_queue_size = 64
 
-    def __init__(self, address: tuple[str, int] | str | socket.socket, routes: list[Route], tokens: Tokens) -> None:
+    def __init__(
+        self, address: tuple[str, int] | str | socket.socket, routes: list[Route], tokens: Tokens,
+        others: Route | None = None,
+    ) -> None:  # fmt: skip
         self.routes = {(r.method, r.path): r for r in routes}
-        self.tokens = tokens
+        self.tokens, self.others = tokens, others
         if isinstance(address, socket.socket):
             super().__init__(address.getsockname(), _Handler, bind_and_activate=False)
             self.socket.close()
@@ -229,7 +235,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _dispatch(self) -> Response:
         path = self.path.partition("?")[0]
-        route = self.server.routes.get((self.command, path))
+        route = self.server.routes.get((self.command, path), self.server.others)
         role = self.server.tokens.role(self.headers.get("Authorization", ""))
         allowed = route is not None and (route.role == "open" or role in ("control", route.role))
         if route is None or not allowed:
