@@ -30,6 +30,10 @@ MAX_DEPTH = 64
 """Levels of arrays and objects in JSON; the accessibility tree is a string."""
 TREE_DEPTH = 512
 """The same in a listing: a folder in a folder is two levels."""
+MAX_JSON = 32 * 2**20
+"""Bytes of JSON: in memory it takes up to twelve times that, in characters of four bytes."""
+MAX_VALUES = 1_000_000
+"""Values in JSON: each takes a hundred bytes and more, and three in the wire."""
 MAX_DIGITS = 20
 """Of an integer: 64 bits have no more."""
 MAX_SIDE = 32_768
@@ -42,8 +46,8 @@ class WireError(ValueError):
     """What arrived is not what this protocol says; the message names the field."""
 
 
-class TooDeep(WireError):
-    """JSON of more levels than are read."""
+class TooMuch(WireError):
+    """JSON of more bytes, values or levels than are read."""
 
 
 @dataclass(frozen=True)
@@ -290,16 +294,21 @@ def loads(body: bytes, depth: int = MAX_DEPTH) -> Any:
     Half of a surrogate pair, which JSON can write and UTF-8 cannot, becomes U+FFFD.
 
     Raises:
-        TooDeep: more levels.
+        TooMuch: more than MAX_JSON, MAX_VALUES or this many levels.
         WireError: anything else.
     """
+    if len(body) > MAX_JSON:
+        raise TooMuch(f"the JSON has {len(body)} bytes; at most {MAX_JSON} are read")
     try:
         text = body.decode()
         if "\\u" in text:
             text = _ESCAPES.sub(_whole, text)
+        _count(text)
         value = _STRICT.decode(text)
     except RecursionError:
-        raise TooDeep(f"the JSON has more than {depth} levels") from None
+        raise TooMuch(f"the JSON has more than {depth} levels") from None
+    except TooMuch:
+        raise
     except ValueError as error:
         raise WireError(f"not JSON: {str(error)[:200]}") from None
     if text.count("[") + text.count("{") > depth:
@@ -307,7 +316,21 @@ def loads(body: bytes, depth: int = MAX_DEPTH) -> Any:
     return value
 
 
-_ESCAPES = re.compile(r"\\\\|\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}|\\u[dD][89a-fA-F][0-9a-fA-F]{2}")
+def _count(text: str) -> None:
+    """Look at the number of values before they are made; what stands in strings is taken out where it matters."""
+    if _separators(text) <= MAX_VALUES:
+        return
+    parts = text.replace("\\\\", "").replace('\\"', "")
+    if parts.count('"') > 4 * MAX_VALUES or _separators("".join(parts.split('"')[::2])) > MAX_VALUES:
+        raise TooMuch(f"the JSON has more than {MAX_VALUES} values")
+
+
+def _separators(text: str) -> int:
+    return text.count(",") + text.count("[") + text.count("{")
+
+
+_HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
+_ESCAPES = re.compile(rf"\\\\|\\u[dD][89abAB][0-9a-fA-F]{{2}}\\u[dD][c-fC-F][0-9a-fA-F]{{2}}|{_HALF}")
 """A backslash that stands for itself, a pair of surrogates, or half of one."""
 
 
@@ -321,7 +344,7 @@ def _measure(value: object, depth: int) -> None:
         level = [inner for one in level for inner in _inside(one)]
         if not level:
             return
-    raise TooDeep(f"the JSON has more than {depth} levels")
+    raise TooMuch(f"the JSON has more than {depth} levels")
 
 
 def _inside(value: object) -> list[object]:
@@ -358,7 +381,7 @@ _STRICT = json.JSONDecoder(
 )
 
 
-def decode(cls: type[Any], value: object, where: str, *, closed: bool = True) -> Any:
+def decode(cls: Any, value: object, where: str, *, closed: bool = True) -> Any:
     """A value from `loads` to one of the dataclasses above, by its annotations, nested ones included.
 
     Args:
@@ -398,7 +421,7 @@ _Reader = Callable[[Any], Any]
 
 
 @functools.cache
-def _readers(cls: type[Any]) -> dict[str, tuple[_Reader, str]]:
+def _readers(cls: Any) -> dict[str, tuple[_Reader, str]]:
     """Of each field: what reads it, and its annotation."""
     hints = typing.get_type_hints(cls)
     return {one.name: (_reader(hints[one.name], one.name), str(one.type)) for one in dataclasses.fields(cls)}
@@ -487,6 +510,23 @@ def folder_tree(value: object) -> dict[str, object]:
             _check_entry(child)
         waiting += [child for child in children if child.get("type") != "file"]
     return value
+
+
+def place(value: object) -> tuple[int, int]:
+    """OSWorld's `[x, y]` of the pointer, in pixels.
+
+    Raises:
+        WireError: not that.
+    """
+    if not isinstance(value, list) or len(value) != 2:
+        raise WireError(f"the cursor is {_short(value)}")
+    try:
+        x, y = map(_read_int, value)
+    except _MisfitError:
+        raise WireError(f"the cursor is {_short(value)}") from None
+    if max(abs(x), abs(y)) > 2 * MAX_SIDE:
+        raise WireError(f"the cursor is {_short(value)}")
+    return x, y
 
 
 def _is_text(entry: dict[str, object], key: str) -> bool:

@@ -99,13 +99,19 @@ class OsworldMachine:
             self.acted.append(command[-1])
             return _ran('[{"ok": true, "error": null, "output": null}]\n', "", 0)
         done = subprocess.run(
-            command, shell=request.json.get("shell", False), capture_output=True, text=True, cwd=self.home, check=False
-        )
+            command, shell=request.json.get("shell", False), capture_output=True, text=True, cwd=self.home, check=False,
+            env={**os.environ, "HOME": str(self.home)},
+        )  # fmt: skip
         return _ran(done.stdout, done.stderr, done.returncode)
 
     def _file(self) -> Any:
         path = self._where(request.form["file_path"])
-        return send_file(path, as_attachment=True) if path.is_file() else (jsonify({"error": "File not found"}), 404)
+        if not path.exists():
+            return jsonify({"error": "File not found"}), 404
+        try:
+            return send_file(path, as_attachment=True)
+        except OSError as error:  # a folder
+            return jsonify({"error": f"Failed to serve file: {error}"}), 500
 
     def _upload(self) -> Any:
         path = self._where(request.form["file_path"])

@@ -1,0 +1,202 @@
+"""Requests to a desktop over sockets of our own, on which the time and the bytes of a whole exchange are limited.
+
+A socket's own timeout is for one wait: a server that sends a byte a second keeps its reader for ever. Inside
+`limited`, each wait of these sockets takes what is left of the time, whichever library waits, with TLS or without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import math
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+CONNECT_SECONDS = 5.0
+
+Connect = Callable[[], socket.socket]
+"""Makes a connected stream socket to the server in a desktop.
+
+Raises:
+    OSError: it cannot be reached.
+"""
+
+
+class _Limits(threading.local):
+    until = math.inf
+    most = math.inf
+
+
+_limits = _Limits()
+
+
+@contextlib.contextmanager
+def limited(until: float, most: float) -> Iterator[None]:
+    """What this thread does here on these sockets ends at `until` (of `time.monotonic`) and takes `most` bytes in."""
+    _limits.until, _limits.most = until, most
+    try:
+        yield
+    finally:
+        _limits.until, _limits.most = math.inf, math.inf
+
+
+def seconds_left() -> float | None:
+    """Until this thread's exchange must have ended; None where there is no limit.
+
+    Raises:
+        TimeoutError: it must have ended by now.
+    """
+    if _limits.until == math.inf:
+        return None
+    left = _limits.until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time is up")
+    return left
+
+
+class TimedSocket(socket.socket):
+    """A socket whose waits keep to `limited`."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Receive, within what is left."""
+        self.settimeout(seconds_left())
+        count = super().recv_into(*args, **kwargs)
+        _limits.most -= count
+        if _limits.most < 0:
+            raise ConnectionAbortedError("more bytes than are read")
+        return count
+
+    def send(self, *args: Any) -> int:
+        """Send some, within what is left."""
+        self.settimeout(seconds_left())
+        return super().send(*args)
+
+    def sendall(self, *args: Any) -> None:
+        """Send all, within what is left."""
+        self.settimeout(seconds_left())
+        super().sendall(*args)
+
+
+class TimedTLS(TimedSocket, ssl.SSLSocket):
+    """The same, encrypted."""
+
+
+def unix(path: str) -> Connect:
+    """Connects to a Unix socket."""
+
+    def connect() -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.settimeout(_connect_seconds())
+            made.connect(path)
+            made.settimeout(None)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    return connect
+
+
+def dial(base: str) -> socket.socket:
+    """A connection to the host of a URL, encrypted for https.
+
+    Raises:
+        OSError: it cannot be reached, or its certificate is not to be trusted.
+    """
+    parts = urlsplit(base)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    made = socket.create_connection((str(parts.hostname), port), _connect_seconds())
+    try:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if parts.scheme == "https":
+            made.settimeout(_connect_seconds())
+            made = tls().wrap_socket(made, server_hostname=parts.hostname)
+        made.settimeout(None)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """Whom this machine trusts, and whom requests does."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = TimedTLS
+    return context
+
+
+def _connect_seconds() -> float:
+    left = seconds_left()
+    return CONNECT_SECONDS if left is None else min(CONNECT_SECONDS, left)
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, connect: Connect, host: str, port: int | None) -> None:
+        super().__init__(host, port or self.default_port)
+        self._make = connect
+
+    def connect(self) -> None:
+        try:
+            made = self._make()
+        except (ConnectionResetError, BrokenPipeError) as error:
+            # Not as it came: a reset without an open connection is more than urllib3 can bear.
+            raise ConnectionError(str(error)) from None
+        if not isinstance(made, TimedSocket):
+            made = TimedSocket(made.family, made.type, made.proto, fileno=made.detach())
+        self.sock = made
+
+
+class _SecureConnection(_Connection):
+    default_port = 443  # type: ignore[misc]  # it is not said in the Host header
+
+
+class _Pool(HTTPConnectionPool):
+    def __init__(self, connect: Connect, base: str) -> None:
+        parts = urlsplit(base)
+        super().__init__(str(parts.hostname), maxsize=4)
+        kind = _SecureConnection if parts.scheme == "https" else _Connection
+        self._new = functools.partial(kind, connect, str(parts.hostname), parts.port)
+
+    def _new_conn(self) -> HTTPConnection:
+        return self._new()
+
+
+class Adapter(HTTPAdapter):
+    """Sends everything through sockets that `connect` makes, which do the encryption where there is any."""
+
+    def __init__(self, connect: Connect, base: str) -> None:
+        self._pool = _Pool(connect, base)
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        """The one pool there is."""
+        return self._pool
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Certificates are looked at where the connection is made."""
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Status, headers, and the body to be read; no cookie is taken from a desktop."""
+        answer = requests.Response()
+        answer.status_code, answer.headers, answer.raw = resp.status, CaseInsensitiveDict(resp.headers), resp
+        return answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
