@@ -51,6 +51,7 @@ ANSWER_SECONDS = 30.0
 """Beyond what the request itself may take (its waits, its settling, its command); `Client.answer_seconds` at first."""
 SETTLE_SECONDS = 12.0
 FILE_SECONDS = 600.0
+"""For a file, one way or the other; `Client.file_seconds` at first."""
 UNFIT = (413, 422)
 """Statuses that say: what was asked for is there, and cannot be sent: too large, or of another kind."""
 TRIES = 3
@@ -91,7 +92,7 @@ class Client:
         role: str = "control",
     ) -> None:
         self.name = name
-        self.answer_seconds = ANSWER_SECONDS
+        self.answer_seconds, self.file_seconds = ANSWER_SECONDS, FILE_SECONDS
         self._base = base_url.rstrip("/")
         self.address = None if connect is not None else self._base
         self._connect: Connect = connect or partial(dial, self._base)
@@ -277,11 +278,13 @@ class Client:
             FileNotFoundError: there is none.
             Unfit: it is no regular file, or larger.
         """
-        return self._send("POST", "/file", timeout=FILE_SECONDS, limit=max_bytes, data={"file_path": path}, asked=path)
+        form = {"file_path": path}
+        return self._send("POST", "/file", timeout=self.file_seconds, limit=max_bytes, data=form, asked=path)
 
     def write_file(self, path: str, data: bytes) -> None:
         """Write a file, making its folders."""
-        self._send("POST", "/setup/upload", timeout=FILE_SECONDS, data={"file_path": path}, files={"file_data": data})
+        form, files = {"file_path": path}, {"file_data": data}
+        self._send("POST", "/setup/upload", timeout=self.file_seconds, data=form, files=files)
 
     def list_directory(self, path: str) -> dict[str, object]:
         """OSWorld's directory tree.
@@ -290,7 +293,7 @@ class Client:
             FileNotFoundError: there is no such folder.
             Unfit: it is no folder, or there is more in it than is read.
         """
-        body = self._send("POST", "/list_directory", timeout=60.0, json={"path": path}, asked=path)
+        body = self._send("POST", "/list_directory", timeout=2 * self.answer_seconds, json={"path": path}, asked=path)
         try:
             found = loads(body, TREE_DEPTH)
             return folder_tree(found.get("directory_tree") if isinstance(found, dict) else found)
@@ -338,7 +341,7 @@ class Client:
 
     def end_recording(self) -> bytes:
         """End it and return the MP4's bytes."""
-        return self._send("POST", "/end_recording", timeout=60.0, limit=2**30)
+        return self._send("POST", "/end_recording", timeout=2 * self.answer_seconds, limit=2**30)
 
     # -- the wire -------------------------------------------------------------------------------------------------
 

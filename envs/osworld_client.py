@@ -38,7 +38,9 @@ from deskbench.envs.wire import (
 
 SOURCE = Path(__file__).with_name("osworld_input.py").read_text(encoding="utf-8")
 COMMAND_SECONDS = 120.0
-"""After which OSWorld's server ends a command by itself."""
+"""After which OSWorld's server ends a command by itself; `OsworldClient.command_seconds` at first."""
+OPEN_SECONDS = 1810.0
+"""What it may take to open a file; `OsworldClient.open_seconds` at first."""
 LOOK_SECONDS = 0.25
 QUIET_LOOKS = 2
 """Looks in a row that must be the same picture."""
@@ -96,6 +98,7 @@ class OsworldClient(Client):
 
     def __init__(self, name: str, base_url: str, ports: dict[int, str] | None = None) -> None:
         super().__init__(name, base_url)
+        self.command_seconds, self.open_seconds = COMMAND_SECONDS, OPEN_SECONDS
         self._url = base_url
         self._ports = dict(ports or {})
         self._platform: str | None = None
@@ -155,7 +158,7 @@ class OsworldClient(Client):
     def _run_actions(self, actions: Sequence[Action]) -> list[tuple[bool, str | None, str | None]]:
         waits = sum(action.seconds or 1.0 for action in actions if isinstance(action, Wait))
         sent = json.dumps([action.to_json() for action in actions])
-        done = self._execute([self._python(), "-c", SOURCE, sent], shell=False, timeout=COMMAND_SECONDS + waits)
+        done = self._execute([self._python(), "-c", SOURCE, sent], shell=False, timeout=self.command_seconds + waits)
         said = done.stdout.strip().splitlines()[-1:] or [""]
         try:
             told = loads(said[0].encode("utf-8", "replace"))
@@ -169,7 +172,7 @@ class OsworldClient(Client):
 
     def _exec(self, action: Exec) -> tuple[bool, str | None, str | None]:
         program = [self._python(), "-c"] if action.lang == "python" else ["bash", "-c"]
-        done = self._execute([*program, action.source], shell=False, timeout=COMMAND_SECONDS)
+        done = self._execute([*program, action.source], shell=False, timeout=self.command_seconds)
         text = done.stdout + done.stderr
         return True, None, text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
 
@@ -275,10 +278,10 @@ class OsworldClient(Client):
         """Start a program; the answer when the screen is quiet, since nothing there tells of its window."""
         if self.platform == "Windows":
             body = {"command": command if isinstance(command, str) else list(command), "shell": shell}
-            self._send("POST", "/setup/launch", timeout=60.0, json=body)
+            self._send("POST", "/setup/launch", timeout=2 * self.answer_seconds, json=body)
         else:
             program = ["bash", "-c", _text(command)] if shell else _parts(command)
-            done = self._execute(["bash", "-c", LAUNCH, "launch", *program], shell=False, timeout=COMMAND_SECONDS)
+            done = self._execute(["bash", "-c", LAUNCH, "launch", *program], shell=False, timeout=self.command_seconds)
             if done.returncode != 0:
                 why = done.stderr.strip() or f"status {done.returncode}"
                 raise GuestError(f"{self.name}: {_text(command)[:80]!r} was not started: {why[:500]}")
@@ -286,7 +289,7 @@ class OsworldClient(Client):
 
     def open(self, path: str) -> None:
         """Open a file; OSWorld's server answers when a window has its name."""
-        self._send("POST", "/setup/open_file", timeout=1810.0, json={"path": path})
+        self._send("POST", "/setup/open_file", timeout=self.open_seconds, json={"path": path})
         self._settled(WINDOW_SECONDS)
 
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
@@ -321,7 +324,7 @@ class OsworldClient(Client):
         Raises:
             GuestError: its Python does not say.
         """
-        done = self._execute([self._python(), "-I", "-c", KIND, path], shell=False, timeout=COMMAND_SECONDS)
+        done = self._execute([self._python(), "-I", "-c", KIND, path], shell=False, timeout=self.command_seconds)
         said = re.fullmatch(r"(file|folder|pipe|socket|device) (\d{1,20})|(nothing|closed:.*)", done.stdout.strip())
         if said is None:
             why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode

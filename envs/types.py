@@ -74,7 +74,7 @@ class Screenshot:
             GuestError: not a PNG, or larger than a screen may be.
         """
         if not self.png.startswith(PNG_START) or len(self.png) < len(PNG_START) + 8:
-            raise GuestError(f"the screenshot has {len(self.png)} bytes that are not a picture")
+            raise GuestError(f"the screenshot cannot be read: {len(self.png)} bytes that are not a picture")
         width, height = struct.unpack_from(">II", self.png, len(PNG_START))
         try:
             check_size(width, height, "the screenshot")
@@ -96,7 +96,7 @@ class Screenshot:
                     raise ValueError(f"it has {picture.width}x{picture.height} pixels, and says {size[0]}x{size[1]}")
                 return picture.convert("RGB")
         except Exception as error:  # noqa: BLE001  (the boundary: what Pillow raises for a hostile file is not listed)
-            raise GuestError(f"the screenshot is not a picture that can be read: {str(error)[:200]}") from None
+            raise GuestError(f"the screenshot cannot be read: not a picture: {str(error)[:200]}") from None
 
 
 @dataclass(frozen=True)

@@ -4,6 +4,7 @@ Files and commands are real, in a folder; pictures, windows and input are not.
 """
 
 import io
+import json
 import os
 import subprocess
 import threading
@@ -97,7 +98,8 @@ class OsworldMachine:
         command = request.json["command"]
         if isinstance(command, list) and SOURCE in command:
             self.acted.append(command[-1])
-            return _ran('[{"ok": true, "error": null, "output": null}]\n', "", 0)
+            done = [{"ok": True, "error": None, "output": None} for _ in json.loads(command[-1])]
+            return _ran(json.dumps(done) + "\n", "", 0)
         done = subprocess.run(
             command, shell=request.json.get("shell", False), capture_output=True, text=True, cwd=self.home, check=False,
             env={**os.environ, "HOME": str(self.home)},

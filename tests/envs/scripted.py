@@ -143,12 +143,12 @@ def hang_up(connection: socket.socket, asked: Asked) -> None:
     """Answers nothing."""
 
 
-def slowly(data: bytes) -> Talk:
+def slowly(data: bytes, pace: float = 0.05) -> Talk:
     """Sends this a byte at a time, for longer than anybody should wait."""
 
     def talk(connection: socket.socket, asked: Asked) -> None:
         for at in range(len(data)):
             connection.sendall(data[at : at + 1])
-            threading.Event().wait(0.05)
+            threading.Event().wait(pace)
 
     return talk

@@ -1,19 +1,16 @@
 """The client against servers that misbehave: each fault is an error of ours, and nothing is carried out twice."""
 
 import gzip
-import io
 import json
 import socket
 import ssl
 import threading
 import time
 import tracemalloc
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
 from deskbench.envs import transport
 from deskbench.envs.client import Client, unix
@@ -22,6 +19,7 @@ from deskbench.envs.signing import ANSWER_HEADER
 from deskbench.envs.types import Key, Screenshot
 from deskbench.envs.wire import ActionResult, Observe, Seen, StepReply
 
+from .pictures import headed, png, two_headed
 from .scripted import TOKEN, Asked, Scripted, Talk, answer, hang_up, slowly, unsigned
 
 BLIND = Observe(screenshot=False)
@@ -499,12 +497,6 @@ def test_what_is_missing_has_its_status(start: Start) -> None:
 # -- pictures -----------------------------------------------------------------------------------------------------
 
 
-def png(width: int, height: int) -> bytes:
-    made = io.BytesIO()
-    Image.new("L", (width, height)).save(made, "PNG")
-    return made.getvalue()
-
-
 def shows(picture: bytes, width: int, height: int) -> Talk:
     def talk(connection: socket.socket, asked: Asked) -> None:
         seen = {**vars(Seen(Screenshot.of(picture).sha256, False, 9, 9, (1, 2), True, 3.0)), "width": width}
@@ -512,14 +504,6 @@ def shows(picture: bytes, width: int, height: int) -> Talk:
         answer(200, json.dumps(head).encode() + b"\n" + picture)(connection, asked)
 
     return talk
-
-
-def headed(width: int, height: int) -> bytes:
-    """A picture whose first chunk says so; the rest of it is another one's."""
-    whole = bytearray(png(30, 20))
-    whole[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
-    whole[29:33] = zlib.crc32(whole[12:29]).to_bytes(4, "big")
-    return bytes(whole)
 
 
 @pytest.mark.parametrize(
@@ -547,9 +531,8 @@ def test_a_picture_of_the_screen_is_taken(start: Start) -> None:
 
 def test_a_picture_with_two_heads_is_refused() -> None:
     """Readers take the second one."""
-    small, large = png(30, 20), headed(30_000, 30_000)
-    two = small[:33] + large[8:33] + small[33:]
-    for broken in (two, small[:45], small[:33] + b"\0" * 500, headed(3000, 2000)):
+    small = png(30, 20)
+    for broken in (two_headed(30_000, 30_000), small[:45], small[:33] + b"\0" * 500, headed(3000, 2000)):
         with pytest.raises(GuestError, match="not a picture"):
             Screenshot.of(broken).image.load()
 
