@@ -72,7 +72,7 @@ class QemuDesktop(Client):
         body = {**fresh, "time": time.time(), "entropy": os.urandom(64).hex(), "network": network, "open": not tokens}
         self._send("POST", "/v1/resume", timeout=RESUME_SECONDS * self.patience, json=body)
         self.tokens = fresh
-        self._token = fresh["control_token"] if tokens else None  # an open server proves nothing
+        self._token = fresh["control_token"]
 
 
 class DiskDesktop(OsworldClient):
