@@ -535,9 +535,9 @@ def _is_text(entry: dict[str, object], key: str) -> bool:
 
 def _check_entry(entry: object) -> None:
     """A file or folder in a listing; a folder that could not be read may have no more than its error."""
-    if not isinstance(entry, dict) or not {"type", "name", "children", "error"}.issuperset(entry):
+    if not isinstance(entry, dict):
         raise WireError(f"an entry of the listing is {_short(entry)}")
-    if set(entry) == {"error"}:
+    if "error" in entry and "name" not in entry:
         return
     name = entry.get("name")
     if entry.get("type") not in ("file", "directory") or not isinstance(name, str):
