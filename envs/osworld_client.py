@@ -6,6 +6,7 @@ looked for from here, and nothing tells a request that was delivered twice from 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 import shlex
@@ -211,14 +212,17 @@ class OsworldClient(Client):
 
     def _settled(self, maximum: float) -> tuple[bool, Screenshot]:
         """Looked at from here until pictures are the same, twice in a row."""
-        shots = deque([self._screenshot()], maxlen=QUIET_LOOKS + 1)
+        shot = self._screenshot()
+        looks = deque([_pixels(shot)], maxlen=QUIET_LOOKS + 1)
 
         def quiet() -> bool:
-            shots.append(self._screenshot())
-            return len(shots) > QUIET_LOOKS and all(_same(shot, shots[0]) for shot in shots)
+            nonlocal shot
+            shot = self._screenshot()
+            looks.append(_pixels(shot))
+            return len(looks) > QUIET_LOOKS and len(set(looks)) == 1
 
         settled = wait.until(quiet, timeout=maximum, interval=LOOK_SECONDS, max_interval=LOOK_SECONDS)
-        return bool(settled), shots[-1]
+        return bool(settled), shot
 
     def _screenshot(self) -> Screenshot:
         shot = Screenshot.of(self._send("GET", "/screenshot", timeout=self.answer_seconds))
@@ -377,8 +381,9 @@ def _windows(listing: str, active: int) -> list[Window]:
     ]
 
 
-def _same(one: Screenshot, other: Screenshot) -> bool:
-    return one.sha256 == other.sha256 or one.image.tobytes() == other.image.tobytes()
+def _pixels(shot: Screenshot) -> bytes:
+    """What is the same for pictures that look the same; a picture itself may be large."""
+    return hashlib.sha256(shot.image.tobytes()).digest()
 
 
 def _named(window: Window, name: str, strict: bool, by_class: bool) -> bool:

@@ -34,12 +34,14 @@ MAX_JSON = 32 * 2**20
 """Bytes of JSON: in memory it takes up to twelve times that, in characters of four bytes."""
 MAX_VALUES = 1_000_000
 """Values in JSON: each takes a hundred bytes and more, and three in the wire."""
+MAX_ESCAPES = 3_000_000
+"""Backslashes in JSON: CPython 3.11 makes a string of each while it reads."""
 MAX_DIGITS = 20
 """Of an integer: 64 bits have no more."""
 MAX_SIDE = 32_768
 """Pixels of a screen's width or height: what X's coordinates reach."""
-MAX_PIXELS = 64_000_000
-"""A picture from the desktop with more pixels than this is refused: files from the guest are hostile."""
+MAX_PIXELS = 36_000_000
+"""A picture from the desktop with more pixels than this is refused: 8K has 33 million, which are 270 MB to decode."""
 
 
 class WireError(ValueError):
@@ -294,17 +296,17 @@ def loads(body: bytes, depth: int = MAX_DEPTH) -> Any:
     Half of a surrogate pair, which JSON can write and UTF-8 cannot, becomes U+FFFD.
 
     Raises:
-        TooMuch: more than MAX_JSON, MAX_VALUES or this many levels.
+        TooMuch: more than MAX_JSON, MAX_VALUES, MAX_ESCAPES or this many levels.
         WireError: anything else.
     """
     if len(body) > MAX_JSON:
         raise TooMuch(f"the JSON has {len(body)} bytes; at most {MAX_JSON} are read")
     try:
         text = body.decode()
-        if "\\u" in text:
-            text = _ESCAPES.sub(_whole, text)
         _count(text)
         value = _STRICT.decode(text)
+        if _HALF_WRITTEN.search(text):
+            value = _mend([value])[0]
     except RecursionError:
         raise TooMuch(f"the JSON has more than {depth} levels") from None
     except TooMuch:
@@ -318,6 +320,8 @@ def loads(body: bytes, depth: int = MAX_DEPTH) -> Any:
 
 def _count(text: str) -> None:
     """Look at the number of values before they are made; what stands in strings is taken out where it matters."""
+    if text.count("\\") > MAX_ESCAPES:
+        raise TooMuch(f"the JSON has more than {MAX_ESCAPES} escapes")
     if _separators(text) <= MAX_VALUES:
         return
     parts = text.replace("\\\\", "").replace('\\"', "")
@@ -329,13 +333,25 @@ def _separators(text: str) -> int:
     return text.count(",") + text.count("[") + text.count("{")
 
 
-_HALF = r"\\u[dD][89a-fA-F][0-9a-fA-F]{2}"
-_ESCAPES = re.compile(rf"\\\\|\\u[dD][89abAB][0-9a-fA-F]{{2}}\\u[dD][c-fC-F][0-9a-fA-F]{{2}}|{_HALF}")
-"""A backslash that stands for itself, a pair of surrogates, or half of one."""
+_HALF_WRITTEN = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
 
 
-def _whole(found: re.Match[str]) -> str:
-    return "\\ufffd" if len(found[0]) == 6 else found[0]
+def _mend(whole: list[Any]) -> list[Any]:
+    """Replace what is half of a pair of surrogates, in all strings."""
+    waiting: list[Any] = [whole]
+    while waiting:
+        node = waiting.pop()
+        for key, inner in list(node.items() if isinstance(node, dict) else enumerate(node)):
+            if isinstance(inner, str):
+                node[key] = _HALF.sub("\ufffd", inner)
+            elif isinstance(inner, (dict, list)):
+                waiting.append(inner)
+        if isinstance(node, dict) and any(map(_HALF.search, node)):
+            mended = _once([(_HALF.sub("\ufffd", key), inner) for key, inner in node.items()])
+            node.clear()
+            node.update(mended)
+    return whole
 
 
 def _measure(value: object, depth: int) -> None:

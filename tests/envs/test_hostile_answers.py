@@ -194,7 +194,7 @@ CHUNKS = [
 ]  # fmt: skip
 PICTURES = [
     *[PICTURE] * 3, b"", PICTURE[:40], b"GIF89a", headed(30_000, 30_000), headed(0, 0), headed(31, 20),
-    two_headed(30_000, 30_000), two_headed(8000, 8000), b"\x89PNG\r\n\x1a\n" + b"\xff" * 100,
+    two_headed(30_000, 30_000), two_headed(6000, 6000), b"\x89PNG\r\n\x1a\n" + b"\xff" * 100,
 ]  # fmt: skip
 
 
@@ -338,9 +338,10 @@ def test_an_answer_that_comes_a_byte_at_a_time_is_not_waited_for(
 
 MANY = b"[" + b"[]," * 10_000_000 + b"[]]"
 LONG = b'{"a":"' + b"x" * 30_000_000 + "\N{BLACK STAR}".encode() + b'"}'
+ESCAPES = b'{"a":"' + b"\\u4e2d\\ud800" * 1_490_000 + b'"}'
 
 
-@pytest.mark.parametrize("junk", [MANY, LONG], ids=["many", "long"])
+@pytest.mark.parametrize("junk", [MANY, LONG, ESCAPES], ids=["many", "long", "escapes"])
 @pytest.mark.parametrize(("kind", "name"), [("ours", "health"), ("ours", "list_directory"), ("theirs", "run")])
 def test_a_large_answer_takes_little_memory(servers: dict[str, Hostile], kind: str, name: str, junk: bytes) -> None:
     def send(asked: Asked, value: Any) -> bytes:

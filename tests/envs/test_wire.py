@@ -99,7 +99,7 @@ def test_levels_are_counted(opened: str, closed: str) -> None:
 
 
 def test_values_are_counted_and_what_stands_in_strings_is_none() -> None:
-    text = 'a, [b], {c} "quoted" \\' * (MAX_VALUES // 3)
+    text = 'a, [b], {c}, d, e "quoted" \\' * (MAX_VALUES // 5)
     assert loads(json.dumps([text]).encode()) == [text]
     for body in (
         b"[" + b"1," * MAX_VALUES + b"1]",
@@ -108,6 +108,8 @@ def test_values_are_counted_and_what_stands_in_strings_is_none() -> None:
     ):
         with pytest.raises(TooMuch, match="values"):
             loads(body)
+    with pytest.raises(TooMuch, match="escapes"):
+        loads(b'"' + rb"\u4e2d" * 3_000_001 + b'"')
     with pytest.raises(TooMuch, match="bytes"):
         loads(b" " * (MAX_JSON + 1))
 
