@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import http.client
-import io
 import json
 import re
 import secrets
@@ -25,7 +24,21 @@ from deskbench.envs.desktop import CommandResult, Window
 from deskbench.envs.errors import GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit, UsageError
 from deskbench.envs.pipe import splice
 from deskbench.envs.relay import Relay
-from deskbench.envs.transport import Adapter, Connect, dial, limited, seconds_left, unix
+from deskbench.envs.transport import (
+    MAX_REFUSAL,
+    Adapter,
+    Connect,
+    cause_of,
+    dial,
+    length_of,
+    limited,
+    one_line,
+    read_body,
+    read_head,
+    receive,
+    seconds_left,
+    unix,
+)
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
 from deskbench.envs.wire import (
     MAX_BODY,
@@ -58,9 +71,6 @@ TRIES = 3
 """Times that a request is sent, with the same id, when no answer came: the server carries it out once."""
 MAX_HEAD = 2**20
 """Bytes beside an answer's body: its head, and the lengths of its chunks (with an eighth of the body's bytes)."""
-MAX_REFUSAL = 2**16
-"""Bytes of an answer that are read where a connection was wanted."""
-_CHUNK = 1 << 20
 _FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
 """What the libraries raise for a connection that breaks, or an answer that is no HTTP."""
 
@@ -168,8 +178,8 @@ class Client:
             head.append(f"Authorization: {signed.header()}")
         made.settimeout(seconds_left())
         made.sendall("\r\n".join([*head, "", ""]).encode() + data)
-        status, headers = _read_head(made)
-        body = b"" if status == 101 else _receive(made, _length(headers))
+        status, headers = read_head(made)
+        body = b"" if status == 101 else receive(made, length_of(headers))
         try:
             self._check_proof(signed, headers.get(signing.ANSWER_HEADER), path, status, body)
         except GuestError as error:
@@ -375,7 +385,7 @@ class Client:
             except _FAULTS as error:
                 if time.monotonic() >= until:
                     raise GuestTimeout(f"{self.name}: {path} did not answer within {timeout:g} s") from None
-                last = _cause(error)
+                last = cause_of(error)
                 continue
             if body is None:
                 raise self._unwanted(path, f"more than {limit} bytes", None, asked)
@@ -399,7 +409,7 @@ class Client:
         signed = self._sign(request, path)
         with contextlib.closing(self._http.send(request, stream=True)) as answer:
             proof, status = answer.headers.get(signing.ANSWER_HEADER), answer.status_code
-            body = _read(answer.raw, limit)
+            body = read_body(answer.raw, limit)
             if body is not None or proof is None:
                 self._check_proof(signed, proof, path, status, body or b"")
             return status, body
@@ -496,62 +506,6 @@ class Forward:
         splice(client, there)
 
 
-def _read(raw: Any, limit: int) -> bytes | None:
-    """A body as it came, however it says it is encoded; None if there is more of it."""
-    if (raw.length_remaining or 0) > limit:
-        return None
-    whole = io.BytesIO()  # grows in place, and gives what it has without a copy
-    while part := raw.read(min(_CHUNK, limit + 1 - whole.tell())):
-        whole.write(part)
-        if whole.tell() > limit:
-            return None
-    return whole.getvalue()
-
-
-def _read_head(made: socket.socket) -> tuple[int, http.client.HTTPMessage]:
-    """Status and headers of an answer; what follows is not ours to read.
-
-    Raises:
-        OSError: the connection ended, or that is no such head.
-    """
-    head = b""
-    while not head.endswith(b"\r\n\r\n"):
-        head += _receive(made, 1)
-        if len(head) > MAX_REFUSAL:
-            raise ConnectionError("the answer's head has no end")
-    first, _, rest = head.partition(b"\r\n")
-    status = re.fullmatch(rb"HTTP/1\.[01] ([1-9][0-9]{2})( .*)?", first, re.DOTALL)
-    if status is None:
-        raise ConnectionError(f"the answer begins with {first[:80]!r}")
-    try:
-        return int(status[1]), http.client.parse_headers(io.BytesIO(rest))
-    except http.client.HTTPException as error:
-        raise ConnectionError(f"the answer's head: {_cause(error)}") from None
-
-
-def _length(headers: http.client.HTTPMessage) -> int:
-    said = headers.get("Content-Length", "0")
-    if not re.fullmatch(r"[0-9]{1,6}", said) or int(said) > MAX_REFUSAL:
-        raise ConnectionError(f"the answer has {said[:20]} bytes")
-    return int(said)
-
-
-def _receive(made: socket.socket, count: int) -> bytes:
-    """So many bytes.
-
-    Raises:
-        OSError: the connection ended before.
-    """
-    found = b""
-    while len(found) < count:
-        made.settimeout(seconds_left())
-        part = made.recv(count - len(found))
-        if not part:
-            raise ConnectionError("the connection ended")
-        found += part
-    return found
-
-
 def _plain(command: str | Sequence[str]) -> str | list[str]:
     return command if isinstance(command, str) else list(command)
 
@@ -572,17 +526,4 @@ def _said(status: int, body: bytes) -> str:
         text = failure.error or failure.message or text
     except WireError:
         text = re.sub(r"<title>.*?</title>|<[^>]*>", " ", text, flags=re.DOTALL)
-    return f"status {status}: {_line(text, 500)}"
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost cause of requests' nested errors, in a few words."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return f"{type(error).__name__}: {_line(str(error), 300)}" if str(error) else type(error).__name__
-
-
-def _line(text: str, most: int) -> str:
-    """A stranger's text as a part of one line that can be printed."""
-    plain = " ".join(text[: 4 * most].split())[:most]
-    return "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)
+    return f"status {status}: {one_line(text, 500)}"

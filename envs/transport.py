@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import http.client
+import io
 import math
+import re
 import socket
 import ssl
 import threading
@@ -25,6 +28,9 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 CONNECT_SECONDS = 5.0
+MAX_REFUSAL = 2**16
+"""Bytes of an answer that are read where a connection was wanted."""
+_CHUNK = 1 << 20
 
 Connect = Callable[[], socket.socket]
 """Makes a connected stream socket to the server in a desktop.
@@ -200,3 +206,77 @@ class Adapter(HTTPAdapter):
     def close(self) -> None:
         """Close the connections."""
         self._pool.close()
+
+
+def read_body(raw: Any, limit: int) -> bytes | None:
+    """A body as it came, however it says it is encoded; None if there is more of it."""
+    if (raw.length_remaining or 0) > limit:
+        return None
+    whole = io.BytesIO()  # grows in place, and gives what it has without a copy
+    while part := raw.read(min(_CHUNK, limit + 1 - whole.tell())):
+        whole.write(part)
+        if whole.tell() > limit:
+            return None
+    return whole.getvalue()
+
+
+def read_head(made: socket.socket) -> tuple[int, http.client.HTTPMessage]:
+    """Status and headers of an answer; what follows is not ours to read.
+
+    Raises:
+        OSError: the connection ended, or that is no such head.
+    """
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += receive(made, 1)
+        if len(head) > MAX_REFUSAL:
+            raise ConnectionError("the answer's head has no end")
+    first, _, rest = head.partition(b"\r\n")
+    status = re.fullmatch(rb"HTTP/1\.[01] ([1-9][0-9]{2})( .*)?", first, re.DOTALL)
+    if status is None:
+        raise ConnectionError(f"the answer begins with {first[:80]!r}")
+    try:
+        return int(status[1]), http.client.parse_headers(io.BytesIO(rest))
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"the answer's head: {cause_of(error)}") from None
+
+
+def length_of(headers: http.client.HTTPMessage) -> int:
+    """Of the body behind a head.
+
+    Raises:
+        OSError: it is none, or more than MAX_REFUSAL.
+    """
+    said = headers.get("Content-Length", "0")
+    if not re.fullmatch(r"[0-9]{1,6}", said) or int(said) > MAX_REFUSAL:
+        raise ConnectionError(f"the answer has {said[:20]} bytes")
+    return int(said)
+
+
+def receive(made: socket.socket, count: int) -> bytes:
+    """So many bytes.
+
+    Raises:
+        OSError: the connection ended before.
+    """
+    found = b""
+    while len(found) < count:
+        made.settimeout(seconds_left())
+        part = made.recv(count - len(found))
+        if not part:
+            raise ConnectionError("the connection ended")
+        found += part
+    return found
+
+
+def cause_of(error: BaseException) -> str:
+    """The innermost cause of requests' nested errors, in a few words."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return f"{type(error).__name__}: {one_line(str(error), 300)}" if str(error) else type(error).__name__
+
+
+def one_line(text: str, most: int) -> str:
+    """A stranger's text as a part of one line that can be printed."""
+    plain = " ".join(text[: 4 * most].split())[:most]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)
