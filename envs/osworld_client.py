@@ -67,17 +67,17 @@ exit $code
 """
 """Starts a program and stays for a moment: one that fails at once is a failed launch."""
 KIND = """
-import os, stat, sys
+import errno, os, stat, sys
+path = os.path.expandvars(os.path.expanduser(sys.argv[1]))
+nothing = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
+kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
 try:
-    found = os.stat(os.path.expandvars(os.path.expanduser(sys.argv[1])))
-except (FileNotFoundError, NotADirectoryError):
-    print("nothing")
+    found = os.stat(path)
 except OSError as error:
-    print("closed:", error.strerror)
+    print("nothing" if error.errno in nothing else "closed", 0)
 else:
-    kind = stat.S_IFMT(found.st_mode)
-    kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
-    print(kinds.get(kind, "device"), found.st_size)
+    kind = kinds.get(stat.S_IFMT(found.st_mode), "device")
+    print("closed" if kind == "file" and not os.access(path, os.R_OK) else kind, found.st_size)
 """
 """Prints what a path leads to, and its size in bytes; expanded as that server's /file expands it."""
 WINDOW = re.compile(r"(0x[0-9a-f]{1,16}) +-?\d{1,9}" + r" +(-?\d{1,9})" * 4 + r" +(\S+) +\S+ ?(.*)")
@@ -299,10 +299,8 @@ class OsworldClient(Client):
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
         """A file's bytes; what is there is asked first: its server opens a pipe, and waits for ever."""
         kind, size = self._kind(path)
-        if kind == "nothing":
-            raise FileNotFoundError(path)
-        if kind in ("folder", "pipe", "socket", "device"):
-            raise Unfit(f"{path} is a {kind}, not a file")
+        if kind != "file":
+            raise _other(path, kind)
         if size > max_bytes:
             raise Unfit(f"{path} has {size} bytes; at most {max_bytes} are read")
         return super().read_file(path, max_bytes=max_bytes)
@@ -317,23 +315,22 @@ class OsworldClient(Client):
         except GuestError as error:
             if error.status != 400:
                 raise
-            kind, _ = self._kind(where)
-            if kind in ("file", "pipe", "socket", "device"):
-                raise Unfit(f"{path} is a {kind}, not a folder") from None
-            raise FileNotFoundError(path) from None
+            raise _other(path, self._kind(where)[0]) from None
 
     def _kind(self, path: str) -> tuple[str, int]:
-        """What a path of the machine leads to, links followed, and its size in bytes; "nothing" where it leads nowhere.
+        """What a path of the machine leads to, links followed, and its size in bytes.
+
+        It is a file, folder, pipe, socket or device; nothing, where it leads nowhere; closed, where nobody may look.
 
         Raises:
             GuestError: its Python does not say.
         """
         done = self._execute([self._python(), "-I", "-c", KIND, path], shell=False, timeout=self.command_seconds)
-        said = re.fullmatch(r"(file|folder|pipe|socket|device) (\d{1,20})|(nothing|closed:.*)", done.stdout.strip())
+        said = re.fullmatch(r"(file|folder|pipe|socket|device|nothing|closed) (\d{1,20})", done.stdout.strip())
         if said is None:
             why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode
             raise GuestError(f"{self.name}: what {path} is was not found out: {str(why)[:500]}")
-        return said[1] or said[3], int(said[2] or 0)
+        return said[1], int(said[2])
 
     def windows(self) -> list[Window]:
         """The top-level windows, by wmctrl."""
@@ -379,6 +376,13 @@ def _windows(listing: str, active: int) -> list[Window]:
         Window(number, title, wm_class, int(x), int(y), int(width), int(height), int(number, 16) == active)
         for number, x, y, width, height, wm_class, title in (said.groups() for said in found)
     ]
+
+
+def _other(path: str, kind: str) -> Exception:
+    """Something else was asked for than what is there."""
+    if kind == "nothing":
+        return FileNotFoundError(path)
+    return Unfit(f"{path} cannot be read" if kind == "closed" else f"{path} is a {kind}")
 
 
 def _pixels(shot: Screenshot) -> bytes:

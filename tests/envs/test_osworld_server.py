@@ -10,9 +10,9 @@ from flask import Response, jsonify, request
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
-from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, Unfit
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, Unfit, UsageError
 from deskbench.envs.osworld_client import OsworldClient
-from deskbench.envs.providers.remote import RemoteProvider
+from deskbench.envs.providers.remote import Machine, RemoteProvider, reach
 from deskbench.envs.types import Click, Type
 from deskbench.envs.wire import Observe
 
@@ -85,13 +85,16 @@ def test_what_is_no_file_is_an_answer(machine: OsworldMachine, client: OsworldCl
     for name, said in (("folder", "is a folder"), ("pipe", "is a pipe"), ("zero", "is a device"), ("large", "5 bytes")):
         with pytest.raises(Unfit, match=said):
             client.read_file(f"~/{name}", max_bytes=4)
-    for name in ("nowhere", "large/inside"):
+    for name in ("nowhere", "large/inside", "x" * 300):
         with pytest.raises(FileNotFoundError):
             client.read_file(f"~/{name}")
     assert client.read_file("~/large", max_bytes=5) == b"12345"
-    for name in ("large", "pipe", "zero"):
-        with pytest.raises(Unfit, match="not a folder"):
+    for name, said in (("large", "is a file"), ("pipe", "is a pipe"), ("zero", "is a device")):
+        with pytest.raises(Unfit, match=said):
             client.list_directory(str(machine.home / name))
+    (machine.home / "loop").symlink_to("loop")
+    with pytest.raises(Unfit, match="cannot be read"):
+        client.read_file("~/loop")
 
 
 def test_a_title_of_several_lines_is_no_window_more(machine: OsworldMachine, client: OsworldClient) -> None:
@@ -173,6 +176,16 @@ def test_the_provider_knows_the_dialect_by_itself(machine: OsworldMachine) -> No
     assert isinstance(desktop, OsworldClient) and desktop.observe().width == 640
     provider.stop(desktop)
     provider.close()
+
+
+def test_who_was_asked_for_a_proof_is_not_driven_without(
+    machine: OsworldMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a program that answers like OSWorld's server could stand in for ours."""
+    monkeypatch.setenv("ITS_TOKEN", "of-a-server-of-ours")
+    with pytest.raises(UsageError, match=r"status 404.*OSWorld's server has none"):
+        reach(Machine(url=machine.url, token_env="ITS_TOKEN"), 5)
+    assert isinstance(reach(Machine(url=machine.url), 5)[0], OsworldClient)
 
 
 def test_osworlds_five_part_address(machine: OsworldMachine) -> None:
