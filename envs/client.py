@@ -65,6 +65,8 @@ ANSWER_SECONDS = 30.0
 SETTLE_SECONDS = 12.0
 FILE_SECONDS = 600.0
 """For a file, one way or the other; `Client.file_seconds` at first."""
+MAX_FILM = 384 * 2**20
+"""Bytes of a film; it is in memory as a whole."""
 UNFIT = (413, 422)
 """Statuses that say: what was asked for is there, and cannot be sent: too large, or of another kind."""
 TRIES = 3
@@ -351,7 +353,7 @@ class Client:
 
     def end_recording(self) -> bytes:
         """End it and return the MP4's bytes."""
-        return self._send("POST", "/end_recording", timeout=2 * self.answer_seconds, limit=2**30)
+        return self._send("POST", "/end_recording", timeout=2 * self.answer_seconds, limit=MAX_FILM)
 
     # -- the wire -------------------------------------------------------------------------------------------------
 
@@ -388,7 +390,8 @@ class Client:
                 last = cause_of(error)
                 continue
             if body is None:
-                raise self._unwanted(path, f"more than {limit} bytes", None, asked)
+                found = asked if 200 <= status < 300 else None
+                raise self._unwanted(path, f"more than {limit} bytes", None, found)
             if 200 <= status < 300:
                 return body
             raise self._unwanted(path, _said(status, body), status, asked)

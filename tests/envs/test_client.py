@@ -456,6 +456,14 @@ def test_a_file_that_is_too_large_is_an_answer(start: Start) -> None:
         client.read_file("~/x", max_bytes=1000)
 
 
+def test_an_error_that_is_too_large_is_no_answer(start: Start) -> None:
+    """Nobody has looked at its proof."""
+    for status in (404, 422, 500):
+        client, _ = start(answer(status, b"x" * 1001))
+        with pytest.raises(GuestError, match="more than 1000 bytes"):
+            client.read_file("~/x", max_bytes=1000)
+
+
 def folders(depth: int) -> bytes:
     inner = '{"type": "directory", "name": "a", "children": ['
     return f'{{"directory_tree": {inner * depth}{"]}" * depth}}}'.encode()
