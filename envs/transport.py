@@ -28,6 +28,8 @@ from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
 CONNECT_SECONDS = 5.0
+MAX_ANSWER_HEAD = 2**13
+"""Bytes of the head of an answer that is read by the byte."""
 MAX_REFUSAL = 2**16
 """Bytes of an answer that are read where a connection was wanted."""
 _CHUNK = 1 << 20
@@ -229,7 +231,7 @@ def read_head(made: socket.socket) -> tuple[int, http.client.HTTPMessage]:
     head = b""
     while not head.endswith(b"\r\n\r\n"):
         head += receive(made, 1)
-        if len(head) > MAX_REFUSAL:
+        if len(head) > MAX_ANSWER_HEAD:
             raise ConnectionError("the answer's head has no end")
     first, _, rest = head.partition(b"\r\n")
     status = re.fullmatch(rb"HTTP/1\.[01] ([1-9][0-9]{2})( .*)?", first, re.DOTALL)
