@@ -38,7 +38,6 @@ def refused(request: Request) -> Response:
 ROUTES = [
     Route("POST", "/agent", echo, "agent"),
     Route("POST", "/control", echo),
-    Route("GET", "/open", lambda r: Response(200, b"hi"), "open"),
     Route("POST", "/form", form),
     Route("POST", "/setup/upload", parts),
     Route("POST", "/broken", broken),
@@ -86,10 +85,6 @@ def test_each_token_opens_its_own_doors(base: str, path: str, token: str | None,
     assert answer.status_code == status
     if status != 200:
         assert "\n" not in answer.json()["error"]
-
-
-def test_an_open_route_asks_for_nothing(base: str) -> None:
-    assert requests.get(base + "/open", timeout=10).content == b"hi"
 
 
 def test_without_tokens_everybody_may_do_everything(tmp_path: Path) -> None:
