@@ -151,13 +151,13 @@ def test_python_is_there_under_that_name(server: Server, shell: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [{"command": ["no-such-program"]}, {"command": "sleep 60", "timeout": 0.2}, {"command": []}, {"command": 7},
-     {"command": "true", "timeout": "soon"}],
+    ("body", "status"),
+    [({"command": ["no-such-program"]}, 500), ({"command": "sleep 60", "timeout": 0.2}, 500), ({"command": []}, 400),
+     ({"command": 7}, 400), ({"command": "true", "timeout": "soon"}, 400)],
 )  # fmt: skip
-def test_what_cannot_be_executed_says_why(server: Server, body: dict[str, Any]) -> None:
+def test_what_cannot_be_executed_says_why(server: Server, body: dict[str, Any], status: int) -> None:
     answer = server.post("/execute", **body)
-    assert answer.status == 500
+    assert answer.status == status
     assert answer.json["status"] == "error" and "\n" not in answer.json["message"]
 
 
