@@ -166,6 +166,8 @@ class Output:
     def begin(self) -> None:
         """The program has the pipe; read."""
         os.close(self.end)
+        if os.name != "nt":
+            os.set_blocking(self._read, False)
         self._thread.start()
 
     def discard(self) -> None:
@@ -181,12 +183,12 @@ class Output:
             left = _PIPE
             while left > 0 and (size := self._take()):
                 left -= size
-        self._late = True
-        return bytes(self._kept)
+        self._late, self._most = True, 0
+        kept, self._kept = self._kept, bytearray()
+        return bytes(kept)
 
     def _drain(self) -> None:
         if os.name != "nt":
-            os.set_blocking(self._read, False)
             poll = select.poll()
             poll.register(self._read, select.POLLIN)
         while not self._ended:
@@ -199,15 +201,15 @@ class Output:
 
     def _take(self) -> int:
         """Take what has come; how many bytes."""
-        if self._ended:
-            return 0
         with self._lock if os.name != "nt" else contextlib.nullcontext():
+            if self._ended:
+                return 0  # the descriptor may be another's by now
             try:
                 data = os.read(self._read, _PART)
             except BlockingIOError:
                 return 0
             self._ended = not data
-            self._kept += data[: self._most - len(self._kept)]
+            self._kept += data[: max(self._most - len(self._kept), 0)]
             return len(data)
 
 

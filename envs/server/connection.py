@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
 
-from deskbench.envs import signing
+from deskbench.envs import signing, wait
 from deskbench.envs.server import identity
 from deskbench.envs.server.callers import Caller, Tokens, check_origin
 from deskbench.envs.server.exchange import HttpError, Request, Response, Route, json_response
@@ -43,6 +43,8 @@ _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
 _ONCE = frozenset(("authorization", "content-length", "content-type", "host", "transfer-encoding"))
 """Headers that mean two things if they come twice."""
 _PART = 1 << 18
+_UNREAD = 8
+_NOTICE_SECONDS = 0.5
 _TOGETHER = 1 << 16
 """Bytes of an answer up to which it is one packet with its head, without which it waits for an acknowledgement."""
 
@@ -117,8 +119,8 @@ class Stream:
             HttpError: 431, too long.
         """
         until = time.monotonic() + (HEAD_SECONDS if self._came else idle)
-        while (end := self._came.find(b"\r\n\r\n")) < 0:
-            if len(self._came) > MAX_HEAD:
+        while (end := self._came.find(b"\r\n\r\n", 0, MAX_HEAD)) < 0:
+            if len(self._came) >= MAX_HEAD:
                 raise HttpError(431, f"the request's head has more than {MAX_HEAD} bytes")
             began = bool(self._came)
             self._came += self._receive(until)
@@ -204,7 +206,11 @@ class Connection:
                     self._server.carried.give("carried")
         finally:
             with contextlib.suppress(OSError):
-                self._connection.shutdown(socket.SHUT_RDWR)
+                self._connection.shutdown(socket.SHUT_WR)
+                self._connection.setblocking(False)
+                for _ in range(_UNREAD):  # what has come and is not read costs its sender the answer
+                    if not self._connection.recv(_PART):
+                        break
             self._connection.close()
 
     # -- one request --------------------------------------------------------------------------------------------------
@@ -307,9 +313,10 @@ class Connection:
             response = _answer_of(route, request)
         finally:
             watch.leave(token)
-        if response.status == HTTPStatus.INTERNAL_SERVER_ERROR and (trouble := watch.trouble()):
-            return json_response({"error": trouble}, 503)
-        return response
+        if response.status != HTTPStatus.INTERNAL_SERVER_ERROR:
+            return response
+        found = wait.until(watch.trouble, timeout=_NOTICE_SECONDS)  # it may be the cause, and not be noticed yet
+        return json_response({"error": found}, 503) if found else response
 
     def _claim(self) -> bool:
         """Take the right to answer this request, which one thread gets."""

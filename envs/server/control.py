@@ -34,8 +34,8 @@ def routes(desk: Desk) -> list[Route]:
     return [
         Route("GET", "/v1/health", health, "agent"),
         Route("POST", "/v1/run", run),
-        Route("GET", "/v1/windows", windows),
-        Route("POST", "/v1/window", window),
+        Route("GET", "/v1/windows", windows, watch=desk.watch),
+        Route("POST", "/v1/window", window, watch=desk.watch),
     ]
 
 

@@ -82,22 +82,20 @@ _FILE = re.compile(rb"content-disposition:[^\r\n]*?;\s*filename(\*?)=(\"?)([^\"\
 def _parts(body: bytes, boundary: bytes) -> dict[str, tuple[bytes, str | None]]:
     """RFC 7578; the standard library's parser is one of mail, which takes parts in parts and five times the memory."""
     mark = b"\r\n--" + boundary
-    at = len(boundary) + 2 if body.startswith(mark[2:]) else -1
+    at = len(boundary) + 2 if body.startswith(mark[2:]) else len(body)
     parts: dict[str, tuple[bytes, str | None]] = {}
-    while at >= 0 and body[at : at + 2] != b"--":
+    for _ in range(MAX_PARTS):
+        if body[at : at + 2] == b"--":
+            return parts
         begin, end = body.find(b"\r\n\r\n", at), body.find(mark, at)
-        if not at < begin < end or len(parts) >= MAX_PARTS:
+        if not at < begin < end:
             break
-        head = body[at:begin]
-        name, file = _NAME.search(head), _FILE.search(head)
+        name, file = _NAME.search(body, at, begin + 2), _FILE.search(body, at, begin + 2)
         if name is not None:
             title = file[3].decode("utf-8", "replace") if file else None
             parts[name[1].decode("utf-8", "replace")] = (body[begin + 4 : end], title)
         at = end + len(mark)
-    else:
-        if at >= 0:
-            return parts
-    raise HttpError(400, f"the body is not multipart/form-data of at most {MAX_PARTS} parts")
+    raise HttpError(400, f"the body is not multipart/form-data of at most {MAX_PARTS - 1} parts")
 
 
 # -- what a JSON body's fields may be ---------------------------------------------------------------------------------

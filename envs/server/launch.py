@@ -34,12 +34,17 @@ def routes(desk: Desk) -> list[Route]:
 
     def open_file(request: Request) -> Response:
         path = commands.expand(text(request.json(), "path"))
+        if not path:
+            raise HttpError(400, "path is empty")
         there = files.exists(path)
         if not there and not commands.installed(path):
             raise HttpError(404, f"no such file or program: {path}")
         return show(desk, path) if there else start(desk, [path])
 
-    return [Route("POST", "/v1/launch", launch), Route("POST", "/v1/open", open_file)]
+    return [
+        Route("POST", "/v1/launch", launch, watch=desk.watch),
+        Route("POST", "/v1/open", open_file, watch=desk.watch),
+    ]
 
 
 def opening(path: str) -> list[str]:
@@ -91,6 +96,7 @@ def start(desk: Desk, argv: list[str], env: Mapping[str, str] | None = None) -> 
     settling.start = time.monotonic()
     settled = desk.settle(settling, LAUNCH_SECONDS * desk.patience)
     _raise_if_failed(process, argv, errors)
+    errors.taken()  # nobody will ask for it
     return json_response({"pid": process.pid, "settled": settled, "returncode": process.poll()})
 
 

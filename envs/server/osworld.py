@@ -67,12 +67,15 @@ def _looking(desk: Desk) -> list[Route]:
     def screen_size(request: Request) -> Response:
         return json_response({"width": desk.screen.width, "height": desk.screen.height})
 
+    def cursor(request: Request) -> Response:
+        return json_response(list(desk.screen.cursor()))
+
     return [
-        Route("GET", "/screenshot", screenshot, "agent"),
+        Route("GET", "/screenshot", screenshot, "agent", desk.watch),
         Route("GET", "/accessibility", accessibility, "agent"),
         Route("GET", "/terminal", terminal, "agent"),
         Route("POST", "/screen_size", screen_size, "agent"),
-        Route("GET", "/cursor_position", lambda r: json_response(list(desk.screen.cursor())), "agent"),
+        Route("GET", "/cursor_position", cursor, "agent", desk.watch),
         Route("GET", "/platform", lambda r: text_response(desk.health().platform), "agent"),
     ]
 
@@ -84,8 +87,8 @@ def _running(desk: Desk) -> list[Route]:
     return [
         Route("POST", "/execute", _execute),
         Route("POST", "/setup/execute", _execute),
-        Route("POST", "/execute_with_verification", verified),
-        Route("POST", "/setup/execute_with_verification", verified),
+        Route("POST", "/execute_with_verification", verified, watch=desk.watch),
+        Route("POST", "/setup/execute_with_verification", verified, watch=desk.watch),
         Route("POST", "/setup/launch", _launch),
         Route("POST", "/run_python", _run_python),
         Route("POST", "/run_bash_script", _run_bash_script),
@@ -230,7 +233,7 @@ def _files(desk: Desk) -> list[Route]:
         Route("POST", "/list_directory", listing),
         Route("POST", "/desktop_path", desktop_path),
         Route("POST", "/wallpaper", _wallpaper),
-        Route("POST", "/setup/change_wallpaper", lambda r: _change_wallpaper(desk, r)),
+        Route("POST", "/setup/change_wallpaper", lambda r: _change_wallpaper(desk, r), watch=desk.watch),
     ]
 
 
@@ -304,10 +307,15 @@ def _windows(desk: Desk) -> list[Route]:
         return _open(desk, path)
 
     return [
-        Route("POST", "/setup/activate_window", act(desk.windows.activate, "Window activated successfully")),
-        Route("POST", "/setup/close_window", act(desk.windows.close, "Window closed successfully.")),
-        Route("POST", "/window_size", lambda r: _window_size(desk, r)),
-        Route("POST", "/setup/open_file", open_file),
+        Route(
+            "POST",
+            "/setup/activate_window",
+            act(desk.windows.activate, "Window activated successfully"),
+            watch=desk.watch,
+        ),
+        Route("POST", "/setup/close_window", act(desk.windows.close, "Window closed successfully."), watch=desk.watch),
+        Route("POST", "/window_size", lambda r: _window_size(desk, r), watch=desk.watch),
+        Route("POST", "/setup/open_file", open_file, watch=desk.watch),
     ]
 
 
@@ -357,4 +365,4 @@ def _recording(desk: Desk) -> list[Route]:
         except RecordingError as error:
             return json_response({"status": "error", "message": str(error)}, 500)
 
-    return [Route("POST", "/start_recording", begin), Route("POST", "/end_recording", end)]
+    return [Route("POST", "/start_recording", begin, watch=desk.watch), Route("POST", "/end_recording", end)]

@@ -213,6 +213,6 @@ def routes(desk: Desk) -> list[Route]:
     """The two routes."""
     steps = Steps(desk)
     return [
-        Route("POST", "/v1/step", steps.step, "agent"),
-        Route("POST", "/v1/observe", steps.observe, "agent"),
+        Route("POST", "/v1/step", steps.step, "agent", desk.watch),
+        Route("POST", "/v1/observe", steps.observe, "agent", desk.watch),
     ]

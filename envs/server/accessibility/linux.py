@@ -26,6 +26,7 @@ MAX_WIDTH = 1024
 """OSWorld's limits."""
 MAX_NODES = 20_000
 TERMINAL_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 _A11Y = "org.a11y.atspi."
 _REGISTRY = _A11Y + "Registry"
 _NULL = "/org/a11y/atspi/null"
@@ -114,11 +115,14 @@ def terminal_text() -> str | None:
 
 def why_not() -> str | None:
     """Why there is no accessibility here, in one line, or None."""
+    if _bus is not None or not _lock.acquire(timeout=LOOK_SECONDS):
+        return None  # it is being read from
     try:
-        with _lock:
-            _connected()
+        _connected()
     except AccessibilityError as error:
         return str(error)
+    finally:
+        _lock.release()
     return None
 
 

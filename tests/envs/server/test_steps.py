@@ -46,7 +46,10 @@ def test_a_request_that_is_sent_twice_is_carried_out_once(desktop: LocalDesktop)
 def test_the_same_request_at_the_same_time_is_carried_out_once(desktop: LocalDesktop) -> None:
     desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > /tmp/typed"])
     body = StepRequest(uuid.uuid4().hex, (Wait(0.3), Type("once")), Observe()).to_json()
-    clients = [Client("second", token=desktop.tokens["agent_token"], role="agent", connect=unix(desktop.socket)) for _ in range(4)]
+    clients = [
+        Client("second", token=desktop.tokens["agent_token"], role="agent", connect=unix(desktop.socket))
+        for _ in range(4)
+    ]
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         replies = list(threads.map(lambda c: c._send("POST", "/v1/step", timeout=30, json=body), clients))
     assert len(set(replies)) == 1
