@@ -42,6 +42,8 @@ if TYPE_CHECKING:
 TREE_SECONDS = 5.0
 """Time limit of an accessibility tree in an observation; what was read by then is answered, marked as partial."""
 EXEC_SECONDS = 120.0
+MAX_SHOWN = 2**18
+"""Characters of what code prints, in the answer to a step: a model reads no more, and files are there for more."""
 
 
 class Answers:
@@ -153,7 +155,7 @@ class Steps:
             x, y = self._desk.screen.cursor()
             return f"{x}, {y}"
         elif isinstance(action, Exec):
-            return self._desk.run_source(action.lang, action.source, EXEC_SECONDS)
+            return self._desk.run_source(action.lang, action.source, EXEC_SECONDS)[:MAX_SHOWN]
         elif not isinstance(action, (TakeScreenshot, Zoom, Done, Fail, AskUser)):
             return self._desk.input.perform(action)
         return None
