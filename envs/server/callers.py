@@ -72,16 +72,16 @@ def check_origin(headers: Mapping[str, str], caller: Caller, bound: str | None) 
     is known by its Host; who holds a token is none, and may reach a machine by its own name.
 
     Args:
-        headers: of the request, by names in small letters.
+        headers: of the request, by names written as `Host` is.
         caller: its sender.
         bound: the host name or address that the server was told to listen on; None for a Unix socket.
 
     Raises:
         HttpError: 403.
     """
-    if "origin" in headers:
+    if "Origin" in headers:
         raise HttpError(403, "a request with an Origin comes from a page in a browser, and is refused")
-    if caller.trusted and not _is_ours(headers.get("host", "desktop"), bound):
+    if caller.trusted and not _is_ours(headers.get("Host", "desktop"), bound):
         raise HttpError(403, "the Host is not this machine's: ask by its address")
 
 

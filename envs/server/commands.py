@@ -13,14 +13,15 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from deskbench.envs import wait
 from deskbench.envs.server import identity
 from deskbench.envs.server.http import HttpError
-from deskbench.envs.server.limits import MAX_OUTPUT
+from deskbench.envs.server.limits import MAX_OUTPUT, MAX_WRITTEN
 
 CMD = ("cmd", "/s", "/c")
 """Windows' shell; what follows is a line, in which quotes are its own affair."""
@@ -131,21 +132,60 @@ def run(
     out, err = Output(MAX_OUTPUT), None if merged else Output(MAX_OUTPUT)
     process = _start(parts, out, err or out, cwd, flags=NO_WINDOW, env=env)
     try:
-        process.wait(timeout)
-    except subprocess.TimeoutExpired:
-        _kill_group(process)
-        raise CommandTimeout(f"{parts[0]} was still running after {timeout:g} s and has been killed") from None
+        if not _ended(process, [one for one in (out, err) if one], time.monotonic() + timeout):
+            _kill_group(process)
+            raise CommandTimeout(f"{parts[0]} was still running after {timeout:g} s and has been killed")
     finally:
         said, complained = out.taken(), err.taken() if err else b""
-    return Done(process.returncode, _text(said), _text(complained))
+    text = _text(said, MAX_OUTPUT + 2)
+    return Done(process.returncode, text, _text(complained, min(MAX_WRITTEN - _written(text), MAX_OUTPUT + 2)))
 
 
-def _text(data: bytes) -> str:
-    """As text, which in JSON must not be longer than what the controller reads."""
+def _text(data: bytes, room: int) -> str:
+    """As text that takes no more than so many bytes as JSON."""
     text = data.decode("utf-8", "replace")
-    if len(text) * 6 > MAX_OUTPUT and len(json.dumps(text)) > MAX_OUTPUT + 2:
-        text = text[: MAX_OUTPUT // 6]
-    return text
+    return text if len(text) * 6 + 2 <= room or _written(text) <= room else text[: (room - 2) // 6]
+
+
+def _written(text: str) -> int:
+    return len(json.dumps(text))
+
+
+def _ended(process: subprocess.Popen[bytes], outputs: Sequence[Output], deadline: float) -> bool:
+    """Wait for its end, and read meanwhile; False if it is still running at the deadline (monotonic seconds)."""
+    if os.name == "nt":
+        try:
+            process.wait(max(deadline - time.monotonic(), 0.0))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+    poll, readers = select.poll(), {one.descriptor: one for one in outputs}
+    for descriptor in readers:
+        poll.register(descriptor, select.POLLIN)
+    with _exit_of(process) as exit_:
+        if exit_ is not None:
+            poll.register(exit_, select.POLLIN)
+        while process.poll() is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            for descriptor, _ in poll.poll(min(left, _LOOK_SECONDS if exit_ is None else left) * 1e3):
+                if descriptor in readers and not readers[descriptor].take() and readers[descriptor].over:
+                    poll.unregister(descriptor)
+    return True
+
+
+@contextlib.contextmanager
+def _exit_of(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
+    """A descriptor that becomes ready when the process ends (pidfd_open(2)); None where there is none."""
+    descriptor = None
+    with contextlib.suppress(OSError, AttributeError):
+        descriptor = os.pidfd_open(process.pid)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
 
 
 class Output:
@@ -155,70 +195,121 @@ class Output:
 
     Attributes:
         end: the descriptor that the program writes to; `begin` closes it here.
+        descriptor: the other one.
+        over: nobody can write any more.
     """
 
     def __init__(self, most: int) -> None:
         self._most, self._kept, self._lock = most, bytearray(), threading.Lock()
-        self._read, self.end = os.pipe()
-        self._ended = self._late = False
-        self._thread = threading.Thread(target=self._drain, name="output", daemon=True)
+        self.descriptor, self.end = os.pipe()
+        self.over = self._closed = False
+        self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
-        """The program has the pipe; read."""
+        """The program has the pipe."""
         os.close(self.end)
-        if os.name != "nt":
-            os.set_blocking(self._read, False)
-        self._thread.start()
+        if os.name == "nt":  # where pipes do not tell whether there is something to read
+            self._thread = threading.Thread(target=self._read_on, daemon=True)
+            self._thread.start()
+        else:
+            os.set_blocking(self.descriptor, False)
 
     def discard(self) -> None:
         """There is no program after all."""
         os.close(self.end)
-        os.close(self._read)
+        os.close(self.descriptor)
+
+    def take(self) -> int:
+        """Read what has come, if something has; how many bytes."""
+        with self._lock:
+            if self.over:
+                return 0
+            try:
+                return self._take()
+            except BlockingIOError:
+                return 0
 
     def taken(self) -> bytes:
-        """What has been printed until now; from now on, what more comes is read slowly."""
-        if os.name == "nt":
+        """What has been printed until now; nothing is kept any more, and what comes is read slowly."""
+        if self._thread is not None:
             self._thread.join(_NT_SECONDS)
         else:
             left = _PIPE
-            while left > 0 and (size := self._take()):
+            while left > 0 and (size := self.take()):
                 left -= size
-        self._late, self._most = True, 0
-        kept, self._kept = self._kept, bytearray()
-        return bytes(kept)
+        with self._lock:
+            kept, self._kept, self._most = bytes(self._kept), bytearray(), 0
+        self.leave()
+        return kept
 
-    def _drain(self) -> None:
-        if os.name != "nt":
-            poll = select.poll()
-            poll.register(self._read, select.POLLIN)
-        while not self._ended:
-            if os.name != "nt":
-                poll.poll()
-            self._take()
-            if self._late:
-                wait.sleep(_LATE_PAUSE)
-        os.close(self._read)
+    def leave(self) -> None:
+        """Let it be read in passing from now on."""
+        if self._thread is None:
+            _left_behind.add(self)
+
+    def close(self) -> None:
+        """Nobody can write, and nobody will read."""
+        with self._lock:
+            if not self._closed:
+                os.close(self.descriptor)
+            self._closed = True
 
     def _take(self) -> int:
-        """Take what has come; how many bytes."""
-        with self._lock if os.name != "nt" else contextlib.nullcontext():
-            if self._ended:
-                return 0  # the descriptor may be another's by now
-            try:
-                data = os.read(self._read, _PART)
-            except BlockingIOError:
-                return 0
-            self._ended = not data
-            self._kept += data[: max(self._most - len(self._kept), 0)]
-            return len(data)
+        data = os.read(self.descriptor, _PART)
+        self._kept += data[: max(self._most - len(self._kept), 0)]
+        self.over = not data
+        return len(data)
+
+    def _read_on(self) -> None:
+        while self._take():
+            pass
+        self.close()
 
 
+class _LeftBehind:
+    """Reads what is left behind, all of it in one thread, and no faster than a program has any reason to print."""
+
+    def __init__(self) -> None:
+        self._outputs: list[Output] = []
+        self._changed = threading.Condition()
+        self._runs = False
+
+    def add(self, output: Output) -> None:
+        """Read this one, too, until it is over."""
+        with self._changed:
+            if output in self._outputs:
+                return
+            if output.over:
+                output.close()
+                return
+            self._outputs.append(output)
+            self._changed.notify()
+            if not self._runs:
+                with contextlib.suppress(RuntimeError):  # no thread can be had now; perhaps for the next one
+                    threading.Thread(target=self._read, name="left-behind", daemon=True).start()
+                    self._runs = True
+
+    def _read(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._outputs)
+                outputs = list(self._outputs)
+            for output in outputs:
+                if not output.take() and output.over:
+                    with self._changed:
+                        self._outputs.remove(output)
+                    output.close()
+            wait.sleep(_LATE_PAUSE)
+
+
+_left_behind = _LeftBehind()
 _PART = 1 << 16
 _PIPE = 1 << 20
 """Bytes that a pipe holds at most, unless root has said otherwise (pipe(7))."""
 _LATE_PAUSE = 0.05
+_LOOK_SECONDS = 0.02
 _NT_SECONDS = 0.5
-"""Windows' pipes do not tell whether there is more: a child left behind holds the answer up for so long."""
+"""A child left behind on Windows holds the answer up for so long."""
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:

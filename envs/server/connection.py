@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
 _START = re.compile(rb"([A-Z]{1,16}) (/[!-~\x80-\xff]*) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
-_ONCE = frozenset(("authorization", "content-length", "content-type", "host", "transfer-encoding"))
+_ONCE = frozenset(("Authorization", "Content-Length", "Content-Type", "Host", "Transfer-Encoding"))
 """Headers that mean two things if they come twice."""
 _PART = 1 << 18
 _UNREAD = 8
@@ -51,7 +51,7 @@ _TOGETHER = 1 << 16
 
 @dataclass(frozen=True)
 class Head:
-    """A request's line and headers; the headers' names are in small letters."""
+    """A request's line and headers; the headers' names are written as `Content-Type` is."""
 
     method: str
     target: str
@@ -76,11 +76,11 @@ class Head:
             one = _FIELD.fullmatch(line)
             if one is None:
                 raise HttpError(400, "a header is malformed")
-            name, value = one[1].decode("ascii").lower(), one[2].decode("latin-1")
+            name, value = one[1].decode("ascii").title(), one[2].decode("latin-1")
             if name in headers and name in _ONCE:
                 raise HttpError(400, f"the request has two headers {name}")
             headers[name] = value
-        wish = headers.get("connection", "").lower()
+        wish = headers.get("Connection", "").lower()
         keeps = wish != "close" and (found[3] == b"1" or wish == "keep-alive")
         return cls(found[1].decode("ascii"), found[2].decode("latin-1"), headers, keeps)
 
@@ -95,8 +95,8 @@ class Head:
         Raises:
             HttpError: 411, it is not said.
         """
-        said = self.headers.get("content-length", "0")
-        if not (said.isascii() and said.isdigit() and len(said) <= 18) or "transfer-encoding" in self.headers:
+        said = self.headers.get("Content-Length", "0")
+        if not (said.isascii() and said.isdigit() and len(said) <= 18) or "Transfer-Encoding" in self.headers:
             raise HttpError(411, "the request needs a Content-Length")
         return int(said)
 
@@ -223,7 +223,7 @@ class Connection:
         except HttpError as error:
             self._send(_refusal(error), None)
             return False
-        caller = tokens.caller(head.headers.get("authorization", ""))
+        caller = tokens.caller(head.headers.get("Authorization", ""))
 
         def prove(status: int, body: bytes) -> str | None:
             return None if caller.signed is None else tokens.prove(caller.signed, status, body)
@@ -255,7 +255,7 @@ class Connection:
         allowed = route is not None and caller.role in ("control", route.role)
         body = self._body(head, caller, self._limit(head.path, caller) if allowed else MAX_SMALL)
         self._whole = True
-        kind, signed = head.headers.get("content-type", ""), caller.signed
+        kind, signed = head.headers.get("Content-Type", ""), caller.signed
         if caller.role is None or (signed and not tokens.holds(signed, head.method, head.target, body, kind)):
             raise HttpError(401, "the request carries no valid token or signature")
         self._admit(caller.role)
@@ -291,7 +291,7 @@ class Connection:
             raise HttpError(401, "the request carries no valid token or signature")
         if length > limit:
             raise HttpError(413, f"the body has {length} bytes; at most {limit} here and now")
-        if head.headers.get("expect", "").lower() == "100-continue" and caller.role is not None:
+        if head.headers.get("Expect", "").lower() == "100-continue" and caller.role is not None:
             self._connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
         control = caller.role == "control" and (caller.known or self._role == "control")
         seconds = BODY_SECONDS if caller.known or self._role else STRANGER_SECONDS

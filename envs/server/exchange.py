@@ -25,7 +25,7 @@ class HttpError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """One request, read whole; the names of its headers are in small letters."""
+    """One request, read whole; the names of its headers are written as `Content-Type` is."""
 
     method: str
     path: str
@@ -53,7 +53,7 @@ class Request:
         Raises:
             HttpError: 400, neither.
         """
-        if self.headers.get("content-type", "").startswith("multipart/"):
+        if self.headers.get("Content-Type", "").startswith("multipart/"):
             return {k: v.decode("utf-8", "replace") for k, (v, name) in self.multipart().items() if name is None}
         try:
             text = self.body.decode()
@@ -67,7 +67,7 @@ class Request:
         Raises:
             HttpError: 400, not a multipart body.
         """
-        kind = self.headers.get("content-type", "")
+        kind = self.headers.get("Content-Type", "")
         boundary = _BOUNDARY.search(kind)
         if not kind.startswith("multipart/form-data") or boundary is None:
             raise HttpError(400, "the body is not multipart/form-data")

@@ -92,6 +92,7 @@ def start(desk: Desk, argv: list[str], env: Mapping[str, str] | None = None) -> 
         process = commands.spawn(argv, errors, env)
     except OSError as error:
         raise HttpError(400, f"cannot start {argv[0]!r}: {error.strerror or error}") from None
+    errors.leave()
     _watch_early_end(process, argv, errors)
     settling.start = time.monotonic()
     settled = desk.settle(settling, LAUNCH_SECONDS * desk.patience)

@@ -52,11 +52,13 @@ MAX_FOLDERS = 200
 MAX_LISTING = 24 * 2**20
 """Bytes of a listing, about; the controller reads a third more."""
 LISTING_SECONDS = 20.0
-MAX_OUTPUT = 12 * 2**20
+MAX_OUTPUT = 16 * 2**20
 """Bytes kept of each of stdout and stderr, and what each may take as JSON, where a byte may become six.
 
 A command that prints more is cut, not refused.
 """
+MAX_WRITTEN = 28 * 2**20
+"""Bytes that both of them may take as JSON; the controller reads a little more."""
 REMEMBERED = 64
 REMEMBERED_BYTES = 64 * 2**20
 """Answers kept for requests that are sent again, for each role."""

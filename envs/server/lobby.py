@@ -62,7 +62,7 @@ class _Guest:
                 length = head.length()
             except HttpError:
                 return True  # what is wrong with it will be said; there is nothing to wait for
-            if length > MAX_SMALL or "expect" in head.headers:
+            if length > MAX_SMALL or "Expect" in head.headers:
                 return False
             self.needed = end + 4 + length
         return True if len(self.came) >= self.needed else None
