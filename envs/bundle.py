@@ -15,7 +15,7 @@ from pathlib import Path
 
 from deskbench.envs.client import new_tokens
 from deskbench.envs.errors import UsageError
-from deskbench.envs.providers.local import ENVS, SHARED_FILES
+from deskbench.envs.providers.payload import ENVS, SHARED_FILES
 from deskbench.envs.providers.wine import fetch_pillow, unpack_python
 
 INSTALLERS = ENVS.parent / "docker"

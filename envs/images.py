@@ -6,18 +6,17 @@ its parts have the same bytes on every machine that has the same sources, so tha
 
 from __future__ import annotations
 
-import hashlib
 import io
 import os
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deskbench.envs.errors import StartError, UsageError
-from deskbench.envs.providers.local import ENVS, SHARED_FILES, library_paths
+from deskbench.envs.providers.payload import ENVS, library_files, server_digest, server_files, tree
 
 if TYPE_CHECKING:
     import docker
@@ -35,7 +34,7 @@ MADE_BASE = "deskbench/base:bookworm"
 SUITE = "bookworm"
 SOURCES_LABEL = "org.deskbench.server"
 """Image label: the digest of the server's sources, by which an image that is out of date is known."""
-NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns"})
+NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns", "uidmap"})
 """Packages of the local provider that a container has no use for."""
 LOCK = "/usr/share/deskbench/installed.txt"
 
@@ -73,7 +72,7 @@ def context(recipe: Recipe) -> bytes:
     """The build context as a tar archive."""
     lock = lock_file(recipe.programs)
     parts = {name: (DOCKER / name).read_bytes() for name in ("Dockerfile", "install.sh", "image.txt")}
-    parts |= dict(_tree({name: DOCKER / name for name in ("code", "home", "settings")}, ""))
+    parts |= dict(tree({name: DOCKER / name for name in ("code", "home", "settings")}, ""))
     parts["authorities.pem"] = authorities() if recipe.code else b""
     parts |= {f"{name}.txt": (DOCKER / f"{name}.txt").read_bytes() for name in PROGRAMS}
     parts["desktop.txt"] = "".join(f"{name}\n" for name in desktop_packages()).encode()
@@ -98,33 +97,6 @@ def listed(path: Path) -> list[str]:
     """The packages of a list; what stands behind # is for people."""
     names = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [name for name in names if name]
-
-
-def server_files(under: str) -> Iterator[tuple[str, bytes]]:
-    """The server and what it shares with the controller, as paths below a folder, and their bytes."""
-    return _tree({name: ENVS / name for name in (*SHARED_FILES, "server")}, under)
-
-
-def library_files(under: str) -> Iterator[tuple[str, bytes]]:
-    """The server's pure-Python libraries, as paths below a folder, and their bytes."""
-    return _tree(library_paths(), under)
-
-
-def server_digest() -> str:
-    """SHA-256 over the server's sources and its libraries' names: what an image must have been built from."""
-    digest = hashlib.sha256()
-    for name, data in sorted(server_files("")):
-        digest.update(f"{name}\0{len(data)}\0".encode() + data)
-    return digest.hexdigest()
-
-
-def _tree(paths: dict[str, Path], under: str) -> Iterator[tuple[str, bytes]]:
-    for name, path in paths.items():
-        files = sorted(path.rglob("*")) if path.is_dir() else [path]
-        for file in files:
-            inside = f"/{file.relative_to(path)}" if path.is_dir() else ""
-            if file.is_file() and "__pycache__" not in file.parts:
-                yield f"{under}/{name}{inside}".lstrip("/"), file.read_bytes()
 
 
 def _tar(parts: dict[str, bytes]) -> bytes:

@@ -1,6 +1,8 @@
 """Fixtures for tests on real desktops."""
 
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -8,6 +10,8 @@ from hypothesis import settings
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.providers.local import LocalProvider
 from deskbench.envs.providers.pool import Pool
+
+from .other_user import OtherUser, made
 
 # How long an example takes says how busy the machine is, and nothing of what is tested.
 settings.register_profile("deskbench", deadline=None)
@@ -28,3 +32,10 @@ def desktop(local_provider: Pool) -> Iterator[Desktop]:
     found = local_provider.start(DesktopSpec())
     yield found
     local_provider.stop(found)
+
+
+@pytest.fixture(scope="session")
+def other_user() -> Iterator[OtherUser]:
+    """An ordinary user of this machine, for tests that root runs."""
+    with tempfile.TemporaryDirectory(prefix="user-", dir="/var/tmp") as folder, made(Path(folder)) as user:
+        yield user

@@ -23,7 +23,7 @@ prlimit --pid $$ --nproc="${DESKBENCH_PROCESSES:-600}" # the user's processes an
 XDG_RUNTIME_DIR=/run/user/1000 PYTHONPATH=/opt/deskbench PYTHONDONTWRITEBYTECODE=1
 export XDG_RUNTIME_DIR PYTHONPATH PYTHONDONTWRITEBYTECODE
 cd /home/user
-/usr/bin/python3 -m deskbench.envs.server --user user --machine --host 0.0.0.0 --port 5000 "$@" \
+/usr/bin/python3 -s -m deskbench.envs.server --user user --machine --host 0.0.0.0 --port 5000 "$@" \
   < /sys/firmware/qemu_fw_cfg/by_name/opt/deskbench/tokens/raw
 echo "the server ended with status $?"
 exec busybox reboot -f # which ends the machine

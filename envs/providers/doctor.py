@@ -14,7 +14,7 @@ import psutil
 
 from deskbench.envs.desktop import Check, DesktopSpec, Provider
 from deskbench.envs.errors import DeskbenchError
-from deskbench.envs.providers import limits
+from deskbench.envs.providers import ids, limits
 
 PACKAGES = Path(__file__).resolve().parent.parent / "packages.txt"
 """Debian packages, one a line; what stands behind # is for people."""
@@ -33,7 +33,7 @@ def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERV
         packages: the list of Debian packages.
         python: the interpreter that runs the server in the desktop.
     """
-    checks = [*_packages(packages), _server_python(python), _sandbox(), _limits(), _disk(), _memory(), _ocr()]
+    checks = [*_packages(packages), _server_python(python), _sandbox(), _ids(), _limits(), _disk(), _memory(), _ocr()]
     if all(check.ok for check in checks):
         checks.append(try_desktop(provider))
     return checks
@@ -94,6 +94,13 @@ def _sandbox() -> Check:
         done.stderr.strip() or f"bwrap ended with status {done.returncode}",
         "allow unprivileged user namespaces (on Ubuntu: sysctl kernel.apparmor_restrict_unprivileged_userns=0), "
         "or run with --unisolated",
+    )
+
+
+def _ids() -> Check:
+    """Without ids of their own, programs could end the server, and so their desktop; that is a risk, and no fault."""
+    return Check(
+        "ids", True, ids.why_not() or "the server and the programs of a desktop have ids that own nothing here"
     )
 
 

@@ -1,5 +1,8 @@
 """What one desktop on this machine may take: memory and processes, by a control group of its own.
 
+Processor time is not limited but shared: however many programs run in a desktop, all of them together get no more than
+those of another, as long as that has something to do.
+
 The kernel's control groups, version 1 or 2, as they are mounted (cgroups(7)); who may not make one (an ordinary user,
 a container with them read-only) has the limits of each process instead (prlimit(1)), which bound no sum.
 """
@@ -35,6 +38,8 @@ def make(name: str) -> list[Path]:
             limits = {"memory.limit_in_bytes": MEMORY}
             _make(_mine("memory") / name, limits, made)
             _make(_mine("pids") / name, {"pids.max": PIDS}, made)
+            with contextlib.suppress(FileNotFoundError):  # the processor's time is shared, and has no limit
+                _make(_mine("cpu") / name, {}, made)
     except OSError:
         remove(made)
         return []
@@ -81,7 +86,7 @@ def remove(groups: list[Path]) -> None:
 def sweep(prefix: str) -> None:
     """Remove groups of this prefix whose controllers are no more: another's may be empty and about to be entered."""
     try:
-        places = [ROOT] if (ROOT / "cgroup.controllers").exists() else [_mine("memory"), _mine("pids")]
+        places = [ROOT] if (ROOT / "cgroup.controllers").exists() else [_mine(one) for one in ("memory", "pids", "cpu")]
     except OSError:
         return  # there are no groups here
     for place in places:

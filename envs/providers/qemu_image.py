@@ -23,6 +23,7 @@ from platformdirs import user_cache_path
 
 from deskbench.envs import images
 from deskbench.envs.errors import StartError, UsageError
+from deskbench.envs.providers.payload import library_files, server_files
 
 HOME = user_cache_path("deskbench") / "vm"
 """Images, snapshots, and what is known of this machine's speed."""
@@ -222,7 +223,7 @@ def first_files(image: VmImage) -> bytes:
     modules = {module.stem: module.read_bytes() for module in sorted((image.folder / "modules").iterdir())}
     for number, name in enumerate(load_order(modules), 10):
         parts[f"modules/{number}-{name}.ko"] = (0o644, modules[name])
-    for name, data in (*images.library_files("deskbench"), *images.server_files("deskbench/deskbench/envs")):
+    for name, data in (*library_files("deskbench"), *server_files("deskbench/deskbench/envs")):
         parts[name] = (0o644, data)
     return _cpio(parts)
 

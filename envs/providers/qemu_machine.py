@@ -13,26 +13,37 @@ import functools
 import os
 import shutil
 import socket
+import stat
 import subprocess
 import tempfile
 import threading
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from deskbench.envs import wait
 from deskbench.envs.errors import EnvError, StartError, UsageError
-from deskbench.envs.providers import qemu_porter
-from deskbench.envs.providers.local import PREFIX, SLIRP_DNS, end_network, join_network, kill_sandbox, system_folders
+from deskbench.envs.providers import ids, qemu_porter
+from deskbench.envs.providers.local import PREFIX
 from deskbench.envs.providers.qemu_image import HOME
 from deskbench.envs.providers.qemu_qmp import Command, Event, MonitorAbsentError, MonitorError, execute
+from deskbench.envs.providers.sandbox import (
+    SLIRP_DNS,
+    end_network,
+    join_network,
+    kill_sandbox,
+    masks,
+    namespaces,
+    system_folders,
+)
 
 QEMU = "qemu-system-x86_64"
 INSIDE = "/run/machine"
 """Where a machine's folder is in its sandbox."""
 PORTER = Path(qemu_porter.__file__)
+AS_USER = ("/usr/bin/setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--no-new-privs", "--")
 SERVER = 5000
 MONITOR_SECONDS = 30.0
 ANSWER_SECONDS = 10.0
@@ -243,26 +254,63 @@ def _tail(path: Path) -> str:
 def _spawn(folder: Path, plan: Plan, control: int) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes] | None]:
     read, write = os.pipe() if plan.network else (-1, -1)
     info = ["--info-fd", str(write)] if plan.network else []
-    inside = ["/usr/bin/python3", "-I", "-S", "/run/porter.py", str(control), *qemu_command(plan)]
-    with (folder / "log").open("wb") as log:
+    chosen = _ids()
+    inside = [*(AS_USER if chosen else ()), "/usr/bin/python3", "-I", "-S", "/run/porter.py", str(control)]
+    command = ["bwrap", *info, *_sandbox(folder, plan, chosen), "--", *inside, *qemu_command(plan)]
+    with (folder / "log").open("wb") as log, ids.entry(chosen) as entry:
         process = subprocess.Popen(
-            ["bwrap", *info, *_sandbox(folder, plan), "--", *inside], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-            start_new_session=True, pass_fds=(control, write) if plan.network else (control,),
+            entry.command(command), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+            pass_fds=(control, *entry.descriptors, *((write,) if plan.network else ())),
             env={"PATH": os.environ.get("PATH", "/usr/bin:/bin")},
         )  # fmt: skip
-    try:
-        return process, join_network(read, write) if plan.network else None
-    except BaseException:
-        kill_sandbox(process)
-        raise
+        try:
+            entry.map(process)
+            return process, join_network(read, write, folder) if plan.network else None
+        except BaseException:
+            kill_sandbox(process)
+            raise
 
 
-def _sandbox(folder: Path, plan: Plan) -> list[str]:
+def _ids() -> ids.Ids | None:
+    """Whose QEMU is: for root an id that owns nothing, so that whoever leaves the machine is nobody; else the person's.
+
+    Its files are root's, who lays them into the sandbox; so what prepares that stays root's there.
+    """
+    found = ids.allocate() if os.geteuid() == 0 else None
+    return None if found is None else replace(found, server=0, group=ids.MACHINES)
+
+
+def _give(chosen: ids.Ids, folder: Path, plan: Plan) -> None:
+    """Let QEMU open what it writes: its folder, and files that are kept."""
+    for path in (folder, *folder.iterdir()):
+        if path.name not in ("log", "owner"):
+            os.chown(path, chosen.programs, ids.MACHINES)
+    for kept in (plan.ram, plan.disk if plan.kept else None):
+        if kept is not None:
+            os.chown(kept, 0, ids.MACHINES)
+            kept.chmod(0o660)
+
+
+def _kvm(chosen: ids.Ids | None, folder: Path) -> Path:
+    """The device that QEMU opens for KVM; where only root may open it, a node of its own."""
+    device = Path("/dev/kvm")
+    if chosen is None or not device.exists():
+        return device
+    own = folder / "kvm"
+    os.mknod(own, stat.S_IFCHR | 0o600, device.stat().st_rdev)
+    return own
+
+
+def _sandbox(folder: Path, plan: Plan, chosen: ids.Ids | None) -> list[str]:
     (folder / "resolv.conf").write_text(f"nameserver {SLIRP_DNS}\n" if plan.network else "")
+    kvm = _kvm(chosen, folder)
+    if chosen is not None:
+        _give(chosen, folder, plan)
     options = [
-        "--unshare-all", "--uid", "1000", "--gid", "1000", "--hostname", "machine", "--new-session",
-        "--die-with-parent", "--clearenv", "--ro-bind", "/usr", "/usr", *system_folders(), "--proc", "/proc",
-        "--dev", "/dev", "--dev-bind-try", "/dev/kvm", "/dev/kvm", "--tmpfs", "/tmp", "--bind", str(folder), INSIDE,
+        *namespaces(chosen, ("CAP_SETUID", "CAP_SETGID")), "--hostname", "machine", "--new-session",
+        "--die-with-parent", "--clearenv", "--ro-bind", "/usr", "/usr", *system_folders(), "--proc", "/proc", *masks(),
+        "--dev", "/dev", "--dev-bind-try", str(kvm), "/dev/kvm", "--perms", "1777", "--tmpfs", "/tmp",
+        "--perms", "0755", "--dir", "/etc", "--perms", "0755", "--dir", "/run", "--bind", str(folder), INSIDE,
         "--ro-bind", str(PORTER), "/run/porter.py", "--ro-bind", str(folder / "resolv.conf"), "/etc/resolv.conf",
         "--setenv", "PATH", "/usr/bin:/bin", "--setenv", "TMPDIR", INSIDE,
     ]  # fmt: skip
@@ -276,6 +324,8 @@ def _sandbox(folder: Path, plan: Plan) -> list[str]:
         (write if plan.kept else read).append(plan.disk)
     for option, paths in (("--ro-bind", read), ("--bind", write)):
         for path in paths:
+            for parent in reversed(path.parents[:-1]):
+                options += ["--perms", "0755", "--dir", str(parent)]
             options += [option, str(path), str(path)]
     return options
 

@@ -156,7 +156,7 @@ def _save(machine: Machine, into: Path) -> None:
         raise machine.fault(f"its memory cannot be saved: {error}") from None
     if told["status"] != "completed" or not wait.until(lambda: machine.ended, timeout=SAVE_SECONDS):
         raise machine.fault(f"its memory was not saved: {told['status']}")
-    shutil.move(machine.folder / "state", into)
+    shutil.copyfile(machine.folder / "state", into)  # a file of our own: that one was the machine's
 
 
 def _capabilities(*names: str) -> Command:

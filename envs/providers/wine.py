@@ -18,12 +18,14 @@ import zipfile
 from pathlib import Path
 
 import requests
-from platformdirs import user_cache_path
 
 from deskbench.envs.desktop import Check, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.doctor import try_desktop
-from deskbench.envs.providers.local import LocalProvider, sandbox, session_arguments
+from deskbench.envs.providers.ids import Ids
+from deskbench.envs.providers.local import LocalProvider, session_arguments
+from deskbench.envs.providers.payload import cache_folder, keep
+from deskbench.envs.providers.sandbox import sandbox
 
 WINE = Path("/usr/lib/wine/wine64")
 MEND = "apt-get install --no-install-recommends wine64 wine fonts-wine"
@@ -54,15 +56,22 @@ class WineProvider(LocalProvider):
 
     name = "wine"
     platform: str | None = "Windows"
+    ptrace = True  # of Wine's server
 
-    def _command(self, folder: Path, spec: DesktopSpec) -> list[str]:
+    def _check(self, spec: DesktopSpec) -> None:
         if not spec.isolated:
             raise UsageError("provider wine: its desktops have no other place than the sandbox: leave out --unisolated")
         if not WINE.exists():
             raise UsageError(f"Wine is not installed: {MEND}")
-        arguments = session_arguments(DesktopSpec(spec.width, spec.height))
-        server = ["/usr/bin/python3", "-m", "deskbench.envs.server.wine", "--socket", "/run/deskbench/socket"]
-        return sandbox(folder, spec, [*server, *arguments], binds=["--ro-bind", str(template()), "/opt/wine"])
+        super()._check(spec)
+
+    def _inside(self, listener: int, spec: DesktopSpec, chosen: Ids | None) -> list[str]:
+        user = ["--user", "user"] if chosen is not None else []
+        size = session_arguments(DesktopSpec(spec.width, spec.height))
+        return ["/usr/bin/python3", "-s", "-m", "deskbench.envs.server.wine", "--listen", str(listener), *user, *size]
+
+    def _binds(self) -> list[str]:
+        return ["--ro-bind", str(template()), "/opt/wine"]
 
     def doctor(self) -> list[Check]:
         """Whether Wine is there and a desktop comes up."""
@@ -79,22 +88,7 @@ def template() -> Path:
         StartError: Wine did not make a prefix.
     """
     made_of = f"{VERSION} {PYTHON_SHA256} {PILLOW} {PTH} {SETTINGS} {_wine_version()}"
-    kept = user_cache_path("deskbench") / f"wine-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}"
-    if kept.exists():
-        return kept
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f"{kept.name}-", dir=kept.parent))
-    try:
-        _make(making)
-        making.chmod(0o755)
-        try:
-            making.rename(kept)
-        except OSError:  # somebody else was faster
-            shutil.rmtree(making)
-    except BaseException:
-        shutil.rmtree(making, ignore_errors=True)
-        raise
-    return kept
+    return keep(cache_folder() / f"wine-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}", _make)
 
 
 def _wine_version() -> str:
@@ -116,7 +110,7 @@ def _make(folder: Path) -> None:
                    "--setenv", "WINEDLLOVERRIDES", "mscoree,mshtml=;winemenubuilder.exe="]  # fmt: skip
     binds = ["--bind", str(folder / "prefix"), "/home/user/.wine", *environment]
     try:
-        command = sandbox(scratch, DesktopSpec(), ["/bin/sh", "-c", script], binds=binds)
+        command = sandbox(scratch, DesktopSpec(), ["/bin/sh", "-c", script], None, binds)
         done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=300,
                               env={"PATH": os.environ.get("PATH", "/usr/bin:/bin")})  # fmt: skip
     finally:

@@ -1,4 +1,4 @@
-"""Run the server: `python3 -m deskbench.envs.server --socket PATH | --port N [--session 1280x800]`."""
+"""Run the server: `python3 -m deskbench.envs.server --listen FD | --socket PATH | --port N [--session 1280x800]`."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import ctypes
 import json
 import os
 import signal
+import socket
 import sys
 import tempfile
 import threading
@@ -31,8 +32,13 @@ FIRST_FRAME = 5.0
 def main() -> int:
     """Start session and server, say so on stdout in one line of JSON, serve until SIGTERM."""
     began = time.monotonic()
+    _leave_folder()
     _have_streams()
     args = _parse()
+    if args.filter:
+        from deskbench.envs.server import seccomp
+
+        seccomp.install()
     # Programs in the desktop run as the same user: they must not read the tokens out of this process.
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
@@ -60,6 +66,14 @@ def main() -> int:
     return 0
 
 
+def _leave_folder() -> None:
+    """Go where no program writes: modules that are imported later must not be found in the folder we came from."""
+    here = str(Path.cwd())
+    sys.path[:] = [path for path in sys.path if path not in ("", ".", here)]
+    if os.name == "posix":
+        os.chdir("/")
+
+
 def _have_streams() -> None:
     """A Windows program without a console (`pythonw`) has no standard streams: what it says goes to a file."""
     if sys.stderr is None:
@@ -79,6 +93,7 @@ def _keep_memory(libc: ctypes.CDLL) -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deskbench.envs.server", description=__doc__)
+    parser.add_argument("--listen", type=int, metavar="FD", help="answer at this socket, which listens already")
     parser.add_argument("--socket", help="listen on this Unix socket")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on (OSWorld's is 5000)")
@@ -88,6 +103,9 @@ def _parse() -> argparse.Namespace:
     )  # fmt: skip
     parser.add_argument(
         "--proxy", action="store_true", help="tell programs of a proxy, behind which the controller decides"
+    )
+    parser.add_argument(
+        "--filter", action="store_true", help="forbid system calls that lead out of containers, here and in programs"
     )
     parser.add_argument("--leash", action="store_true", help="end when standard input ends: whoever started us is gone")
     parser.add_argument(
@@ -129,7 +147,8 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
         desk.screen.capture()
     if args.socket:
         Path(args.socket).unlink(missing_ok=True)
-    server = Server(args.socket or (args.host, args.port), all_routes(desk), tokens)
+    listener = socket.socket(fileno=args.listen) if args.listen is not None else None
+    server = Server(listener or args.socket or (args.host, args.port), all_routes(desk), tokens)
     if args.machine:
         from deskbench.envs.server import machine
 

@@ -251,7 +251,7 @@ class Connection:
             HttpError: not so.
         """
         check_origin(head.headers, caller, self._server.bound)
-        route = self._server.routes.get((head.method, head.path))
+        route = self._server.routes.get((head.method, head.path), self._server.others)
         allowed = route is not None and caller.role in ("control", route.role)
         body = self._body(head, caller, self._limit(head.path, caller) if allowed else MAX_SMALL)
         self._whole = True

@@ -114,15 +114,22 @@ class Server:
         address: (host, port), a Unix socket's path, or a socket that listens already.
         routes: what it answers.
         tokens: who may ask.
+        others: answers what has no route, for whoever has a token.
 
     Attributes:
         bound: the host that it listens on, None on a Unix socket.
         server_address: as `socket.getsockname` has it.
     """
 
-    def __init__(self, address: tuple[str, int] | str | socket.socket, routes: list[Route], tokens: Tokens) -> None:
+    def __init__(
+        self,
+        address: tuple[str, int] | str | socket.socket,
+        routes: list[Route],
+        tokens: Tokens,
+        others: Route | None = None,
+    ) -> None:
         self.routes = {(r.method, r.path): r for r in routes}
-        self.tokens = tokens
+        self.tokens, self.others = tokens, others
         self.socket = address if isinstance(address, socket.socket) else _listen(address)
         self.server_address = self.socket.getsockname()
         named = address[0] if isinstance(address, tuple) else None

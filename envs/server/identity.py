@@ -14,6 +14,7 @@ import os
 import platform
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 
@@ -52,7 +53,16 @@ def serve(name: str) -> None:
     groups = os.getgrouplist(name, entry.pw_gid)
     os.setgroups([])  # a thread with the user's rights must not keep root's groups
     _user = User(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir, name)
+    for path in (Path(entry.pw_dir), Path(os.environ.get("XDG_RUNTIME_DIR", entry.pw_dir))):
+        if path.exists() and path.stat().st_uid == 0:
+            give(path)  # a sandbox makes folders for its root only
     os.environ.update(HOME=entry.pw_dir, USER=name, LOGNAME=name, SHELL=entry.pw_shell or "/bin/sh")
+
+
+def give(path: Path) -> None:
+    """Make a folder the user's."""
+    if _user is not None:
+        os.chown(path, _user.uid, _user.gid)
 
 
 def popen_options() -> dict[str, Any]:

@@ -126,8 +126,9 @@ def _openbox_config() -> Path:
 
 def _popen(command: Sequence[str], *descriptors: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
-        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=descriptors, **identity.popen_options()
-    )
+        command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, pass_fds=descriptors, cwd=Path.home(),
+        **identity.popen_options(),
+    )  # fmt: skip
 
 
 def _run(*command: str) -> subprocess.Popen[bytes]:

@@ -2,12 +2,13 @@
 
 It lays a prefix of its own over the template's (what Windows itself consists of is the template's, read-only; the
 registry and the user's folders are copies), starts an X server, then our server under Windows' Python, which listens
-on a port of the loopback, and leads the Unix socket there.
+on a port of the loopback, and answers the controller in front of it (`wine_front`).
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import shutil
@@ -17,41 +18,60 @@ import sys
 import threading
 from pathlib import Path
 
-from deskbench.envs import wait
-from deskbench.envs.pipe import splice
-from deskbench.envs.server import session
+from deskbench.envs.server import identity, session
 from deskbench.envs.server.activity import programs
+from deskbench.envs.server.http import Server, Tokens
 from deskbench.envs.server.win32.activity import WINE_PORT
+from deskbench.envs.server.wine_front import PORT, Behind, others, routes, tell
 
 TEMPLATE = Path("/opt/wine")
-PREFIX = Path("/home/user/.wine")
+PREFIX = Path("/home/wine")
+"""Not in the home folder, which is Windows' folder of documents, too."""
 SHARED = frozenset({"system32", "syswow64", "winsxs", "resources", "globalization", "Fonts", "Microsoft.NET"})
 """Folders of C:\\windows that nobody changes."""
 DESKTOP = "deskbench"
 """The virtual desktop's name."""
 WINE = "/usr/lib/wine/wine64"
-PORT = 5000
-CONNECT_SECONDS = 5.0
+PR_SET_DUMPABLE = 4
 
 
 def main() -> int:
     """Run until the server ends; its exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--socket", required=True)
+    parser.add_argument("--listen", type=int, required=True)
     parser.add_argument("--session", required=True)
+    parser.add_argument("--user")
     args = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    line = json.loads(sys.stdin.readline())
+    given = {"agent": line["agent_token"], "control": line["control_token"]}
+    if args.user:
+        identity.serve(args.user)
     width, height = (int(side) for side in args.session.split("x"))
-    lay(TEMPLATE / "prefix", PREFIX)
+    PREFIX.mkdir()
+    identity.give(PREFIX)
+    with identity.rights():
+        lay(TEMPLATE / "prefix", PREFIX)
+        _set_desktop_size(width, height)
     os.environ.update(environment())
     os.environ["DISPLAY"] = f":{session.start_x(width, height)}"
-    _set_desktop_size(width, height)
     explorer = ["explorer", f"/desktop={DESKTOP},{width}x{height}"]
-    subprocess.Popen([WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    threading.Thread(target=_lead, args=(args.socket,), daemon=True).start()
+    subprocess.Popen(
+        [WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        **identity.popen_options(),
+    )  # fmt: skip
+    behind = Behind()
+    server = Server(socket.socket(fileno=args.listen), routes(PREFIX), Tokens(**given), others(behind))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     telling = socket.create_server(("127.0.0.1", WINE_PORT))
     threading.Thread(target=_tell_programs, args=(telling,), daemon=True).start()
     python = str(TEMPLATE / "python/python.exe")
-    return subprocess.run([WINE, python, "-m", "deskbench.envs.server", "--port", str(PORT)], check=False).returncode
+    command = [WINE, python, "-m", "deskbench.envs.server", "--port", str(PORT)]
+    inside = subprocess.Popen(command, stdin=subprocess.PIPE, **identity.popen_options())
+    assert inside.stdin
+    inside.stdin.write(tell(behind.tokens))
+    inside.stdin.flush()
+    return inside.wait()
 
 
 def _set_desktop_size(width: int, height: int) -> None:
@@ -73,7 +93,7 @@ def environment() -> dict[str, str]:
 
 def lay(template: Path, prefix: Path) -> None:
     """A prefix like the template, of which it shares what nobody changes."""
-    (prefix / "drive_c/windows").mkdir(parents=True)
+    (prefix / "drive_c/windows").mkdir(parents=True, exist_ok=True)
     for entry in template.iterdir():
         if entry.name not in ("drive_c", "wineserver"):
             _copy(entry, prefix / entry.name)
@@ -112,34 +132,6 @@ def _answer(client: socket.socket) -> None:
             found, running = programs(os.getpid(), None if known is None else frozenset(known))
             stream.write(json.dumps([found, running]) + "\n")
             stream.flush()
-
-
-def _lead(path: str) -> None:
-    """Lead each connection at the Unix socket to the server's port."""
-    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
-        listener.bind(path)
-        listener.listen()
-        while True:
-            client, _ = listener.accept()
-            threading.Thread(target=_pass_on, args=(client,), daemon=True).start()
-
-
-def _pass_on(client: socket.socket) -> None:
-    there: list[socket.socket] = []
-
-    def connected() -> bool:
-        try:
-            there.append(socket.create_connection(("127.0.0.1", PORT), CONNECT_SECONDS))
-        except OSError:
-            return False
-        return True
-
-    if not wait.until(connected, timeout=CONNECT_SECONDS):
-        client.close()
-        return
-    there[0].settimeout(None)
-    there[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    splice(client, there[0])
 
 
 if __name__ == "__main__":

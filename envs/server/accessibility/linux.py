@@ -11,13 +11,14 @@ import json
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
 from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.bus import ROOT, AccessibilityError, Bus, patiently
+from deskbench.envs.server.accessibility.cells import BOX, MAX_SHOWN, ShownCells
 from deskbench.envs.server.accessibility.constants import ROLES, STATES
 from deskbench.envs.server.accessibility.markup import Node, to_xml
 from deskbench.envs.server.accessibility.messages import Question
@@ -39,17 +40,8 @@ _REGISTRY = _A11Y + "Registry"
 _NULL = "/org/a11y/atspi/null"
 
 
-def _string_body(*texts: str) -> bytes:
-    body = b""
-    for text in texts:
-        data = text.encode()
-        body += b"\0" * (-len(body) % 4) + struct.pack("<I", len(data)) + data + b"\0"
-    return body
-
-
 def _property(interface: str, name: str) -> Question:
-    body = _string_body(_A11Y + interface, name)
-    return Question("org.freedesktop.DBus.Properties", "Get", "v", messages.variant, "ss", body)
+    return messages.property_of(_A11Y + interface, name)
 
 
 _NODE = _A11Y + "Accessible"
@@ -59,7 +51,7 @@ STATE = Question(_NODE, "GetState", "au", messages.numbers)
 INTERFACES = Question(_NODE, "GetInterfaces", "as", messages.strings)
 ATTRIBUTES = Question(_NODE, "GetAttributes", "a{ss}", messages.pairs)
 CHILDREN = Question(_NODE, "GetChildren", "a(so)", messages.pairs)
-BOX = Question(_A11Y + "Component", "GetExtents", "(iiii)", messages.box, "u", struct.pack("<I", 0))
+COUNT = _property("Accessible", "ChildCount")
 TEXT = Question(_A11Y + "Text", "GetText", "s", messages.string, "ii", struct.pack("<ii", 0, -1))
 ACTIONS = Question(_A11Y + "Action", "GetActions", "a(sss)", messages.triples)
 
@@ -75,9 +67,9 @@ VALUES = {
         "value": "CurrentValue", "min": "MinimumValue", "max": "MaximumValue", "step": "MinimumIncrement",
     }.items()
 }  # fmt: skip
-EVERYTHING = (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES, CHILDREN)
-SKELETON = (ROLE, STATE, CHILDREN)
-"""Of each node; its state before its children, for `_Reader.enter` to decide by."""
+EVERYTHING = (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES)
+SKELETON = (ROLE, STATE)
+"""Of each node; its children are asked for when its state is known."""
 
 _lock = threading.Lock()
 _bus: Bus | None = None
@@ -228,18 +220,39 @@ class _Reader:
             node.role = ROLES[value] if value < len(ROLES) else "unknown"
         elif question is STATE:
             node.states = _states(value[:2])
+            self._ask_for_children(node, depth)
         elif question is INTERFACES:
             node.interfaces = _interfaces(value[:MAX_INTERFACES])
             self._ask_details(node)
         elif question is ATTRIBUTES:
             node.attributes = dict(value)
-        elif question is CHILDREN:
-            self._take_children(node, depth, value)
 
-    def _take_children(self, node: Node, depth: int, refs: Iterable[tuple[str, str]]) -> None:
+    def _ask_for_children(self, node: Node, depth: int) -> None:
+        """Of most nodes all; one that makes its children when they are asked for may have more than can be made."""
         if depth >= MAX_DEPTH or not self._enter(node, depth):
             return
-        for name, path in islice(refs, MAX_WIDTH):
+        if "manages_descendants" in node.states:
+            self._bus.ask(node.bus, node.path, COUNT, partial(self._take_count, node, depth))
+        else:
+            self._bus.ask(node.bus, node.path, CHILDREN, partial(self._take_children, node, depth))
+
+    def _take_count(self, node: Node, depth: int, count: Any) -> None:
+        if isinstance(count, int) and 0 <= count <= MAX_WIDTH:
+            self._bus.ask(node.bus, node.path, CHILDREN, partial(self._take_children, node, depth))
+        else:
+            ShownCells(self._bus, node.bus, node.path, partial(self._take_shown, node, depth))
+
+    def _take_shown(self, node: Node, depth: int, cells: list[tuple[str, str]] | None) -> None:
+        if cells is None:
+            self._cut = True
+        self._take_children(node, depth, cells, MAX_SHOWN)
+
+    def _take_children(
+        self, node: Node, depth: int, refs: Sequence[tuple[str, str]] | None, most: int = MAX_WIDTH
+    ) -> None:
+        if refs is not None and len(refs) > most:
+            self._cut = True
+        for name, path in islice(refs or (), most):
             if path == _NULL or len(path) > MAX_PATH or len(name) > MAX_PATH:
                 continue
             if self._count >= MAX_NODES:

@@ -48,6 +48,15 @@ class Question:
     body: bytes = b""
 
 
+def property_of(interface: str, name: str) -> Question:
+    """The question for a property."""
+    body = b""
+    for text in (interface, name):
+        data = text.encode()
+        body += b"\0" * (-len(body) % 4) + _LENGTH.pack(len(data)) + data + b"\0"
+    return Question("org.freedesktop.DBus.Properties", "Get", "v", variant, "ss", body)
+
+
 @lru_cache(4096)
 def _fixed_fields(question: Question, destination: str) -> bytes:
     fields = _string_field(_INTERFACE, "s", question.interface) + _string_field(_MEMBER, "s", question.member)
@@ -166,13 +175,21 @@ def box(body: bytes) -> tuple[int, int, int, int]:
     return x, y, width, height
 
 
-def variant(body: bytes) -> str | float:
-    """A variant that holds a string or a floating-point number."""
+def variant(body: bytes) -> str | float | int:
+    """A variant that holds a string or a number."""
     if body[:3] == b"\1s\0":
         return string(body, 4)
     if body[:3] == b"\1d\0":
         return float(struct.unpack_from("<d", body, 8)[0])
+    if body[:3] == b"\1i\0":
+        return int(struct.unpack_from("<i", body, 4)[0])
     raise MessageError(f"a variant of type {body[1:2]!r}")
+
+
+def pair(body: bytes) -> tuple[str, str]:
+    """A struct of two strings or paths."""
+    second = 4 + number(body) + 1
+    return string(body), string(body, second + (-second % 4))
 
 
 def strings(body: bytes) -> tuple[str, ...]:

@@ -196,7 +196,7 @@ class TestFaults(Faults):
     def hit_server(self, desktop: Any, number: int) -> None:
         name = signal.Signals(number).name.removeprefix("SIG")
         done = self.engine.containers.get(desktop.container).exec_run(
-            ["pkill", f"-{name}", "-f", "^/usr/bin/python3 -m deskbench"], user="root"
+            ["pkill", f"-{name}", "-f", "^/usr/bin/python3 -s -m deskbench"], user="root"
         )
         assert done.exit_code == 0, done.output
 

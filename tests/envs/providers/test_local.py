@@ -1,6 +1,8 @@
 """The embedded provider: the contract, and the walls of its sandbox."""
 
+import contextlib
 import os
+import pwd
 import signal
 import socket
 import subprocess
@@ -17,14 +19,18 @@ from deskbench.envs import wait
 from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestUnreachable
-from deskbench.envs.providers.local import PREFIX, LocalDesktop, LocalProvider
+from deskbench.envs.providers import ids
+from deskbench.envs.providers.local import LOG_KEPT, LOG_LINE, PREFIX, LocalDesktop, LocalProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Key
+from deskbench.envs.wire import Observe
 
+from ...other_user import OtherUser
 from .faults import Faults
 from .walls import Walls
 
 pytestmark = pytest.mark.desktop
+two_ids = pytest.mark.skipif(ids.why_not() != "", reason="programs share the server's id here")
 
 
 class TestContract(DesktopContract):
@@ -48,7 +54,7 @@ class TestWalls(Walls):
 class TestFaults(Faults):
     def hit_server(self, desktop: Any, number: int) -> None:
         family = psutil.Process(desktop.process.pid).children(recursive=True)
-        (server,) = [p for p in family if "--socket" in p.cmdline() and p.name().startswith("python")]
+        (server,) = [p for p in family if "--listen" in p.cmdline() and p.name().startswith("python")]
         server.send_signal(number)
 
     def kill(self, desktop: Any) -> None:
@@ -129,8 +135,71 @@ def test_a_program_cannot_read_the_tokens(provider: LocalProvider) -> None:
         assert token not in shell(desktop, "cat /proc/*/cmdline /proc/*/environ | tr '\\0' ' '")
         found = desktop.run(f"grep -l {token[:8]} /proc/[0-9]*/mem /proc/[0-9]*/maps 2>&1", shell=True)
         assert "/mem\n" not in found.stdout
-    no_token = desktop.run("curl -s --unix-socket /run/deskbench/socket http://x/v1/health || true", shell=True)
-    assert "screen" not in no_token.stdout
+
+
+def test_the_way_in_is_nowhere_in_the_desktop(provider: LocalProvider) -> None:
+    """It is a socket that the server inherits: no path leads to it, and nobody can put another in its place."""
+    desktop = provider.start(DesktopSpec())
+    sockets = shell(desktop, "cat /proc/net/unix")
+    assert "deskbench" not in sockets.replace("deskbench-", "")
+    assert shell(desktop, f"ls -d {desktop.folder} /run/deskbench 2>/dev/null") == ""
+
+
+@two_ids
+def test_the_server_and_its_programs_have_ids_that_own_nothing_here(provider: LocalProvider) -> None:
+    desktop = provider.start(DesktopSpec())
+    family = psutil.Process(desktop.process.pid).children(recursive=True)
+    (server,) = [p for p in family if "--listen" in p.cmdline() and p.name().startswith("python")]
+    others = {p.uids().real for p in family if p.name() in ("Xvfb", "openbox", "tint2")}
+    assert len(others) == 1 and others != {server.uids().real}
+    for uid in {*others, server.uids().real} - {os.geteuid()}:
+        with pytest.raises(KeyError):
+            pwd.getpwuid(uid)
+    assert 0 not in {*others, server.uids().real}
+
+
+@two_ids
+def test_a_program_ends_neither_the_server_nor_the_way_in(provider: LocalProvider) -> None:
+    desktop = provider.start(DesktopSpec())
+    servers = shell(desktop, "pgrep -f 'deskbench[.]envs[.]server'").split()
+    for number in ("KILL", "STOP", "SEGV"):
+        tried = desktop.run(["kill", f"-{number}", *servers])
+        assert tried.returncode == 1 and "Operation not permitted" in tried.stderr
+    assert desktop.run(["echo", "there"]).stdout == "there\n"
+
+
+def test_the_kernels_settings_are_read_only(provider: LocalProvider) -> None:
+    desktop = provider.start(DesktopSpec())
+    for name in ("kernel/core_pattern", "vm/overcommit_memory", "fs/suid_dumpable", "kernel/hostname"):
+        before = Path("/proc/sys", name).read_text()
+        tried = desktop.run(f"cat /proc/sys/{name} > /tmp/it && cat /tmp/it > /proc/sys/{name}", shell=True)
+        assert tried.returncode != 0, name
+        assert Path("/proc/sys", name).read_text() == before
+
+
+def test_a_module_in_the_home_folder_is_not_the_servers(provider: LocalProvider) -> None:
+    """The server imports some modules when they are first needed; the folder that it was started in is not searched."""
+    desktop = provider.start(DesktopSpec())
+    trap = "open('/tmp/sprung', 'w').close()"
+    desktop.run(
+        f"site=$(python3 -m site --user-site); mkdir -p $site; for name in urllib mss jeepney email usercustomize; do "
+        f'mkdir -p ~/$name; echo "{trap}" | tee ~/$name/__init__.py $site/$name.py > /tmp/$name.py; done',
+        shell=True,
+    )
+    with contextlib.suppress(EnvError):
+        desktop.write_file("~/there.txt", b"1")  # a multipart body is taken apart
+    desktop.observe(Observe(accessibility=True))
+    desktop.start_recording()
+    desktop.end_recording()
+    assert desktop.run(["test", "-e", "/tmp/sprung"]).returncode == 1
+
+
+def test_what_programs_say_without_an_end_of_line_is_cut(provider: LocalProvider) -> None:
+    """Programs of the panel have the server's standard error, which the controller reads."""
+    desktop = provider.start(DesktopSpec())
+    desktop.run("timeout 2 head -c 50000000 /dev/zero > /proc/$(pgrep -x openbox)/fd/2", shell=True)
+    assert desktop.run(["echo", "there"]).stdout == "there\n"
+    assert sum(map(len, desktop.log)) <= LOG_KEPT * LOG_LINE
 
 
 def test_nothing_is_left_when_it_stops(provider: LocalProvider) -> None:
@@ -249,21 +318,19 @@ def test_a_machine_that_makes_no_namespaces_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="is about root starting it as somebody else")
-def test_an_ordinary_user_can_start_one(tmp_path: Path) -> None:
-    script = tmp_path / "start.py"
-    script.write_text(
-        "from deskbench.envs.desktop import DesktopSpec\n"
-        "from deskbench.envs.providers.local import LocalProvider\n"
-        "p = LocalProvider(); d = p.start(DesktopSpec()); print(d.observe().width); p.close()\n"
-    )
-    readable = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", "--regid=65534", sys.executable, "-c", "import deskbench.envs"],
-        env={"HOME": "/tmp", "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False,
-    )  # fmt: skip
-    if readable.returncode:
-        pytest.skip("the interpreter or the checkout is not readable for another user here")
-    done = subprocess.run(
-        ["setpriv", "--reuid=65534", "--clear-groups", "--regid=65534", sys.executable, "-c", script.read_text()],
-        env={"HOME": "/tmp", "PATH": os.environ["PATH"]}, capture_output=True, text=True, check=False, timeout=120,
-    )  # fmt: skip
-    assert done.stdout == "1280\n", done.stderr
+@pytest.mark.parametrize("lent", [True, False], ids=["with ids of its own", "without"])
+def test_an_ordinary_user_can_start_one(lent: bool, other_user: OtherUser) -> None:
+    script = """
+        from deskbench.envs.desktop import DesktopSpec
+        from deskbench.envs.providers.local import LocalProvider
+        provider = LocalProvider()
+        desktop = provider.start(DesktopSpec())
+        print(desktop.observe().width)
+        print(desktop.run("echo $(cat /proc/self/uid_map)", shell=True).stdout, end="")
+        provider.close()
+    """
+    done = other_user.python(script, lent=lent)
+    assert done.returncode == 0, done.stderr
+    width, maps = done.stdout.splitlines()
+    assert width == "1280"
+    assert (len(maps.split()) == 6) is lent

@@ -115,7 +115,7 @@ class TestWalls(Walls):
 class TestFaults(Faults):
     def hit_server(self, desktop: Any, number: int) -> None:
         if number == signal.SIGKILL:
-            as_root(desktop, "pkill -KILL -f '^/usr/bin/python3 -m deskbench'")
+            as_root(desktop, "pkill -KILL -f '^/usr/bin/python3 -s -m deskbench'")
         else:
             assert number in (signal.SIGSTOP, signal.SIGCONT)
             desktop.machine.monitor(("stop" if number == signal.SIGSTOP else "cont", {}))

@@ -18,7 +18,7 @@ from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.doctor import SERVER_PYTHON
-from deskbench.envs.providers.local import ENVS, library_paths, link_libraries
+from deskbench.envs.providers.payload import payload
 from deskbench.envs.providers.remote import Machine, RemoteProvider, machines_of, reach, reset
 
 from ...agent.paper import prepared, write_task
@@ -51,8 +51,6 @@ class Host:
         (home / "run").mkdir(parents=True, mode=0o700)
         elsewhere = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--proc", "/proc", "--tmpfs", "/tmp",
                      "--bind", str(self.folder), str(self.folder), "--chdir", str(home)]  # fmt: skip
-        for path in (ENVS, *library_paths().values()):  # which may be below /tmp, too
-            elsewhere += ["--ro-bind", str(path), str(path)]
         command = [
             *elsewhere,
             SERVER_PYTHON,
@@ -64,7 +62,7 @@ class Host:
             "1280x800",
         ]
         environment = {"PATH": os.environ["PATH"], "HOME": str(home), "XDG_RUNTIME_DIR": str(home / "run"),
-                       "PYTHONPATH": str(self.folder / "lib")}  # fmt: skip
+                       "PYTHONPATH": str(payload())}  # fmt: skip
         self.process = subprocess.Popen(
             command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL, start_new_session=True,
@@ -96,8 +94,6 @@ class Farm:
 def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
     folder = tmp_path_factory.mktemp("farm")
     hosts = [Host(folder / str(number)) for number in range(2)]
-    for host in hosts:
-        link_libraries(host.folder / "lib")
 
     class Console(BaseHTTPRequestHandler):
         def do_POST(self) -> None:

@@ -31,7 +31,7 @@ class Walls:
             assert (
                 shell(desktop, f"timeout 20 grep -rl -e {token[1:]} /run /tmp /home /var /etc /opt 2>/dev/null") == ""
             )
-        servers = shell(desktop, "pgrep -f '^/usr/bin/python3 -m deskbench'").split()
+        servers = shell(desktop, "pgrep -f '^/usr/bin/python3 (-s )?-m deskbench'").split()
         assert servers
         for pid, name in itertools.product(servers, ("mem", "environ", "maps", "fd/0", "task/*/mem")):
             tried = desktop.run(f"head -c 1 /proc/{pid}/{name}", shell=True)

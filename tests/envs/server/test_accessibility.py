@@ -229,3 +229,32 @@ def test_the_terminals_text_is_that_of_the_focused_terminal_in_the_active_window
     assert desktop.observe(TERMINAL).terminal is None
     desktop.activate_window("lxterminal", by_class=True)
     assert wait.until(shown, timeout=PATIENCE), text
+
+
+SHEET = 'soffice --calc --norestore --nologo --infilter="CSV:44,34,76,1" ~/sheet.csv'
+
+
+@pytest.mark.slow
+def test_a_sheet_is_read_as_far_as_it_is_shown(desktop: Desktop) -> None:
+    """It has 17 thousand million cells; time and again, and the program has nothing left to do afterwards."""
+    rows = "\n".join(",".join(f"r{row}c{column}" for column in range(20)) for row in range(500))
+    desktop.write_file("~/sheet.csv", rows.encode())
+    desktop.launch(SHEET, shell=True)
+    assert wait.until(lambda: any("Calc" in window.title for window in desktop.windows()), timeout=3 * PATIENCE)
+    desktop.observe()
+    sizes = set()
+    for _ in range(10):
+        tree, whole = read(desktop)
+        assert whole
+        cells = [element for element in tree.iter("table-cell") if element.get("name")]
+        sizes.add(len(cells))
+    assert len(sizes) == 1 and 100 < sizes.pop() < 2000
+    assert {"A1", "B2"} <= {cell.get("name") for cell in cells}
+    texts = {cell.text for cell in cells}
+    assert "r0c0" in texts and "r400c0" not in texts
+    desktop.act([Key(("ctrl", "end"))])
+    tree, whole = read(desktop)
+    texts = {cell.text for cell in tree.iter("table-cell")}
+    assert whole and "r499c19" in texts and "r0c0" not in texts
+    seen = desktop.act([Type("typed"), Key(("enter",))])
+    assert seen.settled
