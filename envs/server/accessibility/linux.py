@@ -7,6 +7,7 @@ questions at once, is offered only once something listens to the application's e
 
 from __future__ import annotations
 
+import json
 import struct
 import threading
 import time
@@ -26,7 +27,14 @@ MAX_DEPTH = 50
 MAX_WIDTH = 1024
 """OSWorld's limits."""
 MAX_NODES = 20_000
+MAX_PATH = 1024
+"""Characters of an object's path, which is asked for by it a dozen times."""
+MAX_WRITTEN = 20 * 2**20
+"""Bytes of a tree in JSON; with the rest of an answer, the controller reads half as much again."""
+MAX_TERMINAL = 2**20
+"""Characters of a terminal's text; its end counts."""
 TERMINAL_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 _A11Y = "org.a11y.atspi."
 _REGISTRY = _A11Y + "Registry"
 _NULL = "/org/a11y/atspi/null"
@@ -68,6 +76,9 @@ _bus: Bus | None = None
 _action_names: dict[tuple[str, int, str, str], str] = {}
 """An action's name by application, number, localized name and description. `GetActions` tells only the latter two."""
 MAX_ACTION_NAMES = 10_000
+MAX_ACTION_NAME = 1024
+"""Characters of what is remembered of an action."""
+MAX_INTERFACES = 64
 
 
 def tree(timeout: float) -> tuple[str, bool]:
@@ -77,11 +88,14 @@ def tree(timeout: float) -> tuple[str, bool]:
         timeout: seconds; what was read by then is answered.
 
     Raises:
-        AccessibilityError: there is no accessibility bus.
+        AccessibilityError: there is no accessibility bus, or the tree is too large to be sent.
     """
     with _lock:
         found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
-    return to_xml(found), whole
+    written = to_xml(found)
+    if len(written) * 6 > MAX_WRITTEN and len(json.dumps(written)) > MAX_WRITTEN:
+        raise AccessibilityError(f"the tree has more than {MAX_WRITTEN} bytes")
+    return written, whole
 
 
 def terminal_text() -> str | None:
@@ -101,16 +115,19 @@ def terminal_text() -> str | None:
         bus, node = _connected(), terminals[0]
         bus.ask(node.bus, node.path, TEXT, partial(_set_text, node))
         bus.run(deadline)
-        return node.text.rstrip()
+        return node.text.rstrip()[-MAX_TERMINAL:]
 
 
 def why_not() -> str | None:
     """Why there is no accessibility here, in one line, or None."""
+    if _bus is not None or not _lock.acquire(timeout=LOOK_SECONDS):
+        return None  # it is being read from
     try:
-        with _lock:
-            _connected()
+        _connected()
     except AccessibilityError as error:
         return str(error)
+    finally:
+        _lock.release()
     return None
 
 
@@ -202,10 +219,10 @@ class _Reader:
         elif question is ROLE:
             node.role = ROLES[value] if value < len(ROLES) else "unknown"
         elif question is STATE:
-            node.states = _states(value)
+            node.states = _states(value[:2])
             self._ask_for_children(node, depth)
         elif question is INTERFACES:
-            node.interfaces = _interfaces(value)
+            node.interfaces = _interfaces(value[:MAX_INTERFACES])
             self._ask_details(node)
         elif question is ATTRIBUTES:
             node.attributes = dict(value)
@@ -236,7 +253,7 @@ class _Reader:
         if refs is not None and len(refs) > most:
             self._cut = True
         for name, path in islice(refs or (), most):
-            if path == _NULL:
+            if path == _NULL or len(path) > MAX_PATH or len(name) > MAX_PATH:
                 continue
             if self._count >= MAX_NODES:
                 self._cut = True
@@ -282,7 +299,8 @@ def _set_action_name(node: Node, key: tuple[str, int, str, str], name: str | Non
         return
     if len(_action_names) >= MAX_ACTION_NAMES:
         _action_names.clear()
-    _action_names[key] = name
+    if len(key[2]) + len(key[3]) + len(name) <= MAX_ACTION_NAME:
+        _action_names[key] = name
     node.actions[key[1]] = (name, *node.actions[key[1]][1:])
 
 

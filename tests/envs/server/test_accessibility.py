@@ -183,6 +183,20 @@ def test_hostile_names_and_huge_texts_make_a_well_formed_tree(desktop: Desktop) 
     assert len(text.text or "") > 2_000_000
 
 
+@pytest.mark.desktop
+def test_a_program_that_says_without_end_costs_its_own_nodes_and_no_memory(desktop: Desktop) -> None:
+    """What is left out is said; the next reading, without it, is whole."""
+    start_ours(desktop, "Huge", "huge")
+    server = "cat /proc/$(pgrep -o -f deskbench.envs.server)/status | grep VmHWM | tr -dc 0-9"
+    for _ in range(2):
+        seen = desktop.observe(TREE)
+        assert seen.problems or not seen.accessibility_complete
+        assert len(seen.accessibility or "") < 25_000_000
+    assert int(desktop.run(server, shell=True).stdout) < 700_000, "kilobytes"
+    desktop.run(["pkill", "-KILL", "-f", "Huge.py"])
+    assert wait.until(lambda: read(desktop)[1], timeout=PATIENCE)
+
+
 def test_the_markup_is_well_formed_whatever_a_node_says() -> None:
     """Names of attributes and actions come from programs too, and two may come out as one."""
     bad = "\x00\x08\ud800\udfff\ufffe<&>\"'"
