@@ -41,10 +41,11 @@ def main() -> int:
     parser.add_argument("--listen", type=int, required=True)
     parser.add_argument("--session", required=True)
     parser.add_argument("--user")
+    parser.add_argument("--no-auth", action="store_true")
     args = parser.parse_args()
     ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
     line = json.loads(sys.stdin.readline())
-    given = {"agent": line["agent_token"], "control": line["control_token"]}
+    tokens = Tokens(line["agent_token"], line["control_token"], open=args.no_auth)
     if args.user:
         identity.serve(args.user)
     width, height = (int(side) for side in args.session.split("x"))
@@ -61,7 +62,7 @@ def main() -> int:
         **identity.popen_options(),
     )  # fmt: skip
     behind = Behind()
-    server = Server(socket.socket(fileno=args.listen), routes(PREFIX), Tokens(**given), others(behind))
+    server = Server(socket.socket(fileno=args.listen), routes(PREFIX), tokens, others(behind))
     threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     telling = socket.create_server(("127.0.0.1", WINE_PORT))
     threading.Thread(target=_tell_programs, args=(telling,), daemon=True).start()
