@@ -90,7 +90,7 @@ def test_view_serves_the_page_the_numbers_and_the_pictures(folder: Path) -> None
         assert "<!doctype html>" in requests.get(base, timeout=10).text
         data = requests.get(f"{base}/api/run", timeout=10).json()
         shown = next(e for e in data["runs"][0]["episodes"] if e["task"] == "s/pass")
-        frame = requests.get(f"{base}/frame/{shown['folder']}/{shown['steps'][0]['frame']}.png", timeout=10)
+        frame = requests.get(f"{base}/frame/0/{shown['id']}/{shown['steps'][0]['frame']}.png", timeout=10)
         assert (frame.status_code, frame.content[:4]) == (200, b"\x89PNG")
         episode(folder, "s/late", 1.0)
         data = requests.get(f"{base}/api/run", timeout=10).json()
