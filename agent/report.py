@@ -188,9 +188,7 @@ def _episode(folder: Path, path: Path, record: EpisodeRecord) -> dict[str, Any]:
     }
 
 
-def _unfinished(
-    folder: Path, path: Path, steps: list[dict[str, Any]], final: dict[str, Any] | None
-) -> dict[str, Any]:
+def _unfinished(folder: Path, path: Path, steps: list[dict[str, Any]], final: dict[str, Any] | None) -> dict[str, Any]:
     """An episode without episode.json: going on, or cut off."""
     times = {name: sum(s[name] for s in steps) for name in ("model_ms", "act_ms", "settle_ms")}
     return {

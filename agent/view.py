@@ -41,15 +41,17 @@ _PAGE_POLICY = "frame-ancestors 'none'"
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
-def make_server(run_dirs: Sequence[Path], host: str = "127.0.0.1", port: int = 0) -> ThreadingHTTPServer:
-    """A server that is bound (port 0: any free one) and not yet serving.
+def make_server(
+    run_dirs: Sequence[Path], host: str = "127.0.0.1", port: int = 0, *, request_seconds: float = REQUEST_SECONDS
+) -> ThreadingHTTPServer:
+    """A server that is bound (port 0: any free one) and not yet serving; a request has so many seconds to be asked.
 
     Raises:
         OSError: the address is taken.
         UsageError: a folder that is not a run.
     """
     payload(run_dirs)
-    return _Server((host, port), Runs(run_dirs))
+    return _Server((host, port), Runs(run_dirs), request_seconds)
 
 
 def serve(run_dirs: Sequence[Path], host: str, port: int, ready: Callable[[str], None]) -> None:
@@ -85,8 +87,8 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False
 
-    def __init__(self, address: tuple[str, int], runs: Runs) -> None:
-        self.runs = runs
+    def __init__(self, address: tuple[str, int], runs: Runs, request_seconds: float) -> None:
+        self.runs, self.request_seconds = runs, request_seconds
         self._free = threading.BoundedSemaphore(CONNECTIONS)
         super().__init__(address, _Handler)
 
@@ -113,7 +115,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def setup(self) -> None:
         super().setup()
-        self._timer = threading.Timer(REQUEST_SECONDS, self._cut)
+        self._timer = threading.Timer(self.server.request_seconds, self._cut)
         self._timer.daemon = True
         self._timer.start()
 
@@ -141,7 +143,7 @@ class _Handler(BaseHTTPRequestHandler):
         if self.command != "GET":
             return HTTPStatus.METHOD_NOT_ALLOWED
         hosts = self.headers.get_all("Host", [])
-        if len(hosts) != 1 or not _is_ours(hosts[0], self.connection.getsockname()[0]):
+        if len(hosts) != 1 or not names_us(hosts[0], self.connection.getsockname()[0]):
             return HTTPStatus.FORBIDDEN
         origin = self.headers.get("Origin")
         if origin is not None and origin != f"http://{hosts[0]}":
@@ -169,7 +171,8 @@ class _Handler(BaseHTTPRequestHandler):
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """Say the status and nothing else: no word of the request comes back."""
         self.close_connection = True
-        self._send(HTTPStatus(code), b"", "text/plain")
+        status = HTTPStatus(code)
+        self._send(status, f"{status.value} {status.phrase}\n".encode(), "text/plain")
 
     def _send(self, status: HTTPStatus, body: bytes, kind: str, policy: str = _DATA_POLICY) -> None:
         self.send_response(status)
@@ -185,7 +188,7 @@ class _Handler(BaseHTTPRequestHandler):
         """Quiet: the terminal belongs to the run."""
 
 
-def _is_ours(host: str, address: str) -> bool:
+def names_us(host: str, address: str) -> bool:
     """Whether a Host header names this server: by a loopback name where it listens on loopback, else by an address or
     by this machine's name. Any other name may be a stranger's that leads to us. The port may be another's, of a tunnel.
     """

@@ -8,13 +8,16 @@ from typing import Any
 
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from deskbench.envs import wait
+
 CHROMIUM = "/usr/bin/chromium"
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """A browser, until the end of the block."""
-    arguments = ["--disable-gpu", "--disable-background-networking", *(["--no-sandbox"] if os.geteuid() == 0 else [])]
+def chromium(*more: str) -> Iterator[Browser]:
+    """A browser with more arguments, until the end of the block."""
+    arguments = ["--disable-gpu", "--disable-background-networking", *more]
+    arguments += ["--no-sandbox"] if os.geteuid() == 0 else []
     with sync_playwright() as play:
         browser = play.chromium.launch(executable_path=CHROMIUM, args=arguments)
         try:
@@ -39,6 +42,10 @@ class Tab:
     def run(self, code: str) -> Any:
         """What a piece of JavaScript comes to."""
         return self.page.evaluate(code)
+
+    def wait(self, code: str) -> None:
+        """Wait until it comes to something true: playwright's own way is an eval, which a content policy forbids."""
+        assert wait.until(lambda: self.run(code), timeout=30), code
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from deskbench.agent.report import write_report
 
 from .browser import Tab, chromium, tab
 from .runs import episode, picture, run
-from .test_report import serving
+from .test_view import serving
 
 HOSTILE = {
     "a script": "</script><script>window.hit = 1</script>",
@@ -100,7 +100,7 @@ def check_the_episode(seen: Tab, text: str) -> None:
     assert seen.texts("h1") == [text]
     said = seen.texts("pre")
     assert said.count(text) >= 4  # its reply, its thought, what the check read, its error
-    seen.page.wait_for_function("document.querySelector('#viewer img').naturalWidth === 640")
+    seen.wait("document.querySelector('#viewer img').naturalWidth === 640")
     for key in ("ArrowRight", "ArrowLeft", "Escape"):
         seen.page.keyboard.press(key)
     seen.page.wait_for_selector("tr.pick")
@@ -146,7 +146,7 @@ def test_names_that_are_no_text_are_shown(browser: Browser, tmp_path: Path) -> N
             one.page.wait_for_selector("tr.pick")
             assert len(one.texts("tr.pick")) == 2
             one.run("document.querySelector('tr.pick:last-child').click()")
-            one.page.wait_for_function("document.querySelector('#viewer img').naturalWidth === 640")
+            one.wait("document.querySelector('#viewer img').naturalWidth === 640")
             assert one.errors == []
 
 
