@@ -55,7 +55,7 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
 
 def payload(folders: Sequence[Path]) -> dict[str, Any]:
     """What the page shows of these run folders, as plain JSON; works while a run goes on."""
-    return {"title": ", ".join(f.name for f in folders), "runs": [_run(folder) for folder in folders]}
+    return {"runs": [_run(folder) for folder in folders]}
 
 
 def _run(folder: Path) -> dict[str, Any]:

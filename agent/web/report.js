@@ -148,7 +148,7 @@ function draw() {
   if (typing) return;
   const app = document.getElementById("app");
   const page = open && data.runs[open[0]] && data.runs[open[0]].episodes[open[1]] ? [attempt(viewer, "the episode")]
-    : [el("h1", {}, "deskbench"), el("p", {class: "soft"}, data.title || ""), attempt(runs, "the runs"), attempt(compare, "the comparison"), attempt(list, "the list")];
+    : [el("h1", {}, "deskbench"), el("p", {class: "soft"}, joined(data.runs.map(r => own(r.name)), ", ")), attempt(runs, "the runs"), attempt(compare, "the comparison"), attempt(list, "the list")];
   app.replaceChildren(...page.flat(Infinity).filter(node => node !== null && node !== undefined));
 }
 document.addEventListener("keydown", ev => {
