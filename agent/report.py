@@ -33,6 +33,7 @@ from deskbench.agent.record import (
 )
 from deskbench.agent.stats import final_attempts, summarize
 from deskbench.envs.errors import StorageError, UsageError
+from deskbench.envs.redact import KNOWN
 
 
 def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
@@ -55,7 +56,8 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
 
 def payload(folders: Sequence[Path]) -> dict[str, Any]:
     """What the page shows of these run folders, as plain JSON; works while a run goes on."""
-    return {"runs": [_run(folder) for folder in folders]}
+    shown: dict[str, Any] = KNOWN.value({"runs": [_run(folder) for folder in folders]})
+    return shown
 
 
 def _run(folder: Path) -> dict[str, Any]:
