@@ -11,6 +11,7 @@ import os
 import re
 import threading
 from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, TextIO
 from urllib.parse import unquote
 
@@ -27,6 +28,12 @@ _NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNOR
 _LOGIN = re.compile(r"(?<=://)[^/\s\"'<>?#]*@")
 """The user and password of a URL (RFC 3986, 3.2.1), whatever they hold short of what ends the host."""
 _PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]+)@")
+_STORED = re.compile(
+    r"(?:password|client_secret|(?:access|refresh|id)_token|private_key_id)[\"']?\s*:\s*"
+    r"(?:\"([^\"]{6,})\"|'([^']{6,})'|([^\s\"',}]{6,}))"
+)
+LARGEST_FILE = 1 << 20
+"""Bytes of a file of credentials."""
 _MARKED = r"(?i)\b((?:bearer|basic|api[-_ ]?key|authorization|password|token|key)[\"']?\s*[:=]?\s*[\"']?)(?-i:{})\b"
 _NAMED = {'"': "&quot;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;"}
 _ESCAPED = {"\n": "n", "\r": "r", "\t": "t", "\f": "f", "\b": "b"}
@@ -90,6 +97,14 @@ def secrets_in(environment: Mapping[str, str]) -> Iterator[str]:
             yield value
         for password in _PASSWORD.findall(value):
             yield unquote(password)
+
+
+def secrets_beside(settings: Path) -> Iterator[str]:
+    """What a file of credentials and those beside it hold that must not be written (Google's, in JSON or YAML)."""
+    for path in (settings, *settings.parent.iterdir()):
+        if path.suffix in (".json", ".yaml", ".yml") and path.is_file() and path.stat().st_size <= LARGEST_FILE:
+            for found in _STORED.findall(path.read_text(encoding="utf-8", errors="replace")):
+                yield "".join(found)  # one of the three
 
 
 def names_secret(name: str) -> bool:

@@ -5,12 +5,22 @@ import io
 import json
 import re
 import urllib.parse
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskbench.envs.redact import CUT, KNOWN, Printed, Redactor, names_secret, secrets_in, without_logins
+from deskbench.envs.redact import (
+    CUT,
+    KNOWN,
+    Printed,
+    Redactor,
+    names_secret,
+    secrets_beside,
+    secrets_in,
+    without_logins,
+)
 
 from ..echoes import forms
 
@@ -99,6 +109,24 @@ def test_urls_lose_their_logins(text: str, left: str) -> None:
 )
 def test_what_counts_as_a_secret_of_the_environment(environment: dict[str, str], found: list[str]) -> None:
     assert list(secrets_in(environment)) == found
+
+
+def test_credentials_in_files_are_found(tmp_path: Path) -> None:
+    (tmp_path / "settings.yml").write_text("client_config:\n  client_id: public-name\n  client_secret: GOCSPX-secret\n")
+    (tmp_path / "credentials.json").write_text('{"access_token": "ya29.token", "refresh_token": "1//refresh", "n": 1}')
+    (tmp_path / "account.json").write_text(
+        json.dumps({"email": "me@example.org", "password": "correct horse"}, indent=1)
+    )
+    (tmp_path / "other.txt").write_text("password: in-a-text")
+    found = set(secrets_beside(tmp_path / "settings.yml"))
+    assert found == {"GOCSPX-secret", "ya29.token", "1//refresh", "correct horse"}
+
+
+def test_one_that_is_read_from_the_environment_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DESK5_TOKEN", " tok-0123456789 \n")
+    assert secret_of("DESK5_TOKEN") == "tok-0123456789"
+    assert KNOWN.told("http://me:x@h said: bad token tok-0123456789") == f"http://h said: bad token {CUT}"
+    assert secret_of("NOT_SET_AT_ALL") == ""
 
 
 def test_headers_are_known_by_their_names() -> None:
