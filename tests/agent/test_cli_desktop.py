@@ -113,7 +113,7 @@ def test_a_browser_looks_in_by_novnc(start: Start, monkeypatch: pytest.MonkeyPat
           return new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size;
         })()"""
         seen.wait(f"{colours} > 8")
-        assert seen.errors == []
+        assert [said for said in seen.errors if "getImageData" not in said] == []  # that is ours, just above
         assert {url.split("/")[2] for url in seen.requests if not url.startswith("data:")} == {address}
 
 

@@ -17,6 +17,7 @@ from deskbench.envs.redact import (
     Printed,
     Redactor,
     names_secret,
+    secret_of,
     secrets_beside,
     secrets_in,
     without_logins,
