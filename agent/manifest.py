@@ -30,6 +30,7 @@ def manifest(prepared: Prepared) -> dict[str, Any]:
         "provider": config.provider,
         "desktop": dict(prepared.made_of),
         "policy": config.policy,
+        "on_tamper": config.on_tamper,
         "planned": len(prepared.tasks) * config.repeats,
         "task_set": task_set_hash(prepared.tasks),
         "tasks": [task.key for task in prepared.tasks],

@@ -17,7 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deskbench.agent.base import Decision, Ending, Usage
 from deskbench.envs.errors import StorageError, UsageError
@@ -27,8 +27,30 @@ IMPORTED = "imported"
 """Stands where an episode names its provider, where it is of another harness: `replay` has to be told one."""
 
 
+DEEPEST = 100
+"""Levels of lists and objects in what is recorded; what lies deeper is left out."""
+
+
+def valid(value: Any, depth: int = 0) -> Any:
+    """A value from outside as it can be written: halves of surrogate pairs are U+FFFD, and it is not endlessly deep."""
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not isinstance(value, (Mapping, list, tuple)):
+        return value
+    if depth == DEEPEST:
+        return "[too deep to be recorded]"
+    if isinstance(value, Mapping):
+        return {valid(name): valid(inner, depth + 1) for name, inner in value.items()}
+    return [valid(inner, depth + 1) for inner in value]
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _valid(cls, value: Any) -> Any:
+        return valid(value)
 
 
 class SeenRecord(_Record):
@@ -152,6 +174,12 @@ class EpisodeRecord(_Record):
     finished: float
     ending: Ending
     score: ScoreRecord
+    deaths: int = 0
+    """Attempts of this episode so far, this one among them, whose desktop died while the agent acted."""
+    tampered: bool = False
+    """It was the second of them: no other attempt is made, and the run's `on_tamper` says what that counts."""
+    permanent: bool = False
+    """What failed will fail the same way next time: no other attempt is made."""
     error: str | None = None
     answer: str | None = None
     totals: Totals = Totals()
@@ -273,7 +301,7 @@ class EpisodeWriter:
             self._once(self.folder / "frames" / f"{shot.sha256}.png", shot.png)
         tree = None
         if observation.accessibility is not None:
-            data = self._clean(observation.accessibility).encode()
+            data = self._clean(valid(observation.accessibility)).encode()
             tree = Screenshot.of(data).sha256
             self._once(self.folder / "files" / tree, data)
         return SeenRecord(
