@@ -195,6 +195,15 @@ class Killer(Script):
         super().__init__([Type("poison")], [Done()])
 
 
+class SessionKiller(Script):
+    """Types into the terminal that is open: every process of the session is to end, at once."""
+
+    name = "session-killer"
+
+    def __init__(self) -> None:
+        super().__init__([Type("kill -9 -1"), Key(("enter",))], [], [Done()])
+
+
 class KillerOnce(Script):
     """Ends its first desktop, and solves the task on the next."""
 

@@ -23,7 +23,8 @@ PAPER = "tests.agent.paper"
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
 
 
 def deskbench(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
