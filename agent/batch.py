@@ -235,7 +235,7 @@ class Batch:
     def _attempt(self, episode: Planned, provider: Provider, ledger: Ledger) -> EpisodeRecord:
         task = self._tasks[episode.task]
         number = ledger.begin(episode)
-        writer = EpisodeWriter(episode_folder(self.folder, episode.task, number), self._prepared.secrets)
+        writer = EpisodeWriter(episode_folder(self.folder, episode.task, number))
         try:
             record = self._with_desktop(self._plan(task, episode, number), provider, writer)
             self._deaths[episode.task, episode.repeat] = record.deaths

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import traceback
 import webbrowser
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -15,6 +18,7 @@ from deskbench.agent.cli_models import compare_policies, models_app
 from deskbench.agent.cli_output import Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
 from deskbench.envs.errors import DeskbenchError, UsageError
+from deskbench.envs.redact import KNOWN, Printed, secrets_in
 
 app = typer.Typer(
     name="deskbench",
@@ -36,6 +40,9 @@ Opt = typer.Option
 
 def main() -> None:
     """Entry point: errors of ours are one line; exit status 0 done, 1 something failed, 2 usage."""
+    KNOWN.add(*secrets_in(os.environ))
+    sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)
+    sys.excepthook = _say_traceback
     try:
         app()
     except DeskbenchError as error:
@@ -45,6 +52,11 @@ def main() -> None:
         if "--json" in sys.argv:
             print_json({"error": str(error), "kind": type(error).__name__})
         sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+def _say_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback as one text, so that no secret in it is written in pieces."""
+    sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
 
 
 @app.command(epilog="Example: deskbench demo -n 2")

@@ -117,7 +117,7 @@ def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated
             lambda step, seen: screens.difference(step, seen.screenshot, seen.accessibility) is None,
         )
 
-    return Prepared(config, (task,), (), make_agent, (), {task.key: record.task_json})
+    return Prepared(config, (task,), (), make_agent, {task.key: record.task_json})
 
 
 def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path) -> Divergence | None:

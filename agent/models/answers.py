@@ -19,9 +19,12 @@ from deskbench.agent.models.messages import Native
 from deskbench.agent.models.sse import Broken, is_stream, read_events
 from deskbench.agent.replies.calls import Call
 from deskbench.envs.errors import ModelError, ModelFatal, RefusalError
+from deskbench.envs.redact import KNOWN
 
 FATAL = frozenset({401, 403, 404})
 """No request of this run can succeed: the key, the permission or the address is wrong."""
+REFUSED = {401: "the endpoint does not take the key", 403: "the endpoint does not let this key in"}
+"""Said in place of what these answers hold: some repeat the key, in whatever form."""
 TRANSIENT = frozenset({408, 409, 425, 429})
 """Worth another try, as is every 5xx (529 is Anthropic's and others' `overloaded`)."""
 _OVERFLOW = re.compile(
@@ -118,7 +121,8 @@ def read_document(status: int, headers: Mapping[str, str], body: str, now: float
         raise Again(f"HTTP 200 whose body is not a JSON object: {excerpt(body)}")
     if document.get("error"):
         raise _failure(_code(document["error"]), headers, body, document, now)
-    return document
+    found: dict[str, Any] = KNOWN.value(document)
+    return found
 
 
 def _stream(body: str, gather: Gather, headers: Mapping[str, str], now: float) -> dict[str, Any]:
@@ -135,7 +139,7 @@ def _stream(body: str, gather: Gather, headers: Mapping[str, str], now: float) -
 def _failure(
     status: int, headers: Mapping[str, str], body: str, document: Mapping[str, Any] | None, now: float
 ) -> Exception:
-    said = _said(body, document)
+    said = REFUSED.get(status) or _said(body, document)
     seen = f"HTTP {status}: {said}"
     if 300 <= status < 400:
         return ModelFatal(f"{seen} (moved to {excerpt(headers.get('location', '?'))}: set base_url to it)")
@@ -167,8 +171,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def excerpt(text: str) -> str:
-    """The first line's worth of a text, on one line, for an error message."""
-    line = " ".join(text.split())
+    """The first line's worth of a text, on one line and without secrets, for an error message."""
+    line = " ".join(KNOWN.text(text).split())  # before it is cut: half a key is one, too
     return (line[:_SHOWN] + "...") if len(line) > _SHOWN else line or "(empty)"
 
 
@@ -249,4 +253,4 @@ def arguments_of(value: Any) -> tuple[dict[str, Any], str | None]:
         found = json.loads(value, strict=False) if isinstance(value, str) else None
     except (ValueError, RecursionError) as error:
         return {}, f"the arguments are not JSON: {excerpt(str(error))}"
-    return (found, None) if isinstance(found, dict) else ({}, "the arguments are not a JSON object")
+    return (KNOWN.value(found), None) if isinstance(found, dict) else ({}, "the arguments are not a JSON object")

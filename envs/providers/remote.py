@@ -10,7 +10,6 @@ What the machine's network reaches and how large its screen is are its own affai
 
 from __future__ import annotations
 
-import os
 import queue
 import re
 import shlex
@@ -28,6 +27,7 @@ from deskbench.envs.client import Client
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
 from deskbench.envs.osworld_client import OsworldClient
+from deskbench.envs.redact import secret_of
 from deskbench.envs.wire import PROTOCOL, Health
 
 RESET_SECONDS = 600.0
@@ -183,7 +183,7 @@ def _machine(value: object, where: str) -> Machine:
 def _token(machine: Machine) -> str | None:
     if machine.token_env is None:
         return None
-    token = os.environ.get(machine.token_env, "").strip()
+    token = secret_of(machine.token_env)
     if not token:
         raise UsageError(f"{machine.url}: the environment variable {machine.token_env!r} is not set")
     return token
