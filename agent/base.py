@@ -29,6 +29,8 @@ class Ending(StrEnum):
     AGENT_ERROR = "agent_error"
     REFUSED = "refused"
     ENV_ERROR = "env_error"
+    CRASHED = "crashed"
+    """deskbench's own code failed; nobody's score is made of it."""
     INTERRUPTED = "interrupted"
 
 

@@ -109,6 +109,9 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     network: Annotated[bool, Opt(help="Let tasks that require the network have it.")] = False,
     unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
     retries: Annotated[int | None, Opt(help="New attempts after infrastructure failed.")] = None,
+    on_tamper: Annotated[
+        str | None, Opt(help="What counts where a desktop dies twice while the agent acts: zero (default) or unscored.")
+    ] = None,
     budget: Annotated[float | None, Opt(help="US dollars at which no new episode begins.")] = None,
     config: Annotated[Path | None, Opt(help="A TOML file of settings.")] = None,
     set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
@@ -128,7 +131,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
         "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
         "width": width, "height": height,
         "network": network or None, "osworld_strict": osworld_strict or None,
-        "isolated": False if unisolated else None, "retries": retries,
+        "isolated": False if unisolated else None, "retries": retries, "on_tamper": on_tamper,
         "budget_usd": budget, "only": tuple(only) if only else None,
     }  # fmt: skip
     own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,

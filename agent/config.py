@@ -5,7 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -52,6 +52,8 @@ class RunConfig(BaseModel):
     max_seconds: float = Field(default=600.0, gt=0)
     retries: int = Field(default=2, ge=0)
     """Attempts more after infrastructure failed."""
+    on_tamper: Literal["zero", "unscored"] = "zero"
+    """What an episode counts whose desktop has died twice while the agent acted."""
     budget_usd: float | None = Field(default=None, gt=0)
     """Cost of the whole run at which no new episode begins."""
     episode_budget_usd: float | None = Field(default=None, gt=0)

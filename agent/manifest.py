@@ -37,6 +37,7 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "provider": config.provider,
         "desktop": {name: without_logins(value) for name, value in prepared.made_of.items()},
         "policy": config.policy,
+        "on_tamper": config.on_tamper,
         "planned": len(prepared.tasks) * config.repeats,
         "task_set": task_set_hash(prepared.tasks),
         "tasks": [task.key for task in prepared.tasks],

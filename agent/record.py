@@ -28,6 +28,10 @@ IMPORTED = "imported"
 """Stands where an episode names its provider, where it is of another harness: `replay` has to be told one."""
 
 
+DEEPEST = 200
+"""Levels of lists and objects that are recorded, as far as what writes them goes; what lies deeper is left out."""
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -38,12 +42,16 @@ class _Record(BaseModel):
         return _whole(value)
 
 
-def _whole(value: Any) -> Any:
+def _whole(value: Any, depth: int = 0) -> Any:
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if depth == DEEPEST:
+        return "[too deep to be recorded]"
     if isinstance(value, dict):
-        return {_whole(name): _whole(item) for name, item in value.items()}
-    return type(value)(map(_whole, value)) if type(value) in (list, tuple) else value
+        return {_whole(name): _whole(item, depth + 1) for name, item in value.items()}
+    return [_whole(item, depth + 1) for item in value]
 
 
 class SeenRecord(_Record):
@@ -167,6 +175,12 @@ class EpisodeRecord(_Record):
     finished: float
     ending: Ending
     score: ScoreRecord
+    deaths: int = 0
+    """Attempts of this episode so far, this one among them, whose desktop died while the agent acted."""
+    tampered: bool = False
+    """It was the second of them: no other attempt is made, and the run's `on_tamper` says what that counts."""
+    permanent: bool = False
+    """What failed will fail the same way next time: no other attempt is made."""
     error: str | None = None
     answer: str | None = None
     totals: Totals = Totals()

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deskbench.agent.agents.replay import AGAIN, LOOKS, ReplayAgent
+from deskbench.agent.base import Ending
 from deskbench.agent.batch import Batch, Progress, episode_folder, read_records
 from deskbench.agent.build import Prepared
 from deskbench.agent.comparing import RecordedScreens, tree_of
@@ -75,7 +76,7 @@ def replay(
     batch = Batch(prepared, out, on_change)
     batch.run()
     record = final_attempts(read_records(out))[0]
-    if record.error is not None and record.ending == "env_error":
+    if record.error is not None and record.ending in (Ending.ENV_ERROR, Ending.CRASHED):
         raise EnvError(f"the replay did not come to its end: {record.error}")
     repeated = EpisodeReader(episode_folder(out, record.task, record.attempt))
     return Replayed(

@@ -33,7 +33,13 @@ class UsageError(DeskbenchError):
 
 
 class EnvError(DeskbenchError):
-    """The desktop or what runs it failed; the episode is unscored and retried on a fresh desktop."""
+    """The desktop or what runs it failed; the episode is unscored and retried on a fresh desktop.
+
+    Attributes:
+        permanent: a fresh desktop would fail the same way, for certain: the episode is not tried again.
+    """
+
+    permanent: bool = False
 
 
 class StartError(EnvError):
@@ -66,6 +72,10 @@ class NotThere(GuestError):
 
 class SetupError(EnvError):
     """A set-up step did not take effect."""
+
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
 
 
 class Unfit(DeskbenchError):

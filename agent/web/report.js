@@ -44,7 +44,7 @@ function runs() {
     el("thead", {}, el("tr", {}, head.map(th))),
     el("tbody", {}, data.runs.map(r => attempt(() => { const s = r.summary; return el("tr", {},
       el("td", {}, el("b", {}, r.agent), el("div", {class: "soft"}, r.name)),
-      el("td", {class: "num"}, mean(s.all)), el("td", {class: "num"}, `${s.all.n} of ${s.planned}`),
+      el("td", {class: "num"}, mean(s.all), s.all_planned.mean === null ? null : el("div", {class: "soft"}, `unscored as 0: ${s.all_planned.mean.toFixed(3)}`)), el("td", {class: "num"}, `${s.all.n} of ${s.planned}`),
       el("td", {class: "num"}, mean(s.feasible)), el("td", {class: "num"}, mean(s.infeasible)),
       el("td", {class: "num " + (s.unscored ? "none" : "")}, s.unscored + (s.planned - s.scored - s.unscored > 0 ? ` (+${s.planned - s.scored - s.unscored} not run)` : "")),
       el("td", {class: "num"}, s.steps), el("td", {class: "num"}, ms(s.model_ms + s.act_ms + s.settle_ms + s.other_ms)),
@@ -53,7 +53,8 @@ function runs() {
       el("td", {}, Object.entries(s.endings).map(([k, v]) => `${k} ${v}`).join(", "))); }, "the run", line))))),
     el("p", {class: "soft key"}, "Time:", el("i", {class: "m"}), "model", el("i", {class: "a"}), "actions", el("i", {class: "s"}), "settling", el("i", {class: "o"}), "reset, set-up, scoring"),
     data.runs.map(r => attempt(() => el("p", {class: "soft"}, own(r.agent), ": ", own(r.provider), ", observation policy ", own(r.policy), `, interval by ${r.summary.all.method}, deskbench `, own(r.version), ", task set ", own(r.task_set),
-      r.skipped.length ? [`; skipped ${r.skipped.length}: `, joined(r.skipped.map(x => [own(x.task), " (", own(x.reason), ")"]), "; ")] : null), "the run"))];
+      r.skipped.length ? [`; skipped ${r.skipped.length}: `, joined(r.skipped.map(x => [own(x.task), " (", own(x.reason), ")"]), "; ")] : null,
+      r.summary.deaths ? [`; desktops that died while the agent acted: ${r.summary.deaths}; tampered: ${r.summary.tampered.length} `, joined(r.summary.tampered.map(own), ", ")] : null), "the run"))];
 }
 const line = node => el("tr", {}, el("td", {colspan: 12}, node));
 function compare() {
