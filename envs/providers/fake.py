@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image, ImageDraw
 
 from deskbench.envs.desktop import Check, CommandResult, Desktop, DesktopSpec, Window
-from deskbench.envs.errors import GuestError, GuestUnreachable, NotThere
+from deskbench.envs.errors import GuestError, GuestUnreachable, NotThere, Unfit
 from deskbench.envs.types import (
     Action,
     Click,
@@ -192,12 +192,15 @@ class FakeDesktop:
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
         """A file's bytes."""
         self._live()
+        where = _expand(path)
+        if where not in self.files and any(name.startswith(f"{where}/") for name in self.files):
+            raise Unfit(f"{path} is a folder")
         try:
-            data = self.files[_expand(path)]
+            data = self.files[where]
         except KeyError:
             raise FileNotFoundError(path) from None
         if len(data) > max_bytes:
-            raise GuestError(f"{self.name}: {path} has more than {max_bytes} bytes")
+            raise Unfit(f"{path} has more than {max_bytes} bytes")
         return data
 
     def write_file(self, path: str, data: bytes) -> None:

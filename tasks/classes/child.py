@@ -20,7 +20,7 @@ from typing import IO, Any
 from deskbench.tasks.classes import stand_ins
 from deskbench.tasks.classes.base import FIELDS, BaseTask, MultiPhaseTask
 from deskbench.tasks.metrics.fidelity import osworld_strict
-from deskbench.tasks.worker import limit
+from deskbench.tasks.walls import limit
 
 
 class Child:

@@ -147,7 +147,7 @@ def is_expected_search_query(result: Any, rules: SearchQuery) -> float:
     return float(url is not None and re.search(rules["expect"]["pattern"], url) is not None)
 
 
-@metric("is_expected_installed_extensions")
+@metric("is_expected_installed_extensions", linear=True)
 def is_expected_installed_extensions(result: Sequence[str], rules: Texts) -> float:
     """1 when every extension of `expected` is installed."""
     return float(bool(result) and set(rules["expected"]) <= set(result))
@@ -176,7 +176,7 @@ class Keywords(TypedDict):
     keywords: list[str]
 
 
-@metric("check_history_deleted")
+@metric("check_history_deleted", linear=True)
 def check_history_deleted(result: Sequence[Sequence[Any]], rules: Keywords) -> float:
     """1 when no address of the history has one of the words."""
     return float(not any(word in str(row[0]) for word in rules["keywords"] for row in result))
@@ -191,7 +191,7 @@ class Shortcut(TypedDict):
     exec: NotRequired[str]
 
 
-@metric("is_shortcut_on_desktop")
+@metric("is_shortcut_on_desktop", linear=True)
 def is_shortcut_on_desktop(result: Mapping[str, str], rules: Shortcut) -> float:
     """1 when a shortcut on the desktop has this name, or starts this command."""
     line = f"Name={rules['name']}\n" if rules["type"] == "name" else f"Exec={rules['exec']}\n"
@@ -206,7 +206,7 @@ class Names(TypedDict):
     names: list[str]
 
 
-@metric("check_enabled_experiments")
+@metric("check_enabled_experiments", linear=True)
 def check_enabled_experiments(result: Sequence[str], rules: Names) -> float:
     """1 when exactly these of Chrome's experiments are on, in this order."""
     return float([name.split("@")[0] for name in result] == rules["names"])
@@ -222,7 +222,7 @@ class FontSize(TypedDict):
     max: NotRequired[float]
 
 
-@metric("check_font_size")
+@metric("check_font_size", linear=True)
 def check_font_size(result: Mapping[str, Any], rules: FontSize) -> float:
     """1 when Chrome's default font size is this one, or lies between these."""
     size = result.get("default_font_size")
@@ -238,7 +238,7 @@ class Items(TypedDict):
     items: list[str]
 
 
-@metric("is_added_to_steam_cart")
+@metric("is_added_to_steam_cart", linear=True)
 def is_added_to_steam_cart(result: Mapping[str, str], rules: Items) -> float:
     """1 when the page shows every item."""
     return float(all(item in result.get("content", "") for item in rules["items"]))

@@ -14,10 +14,12 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from deskbench.envs.errors import CheckError
+from deskbench.tasks.metrics.databases import opened_database
 from deskbench.tasks.metrics.fidelity import as_upstream
 from deskbench.tasks.metrics.matching import KeyMatch, has_record, likeness, matches
 from deskbench.tasks.metrics.packages import Unreadable, needs, parse_xml
 from deskbench.tasks.metrics.text import text_of
+from deskbench.tasks.metrics.told import Told
 from deskbench.tasks.registry import closed, metric
 
 FAILED = "__EVALUATION_FAILED__"
@@ -230,16 +232,14 @@ class Sql(TypedDict):
 def run_sqlite3(result: Path, rules: Sql) -> float:
     """The first value that a query gives on an SQLite file, NULL as 0; it must lie in 0..1."""
     try:
-        # immutable: a hostile file is never written to and needs no journal; its schema's functions are not trusted.
-        connection = sqlite3.connect(f"{result.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
-        try:
-            connection.execute("PRAGMA trusted_schema = OFF")
+        with opened_database(result) as connection:
             row = connection.execute(rules["sql"]).fetchone()
-        finally:
-            connection.close()
     except sqlite3.DatabaseError:
         return 0.0
-    return float(row[0] or 0) if row else 0.0
+    value = (row[0] or 0) if row else 0
+    if not isinstance(value, (int, float)) or not 0 <= value <= 1:
+        return Told(0.0, f"the query gives {str(value)[:100]}, which is no score")
+    return float(value)
 
 
 @closed
