@@ -19,10 +19,11 @@ from deskbench.tasks.world import MAX_FILE, Context, World
 PYAUTOGUI = "import pyautogui; import time; pyautogui.FAILSAFE = False; "
 """What OSWorld puts before a command of Python."""
 _ALONE = (
-    "import sys, site; sys.path.append(site.getusersitepackages()); exec(compile(sys.argv.pop(), '<command>', 'exec'))"
+    "import os, site, sys; sys.path += os.environ.get('PYTHONPATH', '').split(os.pathsep); "
+    "sys.path.append(site.getusersitepackages()); exec(compile(sys.argv.pop(), '<command>', 'exec'))"
 )
-"""Runs a command in an isolated Python: the user's packages are found behind the system's, and what the user's folder
-would have every Python run is not run."""
+"""Runs a command in an isolated Python: the server's and the user's packages are found behind the system's, and what
+the user's folder would have every Python run is not run."""
 PORTS = {"chromium_port": 9222, "vlc_port": 8080}
 
 
