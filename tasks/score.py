@@ -14,7 +14,7 @@ from deskbench.tasks.metrics.applied import apply, files_in
 from deskbench.tasks.metrics.fidelity import osworld_strict
 from deskbench.tasks.metrics.told import Told
 from deskbench.tasks.packing import NotFit, packed, plain, unpacked
-from deskbench.tasks.probes import PROBES
+from deskbench.tasks.probes import PROBES, Probe
 from deskbench.tasks.setup import run_before_check
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 from deskbench.tasks.world import Context, World
@@ -53,8 +53,17 @@ def read(check: Check, world: World) -> tuple[Check, Any, Any]:
     result, expected = value_of(check.result, world), value_of(check.expected, world)
     probe = PROBES.get(check.metric)
     if probe is not None and result is not None and not any(isinstance(v, NotFit) for v in (result, expected)):
-        result = world.state[check.where + PROBED] = probe(world, result, expected, check.options)
+        result = _found(check, world, probe, result, expected)
     return check, result, expected
+
+
+def _found(check: Check, world: World, probe: Probe, result: Any, expected: Any) -> Any:
+    try:
+        value = plain(probe(world, result, expected, check.options))
+    except Unfit as error:
+        value = NotFit(str(error))
+    world.state[check.where + PROBED] = packed(value, str)
+    return value
 
 
 def _by_word(task: Task, said_fail: bool) -> Score:
@@ -143,7 +152,7 @@ def rescore(task: Task, state: dict[str, Any], files: Path, *, said_fail: bool, 
 def _probed(task: Task, check: Check, state: dict[str, Any]) -> Any:
     if check.where + PROBED not in state:
         raise CheckError(f"{task.key}: the record does not say what {check.metric} found in the desktop")
-    return state[check.where + PROBED]
+    return unpacked(state[check.where + PROBED], Path)
 
 
 def _outcome(check: Check, result: Any, expected: Any) -> CheckOutcome:
