@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, TypeVar
@@ -184,6 +184,18 @@ def check_rules(entry: Entry, place: int, rules: Any) -> None:
         _adapter(entry.positional[place]).validate_python(rules)
     except ValidationError as error:
         raise RegistryError(_rule_problem(entry, place, error)) from None
+
+
+def misfit(entry: Entry, values: Sequence[Any]) -> str:
+    """What is wrong with values that a metric was given, by the types of its arguments; empty where they fit."""
+    for annotation, value in zip(entry.positional, values, strict=False):
+        try:
+            _adapter(annotation).validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            return f"what was read is of another kind{' at ' * bool(where)}{where}: {first['msg']}"
+    return ""
 
 
 @cache

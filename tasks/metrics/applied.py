@@ -55,6 +55,12 @@ def worked_out(
         if error.file in trusted:
             raise CheckError(f"metric {entry.name}: what is expected cannot be read: {error}") from error
         return Told(0.0, str(error))
+    except (TypeError, LookupError, AttributeError):
+        # Rules are looked at when the task is loaded: what is of another kind now has been read from the desktop.
+        wrong = registry.misfit(entry, arguments)
+        if not wrong:
+            raise
+        return Told(0.0, wrong)
     if not 0.0 <= float(value) <= 1.0:
         raise ValueError(f"it returned {value}; it must be 0 to 1")
     return value if isinstance(value, Told) else Told(float(value))

@@ -43,12 +43,12 @@ def check_gnome_favorite_apps(result: str, rules: Texts) -> float:
 @metric("check_moved_jpgs", linear=True)
 def check_moved_jpgs(result: Mapping[str, Any], rules: Texts) -> float:
     """1 when a folder's names are exactly `expected`."""
-    return float(sorted(c["name"] for c in result.get("children", [])) == sorted(rules["expected"]))
+    return float(sorted(str(c.get("name")) for c in result.get("children") or []) == sorted(rules["expected"]))
 
 
 @metric("check_file_exists", linear=True)
 def check_file_exists(result: Path | Mapping[str, Any], name: str) -> float:
     """1 when a folder (its tree from the desktop, or a folder here) has a file of this name."""
     if isinstance(result, Mapping):
-        return float(any(c.get("name") == name and c.get("type") == "file" for c in result.get("children", [])))
+        return float(any(c.get("name") == name and c.get("type") == "file" for c in result.get("children") or []))
     return float(Path(name).name == name and (result / name).is_file())

@@ -101,7 +101,7 @@ def check_include_exclude(result: Any, rules: IncludeExclude) -> float:
 @metric("is_in_list", linear=True)
 def is_in_list(result: Any, rules: Expected) -> float:
     """1 when `expected` is one of the result's items."""
-    return float(rules["expected"] in result)
+    return float(isinstance(result, (str, list, dict)) and rules["expected"] in result)
 
 
 @metric("match_in_list", linear=True)
