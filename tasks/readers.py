@@ -6,10 +6,13 @@ Each takes and gives what JSON can hold, and files; what cannot be read raises U
 from __future__ import annotations
 
 import json
+import os
 import posixpath
+import random
 import re
 import shutil
 import sqlite3
+import wave
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, NoReturn
@@ -209,7 +212,22 @@ def with_visits(file: Path, visits: Sequence[Mapping[str, Any]], now: float, int
         connection.close()
 
 
+def compile_sound(into: Path) -> None:
+    """Have numba compile what `compare_audios` uses, into the folder of `into`."""
+    os.environ["NUMBA_CACHE_DIR"] = str(into.parent)  # numba looks when it is imported
+    from deskbench.tasks.metrics.media import compare_audios
+
+    noise = Path("noise.wav")
+    with wave.open(str(noise), "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(44_100)
+        file.writeframes(random.Random(1).randbytes(2 * 44_100))
+    compare_audios(noise, noise)
+
+
 READERS: dict[str, Callable[..., Any]] = {
-    one.__name__: one for one in (json_at, extensions, table, last_row, address, of_slide, fetched, with_visits)
+    one.__name__: one
+    for one in (json_at, extensions, table, last_row, address, of_slide, fetched, with_visits, compile_sound)
 }
 """By their names."""

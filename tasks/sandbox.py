@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -30,7 +31,9 @@ _SAID = 4096
 """Bytes of the end of what it said on stderr that are looked at."""
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV", "PLAYWRIGHT_BROWSERS_PATH")
 _HOMES = ("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
-          "XDG_RUNTIME_DIR", "NUMBA_CACHE_DIR", "MPLCONFIGDIR", "USERPROFILE")  # fmt: skip
+          "XDG_RUNTIME_DIR", "MPLCONFIGDIR", "USERPROFILE")  # fmt: skip
+NUMBA = "numba"
+"""The folder in a process's own where machine code is."""
 
 
 @dataclass(frozen=True)
@@ -57,13 +60,14 @@ class Ended:
     seconds: float
 
 
-def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None) -> Ended:
+def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None, code: Path | None = None) -> Ended:
     """Have a process of its own work on a request (`work.main`); it and all that it started are gone afterwards.
 
     Args:
         request: what it is to do.
         limits: what it may use.
         into: a folder besides its own that it may write to.
+        code: a folder of machine code (`compiled`), of which it gets a copy.
     """
     more = {"seconds": limits.seconds, "memory": limits.memory, "network": limits.network}
     sent = {**request, **more, "into": None if into is None else named(into)}
@@ -74,6 +78,8 @@ def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None) ->
         tempfile.TemporaryFile() as said,
         tempfile.TemporaryFile() as errors,
     ):
+        if code is not None:
+            shutil.copytree(code, Path(scratch, NUMBA))
         asked.write(json.dumps(sent).encode())
         asked.seek(0)
         process = subprocess.Popen(
@@ -94,6 +100,7 @@ def environment(scratch: str) -> dict[str, str]:
     return {
         **kept,
         **dict.fromkeys(_HOMES, scratch),
+        "NUMBA_CACHE_DIR": str(Path(scratch, NUMBA)),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",  # each thread's buffers count as address space

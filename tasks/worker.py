@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.envs.errors import CheckError, Unfit
+from deskbench.tasks.compiled import compiled
 from deskbench.tasks.metrics.applied import files_in
 from deskbench.tasks.metrics.fidelity import is_strict
 from deskbench.tasks.metrics.told import Told
@@ -51,7 +52,7 @@ def evaluate(
     Raises:
         CheckError: the metric failed, and not because of what the agent made.
     """
-    request = {
+    request: dict[str, Any] = {
         "do": "metric",
         "metric": name,
         "result": packed(result, named),
@@ -62,7 +63,8 @@ def evaluate(
         "harmless": False,
     }
     limits = Limits(seconds, memory)
-    ended = run(request, limits)
+    code = compiled(request)
+    ended = run(request, limits, code=code)
     answer = ended.answer or {}
     if "value" in answer:
         return Told(float(answer["value"]), str(answer["note"]))
@@ -71,7 +73,7 @@ def evaluate(
         raise CheckError(f"metric {name}: {why}")
     trusted = [file for value, agents in zip((result, expected), theirs, strict=True) if not agents
                for file in files_in(value)]  # fmt: skip
-    wrong = _without_the_agent(request, trusted, limits, spent=bool(ended.spent))
+    wrong = _without_the_agent(request, trusted, limits, code, spent=bool(ended.spent))
     if wrong:
         raise CheckError(f"metric {name}: {why}; without what the agent made: {wrong}")
     return Told(0.0, f"what the agent made cannot be read: {why}; the check works without it")
@@ -102,7 +104,9 @@ def _why(ended: Ended) -> str:
     return ended.spent or str(next((answer[key] for key in ("error", "unfit", "failed") if key in answer), answer))
 
 
-def _without_the_agent(request: Mapping[str, Any], trusted: Sequence[Path], limits: Limits, *, spent: bool) -> str:
+def _without_the_agent(
+    request: Mapping[str, Any], trusted: Sequence[Path], limits: Limits, code: Path | None, *, spent: bool
+) -> str:
     """What is wrong with a check even without what the agent made; empty for nothing. Found out once for each check."""
     sent = {**request, "harmless": True}
     files = [(named(file), file.stat().st_size, file.stat().st_mtime_ns) for file in trusted]
@@ -113,7 +117,7 @@ def _without_the_agent(request: Mapping[str, Any], trusted: Sequence[Path], limi
     if key not in _controls:
         while len(_controls) >= _REMEMBERED:
             _controls.pop(next(iter(_controls)), None)
-        _controls[key] = _wrong(run(sent, limits), spent)
+        _controls[key] = _wrong(run(sent, limits, code=code), spent)
     return _controls[key]
 
 

@@ -327,8 +327,8 @@ def directory_tree(result: Mapping[str, Any], rules: Mapping[str, Any], *, exact
         if node.get("type") != "directory" or (exact and extra) or any(name not in children for name in wanted):
             return False
         return all(
-            same(children[n], w) if isinstance(w, Mapping) else children[n].get("type") == "file"
-            for n, w in wanted.items()
+            same(children[name], one) if isinstance(one, Mapping) else children[name].get("type") == "file"
+            for name, one in wanted.items()
         )
 
     return float(same(result, rules["expected"]))

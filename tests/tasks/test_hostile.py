@@ -31,7 +31,8 @@ TAG = {"title": {"method": "eq", "ref": "x"}}
 ROWS = {"sql": "SELECT count(*) > 0 FROM urls"}
 CASES: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("check_json", "deep.json", KEY, {}), ("check_json", "object.json", KEY, {}),
-    ("check_json", "number.json", KEY, {}), ("check_json", "nan.json", KEY, {}), ("check_json", "deep.yaml", KEY, {"is_yaml": True}),
+    ("check_json", "number.json", KEY, {}), ("check_json", "nan.json", KEY, {}),
+    ("check_json", "deep.yaml", KEY, {"is_yaml": True}),
     ("check_json", "bomb.yaml", KEY, {"is_yaml": True}),
     ("check_direct_json_object", "deep.json", {"expected": {"a": 1}}, {}),
     ("check_json_settings", "deep.json", {"expected": {"a": 1}}, {}),
