@@ -175,7 +175,7 @@ class Connection:
         self._role: str | None = None
         self._answering = threading.Lock()
         self._answered = self._whole = False
-        self._taken: Response | None = None
+        self._takeover: Callable[[socket.socket], None] | None = None
 
     def serve(self) -> None:
         """Until either side ends it."""
@@ -196,12 +196,11 @@ class Connection:
         arrived()
 
     def _end(self) -> None:
-        taken = self._taken
         try:
-            if taken is not None and taken.takeover is not None and self._server.carried.take("carried"):
+            if self._takeover is not None:
                 try:
                     self._connection.settimeout(None)
-                    taken.takeover(self._connection)
+                    self._takeover(self._connection)
                 finally:
                     self._server.carried.give("carried")
         finally:
@@ -238,11 +237,11 @@ class Connection:
             response = self._handle(route, request, prove)
         if not self._claim():
             return False  # it was given up, and answered
+        if response.takeover is not None and not self._server.carried.take("carried"):
+            response = _refusal(HttpError(503, "too many connections are made into others"))
+        self._takeover = response.takeover
         self._send(response, prove, keeps=keeps)
-        if response.takeover is not None:
-            self._taken = response
-            return False
-        return keeps
+        return keeps and self._takeover is None
 
     def _take(self, head: Head, caller: Caller, tokens: Tokens) -> tuple[Route, Request]:
         """The route and the whole request, when its sender is known and may call it.

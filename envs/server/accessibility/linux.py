@@ -7,11 +7,12 @@ questions at once, is offered only once something listens to the application's e
 
 from __future__ import annotations
 
+import contextlib
 import json
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
@@ -88,11 +89,11 @@ def tree(timeout: float) -> tuple[str, bool]:
         timeout: seconds; what was read by then is answered.
 
     Raises:
-        AccessibilityError: there is no accessibility bus, or the tree is too large to be sent.
+        AccessibilityError: there is no accessibility bus, or what programs say cannot be made a tree that can be sent.
     """
-    with _lock:
+    with _lock, _whatever_they_say():
         found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
-    written = to_xml(found)
+        written = to_xml(found)
     if len(written) * 6 > MAX_WRITTEN and len(json.dumps(written)) > MAX_WRITTEN:
         raise AccessibilityError(f"the tree has more than {MAX_WRITTEN} bytes")
     return written, whole
@@ -102,9 +103,9 @@ def terminal_text() -> str | None:
     """Text of the focused terminal in the active window, its blank end stripped; None when there is none.
 
     Raises:
-        AccessibilityError: there is no accessibility bus.
+        AccessibilityError: there is no accessibility bus, or what programs say cannot be read.
     """
-    with _lock:
+    with _lock, _whatever_they_say():
         deadline = time.monotonic() + patiently(TERMINAL_SECONDS)
         found, _ = _reading(lambda bus: _Reader(bus, deadline, SKELETON, enter=_may_hold_terminal))
         frames = [frame for root in found for frame in root.children if "active" in frame.states]
@@ -116,6 +117,18 @@ def terminal_text() -> str | None:
         bus.ask(node.bus, node.path, TEXT, partial(_set_text, node))
         bus.run(deadline)
         return node.text.rstrip()[-MAX_TERMINAL:]
+
+
+@contextlib.contextmanager
+def _whatever_they_say() -> Iterator[None]:
+    """Answers come from programs, which may say anything: what breaks on it is no fault that ends a step."""
+    try:
+        yield
+    except AccessibilityError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the boundary to programs)
+        _disconnect()
+        raise AccessibilityError(f"a program's answer cannot be read: {type(error).__name__}: {error}") from None
 
 
 def why_not() -> str | None:
@@ -215,7 +228,7 @@ class _Reader:
         if value is None:
             return
         if question is NAME:
-            node.name = value
+            node.name = value if isinstance(value, str) else ""
         elif question is ROLE:
             node.role = ROLES[value] if value < len(ROLES) else "unknown"
         elif question is STATE:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 METHOD_RETURN = 2
 MAX_MESSAGE = 2**24
 """Bytes of one message; the specification allows eight times that, and no application that is one needs it."""
+MAX_ROWS = 65_536
+"""Of an array."""
 MAX_CACHED = 8192
 """Byte strings whose meaning is remembered: most answers have been heard before."""
 MAX_CACHED_SIZE = 4096
@@ -216,8 +218,8 @@ def _table(body: bytes, width: int, alignment: int) -> tuple[tuple[str, ...], ..
 def _rows(body: bytes, width: int, alignment: int) -> tuple[tuple[str, ...], ...]:
     """An array of rows of strings; nodes of a kind answer with the same bytes."""
     at, end = alignment, number(body) + alignment
-    rows = []
-    while at < end:
+    rows: list[tuple[str, ...]] = []
+    while at < end and len(rows) < MAX_ROWS:
         at += -at % alignment
         row = []
         for _ in range(width):

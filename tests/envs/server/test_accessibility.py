@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import struct
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import Desktop
+from deskbench.envs.server.accessibility import messages
+from deskbench.envs.server.accessibility.linux import ACTIONS, ATTRIBUTES, CHILDREN, INTERFACES, NAME, ROLE, STATE, TEXT
 from deskbench.envs.server.accessibility.markup import NAMESPACES, Node, to_xml
+from deskbench.envs.server.accessibility.messages import MessageError
 from deskbench.envs.types import Key, Type
 from deskbench.envs.wire import Observe
 
@@ -195,6 +202,21 @@ def test_a_program_that_says_without_end_costs_its_own_nodes_and_no_memory(deskt
     assert int(desktop.run(server, shell=True).stdout) < 700_000, "kilobytes"
     desktop.run(["pkill", "-KILL", "-f", "Huge.py"])
     assert wait.until(lambda: read(desktop)[1], timeout=PATIENCE)
+
+
+@given(st.binary(max_size=300), st.integers(0, 200), st.integers(0, 2**32 - 1))
+def test_bytes_that_are_no_message_end_no_more_than_their_connection(data: bytes, fields: int, body: int) -> None:
+    """As a program on the bus may send them to whoever asks it something."""
+    head = b"l\2\0\1" + struct.pack("<III", body % 200, 1, fields)
+    huge = b"l\2\0\1" + struct.pack("<III", body, 1, fields)
+    for buffer in (bytearray(data), bytearray(head + data), bytearray(huge)):
+        try:
+            answer = messages.take(buffer, 0)
+        except MessageError:
+            continue
+        for question in (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES, CHILDREN, TEXT, ACTIONS):
+            with contextlib.suppress(MessageError, struct.error):
+                question.decode(answer.body if answer else data)
 
 
 def test_the_markup_is_well_formed_whatever_a_node_says() -> None:

@@ -162,6 +162,29 @@ def test_zoom_looks_closer(desktop: LocalDesktop) -> None:
     assert seen.results[0][0]
 
 
+SHRINK = """
+from Xlib import display
+from Xlib.ext import randr
+d = display.Display()
+root = d.screen().root
+found = root.xrandr_get_screen_resources()
+randr.set_crtc_config(d, found.crtcs[0], found.config_timestamp, 0, 0, 0, randr.Rotate_0, [])
+root.xrandr_set_screen_size(640, 480, 170, 127)
+d.sync()
+"""
+
+
+def test_a_screen_that_a_program_has_shrunk_is_still_seen(desktop: LocalDesktop) -> None:
+    """Nobody may end an episode by it: what is left of the screen is shown, in a frame of the same size."""
+    done = desktop.run(["/usr/bin/python3", "-c", SHRINK])
+    assert done.returncode == 0, done.stderr
+    seen = desktop.act([Move(x=5, y=5)])
+    assert seen.screenshot is not None and (seen.width, seen.height) == (1280, 800)
+    picture = np.asarray(Image.open(io.BytesIO(seen.screenshot.png)).convert("RGB"))
+    assert picture.shape == (800, 1280, 3)
+    assert picture[:480, :640].any() and not picture[480:, 640:].any()
+
+
 def test_the_cursors_hot_spot_is_the_pointers_place(desktop: LocalDesktop) -> None:
     """The text cursor of a terminal is drawn around the point, not from it."""
     desktop.launch(["lxterminal"])
