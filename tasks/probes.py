@@ -63,7 +63,10 @@ run = [sys.executable, "-I", "-c", source, *arguments]
 child = subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
                          start_new_session=True)
 def over(*_):
-    os.killpg(child.pid, signal.SIGKILL)
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
 def late(*_):
     over()
     raise TimeoutError
@@ -71,6 +74,7 @@ note = "it ended without an answer"
 if hasattr(signal, "SIGALRM"):
     signal.signal(signal.SIGALRM, late)
     signal.alarm(int(float(seconds)))
+    signal.signal(signal.SIGCHLD, over)  # what it leaves behind would keep its output open
 answer = None
 try:
     child.stdin.write(key.encode() + b"\\n")

@@ -165,6 +165,11 @@ def test_a_tree_that_is_a_bomb_has_no_address() -> None:
 class TestTheProcess:
     """What it may do, whatever it is brought to do: tried with metrics that are not ours."""
 
+    @pytest.fixture(autouse=True)
+    def _found(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """These metrics are found where the tests are."""
+        monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+
     def answer(self, function: str, argument: Any = None) -> Any:
         request = {"do": "metric", "metric": f"tests.tasks.misdeeds:{function}", "result": argument, "expected": None,
                    "options": {}, "theirs": [True, False], "strict": False, "harmless": False}  # fmt: skip
