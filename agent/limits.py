@@ -25,11 +25,13 @@ class Limited:
     Args:
         desktop: who is called.
         interrupted: whether the run is to end soon.
+        grace: seconds that it has from then on.
     """
 
-    def __init__(self, desktop: Desktop, interrupted: Callable[[], bool]) -> None:
+    def __init__(self, desktop: Desktop, interrupted: Callable[[], bool], grace: float = GRACE_SECONDS) -> None:
         self._desktop = desktop
         self._interrupted = interrupted
+        self._grace = grace
         self._deadline = math.inf
         self._late = ""
         self._ends = math.inf
@@ -50,7 +52,7 @@ class Limited:
     def _call(self, method: Callable[..., Any], *args: Any, **named: Any) -> Any:
         now = time.monotonic()
         if self._interrupted():
-            self._ends = min(self._ends, now + GRACE_SECONDS)
+            self._ends = min(self._ends, now + self._grace)
         if now > self._ends:
             raise GuestTimeout(f"{self._desktop.name}: the run is ending")
         if now > self._deadline:

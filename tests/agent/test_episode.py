@@ -343,6 +343,20 @@ def test_a_desktop_that_is_slow_at_every_call_is_not_asked_for_ever() -> None:
     assert desktop.run(["true"]).returncode == 0
 
 
+def test_a_run_that_is_to_end_begins_no_call_when_its_grace_is_over() -> None:
+    over: list[bool] = []
+    for grace, ends in ((1000.0, False), (-1.0, True)):
+        desktop = Limited(FakeDesktop("fake", DesktopSpec()), lambda: bool(over), grace)
+        over.clear()
+        assert desktop.run(["true"]).returncode == 0
+        over.append(True)
+        if ends:
+            with pytest.raises(GuestTimeout, match="the run is ending"):
+                desktop.run(["true"])
+        else:
+            assert desktop.run(["true"]).returncode == 0
+
+
 # What the agent gets to see.
 
 
