@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from deskbench.envs import wait
 from deskbench.envs.errors import Unfit
 from deskbench.tasks import registry
 from deskbench.tasks.metrics.applied import worked_out
@@ -184,7 +185,10 @@ class TestTheProcess:
         ended = self.answer("leaves_a_child")
         pid = int(ended.answer["note"] if ended.answer else 0)
         stat = Path(f"/proc/{pid}/stat")
-        assert pid and (not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z")
+        assert pid
+        assert wait.until(
+            lambda: not stat.exists() or stat.read_text().rpartition(")")[2].split()[0] == "Z", timeout=20
+        )
 
     def test_what_it_prints_is_not_its_answer_and_a_crash_is_said(self) -> None:
         assert self.answer("prints").answer == {"value": 0.5, "note": ""}
