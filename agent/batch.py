@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import cast
 
 from deskbench.agent import manifest
-from deskbench.agent.base import Agent, AgentError, Decision, Ending, Goal, ModelFatal, Needs
+from deskbench.agent.base import Agent, AgentCrash, Decision, Ending, Goal, ModelFatal, Needs
 from deskbench.agent.build import ASSETS, Prepared, make_provider
 from deskbench.agent.episode import Plan, run_episode
 from deskbench.agent.ledger import Ledger, Planned
@@ -337,10 +337,10 @@ class _NeverMade:
         self._error = error
 
     def start(self, goal: Goal) -> None:
-        raise AgentError(f"the agent cannot be made: {self._error}") from self._error
+        raise AgentCrash(f"the agent cannot be made: {self._error}") from self._error
 
     def act(self, observation: Observation) -> Decision:
-        raise AgentError(f"the agent cannot be made: {self._error}") from self._error
+        raise AgentCrash(f"the agent cannot be made: {self._error}") from self._error
 
     def close(self) -> None:
         """It holds nothing."""

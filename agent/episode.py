@@ -12,6 +12,7 @@ from typing import cast
 
 from deskbench.agent.base import (
     Agent,
+    AgentCrash,
     AgentError,
     Decision,
     Ending,
@@ -156,6 +157,9 @@ def run_episode(
             ending, found = _broke_off(run, writer, error)
         except (UsageError, StorageError):
             raise
+        except CheckError as error:
+            ending, found = Ending.AGENT_ERROR, Score.none(f"the task is broken: {error}")
+            _note_error(run, writer, error)
         except Exception as error:  # noqa: BLE001  (the boundary of an episode: a fault of ours in one of them is no other's)
             ending, found = _crashed(run, writer, error)
     record = _finished(run, world, writer, ending, found)
@@ -359,13 +363,13 @@ def _decide(agent: Agent, observation: Observation) -> Decision:
 
 @contextmanager
 def _theirs(agent: Agent) -> Iterator[None]:
-    """The boundary to agents, users' own among them: their fault counts as theirs; what the desktop lacks does not."""
+    """The boundary to agents, users' own among them: a mistake in their code is no decision; others' faults pass."""
     try:
         yield
-    except (AgentError, EnvError, StorageError):
+    except (AgentError, CheckError, EnvError, StorageError):
         raise
     except Exception as error:
-        raise AgentError(f"{agent.name}: {_named(error)}") from error
+        raise AgentCrash(f"{agent.name}: {_named(error)}") from error
 
 
 def _said(run: _Run, actions: Sequence[Action]) -> Ending | None:
@@ -431,8 +435,11 @@ def _longest(action: Action) -> float:
 
 
 def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending:
-    """The agent's fault counts and the end state is scored; its endpoint's does not."""
+    """The agent's fault counts and the end state is scored; its endpoint's does not, nor a mistake in its code."""
     _note_error(run, writer, error)
+    if isinstance(error, AgentCrash):
+        run.unscored = f"the agent's code failed: {error}"
+        return Ending.AGENT_CRASH
     if isinstance(error, ModelError):
         run.unscored = f"the model's endpoint failed: {error}"
     if isinstance(error, ModelFatal):

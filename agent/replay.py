@@ -53,8 +53,8 @@ class Replayed:
 
     @property
     def agrees(self) -> bool:
-        """Same score and same screens."""
-        return self.recorded == self.replayed and self.divergence is None
+        """Same score and same screens; where none was recorded, the screens alone."""
+        return self.recorded in (None, self.replayed) and self.divergence is None
 
 
 def replay(
@@ -143,6 +143,7 @@ def describe(found: Replayed, record: EpisodeRecord) -> list[str]:
     """What happened, in lines for people."""
     lines = [f"{record.task}: {found.steps} steps repeated in {found.folder}"]
     same = "agrees" if found.recorded == found.replayed else "DIFFERS"
+    same = "was not recorded" if found.recorded is None else same
     lines.append(f"score {same}: {_number(found.recorded)} recorded, {_number(found.replayed)} replayed")
     if found.divergence is None:
         lines.append("screens agree at every step, carets, clocks and what moves by itself aside")

@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deskbench.agent.batch import Batch, Progress
+from deskbench.agent.base import Ending
+from deskbench.agent.batch import Batch, Progress, read_records
 from deskbench.agent.build import Prepared, prepare
 from deskbench.agent.config import RunConfig, make_config
+from deskbench.agent.record import EpisodeRecord
 from deskbench.agent.report import write_report
-from deskbench.agent.stats import Mean, Summary
+from deskbench.agent.stats import Mean, Summary, final_attempts
 from deskbench.envs.errors import UsageError
 
 
@@ -60,6 +62,8 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
         tell(say, summary_line(prepared, summary))
         if summary.deaths:
             tell(say, deaths_line(config, summary), style="yellow")
+        for text in crash_lines(read_records(folder)):
+            tell(say, text, style="red")
         tell(say, f"run {folder}\nreport {report}")
         if state != "done":
             why = {"budget": "the budget is spent", "interrupted": "interrupted"}[state]
@@ -177,6 +181,16 @@ def deaths_line(config: RunConfig, summary: Summary) -> str:
     tampered = len(summary.tampered)
     listed = f": {', '.join(summary.tampered)} (counted as {config.on_tamper})" if tampered else ""
     return f"desktops that died while the agent acted: {summary.deaths}; tampered: {tampered}{listed}"
+
+
+def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
+    """How many episodes an agent's own code or deskbench has failed in, and the first error."""
+    lines = []
+    for ending, whose in ((Ending.AGENT_CRASH, "the agent's code"), (Ending.CRASHED, "deskbench")):
+        crashed = [record for record in final_attempts(records) if record.ending is ending]
+        if crashed:
+            lines.append(f"{whose} failed in {len(crashed)} episodes, first in {crashed[0].task}: {crashed[0].error}")
+    return lines
 
 
 def cells(mean: Mean) -> tuple[str, str, str]:

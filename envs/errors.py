@@ -15,6 +15,7 @@ DeskbenchError
 `-- AgentError          the agent's or the model's: counts, the end state is scored
     |-- ReplyError          the model's reply is not an action (shown to the model, asked again)
     |-- RefusalError        the model declined
+    |-- AgentCrash          the agent's own code has a mistake: unscored, no decision of a model
     `-- ModelError          the endpoint failed after all retries: unscored, nobody's score is made of it
         `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 403, 404)
 """
@@ -108,6 +109,10 @@ class ReplyError(AgentError):
 
 class RefusalError(AgentError):
     """The model declined to act."""
+
+
+class AgentCrash(AgentError):
+    """The agent's own code has a mistake; the episode is unscored, since no model decided anything by it."""
 
 
 class ModelError(AgentError):

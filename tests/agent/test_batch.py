@@ -157,9 +157,10 @@ def test_one_episode_never_ends_the_run(suite: Path, tmp_path: Path) -> None:
     assert (manifest(tmp_path / "run")["state"], batch.unclosed) == ("done", "OSError: a desktop does not end")
 
 
-def test_an_agent_that_cannot_begin_counts_as_its_own_fault(suite: Path, tmp_path: Path) -> None:
+def test_an_agent_whose_code_has_a_mistake_is_not_scored(suite: Path, tmp_path: Path) -> None:
     summary = Batch(prepared(suite, agent=f"{HERE}:Confused"), tmp_path / "run").run()
-    assert (summary.all.mean, summary.endings) == (0.0, {"agent_error": 4})
+    assert (summary.all.mean, summary.endings) == (None, {"agent_crash": 4})
+    assert len(read_records(tmp_path / "run")) == 4  # none is tried again
 
 
 def test_an_endpoint_that_refuses_the_key_ends_the_run_at_once(suite: Path, tmp_path: Path) -> None:

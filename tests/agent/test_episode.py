@@ -127,10 +127,17 @@ def test_a_refusal_is_an_ending_of_its_own_and_the_end_state_is_scored(stage: St
     assert record.error == "RefusalError: the model declined: I will not."
 
 
-def test_an_exception_in_an_agents_own_code_is_the_agents_error(stage: Stage) -> None:
+def test_a_mistake_in_an_agents_own_code_is_no_score(stage: Stage) -> None:
     record = stage.run(KeyError("oops"))
-    assert (record.ending, record.score.value) == (Ending.AGENT_ERROR, 0.0)
-    assert record.error == "AgentError: script: KeyError: 'oops'"
+    assert (record.ending, record.score.value) == (Ending.AGENT_CRASH, None)
+    assert record.error == "AgentCrash: script: KeyError: 'oops'"
+    assert "oops" in record.score.reason
+
+
+def test_a_solution_that_does_not_find_its_target_is_a_broken_task(stage: Stage) -> None:
+    record = stage.run(WRITE, CheckError("oracle: no button"))
+    assert (record.ending, record.score.value) == (Ending.AGENT_ERROR, None)
+    assert "the task is broken" in record.score.reason
 
 
 def test_an_endpoint_that_failed_is_nobodys_score(stage: Stage) -> None:
