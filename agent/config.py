@@ -13,6 +13,9 @@ from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 from deskbench.envs.wire import WireError, parse_policy
 
+MAX_STEPS, MAX_SECONDS = 15, 600.0
+"""Limits of an episode where neither the task nor the person who runs it names any; the first is OSWorld's."""
+
 
 class RunConfig(BaseModel):
     """What a run is made of. Secrets are not in it: keys are named by their environment variable."""
@@ -48,8 +51,10 @@ class RunConfig(BaseModel):
     """Endpoint of the model that plays the user of tasks which have such a one (chat completions)."""
     user_model: str | None = None
     user_api_key_env: str | None = None
-    max_steps: int = Field(default=15, ge=1)
-    max_seconds: float = Field(default=600.0, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    """Decisions an episode has, whatever its task says; None for the task's own limit, or MAX_STEPS."""
+    max_seconds: float | None = Field(default=None, gt=0)
+    """The same in seconds."""
     retries: int = Field(default=2, ge=0)
     """Attempts more after infrastructure failed."""
     on_tamper: Literal["zero", "unscored"] = "zero"

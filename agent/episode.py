@@ -63,7 +63,7 @@ class Plan:
     Attributes:
         task, repeat, attempt, seed: what and which.
         agent_name, provider_name: for the record.
-        max_steps, max_seconds: limits; the task's own come first.
+        max_steps, max_seconds: the limits in force.
         policy: when observations are taken (`envs.wire.Observe`).
         osworld_strict: repeat what OSWorld's metrics get wrong.
         code_allowed: the action space allows `exec` (the task must, too).
@@ -236,7 +236,7 @@ def _play(run: _Run, agent: Agent, context: Context, world: World, writer: Episo
     """Every part of the task in order, as far as their gates open; most tasks have one."""
     with _setting_up(run):
         parts = prepare(context, world, strict=run.plan.osworld_strict)
-    run.deadline = time.monotonic() + (run.plan.task.limits.seconds or run.plan.max_seconds)
+    run.deadline = time.monotonic() + run.plan.max_seconds
     scores: list[Score] = []
     for part in parts:
         with _setting_up(run):
@@ -281,7 +281,7 @@ def _loop(
 ) -> tuple[Ending, Observation]:
     """Observe, decide, write, act, until something ends it; how, and what was seen last."""
     plan = run.plan
-    max_steps = plan.task.limits.steps or plan.max_steps
+    max_steps = plan.max_steps
     run.last = None
     failed = _started(agent, _goal(run, max_steps, instruction))
     observation = run.seen(desktop.observe(_look(plan, agent.needs)))
@@ -495,6 +495,8 @@ def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRec
         width=run.screen[0],
         height=run.screen[1],
         policy=plan.policy,
+        max_steps=plan.max_steps,
+        max_seconds=plan.max_seconds,
         osworld_strict=plan.osworld_strict,
         started=run.started,
         finished=time.time(),

@@ -170,6 +170,9 @@ class EpisodeRecord(_Record):
     width: int
     height: int
     policy: str
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    """The limits that were in force; None where another harness does not say."""
     osworld_strict: bool = False
     started: float
     finished: float

@@ -69,6 +69,8 @@ MAX_FILM = 384 * 2**20
 """Bytes of a film; it is in memory as a whole."""
 UNFIT = (413, 422)
 """Statuses that say: what was asked for is there, and cannot be sent: too large, or of another kind."""
+LONG_UPLOAD = 32 * 2**20
+"""Bytes: half of what the server takes at once from those that it does not know yet."""
 TRIES = 3
 """Times that a request is sent, with the same id, when no answer came: the server carries it out once."""
 MAX_HEAD = 2**20
@@ -295,6 +297,8 @@ class Client:
 
     def write_file(self, path: str, data: bytes) -> None:
         """Write a file, making its folders."""
+        if len(data) > LONG_UPLOAD:
+            self.health()  # a server takes little from a connection on which nobody has proven anything
         form, files = {"file_path": path}, {"file_data": data}
         self._send("POST", "/setup/upload", timeout=self.file_seconds, data=form, files=files)
 

@@ -139,7 +139,7 @@ function viewer() {
   else screen.append(el("p", {class: "dark"}, "no screenshot"));
   return [el("div", {class: "tools"}, el("button", {onclick: () => { open = null; history.replaceState(null, "", "#"); draw(); }}, "← all episodes"),
       el("button", {disabled: step === 0, onclick: () => go(step - 1)}, "previous"), el("button", {disabled: step >= last, onclick: () => go(step + 1)}, "next"),
-      el("span", {class: "soft"}, own(r.agent), " · ", own(e.task), " · arrow keys step through")),
+      el("span", {class: "soft"}, own(r.agent), " · ", own(e.task), e.limits[0] ? ` · at most ${e.limits[0]} steps and ${e.limits[1]} s` : "", " · arrow keys step through")),
     el("h1", {}, e.instruction), attempt(() => why(e), "the score"),
     el("div", {class: "strip"}, e.steps.map((_, i) => el("button", {class: i === step ? "on" : "", onclick: () => go(i)}, i + 1)), e.final ? el("button", {class: step === e.steps.length ? "on" : "", onclick: () => go(e.steps.length)}, "end") : null),
     el("div", {id: "viewer"}, screen, el("div", {class: "side"}, attempt(() => details(e, s), "the step")))];

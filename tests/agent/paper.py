@@ -125,6 +125,13 @@ class Wordy(Script):
         super().__init__(*([[Type("words " * 1000)]] * 8), [Done()])
 
 
+class Idle(Script):
+    """Looks, and does nothing, for as long as it may."""
+
+    def act(self, observation: Observation) -> Decision:
+        return Decision(())
+
+
 class Asleep(Script):
     """Waits for a model that does not answer."""
 

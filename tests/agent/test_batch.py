@@ -245,3 +245,24 @@ def test_no_desktop_is_left_whatever_the_ending(suite: Path, tmp_path: Path) -> 
         with contextlib.suppress(ModelFatal):
             batch.run()
         assert paper.Watched.made and not any(p.running for p in paper.Watched.made)
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "in_force"), [(2, None, 2), (2, 4, 4), (4, 2, 2), (None, None, 15), (None, 3, 3)]
+)
+def test_the_limit_that_a_person_names_wins_over_the_tasks(
+    tmp_path: Path, own: int | None, named: int | None, in_force: int
+) -> None:
+    write_task(tmp_path / "suite", "write", limits={} if own is None else {"steps": own})
+    ready = prepared(tmp_path / "suite", agent=f"{HERE}:Idle", max_steps=named)
+    Batch(ready, tmp_path / "run").run()
+    (record,) = read_records(tmp_path / "run")
+    assert (record.max_steps, record.totals.steps) == (in_force, in_force)
+
+
+def test_the_same_for_seconds(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "write", limits={"seconds": 500})
+    for named, in_force in ((None, 500.0), (50.0, 50.0)):
+        folder = tmp_path / f"run-{named}"
+        Batch(prepared(tmp_path / "suite", agent="null", max_seconds=named), folder).run()
+        assert read_records(folder)[0].max_seconds == in_force

@@ -94,12 +94,6 @@ def test_the_step_limit_ends_it_and_the_end_state_is_scored(stage: Stage) -> Non
     assert (record.ending, record.score.value, record.totals.steps) == (Ending.STEP_LIMIT, 1.0, 3)
 
 
-def test_a_tasks_own_step_limit_goes_before_the_runs(stage: Stage) -> None:
-    record = stage.run(task={"limits": {"steps": 2}}, max_steps=50)
-    assert (record.ending, record.totals.steps) == (Ending.STEP_LIMIT, 2)
-    assert stage.agent.goal and stage.agent.goal.max_steps == 2
-
-
 def test_the_time_limit_ends_it_between_steps_and_the_end_state_is_scored(stage: Stage) -> None:
     record = stage.run(WRITE, [Done()], max_seconds=1e-9)
     assert (record.ending, record.score.value, record.totals.steps) == (Ending.TIME_LIMIT, 0.0, 0)
