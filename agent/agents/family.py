@@ -25,6 +25,7 @@ from deskbench.agent.base import Decision, Goal, Needs
 from deskbench.agent.models.answers import Answer
 from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Text
+from deskbench.agent.models.wires import merged
 from deskbench.agent.replies.calls import Truncated
 from deskbench.agent.replies.grammar import Reading
 from deskbench.agent.replies.grammars import read_reply
@@ -149,8 +150,10 @@ class FamilyAgent:
 
     def request(self, scale: Scale) -> dict[str, Any]:
         """What the profile puts into every request's body, for a picture of this size."""
-        values = self._values(scale)
-        filled: dict[str, Any] = _filled(self.profile.request, values, {"width", "height"})
+        values, profile = self._values(scale), self.profile
+        makers = profile.key and self.config.client.base_url.rstrip("/") == profile.base_url.rstrip("/")
+        body = profile.request if makers else merged(profile.request, profile.served)
+        filled: dict[str, Any] = _filled(body, values, {"width", "height"})
         return filled
 
     def _values(self, scale: Scale) -> dict[str, str]:
@@ -166,7 +169,8 @@ class FamilyAgent:
         }
 
     def _space(self, scale: Scale) -> Space:
-        return Space(self.profile.space.kind, scale.screen, scale.image, self.profile.space.grid)
+        rules = self.profile.space
+        return Space(rules.kind, scale.screen, scale.image, rules.grid)
 
     def _step(self, observation: Observation, scale: Scale) -> Step:
         shown = look(observation, "screenshot", scale, zooms=self._zooms).parts

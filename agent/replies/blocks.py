@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import textwrap
 from typing import Any, Literal
 
 from deskbench.agent.base import ReplyError
-from deskbench.agent.replies.source_values import parse_source
+from deskbench.agent.replies.kimi_code import is_source
+from deskbench.agent.replies.loose import decode_first
 from deskbench.envs.types import (
     Action,
     Done,
@@ -51,7 +51,7 @@ def bare(text: str, space: ActionSpace) -> tuple[list[str], str]:
     if _special(last):
         return [last], prose.strip()
     if space == "pyautogui":
-        return ([text], "") if _is_source(text) else ([], text)
+        return ([text], "") if is_source(text) else ([], text)
     start = min((at for mark in "{[" if (at := text.find(mark)) >= 0), default=-1)
     return ([text[start:]], text[:start].strip()) if start >= 0 else ([], text)
 
@@ -71,22 +71,12 @@ def split_specials(block: str) -> tuple[str, list[Action]]:
     return textwrap.dedent("\n".join(lines)).rstrip(), tail
 
 
-def _is_source(text: str) -> bool:
-    """Whether a whole text is Python that calls something."""
-    try:
-        tree = parse_source(text)
-    except ReplyError:
-        return False
-    return any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in tree.body)
-
-
 def json_values(text: str) -> list[Any]:
     """The JSON values in a text, one after the other.
 
     Raises:
         ReplyError: there is none, with the place of the first mistake.
     """
-    decoder = json.JSONDecoder()
     values: list[Any] = []
     problem = "there is none"
     at = 0
@@ -95,8 +85,9 @@ def json_values(text: str) -> list[Any]:
         if at < 0:
             break
         try:
-            value, at = decoder.raw_decode(text, at)
+            value, end = decode_first(text[at:])
             values.append(value)
+            at += end
         except json.JSONDecodeError as error:
             problem = f"line {error.lineno}: {error.msg}"
             break

@@ -12,9 +12,11 @@ from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.blocks import ActionSpace, bare, json_values, split_blocks, split_specials
 from deskbench.agent.replies.calls import NoAction
 from deskbench.agent.replies.computer13 import parse_computer13
+from deskbench.agent.replies.kimi_code import as_source, bare_code
 from deskbench.agent.replies.onscreen import check_screen, place_named
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.agent.replies.reasoning import split_reasoning
+from deskbench.agent.replies.valid import valid_actions
 from deskbench.envs.types import (
     ENDS_EPISODE,
     Action,
@@ -64,7 +66,10 @@ def parse_reply(
         raise ReplyError(f"the reply has {len(text)} characters; at most {MAX_REPLY} are read")
     reasoning, rest = split_reasoning(text)
     blocks, prose = split_blocks(rest)
-    if not blocks:
+    code = bare_code(rest) if family and not blocks else None
+    if code is not None:
+        blocks, prose = [code[0]], code[1]
+    elif not blocks:
         blocks, prose = bare(rest, action_space)
     reader = _Reader(action_space, screen, pointer, names, code_allowed, family)
     for block in blocks[-1:] if family else blocks:
@@ -72,7 +77,7 @@ def parse_reply(
     if not reader.actions:
         raise NoAction(f"no action was found in the reply; answer with {_WANTED[action_space]}")
     thought = "\n".join(part for part in (reasoning, prose, *reader.thoughts) if part)
-    return thought or None, reader.actions
+    return thought or None, valid_actions(reader.actions)
 
 
 class _Reader:
@@ -103,6 +108,8 @@ class _Reader:
         source, tail = split_specials(block)
         if not source:
             return tail
+        if self._family:
+            source = as_source(source)
         if self._space == "pyautogui":
             done = parse_pyautogui(
                 source,

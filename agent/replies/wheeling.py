@@ -21,14 +21,20 @@ def scroll(unit: str = "notches", amount: float = 5) -> Handler:
         way = (a.text("direction", "scroll_direction") or "").strip().lower()
         if way not in WAYS:
             raise a.wrong(f"direction is {way[:40]!r}; it must be up, down, left or right")
-        given = a.number(
-            "scroll_amount", "step", "scroll_size", "magnitude", "amount", "clicks", "pixels", default=amount
-        )
-        notches = _notches(given or 0, unit)
+        notches = _given(a, unit, amount)
         dx, dy = (part * notches for part in WAYS[way])
         return [Scroll(dx, dy, **at_point(a.point(*POINTS)), modifiers=a.modifiers(*HELD))]
 
     return run
+
+
+def _given(a: Arguments, unit: str, amount: float) -> int:
+    """How far, in notches: some schemas name the unit in the argument (Gemini's `magnitude_in_...`)."""
+    clicks, pixels = a.number("magnitude_in_wheel_clicks", "wheel_clicks"), a.number("magnitude_in_pixels")
+    other = a.number("scroll_amount", "step", "scroll_size", "magnitude", "amount", "clicks", "pixels", default=amount)
+    if clicks is not None:
+        return _notches(clicks, "notches")
+    return _notches(other or 0, unit) if pixels is None else _notches(pixels, "pixels")
 
 
 def _notches(value: float, unit: str) -> int:
