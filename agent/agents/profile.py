@@ -68,6 +68,7 @@ class ReplyRules(_Data):
     done_words: tuple[str, ...] = ("[DONE]",)
     fail_words: tuple[str, ...] = ("[INFEASIBLE]",)
     action_space: Literal["pyautogui", "computer_13"] = "pyautogui"
+    word_first: bool = False
     call_space: Literal["screen", "image", "unit", "auto", "grid", "auto_grid"] | None = None
 
     @field_validator("vocabulary")

@@ -35,9 +35,7 @@ _LONGEST = 100_000
 warnings.filterwarnings("ignore", category=SyntaxWarning, module="<call>")
 
 
-def region(
-    text: str, marker: str | None = None, tag: str | None = None, until: str | None = None
-) -> tuple[str, Meant]:
+def region(text: str, marker: str | None = None, tag: str | None = None, until: str | None = None) -> tuple[str, Meant]:
     """The part of a reply that holds its calls, and which of them are meant.
 
     Args:
@@ -143,7 +141,9 @@ def _segment_end(text: str, start: int, limit: int) -> int:
         return last.end()
     end = -1 if _TEXTS.match(text, start, limit) else text.rfind(")", start, limit)
     if end < 0:
-        raise Truncated(f"truncated: the reply ended inside its action {excerpt(text[max(0, start - 20) : start + 60])}")
+        raise Truncated(
+            f"truncated: the reply ended inside its action {excerpt(text[max(0, start - 20) : start + 60])}"
+        )
     return end
 
 

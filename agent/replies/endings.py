@@ -12,15 +12,22 @@ FAIL_WORDS = ("[INFEASIBLE]",)
 
 
 def ended(
-    text: str, done_words: Sequence[str] = DONE_WORDS, fail_words: Sequence[str] = FAIL_WORDS
+    text: str,
+    done_words: Sequence[str] = DONE_WORDS,
+    fail_words: Sequence[str] = FAIL_WORDS,
+    *,
+    first: bool = False,
 ) -> Done | Fail | None:
     """What a message ends with, with what it says before that as the answer or the reason; None where it ends nothing.
 
     A word in quotes is talked about, not said, unless it has a line of its own. Marks of emphasis around it are let go.
+    With `first`, a word at the message's beginning counts as well.
     """
     for words, kind in ((fail_words, Fail), (done_words, Done)):
         for word in words:
             said = _before(text, word)
+            if said is None and first and text.lstrip("*_ \n").upper().startswith(word.upper()):
+                said = text.lstrip("*_ \n")[len(word) :].lstrip("*_:., \n").strip()
             if said is not None:
                 return kind(said or None)
     return None

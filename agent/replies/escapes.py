@@ -10,7 +10,7 @@ _END = re.compile(r"(?<!:)(?:\\n)+\Z")
 
 
 def is_raw_path(text: str) -> bool:
-    """Whether a text holds a path of Windows whose backslashes are not escaped: `C:\\new`, of which \\n is no line end.
+    r"""Whether a text holds a path of Windows whose backslashes are not escaped: `C:\new` has no line end in it.
 
     Nobody means a line end between a drive and a folder.
     """
@@ -18,12 +18,12 @@ def is_raw_path(text: str) -> bool:
 
 
 def entered(text: str) -> str:
-    """A text whose end is \\n, as two characters, with line ends there: they press Enter, however they were escaped."""
+    r"""A text that ends with \n, as two characters, with a line end there: it presses Enter, however it was escaped."""
     return _END.sub(lambda ends: "\n" * (len(ends[0]) // 2), text)
 
 
 def unescaped_once(text: str) -> str:
-    """A text with \\n, \\t, \\\\ and escaped quotes resolved, from left to right; other backslashes stay.
+    r"""A text with \n, \t, \\ and escaped quotes resolved, from left to right; other backslashes stay.
 
     Beside a path of Windows that is not escaped, only line ends at the text's end are: they press Enter.
     """

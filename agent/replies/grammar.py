@@ -27,6 +27,7 @@ class Grammar:
         without: what a whole reply without an action means, one of WITHOUT.
         done_words, fail_words: texts that end the episode where they stand at the end of a reply without an action.
         call_space: kind of the space of native calls' points (`spaces.KINDS`), where it is not that of what is written.
+        word_first: such a word counts at a reply's beginning, too, where the family's prompt has it there.
         action_space: `pyautogui` or `computer_13`, for `prompt`.
     """
 
@@ -39,6 +40,7 @@ class Grammar:
     done_words: tuple[str, ...] = ("[DONE]",)
     fail_words: tuple[str, ...] = ("[INFEASIBLE]",)
     action_space: str = "pyautogui"
+    word_first: bool = False
     call_space: str | None = None
 
 

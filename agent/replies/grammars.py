@@ -104,7 +104,7 @@ def _without(rest: str, grammar: Grammar) -> Action:
     Raises:
         NoAction: that the model must say it again.
     """
-    said = ended(rest, grammar.done_words, grammar.fail_words)
+    said = ended(rest, grammar.done_words, grammar.fail_words, first=grammar.word_first)
     if said is not None:
         return said
     endings: dict[str, Action] = {"done": Done(rest), "ask": AskUser(rest), "fail": Fail(rest)}

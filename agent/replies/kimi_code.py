@@ -14,7 +14,9 @@ from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.loose import decode_first
 from deskbench.agent.replies.source_values import parse_source
 
-_HEADING = re.compile(r"^[ \t]*(?:#{1,4}[ \t]*code\b[ \t:*]*|\*\*code:?\*\*:?|code:)[ \t]*", re.IGNORECASE | re.MULTILINE)
+_HEADING = re.compile(
+    r"^[ \t]*(?:#{1,4}[ \t]*code\b[ \t:*]*|\*\*code:?\*\*:?|code:)[ \t]*", re.IGNORECASE | re.MULTILINE
+)
 _CODE = re.compile(r"\s*(?:import |from |pyautogui\.|computer\.|pyperclip\.|time\.sleep|#|\{|\Z)")
 _FUNCTION = re.compile(r"^[ \t]*(?=\{)", re.MULTILINE)
 _NAME = re.compile(r"(?:(computer|pyautogui)\.)?([A-Za-z_]{1,40})")

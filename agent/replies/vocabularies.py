@@ -95,7 +95,11 @@ MOBILE = {
 """MAI-UI's and Step-GUI's, which are made for telephones."""
 
 KIMI = {
-    **CLAUDE, **QWEN, "computer_action": c.code, "computer_wait": t.wait(20.0), "computer_terminate": t.terminate,
+    **CLAUDE,
+    **QWEN,
+    "computer_action": c.code,
+    "computer_wait": t.wait(20.0),
+    "computer_terminate": t.terminate,
 }
 """Kimi K3's native tools, and the `computer` tool that servers of Kimi offer with the actions of others."""
 

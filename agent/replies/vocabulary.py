@@ -80,9 +80,7 @@ def to_actions(
     for call in calls:
         found = vocabulary.find(call.name)
         order = vocabulary.order.get(found, ())
-        given = Arguments(
-            call, space, order, strict=vocabulary.strict, pointer=pointer, code_allowed=code_allowed
-        )
+        given = Arguments(call, space, order, strict=vocabulary.strict, pointer=pointer, code_allowed=code_allowed)
         try:
             made = vocabulary.handlers[found](given)
         except ActionError as error:
