@@ -24,7 +24,7 @@ from deskbench.agent.replies.escapes import is_raw_path, unescaped_once
 from deskbench.agent.replies.vocabulary import KNOWN
 
 _TOKENS = re.compile(r"<\|(?:box_start|box_end|begin_of_box|end_of_box)\|>")
-_NAMED = re.compile(r"(?:^|[,(]\s*)([A-Za-z_]\w{0,40})\s*=\s*(?=['\"\[(\d-])")
+_NAMED = re.compile(r"(?:^\s*|(?<=['\"\])\d])\s*,\s*)([A-Za-z_]\w{0,40})\s*=\s*(?=['\"\[(\d-])")
 _TEXTS = re.compile(r"\s*(?:(?:content|text|message|answer|info|value|reason)\s*=\s*)?(?P<quote>['\"])")
 _LAST_QUOTE = re.compile(r".*['\"]\s*(?=\))", re.DOTALL)
 _BETWEEN = re.compile(r"[\s;,`]*")
