@@ -21,7 +21,7 @@ def scroll(unit: str = "notches", amount: float = 5) -> Handler:
         way = (a.text("direction", "scroll_direction") or "").strip().lower()
         if way not in WAYS:
             raise a.wrong(f"direction is {way[:40]!r}; it must be up, down, left or right")
-        notches = _given(a, unit, amount)
+        notches = abs(_given(a, unit, amount))
         dx, dy = (part * notches for part in WAYS[way])
         return [Scroll(dx, dy, **at_point(a.point(*POINTS)), modifiers=a.modifiers(*HELD))]
 
@@ -44,17 +44,18 @@ def _notches(value: float, unit: str) -> int:
 
 
 def wheel(axis: str = "dy") -> Handler:
-    """The wheel by a signed number: Qwen's `pixels`, pyautogui's and Agent-S's `clicks`; + is up, or right.
+    """The wheel by a signed number: Qwen's `pixels`, pyautogui's and Agent-S's `clicks`; + is up, or right. Where
+    there is a direction, it says which way.
 
     Qwen's number is named `pixels` and is used for notches (its agents hand it to pyautogui); what no wheel turns at
     once is taken for pixels all the same.
     """
 
     def run(a: Arguments) -> list[Action]:
+        if a.get("direction", "scroll_direction") is not None:
+            return scroll()(a)
         value = a.number("pixels", "clicks", "scroll_amount", "amount", "step")
         if value is None:
-            if a.get("direction", "scroll_direction") is not None:
-                return scroll()(a)
             raise a.wrong("the number to scroll by is missing")
         notches = _notches(value, "pixels" if abs(value) >= PIXELS_PER_NOTCH else "notches")
         along = "dx" if a.flag("shift") else axis

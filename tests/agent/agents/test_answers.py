@@ -170,7 +170,8 @@ def test_half_a_character_in_a_calls_arguments_is_mended(wire: str, tmp_path: Pa
 WRITTEN = {
     "kimi-vl": "## Action:\nType.\n## Code:\n```python\npyautogui.write('a\\ud83d')\n```",
     "ui-tars-1.5": "Action: type(content='a\\ud83d')",
-    "qwen3-vl": '<tool_call>\n{"name": "computer_use", "arguments": {"action": "type", "text": "a\\ud83d"}}\n</tool_call>',
+    "qwen3-vl": '<tool_call>\n{"name": "computer_use", "arguments": {"action": "type", "text": "a\\ud83d"}}\n'
+    "</tool_call>",
     "prompt-agent": "```python\npyautogui.write('a\\ud83d')\n```",
     "prompt-agent-computer-13": '```json\n{"action_type": "TYPING", "text": "a\\ud83d"}\n```',
     "holo3": '{"thought": "t", "tool_call": {"tool_name": "write", "content": "a\\ud83d"}}',

@@ -149,7 +149,7 @@ def too_much(wire: str, message: str) -> Say:
 LIMITS = {
     "chat": "'max_tokens' is too large: 40. This model's maximum context length is 128 tokens and your request has "
             "100 input tokens (40 > 128 - 100).",
-    "responses": "Invalid 'max_output_tokens': integer above maximum value. Expected a value <= 28, but got 40 instead.",
+    "responses": "Invalid 'max_output_tokens': integer above maximum value. Expected a value <= 28, but got 40.",
     "messages": "max_tokens: 40 > 28, which is the maximum allowed number of output tokens for this model",
     "gemini": "The maxOutputTokens value of 40 is not supported: the range is from 1 (inclusive) to 29 (exclusive).",
 }  # fmt: skip
@@ -208,14 +208,14 @@ def test_what_no_longer_fits_for_the_models_own_words_is_the_models(wire: str) -
 @pytest.mark.parametrize(
     ("message", "asked", "room"),
     [
-        ("'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is 8192 tokens "
-         "and your request has 1000 input tokens (8192 > 8192 - 1000).", 8192, 7192),
-        ("This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (1000 in the messages, "
-         "8000 in the completion). Please reduce the length of the messages or completion.", 8000, 7192),
-        ("This model's maximum context length is 8192 tokens. However, you requested 8000 output tokens and your prompt "
-         "contains at least 1000 input tokens, for a total of at least 9000 tokens.", 8000, 7192),
-        ("Requested token count exceeds the model's maximum context length of 8192 tokens. You requested a total of 9000 "
-         "tokens: 1000 tokens from the input messages and 8000 tokens for the completion.", 8000, 7192),
+        ("'max_tokens' or 'max_completion_tokens' is too large: 8192. This model's maximum context length is 8192 "
+         "tokens and your request has 1000 input tokens (8192 > 8192 - 1000).", 8192, 7192),
+        ("This model's maximum context length is 8192 tokens. However, you requested 9000 tokens (1000 in the "
+         "messages, 8000 in the completion). Please reduce the length of the messages or completion.", 8000, 7192),
+        ("This model's maximum context length is 8192 tokens. However, you requested 8000 output tokens and your "
+         "prompt contains at least 1000 input tokens, for a total of at least 9000 tokens.", 8000, 7192),
+        ("Requested token count exceeds the model's maximum context length of 8192 tokens. You requested a total of "
+         "9000 tokens: 1000 tokens from the input messages and 8000 tokens for the completion.", 8000, 7192),
         ("input length and `max_tokens` exceed context limit: 190000 + 20000 > 200000, decrease input length or "
          "`max_tokens` and try again", 20000, 10000),
         ("max_tokens: 80000 > 64000, which is the maximum allowed number of output tokens for claude-x", 80000, 64000),

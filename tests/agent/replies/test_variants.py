@@ -125,7 +125,8 @@ def test_a_text_without_its_end_is_cut_off(reply: str) -> None:
 
 GLM = [
     "Not key(keys='esc'), but: left_click(start_box='[500,250]', element_info='Save')\nMemory:\n[]",
-    "I could WAIT() or FAIL().\nleft_click(start_box='[500,250]')\nMemory:\n[{\"note\": \"key(keys='esc') did nothing\"}]",
+    "I could WAIT() or FAIL().\nleft_click(start_box='[500,250]')\nMemory:\n"
+    '[{"note": "key(keys=\'esc\') did nothing"}]',
     "left_click(start_box='[500,250]')\nMemory: scroll(start_box='[1,1]', direction='down') was tried",
     "<|begin_of_box|>left_click(start_box='[500,250]')<|end_of_box|>\nMemory:\n[\"DONE() later\"]",
     "Earlier <|begin_of_box|>key(keys='esc')<|end_of_box|>. Now <|begin_of_box|>left_click(start_box='[500,250]')"
@@ -232,7 +233,8 @@ def test_kimis_prose_is_no_code(reply: str) -> None:
 CHORDS = {
     "ctrl++": ["ctrl", "+"], "ctrl+shift++": ["ctrl", "shift", "+"], "ctrl+": ["ctrl", "+"], "+": ["+"], "-": ["-"],
     "ctrl+-": ["ctrl", "-"], "ctrl--": ["ctrl", "-"], "ctrl-s": ["ctrl", "s"], "ctrl-shift-t": ["ctrl", "shift", "t"],
-    "ctrl s": ["ctrl", "s"], "ctrl + s": ["ctrl", "s"], "ctrl, s": ["ctrl", "s"], "ctrl,shift,esc": ["ctrl", "shift", "esc"],
+    "ctrl s": ["ctrl", "s"], "ctrl + s": ["ctrl", "s"], "ctrl, s": ["ctrl", "s"],
+    "ctrl,shift,esc": ["ctrl", "shift", "esc"],
     "ctrl+,": ["ctrl", ","], "alt left": ["alt", "left"], "alt+f4": ["alt", "f4"], "Page Down": ["Page Down"],
     "ctrl+page down": ["ctrl", "page down"], "Page_Down": ["Page_Down"], "caps-lock": ["caps-lock"], " ": [" "], "": [],
     "ctrl space": ["ctrl", "space"], "super_l": ["super_l"], "ctrl shift +": ["ctrl", "shift", "+"],
@@ -252,7 +254,8 @@ EVERYWHERE = {
     "glm-v": "<|begin_of_box|>key(keys='ctrl+plus')<|end_of_box|>",
     "qwen3-vl": '<tool_call>\n{"name": "computer_use", "arguments": {"action": "key", "keys": "[\'ctrl\', \'+\']"}}\n'
     "</tool_call>",
-    "gui-owl": '<tool_call>\n{"name": "computer_use", "arguments": {"action": "key", "keys": ["ctrl++"]}}\n</tool_call>',
+    "gui-owl": '<tool_call>\n{"name": "computer_use", "arguments": {"action": "key", "keys": ["ctrl++"]}}\n'
+    "</tool_call>",
     "holo3": '{"tool_call": {"tool_name": "hotkey", "keys": "[ctrl, +]"}}',
     "scalecua": "<action>\nhotkey('ctrl', '+')\n</action>",
     "gta1": "```python\nagent.hotkey(['ctrl', '+'])\n```",
@@ -265,8 +268,10 @@ def test_ctrl_plus_is_two_keys_in_every_form(family: str) -> None:
 
 
 LISTS = {
-    '["ctrl", "c"]': ["ctrl", "c"], "['ctrl', 'c']": ["ctrl", "c"], "[ctrl, c]": ["ctrl", "c"], "('ctrl', 'c')": ["ctrl", "c"],
-    " ['ctrl','c']": ["ctrl", "c"], '["ctrl+c"]': ["ctrl", "c"], "['enter']": ["enter"], "[": ["["], "ctrl+[": ["ctrl", "["],
+    '["ctrl", "c"]': ["ctrl", "c"], "['ctrl', 'c']": ["ctrl", "c"], "[ctrl, c]": ["ctrl", "c"],
+    "('ctrl', 'c')": ["ctrl", "c"],
+    " ['ctrl','c']": ["ctrl", "c"], '["ctrl+c"]': ["ctrl", "c"], "['enter']": ["enter"], "[": ["["],
+    "ctrl+[": ["ctrl", "["],
 }  # fmt: skip
 
 
@@ -287,7 +292,8 @@ PASTED = [
     "import pyperclip\ntext = 'a b'\npyperclip.copy(text)\npyautogui.keyDown('ctrl')\npyautogui.press('v')\n"
     "pyautogui.keyUp('ctrl')",
     "import pyperclip as clip\nclip.copy('a b')\nwith pyautogui.hold('ctrl'):\n    pyautogui.press('v')",
-    "import pyperclip\npyperclip.copy('a b')\npyautogui.write(pyperclip.paste())\npyautogui.hotkey('ctrl', 'shift', 'v')",
+    "import pyperclip\npyperclip.copy('a b')\npyautogui.write(pyperclip.paste())\n"
+    "pyautogui.hotkey('ctrl', 'shift', 'v')",
     "pyperclip.copy('a b')\npyautogui.hotkey('command', 'v')",
 ]
 
@@ -309,8 +315,10 @@ def test_a_paste_of_what_was_not_copied_stays_a_paste() -> None:
 
 LOOSE = {
     '{"a": [1, 2]}': {"a": [1, 2]}, "{'a': [1, 2]}": {"a": [1, 2]}, "{'a': 'it\\'s', 'b': True, 'c': None}": {
-        "a": "it's", "b": True, "c": None}, '{"a": 1,}': {"a": 1}, "{'a': (1, 2)}": {"a": [1, 2]}, '{"a": "x\ny"}': {"a": "x\ny"},
-    "[]": [], "'x'": ValueError, "{'a': open('x')}": ValueError, "{'a': 1": ValueError, "{'a'}": ValueError, "": ValueError,
+        "a": "it's", "b": True, "c": None}, '{"a": 1,}': {"a": 1}, "{'a': (1, 2)}": {"a": [1, 2]},
+    '{"a": "x\ny"}': {"a": "x\ny"},
+    "[]": [], "'x'": ValueError, "{'a': open('x')}": ValueError, "{'a': 1": ValueError, "{'a'}": ValueError,
+    "": ValueError,
     '{"a": 1} b': ValueError, "{'a': 1j}": ValueError,
 }  # fmt: skip
 
@@ -326,10 +334,10 @@ def test_python_is_read_as_json(text: str) -> None:
 
 
 SINGLE = {
-    "qwen3-vl": "<tool_call>\n{'name': 'computer_use', 'arguments': {'action': 'left_click', 'coordinate': [500, 250]}}\n"
-    "</tool_call>",
-    "gui-owl-1.5": "<tool_call>\n{'name': 'computer_use', 'arguments': \"{'action': 'left_click', 'coordinate': [500, 250]}\"}"
+    "qwen3-vl": "<tool_call>\n{'name': 'computer_use', 'arguments': {'action': 'left_click', 'coordinate': [500, 250]}}"
     "\n</tool_call>",
+    "gui-owl-1.5": "<tool_call>\n{'name': 'computer_use', 'arguments': \"{'action': 'left_click', 'coordinate': [500, 250]}"
+    '"}\n</tool_call>',
     "holo3": "{'thought': 'it is here', 'tool_call': {'tool_name': 'click', 'x': 500, 'y': 250,}}",
     "prompt-agent-computer-13": "```json\n{'action_type': 'CLICK', 'x': 960, 'y': 270}\n```",
 }
@@ -345,7 +353,9 @@ def test_pythons_quotes_are_read_in_every_json(family: str) -> None:
                                        "{'action': 'left_click', 'coordinate': (500, 250)}"])  # fmt: skip
 @pytest.mark.parametrize("family", ["kimi-k2", "kimi-k3"])
 def test_a_computer_tool_of_kimi_has_a_grid(family: str, arguments: str) -> None:
-    message = {"tool_calls": [{"id": "c", "type": "function", "function": {"name": "computer", "arguments": arguments}}]}
+    message = {
+        "tool_calls": [{"id": "c", "type": "function", "function": {"name": "computer", "arguments": arguments}}]
+    }
     assert actions_of(family, "chat_message", message) == [click(960, 270)]
 
 
