@@ -336,7 +336,8 @@ def test_python_is_read_as_json(text: str) -> None:
 SINGLE = {
     "qwen3-vl": "<tool_call>\n{'name': 'computer_use', 'arguments': {'action': 'left_click', 'coordinate': [500, 250]}}"
     "\n</tool_call>",
-    "gui-owl-1.5": "<tool_call>\n{'name': 'computer_use', 'arguments': \"{'action': 'left_click', 'coordinate': [500, 250]}"
+    "gui-owl-1.5": "<tool_call>"
+    "\n{'name': 'computer_use', 'arguments': \"{'action': 'left_click', 'coordinate': [500, 250]}"
     '"}\n</tool_call>',
     "holo3": "{'thought': 'it is here', 'tool_call': {'tool_name': 'click', 'x': 500, 'y': 250,}}",
     "prompt-agent-computer-13": "```json\n{'action_type': 'CLICK', 'x': 960, 'y': 270}\n```",
