@@ -175,6 +175,44 @@ def test_glm_has_everything_in_one_turn_and_its_memory_comes_back() -> None:
     assert sizes == [(320, 200), (320, 200), (640, 400)]
 
 
+def test_only_servers_of_ones_own_are_told_to_keep_special_tokens() -> None:
+    _, server = play("glm-v", [enter_in("glm-v")])
+    assert server.asked[0]["skip_special_tokens"] is False
+    makers = FamilyAgent.from_settings({"profile": "glm-v", "api_key_env": ""})
+    makers.start(GOAL)
+    assert "skip_special_tokens" not in makers.preview(observation())
+    makers.close()
+
+
+def k3(name: str, **arguments: Any) -> Say:
+    call = {"id": "c7", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+    return reply("", "tool_calls", reasoning_content="because", tool_calls=[call])
+
+
+def test_kimi_k3_has_tools_whose_results_and_reasoning_go_back() -> None:
+    script = [k3("computer_action", description="d", code="pyautogui.click(x=0.5, y=0.25)"), k3("computer_wait")]
+    decisions, server = play("kimi-k3", script, steps=2)
+    assert decisions[0].actions == (Click(x=320, y=100),)
+    first, second = server.asked
+    assert [tool["function"]["name"] for tool in first["tools"]] == [
+        "computer_action", "computer_wait", "computer_terminate",
+    ]  # fmt: skip
+    assert (first["temperature"], first["reasoning_effort"], first["tool_choice"]) == (1.0, "max", "required")
+    assert [m["role"] for m in second["messages"]] == ["system", "user", "assistant", "tool", "user"]
+    turn, result, now = second["messages"][2:]
+    assert turn["reasoning_content"] == "because" and turn["tool_calls"][0]["id"] == "c7"
+    assert (result["tool_call_id"], result["content"]) == ("c7", "computer_action: done.")
+    assert "image_url" in json.dumps(now)
+
+
+def test_kimi_k3_is_told_in_the_tools_result_what_was_wrong() -> None:
+    script = [k3("computer_action", description="d", code="open('x')"), k3("computer_terminate", status="success")]
+    (decision,), server = play("kimi-k3", script)
+    assert decision.actions == (Done(),)
+    assert [m["role"] for m in server.asked[1]["messages"]] == ["system", "user", "assistant", "tool"]
+    assert "the name 'open' is not defined" in server.asked[1]["messages"][-1]["content"]
+
+
 def picture_size(part: dict[str, Any]) -> tuple[int, int]:
     import base64
 
