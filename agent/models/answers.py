@@ -182,7 +182,7 @@ def _stream(body: str, gather: Gather, headers: Mapping[str, str], now: float) -
 def _failure(
     status: int, headers: Mapping[str, str], body: str, document: Mapping[str, Any] | None, now: float
 ) -> Exception:
-    said = _said(body, document)
+    said = valid(_said(body, document))
     seen = f"HTTP {status}: {said}"
     if 300 <= status < 400:
         return ModelFatal(f"{seen} (moved to {excerpt(headers.get('location', '?'))}: set base_url to it)")
@@ -297,7 +297,7 @@ def arguments_of(value: Any) -> tuple[dict[str, Any], str | None]:
     if value in (None, ""):
         return {}, None
     try:
-        found = valid(decode(value)) if isinstance(value, str) else None
+        found = decode(value) if isinstance(value, str) else None
     except (ValueError, RecursionError) as error:
         return {}, f"the arguments are not JSON: {excerpt(str(error))}"
     return (found, None) if isinstance(found, dict) else ({}, "the arguments are not a JSON object")

@@ -29,6 +29,8 @@ def split_blocks(text: str) -> tuple[list[str], str]:
     blocks: list[str] = []
     for match in _FENCE.finditer(text):
         inline, language, body = match.groups()
+        if inline is not None and _special(inline) and not _stands_alone(text, match):
+            continue
         if inline is not None:
             word, _, after = inline.strip().partition(" ")
             blocks.append(after if after and word.lower() in _LANGUAGES else inline.strip())
@@ -37,6 +39,12 @@ def split_blocks(text: str) -> tuple[list[str], str]:
         elif language.strip().upper() in _SPECIALS:
             blocks.append(language.strip())
     return [block for block in blocks if block.strip()], _FENCE.sub("", text).strip()
+
+
+def _stands_alone(text: str, match: re.Match[str]) -> bool:
+    """Whether a word in a fence is said, and not talked about: it has a line of its own, or is the reply's end."""
+    before, after = text[: match.start()].rpartition("\n")[2], text[match.end() :]
+    return not after.strip(" \t\r\n.!") or not (before.strip() or after.partition("\n")[0].strip())
 
 
 def last_block(text: str) -> str:

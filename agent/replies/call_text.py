@@ -21,6 +21,7 @@ from typing import Any, Literal
 from deskbench.agent.replies.arguments import DESCRIPTIVE
 from deskbench.agent.replies.calls import Call, Malformed, Truncated, excerpt
 from deskbench.agent.replies.escapes import is_raw_path, unescaped_once
+from deskbench.agent.replies.valid import valid
 from deskbench.agent.replies.vocabulary import KNOWN
 
 _TOKENS = re.compile(r"<\|(?:box_start|box_end|begin_of_box|end_of_box)\|>")
@@ -166,11 +167,11 @@ def _python_arguments(inside: str) -> dict[str, Any] | None:
 
 def _literals(call: ast.Call) -> Iterator[tuple[str, Any]]:
     for index, argument in enumerate(call.args):
-        yield str(index), ast.literal_eval(argument)
+        yield str(index), valid(ast.literal_eval(argument))
     for keyword in call.keywords:
         if keyword.arg is None:
             raise ValueError("** in a call")
-        yield keyword.arg, ast.literal_eval(keyword.value)
+        yield keyword.arg, valid(ast.literal_eval(keyword.value))
 
 
 def _named_arguments(name: str, inside: str) -> dict[str, Any]:

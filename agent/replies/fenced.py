@@ -16,7 +16,6 @@ from deskbench.agent.replies.kimi_code import as_source, bare_code
 from deskbench.agent.replies.onscreen import check_screen, place_named
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.agent.replies.reasoning import split_reasoning
-from deskbench.agent.replies.valid import valid_actions
 from deskbench.envs.types import (
     ENDS_EPISODE,
     Action,
@@ -77,7 +76,7 @@ def parse_reply(
     if not reader.actions:
         raise NoAction(f"no action was found in the reply; answer with {_WANTED[action_space]}")
     thought = "\n".join(part for part in (reasoning, prose, *reader.thoughts) if part)
-    return thought or None, valid_actions(reader.actions)
+    return thought or None, reader.actions
 
 
 class _Reader:

@@ -17,7 +17,6 @@ from deskbench.agent.replies.planner import Locate, ground_call, ground_source
 from deskbench.agent.replies.reasoning import split_reasoning
 from deskbench.agent.replies.spaces import Space
 from deskbench.agent.replies.tagged import parse_tagged
-from deskbench.agent.replies.valid import valid_actions
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.agent.replies.vocabulary import Vocabulary, to_actions
 from deskbench.envs.types import Action, AskUser, Click, Done, Drag, Fail, MouseDown, MouseUp, Move, Scroll, Zoom
@@ -57,7 +56,7 @@ def read_reply(
     else:
         thought, actions = _called(rest, calls, grammar, space, pointer, code_allowed, locate)
     thought = "\n".join(part for part in (reasoning, thought) if part)
-    return Reading(thought or None, tuple(valid_actions(actions)), said_line(rest))
+    return Reading(thought or None, tuple(actions), said_line(rest))
 
 
 def _called(

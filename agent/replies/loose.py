@@ -1,11 +1,14 @@
-"""JSON as models write it: also with Python's quotes, constants and stray commas."""
+"""JSON as models write it: also with Python's quotes, constants and stray commas, or quotes that lack an escape."""
 
 from __future__ import annotations
 
 import ast
 import json
+import re
 import warnings
 from typing import Any
+
+from deskbench.agent.replies.valid import valid
 
 warnings.filterwarnings("ignore", category=SyntaxWarning, module="<value>")
 _LONGEST = 100_000
@@ -13,23 +16,57 @@ _DECODER = json.JSONDecoder(strict=False)
 
 
 def decode_first(text: str) -> tuple[Any, int]:
-    """The value at the beginning of a text, and where it ends.
+    """The value at the beginning of a text, and where it ends; its texts are valid (`valid.py`).
 
     Raises:
         ValueError: there is neither JSON nor a literal of Python; json.JSONDecodeError with the place of the mistake.
         RecursionError: it is nested too deeply.
     """
     try:
-        return _DECODER.raw_decode(text)
+        value, end = _DECODER.raw_decode(text)
+        return valid(value), end
     except ValueError:
-        end = _closing(text)
-        if end is None:
-            raise
-        try:
-            return _literal(text[:end]), end
-        except ValueError:
-            pass
+        for read in (_as_python, _as_quoted):
+            found = read(text)
+            if found is not None:
+                return found
         raise
+
+
+def _as_python(text: str) -> tuple[Any, int] | None:
+    end = _closing(text)
+    try:
+        return None if end is None else (_literal(text[:end]), end)
+    except ValueError:
+        return None
+
+
+_CLOSES = re.compile(r'"\s*(?:[}\]:]|\Z|,\s*(?:["{\[]|-?\d|true\b|false\b|null\b))')
+
+
+def _as_quoted(text: str) -> tuple[Any, int] | None:
+    """JSON with quotes in its texts that are not escaped: one that nothing of JSON follows is a part of the text."""
+    if text[:1] not in ("{", "["):
+        return None
+    out: list[str] = []
+    origin: list[int] = []  # where each character of the mended text was
+    inside, at = False, 0
+    while at < min(len(text), _LONGEST):
+        char = text[at]
+        step = 2 if inside and char == "\\" else 1
+        if char == '"' and inside and not _CLOSES.match(text, at):
+            out.append("\\")
+            origin.append(at)
+        elif char == '"':
+            inside = not inside
+        out += text[at : at + step]
+        origin += range(at, min(at + step, len(text)))
+        at += step
+    try:
+        value, end = _DECODER.raw_decode("".join(out))
+    except ValueError:
+        return None
+    return valid(value), origin[end - 1] + 1
 
 
 def decode(text: str) -> Any:
@@ -50,7 +87,7 @@ def _literal(text: str) -> Any:
     """A literal of Python of which every part could be JSON."""
     try:
         value = ast.literal_eval(compile(text, "<value>", "eval", ast.PyCF_ONLY_AST))
-        return json.loads(json.dumps(value))
+        return valid(json.loads(json.dumps(value)))
     except (SyntaxError, TypeError, MemoryError) as error:
         raise ValueError(str(error)) from None
 

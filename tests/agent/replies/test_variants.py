@@ -227,6 +227,21 @@ def test_kimis_prose_is_no_code(reply: str) -> None:
         actions_of("kimi-vl", "text", reply)
 
 
+TALKED = {
+    "When it is saved I answer ```DONE```, not yet:\n```python\npyautogui.press('a')\n```": "key",
+    "It is not ```FAIL``` yet.\n```python\npyautogui.press('a')\n```": "key",
+    "All is saved. ```DONE```": "done",
+    "All is saved.\n```DONE```\nBye.": "done",
+    "```DONE```\n```python\npyautogui.press('a')\n```": "done",
+}
+
+
+@pytest.mark.parametrize("reply", TALKED)
+def test_a_word_in_a_fence_that_is_talked_about_ends_nothing(reply: str) -> None:
+    (action,) = actions_of("prompt-agent", "text", reply)
+    assert action["type"] == TALKED[reply]
+
+
 # Keys
 
 
@@ -331,6 +346,23 @@ def test_python_is_read_as_json(text: str) -> None:
             decode(text)
     else:
         assert decode(text) == wanted
+
+
+QUOTED = {
+    '{"text": "say "hi" now"}': 'say "hi" now', '{"text": "say "hi", then go", "x": 1}': 'say "hi", then go',
+    '{"text": ""all""}': '"all"', '{"text": "a \\"b\\" c"}': 'a "b" c',
+    '{"text": "echo "a" > "b"", "enter": true}': 'echo "a" > "b"',
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", QUOTED)
+def test_quotes_that_lack_an_escape_are_a_part_of_the_text(text: str) -> None:
+    assert decode(text)["text"] == QUOTED[text]
+
+
+def test_a_typed_text_with_quotes_is_whole() -> None:
+    call = '{"name": "computer_use", "arguments": {"action": "type", "text": "say "hi" now"}}'
+    assert typed("qwen3-vl", f"Action: t.\n<tool_call>\n{call}\n</tool_call>") == 'say "hi" now'
 
 
 SINGLE = {
