@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -42,6 +42,15 @@ class Divergence:
 
 
 @dataclass(frozen=True)
+class Failure:
+    """An action of a step that was refused or failed in the replay, and why."""
+
+    step: int
+    action: str
+    error: str
+
+
+@dataclass(frozen=True)
 class Replayed:
     """What became of a replay; scores None mean not scored."""
 
@@ -50,6 +59,7 @@ class Replayed:
     recorded: float | None
     replayed: float | None
     divergence: Divergence | None
+    failures: tuple[Failure, ...] = ()
 
     @property
     def agrees(self) -> bool:
@@ -85,6 +95,7 @@ def replay(
         recorded=recorded.episode.score.value,
         replayed=record.score.value,
         divergence=first_divergence(recorded, repeated, out),
+        failures=tuple(_failures(repeated)),
     )
 
 
@@ -133,6 +144,16 @@ def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path
     return None
 
 
+def _failures(repeated: EpisodeReader) -> Iterator[Failure]:
+    """What was refused or failed, by the recording's steps: an observation has what became of the step before it."""
+    acted = [(step, after) for step, after in zip(repeated.steps(), repeated.frames()[1:], strict=False)
+             if step.thought != AGAIN]  # fmt: skip
+    for number, (step, after) in enumerate(acted):
+        for action, (ok, error, _) in zip(step.actions, after.results, strict=False):
+            if not ok:
+                yield Failure(number, str(action.get("type")), error or "no reason was given")
+
+
 def _seen(repeated: EpisodeReader) -> list[SeenRecord]:
     """What the replay acted on, and its end; not what it looked at again."""
     acted = [step.observation for step in repeated.steps() if step.thought != AGAIN]
@@ -145,6 +166,9 @@ def describe(found: Replayed, record: EpisodeRecord) -> list[str]:
     same = "agrees" if found.recorded == found.replayed else "DIFFERS"
     same = "was not recorded" if found.recorded is None else same
     lines.append(f"score {same}: {_number(found.recorded)} recorded, {_number(found.replayed)} replayed")
+    if found.failures:
+        lines.append("refused or failed, so that the replay is not what was recorded:")
+        lines += [f"  step {one.step}: {one.action}: {one.error}" for one in found.failures]
     if found.divergence is None:
         lines.append("screens agree at every step, carets, clocks and what moves by itself aside")
     else:

@@ -7,6 +7,7 @@ character is its own name (`a`, `<`, `é`). `normalize` accepts the spellings of
 from __future__ import annotations
 
 import difflib
+import re
 
 NAMED_KEYS = frozenset(
     """
@@ -49,12 +50,87 @@ _ALIASES = {
     "numpaddecimal": "decimal", "xf86audioraisevolume": "volumeup", "xf86audiolowervolume": "volumedown",
     "xf86audiomute": "volumemute", "xf86audioplay": "playpause", "xf86audionext": "nexttrack",
     "xf86audioprev": "prevtrack", "xf86audiostop": "stop", "xf86back": "browserback", "xf86forward": "browserforward",
-    "minus": "-", "plus": "+", "equal": "=", "comma": ",", "period": ".", "dot": ".", "slash": "/", "backslash": "\\",
-    "semicolon": ";", "apostrophe": "'", "grave": "`", "bracketleft": "[", "bracketright": "]", "less": "<",
-    "greater": ">", "underscore": "_", "exclam": "!", "question": "?", "colon": ":", "quotedbl": '"',
+    "kp_home": "home", "kp_end": "end", "kp_up": "up", "kp_down": "down", "kp_left": "left", "kp_right": "right",
+    "kp_prior": "pageup", "kp_next": "pagedown", "kp_page_up": "pageup", "kp_page_down": "pagedown",
+    "kp_insert": "insert", "kp_delete": "delete", "kp_tab": "tab",
+    "kp_space": "space", "kp_equal": "=", "kp_begin": "num5", "numpadequal": "=", "numpadcomma": "separator",
+    "numpadplus": "add", "numpadminus": "subtract", "numpaddot": "decimal", "numpadstar": "multiply",
+    "numpadslash": "divide", "numpadperiod": "decimal", "numpadreturn": "numenter",
+    "xf86_reload": "browserrefresh", "xf86_refresh": "browserrefresh", "xf86_stop": "browserstop",
+    "xf86_search": "browsersearch", "xf86_favorites": "browserfavorites", "xf86_home_page": "browserhome",
+    "iso_left_tab": "tab", "linefeed": "enter", "enter_key": "enter", "return_key": "enter", "break": "pause",
+    "cancel": "esc", "super_key": "super", "win_l": "superleft", "win_r": "superright", "windows_key": "super",
+    "cmd_l": "superleft", "cmd_r": "superright", "cmd_left": "superleft", "cmd_right": "superright",
+    "command_l": "superleft", "command_r": "superright", "meta_l": "superleft", "meta_r": "superright",
+    "option_l": "altleft", "option_r": "altright", "ctl": "ctrl", "os_left": "superleft", "os_right": "superright",
 }  # fmt: skip
 _ALIASES.update({f"kp_{n}": f"num{n}" for n in range(10)})
 _ALIASES.update({f"numpad{n}": f"num{n}" for n in range(10)})
+_ALIASES.update({f"kp_f{n}": f"f{n}" for n in range(1, 5)})
+_ALIASES.update({f"digit{n}": str(n) for n in range(10)})
+_ALIASES.update({f"key{letter}": letter for letter in "abcdefghijklmnopqrstuvwxyz"})
+
+SIGNS = {
+    "!": "exclam exclamation exclamation_mark exclamation_point bang",
+    '"': "quotedbl double_quote quotation_mark quotation",
+    "#": "numbersign hash number_sign pound pound_sign hashtag sharp",
+    "$": "dollar dollar_sign",
+    "%": "percent percent_sign",
+    "&": "ampersand and_sign",
+    "'": "apostrophe quoteright quote single_quote",
+    "(": "parenleft left_paren left_parenthesis open_paren open_parenthesis paren_left l_paren",
+    ")": "parenright right_paren right_parenthesis close_paren close_parenthesis paren_right r_paren",
+    "*": "asterisk star",
+    "+": "plus plus_sign",
+    ",": "comma",
+    "-": "minus hyphen dash minus_sign hyphen_minus",
+    ".": "period dot full_stop",
+    "/": "slash forward_slash",
+    ":": "colon",
+    ";": "semicolon",
+    "<": "less less_than angle_left left_angle",
+    "=": "equal equals equal_sign equals_sign",
+    ">": "greater greater_than angle_right right_angle",
+    "?": "question question_mark",
+    "@": "at at_sign",
+    "[": "bracketleft left_bracket open_bracket left_square_bracket l_bracket open_square_bracket",
+    "\\": "backslash back_slash intl_backslash",
+    "]": "bracketright right_bracket close_bracket right_square_bracket r_bracket close_square_bracket",
+    "^": "asciicircum caret circumflex hat",
+    "_": "underscore underline",
+    "`": "grave quoteleft backtick back_tick backquote back_quote grave_accent",
+    "{": "braceleft left_brace open_brace left_curly left_curly_brace l_brace open_curly_brace",
+    "|": "bar pipe vertical_bar",
+    "}": "braceright right_brace close_brace right_curly right_curly_brace r_brace close_curly_brace",
+    "~": "asciitilde tilde",
+    "£": "sterling pound_sterling",
+    "€": "eurosign euro",
+    "§": "section",
+    "°": "degree",
+    "´": "acute",
+    "ß": "ssharp",
+    "ä": "adiaeresis",
+    "ö": "odiaeresis",
+    "ü": "udiaeresis",
+    "é": "eacute",
+    "è": "egrave",
+    "à": "agrave",
+    "ç": "ccedilla",
+    "ñ": "ntilde",
+    "å": "aring",
+    "æ": "ae",
+    "ø": "oslash",
+}
+"""Printable characters by their names: X's keysyms (X11/keysymdef.h), codes of the DOM, and vendors' tools."""
+_ALIASES.update({name: sign for sign, names in SIGNS.items() for name in names.split()})
+
+
+def _compact(name: str) -> str:
+    """A name without what spellings differ in: `Page_Down`, `PAGE-DOWN` and `page down` are one."""
+    return re.sub(r"[\s_-]", "", name.lower())
+
+
+_COMPACT = {_compact(name): key for name, key in _ALIASES.items() if len(name) > 1}
 
 
 def normalize(name: str) -> str:
@@ -68,6 +144,9 @@ def normalize(name: str) -> str:
             raise ValueError(f"unknown key {name!r}: a control character is not a key")
         return name
     lowered = name if len(name) == 1 else name.strip().lower()
+    compact = _compact(lowered)
+    if lowered not in _ALIASES and lowered not in NAMED_KEYS and len(compact) > 1:
+        lowered = compact if compact in NAMED_KEYS else _COMPACT.get(compact, lowered)
     lowered = _ALIASES.get(lowered, lowered)
     if lowered in NAMED_KEYS or len(lowered) == 1:
         return lowered

@@ -7,12 +7,14 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from deskbench.agent.base import Decision
-from deskbench.agent.models.answers import Answer
+from deskbench.agent.models.answers import Answer, Overflow
 from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message
-from deskbench.envs.errors import AgentError, ReplyError
+from deskbench.envs.errors import AgentError, ModelError, ReplyError
 from deskbench.envs.types import Action, Observation
 
+_REPEATED = 4000
+"""Characters of a reply without an action that the model is shown: one that was cut off may fill the context."""
 T = TypeVar("T")
 Read = Callable[[Answer], T]
 Complain = Callable[[Answer | None, str, str], list[Message]]
@@ -53,18 +55,29 @@ def ask(
         ModelError: the endpoint failed.
     """
     turns = list(messages)
+    last: ReplyError | None = None
     for tries_left in range(retries, -1, -1):
         answer: Answer | None = None
+        before = len(spending.exchanges)
         try:
             answer = client.complete(turns, spending, deadline, extra)
             return answer, read(answer)
+        except ModelError as error:
+            if last is None or not isinstance(error.__cause__, Overflow):
+                raise
+            raise _given_up(retries - tries_left, last) from None  # with what the model said itself, it is too long
         except ReplyError as error:
             if not tries_left:
-                raise AgentError(f"none of {retries + 1} replies was an action; the last: {error}") from None
-            reply = spending.exchanges[-1].reply or "(no text)"
+                raise _given_up(retries + 1, error) from None
+            last = error
+            said = [exchange.reply for exchange in spending.exchanges[before:] if exchange.reply]
             again = f"That cannot be carried out, and nothing was done. {error}\nAnswer again with the action alone."
-            turns += complain(answer, reply, again)
+            turns += complain(answer, said[-1][:_REPEATED] if said else "(no text)", again)
     raise AssertionError("unreachable: the last try returns or raises")
+
+
+def _given_up(tries: int, last: ReplyError) -> AgentError:
+    return AgentError(f"none of {tries} replies was an action; the last: {last}")
 
 
 def decision_of(

@@ -25,7 +25,8 @@ from deskbench.agent.base import Decision, Goal, Needs
 from deskbench.agent.models.answers import Answer
 from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Text
-from deskbench.agent.replies.calls import Truncated
+from deskbench.agent.models.wires import merged
+from deskbench.agent.replies.calls import Call, Truncated
 from deskbench.agent.replies.grammar import Reading
 from deskbench.agent.replies.grammars import read_reply
 from deskbench.agent.replies.reasoning import split_reasoning
@@ -149,8 +150,10 @@ class FamilyAgent:
 
     def request(self, scale: Scale) -> dict[str, Any]:
         """What the profile puts into every request's body, for a picture of this size."""
-        values = self._values(scale)
-        filled: dict[str, Any] = _filled(self.profile.request, values, {"width", "height"})
+        values, profile = self._values(scale), self.profile
+        makers = profile.key and self.config.client.base_url.rstrip("/") == profile.base_url.rstrip("/")
+        body = profile.request if makers else merged(profile.request, profile.served)
+        filled: dict[str, Any] = _filled(body, values, {"width", "height"})
         return filled
 
     def _values(self, scale: Scale) -> dict[str, str]:
@@ -166,7 +169,8 @@ class FamilyAgent:
         }
 
     def _space(self, scale: Scale) -> Space:
-        return Space(self.profile.space.kind, scale.screen, scale.image, self.profile.space.grid)
+        rules = self.profile.space
+        return Space(rules.kind, scale.screen, scale.image, rules.grid)
 
     def _step(self, observation: Observation, scale: Scale) -> Step:
         shown = look(observation, "screenshot", scale, zooms=self._zooms).parts
@@ -200,7 +204,9 @@ class FamilyAgent:
 
     def _complain(self, answer: Answer | None, reply: str, again: str, now: Step) -> list[Message]:
         """What was wrong, in the wire's own way where the reply was a native call."""
-        native = answer.native if answer is not None and self.profile.history.native else None
+        native = None
+        if answer is not None and self.profile.history.native:
+            native = self._native(answer, answer.text)
         if answer is None or native is None:
             return complaint(answer, reply if answer is None else _text(answer), again)
         told = Text(again)
@@ -219,6 +225,7 @@ class FamilyAgent:
         except Truncated:
             rest = text
         memory = _MEMORY.search(rest)
+        native = self._native(answer, rest if not answer.calls else answer.text)
         step = replace(
             now,
             small=tuple(_smaller(part, self.profile.history.past_scale) for part in now.shown),
@@ -226,17 +233,24 @@ class FamilyAgent:
             thought="\n".join(part for part in (answer.reasoning, read.thought) if part),
             said=read.said,
             memory=memory[1].strip()[:_KEPT_MEMORY] if memory else "",
-            native=self._native(answer, rest),
-            calls=answer.calls if answer.native is not None else (),
+            native=native,
+            calls=answer.calls if native is not None else (),
         )
         self._past.append(step)
 
     def _native(self, answer: Answer, rest: str) -> Native | None:
-        """Chat completions has a form for reasoning that goes back, too (Seed, Kimi)."""
+        """Chat completions has a form for reasoning and calls that go back, too (Seed, Kimi)."""
         if answer.native is not None or self.profile.endpoint != "chat" or not self.profile.history.native:
             return answer.native
         reasoning = {"reasoning_content": answer.reasoning} if answer.reasoning else {}
-        return Native({"role": "assistant", "content": rest, **reasoning})
+        calls = {"tool_calls": [_tool_call(call) for call in answer.calls]} if answer.calls else {}
+        return Native({"role": "assistant", "content": rest, **reasoning, **calls})
+
+
+def _tool_call(call: Call) -> dict[str, Any]:
+    """A call as chat completions has it; servers want arguments that are JSON, also where the model's were not."""
+    arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
+    return {"id": str(call.id), "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def _text(answer: Answer) -> str:

@@ -52,7 +52,7 @@ class ImagePolicy(_Data):
 class SpacePolicy(_Data):
     """Where the family's points live: see `replies.spaces.Space`."""
 
-    kind: Literal["screen", "image", "unit", "auto", "grid"] = "screen"
+    kind: Literal["screen", "image", "unit", "auto", "grid", "auto_grid"] = "screen"
     grid: int = 1000
 
 
@@ -63,10 +63,13 @@ class ReplyRules(_Data):
     vocabulary: str = "qwen"
     marker: str | None = None
     tag: str | None = None
+    until: str | None = None
     without: Literal["again", "done", "ask", "fail"] = "again"
     done_words: tuple[str, ...] = ("[DONE]",)
     fail_words: tuple[str, ...] = ("[INFEASIBLE]",)
     action_space: Literal["pyautogui", "computer_13"] = "pyautogui"
+    word_first: bool = False
+    call_space: Literal["screen", "image", "unit", "auto", "grid", "auto_grid"] | None = None
 
     @field_validator("vocabulary")
     @classmethod
@@ -157,6 +160,7 @@ class Profile(_Data):
         key: the environment variable that usually holds the key, or None.
         facts: where its contract is from.
         request: merged into every request's body; `{width}` and `{height}` stand for the picture's size as numbers.
+        served: the same, at every other address than the maker's: what servers of one's own (vLLM, SGLang) are to do.
         headers: sent with every request.
         texts: more names for the templates, so that a family that differs in a few words is a few lines.
         grounder: for planners.
@@ -171,6 +175,7 @@ class Profile(_Data):
     facts: str
     sampling: Sampling = Sampling()
     request: dict[str, Any] = Field(default_factory=dict)
+    served: dict[str, Any] = Field(default_factory=dict)
     headers: dict[str, str] = Field(default_factory=dict)
     image: ImagePolicy = ImagePolicy()
     space: SpacePolicy = SpacePolicy()
@@ -189,7 +194,8 @@ class Profile(_Data):
 
 
 def _space_text(space: SpacePolicy, image: ImagePolicy) -> str:
-    texts = {"screen": "screen pixels", "unit": "0-1", "auto": "0-1 or screen pixels", "grid": f"0-{space.grid}"}
+    texts = {"screen": "screen pixels", "unit": "0-1", "auto": "0-1 or screen pixels", "grid": f"0-{space.grid}",
+             "auto_grid": f"0-1 or 0-{space.grid}"}  # fmt: skip
     if space.kind != "image":
         return texts[space.kind]
     sizes = {"smart": f"smart_resize({image.factor})", "native": "native"}

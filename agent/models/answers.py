@@ -11,18 +11,20 @@ import email.utils
 import json
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from deskbench.agent.models.messages import Native
 from deskbench.agent.models.sse import Broken, is_stream, read_events
-from deskbench.agent.replies.calls import Call
+from deskbench.agent.replies.calls import Call, NoAction
+from deskbench.agent.replies.loose import decode
+from deskbench.agent.replies.valid import valid
 from deskbench.envs.errors import ModelError, ModelFatal, RefusalError
 from deskbench.envs.redact import KNOWN
 
-FATAL = frozenset({401, 403, 404})
-"""No request of this run can succeed: the key, the permission or the address is wrong."""
+FATAL = frozenset({401, 402, 403, 404})
+"""No request of this run can succeed: the key, the account, the permission or the address is wrong."""
 REFUSED = {401: "the endpoint does not take the key", 403: "the endpoint does not let this key in"}
 """Said in place of what these answers hold: some repeat the key, in whatever form."""
 TRANSIENT = frozenset({408, 409, 425, 429})
@@ -33,6 +35,17 @@ _OVERFLOW = re.compile(
     r"|(image|multimodal).{0,40}(per prompt|limit)",
     re.IGNORECASE | re.DOTALL,
 )
+_BLIND = re.compile(
+    r"(image|picture|vision|visual|multi-?modal)s?( input| data| content|_url)?s? (is|are|was|were) (currently )?"
+    r"(not (currently )?(supported|enabled|available|allowed)|only supported by|unsupported)"
+    r"|(does|do|did|can)( ?not|n.t) (currently )?(support|accept|process|handle) "
+    r"(any )?(image|picture|vision|visual|multi-?modal)"
+    r"(?!.{0,20}(format|type|size|larger|bigger))"
+    r"|(no|without) (vision|image|multi-?modal)( input)? (support|capabilit)|not an? (vision|multi-?modal)"
+    r"|support image input|at most 0 image|unknown variant `?image_url|mmproj",
+    re.IGNORECASE,
+)
+"""What servers say of a model that takes no pictures, with any status; llama.cpp says it with 500."""
 _SHOWN = 300
 """Characters of an endpoint's error that go into ours."""
 
@@ -50,7 +63,11 @@ class Overflow(Exception):
 
 
 class CutOff(Exception):
-    """The reply was ended by the token limit; its text is what came."""
+    """The reply was ended by the token limit, or by the context where `full`; its text is what came."""
+
+    def __init__(self, text: str, *, full: bool = False) -> None:
+        super().__init__(text)
+        self.full = full
 
 
 @dataclass(frozen=True)
@@ -111,7 +128,7 @@ def read_document(status: int, headers: Mapping[str, str], body: str, now: float
         Again: 408, 409, 425, 429, 5xx, a 200 that is empty or no JSON object, a stream that was cut off.
         Overflow: the request was longer than the context.
         RefusalError: a filter declined.
-        ModelFatal: 401, 403, 404, a redirection, a used-up quota.
+        ModelFatal: 401, 402, 403, 404, a redirection, a used-up quota, a model that takes no pictures.
         ModelError: any other 4xx.
     """
     if status != 200:
@@ -121,8 +138,37 @@ def read_document(status: int, headers: Mapping[str, str], body: str, now: float
         raise Again(f"HTTP 200 whose body is not a JSON object: {excerpt(body)}")
     if document.get("error"):
         raise _failure(_code(document["error"]), headers, body, document, now)
-    found: dict[str, Any] = KNOWN.value(document)
-    return found
+    return _valid(document)
+
+
+def _valid(document: dict[str, Any]) -> dict[str, Any]:
+    try:
+        found: dict[str, Any] = KNOWN.value(valid(document))
+        return found
+    except RecursionError:
+        raise Again("HTTP 200 whose body is nested too deeply") from None
+
+
+def fault(error: Any) -> Exception:
+    """What an error means that an endpoint puts into a reply of which a part has come."""
+    return _failure(_code(error), {}, json.dumps(error), {"error": error}, 0.0)
+
+
+def check_whole(what: str, value: Any, whole: Collection[str]) -> None:
+    """Whether a reply ended as its wire's documentation says that whole replies end.
+
+    Raises:
+        Again: it broke off, or nobody says how it ended.
+    """
+    if not (isinstance(value, str) and value in whole):
+        raise Again(f"HTTP 200 with a reply that is not whole: {what} is {excerpt(str(value))}")
+
+
+def nothing_said(reasoned: bool) -> Exception:
+    """What a whole reply without a text and without a call means: the model did not act, or nothing came."""
+    if reasoned:
+        return NoAction("the reply is reasoning alone; after it, answer with an action")
+    return Again("HTTP 200 with an empty reply")
 
 
 def _stream(body: str, gather: Gather, headers: Mapping[str, str], now: float) -> dict[str, Any]:
@@ -139,12 +185,14 @@ def _stream(body: str, gather: Gather, headers: Mapping[str, str], now: float) -
 def _failure(
     status: int, headers: Mapping[str, str], body: str, document: Mapping[str, Any] | None, now: float
 ) -> Exception:
-    said = REFUSED.get(status) or _said(body, document)
+    said = REFUSED.get(status) or valid(_said(body, document))
     seen = f"HTTP {status}: {said}"
     if 300 <= status < 400:
         return ModelFatal(f"{seen} (moved to {excerpt(headers.get('location', '?'))}: set base_url to it)")
     if re.search("insufficient_quota|credit balance is too low", body):
         return ModelFatal(seen)
+    if _BLIND.search(said):
+        return ModelFatal(f"{seen} (the model takes no pictures)")
     told = headers.get("x-should-retry")
     if told != "false" and (status in TRANSIENT or status >= 500 or told == "true"):
         return Again(seen, retry_after(headers, now))
@@ -197,7 +245,7 @@ _KINDS = {
     "authentication_error": 401, "permission_error": 403, "not_found_error": 404, "invalid_request_error": 400,
     "request_too_large": 413, "RESOURCE_EXHAUSTED": 429, "UNAVAILABLE": 503, "INTERNAL": 500, "server_error": 500,
     "rate_limit_exceeded": 429, "context_length_exceeded": 400, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403,
-    "INVALID_ARGUMENT": 400,
+    "INVALID_ARGUMENT": 400, "billing_error": 402, "payment_required": 402, "insufficient_credits": 402,
 }  # fmt: skip
 """Kinds of errors inside a 200 or a stream, as the status that they stand for (vendors' lists of error codes)."""
 
@@ -207,6 +255,8 @@ def _code(error: Any) -> int:
     if not isinstance(error, dict):
         return 502
     code = error.get("code")
+    if isinstance(code, str) and re.fullmatch(r"[45]\d\d", code):
+        code = int(code)
     if isinstance(code, int) and 400 <= code < 600:
         return code
     named = (error.get("type"), error.get("status"), code)
@@ -250,7 +300,7 @@ def arguments_of(value: Any) -> tuple[dict[str, Any], str | None]:
     if value in (None, ""):
         return {}, None
     try:
-        found = json.loads(value, strict=False) if isinstance(value, str) else None
+        found = decode(value) if isinstance(value, str) else None
     except (ValueError, RecursionError) as error:
         return {}, f"the arguments are not JSON: {excerpt(str(error))}"
     return (KNOWN.value(found), None) if isinstance(found, dict) else ({}, "the arguments are not a JSON object")

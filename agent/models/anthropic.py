@@ -15,11 +15,12 @@ from deskbench.agent.models.answers import (
     Answer,
     Counts,
     CutOff,
-    Overflow,
     arguments_of,
+    check_whole,
     count,
     excerpt,
     mapping,
+    nothing_said,
     objects,
 )
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Shown, plain, shapes
@@ -28,6 +29,8 @@ from deskbench.agent.models.wires import Request, merged
 from deskbench.agent.replies.calls import Call
 from deskbench.envs.errors import RefusalError
 
+WHOLE = frozenset({"end_turn", "tool_use", "stop_sequence"})
+"""Stop reasons of a whole reply (Anthropic's guide on stop reasons)."""
 _VERSION = "2023-06-01"
 _CACHE = {"cache_control": {"type": "ephemeral"}}
 _MAX_TOKENS = 4096
@@ -79,12 +82,12 @@ class MessagesWire:
         if stop == "max_tokens":
             raise CutOff(text)
         if stop == "model_context_window_exceeded":
-            raise Overflow(str(stop))
-        if stop == "pause_turn":
-            raise Again("the endpoint paused the turn")
+            raise CutOff(text, full=True)
+        check_whole("stop_reason", stop, WHOLE)  # not pause_turn: there is more to come
         calls = tuple(_call(b) for b in blocks if b.get("type") == "tool_use")
+        thought = any(b.get("type") in ("thinking", "redacted_thinking") for b in blocks)
         if not (text.strip() or calls):
-            raise Again("HTTP 200 with an empty reply")
+            raise nothing_said(thought)
         thinking = "\n".join(str(b.get("thinking") or "") for b in blocks if b.get("type") == "thinking")
         return Answer(text, thinking or None, calls, Native(document["content"]))
 

@@ -15,10 +15,13 @@ from deskbench.agent.models.answers import (
     CutOff,
     Token,
     arguments_of,
+    check_whole,
     content_text,
     count,
     excerpt,
+    fault,
     mapping,
+    nothing_said,
     objects,
 )
 from deskbench.agent.models.messages import Message, Native, Part, Picture, Result, Shown, Text, shapes
@@ -27,6 +30,9 @@ from deskbench.agent.models.wires import Request, merged
 from deskbench.agent.replies.calls import Call
 from deskbench.envs.errors import RefusalError
 
+WHOLE = frozenset({"stop", "tool_calls", "function_call"})
+"""Finish reasons of a whole reply (OpenAI's API reference); `length` and `content_filter` have their own meanings, and
+gateways have more (`error`, `abort`), with which a reply breaks off."""
 TOOL_CALL_ID = "1"
 """The id under which a `tool` turn answers: Seed's agents use one for all (OSWorld, seed_agent.py)."""
 
@@ -59,6 +65,8 @@ class ChatWire:
         choices = objects(document.get("choices"))
         choice = choices[0] if choices else {}
         message = choice.get("message")
+        if choice.get("error"):
+            raise fault(choice["error"])
         if not isinstance(message, dict):
             raise Again(f"HTTP 200 without choices[0].message: {excerpt(str(document))}")
         finish, refusal = choice.get("finish_reason"), message.get("refusal")
@@ -67,10 +75,14 @@ class ChatWire:
         text = content_text(message.get("content"))
         if finish == "length":
             raise CutOff(text)
-        calls = tuple(map(_call, objects(message.get("tool_calls"))))
+        check_whole("finish_reason", finish, WHOLE)
+        called = objects(message.get("tool_calls")) or [
+            {"function": f} for f in objects([message.get("function_call")])
+        ]
+        calls = tuple(map(_call, called))
         reasoning = content_text(message.get("reasoning_content") or message.get("reasoning"))
         if not (text.strip() or calls):
-            raise Again("HTTP 200 with an empty reply")
+            raise nothing_said(bool(reasoning.strip()) or _reasoned(document.get("usage")))
         return Answer(text, reasoning or None, calls, tokens=_tokens(choice.get("logprobs")))
 
     def counts(self, document: Mapping[str, Any]) -> Counts:
@@ -87,17 +99,24 @@ class ChatWire:
     def gather(self, events: list[dict[str, Any]]) -> dict[str, Any]:
         """Deltas put together; the stream ends with a finish_reason."""
         message: dict[str, Any] = {"role": "assistant", "content": "", "reasoning_content": "", "tool_calls": []}
-        finish, usage, tokens = None, None, []
+        finish, usage, error, tokens = None, None, None, []
         for event in events:
             usage = event.get("usage") or usage
             for choice in objects(event.get("choices"))[:1]:
                 finish = choice.get("finish_reason") or finish
+                error = choice.get("error") or error
                 _add(message, choice.get("delta"))
                 tokens += _token_objects(choice.get("logprobs"))
-        if finish is None:
+        if finish is None and error is None:
             raise Broken("no finish_reason came")
-        choice = {"message": message, "finish_reason": finish, "logprobs": {"content": tokens}}
+        choice = {"message": message, "finish_reason": finish, "error": error, "logprobs": {"content": tokens}}
         return {"choices": [choice], "usage": usage}
+
+
+def _reasoned(usage: Any) -> bool:
+    """Whether tokens of reasoning are counted that are not shown."""
+    details = mapping(mapping(usage).get("completion_tokens_details"))
+    return bool(count(details.get("reasoning_tokens")))
 
 
 def _add(message: dict[str, Any], delta: Any) -> None:

@@ -21,9 +21,18 @@ import requests
 import urllib3
 
 from deskbench.agent.base import Exchange, Usage
-from deskbench.agent.models.answers import Again, Answer, Counts, CutOff, Overflow, excerpt, read_document
+from deskbench.agent.models.answers import (
+    Again,
+    Answer,
+    Counts,
+    CutOff,
+    Overflow,
+    excerpt,
+    read_document,
+)
 from deskbench.agent.models.messages import Message, estimate_tokens, recorded, shrink, text_tokens
 from deskbench.agent.models.prices import Price, price_of
+from deskbench.agent.models.room import room_in
 from deskbench.agent.models.transport import TimedSession
 from deskbench.agent.models.wires import WIRES, Request, merged, wire_of
 from deskbench.agent.replies.calls import Truncated
@@ -48,7 +57,8 @@ class ClientConfig:
         temperature, top_p, seed: left out of the request when None.
         max_tokens: longest reply; None leaves it to the endpoint.
         max_tokens_name: `max_tokens`, or `max_completion_tokens` where an endpoint wants that.
-        longer: by how much max_tokens grows for the one retry after a reply that was cut off.
+        longer: by how much max_tokens grows for the one retry after a reply that was cut off; where the endpoint takes
+            less, by as much as it says.
         detail: of pictures: `high`, `low`, `auto`, or None to leave it out.
         extra: merged into the request's body last, objects into objects.
         wire: `chat`, `responses`, `messages` or `gemini`.
@@ -125,6 +135,28 @@ class Spending:
         self.usage += usage
 
 
+@dataclass
+class _Course:
+    """What was tried for one reply."""
+
+    request: Request
+    failures: int = 0
+    shrunk: bool = False
+    lengthened: bool = False
+    capped: bool = False
+
+    def shrink(self) -> bool:
+        """Leave older pictures out, once; False where that was done or there are none."""
+        fewer = None if self.shrunk else shrink(self.request.messages)
+        if fewer is not None:
+            self.request, self.shrunk = replace(self.request, messages=fewer), True
+        return fewer is not None
+
+    def set(self, name: str, value: int) -> None:
+        """Change a setting of the request."""
+        self.request = replace(self.request, settings={**self.request.settings, name: value})
+
+
 def read_key(name: str) -> str:
     """The key in an environment variable.
 
@@ -187,10 +219,11 @@ class ModelClient:
             extra: of this episode's requests, under the config's own.
 
         Raises:
-            ModelError: the endpoint failed after all retries, or the time was up; with the last thing seen.
+            ModelError: the endpoint failed after all retries, or the time was up; with the last thing seen. Its cause
+                is an Overflow where the request does not fit into the context without its older pictures either.
             ModelFatal: no request of this run can succeed.
             RefusalError: the model declined.
-            ReplyError: the reply was cut off twice, or holds a call that the endpoint itself could not read.
+            ReplyError: the reply was cut off twice, is reasoning alone, or holds a call that the endpoint cannot read.
         """
         started = time.monotonic()
         limit = started + self.config.total_timeout
@@ -230,28 +263,64 @@ class ModelClient:
             raise ModelFatal(f"the endpoint {self.config.base_url} does not take the key: HTTP {status}")
 
     def _complete(self, request: Request, spending: Spending, limit: float, deadline: float) -> Answer:
-        failures, shrunk, lengthened = 0, False, False
+        course = _Course(request)
         while True:
             try:
-                return self._attempt(request, spending, limit)
+                return self._attempt(course.request, spending, limit)
             except Again as again:
-                failures += 1
-                self._pause(again, failures, deadline)
+                course.failures += 1
+                self._pause(again, course.failures, deadline)
+            except CutOff as cut:
+                self._after_cut(course, cut)
             except Overflow as overflow:
-                fewer = None if shrunk else shrink(request.messages)
-                if fewer is None:
-                    raise ModelError(f"{self.config.url}: the request is too long: {overflow}") from None
-                request, shrunk = replace(request, messages=fewer), True
-            except CutOff:
-                name, most = self.config.max_tokens_name, self.config.max_tokens
-                if lengthened or most is None:
-                    now = request.settings.get(name, "the endpoint")
-                    raise Truncated(
-                        f"The reply was cut off at the limit of {now} tokens, "
-                        "so its action is not known. Be brief and end with the action."
-                    ) from None
-                longer = {**request.settings, name: int(most * self.config.longer)}
-                request, lengthened = replace(request, settings=longer), True
+                self._after_overflow(course, overflow)
+            except ModelError as error:
+                if isinstance(error, ModelFatal) or not course.lengthened:
+                    raise
+                self._less_longer(course, error)
+
+    def _after_cut(self, course: _Course, cut: CutOff) -> None:
+        """Once more with room for a longer reply: more tokens, or fewer pictures where the context was full.
+
+        Raises:
+            Truncated: that was done already.
+        """
+        name, most = self.config.max_tokens_name, self.config.max_tokens
+        if cut.full:
+            if not course.shrink():
+                raise self._truncated(course)
+        elif course.lengthened or most is None:
+            raise self._truncated(course)
+        else:
+            course.set(name, int(most * self.config.longer))
+            course.lengthened = True
+
+    def _after_overflow(self, course: _Course, overflow: Overflow) -> None:
+        if course.lengthened:
+            self._less_longer(course, overflow)
+        elif not course.shrink():
+            raise ModelError(f"{self.config.url}: the request is too long: {overflow}") from overflow
+
+    def _less_longer(self, course: _Course, error: Exception) -> None:
+        """The endpoint does not take the longer reply: as much more as it says that it takes, if it says so.
+
+        Raises:
+            Truncated: there is no more; the reply that was cut off is all that the model has said.
+        """
+        name, most = self.config.max_tokens_name, self.config.max_tokens or 0
+        room = room_in(str(error), course.request.settings.get(name, 0))
+        if course.capped or room is None or room <= most:
+            course.set(name, most)
+            raise self._truncated(course) from None
+        course.set(name, room)
+        course.capped = True
+
+    def _truncated(self, course: _Course) -> Truncated:
+        now = course.request.settings.get(self.config.max_tokens_name, "the endpoint")
+        return Truncated(
+            f"The reply was cut off at the limit of {now} tokens, so its action is not known. "
+            "Be brief and end with the action."
+        )
 
     def _pause(self, again: Again, failures: int, deadline: float) -> None:
         seen = f"{self.config.url}: {again}"

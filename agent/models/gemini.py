@@ -11,7 +11,18 @@ import urllib.parse
 from collections.abc import Mapping
 from typing import Any
 
-from deskbench.agent.models.answers import Again, Answer, Counts, CutOff, arguments_of, count, excerpt, objects
+from deskbench.agent.models.answers import (
+    Again,
+    Answer,
+    Counts,
+    CutOff,
+    arguments_of,
+    check_whole,
+    count,
+    excerpt,
+    nothing_said,
+    objects,
+)
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Shown, Text, plain, shapes
 from deskbench.agent.models.sse import Broken
 from deskbench.agent.models.wires import Request, merged
@@ -19,6 +30,9 @@ from deskbench.agent.replies.calls import Call, Malformed
 from deskbench.envs.errors import RefusalError
 
 _SETTINGS = {"max_tokens": "maxOutputTokens", "temperature": "temperature", "top_p": "topP", "seed": "seed"}
+WHOLE = frozenset({"STOP"})
+"""Finish reasons of a whole reply (Google's API reference): where there is none, the model has not stopped."""
+_MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"})
 _REFUSED = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "LANGUAGE"})
 
 
@@ -60,11 +74,10 @@ class GeminiWire:
         content = candidates[0].get("content")
         parts = objects(content.get("parts")) if isinstance(content, dict) else []
         text = "".join(str(p.get("text") or "") for p in parts if not p.get("thought"))
-        finish = str(_get(candidates[0], "finishReason"))
-        _check_finish(finish, _get(candidates[0], "finishMessage"), text)
+        _check_finish(_get(candidates[0], "finishReason"), _get(candidates[0], "finishMessage"), text)
         calls = tuple(_call(i, c) for i, p in enumerate(parts) if isinstance(c := _get(p, "functionCall"), dict))
         if not (text.strip() or calls):
-            raise Again("HTTP 200 with an empty reply")
+            raise nothing_said(any(p.get("thought") for p in parts) or _reasoned(document))
         thoughts = "".join(str(p.get("text") or "") for p in parts if p.get("thought"))
         checks = tuple(c for call in calls if isinstance(c := call.arguments.get("safety_decision"), dict))
         return Answer(text, thoughts or None, calls, Native({"role": "model", "parts": parts}), checks)
@@ -114,13 +127,21 @@ def _get(value: Mapping[str, Any], name: str) -> Any:
     return value.get(name, value.get(re.sub("[A-Z]", lambda found: "_" + found[0].lower(), name)))
 
 
-def _check_finish(finish: str, message: Any, text: str) -> None:
-    if finish == "MAX_TOKENS":
+def _reasoned(document: Mapping[str, Any]) -> bool:
+    """Whether thoughts are counted that are not shown."""
+    usage = _get(document, "usageMetadata")
+    return isinstance(usage, dict) and bool(count(_get(usage, "thoughtsTokenCount")))
+
+
+def _check_finish(finish: Any, message: Any, text: str) -> None:
+    ending = str(finish)
+    if ending == "MAX_TOKENS":
         raise CutOff(text)
-    if finish in _REFUSED:
-        raise RefusalError(f"the model declined: {finish} {excerpt(str(message or ''))}")
-    if finish in ("MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL"):
-        raise Malformed(f"The function call cannot be read: {excerpt(str(message or finish))}")
+    if ending in _REFUSED:
+        raise RefusalError(f"the model declined: {ending} {excerpt(str(message or ''))}")
+    if ending in _MALFORMED:
+        raise Malformed(f"The function call cannot be read: {excerpt(str(message or ending))}")
+    check_whole("finishReason", finish, WHOLE)
 
 
 def _call(index: int, value: Mapping[str, Any]) -> Call:

@@ -9,13 +9,26 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from deskbench.agent.models.answers import Again, Answer, Counts, CutOff, arguments_of, count, excerpt, mapping, objects
+from deskbench.agent.models.answers import (
+    Answer,
+    Counts,
+    CutOff,
+    arguments_of,
+    check_whole,
+    count,
+    excerpt,
+    mapping,
+    nothing_said,
+    objects,
+)
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Shown, Text, plain, shapes
 from deskbench.agent.models.sse import Broken
 from deskbench.agent.models.wires import Request, merged
 from deskbench.agent.replies.calls import Call
 from deskbench.envs.errors import RefusalError
 
+WHOLE = frozenset({"completed"})
+"""The status of a whole response (OpenAI's API reference), and of each of its items."""
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -62,7 +75,7 @@ class ResponsesWire:
             raise RefusalError(f"the model declined: {excerpt(' '.join(refusals))}")
         calls = tuple(call for item in output for call in _calls(item))
         if not (text.strip() or calls):
-            raise Again(f"HTTP 200 with an empty reply: {excerpt(str(document))}")
+            raise nothing_said(any(item.get("type") == "reasoning" for item in output))
         reasoning = "\n".join(
             str(part.get("text") or "")
             for item in output if item.get("type") == "reasoning"
@@ -102,8 +115,10 @@ def _check_status(document: Mapping[str, Any], text: str) -> None:
         if reason == "content_filter":
             raise RefusalError("the endpoint's filter ended the reply")
         raise CutOff(text)
-    if document.get("status") not in (None, "completed"):
-        raise Again(f"the response is {excerpt(str(document.get('status')))}")
+    check_whole("status", document.get("status"), WHOLE)
+    for item in objects(document.get("output")):
+        if "status" in item and item["status"] is not None:
+            check_whole(f"status of {excerpt(str(item.get('type')))}", item["status"], WHOLE)
 
 
 def _calls(item: Mapping[str, Any]) -> list[Call]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deskbench.agent.replies.calls import Call, Malformed, excerpt
+from deskbench.agent.replies.chords import split_chord
+from deskbench.agent.replies.loose import decode
 from deskbench.agent.replies.spaces import Space
 from deskbench.envs import keys as key_names
 from deskbench.envs.keys import MODIFIERS
@@ -34,13 +35,24 @@ class Arguments:
         order: names of positional arguments.
         strict: points are lists of whole numbers, as the toolset's schema has them.
         pointer: where the pointer is, in pixels of the screen.
+        code_allowed: code beyond mouse and keyboard becomes `exec`.
     """
 
     def __init__(
-        self, call: Call, space: Space, order: Sequence[str], *, strict: bool = False, pointer: tuple[int, int] = (0, 0)
+        self,
+        call: Call,
+        space: Space,
+        order: Sequence[str],
+        *,
+        strict: bool = False,
+        pointer: tuple[int, int] = (0, 0),
+        code_allowed: bool = False,
     ) -> None:
         self.name = call.name
+        self.raw = call.raw
         self.pointer = pointer
+        self.screen = space.screen
+        self.code_allowed = code_allowed
         self._space = space
         self._strict = strict
         self._given: dict[str, Any] = {}
@@ -93,8 +105,8 @@ class Arguments:
     def keys(self, *names: str) -> tuple[str, ...]:
         """A chord: a list of keys, or a text such as `ctrl+s` or `ctrl s`."""
         value = self.get(*names)
-        if isinstance(value, str) and value[:1] == "[":
-            value = _json(value, value)
+        if isinstance(value, str) and value.strip()[:1] in ("[", "("):
+            value = _listed(value)
         if isinstance(value, str):
             return self.chord(value)
         if value is None:
@@ -114,17 +126,7 @@ class Arguments:
 
     def chord(self, text: str) -> tuple[str, ...]:
         """`ctrl+s`, `ctrl s` or one key, by their canonical names."""
-        if len(text) == 1:
-            return self._chord_of([text])
-        parts = re.split(r"\s*\+\s*|[\s]+|(?<=\w)-(?=\w)" if self._dashed(text) else r"\s*\+\s*|\s+", text.strip())
-        if text.rstrip().endswith("+"):
-            parts.append("+")
-        return self._chord_of([part for part in parts if part])
-
-    @staticmethod
-    def _dashed(text: str) -> bool:
-        """`ctrl-s`: a chord with dashes, where the first part is a modifier."""
-        return "+" not in text and text.partition("-")[0].strip().lower() in (*MODIFIERS, "control", "cmd")
+        return self._chord_of(split_chord(text))
 
     def _chord_of(self, parts: Sequence[str]) -> tuple[str, ...]:
         try:
@@ -159,7 +161,7 @@ class Arguments:
         """A list of points."""
         value = self.get(*names)
         if isinstance(value, str):
-            value = _json(value, None)
+            value = _listed(value)
         if value is None:
             return ()
         if not isinstance(value, list):
@@ -198,8 +200,12 @@ class Arguments:
         return [float(n) for n in value]
 
 
-def _json(text: str, otherwise: Any) -> Any:
+def _listed(text: str) -> Any:
+    """A list that was given as its text: JSON's, Python's, or names in brackets; a text that is none stays one."""
     try:
-        return json.loads(text)
+        return decode(text)
     except (ValueError, RecursionError):
-        return otherwise
+        inside = text.strip()
+    if len(inside) > 2 and (inside[0], inside[-1]) in (("[", "]"), ("(", ")")):
+        return [part.strip().strip("'\"") for part in inside[1:-1].split(",") if part.strip()]
+    return text

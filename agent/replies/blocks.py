@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import re
 import textwrap
 from typing import Any, Literal
 
 from deskbench.agent.base import ReplyError
-from deskbench.agent.replies.source_values import parse_source
+from deskbench.agent.replies.kimi_code import is_source
+from deskbench.agent.replies.loose import decode_first
 from deskbench.envs.types import (
     Action,
     Done,
@@ -29,6 +29,8 @@ def split_blocks(text: str) -> tuple[list[str], str]:
     blocks: list[str] = []
     for match in _FENCE.finditer(text):
         inline, language, body = match.groups()
+        if inline is not None and _special(inline) and not _stands_alone(text, match):
+            continue
         if inline is not None:
             word, _, after = inline.strip().partition(" ")
             blocks.append(after if after and word.lower() in _LANGUAGES else inline.strip())
@@ -37,6 +39,12 @@ def split_blocks(text: str) -> tuple[list[str], str]:
         elif language.strip().upper() in _SPECIALS:
             blocks.append(language.strip())
     return [block for block in blocks if block.strip()], _FENCE.sub("", text).strip()
+
+
+def _stands_alone(text: str, match: re.Match[str]) -> bool:
+    """Whether a word in a fence is said, and not talked about: it has a line of its own, or is the reply's end."""
+    before, after = text[: match.start()].rpartition("\n")[2], text[match.end() :]
+    return not after.strip(" \t\r\n.!") or not (before.strip() or after.partition("\n")[0].strip())
 
 
 def last_block(text: str) -> str:
@@ -51,7 +59,7 @@ def bare(text: str, space: ActionSpace) -> tuple[list[str], str]:
     if _special(last):
         return [last], prose.strip()
     if space == "pyautogui":
-        return ([text], "") if _is_source(text) else ([], text)
+        return ([text], "") if is_source(text) else ([], text)
     start = min((at for mark in "{[" if (at := text.find(mark)) >= 0), default=-1)
     return ([text[start:]], text[:start].strip()) if start >= 0 else ([], text)
 
@@ -71,22 +79,12 @@ def split_specials(block: str) -> tuple[str, list[Action]]:
     return textwrap.dedent("\n".join(lines)).rstrip(), tail
 
 
-def _is_source(text: str) -> bool:
-    """Whether a whole text is Python that calls something."""
-    try:
-        tree = parse_source(text)
-    except ReplyError:
-        return False
-    return any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in tree.body)
-
-
 def json_values(text: str) -> list[Any]:
     """The JSON values in a text, one after the other.
 
     Raises:
         ReplyError: there is none, with the place of the first mistake.
     """
-    decoder = json.JSONDecoder()
     values: list[Any] = []
     problem = "there is none"
     at = 0
@@ -95,8 +93,9 @@ def json_values(text: str) -> list[Any]:
         if at < 0:
             break
         try:
-            value, at = decoder.raw_decode(text, at)
+            value, end = decode_first(text[at:])
             values.append(value)
+            at += end
         except json.JSONDecodeError as error:
             problem = f"line {error.lineno}: {error.msg}"
             break

@@ -1,7 +1,12 @@
 """Calls written out as text: `click(start_box='(500,250)')` of UI-TARS, Doubao, GLM, ScaleCUA, `agent.click("Save")`.
 
-They look like Python and are not always: a quote inside a text is often not escaped. So a call is first read with
-`ast`, as literals only, and then, failing that, by where the next `name=` begins.
+They look like Python and are not always: a quote inside a text is often not escaped. So a call ends where Python says
+that it ends, and its arguments are read with `ast`, as literals only. Where that fails, the call goes to the last
+bracket of its segment, which is the text up to a line that begins with another call, its strings go to their last
+quote, and what stands in them is text, not a call.
+
+Not every call in a reply is meant: the prose around them names calls, too. The format says where they are (`region`);
+where its mark is missing, only those at the end count that have nothing between them.
 """
 
 from __future__ import annotations
@@ -10,77 +15,110 @@ import ast
 import re
 import warnings
 from collections.abc import Collection, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
+from deskbench.agent.replies.arguments import DESCRIPTIVE
 from deskbench.agent.replies.calls import Call, Malformed, Truncated, excerpt
+from deskbench.agent.replies.escapes import is_raw_path, unescaped_once
+from deskbench.agent.replies.valid import valid
+from deskbench.agent.replies.vocabulary import KNOWN
 
 _TOKENS = re.compile(r"<\|(?:box_start|box_end|begin_of_box|end_of_box)\|>")
-_NAMED = re.compile(r"(?:^|[,(]\s*)([A-Za-z_]\w{0,40})\s*=\s*(?=['\"\[(\d-])")
+_NAMED = re.compile(r"(?:^\s*|(?<=['\"\])\d])\s*,\s*)([A-Za-z_]\w{0,40})\s*=\s*(?=['\"\[(\d-])")
+_TEXTS = re.compile(r"\s*(?:(?:content|text|message|answer|info|value|reason)\s*=\s*)?(?P<quote>['\"])")
+_LAST_QUOTE = re.compile(r".*['\"]\s*(?=\))", re.DOTALL)
+_BETWEEN = re.compile(r"[\s;,`]*")
+Meant = Literal["all", "first", "last"]
 _MOST = 50
 _LONGEST = 100_000
 
 warnings.filterwarnings("ignore", category=SyntaxWarning, module="<call>")
 
 
-def region(text: str, marker: str | None, tag: str | None) -> str:
-    """The part of a reply that holds its calls: inside a tag or box, after the last marker, else all of it."""
+def region(text: str, marker: str | None = None, tag: str | None = None, until: str | None = None) -> tuple[str, Meant]:
+    """The part of a reply that holds its calls, and which of them are meant.
+
+    Args:
+        text: the reply without its reasoning.
+        marker: stands before the calls; at the beginning of a line where it does so anywhere.
+        tag: the calls are inside of it.
+        until: begins a line after which there are none (`Memory:`).
+    """
     if tag is not None:
         found = re.findall(rf"<{tag}>(.*?)(?:</{tag}>|\Z)", text, re.DOTALL)
         if found:
-            return "\n".join(found)
+            return "\n".join(found), "all"
     box = re.findall(r"<\|begin_of_box\|>(.*?)(?:<\|end_of_box\|>|\Z)", text, re.DOTALL)
     if box:
-        return str(box[-1])
-    if marker is not None and marker in text:
-        return text.rpartition(marker)[2] if text.count(marker) == 1 else text.partition(marker)[2]
-    return text
+        return str(box[-1]), "all"
+    if until is not None:
+        text = re.split(rf"^[\s*#]*{re.escape(until)}", text, maxsplit=1, flags=re.MULTILINE)[0]
+    if marker is None or marker not in text:
+        return text, "last"
+    begins = re.search(rf"^[\s*#]*{re.escape(marker)}", text, re.MULTILINE)
+    return (text[begins.end() :] if begins else text.rpartition(marker)[2]), "first"
 
 
-def parse_calls(text: str, names: Collection[str], prefix: str = "") -> list[Call]:
+@dataclass(frozen=True)
+class _Found:
+    call: Call
+    start: int
+    end: int
+
+
+def parse_calls(text: str, names: Collection[str], prefix: str = "", *, meant: Meant = "all") -> list[Call]:
     """The calls of known functions in a text, in order.
 
     Args:
         text: where to look.
         names: the functions; other words before a bracket are prose.
         prefix: what stands before each name (`agent.`).
+        meant: which of them count; the first and the last ones as far as nothing stands between them.
 
     Raises:
         Malformed: a call's arguments cannot be read.
         Truncated: the text ends inside a call.
     """
     text = _TOKENS.sub("", text)[:_LONGEST]
+    found = list(_calls(text, names, prefix))
+    groups: list[list[_Found]] = []
+    for one in found:
+        if meant == "all" or not groups or not _BETWEEN.fullmatch(text, groups[-1][-1].end, one.start):
+            groups.append([])
+        groups[-1].append(one)
+    counted = {"all": groups, "first": groups[:1], "last": groups[-1:]}[meant]
+    return [one.call for group in counted for one in group]
+
+
+def _calls(text: str, names: Collection[str], prefix: str) -> Iterator[_Found]:
     known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     start = re.compile(rf"(?<![\w.]){re.escape(prefix)}({known})\s*\(")
-    calls: list[Call] = []
+    line = re.compile(rf"\n[\s`]*{re.escape(prefix)}(?:{known})\s*\(")
     at = 0
-    while len(calls) < _MOST and (found := start.search(text, at)):
-        following = start.search(text, found.end())
-        end = _end(text, found.end(), following.start() if following else len(text))
-        calls.append(Call(found[1], _arguments(found[1], text[found.end() : end])))
+    for _ in range(_MOST):
+        opened = start.search(text, at)
+        if opened is None:
+            return
+        name, begins = opened[1], opened.end()
+        end = _python_end(text, begins)
+        arguments = None if end is None else _python_arguments(text[begins:end])
+        if end is None or arguments is None:
+            following = line.search(text, begins)
+            end = _segment_end(text, begins, following.start() if following else len(text))
+            arguments = _named_arguments(name, text[begins:end])
         at = end + 1
-    return calls
+        yield _Found(Call(name, arguments), opened.start(), at)
 
 
-def _end(text: str, start: int, limit: int) -> int:
-    """Where the bracket that is open at `start` closes."""
-    end = _balanced(text, start)
-    if end is not None:
-        return end
-    end = text.rfind(")", start, limit)  # a stray quote: the last bracket before the next call
-    if end < 0:
-        raise Truncated(f"truncated: the reply ended inside its action {excerpt(text[start - 20 : start + 60])}")
-    return end
-
-
-def _balanced(text: str, start: int) -> int | None:
+def _python_end(text: str, start: int) -> int | None:
+    """Where the bracket that is open at `start` closes, strings read as Python reads them."""
     depth, quote, at = 1, "", start
     while at < len(text):
         char = text[at]
         if quote:
-            if char == "\\":
-                at += 1
-            elif char == quote and _ends_string(text, at):
-                quote = ""
+            at += char == "\\"
+            quote = "" if char == quote else quote
         elif char in "'\"":
             quote = char
         elif char in "([{":
@@ -93,40 +131,63 @@ def _balanced(text: str, start: int) -> int | None:
     return None
 
 
-def _ends_string(text: str, at: int) -> bool:
-    """Whether a quote ends its string: what follows it is a comma or a closing bracket."""
-    return text[at + 1 : at + 40].lstrip()[:1] in (",", ")", "]", "}", "")
+def _segment_end(text: str, start: int, limit: int) -> int:
+    """The last bracket of a segment; after the last quote, where the call begins with a text.
+
+    Raises:
+        Truncated: there is none.
+    """
+    last = _LAST_QUOTE.match(text, start, limit)
+    if last is not None:
+        return last.end()
+    end = -1 if _TEXTS.match(text, start, limit) else text.rfind(")", start, limit)
+    if end < 0:
+        raise Truncated(
+            f"truncated: the reply ended inside its action {excerpt(text[max(0, start - 20) : start + 60])}"
+        )
+    return end
 
 
-def _arguments(name: str, inside: str) -> dict[str, Any]:
+def _python_arguments(inside: str) -> dict[str, Any] | None:
+    """The arguments of a call that is Python; None where it is not. A line end in a string is one, as it stands."""
+    if is_raw_path(inside):
+        return None
     try:
-        call = ast.parse(f"f({inside})", "<call>", "eval").body
-        if isinstance(call, ast.Call):
-            return dict(_literals(call))
-    except (SyntaxError, ValueError, TypeError, RecursionError, MemoryError):
-        pass  # not Python: read by names below
-    marks = list(_NAMED.finditer(inside))
+        call = ast.parse("f(" + inside.replace("\r", "").replace("\n", "\\n") + ")", "<call>", "eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        try:
+            call = ast.parse(f"f({inside})", "<call>", "eval").body
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+    try:
+        return dict(_literals(call)) if isinstance(call, ast.Call) else None
+    except (ValueError, TypeError, RecursionError, MemoryError):
+        return None
+
+
+def _literals(call: ast.Call) -> Iterator[tuple[str, Any]]:
+    for index, argument in enumerate(call.args):
+        yield str(index), valid(ast.literal_eval(argument))
+    for keyword in call.keywords:
+        if keyword.arg is None:
+            raise ValueError("** in a call")
+        yield keyword.arg, valid(ast.literal_eval(keyword.value))
+
+
+def _named_arguments(name: str, inside: str) -> dict[str, Any]:
+    """Arguments by where the next `name=` begins, for names that calls have: others stand in a text."""
+    marks = [mark for mark in _NAMED.finditer(inside) if mark[1] in KNOWN or mark[1] in DESCRIPTIVE]
+    if not marks and _TEXTS.match(inside) and not re.search(r"['\"]\s*,", inside):
+        return {"0": _unquoted(inside)}
     if not marks:
         raise Malformed(f"{name}: the arguments cannot be read: {excerpt(inside)}")
     ends = [mark.start() for mark in marks[1:]] + [len(inside)]
     return {m[1]: _unquoted(inside[m.end() : end]) for m, end in zip(marks, ends, strict=True)}
 
 
-def _literals(call: ast.Call) -> Iterator[tuple[str, Any]]:
-    for index, argument in enumerate(call.args):
-        yield str(index), ast.literal_eval(argument)
-    for keyword in call.keywords:
-        if keyword.arg is None:
-            raise ValueError("** in a call")
-        yield keyword.arg, ast.literal_eval(keyword.value)
-
-
-_ESCAPES = {"n": "\n", "t": "\t", "\\": "\\", "'": "'", '"': '"'}
-
-
 def _unquoted(text: str) -> str:
-    """A value without its quotes, its escapes resolved."""
+    """A value without its quotes, of which one may be the wrong one, its escapes resolved once."""
     text = text.strip().rstrip(",").strip()
-    if len(text) >= 2 and text[0] in "'\"" and text[-1] == text[0]:
-        text = text[1:-1]
-    return re.sub(r"\\(.)", lambda found: _ESCAPES.get(found[1], found[0]), text)
+    if text[:1] in ("'", '"'):
+        text = text[1:-1] if len(text) > 1 and text[-1] in "'\"" else text[1:]
+    return unescaped_once(text)

@@ -31,6 +31,7 @@ class Call:
         id: under which the wire wants the result, or None for a call written as text.
         problem: why the arguments could not be read, or None.
         extra: what the wire wants back with the result.
+        raw: the arguments are as they were written: escapes in them are not resolved yet.
     """
 
     name: str
@@ -38,10 +39,13 @@ class Call:
     id: str | None = None
     problem: str | None = None
     extra: Mapping[str, Any] = field(default_factory=dict)
+    raw: bool = False
 
 
 WRAPPERS = frozenset({"computer_use", "computer", "mobile_use", "computer_use_tool", "gui"})
 """Functions that hold the action's name in an argument `action` (or a list of such in `actions`)."""
+_SOMETIMES = frozenset({"computer_action"})
+"""Functions that do so in some servers' schemas only."""
 
 
 def unwrapped(calls: Sequence[Call]) -> list[Call]:
@@ -56,7 +60,7 @@ def unwrapped(calls: Sequence[Call]) -> list[Call]:
 def _unwrap(call: Call) -> list[Call]:
     if call.problem is not None:
         raise Malformed(f"{call.name}: {call.problem}")
-    if call.name not in WRAPPERS:
+    if call.name not in WRAPPERS and not (call.name in _SOMETIMES and {"action", "actions"} & set(call.arguments)):
         return [call]
     arguments = dict(call.arguments)
     many = arguments.pop("actions", None)
@@ -70,7 +74,7 @@ def _named(call: Call, value: object) -> Call:
     if not isinstance(value, Mapping) or not isinstance(name, str):
         raise Malformed(f'{call.name}: the argument "action" with the name of the action is missing')
     rest = {str(k): v for k, v in value.items() if v is not name or k not in ("action", "type")}
-    return Call(name.strip(), rest, call.id, extra=call.extra)
+    return Call(name.strip(), rest, call.id, extra=call.extra, raw=call.raw)
 
 
 def excerpt(text: str, most: int = 200) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.chords import split_chord
 from deskbench.agent.replies.computer13_values import POINT, a_button, a_number, a_string, short, taken_apart
 from deskbench.envs.types import (
     Action,
@@ -114,7 +115,7 @@ class _Reader:
     def _hotkey(self, name: str, fields: Mapping[str, Any]) -> None:
         keys = fields.get("keys")
         if isinstance(keys, str):
-            keys = [part for part in keys.replace("+", " ").split() if part] or [keys]
+            keys = split_chord(keys)
         if not isinstance(keys, list):
             raise ReplyError(f"{name}: keys is {short(keys)}; it is a list of key names")
         self.actions.append(Key(tuple(a_string(name, "keys", key) for key in keys)))

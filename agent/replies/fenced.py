@@ -12,6 +12,7 @@ from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.blocks import ActionSpace, bare, json_values, split_blocks, split_specials
 from deskbench.agent.replies.calls import NoAction
 from deskbench.agent.replies.computer13 import parse_computer13
+from deskbench.agent.replies.kimi_code import as_source, bare_code
 from deskbench.agent.replies.onscreen import check_screen, place_named
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.agent.replies.reasoning import split_reasoning
@@ -64,7 +65,10 @@ def parse_reply(
         raise ReplyError(f"the reply has {len(text)} characters; at most {MAX_REPLY} are read")
     reasoning, rest = split_reasoning(text)
     blocks, prose = split_blocks(rest)
-    if not blocks:
+    code = bare_code(rest) if family and not blocks else None
+    if code is not None:
+        blocks, prose = [code[0]], code[1]
+    elif not blocks:
         blocks, prose = bare(rest, action_space)
     reader = _Reader(action_space, screen, pointer, names, code_allowed, family)
     for block in blocks[-1:] if family else blocks:
@@ -103,6 +107,8 @@ class _Reader:
         source, tail = split_specials(block)
         if not source:
             return tail
+        if self._family:
+            source = as_source(source)
         if self._space == "pyautogui":
             done = parse_pyautogui(
                 source,

@@ -23,8 +23,11 @@ class Grammar:
         vocabulary: the family's names (`vocabularies.py`); for native calls of every form, too.
         marker: where the calls begin (`Action:`), for `calls`.
         tag: the tag that holds them (`action`), for `calls`.
+        until: begins the line after which there are none (`Memory:`), for `calls`.
         without: what a whole reply without an action means, one of WITHOUT.
-        done_words, fail_words: texts that end the episode where they stand in a reply without an action.
+        done_words, fail_words: texts that end the episode where they stand at the end of a reply without an action.
+        call_space: kind of the space of native calls' points (`spaces.KINDS`), where it is not that of what is written.
+        word_first: such a word counts at a reply's beginning, too, where the family's prompt has it there.
         action_space: `pyautogui` or `computer_13`, for `prompt`.
     """
 
@@ -32,10 +35,13 @@ class Grammar:
     vocabulary: str = "qwen"
     marker: str | None = None
     tag: str | None = None
+    until: str | None = None
     without: str = "again"
     done_words: tuple[str, ...] = ("[DONE]",)
     fail_words: tuple[str, ...] = ("[INFEASIBLE]",)
     action_space: str = "pyautogui"
+    word_first: bool = False
+    call_space: str | None = None
 
 
 @dataclass(frozen=True)

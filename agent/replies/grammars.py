@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from deskbench.agent.replies.blocks import last_block
 from deskbench.agent.replies.call_text import parse_calls, region
 from deskbench.agent.replies.calls import Call, Malformed, NoAction, unwrapped
+from deskbench.agent.replies.endings import ended
 from deskbench.agent.replies.fenced import MAX_REPLY, parse_reply
 from deskbench.agent.replies.grammar import Grammar, Reading
 from deskbench.agent.replies.objects import parse_object, parse_pairs
@@ -53,22 +54,30 @@ def read_reply(
     if not calls and grammar.form in ("python", "prompt", "comments"):
         thought, actions = _python(rest, grammar, space, pointer, code_allowed)
     else:
-        thought, actions = _called(rest, calls, grammar, space, pointer, locate)
+        thought, actions = _called(rest, calls, grammar, space, pointer, code_allowed, locate)
     thought = "\n".join(part for part in (reasoning, thought) if part)
     return Reading(thought or None, tuple(actions), said_line(rest))
 
 
 def _called(
-    rest: str, calls: Sequence[Call], grammar: Grammar, space: Space, pointer: tuple[int, int], locate: Locate | None
+    rest: str,
+    calls: Sequence[Call],
+    grammar: Grammar,
+    space: Space,
+    pointer: tuple[int, int],
+    code_allowed: bool,
+    locate: Locate | None,
 ) -> tuple[str, list[Action]]:
     vocabulary = VOCABULARIES[grammar.vocabulary]
     found, prose = (list(calls), rest) if calls else _as_text(rest, grammar, vocabulary)
     if not found:
         return prose, [_without(rest, grammar)]
     found = unwrapped(found)
+    if calls and grammar.call_space:
+        space = dataclasses.replace(space, kind=grammar.call_space)
     if grammar.form == "planner":
         found, space = [ground_call(call, locate) for call in found], dataclasses.replace(space, kind="screen")
-    return prose, to_actions(found, vocabulary, space, pointer)
+    return prose, to_actions(found, vocabulary, space, pointer, code_allowed=code_allowed)
 
 
 def _as_text(rest: str, grammar: Grammar, vocabulary: Vocabulary) -> tuple[list[Call], str]:
@@ -80,10 +89,12 @@ def _as_text(rest: str, grammar: Grammar, vocabulary: Vocabulary) -> tuple[list[
         return parse_object(rest) if "{" in rest else ([], rest)
     if grammar.form == "native":
         return [], rest
-    prefix = "agent." if grammar.form == "planner" else ""
-    where = region(rest, grammar.marker, grammar.tag)
     names = list(vocabulary.handlers)
-    return parse_calls(where, names, prefix), rest.replace(where, "").strip() if where != rest else rest
+    if grammar.form == "planner":
+        block = last_block(rest)
+        return parse_calls(block, names, "agent.", meant="last" if block == rest else "all"), rest
+    where, meant = region(rest, grammar.marker, grammar.tag, grammar.until)
+    return parse_calls(where, names, meant=meant), rest.replace(where, "").strip() if where != rest else rest
 
 
 def _without(rest: str, grammar: Grammar) -> Action:
@@ -92,10 +103,9 @@ def _without(rest: str, grammar: Grammar) -> Action:
     Raises:
         NoAction: that the model must say it again.
     """
-    if any(word in rest for word in grammar.fail_words):
-        return Fail()
-    if any(word in rest for word in grammar.done_words):
-        return Done()
+    said = ended(rest, grammar.done_words, grammar.fail_words, first=grammar.word_first)
+    if said is not None:
+        return said
     endings: dict[str, Action] = {"done": Done(rest), "ask": AskUser(rest), "fail": Fail(rest)}
     if grammar.without not in endings or not rest:
         raise NoAction("no action was found in the reply; answer in the form that was described")

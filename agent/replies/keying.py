@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from deskbench.agent.replies.arguments import Arguments
+from deskbench.agent.replies.chords import split_chord
+from deskbench.agent.replies.escapes import entered, unescaped_once
 from deskbench.agent.replies.pointing import holding
 from deskbench.agent.replies.vocabulary import POINTS, Handler
 from deskbench.envs.types import (
@@ -38,16 +40,16 @@ def type_text(clear_key: str = "backspace", clear: bool = False) -> Handler:
     return run
 
 
-def unescaped(inner: Handler) -> Handler:
-    """A text whose line ends were escaped once too often (a backslash and an n), as UI-TARS and EvoCUA write them."""
+def unescaped(inner: Handler, always: bool = False) -> Handler:
+    """A text whose escapes are the family's own, to be resolved here: once.
+
+    UI-TARS and Seed write them in tags, too, where nothing else resolves them (`Call.raw`), and a line end that presses
+    Enter at a text's end with one escape more; EvoCUA writes them into JSON, one level more than JSON has (`always`).
+    """
 
     def run(a: Arguments) -> list[Action]:
-        def mended(action: Action) -> Action:
-            if not isinstance(action, Type):
-                return action
-            return Type(action.text.replace("\\n", "\n").replace("\\t", "\t"))
-
-        return [mended(action) for action in inner(a)]
+        mend = unescaped_once if a.raw or always else entered
+        return [Type(mend(action.text)) if isinstance(action, Type) else action for action in inner(a)]
 
     return run
 
@@ -72,7 +74,9 @@ def chords(a: Arguments) -> list[Action]:
     times = a.number("repeat", default=1) or 1
     if not 1 <= times <= 100:
         raise a.wrong("repeat is 1 to 100")
-    return [Key(a.chord(part)) for _ in range(int(times)) for part in (text.split() or [text])]
+    one = split_chord(text)
+    parts = [text] if len(one) == 1 else text.split()
+    return [Key(a.chord(part)) for _ in range(int(times)) for part in parts]
 
 
 def key_down(a: Arguments) -> list[Action]:
@@ -108,6 +112,17 @@ def hold_and_press(a: Arguments) -> list[Action]:
     if not held or not pressed:
         raise a.wrong("the keys to hold and the keys to press are missing")
     return holding(held, [Key((k,)) for k in pressed])
+
+
+_SYSTEM = {"enter": ("enter",), "back": ("alt", "left"), "menu": ("menu",)}
+
+
+def system_button(a: Arguments) -> list[Action]:
+    """A telephone's own buttons, as far as a keyboard has them."""
+    name = (a.text("button") or "").strip().lower()
+    if name not in _SYSTEM:
+        raise a.wrong(f"a desktop has no button {name[:40]!r}; it has {', '.join(_SYSTEM)}")
+    return [Key(_SYSTEM[name])]
 
 
 def press(*keys: str) -> Handler:

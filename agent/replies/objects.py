@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from deskbench.agent.replies.calls import Call, Malformed, NoAction, Truncated, excerpt
+from deskbench.agent.replies.loose import decode_first
 
 _PAIR = re.compile(r"(\w{1,40})\s*[:：]\s*(.*)", re.DOTALL)
 _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL)
@@ -38,7 +39,7 @@ def _object(text: str) -> Mapping[str, Any]:
     if start < 0:
         raise NoAction("the reply holds no JSON object with an action")
     try:
-        value, _ = json.JSONDecoder(strict=False).raw_decode(text[start:])
+        value, _ = decode_first(text[start:])
     except json.JSONDecodeError as error:
         if error.pos >= len(text[start:].rstrip()) - 1:
             raise Truncated("truncated: the JSON object has no end") from None

@@ -71,17 +71,23 @@ def mouse_up(a: Arguments) -> list[Action]:
     return [MouseUp(a.text("button") or "left", **at_point(a.point(*POINTS)))]
 
 
+_ENDS = (("end_x", "end_y"), ("destination_x", "destination_y"), ("x2", "y2"), ("to_x", "to_y"))
+_STARTS = (("start_x", "start_y"), ("x1", "y1"), ("from_x", "from_y"))
+"""Names of the ends of a drag whose two numbers are arguments of their own."""
+
+
+def _either(a: Arguments, names: Sequence[tuple[str, str]]) -> tuple[int, int] | None:
+    points = [a.point(xy=pair) for pair in names]
+    return next((point for point in points if point is not None), None)
+
+
 def drag(a: Arguments) -> list[Action]:
     """A drag along a path, between two points, or from where the pointer is to one."""
     path = a.path("path")
     if not path:
-        ends = [
-            a.point("coordinate2", "end_box", "end_point", "end_coordinate", "point2", xy=None),
-            a.point(xy=("destination_x", "destination_y")) or a.point(xy=("x2", "y2")),
-        ]
-        start = a.point("start_coordinate", "start_box", "start_point", "point1", xy=None)
+        end = a.point("coordinate2", "end_box", "end_point", "end_coordinate", "point2", xy=None) or _either(a, _ENDS)
+        start = a.point("start_coordinate", "start_box", "start_point", "point1", xy=None) or _either(a, _STARTS)
         other = a.point("coordinate", "point")
-        end = next((point for point in ends if point is not None), None)
         if end is None:
             start, end = start or a.pointer, other
         elif start is None:

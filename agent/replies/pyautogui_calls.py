@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.chords import split_chord
 from deskbench.agent.replies.source_values import Function, Module, Point, Size, Unsupported
 from deskbench.envs import keys as key_names
 from deskbench.envs.types import (
@@ -56,11 +57,18 @@ PARAMETERS: Mapping[str, Mapping[str, object]] = {
 """Functions with their parameters in order; `hotkey` besides, which takes any number of keys."""
 
 COMPUTER: Mapping[str, Mapping[str, object]] = {
-    "terminate": {"status": "success", "answer": None}, "wait": {"seconds": 20.0},
+    "terminate": {"status": "success", "answer": None, "reason": None}, "wait": {"seconds": 20.0},
     "triple_click": PARAMETERS["tripleClick"], "call_user": {"text": None},
 }  # fmt: skip
 """What the prompts of Kimi and OpenCUA offer besides pyautogui; their `computer.wait` means 20 seconds."""
 
+CLIPBOARD: Mapping[str, Mapping[str, object]] = {"copy": {"text": _REQUIRED}, "paste": {}}
+"""pyperclip's functions."""
+_PASTES = frozenset(
+    frozenset(keys) for control in ("ctrl", "ctrlleft", "ctrlright", "super")
+    for keys in ((control, "v"), (control, "shift", "v"))
+) | {frozenset(("shift", "insert"))}  # fmt: skip
+"""Chords that paste."""
 _ALIASES = {"shortcut": "hotkey", "resolution": "size", "countdown": "sleep"}
 """pyautogui's own other names; `countdown` sleeps and prints."""
 _CONSTANTS = {"PRIMARY": "primary", "SECONDARY": "secondary", "LEFT": "left", "MIDDLE": "middle", "RIGHT": "right"}
@@ -85,20 +93,24 @@ class Calls:
         self._screen = screen
         self._pointer = pointer
         self._family = family
+        self._copied: str | None = None  # what the source has put into the clipboard
+        self._pasted = True
 
     # -- names
 
     def modules(self) -> dict[str, object]:
         """The modules that are known without an import."""
-        names = ("pyautogui", "time", "computer") if self._family else ("pyautogui", "time")
-        return {name: Module(name) for name in names}
+        if not self._family:
+            return {name: Module(name) for name in ("pyautogui", "time", "pyperclip")}
+        bare = self.functions("computer") | self.functions("pyautogui")
+        return {**bare, **{name: Module(name) for name in ("pyautogui", "time", "pyperclip", "computer")}}
 
     def functions(self, module: str) -> dict[str, object]:
         """Everything that `from module import *` brings."""
         if module == "time":
             return {"sleep": Function("time", "sleep")}
-        if module == "computer":
-            return {name: Function("computer", name) for name in COMPUTER}
+        if module in ("computer", "pyperclip"):
+            return {name: Function(module, name) for name in (COMPUTER if module == "computer" else CLIPBOARD)}
         names = {name: name for name in (*PARAMETERS, "hotkey")} | _ALIASES
         return {name: Function("pyautogui", meant) for name, meant in names.items()} | dict(_CONSTANTS)
 
@@ -134,6 +146,8 @@ class Calls:
             self._hotkey(node, args)
             return None
         given = _bind(node, name, args, kwargs, function.module)
+        if function.module == "pyperclip":
+            return self._clipboard(node, name, given)
         if function.module == "computer":
             _COMPUTER[name](self, node, given)
             return None
@@ -155,8 +169,35 @@ class Calls:
         self._add(node, KeyDown, key)
 
     def key_up(self, node: ast.AST, key: str) -> None:
-        """Let a key go."""
-        self._add(node, KeyUp, key)
+        """Let a key go. What was copied is pasted by Ctrl and V, one after the other, too."""
+        if self.actions[-2:] == [KeyDown(key), Key(("v",))] and self._pastes((key, "v")):
+            del self.actions[-2:]
+            self._paste(node)
+        else:
+            self._add(node, KeyUp, key)
+
+    # -- the clipboard: a copy and a paste are typing
+
+    def _clipboard(self, node: ast.AST, name: str, given: Mapping[str, Any]) -> str | None:
+        if name == "copy":
+            self._copied, self._pasted = str(given["text"]), False
+            return None
+        if self._copied is None:
+            raise Unsupported(node, "what is in the clipboard cannot be read; look at the screen instead")
+        return self._copied
+
+    def _pastes(self, keys: tuple[str, ...]) -> bool:
+        return self._copied is not None and frozenset(key_names.normalize(key) for key in keys) in _PASTES
+
+    def _paste(self, node: ast.AST) -> None:
+        self._pasted = True
+        if self._copied:
+            self._add(node, Type, self._copied)
+
+    def check_clipboard(self, node: ast.AST) -> None:
+        """Raises Unsupported where something was copied and not pasted: mouse and keyboard cannot do that."""
+        if not self._pasted:
+            raise Unsupported(node, "pyperclip.copy without a paste after it cannot be used; write the text instead")
 
     def _add(self, node: ast.AST, kind: Callable[..., Action], *args: Any, **kwargs: Any) -> None:
         try:
@@ -281,17 +322,20 @@ class Calls:
 
     def _hotkey(self, node: ast.AST, args: list[Any]) -> None:
         parts = list(args[0]) if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
-        names: list[str] = []
-        for part in _strings(node, "hotkey", parts):
-            names.extend(piece for piece in part.split("+") if piece) if len(part) > 1 else names.append(part)
-        self._add(node, Key, tuple(self._key(node, name) for name in names))
+        names = [name for part in _strings(node, "hotkey", parts) for name in split_chord(part)]
+        keys = tuple(self._key(node, name) for name in names)
+        if self._pastes(keys):
+            self._paste(node)
+        else:
+            self._add(node, Key, keys)
 
     def _sleep(self, node: ast.AST, given: Mapping[str, Any]) -> None:
         self._add(node, Wait, _number(node, "seconds", given["seconds"]))
 
     def _terminate(self, node: ast.AST, given: Mapping[str, Any]) -> None:
         """The end; the status alone says which, whatever words the answer has in it."""
-        answer = None if given["answer"] is None else str(given["answer"])
+        said = given["answer"] if given["answer"] is not None else given["reason"]
+        answer = None if said is None or said == "" else str(said)
         failed = str(given["status"]).strip().lower() in ("failure", "fail", "failed", "infeasible")
         self._add(node, Fail if failed else Done, answer)
 
@@ -342,7 +386,7 @@ def _bind(
     node: ast.AST, name: str, args: list[Any], kwargs: dict[str, Any], module: str = "pyautogui"
 ) -> dict[str, Any]:
     """The arguments by parameter name, defaults filled in."""
-    known = COMPUTER[name] if module == "computer" else PARAMETERS[name]
+    known = {"computer": COMPUTER, "pyperclip": CLIPBOARD}.get(module, PARAMETERS)[name]
     where = f"line {_line(node)}: {module}.{name}"
     if len(args) > len(known):
         raise ReplyError(f"{where} takes {len(known)} arguments, not {len(args)}")

@@ -14,7 +14,7 @@ from deskbench.agent.replies.pyautogui_calls import Calls
 from deskbench.agent.replies.source_values import Budget, Evaluator, Unsupported, parse_source
 from deskbench.envs.types import Action, Exec
 
-MODULES = ("pyautogui", "time")
+MODULES = ("pyautogui", "time", "pyperclip")
 _MAX_SOURCE = 100_000
 
 
@@ -50,6 +50,7 @@ def parse_pyautogui(
     calls = Calls(screen, pointer, family=family)
     try:
         _Reader(calls, dict(names or {})).run(tree.body)
+        calls.check_clipboard(tree)
     except Unsupported as error:
         if not code_allowed:
             raise ReplyError(str(error)) from None
@@ -94,12 +95,12 @@ class _Reader:
     def _do_import(self, node: ast.Import) -> None:
         for alias in node.names:
             if alias.name not in MODULES:
-                raise Unsupported(node, f"the module {alias.name!r} cannot be used; only {' and '.join(MODULES)}")
+                raise Unsupported(node, f"the module {alias.name!r} cannot be used; only {', '.join(MODULES)}")
             self._names[alias.asname or alias.name] = self._calls.modules()[alias.name]
 
     def _do_importfrom(self, node: ast.ImportFrom) -> None:
         if node.module not in MODULES or node.level:
-            raise Unsupported(node, f"the module {node.module!r} cannot be used; only {' and '.join(MODULES)}")
+            raise Unsupported(node, f"the module {node.module!r} cannot be used; only {', '.join(MODULES)}")
         for alias in node.names:
             if alias.name == "*":
                 self._names.update(self._calls.functions(node.module))

@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.valid import valid
 
 MAX_WORK = 50_000
 """Expressions and statements read in one reply, loops counted as often as they turn."""
@@ -194,7 +195,7 @@ class Evaluator:
 
     def _of_constant(self, node: ast.Constant) -> Any:
         if node.value is None or isinstance(node.value, (int, float, str)):
-            return node.value
+            return valid(node.value)
         raise Unsupported(node, f"the value {ast.unparse(node)[:40]} cannot be used")
 
     def _of_name(self, node: ast.Name) -> Any:

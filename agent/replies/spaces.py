@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from deskbench.agent.replies.calls import Malformed
 
-KINDS = ("screen", "image", "unit", "auto", "grid")
+KINDS = ("screen", "image", "unit", "auto", "grid", "auto_grid")
 
 
 @dataclass(frozen=True)
@@ -16,7 +16,8 @@ class Space:
 
     Attributes:
         kind: `screen` and `image` are pixels of the screen and of the picture that was sent; `unit` is 0 to 1; `auto`
-            is `unit` when neither number is above 1, else `screen`; `grid` is 0 to `grid` whatever the picture's size.
+            is `unit` when neither number is above 1, else `screen`; `grid` is 0 to `grid` whatever the picture's size;
+            `auto_grid` is `unit` or `grid` in the same way.
         screen, image: (width, height) in pixels.
         grid: 999 or 1000, by how a family was trained.
     """
@@ -33,8 +34,8 @@ class Space:
             Malformed: it is outside the space.
         """
         kind = self.kind
-        if kind == "auto":
-            kind = "unit" if x <= 1 and y <= 1 else "screen"
+        if kind.startswith("auto"):
+            kind = "unit" if x <= 1 and y <= 1 else {"auto": "screen", "auto_grid": "grid"}[kind]
         sizes = {"screen": self.screen, "image": self.image, "unit": (1, 1), "grid": (self.grid, self.grid)}[kind]
         # Models trained on 0-999 write 1000 for the edge now and then.
         slack = 1 if kind == "grid" else 0
@@ -54,7 +55,8 @@ class Space:
         if kind in ("screen", "image"):
             width, height = self.screen if kind == "screen" else self.image
             return f"the {'screen' if kind == 'screen' else 'picture'}, which is {width}x{height} pixels"
-        return {"unit": "0 to 1", "grid": f"0 to {self.grid}"}.get(kind, "0 to 1, or the screen's pixels")
+        texts = {"unit": "0 to 1", "grid": f"0 to {self.grid}", "auto_grid": f"0 to 1, or 0 to {self.grid}"}
+        return texts.get(kind, "0 to 1, or the screen's pixels")
 
     @property
     def resolution(self) -> tuple[int, int]:
@@ -64,7 +66,7 @@ class Space:
     def to_model(self, x: int, y: int) -> tuple[float, float]:
         """A pixel of the screen as the model writes it; the way back, for examples and tests."""
         width, height = self.screen
-        if self.kind in ("unit", "auto"):
+        if self.kind in ("unit", "auto", "auto_grid"):
             return round(x / width, 4), round(y / height, 4)
         across, down = {"screen": self.screen, "image": self.image}.get(self.kind, (self.grid, self.grid))
         return min(across, round((x + 0.5) * across / width)), min(down, round((y + 0.5) * down / height))

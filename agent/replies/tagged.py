@@ -6,11 +6,11 @@ tag off.
 
 from __future__ import annotations
 
-import json
 import re
 from typing import Any
 
 from deskbench.agent.replies.calls import Call, Malformed, Truncated, excerpt
+from deskbench.agent.replies.loose import decode, decode_first
 
 _SUFFIX = r"(?:_never_used_\w{1,64})?"
 _BLOCK = re.compile(
@@ -56,10 +56,9 @@ def _block(inside: str, *, ended: bool) -> list[Call]:
 def _values(inside: str) -> list[Any]:
     """The JSON values in a block, one after the other; code fences around them and brackets too many are let go."""
     text = inside.replace("```json", "").replace("```", "").strip()
-    decoder = json.JSONDecoder(strict=False)
     values: list[Any] = []
     while text and len(values) < _MOST:
-        value, end = decoder.raw_decode(text)
+        value, end = decode_first(text)
         values += value if isinstance(value, list) else [value]
         text = text[end:].lstrip(" \t\r\n,}")
     if not values:
@@ -74,7 +73,7 @@ def _call(value: Any) -> Call:
     name = value.get("name")
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments, strict=False)
+            arguments = decode(arguments)
         except (ValueError, RecursionError) as error:
             raise Malformed(f"the arguments of the tool call are not JSON: {excerpt(str(error))}") from None
     if arguments is None and "action" in value:  # the arguments alone
@@ -92,7 +91,7 @@ def _functions(text: str) -> list[Call]:
         left = _PARAMETER.sub("", inside)
         if "<parameter" in left:
             raise Truncated("truncated: the reply ended inside a parameter of its tool call")
-        calls.append(Call(found["name"].strip(), given))
+        calls.append(Call(found["name"].strip(), given, raw=True))
     return calls
 
 

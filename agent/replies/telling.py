@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from deskbench.agent.replies.arguments import Arguments
+from deskbench.agent.replies.endings import ended
 from deskbench.agent.replies.vocabulary import Handler
 from deskbench.envs.types import (
     Action,
@@ -35,8 +36,9 @@ def terminate(a: Arguments) -> list[Action]:
 
 
 def done(a: Arguments) -> list[Action]:
-    """The end, with an answer where there is one."""
-    return [Done(_said(a))]
+    """The end, with an answer where there is one; or the word that stands for failure (`endings.py`)."""
+    said = _said(a)
+    return [(ended(said) if said is not None else None) or Done(said)]
 
 
 def fail(a: Arguments) -> list[Action]:

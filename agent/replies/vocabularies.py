@@ -4,12 +4,15 @@ tool schemas.
 
 from __future__ import annotations
 
+from deskbench.agent.replies import coding as c
 from deskbench.agent.replies import keying as k
 from deskbench.agent.replies import pointing as p
 from deskbench.agent.replies import telling as t
 from deskbench.agent.replies import wheeling as w
 from deskbench.agent.replies.vocabulary import Handler, Vocabulary
 
+_FAILS: dict[str, Handler] = {"infeasible": t.fail}
+"""Offered as a function wherever functions are."""
 _CLICKS: dict[str, Handler] = {
     "left_click": p.click("left"), "right_click": p.click("right"), "middle_click": p.click("middle"),
     "double_click": p.click(None, 2), "triple_click": p.click(None, 3),
@@ -20,7 +23,7 @@ QWEN = {
     "key": k.key, "key_down": k.key_down, "key_up": k.key_up, "type": k.type_text(),
     "left_mouse_down": p.mouse_down, "left_mouse_up": p.mouse_up, "mouse_down": p.mouse_down, "mouse_up": p.mouse_up,
     "scroll": w.wheel(), "hscroll": w.wheel("dx"), "wait": t.wait(), "screenshot": t.look, "zoom": t.zoom,
-    "terminate": t.terminate, "answer": t.done, "call_user": t.ask, "interact": t.ask,
+    "terminate": t.terminate, "answer": t.done, "call_user": t.ask, "interact": t.ask, **_FAILS,
 }  # fmt: skip
 """Qwen's `computer_use`, with what GUI-Owl and EvoCUA add to it."""
 
@@ -28,13 +31,14 @@ CLAUDE = {
     **_CLICKS, "mouse_move": p.move, "left_click_drag": p.drag, "left_mouse_down": p.mouse_down,
     "left_mouse_up": p.mouse_up, "key": k.chords, "hold_key": k.hold_key, "type": k.type_text(),
     "scroll": w.scroll(amount=3), "wait": t.wait(1.0), "screenshot": t.look, "cursor_position": t.where, "zoom": t.zoom,
+    **_FAILS,
 }  # fmt: skip
 """Anthropic's computer tools of all versions, and the members of the toolset."""
 
 OPENAI = {
     "click": p.click(), "double_click": p.click(None, 2), "triple_click": p.click(None, 3), "move": p.move,
     "drag": p.drag, "scroll": w.scroll_by_pixels, "keypress": k.key, "type": k.type_text(), "wait": t.wait(1.0),
-    "screenshot": t.look,
+    "screenshot": t.look, **_FAILS,
 }  # fmt: skip
 
 GEMINI = {
@@ -45,7 +49,8 @@ GEMINI = {
     "key_combination": k.key, "scroll_document": w.scroll("pixels", 800), "scroll_at": w.scroll("pixels", 800),
     "drag_and_drop": p.drag, **_CLICKS, "click": p.click(), "mouse_down": p.mouse_down, "mouse_up": p.mouse_up,
     "move": p.move, "type": k.type_text(), "press_key": k.key, "key_down": k.key_down, "key_up": k.key_up,
-    "hotkey": k.key, "scroll": w.scroll("pixels", 800),
+    "hotkey": k.key, "scroll": w.scroll("pixels", 300), "long_press": p.long_press, "open_app": t.open_program,
+    "list_apps": t.unavailable("a desktop has no such list: look at the screen"), **_FAILS,
 }  # fmt: skip
 """Both vocabularies of Gemini, before and since 3.5."""
 
@@ -62,14 +67,14 @@ GLM = {
     **_CLICKS, "click": p.click(), "hover": p.move, "left_double_click": p.click("left", 2),
     "left_triple_click": p.click("left", 3), "left_drag": p.drag, "left_click_hold": p.mouse_down,
     "left_click_release": p.mouse_up, "key": k.key, "type": k.type_text(), "scroll": w.scroll(amount=5),
-    "WAIT": t.wait(5.0), "DONE": t.done, "FAIL": t.fail,
+    "WAIT": t.wait(5.0), "DONE": t.done, "FAIL": t.fail, **_FAILS,
 }  # fmt: skip
 
 HOLO = {
     "click": p.click(), "click_absolute": p.click(), "double_click": p.click(None, 2), "drag": p.drag, "move": p.move,
     "write": k.type_text(), "type": k.type_text(), "scroll": w.scroll(amount=5), "hotkey": k.key, "press": k.key,
     "key_down": k.key_down, "key_up": k.key_up, "hold_and_tap_key": k.hold_and_press, "wait": t.wait(1.0),
-    "answer": t.done, "update_plan": t.nothing,
+    "answer": t.done, "update_plan": t.nothing, **_FAILS,
 }  # fmt: skip
 
 SCALECUA = {
@@ -83,16 +88,25 @@ _NO_APP = "a desktop has no such thing: open programs with the mouse"
 MOBILE = {
     "click": p.click("left"), "tap": p.click("left"), "double_click": p.click("left", 2), "long_press": p.long_press,
     "longpress": p.long_press, "type": k.type_text(), "swipe": p.swipe, "slide": p.swipe, "drag": p.drag,
-    "open": t.unavailable(_NO_APP), "awake": t.unavailable(_NO_APP), "system_button": t.unavailable(_NO_APP),
+    "open": t.unavailable(_NO_APP), "awake": t.unavailable(_NO_APP), "system_button": k.system_button,
     "wait": t.wait(), "terminate": t.terminate, "complete": t.done, "answer": t.done, "ask_user": t.ask,
-    "info": t.ask, "abort": t.fail,
+    "info": t.ask, "abort": t.fail, **_FAILS,
 }  # fmt: skip
 """MAI-UI's and Step-GUI's, which are made for telephones."""
+
+KIMI = {
+    **CLAUDE,
+    **QWEN,
+    "computer_action": c.code,
+    "computer_wait": t.wait(20.0),
+    "computer_terminate": t.terminate,
+}
+"""Kimi K3's native tools, and the `computer` tool that servers of Kimi offer with the actions of others."""
 
 ACI = {
     "click": p.click(), "type": k.type_text(), "drag_and_drop": p.drag, "scroll": w.wheel(), "hotkey": k.key,
     "hold_and_press": k.hold_and_press, "wait": t.wait(), "done": t.done, "fail": t.fail,
-    "highlight_text_span": p.drag, "open": t.open_program, "switch_applications": t.unavailable(_NO_APP),
+    "highlight_text_span": p.drag, **_FAILS, "open": t.open_program, "switch_applications": t.unavailable(_NO_APP),
 }  # fmt: skip
 """What planners say (GTA1, Agent-S): targets in words, for a grounder to find."""
 
@@ -114,12 +128,13 @@ _SCALECUA_ORDER = {
 
 VOCABULARIES: dict[str, Vocabulary] = {
     "qwen": Vocabulary(QWEN),
-    "evocua": Vocabulary({**QWEN, "type": k.unescaped(k.type_text())}),
+    "evocua": Vocabulary({**QWEN, "type": k.unescaped(k.type_text(), always=True)}),
     "claude": Vocabulary(CLAUDE),
     "claude_toolset": Vocabulary(CLAUDE, strict=True),
     "minimax": Vocabulary({**CLAUDE, "done": t.done, "fail": t.fail, "infeasible": t.fail}, repair=True),
     "openai": Vocabulary(OPENAI),
     "gemini": Vocabulary(GEMINI),
+    "kimi": Vocabulary(KIMI),
     "ui_tars": Vocabulary(UI_TARS),
     "glm": Vocabulary(GLM),
     "holo": Vocabulary(HOLO),

@@ -64,7 +64,12 @@ class Vocabulary:
 
 
 def to_actions(
-    calls: Sequence[Call], vocabulary: Vocabulary, space: Space, pointer: tuple[int, int] = (0, 0)
+    calls: Sequence[Call],
+    vocabulary: Vocabulary,
+    space: Space,
+    pointer: tuple[int, int] = (0, 0),
+    *,
+    code_allowed: bool = False,
 ) -> list[Action]:
     """Calls as canonical actions, in pixels of the screen; nothing after one that ends the episode.
 
@@ -74,7 +79,8 @@ def to_actions(
     actions: list[Action] = []
     for call in calls:
         found = vocabulary.find(call.name)
-        given = Arguments(call, space, vocabulary.order.get(found, ()), strict=vocabulary.strict, pointer=pointer)
+        order = vocabulary.order.get(found, ())
+        given = Arguments(call, space, order, strict=vocabulary.strict, pointer=pointer, code_allowed=code_allowed)
         try:
             made = vocabulary.handlers[found](given)
         except ActionError as error:
@@ -103,6 +109,7 @@ KNOWN = frozenset(
     direction scroll_direction scroll_amount amount pixels step magnitude scroll_size time duration seconds status
     answer value return info region path press_enter enter clear overwrite clear_before_typing repeat repeat_count
     button_type instruction starting_description ending_description shift url query app app_name presses interval
+    start_x start_y end_x end_y destination_x destination_y magnitude_in_pixels magnitude_in_wheel_clicks reason code
     """.split()
 )
 

@@ -21,14 +21,20 @@ def scroll(unit: str = "notches", amount: float = 5) -> Handler:
         way = (a.text("direction", "scroll_direction") or "").strip().lower()
         if way not in WAYS:
             raise a.wrong(f"direction is {way[:40]!r}; it must be up, down, left or right")
-        given = a.number(
-            "scroll_amount", "step", "scroll_size", "magnitude", "amount", "clicks", "pixels", default=amount
-        )
-        notches = _notches(given or 0, unit)
+        notches = abs(_given(a, unit, amount))
         dx, dy = (part * notches for part in WAYS[way])
         return [Scroll(dx, dy, **at_point(a.point(*POINTS)), modifiers=a.modifiers(*HELD))]
 
     return run
+
+
+def _given(a: Arguments, unit: str, amount: float) -> int:
+    """How far, in notches: some schemas name the unit in the argument (Gemini's `magnitude_in_...`)."""
+    clicks, pixels = a.number("magnitude_in_wheel_clicks", "wheel_clicks"), a.number("magnitude_in_pixels")
+    other = a.number("scroll_amount", "step", "scroll_size", "magnitude", "amount", "clicks", "pixels", default=amount)
+    if clicks is not None:
+        return _notches(clicks, "notches")
+    return _notches(other or 0, unit) if pixels is None else _notches(pixels, "pixels")
 
 
 def _notches(value: float, unit: str) -> int:
@@ -38,17 +44,18 @@ def _notches(value: float, unit: str) -> int:
 
 
 def wheel(axis: str = "dy") -> Handler:
-    """The wheel by a signed number: Qwen's `pixels`, pyautogui's and Agent-S's `clicks`; + is up, or right.
+    """The wheel by a signed number: Qwen's `pixels`, pyautogui's and Agent-S's `clicks`; + is up, or right. Where
+    there is a direction, it says which way.
 
     Qwen's number is named `pixels` and is used for notches (its agents hand it to pyautogui); what no wheel turns at
     once is taken for pixels all the same.
     """
 
     def run(a: Arguments) -> list[Action]:
+        if a.get("direction", "scroll_direction") is not None:
+            return scroll()(a)
         value = a.number("pixels", "clicks", "scroll_amount", "amount", "step")
         if value is None:
-            if a.get("direction", "scroll_direction") is not None:
-                return scroll()(a)
             raise a.wrong("the number to scroll by is missing")
         notches = _notches(value, "pixels" if abs(value) >= PIXELS_PER_NOTCH else "notches")
         along = "dx" if a.flag("shift") else axis

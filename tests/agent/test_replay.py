@@ -107,6 +107,27 @@ def test_the_first_step_whose_screen_differs_is_shown(suite: Path, tmp_path: Pat
     assert "before step 1" in lines[-1]
 
 
+REFUSED = [
+    [{"type": "type", "text": "hel"}],
+    [{"type": "exec", "lang": "python", "source": "print(1)"}],
+    [{"type": "click", "button": "left", "count": 1, "x": 5, "y": 5}],
+]
+
+
+def test_steps_that_were_refused_are_listed_with_the_reason(suite: Path, tmp_path: Path) -> None:
+    episode = recorded(suite, tmp_path / "run")
+    lines = (episode / "steps.jsonl").read_text().splitlines()
+    steps = [json.loads(line) for line in lines if json.loads(line)["kind"] == "step"]
+    final = next(line for line in lines if json.loads(line)["kind"] == "final")
+    made = [json.dumps({**steps[0], "index": i, "actions": actions}) for i, actions in enumerate(REFUSED)]
+    (episode / "steps.jsonl").write_text("\n".join([*made, final]) + "\n")
+    found = replay(episode, tmp_path / "replay")
+    assert [(one.step, one.action) for one in found.failures] == [(1, "exec")]
+    assert "code is not allowed" in found.failures[0].error
+    lines = describe(found, EpisodeReader(episode).episode)
+    assert [line for line in lines if line.startswith("  step 1: exec: code is not allowed")]
+
+
 def test_a_replay_is_a_run_of_its_own_with_the_recorded_conditions(suite: Path, tmp_path: Path) -> None:
     episode = recorded(suite, tmp_path / "run", policy="immediate", width=800, height=600, seed=9)
     replay(episode, tmp_path / "replay")

@@ -175,6 +175,44 @@ def test_glm_has_everything_in_one_turn_and_its_memory_comes_back() -> None:
     assert sizes == [(320, 200), (320, 200), (640, 400)]
 
 
+def test_only_servers_of_ones_own_are_told_to_keep_special_tokens() -> None:
+    _, server = play("glm-v", [enter_in("glm-v")])
+    assert server.asked[0]["skip_special_tokens"] is False
+    makers = FamilyAgent.from_settings({"profile": "glm-v", "api_key_env": ""})
+    makers.start(GOAL)
+    assert "skip_special_tokens" not in makers.preview(observation())
+    makers.close()
+
+
+def k3(name: str, **arguments: Any) -> Say:
+    call = {"id": "c7", "type": "function", "function": {"name": name, "arguments": json.dumps(arguments)}}
+    return reply("", "tool_calls", reasoning_content="because", tool_calls=[call])
+
+
+def test_kimi_k3_has_tools_whose_results_and_reasoning_go_back() -> None:
+    script = [k3("computer_action", description="d", code="pyautogui.click(x=0.5, y=0.25)"), k3("computer_wait")]
+    decisions, server = play("kimi-k3", script, steps=2)
+    assert decisions[0].actions == (Click(x=320, y=100),)
+    first, second = server.asked
+    assert [tool["function"]["name"] for tool in first["tools"]] == [
+        "computer_action", "computer_wait", "computer_terminate",
+    ]  # fmt: skip
+    assert (first["temperature"], first["reasoning_effort"], first["tool_choice"]) == (1.0, "max", "required")
+    assert [m["role"] for m in second["messages"]] == ["system", "user", "assistant", "tool", "user"]
+    turn, result, now = second["messages"][2:]
+    assert turn["reasoning_content"] == "because" and turn["tool_calls"][0]["id"] == "c7"
+    assert (result["tool_call_id"], result["content"]) == ("c7", "computer_action: done.")
+    assert "image_url" in json.dumps(now)
+
+
+def test_kimi_k3_is_told_in_the_tools_result_what_was_wrong() -> None:
+    script = [k3("computer_action", description="d", code="open('x')"), k3("computer_terminate", status="success")]
+    (decision,), server = play("kimi-k3", script)
+    assert decision.actions == (Done(),)
+    assert [m["role"] for m in server.asked[1]["messages"]] == ["system", "user", "assistant", "tool"]
+    assert "the name 'open' is not defined" in server.asked[1]["messages"][-1]["content"]
+
+
 def picture_size(part: dict[str, Any]) -> tuple[int, int]:
     import base64
 
@@ -202,7 +240,8 @@ def test_claude_gets_a_result_for_every_call_and_its_blocks_back() -> None:
     decisions, server = play("claude", [said("messages", "So.", calls=calls)], steps=2)
     assert decisions[0].actions == (Click(x=140, y=65), Type("hi"))
     body = server.asked[1]
-    assert body["tools"] == [{"type": "computer_toolset_20260801", "configs": {"zoom": {"enabled": True}}}]
+    assert body["tools"][0] == {"type": "computer_toolset_20260801", "configs": {"zoom": {"enabled": True}}}
+    assert [tool.get("name") for tool in body["tools"]] == [None, "infeasible"]
     assert "anthropic-beta" not in {name.lower() for name in server.headers[1]}
     user, assistant, results = body["messages"]
     assert [block["type"] for block in user["content"]] == ["image", "text"]
@@ -217,7 +256,7 @@ def test_claude_of_other_versions_is_told_the_pictures_size() -> None:
     call = {"name": "computer", "arguments": {"action": "left_click", "coordinate": [10, 20]}}
     (decision,), server = play("claude-20251124", [said("messages", "", calls=[call])], image_size="320x200")
     assert decision.actions == (Click(x=21, y=41),)
-    (entry,) = server.asked[0]["tools"]
+    entry, _ = server.asked[0]["tools"]
     assert (entry["display_width_px"], entry["display_height_px"]) == (320, 200)
     assert server.headers[0]["anthropic-beta"] == "computer-use-2025-11-24"
 
@@ -234,7 +273,7 @@ def test_responses_remembers_and_only_what_is_new_is_sent() -> None:
     call = {"name": "click", "arguments": {"x": 140, "y": 65, "button": "left"}}
     _, server = play("openai-computer", [said("responses", "", calls=[call])], steps=2)
     first, second = server.asked
-    assert first["path"] == "/v1/responses" and first["tools"] == [{"type": "computer"}]
+    assert first["path"] == "/v1/responses" and first["tools"][0] == {"type": "computer"}
     assert first["input"][0]["content"][1]["detail"] == "original"
     assert "previous_response_id" not in first and second["previous_response_id"] == "resp_1"
     (output,) = second["input"]
@@ -249,7 +288,7 @@ def test_responses_can_be_told_to_remember_nothing() -> None:
     assert [item["type"] if "type" in item else item["role"] for item in server.asked[1]["input"]] == [
         "user", "computer_call", "computer_call_output",
     ]  # fmt: skip
-    (entry,) = server.asked[0]["tools"]
+    entry, _ = server.asked[0]["tools"]
     assert (entry["display_width"], entry["environment"]) == (640, "linux")
 
 
@@ -314,11 +353,11 @@ def test_a_safety_check_can_stop_the_agent() -> None:
     ("family", "text", "action"),
     [
         ("claude", "The port is 8080.", Done("The port is 8080.")),
-        ("claude", "No such thing here. [INFEASIBLE]", Fail()),
-        ("openai-computer", "Saved. [DONE]", Done()),
+        ("claude", "No such thing here. [INFEASIBLE]", Fail("No such thing here.")),
+        ("openai-computer", "Saved. [DONE]", Done("Saved.")),
         ("seed", "All is done.", Done("All is done.")),
         ("glm-v", "What is the password?", AskUser("What is the password?")),
-        ("minimax-m3", "[INFEASIBLE] No network.", Fail()),
+        ("minimax-m3", "[INFEASIBLE] No network.", Fail("No network.")),
     ],
 )  # fmt: skip
 def test_a_reply_without_an_action_means_what_the_family_means_by_it(family: str, text: str, action: object) -> None:
@@ -326,9 +365,9 @@ def test_a_reply_without_an_action_means_what_the_family_means_by_it(family: str
     assert decision.actions == (action,)
 
 
-def test_a_model_that_must_say_done_is_asked_to_go_on() -> None:
-    call = {"name": "click", "arguments": {"x": 1, "y": 2}}
-    (decision,), _ = play("openai-computer", [said("responses", "Hm."), said("responses", "", calls=[call])])
+def test_a_model_that_must_act_is_asked_to_go_on() -> None:
+    call = tool("computer_use", action="left_click", coordinate=[1, 2])
+    (decision,), _ = play("qwen2.5-vl", [said("chat", "The port is 8080."), said("chat", call)])
     assert decision.actions == (Click(x=1, y=2),)
     assert decision.attempts == 2
 

@@ -166,7 +166,7 @@ CONDITIONS: dict[str, tuple[Callable[[str], str], str]] = {
     "413, then a reply": (then_fine(lambda wire: Say("Payload Too Large", 413)), TWICE),
     "context too long, always": (always(overlong), "ModelError, 2 requests"),
     "400": (always(status(400)), "ModelError, 1 request"),
-    **{f"{code}": (always(status(code)), "ModelFatal, 1 request") for code in (401, 403, 404)},
+    **{f"{code}": (always(status(code)), "ModelFatal, 1 request") for code in (401, 402, 403, 404)},
     "301": (always(lambda wire: Say("", 301, {"Location": "https://x.example"})), "ModelFatal, 1 request"),
     "cut off by the token limit": (more_tokens, TWICE),
     "cut off again": (always(lambda wire: said(wire, "I th", "cut off"), max_tokens=10), "Truncated, 2 requests"),

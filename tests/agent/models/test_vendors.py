@@ -13,6 +13,7 @@ from ..agents.test_family import enter_in, play
 
 CHAT_EXTRAS = {
     "thinking", "chat_template_kwargs", "reasoning_effort", "response_format", "frequency_penalty", "stop_sequences",
+    "skip_special_tokens",
 }  # fmt: skip
 """Fields of other makers, or of OpenAI's with values that are the makers' own."""
 

@@ -50,7 +50,9 @@ BODIES = {
     "chat_message": lambda reply: {"choices": [{"finish_reason": "stop", "message": reply}]},
     "responses_output": lambda reply: {"id": "r", "status": "completed", "output": reply},
     "anthropic_content": lambda reply: {"content": reply, "stop_reason": "tool_use"},
-    "gemini_parts": lambda reply: {"candidates": [{"content": {"role": "model", "parts": reply}}]},
+    "gemini_parts": lambda reply: {
+        "candidates": [{"content": {"role": "model", "parts": reply}, "finishReason": "STOP"}]
+    },
 }
 
 

@@ -1,0 +1,48 @@
+"""How long a reply may be, from what endpoints say when they are asked for a longer one."""
+
+from __future__ import annotations
+
+import re
+
+_CONTEXT = re.compile(
+    r"context (?:length|window|limit|size)(?: of the model)?(?: is| of)?:? (\d[\d,_]*)", re.IGNORECASE
+)
+_TAKEN = re.compile(
+    r"(\d[\d,_]*)(?: tokens)? (?:in|from) (?:the |your )?(?:messages|prompt|input)|(\d[\d,_]*) (?:input|prompt) tokens"
+    r"|(?:prompt|input|request) (?:has|contains)(?: at least)? (\d[\d,_]*)",
+    re.IGNORECASE,
+)
+_SUM = re.compile(r"(\d[\d,_]*) ?\+ ?(\d[\d,_]*) ?> ?(\d[\d,_]*)")
+_MOST = re.compile(
+    r"(?:at most|less than or equal to|no more than|up to|maximum(?: value)?(?: is| of|:)|"
+    r"limit(?: is| of|:)|<=|> ?|\[\d+, ?)"
+    r"[ `'\"]*(\d[\d,_]*)|(\d[\d,_]*)[ `'\"]*(?:\(inclusive\)|\(exclusive\)|,? which is the maximum)",
+    re.IGNORECASE,
+)
+
+
+def room_in(message: str, asked: int) -> int | None:
+    """How many tokens a reply may have, from an endpoint's complaint about `asked`; None where it says none.
+
+    Endpoints say it in three ways: the context and what the prompt takes of it (vLLM, OpenAI), a sum that is too large
+    (`190000 + 20000 > 200000`, Anthropic), or the most that a reply may have.
+    """
+    added = _SUM.search(message)
+    if added is not None:
+        return _below(asked, _whole(added[3]) - _whole(added[1]))
+    context, taken = _CONTEXT.search(message), _TAKEN.search(message)
+    if context is not None and taken is not None:
+        return _below(asked, _whole(context[1]) - _whole(next(filter(None, taken.groups()))))
+    found = [
+        _below(asked, _whole(next(filter(None, most.groups()))) - ("exclusive" in most[0]))
+        for most in _MOST.finditer(message)
+    ]
+    return max((room for room in found if room is not None), default=None)
+
+
+def _whole(digits: str) -> int:
+    return int(digits.replace(",", "").replace("_", "")[:18] or 0)
+
+
+def _below(asked: int, room: int) -> int | None:
+    return room if 0 < room < asked else None

@@ -1,0 +1,99 @@
+"""The code of Kimi and OpenCUA where it is not in a fence, or not Python: as their makers' own agents read it.
+
+Sources: OSWorld's kimi_agent.py and opencua agents (JSON of `computer.*` in the code block), ScreenSpot-Pro's kimivl.py
+(bare code, and a point by its `x=` and `y=` where the code is broken).
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+from typing import Any
+
+from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.loose import decode_first
+from deskbench.agent.replies.source_values import parse_source
+
+_HEADING = re.compile(
+    r"^[ \t]*(?:#{1,4}[ \t]*code\b[ \t:*]*|\*\*code:?\*\*:?|code:)[ \t]*", re.IGNORECASE | re.MULTILINE
+)
+_CODE = re.compile(r"\s*(?:import |from |pyautogui\.|computer\.|pyperclip\.|time\.sleep|#|\{|\Z)")
+_FUNCTION = re.compile(r"^[ \t]*(?=\{)", re.MULTILINE)
+_NAME = re.compile(r"(?:(computer|pyautogui)\.)?([A-Za-z_]{1,40})")
+_BROKEN = re.compile(
+    r"\s*(?:pyautogui|computer)\.(?P<name>\w{1,40})\([^()\n]*?x\s*=\s*(?P<x>[\d.]{1,12})[^()\n]*?y\s*=\s*(?P<y>[\d.]{1,12})[^()\n]*"
+)
+_LANGUAGES = ("python", "py", "code")
+_LINES = 200
+
+
+def bare_code(text: str) -> tuple[str, str] | None:
+    """The code in a reply without a fence, and the prose before it; None where there is none.
+
+    It stands after the last heading `## Code:`, or is the lines at the reply's end that are code and nothing else.
+    """
+    headings = list(_HEADING.finditer(text))
+    if headings:
+        source = _first_lines(text[headings[-1].end() :])
+        return None if source is None else (source, text[: headings[-1].start()].strip())
+    lines = text.rstrip().split("\n")
+    begin = len(lines)
+    while begin and _CODE.match(lines[begin - 1]):
+        begin -= 1
+    source = as_source("\n".join(lines[begin:]))
+    return (source, "\n".join(lines[:begin]).strip()) if is_source(source) else None
+
+
+def _first_lines(text: str) -> str | None:
+    """As many of the first lines as are code."""
+    lines = text.strip().strip("`").strip().split("\n")[:_LINES]
+    if lines[0].strip().lower() in _LANGUAGES:
+        del lines[0]
+    for end in range(len(lines), 0, -1):
+        source = as_source("\n".join(lines[:end]))
+        if is_source(source):
+            return source
+    return None
+
+
+def is_source(text: str) -> bool:
+    """Whether a whole text is Python that calls something."""
+    try:
+        tree = parse_source(text)
+    except ReplyError:
+        return False
+    return any(isinstance(node, ast.Expr) and isinstance(node.value, ast.Call) for node in tree.body)
+
+
+def as_source(block: str) -> str:
+    """A block with each function that is called by JSON at the beginning of a line as the call that it means."""
+    if "{" in block:
+        block = _without_json(block)
+    broken = _BROKEN.fullmatch(block)
+    return f"pyautogui.{broken['name']}(x={broken['x']}, y={broken['y']})" if broken else block
+
+
+def _without_json(block: str) -> str:
+    out, at = "", 0
+    while (found := _FUNCTION.search(block, at)) is not None:
+        try:
+            value, end = decode_first(block[found.end() :])
+        except (ValueError, RecursionError):
+            break
+        call = _called(value)
+        end += found.end()
+        out += block[at : found.start()] + (call if call is not None else block[found.start() : end])
+        at = end
+    return out + block[at:]
+
+
+def _called(value: Any) -> str | None:
+    """`{"name": "computer.terminate", "parameters": {...}}`, or its arguments beside the name, as a call."""
+    name = _NAME.fullmatch(str(value.get("name", ""))) if isinstance(value, dict) else None
+    if name is None:
+        return None
+    rest = {key: inner for key, inner in value.items() if key not in ("name", "description")}
+    given = next((rest[key] for key in ("arguments", "parameters") if isinstance(rest.get(key), dict)), rest)
+    if not all(str(key).isidentifier() for key in given):
+        return None
+    return f"{name[1] or 'computer'}.{name[2]}({', '.join(f'{key}={inner!r}' for key, inner in given.items())})"

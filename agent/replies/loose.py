@@ -1,0 +1,114 @@
+"""JSON as models write it: also with Python's quotes, constants and stray commas, or quotes that lack an escape."""
+
+from __future__ import annotations
+
+import ast
+import json
+import re
+import warnings
+from typing import Any
+
+from deskbench.agent.replies.valid import valid
+
+warnings.filterwarnings("ignore", category=SyntaxWarning, module="<value>")
+_LONGEST = 100_000
+_DECODER = json.JSONDecoder(strict=False)
+
+
+def decode_first(text: str) -> tuple[Any, int]:
+    """The value at the beginning of a text, and where it ends; its texts are valid (`valid.py`).
+
+    Raises:
+        ValueError: there is neither JSON nor a literal of Python; json.JSONDecodeError with the place of the mistake.
+        RecursionError: it is nested too deeply.
+    """
+    try:
+        value, end = _DECODER.raw_decode(text)
+        return valid(value), end
+    except ValueError:
+        for read in (_as_python, _as_quoted):
+            found = read(text)
+            if found is not None:
+                return found
+        raise
+
+
+def _as_python(text: str) -> tuple[Any, int] | None:
+    end = _closing(text)
+    try:
+        return None if end is None else (_literal(text[:end]), end)
+    except ValueError:
+        return None
+
+
+_CLOSES = re.compile(r'"\s*(?:[}\]:]|\Z|,\s*(?:["{\[]|-?\d|true\b|false\b|null\b))')
+
+
+def _as_quoted(text: str) -> tuple[Any, int] | None:
+    """JSON with quotes in its texts that are not escaped: one that nothing of JSON follows is a part of the text."""
+    if text[:1] not in ("{", "["):
+        return None
+    out: list[str] = []
+    origin: list[int] = []  # where each character of the mended text was
+    inside, at = False, 0
+    while at < min(len(text), _LONGEST):
+        char = text[at]
+        step = 2 if inside and char == "\\" else 1
+        if char == '"' and inside and not _CLOSES.match(text, at):
+            out.append("\\")
+            origin.append(at)
+        elif char == '"':
+            inside = not inside
+        out += text[at : at + step]
+        origin += range(at, min(at + step, len(text)))
+        at += step
+    try:
+        value, end = _DECODER.raw_decode("".join(out))
+    except ValueError:
+        return None
+    return valid(value), origin[end - 1] + 1
+
+
+def decode(text: str) -> Any:
+    """The value that a whole text is.
+
+    Raises:
+        ValueError: it is none, or something stands after it.
+        RecursionError: it is nested too deeply.
+    """
+    text = text.strip()
+    value, end = decode_first(text)
+    if text[end:].strip():
+        raise ValueError(f"something stands after the value: {text[end:].strip()[:40]!r}")
+    return value
+
+
+def _literal(text: str) -> Any:
+    """A literal of Python of which every part could be JSON."""
+    try:
+        value = ast.literal_eval(compile(text, "<value>", "eval", ast.PyCF_ONLY_AST))
+        return valid(json.loads(json.dumps(value)))
+    except (SyntaxError, TypeError, MemoryError) as error:
+        raise ValueError(str(error)) from None
+
+
+def _closing(text: str) -> int | None:
+    """Where the bracket at the beginning of a text closes, brackets inside of quotes aside."""
+    if text[:1] not in ("{", "["):
+        return None
+    depth, quote, at = 0, "", 0
+    while at < min(len(text), _LONGEST):
+        char = text[at]
+        if quote:
+            at += char == "\\"
+            quote = "" if char == quote else quote
+        elif char in "'\"":
+            quote = char
+        elif char in "{[":
+            depth += 1
+        elif char in "}]":
+            depth -= 1
+            if not depth:
+                return at + 1
+        at += 1
+    return None
