@@ -29,6 +29,8 @@ class User:
     name: str
 
 
+CAPABILITY_VERSION = 0x20080522
+"""linux/capability.h: the third, of 64 bits in two parts."""
 SYS_SETRESUID = {"x86_64": 117, "aarch64": 147}.get(platform.machine(), -1)
 
 _user: User | None = None
@@ -51,12 +53,32 @@ def serve(name: str) -> None:
     if os.geteuid() != 0:
         raise SystemExit("--user: only root can serve another user")
     groups = os.getgrouplist(name, entry.pw_gid)
+    _bequeath_nothing()
     os.setgroups([])  # a thread with the user's rights must not keep root's groups
     _user = User(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir, name)
     for path in (Path(entry.pw_dir), Path(os.environ.get("XDG_RUNTIME_DIR", entry.pw_dir))):
         if path.exists() and path.stat().st_uid == 0:
             give(path)  # a sandbox makes folders for its root only
     os.environ.update(HOME=entry.pw_dir, USER=name, LOGNAME=name, SHELL=entry.pw_shell or "/bin/sh")
+
+
+class _Rights(ctypes.Structure):
+    _fields_ = (("effective", ctypes.c_uint32), ("permitted", ctypes.c_uint32), ("inheritable", ctypes.c_uint32))
+
+
+def _bequeath_nothing() -> None:
+    """Empty the set of rights that programs inherit (capset(2)); what this process may do, it goes on to.
+
+    Raises:
+        PermissionError: the kernel refused.
+    """
+    assert _libc is not None
+    head, rights = (ctypes.c_uint32 * 2)(CAPABILITY_VERSION, 0), (_Rights * 2)()
+    refused = _libc.capget(head, rights)
+    for part in rights:
+        part.inheritable = 0
+    if refused or _libc.capset(head, rights) != 0:
+        raise PermissionError(ctypes.get_errno(), "the rights that programs inherit cannot be taken away")
 
 
 def give(path: Path) -> None:

@@ -1,0 +1,1 @@
+"""Attacks from inside a desktop, and on the controller: `python -m tests.attacks` prints what becomes of each."""

@@ -1,0 +1,146 @@
+"""Runs in a desktop, as the agent: leaves something of itself in every place it can, or looks for what was left.
+
+`persistence.py leave MARK` and `persistence.py look MARK`; each prints a line of JSON. Standard library and python-xlib.
+"""
+
+import ctypes
+import json
+import os
+import socket
+import subprocess
+import sys
+
+KEY = 0x0DE5CBEC
+HOME = os.path.expanduser("~")
+FILES = (f"{HOME}/.bashrc", f"{HOME}/.profile", f"{HOME}/.config/autostart/attack.desktop", f"{HOME}/.xsession",
+         f"{HOME}/.config/openbox/autostart", f"{HOME}/.local/bin/python3", f"{HOME}/.pam_environment",
+         f"{HOME}/.config/user-dirs.dirs", f"{HOME}/.cache/attack", f"{HOME}/.config/systemd/user/attack.service",
+         f"{HOME}/Desktop/attack.txt", "/tmp/attack", "/var/tmp/attack", "/dev/shm/attack", "/run/user/1000/attack",
+         "/var/spool/cron/crontabs/user", "/etc/cron.d/attack", "/usr/lib/python3/dist-packages/attack.pth",
+         "/opt/deskbench/attack.py", "/etc/xdg/autostart/attack.desktop", "/usr/share/deskbench/home/attack",
+         "/opt/wine/prefix/attack", "/opt/wine/site/attack.py")  # fmt: skip
+
+
+def site():
+    """Where the user's Python looks for what it runs at each start."""
+    return f"{HOME}/.local/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/usercustomize.py"
+
+
+def leave(mark):
+    """Write, start, own, store."""
+    done = []
+    for path in (*FILES, site()):
+        try:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "a", encoding="utf-8") as file:
+                file.write(f"# {mark}\n")
+            done.append(path)
+        except OSError:
+            continue
+    for step in (segment, setting, root_property, program):
+        try:
+            done.append(step(mark))
+        except (OSError, ImportError):
+            continue
+    return {"ok": True, "said": f"left in {len(done)} places"}
+
+
+def segment(mark):
+    """System V's shared memory, which outlives its program."""
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype = ctypes.c_void_p
+    number = libc.shmget(KEY, 4096, 0o1666)
+    ctypes.memmove(libc.shmat(number, None, 0), mark.encode(), len(mark))
+    return "a segment"
+
+
+def setting(mark):
+    """The settings' database, and the session's."""
+    for tool in (["gsettings", "set", "org.gnome.desktop.background", "picture-uri", mark], ["xrdb", "-merge"]):
+        subprocess.run(tool, input=f"attack: {mark}\n".encode(), check=False, timeout=20, capture_output=True)
+    return "a setting"
+
+
+def root_property(mark):
+    """A property of the X server's root window."""
+    from Xlib import Xatom, display
+
+    there = display.Display()
+    root = there.screen().root
+    root.change_property(there.intern_atom("ATTACK"), Xatom.STRING, 8, mark.encode())
+    there.sync()
+    return "the root window"
+
+
+def program(mark):
+    """A program that goes on, owns the clipboard, and listens."""
+    if os.fork() == 0:
+        os.setsid()
+        null = os.open(os.devnull, os.O_RDWR)
+        for descriptor in (0, 1, 2):
+            os.dup2(null, descriptor)
+        listener = socket.socket(socket.AF_UNIX)
+        listener.bind("\0" + mark)
+        listener.listen()
+        os.execv(sys.executable, [sys.executable, "-c", f"import time  # {mark}\ntime.sleep(600)"])
+    return "a program"
+
+
+def look(mark):
+    """Whatever of it is here."""
+    found = [path for path in (*FILES, site()) if has(path, mark)]
+    libc = ctypes.CDLL(None)
+    libc.shmat.restype = ctypes.c_void_p
+    number = libc.shmget(KEY, 0, 0)
+    if number >= 0:
+        found.append("a segment")
+    for name in os.listdir("/proc"):
+        if (
+            name.isdigit()
+            and int(name) not in (os.getpid(), os.getppid())
+            and has(f"/proc/{name}/cmdline", f"# {mark}")
+        ):
+            found.append(f"program {name}")
+    with open("/proc/net/unix", encoding="utf-8") as file:
+        if f"@{mark}" in file.read():
+            found.append("a socket")
+    for step in (look_setting, look_root):
+        try:
+            found += step(mark)
+        except (OSError, ImportError):
+            continue
+    return {
+        "ok": bool(found),
+        "said": f"found {found}" if found else f"nothing in {len(FILES)} files, programs, X, IPC",
+    }
+
+
+def has(path, mark):
+    """Whether a file has it."""
+    try:
+        with open(path, "rb") as file:
+            return mark.encode() in file.read(1 << 20)
+    except OSError:
+        return False
+
+
+def look_setting(mark):
+    """In the settings."""
+    said = b""
+    for tool in (["gsettings", "get", "org.gnome.desktop.background", "picture-uri"], ["xrdb", "-query"]):
+        said += subprocess.run(tool, check=False, timeout=20, capture_output=True).stdout
+    return ["a setting"] if mark.encode() in said else []
+
+
+def look_root(mark):
+    """In the X server."""
+    from Xlib import X, display
+
+    there = display.Display()
+    root = there.screen().root
+    got = root.get_full_property(there.intern_atom("ATTACK"), X.AnyPropertyType)
+    return ["the root window"] if got is not None else []
+
+
+if __name__ == "__main__":
+    print(json.dumps({"leave": leave, "look": look}[sys.argv[1]](*sys.argv[2:])))
