@@ -9,12 +9,12 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from deskbench.envs.errors import AgentError, ModelError, ModelFatal, RefusalError, ReplyError
+from deskbench.envs.errors import AgentCrash, AgentError, CheckError, ModelError, ModelFatal, RefusalError, ReplyError
 from deskbench.envs.types import Action, Observation
 
 __all__ = [
-    "Agent", "AgentError", "Decision", "Ending", "Exchange", "Goal", "ModelError", "ModelFatal", "Needs",
-    "RefusalError", "ReplyError", "Usage",
+    "Agent", "AgentCrash", "AgentError", "CheckError", "Decision", "Ending", "Exchange", "Goal", "ModelError",
+    "ModelFatal", "Needs", "RefusalError", "ReplyError", "Usage",
 ]  # fmt: skip
 
 
@@ -27,8 +27,11 @@ class Ending(StrEnum):
     TIME_LIMIT = "time_limit"
     BUDGET = "budget"
     AGENT_ERROR = "agent_error"
+    AGENT_CRASH = "agent_crash"
     REFUSED = "refused"
     ENV_ERROR = "env_error"
+    CRASHED = "crashed"
+    """deskbench's own code failed; nobody's score is made of it."""
     INTERRUPTED = "interrupted"
 
 

@@ -7,6 +7,7 @@ import json
 import queue
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
@@ -14,16 +15,18 @@ from pathlib import Path
 from typing import cast
 
 from deskbench.agent import manifest
-from deskbench.agent.base import Ending, ModelFatal
+from deskbench.agent.base import Agent, AgentCrash, Decision, Ending, Goal, ModelFatal, Needs
 from deskbench.agent.build import ASSETS, Prepared, make_provider
+from deskbench.agent.config import MAX_SECONDS, MAX_STEPS
 from deskbench.agent.episode import Plan, run_episode
 from deskbench.agent.ledger import Ledger, Planned
 from deskbench.agent.player import user_of
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter, write_atomic
 from deskbench.agent.stats import Summary, final_attempts, summarize
 from deskbench.envs.desktop import Desktop, Provider
-from deskbench.envs.errors import EnvError, StorageError, UsageError
+from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.providers.pool import Pool
+from deskbench.envs.types import Observation
 from deskbench.tasks.types import Task
 
 
@@ -70,6 +73,8 @@ class Batch:
         self._full = threading.Event()
         self._lock = threading.Lock()
         self._broken: BaseException | None = None
+        self._deaths: Counter[tuple[str, int]] = Counter()
+        self.unclosed: str | None = None
 
     def interrupt(self) -> None:
         """End soon: no new episode begins, those under way end as interrupted and unscored."""
@@ -93,7 +98,7 @@ class Batch:
             UsageError: the folder holds another run.
         """
         ledger = self._open(resume)
-        todo = ledger.open_episodes()
+        todo = self._todo(ledger)
         owner = make_provider(self._prepared.config.provider)
         workers = min(self._prepared.config.parallel, len(todo), owner.capacity or len(todo))
         self.progress = Progress(total=len(todo), cost_usd=self._spent())
@@ -107,12 +112,28 @@ class Batch:
             wait([threads.submit(self._work, pending, provider, ledger) for _ in range(workers)])
         finally:
             threads.shutdown(wait=False)  # all have ended, or a KeyboardInterrupt wants the desktops gone at once
-            provider.close()
+            self._end(provider)
             ledger.close()
         self._close()
         if self._broken is not None:
             raise self._broken
         return self.summary()
+
+    def _todo(self, ledger: Ledger) -> list[Planned]:
+        """The episodes without a score, but for those whose desktop has died twice while the agent acted."""
+        records = read_records(self.folder)
+        for record in records:
+            key = record.task, record.repeat
+            self._deaths[key] = max(self._deaths[key], record.deaths)
+        settled = {(record.task, record.repeat) for record in records if record.tampered}
+        return [one for one in ledger.open_episodes() if (one.task, one.repeat) not in settled]
+
+    def _end(self, provider: Provider) -> None:
+        """Stop all desktops. What a provider cannot stop takes nothing from what has been recorded."""
+        try:
+            provider.close()
+        except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
+            self.unclosed = f"{type(error).__name__}: {error}"
 
     def _spent(self) -> float | None:
         """What earlier sessions of a resumed run have cost, or None where no price is known."""
@@ -123,7 +144,7 @@ class Batch:
     def _close(self) -> None:
         """Write into run.json how the run ended; until then its state is `running`."""
         state = "broken" if self._broken else "interrupted" if self.interrupted else "budget" if self.full else "done"
-        error = str(self._broken) if self._broken else None
+        error = str(self._broken) if self._broken else self.unclosed
         # where the disk is full, that has been said already
         with contextlib.suppress(*([StorageError] if isinstance(self._broken, StorageError) else [])):
             manifest.update(self.folder / "run.json", state=state, error=error)
@@ -184,7 +205,7 @@ class Batch:
         for attempt in range(self._prepared.config.retries + 1):
             record = self._attempt(episode, provider, ledger)
             self._pay(record.totals.usage.cost_usd)
-            if record.ending is not Ending.ENV_ERROR or self._stop.is_set():
+            if not _again(record) or self._stop.is_set():
                 break
             if attempt < self._prepared.config.retries:
                 self._change(lambda p: setattr(p, "retried", p.retried + 1))
@@ -215,9 +236,10 @@ class Batch:
     def _attempt(self, episode: Planned, provider: Provider, ledger: Ledger) -> EpisodeRecord:
         task = self._tasks[episode.task]
         number = ledger.begin(episode)
-        writer = EpisodeWriter(episode_folder(self.folder, episode.task, number), self._prepared.secrets)
+        writer = EpisodeWriter(episode_folder(self.folder, episode.task, number))
         try:
             record = self._with_desktop(self._plan(task, episode, number), provider, writer)
+            self._deaths[episode.task, episode.repeat] = record.deaths
         except ModelFatal:
             ledger.finish(episode.task, number, Ending.AGENT_ERROR, None)
             raise
@@ -236,26 +258,25 @@ class Batch:
             repeat=episode.repeat,
             attempt=number,
             seed=episode.seed,
-            max_steps=config.max_steps,
-            max_seconds=config.max_seconds,
+            max_steps=config.max_steps or task.limits.steps or MAX_STEPS,
+            max_seconds=config.max_seconds or task.limits.seconds or MAX_SECONDS,
             policy=config.policy,
             osworld_strict=config.osworld_strict,
             code_allowed=config.agent_settings.get("action_space", "pyautogui") == "pyautogui",
             budget_usd=config.episode_budget_usd,
+            deaths=self._deaths[episode.task, episode.repeat],
+            on_tamper=config.on_tamper,
             task_json=self._prepared.files[task.key],
             ask=user_of(task, config),
         )
 
     def _with_desktop(self, plan: Plan, provider: Provider, writer: EpisodeWriter) -> EpisodeRecord:
         began = time.monotonic()
-        try:
-            desktop: Desktop = provider.start(self._prepared.spec(plan.task))
-        except EnvError as error:
-            desktop = cast(Desktop, _NeverStarted(error))
+        desktop = self._started(plan.task, provider)
         try:
             return run_episode(
                 plan,
-                self._prepared.make_agent(plan.task),
+                self._agent(plan.task),
                 desktop,
                 writer,
                 interrupted=self._stop.is_set,
@@ -263,7 +284,36 @@ class Batch:
             )
         finally:
             if not isinstance(desktop, _NeverStarted):
-                provider.stop(desktop)
+                _stopped(provider, desktop, writer)
+
+    def _started(self, task: Task, provider: Provider) -> Desktop:
+        try:
+            return provider.start(self._prepared.spec(task))
+        except UsageError:
+            raise
+        except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
+            return cast(Desktop, _NeverStarted(error))
+
+    def _agent(self, task: Task) -> Agent:
+        try:
+            return self._prepared.make_agent(task)
+        except (UsageError, StorageError):
+            raise
+        except Exception as error:  # noqa: BLE001  (the boundary to agents, users' own among them)
+            return _NeverMade(error)
+
+
+def _again(record: EpisodeRecord) -> bool:
+    """Whether an attempt went wrong for a reason that may be gone when it is made again."""
+    broken = record.ending in (Ending.ENV_ERROR, Ending.CRASHED)
+    return broken and not record.tampered and not record.permanent
+
+
+def _stopped(provider: Provider, desktop: Desktop, writer: EpisodeWriter) -> None:
+    try:
+        provider.stop(desktop)
+    except Exception as error:  # noqa: BLE001  (the boundary to providers; the episode is recorded, and counts)
+        writer.note("error", {"error": f"stopping the desktop: {type(error).__name__}: {error}"})
 
 
 class _NeverStarted:
@@ -271,11 +321,30 @@ class _NeverStarted:
 
     name = "never-started"
 
-    def __init__(self, error: EnvError) -> None:
+    def __init__(self, error: Exception) -> None:
         self._error = error
 
     def __getattr__(self, name: str) -> object:
         raise self._error
+
+
+class _NeverMade:
+    """Stands for an agent that could not be made: the episode is recorded as the others are, with the error."""
+
+    name = "never-made"
+    needs = Needs()
+
+    def __init__(self, error: Exception) -> None:
+        self._error = error
+
+    def start(self, goal: Goal) -> None:
+        raise AgentCrash(f"the agent cannot be made: {self._error}") from self._error
+
+    def act(self, observation: Observation) -> Decision:
+        raise AgentCrash(f"the agent cannot be made: {self._error}") from self._error
+
+    def close(self) -> None:
+        """It holds nothing."""
 
 
 def episode_folder(run: Path, task: str, number: int) -> Path:

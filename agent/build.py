@@ -17,11 +17,11 @@ from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent
 from deskbench.agent.config import RunConfig
 from deskbench.agent.player import lacks_player
-from deskbench.agent.record import secrets_of
 from deskbench.agent.recorded import SOURCE
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.errors import UsageError
+from deskbench.envs.redact import KNOWN, secret_of, secrets_in, without_logins
 from deskbench.tasks.load import load, skip_reason
 from deskbench.tasks.types import Task
 
@@ -58,7 +58,6 @@ class Prepared:
         tasks: to be run.
         skipped: tasks that this desktop cannot do, with the reason.
         make_agent: an agent for one episode of a task.
-        secrets: values that must not reach the disk.
         files: what stood in the task files when they were read, by task key; for the record.
         made_of: what the provider's desktops are made of; for the record.
         spec: the desktop that a task wants.
@@ -68,7 +67,6 @@ class Prepared:
     tasks: tuple[Task, ...]
     skipped: tuple[tuple[Task, str], ...]
     make_agent: Callable[[Task], Agent]
-    secrets: tuple[str, ...] = field(repr=False)
     files: Mapping[str, dict[str, Any]] = field(repr=False)
     made_of: Mapping[str, str] = field(default_factory=dict)
 
@@ -130,6 +128,7 @@ def prepare(config: RunConfig) -> Prepared:
     Raises:
         UsageError: the first thing that is wrong.
     """
+    _learn_secrets(config)
     provider = make_provider(config.provider)
     made_of, system = provider.describe(), provider.platform
     provider.close()
@@ -147,9 +146,23 @@ def prepare(config: RunConfig) -> Prepared:
             skipped.append((task, reason))
     if kept:
         _try_agent(make_agent(kept[0]))
-    keys = [value for name, value in config.agent_settings.items() if name.endswith("_env")]
     files = {task.key: _task_json(task) for task in kept}
-    return Prepared(config, tuple(kept), tuple(skipped), make_agent, secrets_of(os.environ, keys), files, made_of)
+    return Prepared(config, tuple(kept), tuple(skipped), make_agent, files, made_of)
+
+
+def _learn_secrets(config: RunConfig) -> None:
+    """Know what must not be written; a setting that is itself a secret would be, in run.json.
+
+    Raises:
+        UsageError: naming the setting.
+    """
+    KNOWN.add(*secrets_in(os.environ))
+    settings = {**config.agent_settings, "provider": config.provider, "user_base_url": config.user_base_url or ""}
+    for name, value in settings.items():
+        if name.endswith("_env"):
+            secret_of(value)
+        if without_logins(value) != value:
+            raise UsageError(f"{name} is a URL with a user or a password in it: name keys by environment variables")
 
 
 def _try_agent(agent: Agent) -> None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
+import traceback
 import webbrowser
 from pathlib import Path
+from types import TracebackType
 from typing import Annotated
 
 import typer
@@ -15,6 +18,7 @@ from deskbench.agent.cli_models import compare_policies, models_app
 from deskbench.agent.cli_output import Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
 from deskbench.envs.errors import DeskbenchError, UsageError
+from deskbench.envs.redact import KNOWN, Printed, secrets_in
 
 app = typer.Typer(
     name="deskbench",
@@ -36,6 +40,9 @@ Opt = typer.Option
 
 def main() -> None:
     """Entry point: errors of ours are one line; exit status 0 done, 1 something failed, 2 usage."""
+    KNOWN.add(*secrets_in(os.environ))
+    sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)
+    sys.excepthook = _say_traceback
     try:
         app()
     except DeskbenchError as error:
@@ -45,6 +52,11 @@ def main() -> None:
         if "--json" in sys.argv:
             print_json({"error": str(error), "kind": type(error).__name__})
         sys.exit(2 if isinstance(error, UsageError) else 1)
+
+
+def _say_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback as one text, so that no secret in it is written in pieces."""
+    sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
 
 
 @app.command(epilog="Example: deskbench demo -n 2")
@@ -89,14 +101,17 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     split: Annotated[str | None, Opt(help="Split of an OSWorld checkout, such as test_small.")] = None,
     repeats: Annotated[int | None, Opt(help="Episodes of each task.")] = None,
     seed: Annotated[int | None, Opt(help="Seed of the first repeat.")] = None,
-    max_steps: Annotated[int | None, Opt(help="Decisions per episode (default: 15).")] = None,
-    max_seconds: Annotated[float | None, Opt(help="Seconds per episode (default: 600).")] = None,
+    max_steps: Annotated[int | None, Opt(help="Decisions per episode (default: the task's own, or 15).")] = None,
+    max_seconds: Annotated[float | None, Opt(help="Seconds per episode (default: the task's own, or 600).")] = None,
     policy: Annotated[str | None, Opt(help="Look when settled (default), immediate, fixed:SECONDS.")] = None,
     osworld_strict: Annotated[bool, Opt("--osworld-strict", help="Score as OSWorld does, mistakes included.")] = False,
     screen: Annotated[str | None, Opt(help="Screen size (default: 1280x800).")] = None,
     network: Annotated[bool, Opt(help="Let tasks that require the network have it.")] = False,
     unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
     retries: Annotated[int | None, Opt(help="New attempts after infrastructure failed.")] = None,
+    on_tamper: Annotated[
+        str | None, Opt(help="What counts where a desktop dies twice while the agent acts: zero (default) or unscored.")
+    ] = None,
     budget: Annotated[float | None, Opt(help="US dollars at which no new episode begins.")] = None,
     config: Annotated[Path | None, Opt(help="A TOML file of settings.")] = None,
     set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
@@ -116,7 +131,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
         "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
         "width": width, "height": height,
         "network": network or None, "osworld_strict": osworld_strict or None,
-        "isolated": False if unisolated else None, "retries": retries,
+        "isolated": False if unisolated else None, "retries": retries, "on_tamper": on_tamper,
         "budget_usd": budget, "only": tuple(only) if only else None,
     }  # fmt: skip
     own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,

@@ -5,13 +5,16 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 from deskbench.envs.wire import WireError, parse_policy
+
+MAX_STEPS, MAX_SECONDS = 15, 600.0
+"""Limits of an episode where neither the task nor the person who runs it names any; the first is OSWorld's."""
 
 
 class RunConfig(BaseModel):
@@ -48,10 +51,14 @@ class RunConfig(BaseModel):
     """Endpoint of the model that plays the user of tasks which have such a one (chat completions)."""
     user_model: str | None = None
     user_api_key_env: str | None = None
-    max_steps: int = Field(default=15, ge=1)
-    max_seconds: float = Field(default=600.0, gt=0)
+    max_steps: int | None = Field(default=None, ge=1)
+    """Decisions an episode has, whatever its task says; None for the task's own limit, or MAX_STEPS."""
+    max_seconds: float | None = Field(default=None, gt=0)
+    """The same in seconds."""
     retries: int = Field(default=2, ge=0)
     """Attempts more after infrastructure failed."""
+    on_tamper: Literal["zero", "unscored"] = "zero"
+    """What an episode counts whose desktop has died twice while the agent acted."""
     budget_usd: float | None = Field(default=None, gt=0)
     """Cost of the whole run at which no new episode begins."""
     episode_budget_usd: float | None = Field(default=None, gt=0)

@@ -111,10 +111,13 @@ def await_address(process: subprocess.Popen[bytes]) -> str:
 
 def table(shown: Shown) -> Table:
     """The agents side by side."""
-    found = Table("agent", "n", "mean", "95 % interval", "feasible", "infeasible", "unscored", box=None)
+    found = Table(
+        "agent", "n", "mean", "95 % interval", "feasible", "infeasible", "unscored", "unscored as 0", box=None
+    )
     for name, summary in shown.summaries.items():
         feasible, infeasible = cells(summary.feasible)[1], cells(summary.infeasible)[1]
-        found.add_row(name, *cells(summary.all), feasible, infeasible, str(summary.unscored))
+        as_zero = cells(summary.all_planned)[1]
+        found.add_row(name, *cells(summary.all), feasible, infeasible, str(summary.unscored), as_zero)
     return found
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 import time
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import cast
 
 from deskbench.agent.base import (
     Agent,
+    AgentCrash,
     AgentError,
     Decision,
     Ending,
@@ -22,10 +23,23 @@ from deskbench.agent.base import (
     RefusalError,
     Usage,
 )
+from deskbench.agent.limits import SCORE_SECONDS, SETUP_SECONDS, Limited
 from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
 from deskbench.envs.desktop import Desktop
-from deskbench.envs.errors import CheckError, EnvError, StorageError
-from deskbench.envs.types import Action, AskUser, Done, Exec, Fail, Observation
+from deskbench.envs.errors import CheckError, EnvError, SetupError, StartError, StorageError, Unfit, UsageError
+from deskbench.envs.types import (
+    Action,
+    AskUser,
+    CursorPosition,
+    Done,
+    Exec,
+    Fail,
+    Observation,
+    TakeScreenshot,
+    Type,
+    Wait,
+    Zoom,
+)
 from deskbench.envs.wire import Observe
 from deskbench.tasks.parts import Part, opens, prepare, together
 from deskbench.tasks.types import Score, Task
@@ -34,7 +48,12 @@ from deskbench.tasks.world import Context, World
 
 GOES_ON = (Ending.DONE, Ending.FAILED)
 """Endings of one part after which the next may begin."""
+INERT = (AskUser, CursorPosition, Done, Fail, TakeScreenshot, Wait, Zoom)
+"""Actions that no desktop can die of."""
 NO_CODE = "code is not allowed in this task; use the mouse and the keyboard"
+NO_TIME = "there was no time left for this"
+SETTLING, CODE, CHARACTER = 12.0, 120.0, 0.02
+"""Seconds that a wait without a number, a piece of code and a character that is typed take at most."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +63,14 @@ class Plan:
     Attributes:
         task, repeat, attempt, seed: what and which.
         agent_name, provider_name: for the record.
-        max_steps, max_seconds: limits; the task's own come first.
+        max_steps, max_seconds: the limits in force.
         policy: when observations are taken (`envs.wire.Observe`).
         osworld_strict: repeat what OSWorld's metrics get wrong.
         code_allowed: the action space allows `exec` (the task must, too).
         budget_usd: cost that ends the episode, or None.
         assets: a folder on the controller for downloads that all episodes share.
+        deaths: earlier attempts of this episode whose desktop died while the agent acted.
+        on_tamper: what it counts when that happens again: `zero` or `unscored`.
         task_json: the task file's content, for the record.
         ask: what the user says to a question of the agent's.
     """
@@ -67,6 +88,8 @@ class Plan:
     osworld_strict: bool = False
     code_allowed: bool = False
     budget_usd: float | None = None
+    deaths: int = 0
+    on_tamper: str = "zero"
     task_json: Mapping[str, object] = field(default_factory=dict)
     ask: Callable[[str], str] = lambda question: NOBODY
 
@@ -76,6 +99,8 @@ class _Run:
     """What accumulates while an episode goes on."""
 
     plan: Plan
+    limited: Limited
+    interrupted: Callable[[], bool]
     began: float = field(default_factory=time.monotonic)
     started: float = field(default_factory=time.time)
     usage: Usage = field(default_factory=Usage)
@@ -85,6 +110,9 @@ class _Run:
     last: Action | None = None
     screen: tuple[int, int] = (0, 0)
     deadline: float = 0.0
+    acted: bool = False
+    deaths: int = 0
+    permanent: bool = False
     fatal: ModelFatal | None = None
 
     @property
@@ -115,44 +143,105 @@ def run_episode(
     Raises:
         ModelFatal: after the episode has been recorded: no other episode of this run can succeed.
         StorageError: the run folder cannot be written.
+        UsageError: what the user wrote is wrong, and only now was it seen.
     """
-    run = _Run(plan, totals={"reset_ms": reset_ms})
-    world = World(desktop, plan.task, writer.files, plan.assets)
-    context = None
-    try:
-        context = _context(run, desktop, writer)
-        ending, found = _play(run, agent, context, world, writer, interrupted)
-    except EnvError as error:
-        ending, found = Ending.ENV_ERROR, Score.none(f"the desktop failed: {error}")
-        _note_error(run, writer, error)
-    finally:
-        agent.close()
-        if context is not None:
-            context.close()
-    record = _record(run, world, ending, found)
-    writer.finish(record)
+    run = _Run(plan, Limited(desktop, interrupted), interrupted, totals={"reset_ms": reset_ms}, deaths=plan.deaths)
+    world = World(cast(Desktop, run.limited), plan.task, writer.files, plan.assets)
+    with ExitStack() as ends:
+        ends.callback(_closed, agent.close, writer)
+        try:
+            context = _context(run, world, writer)
+            ends.callback(_closed, context.close, writer)
+            ending, found = _play(run, agent, context, world, writer)
+        except EnvError as error:
+            ending, found = _broke_off(run, writer, error)
+        except (UsageError, StorageError):
+            raise
+        except CheckError as error:
+            ending, found = Ending.AGENT_ERROR, Score.none(f"the task is broken: {error}")
+            _note_error(run, writer, error)
+        except Exception as error:  # noqa: BLE001  (the boundary of an episode: a fault of ours in one of them is no other's)
+            ending, found = _crashed(run, writer, error)
+    record = _finished(run, world, writer, ending, found)
     if run.fatal is not None:
         raise run.fatal
     return record
 
 
-def _context(run: _Run, desktop: Desktop, writer: EpisodeWriter) -> Context:
-    run.screen = desktop.health().screen
-    return Context(desktop, run.plan.task, writer.files, run.plan.assets, run.screen, writer.note)
+def _context(run: _Run, world: World, writer: EpisodeWriter) -> Context:
+    run.screen = world.desktop.health().screen
+    return Context(world.desktop, run.plan.task, writer.files, run.plan.assets, run.screen, writer.note)
 
 
-def _play(
-    run: _Run, agent: Agent, context: Context, world: World, writer: EpisodeWriter, interrupted: Callable[[], bool]
-) -> tuple[Ending, Score]:
+def _broke_off(run: _Run, writer: EpisodeWriter, error: EnvError) -> tuple[Ending, Score]:
+    """The desktop's failure is nobody's score, unless it comes again and again while the agent acts.
+
+    Set-up that fails is never the agent's, nor what will fail the same way on any desktop, nor what is cut short
+    because the run is ended.
+    """
+    _note_error(run, writer, error)
+    if run.interrupted():
+        return Ending.INTERRUPTED, Score.none("the run was interrupted")
+    run.permanent = _permanent(error) or (not run.acted and _unfit(error))
+    if run.acted and not run.permanent and not isinstance(error, (StartError, SetupError)):
+        run.deaths += 1
+        if run.deaths > 1:
+            reason = f"the desktop died twice while the agent acted: {error}"
+            return Ending.ENV_ERROR, Score(value=0.0 if run.plan.on_tamper == "zero" else None, reason=reason)
+    return Ending.ENV_ERROR, Score.none(f"the desktop failed: {error}")
+
+
+def _permanent(error: BaseException | None) -> bool:
+    """Whether it, or what it came of, will fail the same way on another desktop."""
+    while error is not None:
+        if isinstance(error, EnvError) and error.permanent:
+            return True
+        error = error.__cause__
+    return False
+
+
+def _unfit(error: EnvError) -> bool:
+    """Whether what a set-up step was to work on is not fit for it, which it will not be on another desktop, either."""
+    return isinstance(error, SetupError) and isinstance(error.__cause__, Unfit)
+
+
+def _crashed(run: _Run, writer: EpisodeWriter, error: Exception) -> tuple[Ending, Score]:
+    _note_error(run, writer, error)
+    return Ending.CRASHED, Score.none(f"deskbench failed: {run.error}")
+
+
+def _closed(close: Callable[[], None], writer: EpisodeWriter) -> None:
+    """What cannot be closed is on the record, and changes nothing."""
+    try:
+        close()
+    except Exception as error:  # noqa: BLE001  (the boundary to agents and tasks)
+        writer.note("error", {"error": f"closing: {_named(error)}", "traceback": _traced(error)})
+
+
+def _finished(run: _Run, world: World, writer: EpisodeWriter, ending: Ending, found: Score) -> EpisodeRecord:
+    """Write episode.json; what cannot be written of an episode is left out, and the episode is not scored."""
+    try:
+        record = _record(run, world, ending, found)
+        writer.finish(record)
+    except StorageError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the boundary to what desktops and agents say)
+        ending, found = _crashed(run, writer, error)
+        record = _record(run, World(world.desktop, world.task, world.cache, world.assets), ending, found)
+        writer.finish(record)
+    return record
+
+
+def _play(run: _Run, agent: Agent, context: Context, world: World, writer: EpisodeWriter) -> tuple[Ending, Score]:
     """Every part of the task in order, as far as their gates open; most tasks have one."""
-    with _timed(run, "setup_ms"):
+    with _setting_up(run):
         parts = prepare(context, world, strict=run.plan.osworld_strict)
-    run.deadline = time.monotonic() + (run.plan.task.limits.seconds or run.plan.max_seconds)
+    run.deadline = time.monotonic() + run.plan.max_seconds
     scores: list[Score] = []
     for part in parts:
-        with _timed(run, "setup_ms"):
+        with _setting_up(run):
             part.begin()
-        ending, observation = _loop(run, agent, world.desktop, writer, interrupted, part.instruction)
+        ending, observation = _loop(run, agent, world.desktop, writer, part.instruction)
         if part is parts[-1] or ending not in GOES_ON:
             writer.final(observation)
         scores.append(_score(run, world, part, ending))
@@ -178,17 +267,28 @@ def _timed(run: _Run, name: str) -> Iterator[None]:
         run.add(name, (time.monotonic() - began) * 1e3)
 
 
+@contextmanager
+def _setting_up(run: _Run) -> Iterator[None]:
+    with _timed(run, "setup_ms"), run.limited.within(SETUP_SECONDS, "set-up"):
+        try:
+            yield
+        except Unfit as error:
+            raise SetupError(str(error)) from error
+
+
 def _loop(
-    run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, interrupted: Callable[[], bool], instruction: str
+    run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, instruction: str
 ) -> tuple[Ending, Observation]:
     """Observe, decide, write, act, until something ends it; how, and what was seen last."""
     plan = run.plan
-    max_steps = plan.task.limits.steps or plan.max_steps
+    max_steps = plan.max_steps
     run.last = None
-    agent.start(_goal(run, max_steps, instruction))
+    failed = _started(agent, _goal(run, max_steps, instruction))
     observation = run.seen(desktop.observe(_look(plan, agent.needs)))
+    if failed is not None:
+        return _agent_failed(run, writer, failed), observation
     for index in range(run.steps, max_steps):
-        if (ending := _out_of(run, interrupted)) is not None:
+        if (ending := _out_of(run)) is not None:
             return ending, observation
         try:
             decision = _decide(agent, observation)
@@ -226,9 +326,9 @@ def _look(plan: Plan, needs: Needs) -> Observe:
     )
 
 
-def _out_of(run: _Run, interrupted: Callable[[], bool]) -> Ending | None:
+def _out_of(run: _Run) -> Ending | None:
     """Time, money or patience."""
-    if interrupted():
+    if run.interrupted():
         return Ending.INTERRUPTED
     if time.monotonic() > run.deadline:
         return Ending.TIME_LIMIT
@@ -246,13 +346,30 @@ def _counted(run: _Run, decision: Decision) -> Decision:
     return decision
 
 
-def _decide(agent: Agent, observation: Observation) -> Decision:
+def _started(agent: Agent, goal: Goal) -> AgentError | None:
+    """Tell the agent its task; why it cannot begin, or None."""
     try:
+        with _theirs(agent):
+            agent.start(goal)
+    except AgentError as error:
+        return error
+    return None
+
+
+def _decide(agent: Agent, observation: Observation) -> Decision:
+    with _theirs(agent):
         return agent.act(observation)
-    except (AgentError, StorageError):
+
+
+@contextmanager
+def _theirs(agent: Agent) -> Iterator[None]:
+    """The boundary to agents, users' own among them: a mistake in their code is no decision; others' faults pass."""
+    try:
+        yield
+    except (AgentError, CheckError, EnvError, StorageError):
         raise
-    except Exception as error:  # the boundary to agents, users' own among them: their fault counts as theirs
-        raise AgentError(f"{agent.name}: {type(error).__name__}: {error}") from error
+    except Exception as error:
+        raise AgentCrash(f"{agent.name}: {_named(error)}") from error
 
 
 def _said(run: _Run, actions: Sequence[Action]) -> Ending | None:
@@ -270,19 +387,18 @@ def _code_allowed(plan: Plan) -> bool:
 def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) -> Observation:
     """One round trip.
 
-    Code that is not allowed is refused here, with what stands behind it, whatever the agent was told. A question goes
-    to the task's user. A zoom changes nothing: the agent has the whole picture.
+    Code that is not allowed, or for which there is no time, is refused here, with what stands behind it, whatever the
+    agent was told. A question goes to the task's user. A zoom changes nothing: the agent has the whole picture.
 
     Raises:
         ModelError: the endpoint that plays the user failed.
     """
     actions = decision.actions
-    allowed = actions
-    if not _code_allowed(run.plan):
-        allowed = tuple(itertools.takewhile(lambda action: not isinstance(action, Exec), actions))
+    allowed, why = _allowed(run, actions)
+    run.acted = run.acted or not all(isinstance(action, INERT) for action in allowed)
     observation = desktop.act(allowed, _look(run.plan, needs))
     if len(allowed) < len(actions):
-        refused: tuple[bool, str | None, str | None] = (False, NO_CODE, None)
+        refused: tuple[bool, str | None, str | None] = (False, why, None)
         results = observation.results + (refused,) * (len(actions) - len(allowed))
         observation = replace(observation, results=results)
     questions = [action.text or "" for action in actions if isinstance(action, AskUser)]
@@ -291,9 +407,39 @@ def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) ->
     return observation
 
 
+def _allowed(run: _Run, actions: Sequence[Action]) -> tuple[tuple[Action, ...], str]:
+    """The actions that may be carried out, waits cut to the time that is left; and why the next one may not."""
+    left = run.deadline - time.monotonic()
+    kept: list[Action] = []
+    for action in actions:
+        if isinstance(action, Exec) and not _code_allowed(run.plan):
+            return tuple(kept), NO_CODE
+        if isinstance(action, Exec) and kept and left <= 0:
+            return tuple(kept), NO_TIME
+        longest = _longest(action)
+        if isinstance(action, Wait) and longest > left:
+            longest = max(0.0, left)
+            action = Wait(longest)  # noqa: PLW2901
+        left -= longest
+        kept.append(action)
+    return tuple(kept), ""
+
+
+def _longest(action: Action) -> float:
+    """Seconds that an action itself takes at most."""
+    if isinstance(action, Wait):
+        return SETTLING if action.seconds is None else action.seconds
+    if isinstance(action, Type):
+        return len(action.text) * CHARACTER
+    return CODE if isinstance(action, Exec) else 0.0
+
+
 def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending:
-    """The agent's fault counts and the end state is scored; its endpoint's does not."""
+    """The agent's fault counts and the end state is scored; its endpoint's does not, nor a mistake in its code."""
     _note_error(run, writer, error)
+    if isinstance(error, AgentCrash):
+        run.unscored = f"the agent's code failed: {error}"
+        return Ending.AGENT_CRASH
     if isinstance(error, ModelError):
         run.unscored = f"the model's endpoint failed: {error}"
     if isinstance(error, ModelFatal):
@@ -302,8 +448,16 @@ def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending
 
 
 def _note_error(run: _Run, writer: EpisodeWriter, error: Exception) -> None:
-    run.error = f"{type(error).__name__}: {error}"
-    writer.note("error", {"error": run.error, "traceback": "".join(traceback.format_exception(error))})
+    run.error = _named(error)
+    writer.note("error", {"error": run.error, "traceback": _traced(error)})
+
+
+def _named(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
+
+
+def _traced(error: Exception) -> str:
+    return "".join(traceback.format_exception(error))
 
 
 def _score(run: _Run, world: World, part: Part, ending: Ending) -> Score:
@@ -314,8 +468,10 @@ def _score(run: _Run, world: World, part: Part, ending: Ending) -> Score:
     if isinstance(run.last, Done):
         world.answer = run.last.answer
     try:
-        with _timed(run, "score_ms"):
+        with _timed(run, "score_ms"), run.limited.within(SCORE_SECONDS, "scoring"):
             return part.judge(ending is Ending.FAILED)
+    except Unfit as error:
+        return Score(value=0.0, reason=str(error))
     except CheckError as error:
         run.error = f"CheckError: {error}"
         return Score.none(f"the check failed: {error}")
@@ -339,11 +495,16 @@ def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRec
         width=run.screen[0],
         height=run.screen[1],
         policy=plan.policy,
+        max_steps=plan.max_steps,
+        max_seconds=plan.max_seconds,
         osworld_strict=plan.osworld_strict,
         started=run.started,
         finished=time.time(),
         ending=ending,
         score=ScoreRecord.model_validate(found.model_dump(mode="json")),
+        deaths=run.deaths,
+        tampered=run.deaths > 1,
+        permanent=run.permanent,
         error=run.error,
         answer=world.answer,
         totals=Totals(**run.totals, wall_ms=wall_ms, usage=usage_record(run.usage)),  # type: ignore[arg-type]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import platform
 import subprocess
 import time
@@ -13,6 +14,7 @@ from typing import Any
 from deskbench.agent.build import Prepared
 from deskbench.agent.record import write_atomic
 from deskbench.envs.errors import UsageError
+from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.wire import PROTOCOL
 from deskbench.tasks.load import task_set_hash
 
@@ -21,6 +23,11 @@ PACKAGES = ("deskbench", "mss", "pillow", "pyautogui", "pydantic", "requests", "
 
 def manifest(prepared: Prepared) -> dict[str, Any]:
     """The manifest; the keys of endpoints are named, never written."""
+    found: dict[str, Any] = KNOWN.value(_facts(prepared))
+    return found
+
+
+def _facts(prepared: Prepared) -> dict[str, Any]:
     config = prepared.config
     return {
         "version": 1,
@@ -28,8 +35,9 @@ def manifest(prepared: Prepared) -> dict[str, Any]:
         "created": time.time(),
         "agent": _agent_name(prepared),
         "provider": config.provider,
-        "desktop": dict(prepared.made_of),
+        "desktop": {name: without_logins(value) for name, value in prepared.made_of.items()},
         "policy": config.policy,
+        "on_tamper": config.on_tamper,
         "planned": len(prepared.tasks) * config.repeats,
         "task_set": task_set_hash(prepared.tasks),
         "tasks": [task.key for task in prepared.tasks],
@@ -47,7 +55,7 @@ def update(path: Path, **changes: Any) -> None:
         StorageError: it cannot be written.
     """
     value = {**json.loads(path.read_text(encoding="utf-8")), **changes, "ended": time.time()}
-    kept = {k: v for k, v in value.items() if v is not None}
+    kept = {k: KNOWN.told(v) if k == "error" else v for k, v in value.items() if v is not None}
     write_atomic(path, json.dumps(kept, indent=1).encode())
 
 
@@ -71,7 +79,11 @@ def _revision() -> str:
     here = Path(__file__).resolve().parent
     try:
         done = subprocess.run(
-            ["git", "-C", str(here), "describe", "--always", "--dirty"], capture_output=True, text=True, check=False
+            ["git", "-C", str(here), "describe", "--always", "--dirty"],
+            capture_output=True,
+            text=True,
+            check=False,
+            env={"PATH": os.environ.get("PATH", os.defpath)},
         )
     except OSError:
         return "unknown"

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deskbench.agent.config import MAX_STEPS
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, FinalRecord, SeenRecord, StepRecord, write_atomic
 from deskbench.agent.stats import final_attempts
 from deskbench.envs.errors import UsageError
@@ -82,7 +83,8 @@ def _arguments(manifest: Mapping[str, Any]) -> dict[str, Any]:
     return {
         "action_space": _name(manifest, "action_space", "pyautogui"),
         "observation_type": _name(manifest, "observation", "screenshot"),
-        "model": _model(manifest), "max_steps": config.get("max_steps"), "num_envs": config.get("parallel"),
+        "model": _model(manifest), "num_envs": config.get("parallel"),
+        "max_steps": config.get("max_steps") or MAX_STEPS,
         "screen_width": config.get("width"), "screen_height": config.get("height"),
         "provider_name": manifest.get("provider"), "deskbench": {k: v for k, v in manifest.items() if k != "config"},
     }  # fmt: skip

@@ -10,25 +10,48 @@ from __future__ import annotations
 import errno
 import json
 import os
-import re
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic_core import to_json
 
 from deskbench.agent.base import Decision, Ending, Usage
 from deskbench.envs.errors import StorageError, UsageError
+from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.types import Observation, Screenshot
 
 IMPORTED = "imported"
 """Stands where an episode names its provider, where it is of another harness: `replay` has to be told one."""
 
 
+DEEPEST = 200
+"""Levels of lists and objects that are recorded, as far as what writes them goes; what lies deeper is left out."""
+
+
 class _Record(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _written(cls, value: Any) -> Any:
+        """Half a surrogate pair, as JSON can say it, is in no file: replies and desktops may hold one."""
+        return _whole(value)
+
+
+def _whole(value: Any, depth: int = 0) -> Any:
+    if isinstance(value, str):
+        return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    if not isinstance(value, (dict, list, tuple)):
+        return value
+    if depth == DEEPEST:
+        return "[too deep to be recorded]"
+    if isinstance(value, dict):
+        return {_whole(name): _whole(item, depth + 1) for name, item in value.items()}
+    return [_whole(item, depth + 1) for item in value]
 
 
 class SeenRecord(_Record):
@@ -147,11 +170,20 @@ class EpisodeRecord(_Record):
     width: int
     height: int
     policy: str
+    max_steps: int | None = None
+    max_seconds: float | None = None
+    """The limits that were in force; None where another harness does not say."""
     osworld_strict: bool = False
     started: float
     finished: float
     ending: Ending
     score: ScoreRecord
+    deaths: int = 0
+    """Attempts of this episode so far, this one among them, whose desktop died while the agent acted."""
+    tampered: bool = False
+    """It was the second of them: no other attempt is made, and the run's `on_tamper` says what that counts."""
+    permanent: bool = False
+    """What failed will fail the same way next time: no other attempt is made."""
     error: str | None = None
     answer: str | None = None
     totals: Totals = Totals()
@@ -187,23 +219,6 @@ def _storage(error: OSError, path: Path) -> StorageError:
     return StorageError(f"cannot write {path}: {error.strerror}{mend}")
 
 
-SECRET_NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
-SHORTEST_SECRET = 12
-"""Characters: shorter values are words that stand in ordinary text too; keys are longer."""
-
-
-def secrets_of(environment: Mapping[str, str], named: Sequence[str] = ()) -> tuple[str, ...]:
-    """The values of an environment that must not reach the disk.
-
-    Args:
-        environment: usually `os.environ`; a variable is secret by its name (`OPENAI_API_KEY`).
-        named: variables that hold a secret whatever their name.
-    """
-    sure = {environment.get(name, "") for name in named}
-    likely = {v for k, v in environment.items() if SECRET_NAME.search(k) and len(v) >= SHORTEST_SECRET}
-    return tuple(sorted((sure | likely) - {""}, key=len, reverse=True))
-
-
 class EpisodeWriter:
     """Writes one episode's folder; every line is with the operating system before the step is carried out.
 
@@ -212,12 +227,12 @@ class EpisodeWriter:
 
     Args:
         folder: must not hold another episode.
-        secrets: values (keys of endpoints) that are blotted out wherever they would be written.
+
+    Secrets that are known (`envs.redact.KNOWN`) are cut out of whatever is written.
     """
 
-    def __init__(self, folder: Path, secrets: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._secrets = list(secrets)
         try:
             for name in ("frames", "files"):
                 (folder / name).mkdir(parents=True, exist_ok=True)
@@ -255,11 +270,11 @@ class EpisodeWriter:
 
     def note(self, what: str, detail: Mapping[str, Any]) -> None:
         """Record an event."""
-        self._write(NoteRecord(time=time.time(), what=what, detail=dict(detail)))
+        self._write(NoteRecord(time=time.time(), what=what, detail=_told(dict(detail))))
 
     def finish(self, record: EpisodeRecord) -> None:
         """Write episode.json: from here on the episode is finished."""
-        write_atomic(self.folder / "episode.json", self._clean(record.model_dump_json(indent=1)).encode())
+        write_atomic(self.folder / "episode.json", to_json(KNOWN.value(_dumped(record)), indent=1, inf_nan_mode="null"))
 
     @property
     def files(self) -> Path:
@@ -273,7 +288,7 @@ class EpisodeWriter:
             self._once(self.folder / "frames" / f"{shot.sha256}.png", shot.png)
         tree = None
         if observation.accessibility is not None:
-            data = self._clean(observation.accessibility).encode()
+            data = KNOWN.text(str(_whole(observation.accessibility))).encode()
             tree = Screenshot.of(data).sha256
             self._once(self.folder / "files" / tree, data)
         return SeenRecord(
@@ -299,19 +314,24 @@ class EpisodeWriter:
             write_atomic(path, data, sync=False)
 
     def _write(self, record: _Record) -> None:
-        rest = memoryview(self._clean(record.model_dump_json()).encode() + b"\n")
+        rest = memoryview(to_json(KNOWN.value(record.model_dump(mode="json")), inf_nan_mode="null") + b"\n")
         try:
             while rest:  # a disk that is nearly full takes a part, and refuses what is left
                 rest = rest[self._lines.write(rest) :]
         except OSError as error:
             raise _storage(error, self.folder / "steps.jsonl") from None
 
-    def _clean(self, text: str) -> str:
-        """Without secrets, as they are and as JSON writes them."""
-        for secret in self._secrets:
-            for form in {secret, json.dumps(secret)[1:-1], json.dumps(secret, ensure_ascii=False)[1:-1]}:
-                text = text.replace(form, "[secret]")
-        return text
+
+def _dumped(record: EpisodeRecord) -> dict[str, Any]:
+    value = record.model_dump(mode="json")
+    return {**value, "error": _told(value["error"]), "score": {**value["score"], "reason": _told(record.score.reason)}}
+
+
+def _told(value: Any) -> Any:
+    """What errors say, without the logins of their URLs."""
+    if isinstance(value, str):
+        return without_logins(value)
+    return {name: _told(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def usage_record(usage: Usage) -> UsageRecord:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deskbench.agent.agents.replay import AGAIN, LOOKS, ReplayAgent
+from deskbench.agent.base import Ending
 from deskbench.agent.batch import Batch, Progress, episode_folder, read_records
 from deskbench.agent.build import Prepared
 from deskbench.agent.comparing import RecordedScreens, tree_of
@@ -62,8 +63,8 @@ class Replayed:
 
     @property
     def agrees(self) -> bool:
-        """Same score and same screens."""
-        return self.recorded == self.replayed and self.divergence is None
+        """Same score and same screens; where none was recorded, the screens alone."""
+        return self.recorded in (None, self.replayed) and self.divergence is None
 
 
 def replay(
@@ -85,7 +86,7 @@ def replay(
     batch = Batch(prepared, out, on_change)
     batch.run()
     record = final_attempts(read_records(out))[0]
-    if record.error is not None and record.ending == "env_error":
+    if record.error is not None and record.ending in (Ending.ENV_ERROR, Ending.CRASHED):
         raise EnvError(f"the replay did not come to its end: {record.error}")
     repeated = EpisodeReader(episode_folder(out, record.task, record.attempt))
     return Replayed(
@@ -127,7 +128,7 @@ def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated
             lambda step, seen: screens.difference(step, seen.screenshot, seen.accessibility) is None,
         )
 
-    return Prepared(config, (task,), (), make_agent, (), {task.key: record.task_json})
+    return Prepared(config, (task,), (), make_agent, {task.key: record.task_json})
 
 
 def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path) -> Divergence | None:
@@ -163,6 +164,7 @@ def describe(found: Replayed, record: EpisodeRecord) -> list[str]:
     """What happened, in lines for people."""
     lines = [f"{record.task}: {found.steps} steps repeated in {found.folder}"]
     same = "agrees" if found.recorded == found.replayed else "DIFFERS"
+    same = "was not recorded" if found.recorded is None else same
     lines.append(f"score {same}: {_number(found.recorded)} recorded, {_number(found.replayed)} replayed")
     if found.failures:
         lines.append("refused or failed, so that the replay is not what was recorded:")

@@ -9,17 +9,19 @@ from __future__ import annotations
 
 import base64
 import dataclasses
-import io
+import hashlib
 import itertools
 import json
+import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from PIL import Image
+from pydantic import ValidationError
 
+from deskbench.agent.frames import read_frame, webp
+from deskbench.agent.page import report_page
 from deskbench.agent.record import (
     EpisodeRecord,
     FinalRecord,
@@ -31,10 +33,7 @@ from deskbench.agent.record import (
 )
 from deskbench.agent.stats import final_attempts, summarize
 from deskbench.envs.errors import StorageError, UsageError
-from deskbench.envs.types import MAX_PIXELS
-
-WEBP_QUALITY = 80
-"""Lossy, for size: about 30 kB a desktop of 1280x800. The lossless PNGs stay in the run folder."""
+from deskbench.envs.redact import KNOWN
 
 
 def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
@@ -46,9 +45,7 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
     """
     folders = [run_dirs] if isinstance(run_dirs, Path) else list(run_dirs)
     data = payload(folders)
-    page = (
-        template().replace("/*DATA*/", _script_json(data)).replace("/*IMAGES*/", _script_json(_images(folders, data)))
-    )
+    page = report_page(data, _images(folders, data))
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
@@ -57,52 +54,72 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
     return out
 
 
-def template() -> str:
-    """The page; with `null` for its data it polls a server (`deskbench view`)."""
-    return files("deskbench.agent").joinpath("web/report.html").read_text(encoding="utf-8")
-
-
-def _script_json(value: object) -> str:
-    """JSON that cannot end the script element that holds it."""
-    return json.dumps(value, ensure_ascii=True, separators=(",", ":")).replace("<", "\\u003c")
-
-
 def payload(folders: Sequence[Path]) -> dict[str, Any]:
     """What the page shows of these run folders, as plain JSON; works while a run goes on."""
-    return {"title": ", ".join(f.name for f in folders), "runs": [_run(folder) for folder in folders]}
+    shown: dict[str, Any] = KNOWN.value({"runs": [_run(folder) for folder in folders]})
+    return shown
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
-    finished, running = _episodes(folder)
+    manifest = _manifest(folder)
+    finished, others = _episodes(folder)
     kept = {(e.task, e.repeat, e.attempt): e for e in final_attempts([e for e, _ in finished])}
-    shown = [_episode(folder, path, e) for e, path in finished if (e.task, e.repeat, e.attempt) in kept]
-    summary = summarize(list(kept.values()), manifest.get("planned"))
+    shown = [shown for e, shown in finished if (e.task, e.repeat, e.attempt) in kept]
+    planned = manifest.get("planned")
+    summary = summarize(list(kept.values()), planned if isinstance(planned, int) else None)
+    versions = manifest.get("versions")
     return {
         "name": folder.name,
         "agent": str(manifest.get("agent", "?")),
         "provider": str(manifest.get("provider", "?")),
         "policy": str(manifest.get("policy", "?")),
-        "version": str(manifest.get("versions", {}).get("deskbench", "?")),
+        "version": str(versions.get("deskbench", "?")) if isinstance(versions, dict) else "?",
         "task_set": str(manifest.get("task_set", ""))[:12],
         "skipped": manifest.get("skipped", []),
         "summary": dataclasses.asdict(summary),
-        "episodes": sorted(shown + running, key=lambda e: str(e["task"])),
+        "episodes": sorted(shown + others, key=lambda e: str(e["task"])),
     }
 
 
-def _episodes(folder: Path) -> tuple[list[tuple[EpisodeRecord, Path]], list[dict[str, Any]]]:
-    finished, running = [], []
-    for steps in sorted((folder / "episodes").glob("**/steps.jsonl")):
-        record = steps.with_name("episode.json")
-        if record.exists():
-            finished.append((EpisodeRecord.model_validate_json(record.read_text(encoding="utf-8")), steps.parent))
-        elif not _superseded(steps.parent):
-            running.append(_running(folder, steps.parent))
-    return finished, running
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
+    if not isinstance(manifest, dict):
+        raise UsageError(f"{folder} is not a run folder: run.json holds no object")
+    return manifest
+
+
+def episode_folders(folder: Path) -> dict[str, Path]:
+    """The episodes of a run that have begun, by the names that a page knows them by: hashes of where they are."""
+    found = sorted((folder / "episodes").glob("**/steps.jsonl"))
+    return {_id(folder, steps.parent): steps.parent for steps in found if steps.is_file()}
+
+
+def _id(folder: Path, path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path.relative_to(folder))).hexdigest()[:32]
+
+
+def _episodes(folder: Path) -> tuple[list[tuple[EpisodeRecord, dict[str, Any]]], list[dict[str, Any]]]:
+    """The finished ones with what is shown of them, and what is shown of the others: going on, or not to be read."""
+    finished, others = [], []
+    for path in episode_folders(folder).values():
+        try:
+            if (path / "episode.json").is_file():
+                record = EpisodeRecord.model_validate_json((path / "episode.json").read_bytes())
+                finished.append((record, _episode(folder, path, record)))
+            elif not _superseded(path):
+                others.append(_unfinished(folder, path, *_steps(path)))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:  # not written by us, or damaged
+            unreadable = {"ending": "unreadable", "reason": _why(error), "running": False}
+            others.append({**_unfinished(folder, path, [], None), **unreadable})
+    return finished, others
+
+
+def _why(error: Exception) -> str:
+    first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return f"the record cannot be read: {type(error).__name__}: {first}"
 
 
 def _superseded(path: Path) -> bool:
@@ -153,9 +170,10 @@ def _episode(folder: Path, path: Path, record: EpisodeRecord) -> dict[str, Any]:
     totals = record.totals
     return {
         "task": record.task,
-        "folder": path.relative_to(folder / "episodes").as_posix(),
+        "id": _id(folder, path),
         "instruction": record.instruction,
         "attempt": record.attempt,
+        "limits": [record.max_steps, record.max_seconds],
         "ending": record.ending.value,
         "score": record.score.value,
         "reason": record.score.reason,
@@ -173,16 +191,15 @@ def _episode(folder: Path, path: Path, record: EpisodeRecord) -> dict[str, Any]:
     }
 
 
-def _running(folder: Path, path: Path) -> dict[str, Any]:
+def _unfinished(folder: Path, path: Path, steps: list[dict[str, Any]], final: dict[str, Any] | None) -> dict[str, Any]:
     """An episode without episode.json: going on, or cut off."""
-    steps, final = _steps(path)
-    relative = path.relative_to(folder / "episodes").as_posix()
     times = {name: sum(s[name] for s in steps) for name in ("model_ms", "act_ms", "settle_ms")}
     return {
-        "task": relative.rpartition("/")[0],
-        "folder": relative,
+        "task": path.parent.relative_to(folder / "episodes").as_posix(),
+        "id": _id(folder, path),
         "instruction": "",
         "attempt": 0,
+        "limits": [None, None],
         "ending": "unfinished",
         "score": None,
         "reason": "the episode has not finished",
@@ -201,21 +218,17 @@ def _running(folder: Path, path: Path) -> dict[str, Any]:
 def _images(folders: Sequence[Path], data: dict[str, Any]) -> dict[str, str]:
     wanted: dict[str, Path] = {}
     for folder, run in zip(folders, data["runs"], strict=True):
+        places = episode_folders(folder)
         for episode in run["episodes"]:
             for seen in [*episode["steps"], episode["final"]]:
                 if seen and seen["frame"]:
-                    wanted[seen["frame"]] = folder / "episodes" / episode["folder"] / "frames" / f"{seen['frame']}.png"
+                    wanted[seen["frame"]] = places[episode["id"]]
     with ThreadPoolExecutor(4) as pool:
-        found = pool.map(_webp, wanted.values())
+        found = pool.map(_data_url, wanted.values(), wanted)
         return {frame: url for frame, url in zip(wanted, found, strict=True) if url}
 
 
-def _webp(path: Path) -> str | None:
-    if not path.exists():
-        return None
-    with Image.open(path, formats=["PNG"]) as picture:
-        if picture.width * picture.height > MAX_PIXELS:
-            return None
-        buffer = io.BytesIO()
-        picture.convert("RGB").save(buffer, "WEBP", quality=WEBP_QUALITY, method=0)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
+def _data_url(episode: Path, frame: str) -> str | None:
+    data = read_frame(episode, frame)
+    small = webp(data) if data else None
+    return "data:image/webp;base64," + base64.b64encode(small).decode() if small else None

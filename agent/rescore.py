@@ -72,7 +72,7 @@ def _again(folder: Path, source: str | None, write: bool, strict: bool | None) -
 def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: bool | None) -> Score | None:
     """The score now, or None where nothing was recorded that could be scored."""
     said_fail = record.ending is Ending.FAILED
-    if record.ending in (Ending.ENV_ERROR, Ending.INTERRUPTED):
+    if record.ending in (Ending.ENV_ERROR, Ending.CRASHED, Ending.INTERRUPTED):
         return None
     if source is None and not record.task_json:  # results of elsewhere, without their tasks
         return None

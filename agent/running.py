@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deskbench.agent.batch import Batch, Progress
+from deskbench.agent.base import Ending
+from deskbench.agent.batch import Batch, Progress, read_records
 from deskbench.agent.build import Prepared, prepare
 from deskbench.agent.config import RunConfig, make_config
+from deskbench.agent.record import EpisodeRecord
 from deskbench.agent.report import write_report
-from deskbench.agent.stats import Mean, Summary
+from deskbench.agent.stats import Mean, Summary, final_attempts
 from deskbench.envs.errors import UsageError
 
 
@@ -52,12 +54,16 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     summary, state = run_batch(prepared, folder, resume=resume, say=say)
     report = write_report(folder, folder / "report.html")
     if as_json:
-        result = {"folder": str(folder), "report": str(report), "state": state,
+        result = {"folder": str(folder), "report": str(report), "state": state, "on_tamper": config.on_tamper,
                   "skipped": len(prepared.skipped), "summary": dataclasses.asdict(summary)}  # fmt: skip
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     else:
         say.print(summary_table(summary))
         tell(say, summary_line(prepared, summary))
+        if summary.deaths:
+            tell(say, deaths_line(config, summary), style="yellow")
+        for text in crash_lines(read_records(folder)):
+            tell(say, text, style="red")
         tell(say, f"run {folder}\nreport {report}")
         if state != "done":
             why = {"budget": "the budget is spent", "interrupted": "interrupted"}[state]
@@ -80,6 +86,8 @@ def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -
             batch = Batch(prepared, folder, show)
             with _interrupts(batch, say):
                 summary = batch.run(resume=resume)
+        if batch.unclosed is not None:
+            tell(say, f"the desktops could not be ended: {batch.unclosed}", style="red")
     except KeyboardInterrupt:
         tell(say, f"ended at once; what is recorded stays in {folder}")
         os._exit(130)  # the desktops are stopped; threads that wait for a model would hold up an orderly exit
@@ -131,7 +139,8 @@ def line(name: str, progress: Progress) -> str:
     if scored:
         parts.append(f"mean {sum(scored) / len(scored):.3f}")
     if len(scored) < len(progress.scores):
-        parts.append(f"{len(progress.scores) - len(scored)} unscored")
+        zeros = f", {sum(scored) / len(progress.scores):.3f} with them as 0" if scored else ""
+        parts.append(f"{len(progress.scores) - len(scored)} unscored{zeros}")
     if progress.retried:
         parts.append(f"{progress.retried} retried")
     if progress.finished:
@@ -150,9 +159,10 @@ def _clock(seconds: float) -> str:
 
 
 def summary_table(summary: Summary) -> Table:
-    """The numbers of a run, feasible and infeasible tasks apart."""
+    """The numbers of a run, feasible and infeasible tasks apart, and what unscored ones as 0 would make of them."""
     table = Table("", "n", "mean", "95 % interval", box=None)
-    for name, mean in (("all", summary.all), ("feasible", summary.feasible), ("infeasible", summary.infeasible)):
+    rows = {"all": summary.all, "feasible": summary.feasible, "infeasible": summary.infeasible}
+    for name, mean in {**rows, "all, unscored as 0": summary.all_planned}.items():
         table.add_row(name, *cells(mean))
     return table
 
@@ -164,6 +174,23 @@ def summary_line(prepared: Prepared, summary: Summary) -> str:
         f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
         f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}; policy {prepared.config.policy}"
     )
+
+
+def deaths_line(config: RunConfig, summary: Summary) -> str:
+    """Desktops that died while the agent acted, and the tasks where one did twice."""
+    tampered = len(summary.tampered)
+    listed = f": {', '.join(summary.tampered)} (counted as {config.on_tamper})" if tampered else ""
+    return f"desktops that died while the agent acted: {summary.deaths}; tampered: {tampered}{listed}"
+
+
+def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
+    """How many episodes an agent's own code or deskbench has failed in, and the first error."""
+    lines = []
+    for ending, whose in ((Ending.AGENT_CRASH, "the agent's code"), (Ending.CRASHED, "deskbench")):
+        crashed = [record for record in final_attempts(records) if record.ending is ending]
+        if crashed:
+            lines.append(f"{whose} failed in {len(crashed)} episodes, first in {crashed[0].task}: {crashed[0].error}")
+    return lines
 
 
 def cells(mean: Mean) -> tuple[str, str, str]:

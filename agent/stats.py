@@ -1,6 +1,7 @@
 """Numbers with their uncertainty: means with 95 % intervals, endings, time and cost, over the episodes of a run.
 
-An unscored episode (value None) is counted and listed, never turned into 0 and never put into a mean.
+An unscored episode (value None) is counted and listed, never turned into 0 and never put into a mean. What the mean
+would be if it were 0 stands beside it, as a number of its own (`Summary.all_planned`).
 """
 
 from __future__ import annotations
@@ -68,6 +69,10 @@ class Summary:
         planned: episodes that were to be run (the denominator of "how much is there"), skipped tasks not in it.
         scored, unscored: finished episodes with and without a score; planned - scored - unscored are missing.
         all, feasible, infeasible: mean scores.
+        all_planned: the mean over every planned episode, what is unscored or missing counted as 0: nothing is gained
+            by an episode that does not come to a score.
+        deaths: attempts whose desktop died while the agent acted.
+        tampered: tasks of the episodes where that happened twice; they count as the run's `on_tamper` says.
         passed: episodes with score 1.
         endings: how many ended how.
         model_ms, act_ms, settle_ms, other_ms: sums over the scored and unscored episodes; `other` is the wall time
@@ -83,6 +88,9 @@ class Summary:
     all: Mean
     feasible: Mean
     infeasible: Mean
+    all_planned: Mean
+    deaths: int
+    tampered: tuple[str, ...]
     endings: dict[str, int]
     model_ms: float
     act_ms: float
@@ -108,6 +116,9 @@ def summarize(episodes: Sequence[EpisodeRecord], planned: int | None = None) -> 
         all=mean_interval(_by_task(values)),
         feasible=mean_interval(_by_task([(e, v) for e, v in values if e.feasible])),
         infeasible=mean_interval(_by_task([(e, v) for e, v in values if not e.feasible])),
+        all_planned=mean_interval(_with_zeros(episodes, planned or 0)),
+        deaths=sum(e.deaths for e in episodes),
+        tampered=tuple(sorted(e.task for e in episodes if e.tampered)),
         endings=dict(Counter(e.ending.value for e in episodes)),
         model_ms=model,
         act_ms=act,
@@ -124,6 +135,20 @@ def _by_task(values: Sequence[tuple[EpisodeRecord, float]]) -> dict[str, list[fl
     found: dict[str, list[float]] = {}
     for episode, value in values:
         found.setdefault(episode.task, []).append(value)
+    return found
+
+
+def _with_zeros(episodes: Sequence[EpisodeRecord], planned: int) -> dict[str, list[float]]:
+    """The scores by task, with a 0 for every planned episode that has none; tasks without a record get a name."""
+    found = _by_task([(e, e.score.value or 0.0) for e in episodes])
+    repeats = max((len(values) for values in found.values()), default=1)
+    missing = planned - len(episodes)
+    for values in found.values():
+        zeros = min(missing, repeats - len(values))
+        values.extend([0.0] * zeros)
+        missing -= zeros
+    for number in range(0, missing, repeats):
+        found[f"missing {number}"] = [0.0] * min(repeats, missing - number)
     return found
 
 

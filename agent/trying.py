@@ -10,7 +10,7 @@ from typing import Any
 from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.base import Goal
 from deskbench.agent.drawing import draw_actions
-from deskbench.envs.errors import AgentError, ModelError, UsageError
+from deskbench.envs.errors import AgentError, EnvError, ModelError, UsageError
 from deskbench.envs.types import Observation, Screenshot
 
 
@@ -109,5 +109,5 @@ def _observation(path: Path) -> Observation:
         return Observation(shot, shot.image.width, shot.image.height)
     except OSError as error:
         raise UsageError(f"cannot read the screenshot {path}: {error.strerror or error}") from None
-    except (ValueError, SyntaxError) as error:
+    except EnvError as error:
         raise UsageError(f"the screenshot {path} is not a PNG: {error}") from None

@@ -8,99 +8,80 @@ import json
 import re
 import secrets
 import socket
-import ssl
 import threading
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
-from urllib3.connection import HTTPConnection
-from urllib3.connectionpool import HTTPConnectionPool
-from urllib3.poolmanager import PoolManager
+import urllib3
 
-from deskbench.envs import wait
+from deskbench.envs import signing, wait
 from deskbench.envs.desktop import CommandResult, Window
-from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, NotThere, UsageError
+from deskbench.envs.errors import GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit, UsageError
 from deskbench.envs.pipe import splice
 from deskbench.envs.relay import Relay
+from deskbench.envs.transport import (
+    MAX_REFUSAL,
+    Adapter,
+    Connect,
+    cause_of,
+    dial,
+    length_of,
+    limited,
+    one_line,
+    read_body,
+    read_head,
+    receive,
+    seconds_left,
+    unix,
+)
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
-from deskbench.envs.wire import MAX_BODY, Health, Observe, Seen, StepReply, StepRequest, WireError, decode, parse_policy
+from deskbench.envs.wire import (
+    MAX_BODY,
+    TREE_DEPTH,
+    Failure,
+    Health,
+    Observe,
+    Ran,
+    Seen,
+    StepReply,
+    StepRequest,
+    TooMuch,
+    WireError,
+    decode,
+    folder_tree,
+    loads,
+    parse_policy,
+)
 
-CONNECT_SECONDS = 5.0
+__all__ = ["ANSWER_SECONDS", "Client", "Connect", "Forward", "new_tokens", "unix"]
+
 ANSWER_SECONDS = 30.0
 """Beyond what the request itself may take (its waits, its settling, its command); `Client.answer_seconds` at first."""
 SETTLE_SECONDS = 12.0
+FILE_SECONDS = 600.0
+"""For a file, one way or the other; `Client.file_seconds` at first."""
+MAX_FILM = 384 * 2**20
+"""Bytes of a film; it is in memory as a whole."""
+UNFIT = (413, 422)
+"""Statuses that say: what was asked for is there, and cannot be sent: too large, or of another kind."""
+LONG_UPLOAD = 32 * 2**20
+"""Bytes: half of what the server takes at once from those that it does not know yet."""
 TRIES = 3
 """Times that a request is sent, with the same id, when no answer came: the server carries it out once."""
-_CHUNK = 1 << 20
-
-
-Connect = Callable[[], socket.socket]
-"""Makes a connected stream socket to the server in a desktop.
-
-Raises:
-    OSError: it cannot be reached.
-"""
+MAX_HEAD = 2**20
+"""Bytes beside an answer's body: its head, and the lengths of its chunks (with an eighth of the body's bytes)."""
+_FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
+"""What the libraries raise for a connection that breaks, or an answer that is no HTTP."""
 
 
 def new_tokens() -> dict[str, str]:
-    """Two new bearer tokens, as the server reads them from its standard input."""
+    """Two new tokens, as the server reads them from its standard input."""
     return {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
-
-
-def unix(path: str) -> Connect:
-    """Connects to a Unix socket."""
-
-    def connect() -> socket.socket:
-        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        try:
-            made.settimeout(CONNECT_SECONDS)
-            made.connect(path)
-        except BaseException:
-            made.close()
-            raise
-        return made
-
-    return connect
-
-
-class _Connection(HTTPConnection):
-    def __init__(self, connect: Connect) -> None:
-        super().__init__("desktop")
-        self._make = connect
-
-    def connect(self) -> None:
-        self.sock = self._make()
-
-
-class _Pool(HTTPConnectionPool):
-    def __init__(self, connect: Connect) -> None:
-        super().__init__("desktop", maxsize=4)
-        self._make = connect
-
-    def _new_conn(self) -> HTTPConnection:
-        return _Connection(self._make)
-
-
-class _Adapter(HTTPAdapter):
-    """Sends everything through sockets that `connect` makes, whatever the URL's host says."""
-
-    def __init__(self, connect: Connect) -> None:
-        self._pool = _Pool(connect)
-        super().__init__()
-
-    def init_poolmanager(self, *args: Any, **kwargs: Any) -> None:
-        self.poolmanager = PoolManager()
-
-    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
-        return self._pool
-
-    def close(self) -> None:
-        self._pool.close()
 
 
 class Client:
@@ -109,27 +90,30 @@ class Client:
     Args:
         name: for logs and errors.
         base_url: `http://host:port`; with `connect` its host means nothing.
-        token: sent as a bearer token; the control token for a harness.
+        token: signs the requests and proves the answers (`envs.signing`), and is never sent; None for a server that
+            knows none.
         connect: makes the sockets, where the desktop is not behind an address of this machine's network.
+        role: whose token it is: `control`, or `agent`.
     """
 
     def __init__(
-        self, name: str, base_url: str = "http://desktop", *, token: str | None = None, connect: Connect | None = None
+        self,
+        name: str,
+        base_url: str = "http://desktop",
+        *,
+        token: str | None = None,
+        connect: Connect | None = None,
+        role: str = "control",
     ) -> None:
         self.name = name
-        self.answer_seconds = ANSWER_SECONDS
+        self.answer_seconds, self.file_seconds = ANSWER_SECONDS, FILE_SECONDS
         self._base = base_url.rstrip("/")
         self.address = None if connect is not None else self._base
-        self._http = requests.Session()
-        self._http.trust_env = False  # a proxy of the person's must not see a desktop's traffic
-        self._http.headers.clear()  # each costs time on both ends
+        self._connect: Connect = connect or partial(dial, self._base)
+        self._http = Adapter(self._connect, self._base)
         self._prepared: dict[tuple[str, str], requests.PreparedRequest] = {}
-        if connect is not None:
-            self._http.mount("http://", _Adapter(connect))
-        if token is not None:
-            self._http.headers["Authorization"] = f"Bearer {token}"
+        self._token, self._role = token, role
         self._frame: Screenshot | None = None
-        self._connect = connect
         self._forwards: dict[int, Forward] = {}
         self._exposed: list[Forward] = []
         self._relay: Relay | None = None
@@ -157,7 +141,7 @@ class Client:
             UsageError: the port is taken.
         """
         try:
-            self._exposed.append(Forward(self._connect or (lambda: _dial(self._base)), port))
+            self._exposed.append(Forward(self._connect, port))
         except OSError as error:
             raise UsageError(f"port {port} cannot be listened at: {error.strerror or error}") from None
         return self._exposed[-1].address
@@ -180,38 +164,39 @@ class Client:
         Raises:
             OSError: it cannot be reached, or refused; with what it said.
         """
-        made = self._connect() if self._connect is not None else _dial(self._base)
+        with limited(time.monotonic() + self.answer_seconds, MAX_REFUSAL):
+            made = self._connect()
+            try:
+                self._shake_hands(made, path, json.dumps(body).encode())
+                made.settimeout(None)
+            except BaseException:
+                made.close()
+                raise
+            return made
+
+    def _shake_hands(self, made: socket.socket, path: str, data: bytes) -> None:
+        head = [f"POST {path} HTTP/1.1", f"Host: {urlsplit(self._base).netloc}", f"Content-Length: {len(data)}"]
+        signed = None
+        if self._token is not None:
+            signed = signing.sign(self._token, self._role, "POST", path, data)
+            head.append(f"Authorization: {signed.header()}")
+        made.settimeout(seconds_left())
+        made.sendall("\r\n".join([*head, "", ""]).encode() + data)
+        status, headers = read_head(made)
+        body = b"" if status == 101 else receive(made, length_of(headers))
         try:
-            data = json.dumps(body).encode()
-            head = [f"POST {path} HTTP/1.1", "Host: desktop", f"Content-Length: {len(data)}"]
-            head += [f"{name}: {value!s}" for name, value in self._http.headers.items()]
-            made.sendall("\r\n".join([*head, "", ""]).encode() + data)
-            made.settimeout(self.answer_seconds)
-            answer = b""
-            while not answer.endswith(b"\r\n\r\n") and len(answer) < 4096:  # what follows is not ours to read
-                part = made.recv(1)
-                if not part:
-                    raise ConnectionError(f"{self.name}: {path}: the connection ended")
-                answer += part
-            if b" 101 " not in answer.split(b"\r\n")[0]:
-                said = made.recv(4096).decode("utf-8", "replace")
-                raise ConnectionError(f"{self.name}: {path}: {answer.split(maxsplit=2)[1].decode()}: {said[:300]}")
-            made.settimeout(None)
-        except BaseException:
-            made.close()
-            raise
-        return made
+            self._check_proof(signed, headers.get(signing.ANSWER_HEADER), path, status, body)
+        except GuestError as error:
+            raise ConnectionError(str(error)) from None
+        if status != 101:
+            raise ConnectionError(f"{self.name}: {path}: {_said(status, body)}")
 
     # -- looking and acting ---------------------------------------------------------------------------------------
 
     def health(self) -> Health:
         """What works here and what does not."""
-        value = self._json(self._send("GET", "/v1/health", timeout=self.answer_seconds))
-        try:
-            health = decode(Health, value, "health")
-        except WireError as error:
-            raise GuestError(f"{self.name}: {error}") from None
-        assert isinstance(health, Health)
+        body = self._send("GET", "/v1/health", timeout=self.answer_seconds)
+        health: Health = self._answer(Health, "/v1/health", body)
         return health
 
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
@@ -237,7 +222,8 @@ class Client:
             reply, png = StepReply.decode(answer)
         except WireError as error:
             raise GuestError(f"{self.name}: {path}: {error}") from None
-        if reply.id != request.id or (reply.seen is None) != (observe.policy == "none"):
+        fits = reply.id == request.id and len(reply.results) == len(actions)
+        if not fits or (reply.seen is None) != (observe.policy == "none"):
             raise GuestError(f"{self.name}: {path}: the answer is not to this request")
         return self._observation(reply, png, observe, (time.monotonic() - began) * 1e3)
 
@@ -268,6 +254,10 @@ class Client:
             picture = Screenshot.of(png)
             if picture.sha256 != seen.frame:
                 raise GuestError(f"{self.name}: the screenshot is not the frame {seen.frame} that the answer names")
+            if picture.size != (seen.width, seen.height):
+                raise GuestError(
+                    f"{self.name}: the screenshot has {picture.size}, the screen {seen.width}x{seen.height}"
+                )
             self._frame = picture
             return picture
         if self._frame is None or self._frame.sha256 != seen.frame:
@@ -281,8 +271,9 @@ class Client:
     ) -> CommandResult:
         """Run a command in the desktop's session to its end."""
         body = {"command": _plain(command), "shell": shell, "timeout": timeout, "cwd": cwd}
-        found = self._json(self._send("POST", "/v1/run", timeout=timeout + self.answer_seconds, json=body))
-        return CommandResult(int(found["returncode"]), str(found["stdout"]), str(found["stderr"]))
+        said = self._send("POST", "/v1/run", timeout=timeout + self.answer_seconds, json=body)
+        found: Ran = self._answer(Ran, "/v1/run", said)
+        return CommandResult(found.returncode, found.stdout, found.stderr)
 
     def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
         """Start a program and return when its window is mapped and quiet, or when it is idle without one."""
@@ -295,22 +286,47 @@ class Client:
         self._send("POST", "/v1/open", timeout=2 * self.answer_seconds, json={"path": path})
 
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
-        """A file's bytes."""
-        return self._send("POST", "/file", timeout=600.0, limit=max_bytes, data={"file_path": path}, missing=path)
+        """A file's bytes.
+
+        Raises:
+            FileNotFoundError: there is none.
+            Unfit: it is no regular file, or larger.
+        """
+        form = {"file_path": path}
+        return self._send("POST", "/file", timeout=self.file_seconds, limit=max_bytes, data=form, asked=path)
 
     def write_file(self, path: str, data: bytes) -> None:
         """Write a file, making its folders."""
-        self._send("POST", "/setup/upload", timeout=600.0, data={"file_path": path}, files={"file_data": data})
+        if len(data) > LONG_UPLOAD:
+            self.health()  # a server takes little from a connection on which nobody has proven anything
+        form, files = {"file_path": path}, {"file_data": data}
+        self._send("POST", "/setup/upload", timeout=self.file_seconds, data=form, files=files)
 
     def list_directory(self, path: str) -> dict[str, object]:
-        """OSWorld's directory tree."""
-        found = self._json(self._send("POST", "/list_directory", timeout=60.0, json={"path": path}, missing=path))
-        return dict(found["directory_tree"])
+        """OSWorld's directory tree.
+
+        Raises:
+            FileNotFoundError: there is no such folder.
+            Unfit: it is no folder, or there is more in it than is read.
+        """
+        body = self._send("POST", "/list_directory", timeout=2 * self.answer_seconds, json={"path": path}, asked=path)
+        try:
+            found = loads(body, TREE_DEPTH)
+            return folder_tree(found.get("directory_tree") if isinstance(found, dict) else found)
+        except TooMuch as error:
+            raise Unfit(f"{path} cannot be listed: {error}") from None
+        except WireError as error:
+            raise GuestError(f"{self.name}: /list_directory: {error}") from None
 
     def windows(self) -> list[Window]:
         """The top-level windows, bottom to top."""
-        found = json.loads(self._send("GET", "/v1/windows", timeout=self.answer_seconds))
-        return [decode(Window, item, "window") for item in found]
+        found = self._value("/v1/windows", self._send("GET", "/v1/windows", timeout=self.answer_seconds))
+        try:
+            if not isinstance(found, list):
+                raise WireError("not a JSON list")
+            return [decode(Window, item, "window") for item in found]
+        except WireError as error:
+            raise GuestError(f"{self.name}: /v1/windows: {error}") from None
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
         """Raise and focus a window."""
@@ -327,7 +343,7 @@ class Client:
     def wallpaper(self) -> bytes | None:
         """The file of the picture behind everything; None when there is none."""
         try:
-            return self._send("POST", "/wallpaper", timeout=self.answer_seconds, missing="wallpaper")
+            return self._send("POST", "/wallpaper", timeout=self.answer_seconds, asked="wallpaper")
         except FileNotFoundError:
             return None
 
@@ -341,7 +357,7 @@ class Client:
 
     def end_recording(self) -> bytes:
         """End it and return the MP4's bytes."""
-        return self._send("POST", "/end_recording", timeout=60.0, limit=2**30)
+        return self._send("POST", "/end_recording", timeout=2 * self.answer_seconds, limit=MAX_FILM)
 
     # -- the wire -------------------------------------------------------------------------------------------------
 
@@ -353,70 +369,115 @@ class Client:
         timeout: float,
         retry: bool = False,
         limit: int = MAX_BODY,
-        missing: str | None = None,
+        asked: str | None = None,
         **content: Any,
     ) -> bytes:
-        """One exchange. `retry` is for requests with an id, which the server never carries out twice.
+        """One exchange, which ends within `timeout` seconds, whatever happens.
+
+        Args:
+            retry: for requests with an id, which the server never carries out twice.
+            asked: the file or folder in the desktop that is asked for; that it is not there, or not fit to be sent,
+                is an answer then.
 
         Raises:
-            GuestUnreachable, GuestTimeout, GuestError; FileNotFoundError for a 404 where `missing` names a file.
+            GuestUnreachable, GuestTimeout, GuestError; with `asked`: FileNotFoundError, Unfit.
         """
-        last: EnvError | None = None
+        until, last = time.monotonic() + timeout, "the time is up"
         for attempt in range(TRIES if retry else 1):
             wait.sleep(0.05 * attempt)
             try:
-                status, body = self._exchange(method, path, timeout, limit, content)
-            except requests.Timeout:
-                raise GuestTimeout(f"{self.name}: {path} did not answer within {timeout:g} s") from None
-            except (requests.RequestException, http.client.HTTPException, OSError) as error:
-                last = GuestUnreachable(f"{self.name}: {path}: {_cause(error)}")
+                with limited(until, limit + limit // 8 + MAX_HEAD):
+                    status, body = self._exchange(method, path, limit, content)
+            except _FAULTS as error:
+                if time.monotonic() >= until:
+                    raise GuestTimeout(f"{self.name}: {path} did not answer within {timeout:g} s") from None
+                last = cause_of(error)
                 continue
-            if status < 400:
+            if body is None:
+                found = asked if 200 <= status < 300 else None
+                raise self._unwanted(path, f"more than {limit} bytes", None, found)
+            if 200 <= status < 300:
                 return body
-            if status == 404 and missing is not None:
-                raise FileNotFoundError(missing)
-            kind = NotThere if status == 404 else GuestError
-            raise kind(f"{self.name}: {path}: {_said(status, body)}")
-        assert last is not None
-        raise last
+            raise self._unwanted(path, _said(status, body), status, asked)
+        raise GuestUnreachable(f"{self.name}: {path}: {last}")
 
-    def _exchange(
-        self, method: str, path: str, timeout: float, limit: int, content: Mapping[str, Any]
-    ) -> tuple[int, bytes]:
-        deadline = time.monotonic() + timeout
+    def _unwanted(self, path: str, said: str, status: int | None, asked: str | None) -> Exception:
+        """What an answer without what was asked for means; its status is None where it was too large to be read."""
+        if asked is not None and status == 404:
+            return FileNotFoundError(asked)
+        if asked is not None and (status is None or status in UNFIT):
+            return Unfit(f"{asked}: {said}")
+        kind = NotThere if status == 404 else GuestError
+        return kind(f"{self.name}: {path}: {said}", status)
+
+    def _exchange(self, method: str, path: str, limit: int, content: Mapping[str, Any]) -> tuple[int, bytes | None]:
+        """Status and body of an answer, which is proven to be the server's; the body is None if it is larger."""
         request = self._request(method, path, content)
-        with self._http.send(request, timeout=(CONNECT_SECONDS, timeout), stream=True, allow_redirects=False) as answer:
-            parts, size = [], 0
-            for part in answer.iter_content(_CHUNK):
-                parts.append(part)
-                size += len(part)
-                if size > limit:
-                    raise GuestError(f"{self.name}: {path} answers with more than {limit} bytes")
-                if time.monotonic() > deadline:
-                    raise GuestTimeout(f"{self.name}: {path} was still sending after {timeout:g} s")
-            return answer.status_code, b"".join(parts)
+        signed = self._sign(request, path)
+        with contextlib.closing(self._http.send(request, stream=True)) as answer:
+            proof, status = answer.headers.get(signing.ANSWER_HEADER), answer.status_code
+            body = read_body(answer.raw, limit)
+            if body is not None or proof is None:
+                self._check_proof(signed, proof, path, status, body or b"")
+            return status, body
+
+    def _sign(self, request: requests.PreparedRequest, path: str) -> signing.Signed | None:
+        if self._token is None:
+            return None
+        body = request.body or b""
+        data = body.encode() if isinstance(body, str) else bytes(body)
+        kind = request.headers.get("Content-Type", "")
+        signed = signing.sign(self._token, self._role, str(request.method), path, data, str(kind))
+        request.headers["Authorization"] = signed.header()
+        return signed
+
+    def _check_proof(
+        self, signed: signing.Signed | None, proof: str | None, path: str, status: int, body: bytes
+    ) -> None:
+        """Whoever answered a signed request knows the token.
+
+        Raises:
+            GuestError: it does not; the status is what it said.
+        """
+        if signed is None or self._token is None:
+            return
+        if proof is None or not signing.same(proof, signing.answer_proof(self._token, signed.nonce, status, body)):
+            what = f"{self.name}: {path}: the answer is not signed by the desktop's server: somebody else answers"
+            raise GuestError(f"{what} ({_said(status, body)})" if status >= 400 else what, status)
 
     def _request(self, method: str, path: str, content: Mapping[str, Any]) -> requests.PreparedRequest:
         """A request; what all of a route have in common is prepared once: a quarter of a small exchange."""
         if set(content) - {"json"}:
-            return self._http.prepare_request(requests.Request(method, self._base + path, **content))
+            return requests.Request(method, self._base + path, **content).prepare()
         known = self._prepared.get((method, path))
         if known is None:
-            known = self._http.prepare_request(requests.Request(method, self._base + path))
-            self._prepared[method, path] = known
+            known = self._prepared[method, path] = requests.Request(method, self._base + path).prepare()
         request = known.copy()
         if "json" in content:
             request.prepare_body(None, None, content["json"])
         return request
 
-    def _json(self, body: bytes) -> dict[str, Any]:
+    def _value(self, path: str, body: bytes) -> Any:
+        """The JSON of an answer.
+
+        Raises:
+            GuestError: it is none.
+        """
         try:
-            value = json.loads(body)
-        except ValueError as error:
-            raise GuestError(f"{self.name}: the answer is not JSON: {error}") from None
-        if not isinstance(value, dict):
-            raise GuestError(f"{self.name}: the answer is not a JSON object")
-        return value
+            return loads(body)
+        except WireError as error:
+            raise GuestError(f"{self.name}: {path}: the answer is {error}") from None
+
+    def _answer(self, cls: type[Any], path: str, body: bytes, *, closed: bool = True) -> Any:
+        """An answer as one of the wire's types.
+
+        Raises:
+            GuestError: it is none.
+        """
+        try:
+            return decode(cls, loads(body), path, closed=closed)
+        except WireError as error:
+            raise GuestError(f"{self.name}: {path}: {error}") from None
 
 
 class Forward:
@@ -452,15 +513,6 @@ class Forward:
         splice(client, there)
 
 
-def _dial(base: str) -> socket.socket:
-    parts = urlsplit(base)
-    port = parts.port or (443 if parts.scheme == "https" else 80)
-    made = socket.create_connection((str(parts.hostname), port), CONNECT_SECONDS)
-    if parts.scheme == "https":
-        return ssl.create_default_context().wrap_socket(made, server_hostname=parts.hostname)
-    return made
-
-
 def _plain(command: str | Sequence[str]) -> str | list[str]:
     return command if isinstance(command, str) else list(command)
 
@@ -475,16 +527,10 @@ def _step_seconds(actions: Sequence[Action], observe: Observe) -> float:
 
 def _said(status: int, body: bytes) -> str:
     """The one line of an error answer."""
+    text = body[:2000].decode("utf-8", "replace")
     try:
-        value = json.loads(body)
-        text = value.get("error") or value.get("message") or body.decode("utf-8", "replace")
-    except (ValueError, AttributeError):
-        text = re.sub(r"<title>.*?</title>|<[^>]*>", " ", body[:2000].decode("utf-8", "replace"), flags=re.DOTALL)
-    return f"status {status}: {' '.join(str(text).split())[:500]}"
-
-
-def _cause(error: BaseException) -> str:
-    """The innermost cause of requests' nested errors, in a few words."""
-    while error.__cause__ or error.__context__:
-        error = error.__cause__ or error.__context__  # type: ignore[assignment]
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+        failure: Failure = decode(Failure, loads(body), "error", closed=False)
+        text = failure.error or failure.message or text
+    except WireError:
+        text = re.sub(r"<title>.*?</title>|<[^>]*>", " ", text, flags=re.DOTALL)
+    return f"status {status}: {one_line(text, 500)}"

@@ -19,7 +19,7 @@ from PIL import Image
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import Desktop
-from deskbench.envs.errors import GuestError, GuestTimeout
+from deskbench.envs.errors import GuestError, GuestTimeout, Unfit
 from deskbench.envs.types import Click, CursorPosition, Key, Move, Type, Wait
 from deskbench.envs.wire import Observe
 
@@ -179,6 +179,17 @@ class DesktopContract:
             desktop.read_file("~/nothing/here")
         with pytest.raises(FileNotFoundError):
             desktop.list_directory("~/nothing")
+
+    def test_what_is_another_thing_than_asked_for_is_told(self, desktop: Desktop) -> None:
+        """A folder where a file was wanted, the other way round, and a file that is too large."""
+        desktop.write_file("~/kind/file.txt", b"12345")
+        for ask in (
+            lambda: desktop.read_file("~/kind"),
+            lambda: desktop.list_directory("~/kind/file.txt"),
+            lambda: desktop.read_file("~/kind/file.txt", max_bytes=4),
+        ):
+            with pytest.raises(Unfit):
+                ask()
 
     def test_a_folder_is_listed(self, desktop: Desktop) -> None:
         """OSWorld's tree."""

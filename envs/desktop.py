@@ -45,7 +45,10 @@ class DesktopSpec:
 
 @runtime_checkable
 class Desktop(Protocol):
-    """A running desktop. Methods raise EnvError's children only; none is safe for two threads at once."""
+    """A running desktop. Methods raise EnvError's children, and, where they say so, what is an answer.
+
+    None is safe for two threads at once.
+    """
 
     name: str
     """Unique among running desktops; for logs."""
@@ -78,13 +81,19 @@ class Desktop(Protocol):
 
         Raises:
             FileNotFoundError: no such file there (an answer, not a fault of the desktop).
+            Unfit: what is there is no regular file, or has more than `max_bytes` (an answer, too).
         """
 
     def write_file(self, path: str, data: bytes) -> None:
         """Write a file, making its folders."""
 
     def list_directory(self, path: str) -> dict[str, object]:
-        """OSWorld's directory tree: {"type", "name", "children"}."""
+        """OSWorld's directory tree: {"type", "name", "children"}.
+
+        Raises:
+            FileNotFoundError: no such folder there.
+            Unfit: what is there is no folder, or holds more, or deeper, than is listed.
+        """
 
     def windows(self) -> list[Window]:
         """The top-level windows, bottom to top."""

@@ -15,6 +15,7 @@ DeskbenchError
 `-- AgentError          the agent's or the model's: counts, the end state is scored
     |-- ReplyError          the model's reply is not an action (shown to the model, asked again)
     |-- RefusalError        the model declined
+    |-- AgentCrash          the agent's own code has a mistake: unscored, no decision of a model
     `-- ModelError          the endpoint failed after all retries: unscored, nobody's score is made of it
         `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 403, 404)
 """
@@ -33,7 +34,13 @@ class UsageError(DeskbenchError):
 
 
 class EnvError(DeskbenchError):
-    """The desktop or what runs it failed; the episode is unscored and retried on a fresh desktop."""
+    """The desktop or what runs it failed; the episode is unscored and retried on a fresh desktop.
+
+    Attributes:
+        permanent: a fresh desktop would fail the same way, for certain: the episode is not tried again.
+    """
+
+    permanent: bool = False
 
 
 class StartError(EnvError):
@@ -67,6 +74,10 @@ class NotThere(GuestError):
 class SetupError(EnvError):
     """A set-up step did not take effect."""
 
+    def __init__(self, message: str, *, permanent: bool = False) -> None:
+        super().__init__(message)
+        self.permanent = permanent
+
 
 class Unfit(DeskbenchError):
     """What the desktop holds is there, and is not what was asked for: a folder where a file was wanted, too large.
@@ -98,6 +109,10 @@ class ReplyError(AgentError):
 
 class RefusalError(AgentError):
     """The model declined to act."""
+
+
+class AgentCrash(AgentError):
+    """The agent's own code has a mistake; the episode is unscored, since no model decided anything by it."""
 
 
 class ModelError(AgentError):

@@ -22,6 +22,8 @@ from deskbench.envs.pipe import splice
 
 WAITING = 4
 """Connections kept waiting in the desktop for programs."""
+MOST = 128
+"""Connections of one desktop's programs at a time: each costs the controller two threads."""
 CONNECT_SECONDS = 20.0
 MAX_HEAD = 65536
 WEB_PORTS = (80, 443)
@@ -68,16 +70,18 @@ class Relay:
     Args:
         entries: what they may reach.
         open_relay: opens one of the desktop's `/v1/relay` connections; OSError when the desktop is gone.
+        most: connections at a time; the next waits in the desktop until one has ended.
     """
 
-    def __init__(self, entries: Iterable[str], open_relay: Callable[[], socket.socket]) -> None:
+    def __init__(self, entries: Iterable[str], open_relay: Callable[[], socket.socket], most: int = MOST) -> None:
         self._entries = parse(entries)
         self._open = open_relay
+        self._most = most
         self._lock = threading.Lock()
         self._idle: set[socket.socket] = set()
+        self._waiting = self._busy = 0
         self._closed = False
-        for _ in range(WAITING):
-            self._wait_for_program()
+        self._refill()
 
     def close(self) -> None:
         """No program gets a new connection."""
@@ -86,6 +90,24 @@ class Relay:
             for waiting in self._idle:
                 with contextlib.suppress(OSError):
                     waiting.shutdown(socket.SHUT_RDWR)
+
+    def _refill(self) -> None:
+        """Let as many wait as shall.
+
+        Raises:
+            OSError: the desktop is gone.
+        """
+        while True:
+            with self._lock:
+                if self._closed or self._waiting == WAITING or self._waiting + self._busy == self._most:
+                    return
+                self._waiting += 1
+            try:
+                self._wait_for_program()
+            except OSError:
+                with self._lock:
+                    self._waiting -= 1
+                raise
 
     def _wait_for_program(self) -> None:
         program = self._open()
@@ -97,18 +119,21 @@ class Relay:
         """One connection: its request's head, the decision, and its bytes."""
         try:
             head = _read_head(program)
-            with self._lock:
-                self._idle.discard(program)
-                ended = self._closed
-            if not ended:
-                with contextlib.suppress(OSError):  # else the desktop is gone, and so are its programs
-                    self._wait_for_program()
-            if head:
-                self._answer(program, head)
         except OSError:
-            pass  # the program hung up
-        finally:
-            program.close()
+            head = b""  # the program hung up
+        with self._lock:
+            self._idle.discard(program)
+            self._waiting, self._busy = self._waiting - 1, self._busy + 1
+            ended = self._closed
+        with contextlib.suppress(OSError):  # else the desktop is gone, and so are its programs
+            self._refill()
+        with contextlib.closing(program), contextlib.suppress(OSError):
+            if head and not ended:
+                self._answer(program, head)
+        with self._lock:
+            self._busy -= 1
+        with contextlib.suppress(OSError):
+            self._refill()
 
     def _answer(self, program: socket.socket, head: bytes) -> None:
         try:
@@ -144,7 +169,7 @@ def _addresses(host: str, port: int) -> list[str]:
         return [str(ipaddress.ip_address(host))]  # the list names the address itself
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
+    except (OSError, UnicodeError):  # a name that no resolver takes
         raise _RefusedError("502 No such host") from None
     public = [str(one[4][0]) for one in found if ipaddress.ip_address(one[4][0]).is_global]
     if not public:

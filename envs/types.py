@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import struct
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -35,15 +36,17 @@ from deskbench.envs.actions import (
     parse_action,
     parse_actions,
 )
+from deskbench.envs.errors import GuestError
+from deskbench.envs.wire import MAX_PIXELS, WireError, check_size
 
 __all__ = [
-    "ACTION_TYPES", "ENDS_EPISODE", "Action", "ActionError", "AskUser", "Click", "CursorPosition", "Done", "Drag",
-    "Exec", "Fail", "Key", "KeyDown", "KeyUp", "MouseDown", "MouseUp", "Move", "Observation", "Screenshot", "Scroll",
-    "TakeScreenshot", "Type", "Wait", "Zoom", "parse_action", "parse_actions",
+    "ACTION_TYPES", "ENDS_EPISODE", "MAX_PIXELS", "Action", "ActionError", "AskUser", "Click", "CursorPosition", "Done",
+    "Drag", "Exec", "Fail", "Key", "KeyDown", "KeyUp", "MouseDown", "MouseUp", "Move", "Observation", "Screenshot",
+    "Scroll", "TakeScreenshot", "Type", "Wait", "Zoom", "parse_action", "parse_actions",
 ]  # fmt: skip
 
-MAX_PIXELS = 64_000_000
-"""A picture from the desktop with more pixels than this is refused: files from the guest are hostile."""
+PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+"""Signature, and the head of the first chunk: PNG specification, sections 5.2 and 11.2.1."""
 
 
 @dataclass(frozen=True)
@@ -64,16 +67,36 @@ class Screenshot:
         return cls(png, hashlib.sha256(png).hexdigest())
 
     @cached_property
+    def size(self) -> tuple[int, int]:
+        """Width and height in pixels, as the file's first chunk says; nothing is decoded.
+
+        Raises:
+            GuestError: not a PNG, or larger than a screen may be.
+        """
+        if not self.png.startswith(PNG_START) or len(self.png) < len(PNG_START) + 8:
+            raise GuestError(f"the screenshot cannot be read: {len(self.png)} bytes that are not a picture")
+        width, height = struct.unpack_from(">II", self.png, len(PNG_START))
+        try:
+            check_size(width, height, "the screenshot")
+        except WireError as error:
+            raise GuestError(str(error)) from None
+        return width, height
+
+    @cached_property
     def image(self) -> Image.Image:
         """The decoded RGB picture; treat as read-only.
 
         Raises:
-            ValueError: not a PNG, or more than MAX_PIXELS.
+            GuestError: not a PNG, or more than MAX_PIXELS.
         """
-        picture = Image.open(io.BytesIO(self.png), formats=["PNG"])
-        if picture.width * picture.height > MAX_PIXELS:
-            raise ValueError(f"the screenshot has {picture.width}x{picture.height} pixels")
-        return picture.convert("RGB")
+        size = self.size
+        try:
+            with Image.open(io.BytesIO(self.png), formats=["PNG"]) as picture:
+                if picture.size != size:  # a second head
+                    raise ValueError(f"it has {picture.width}x{picture.height} pixels, and says {size[0]}x{size[1]}")
+                return picture.convert("RGB")
+        except Exception as error:  # noqa: BLE001  (the boundary: what Pillow raises for a hostile file is not listed)
+            raise GuestError(f"the screenshot cannot be read: not a picture: {str(error)[:200]}") from None
 
 
 @dataclass(frozen=True)

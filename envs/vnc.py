@@ -1,5 +1,8 @@
 """Looking into a desktop with a browser: noVNC here, a VNC server in the desktop, and nothing between but loopback.
 
+Any page that a person has open can connect to loopback. So the connection is made only for our own page (by its
+origin) and for who knows a secret, which stands behind the `#` of the address: browsers send that to nobody.
+
 noVNC's files are fetched once from the npm registry, compared with the digest below, and kept in the user's cache.
 """
 
@@ -8,10 +11,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+import os
+import secrets
 import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -28,14 +34,19 @@ DIGEST = "ucEJOx4T2avIRCleodk7YobZj5O2Ga2AeLfQ69A/yjG9HHba2+PDgwSkN3FttrmG+70ZGx
 """SHA-512 of the archive, as the registry gives it."""
 PORT = 5900
 SECONDS = 10.0
-PAGE = """<!doctype html><meta charset="utf-8"><title>deskbench</title>
-<style>html, body {{ height: 100%; margin: 0; background: #222 }}</style><div id="screen" style="height: 100%"></div>
-<script type="module">
-import RFB from "./core/rfb.js"
-const rfb = new RFB(document.getElementById("screen"), `ws://${{location.host}}/`)
+PAGE_NAME = "deskbench"
+KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
+"""What websockify knows of the person's environment: no keys."""
+STYLE = "html, body, #screen { height: 100%; margin: 0; background: #222 }"
+PAGE = """<!doctype html><meta charset="utf-8"><title>deskbench</title><link rel="icon" href="data:,">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<style>{style}</style><div id="screen"></div><script type="module" src="{script}"></script>
+"""
+SCRIPT = """import RFB from "./core/rfb.js"
+const [secret, mode] = location.hash.slice(1).split(",")
+const rfb = new RFB(document.getElementById("screen"), `ws://${location.host}/?token=${secret}`)
 rfb.scaleViewport = true
-rfb.viewOnly = {view_only}
-</script>
+rfb.viewOnly = mode === "view"
 """
 
 
@@ -54,14 +65,21 @@ class Viewer:
     def __init__(self, desktop: Desktop, *, view_only: bool = False) -> None:
         if find_spec("websockify") is None:
             raise UsageError("noVNC needs websockify: pip install 'deskbench[vnc]'")
-        pages = _pages(view_only)
+        pages = _pages()
         target = _serve_screen(desktop)
-        port = _free_port()
+        port, secret = _free_port(), secrets.token_urlsafe(24)
+        self._private = tempfile.TemporaryDirectory(prefix="deskbench-vnc-")
+        known = Path(self._private.name, "tokens")
+        known.write_text(f"{secret}: {target}\n", encoding="utf-8")
+        origins = f"http://127.0.0.1:{port} http://localhost:{port}"
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "websockify", "--web", str(pages), f"127.0.0.1:{port}", target],
+            [sys.executable, "-m", "websockify", "--web", str(pages), "--file-only",
+             "--token-plugin", "ReadOnlyTokenFile", "--token-source", str(known),
+             "--auth-plugin", "ExpectOrigin", "--auth-source", origins, f"127.0.0.1:{port}"],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env={name: os.environ[name] for name in KEPT if name in os.environ},
         )  # fmt: skip
-        self.url = f"http://127.0.0.1:{port}/deskbench.html"
+        self.url = f"http://127.0.0.1:{port}/{PAGE_NAME}.html#{secret}{',view' if view_only else ''}"
         if not wait.until(lambda: _listens(port) or self._process.poll() is not None, timeout=SECONDS):
             self.close()
             raise StartError("websockify did not come up")
@@ -70,6 +88,7 @@ class Viewer:
         """Nobody looks any more."""
         self._process.kill()
         self._process.wait()
+        self._private.cleanup()
 
 
 def _serve_screen(desktop: Desktop) -> str:
@@ -106,7 +125,7 @@ def _free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def _pages(view_only: bool) -> Path:
+def _pages() -> Path:
     """The folder that is served: noVNC, and our page."""
     folder = user_cache_path("deskbench") / f"novnc-{VERSION}"
     if not (folder / "package/core/rfb.js").exists():
@@ -120,6 +139,16 @@ def _pages(view_only: bool) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
             archive.extractall(folder, filter="data")
-    page = folder / "package/deskbench.html"
-    page.write_text(PAGE.format(view_only=str(view_only).lower()), encoding="utf-8")
-    return page.parent
+    pages = folder / "package"
+    (pages / f"{PAGE_NAME}.js").write_text(SCRIPT, encoding="utf-8")
+    (pages / f"{PAGE_NAME}.html").write_text(_page(), encoding="utf-8")
+    return pages
+
+
+def _page() -> str:
+    style = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
+    policy = (
+        f"default-src 'none'; script-src 'self'; style-src 'sha256-{style}'; img-src data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return PAGE.format(policy=policy, style=STYLE, script=f"{PAGE_NAME}.js")

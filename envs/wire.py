@@ -8,8 +8,14 @@ PNG bytes if there is a new frame: no base64, one round trip. `POST /v1/observe`
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
-from collections.abc import Mapping
+import math
+import re
+import reprlib
+import types
+import typing
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +26,30 @@ CONTENT_TYPE = "application/vnd.deskbench.step"
 POLICIES = ("settled", "immediate", "fixed:SECONDS", "none")
 MAX_BODY = 64 * 2**20
 """Bytes of a request or an answer that the other end will read into memory."""
+MAX_DEPTH = 64
+"""Levels of arrays and objects in JSON; the accessibility tree is a string."""
+TREE_DEPTH = 512
+"""The same in a listing: a folder in a folder is two levels."""
+MAX_JSON = 32 * 2**20
+"""Bytes of JSON: in memory it takes up to twelve times that, in characters of four bytes."""
+MAX_VALUES = 1_000_000
+"""Values in JSON: each takes a hundred bytes and more, and three in the wire."""
+MAX_ESCAPES = 3_000_000
+"""Backslashes in JSON: CPython 3.11 makes a string of each while it reads."""
+MAX_DIGITS = 20
+"""Of an integer: 64 bits have no more."""
+MAX_SIDE = 32_768
+"""Pixels of a screen's width or height: what X's coordinates reach."""
+MAX_PIXELS = 36_000_000
+"""A picture from the desktop with more pixels than this is refused: 8K has 33 million, which are 270 MB to decode."""
 
 
 class WireError(ValueError):
     """What arrived is not what this protocol says; the message names the field."""
+
+
+class TooMuch(WireError):
+    """JSON of more bytes, values or levels than are read."""
 
 
 @dataclass(frozen=True)
@@ -151,6 +177,16 @@ class Seen:
     terminal: str | None = None
     problems: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        check_size(self.width, self.height, "the screen")
+        if max(map(abs, self.cursor)) > 2 * MAX_SIDE:
+            raise WireError(f"the cursor is at {self.cursor}")
+        if self.frame is not None and not _FRAME.fullmatch(self.frame):
+            raise WireError(f"the frame is {reprlib.repr(self.frame)}; it must be a SHA-256 in hex")
+
+
+_FRAME = re.compile(r"[0-9a-f]{64}")
+
 
 @dataclass(frozen=True)
 class StepReply:
@@ -175,19 +211,7 @@ class StepReply:
         head, newline, png = body.partition(b"\n")
         if not newline:
             raise WireError("the answer has no line of JSON")
-        try:
-            value = json.loads(head)
-        except ValueError as error:
-            raise WireError(f"the answer's first line is not JSON: {error}") from None
-        _closed(value, [f.name for f in dataclasses.fields(cls)], "answer")
-        results = tuple(decode(ActionResult, item, "results") for item in value.get("results", []))
-        seen = value.get("seen")
-        reply = cls(
-            id=str(value.get("id")),
-            results=results,
-            act_ms=float(value.get("act_ms", 0.0)),
-            seen=None if seen is None else decode(Seen, seen, "seen"),
-        )
+        reply: StepReply = decode(cls, loads(head), "answer")
         return reply, png or None
 
 
@@ -212,38 +236,344 @@ class Health:
     features: dict[str, str] = field(default_factory=dict)
     versions: dict[str, str] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_size(*self.screen, "the screen")
 
-def decode(cls: type[Any], value: object, where: str) -> Any:
-    """A JSON object to one of the flat dataclasses above; unknown keys and wrong types are errors."""
-    known = {f.name: f for f in dataclasses.fields(cls)}
-    _closed(value, known, where)
+
+@dataclass(frozen=True)
+class Ran:
+    """The answer to `POST /v1/run`: a command's end and its decoded output."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@dataclass(frozen=True)
+class Executed:
+    """The answer of OSWorld's `/execute`, which calls the same things otherwise."""
+
+    returncode: int
+    output: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Accessible:
+    """The answer of OSWorld's `/accessibility`: the tree as XML."""
+
+    AT: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The answer of OSWorld's `/terminal`: the focused terminal's text, or None where there is no terminal."""
+
+    output: str | None
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The body of an answer with an error: ours say `error`, OSWorld's one or the other."""
+
+    error: str | None = None
+    message: str | None = None
+
+
+def check_size(width: int, height: int, what: str) -> None:
+    """A screen or picture may have these pixels.
+
+    Raises:
+        WireError: it may not.
+    """
+    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):
+        raise WireError(f"{what} has {width}x{height} pixels")
+
+
+def loads(body: bytes, depth: int = MAX_DEPTH) -> Any:
+    """Strict JSON in UTF-8: no NaN, no infinity, no key twice, integers of MAX_DIGITS, at most so many levels.
+
+    Half of a surrogate pair, which JSON can write and UTF-8 cannot, becomes U+FFFD.
+
+    Raises:
+        TooMuch: more than MAX_JSON, MAX_VALUES, MAX_ESCAPES or this many levels.
+        WireError: anything else.
+    """
+    if len(body) > MAX_JSON:
+        raise TooMuch(f"the JSON has {len(body)} bytes; at most {MAX_JSON} are read")
+    try:
+        text = body.decode()
+        _count(text)
+        value = _STRICT.decode(text)
+        if _HALF_WRITTEN.search(text):
+            value = _mend([value])[0]
+    except RecursionError:
+        raise TooMuch(f"the JSON has more than {depth} levels") from None
+    except TooMuch:
+        raise
+    except ValueError as error:
+        raise WireError(f"not JSON: {str(error)[:200]}") from None
+    if text.count("[") + text.count("{") > depth:
+        _measure(value, depth)
+    return value
+
+
+def _count(text: str) -> None:
+    """Look at the number of values before they are made; what stands in strings is taken out where it matters."""
+    if text.count("\\") > MAX_ESCAPES:
+        raise TooMuch(f"the JSON has more than {MAX_ESCAPES} escapes")
+    if _separators(text) <= MAX_VALUES:
+        return
+    parts = text.replace("\\\\", "").replace('\\"', "")
+    if parts.count('"') > 4 * MAX_VALUES or _separators("".join(parts.split('"')[::2])) > MAX_VALUES:
+        raise TooMuch(f"the JSON has more than {MAX_VALUES} values")
+
+
+def _separators(text: str) -> int:
+    return text.count(",") + text.count("[") + text.count("{")
+
+
+_HALF_WRITTEN = re.compile(r"\\u[dD][89a-fA-F]")
+_HALF = re.compile("[\ud800-\udfff]")
+
+
+def _mend(whole: list[Any]) -> list[Any]:
+    """Replace what is half of a pair of surrogates, in all strings."""
+    waiting: list[Any] = [whole]
+    while waiting:
+        node = waiting.pop()
+        for key, inner in list(node.items() if isinstance(node, dict) else enumerate(node)):
+            if isinstance(inner, str):
+                node[key] = _HALF.sub("\ufffd", inner)
+            elif isinstance(inner, (dict, list)):
+                waiting.append(inner)
+        if isinstance(node, dict) and any(map(_HALF.search, node)):
+            mended = _once([(_HALF.sub("\ufffd", key), inner) for key, inner in node.items()])
+            node.clear()
+            node.update(mended)
+    return whole
+
+
+def _measure(value: object, depth: int) -> None:
+    level = [value]
+    for _ in range(depth):
+        level = [inner for one in level for inner in _inside(one)]
+        if not level:
+            return
+    raise TooMuch(f"the JSON has more than {depth} levels")
+
+
+def _inside(value: object) -> list[object]:
+    found = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+    return [one for one in found if isinstance(one, (dict, list))]
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > MAX_DIGITS:
+        raise ValueError(f"a number of {len(digits)} digits")
+    return int(digits)
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number that is not finite")
+    return value
+
+
+def _no_constant(name: str) -> float:
+    raise ValueError(f"{name} is no number")
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a key is there twice")
+    return found
+
+
+_STRICT = json.JSONDecoder(
+    object_pairs_hook=_once, parse_int=_integer, parse_float=_finite, parse_constant=_no_constant
+)
+
+
+def decode(cls: Any, value: object, where: str, *, closed: bool = True) -> Any:
+    """A value from `loads` to one of the dataclasses above, by its annotations, nested ones included.
+
+    Args:
+        cls: a dataclass of scalars, `tuple[...]`, `dict[str, ...]`, dataclasses, and these or None.
+        value: a JSON object.
+        where: what it is called in errors.
+        closed: unknown keys are errors; OSWorld's answers may have more than is read here.
+
+    Raises:
+        WireError: naming the field.
+    """
+    readers = _readers(cls)
+    if closed:
+        _closed(value, readers, where)
+    elif not isinstance(value, Mapping):
+        raise WireError(f"{where} is not a JSON object but {_short(value)}")
     assert isinstance(value, Mapping)
-    fields = {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
-    for name, v in fields.items():
-        if not _fits(v, str(known[name].type)):
-            raise WireError(f"{where}.{name} is {v!r}; it must be {known[name].type}")
+    fields: dict[str, Any] = {}
+    for name, given in value.items():
+        if name in readers:
+            read, meant = readers[name]
+            try:
+                fields[name] = read(given)
+            except _MisfitError:
+                raise WireError(f"{where}.{name} is {_short(given)}; it must be {meant}") from None
     try:
         return cls(**fields)
     except TypeError as error:
         raise WireError(f"{where}: {error}") from None
 
 
-_KINDS: dict[str, tuple[type, ...]] = {
-    "str": (str,), "bool": (bool,), "int": (int,), "float": (int, float), "None": (type(None),),
-    "tuple": (tuple,), "dict": (dict,),
-}  # fmt: skip
+class _MisfitError(Exception):
+    """A value is not of the type that an annotation names."""
 
 
-def _fits(value: object, annotation: str) -> bool:
-    allowed = [kind for part in annotation.split(" | ") for kind in _KINDS[part.partition("[")[0]]]
-    if isinstance(value, bool):
-        return bool in allowed
-    return isinstance(value, tuple(allowed))
+_Reader = Callable[[Any], Any]
 
 
-def _closed(value: object, known: object, where: str) -> None:
+@functools.cache
+def _readers(cls: Any) -> dict[str, tuple[_Reader, str]]:
+    """Of each field: what reads it, and its annotation."""
+    hints = typing.get_type_hints(cls)
+    return {one.name: (_reader(hints[one.name], one.name), str(one.type)) for one in dataclasses.fields(cls)}
+
+
+def _reader(annotation: Any, name: str) -> _Reader:
+    origin, inner = typing.get_origin(annotation), typing.get_args(annotation)
+    if origin in (typing.Union, types.UnionType):
+        (meant,) = (one for one in inner if one is not type(None))
+        return functools.partial(_read_optional, _reader(meant, name))
+    if origin is tuple and inner[-1] is Ellipsis:
+        return functools.partial(_read_many, _reader(inner[0], name))
+    if origin is tuple:
+        return functools.partial(_read_each, [_reader(one, name) for one in inner])
+    if origin is dict:
+        return functools.partial(_read_dict, _reader(inner[1], name))
+    if dataclasses.is_dataclass(annotation):
+        return functools.partial(decode, annotation, where=name)
+    return _SCALARS[annotation]
+
+
+def _read_optional(read: _Reader, value: object) -> Any:
+    return None if value is None else read(value)
+
+
+def _read_many(read: _Reader, value: object) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)):
+        raise _MisfitError
+    return tuple([read(one) for one in value])
+
+
+def _read_each(reads: list[_Reader], value: object) -> tuple[Any, ...]:
+    if not isinstance(value, (list, tuple)) or len(value) != len(reads):
+        raise _MisfitError
+    return tuple([read(one) for read, one in zip(reads, value)])  # noqa: B905  (compared above)
+
+
+def _read_dict(read: _Reader, value: object) -> dict[str, Any]:
+    if not isinstance(value, dict) or not all(isinstance(key, str) for key in value):
+        raise _MisfitError
+    return {key: read(one) for key, one in value.items()}
+
+
+def _read_str(value: object) -> str:
+    if not isinstance(value, str):
+        raise _MisfitError
+    return value
+
+
+def _read_bool(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise _MisfitError
+    return value
+
+
+def _read_int(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not -(2**63) <= value < 2**64:
+        raise _MisfitError
+    return value
+
+
+def _read_float(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 2**64:
+        raise _MisfitError
+    return float(value)
+
+
+_SCALARS: dict[Any, _Reader] = {str: _read_str, bool: _read_bool, int: _read_int, float: _read_float}
+
+
+def folder_tree(value: object) -> dict[str, object]:
+    """OSWorld's listing of a folder, looked through: {"type", "name", "children"}, or {"error"} where it was refused.
+
+    Raises:
+        WireError: not such a tree.
+    """
+    if not isinstance(value, dict) or value.get("type", "directory") != "directory" or not _is_text(value, "name"):
+        raise WireError(f"the listing is {_short(value)}")
+    waiting = [value]
+    while waiting:
+        folder = waiting.pop()
+        children = folder.get("children", [])
+        if not isinstance(children, list) or not _is_text(folder, "error"):
+            raise WireError(f"a folder of the listing is {_short(folder)}")
+        for child in children:
+            _check_entry(child)
+        waiting += [child for child in children if child.get("type") != "file"]
+    return value
+
+
+def place(value: object) -> tuple[int, int]:
+    """OSWorld's `[x, y]` of the pointer, in pixels.
+
+    Raises:
+        WireError: not that.
+    """
+    if not isinstance(value, list) or len(value) != 2:
+        raise WireError(f"the cursor is {_short(value)}")
+    try:
+        x, y = map(_read_int, value)
+    except _MisfitError:
+        raise WireError(f"the cursor is {_short(value)}") from None
+    if max(abs(x), abs(y)) > 2 * MAX_SIDE:
+        raise WireError(f"the cursor is {_short(value)}")
+    return x, y
+
+
+def _is_text(entry: dict[str, object], key: str) -> bool:
+    return isinstance(entry.get(key, ""), str)
+
+
+def _check_entry(entry: object) -> None:
+    """A file or folder in a listing; a folder that could not be read may have no more than its error."""
+    if not isinstance(entry, dict):
+        raise WireError(f"an entry of the listing is {_short(entry)}")
+    if "error" in entry and "name" not in entry:
+        return
+    name = entry.get("name")
+    if entry.get("type") not in ("file", "directory") or not isinstance(name, str):
+        raise WireError(f"an entry of the listing is {_short(entry)}")
+    if name in ("", ".", "..") or "/" in name or "\0" in name or len(name) > MAX_NAME:
+        raise WireError(f"a name in the listing is {_short(name)}")
+
+
+MAX_NAME = 1024
+"""Characters of a file's name; file systems have 255."""
+
+
+def _short(value: object) -> str:
+    """A value from a stranger, for a message of one line."""
+    return reprlib.repr(value)[:200]
+
+
+def _closed(value: object, known: Any, where: str) -> None:
     if not isinstance(value, Mapping):
         raise WireError(f"{where} is a JSON object, not {type(value).__name__}")
     for name in value:
-        if name not in known:  # type: ignore[operator]
-            raise WireError(f"{where}: unknown field {name!r}{nearest(str(name), known)}")
+        if name not in known:
+            raise WireError(f"{where}: unknown field {_short(name)}{nearest(str(name)[:100], known)}")

@@ -31,6 +31,8 @@ HUB = "https://huggingface.co"
 """Where all assets of OSWorld's tasks are."""
 TIMEOUT = 300.0
 ATTEMPTS = 3
+GONE = (401, 403, 404, 410)
+"""Statuses that the next attempt would be answered with, too."""
 _locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 _checked: set[Path] = set()
 
@@ -82,11 +84,11 @@ class AssetStore:
     def _fetch(self, url: str) -> Path:
         if self.offline:
             raise SetupError(f"{url} is not in {self.root} and DESKBENCH_OFFLINE is set; fetch it with: "
-                             "deskbench tasks mirror")  # fmt: skip
+                             "deskbench tasks mirror", permanent=True)  # fmt: skip
         address = url
         if self.mirror is not None and "://" in self.mirror and url.startswith(HUB):
             address = self.mirror.rstrip("/") + url.removeprefix(HUB)
-        last = ""
+        last, permanent = "", False
         for attempt in range(ATTEMPTS):
             wait.sleep(attempt * 2.0)
             try:
@@ -94,8 +96,9 @@ class AssetStore:
             except requests.RequestException as error:
                 last = str(error)
                 if error.response is not None and 400 <= error.response.status_code < 500:
+                    permanent = error.response.status_code in GONE
                     break
-        raise SetupError(f"cannot fetch {address}: {last}")
+        raise SetupError(f"cannot fetch {address}: {last}", permanent=permanent)
 
     def _store(self, url: str, address: str) -> Path:
         """Fetch into a file of its own, which gets its name when it is whole."""
@@ -119,7 +122,7 @@ class AssetStore:
 def _local(url: str) -> Path:
     path = Path(unquote(urlsplit(url).path))
     if not path.is_file():
-        raise SetupError(f"no such file: {path}")
+        raise SetupError(f"no such file: {path}", permanent=True)
     return path
 
 

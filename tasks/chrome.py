@@ -1,27 +1,23 @@
-"""Chrome from outside: by its debugging port through playwright, and where it keeps its profile."""
+"""Chrome from outside: where its debugging port is, how it is started, and where it keeps its profile."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
-from urllib.parse import unquote
+import contextlib
+from typing import Any
 
-from deskbench.envs import wait
 from deskbench.envs.desktop import Desktop
-from deskbench.envs.errors import CheckError, EnvError, SetupError
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, BrowserContext, Page
+from deskbench.envs.errors import EnvError, Unfit
+from deskbench.tasks import guest
+from deskbench.tasks.sandbox import Limits
+from deskbench.tasks.worker import read
+from deskbench.tasks.world import MAX_FILE
 
 PORT = 9222
 """OSWorld's tasks start Chrome with the port 1337 and socat, which shows it as 9222."""
 INNER_PORT = 1337
 START_SECONDS = 75.0
-PAGE_MS = 60_000.0
-QUIET_MS = 10_000.0
-NAMES = ("Google Chrome", "Chromium", "Google-chrome", "Chromium-browser")
-"""Of the program in the accessibility tree."""
+READING = Limits(seconds=60.0, memory=None, network=True)
+"""Of what is read by playwright, whose driver (Node) reserves more address space than it uses."""
 _PROFILES = {
     "Linux": ("~/.config/google-chrome", "~/.config/chromium", "~/snap/chromium/common/chromium"),
     "Darwin": ("~/Library/Application Support/Google/Chrome",),
@@ -30,12 +26,16 @@ _PROFILES = {
 
 
 def profile_file(desktop: Desktop, name: str) -> bytes | None:
-    """A file of Chrome's profile (`Default/Preferences`, `Local State`); None where it has written none."""
+    """A file of Chrome's profile (`Default/Preferences`, `Local State`); None where it has written none.
+
+    Raises:
+        Unfit: what is there is no file that can be read.
+    """
     platform = desktop.health().platform
     for folder in _PROFILES.get(platform, _PROFILES["Linux"]):
         path = f"{folder}/{name}"
         try:
-            return desktop.read_file(path.replace("/", "\\") if platform == "Windows" else path)
+            return desktop.read_file(path.replace("/", "\\") if platform == "Windows" else path, max_bytes=MAX_FILE)
         except FileNotFoundError:
             continue
     return None
@@ -46,125 +46,49 @@ def profile_folder(desktop: Desktop) -> str:
     folders = _PROFILES.get(desktop.health().platform, _PROFILES["Linux"])
     for folder in folders:
         try:
-            desktop.read_file(f"{folder}/Local State")
+            desktop.read_file(f"{folder}/Local State", max_bytes=MAX_FILE)
         except FileNotFoundError:
             continue
+        except Unfit:
+            pass
         return folder
     return folders[0]
 
 
-@contextmanager
-def browser(desktop: Desktop, *, start: bool = True, seconds: float = START_SECONDS) -> Iterator[Browser]:
-    """The desktop's Chrome, while the block lasts; it goes on running after it.
+def shown(desktop: Desktop, reader: str, *, start: bool = True, **arguments: Any) -> Any:
+    """What one of `pages.READERS` reads of the desktop's Chrome, or does to it.
 
     Args:
         desktop: whose.
+        reader: its name, without `chrome.`.
         start: start Chrome where nothing answers (the agent may have closed it).
-        seconds: how long to wait for it.
+        arguments: the reader's.
 
     Raises:
-        SetupError: nothing answers.
+        Unfit: no Chrome answers, or what it shows cannot be read.
+        CheckError: a page cannot be opened for want of a network, or the reader has a fault.
     """
-    try:
-        from playwright.sync_api import sync_playwright
-    except ImportError as error:
-        raise CheckError(f"{error.name} is not installed: pip install 'deskbench[evaluators]'") from None
-    with sync_playwright() as playwright:
-        found = _connected(playwright, desktop, 0.0)
-        if found is None:
-            if start:
-                _start(desktop)
-            found = _connected(playwright, desktop, seconds)
-        if found is None:
-            raise SetupError(f"Chrome does not answer on the desktop's ports {PORT} and {INNER_PORT}")
-        try:
-            yield found
-        finally:
-            found.close()  # of a browser that we only connected to, this is the connection
+    found = _read(desktop, reader, 0.0, arguments)
+    if found is None:
+        if start:
+            _start(desktop)
+        found = _read(desktop, reader, START_SECONDS, arguments)
+    if found is None:
+        raise Unfit(f"Chrome does not answer on the desktop's ports {PORT} and {INNER_PORT}")
+    return found[0]
 
 
-def _connected(playwright: Any, desktop: Desktop, seconds: float) -> Browser | None:
-    from playwright.sync_api import Error
-
-    def connect() -> Any:
-        for port in (PORT, INNER_PORT):
-            try:
-                return playwright.chromium.connect_over_cdp(f"http://{desktop.forward(port)}", timeout=10_000)
-            except (Error, EnvError):
-                continue
-        return None
-
-    return wait.until(connect, timeout=seconds, interval=0.5, max_interval=2.0)
+def _read(desktop: Desktop, reader: str, within: float, arguments: dict[str, Any]) -> Any:
+    addresses = []
+    for port in (PORT, INNER_PORT):
+        with contextlib.suppress(EnvError):
+            addresses.append(desktop.forward(port))
+    return read(f"chrome.{reader}", READING, addresses=addresses, within=within, **arguments)
 
 
 def _start(desktop: Desktop) -> None:
     for name in ("google-chrome", "chromium"):
-        if desktop.run(["which", name]).returncode == 0:
-            desktop.launch([name, f"--remote-debugging-port={INNER_PORT}"])
+        found = guest.ask(desktop, ["which", name])
+        if found.returncode == 0:
+            desktop.launch([found.stdout.strip(), f"--remote-debugging-port={INNER_PORT}"])
             return
-
-
-def context_of(found: Browser) -> BrowserContext:
-    """The context that a person sees, with its cookies."""
-    return found.contexts[0] if found.contexts else found.new_context()
-
-
-def pages_of(found: Browser) -> list[Page]:
-    """Every open tab; not the page that Chrome holds ready for the next one, which is in no window."""
-    return [page for context in found.contexts for page in context.pages if not page.is_closed() and _in_window(page)]
-
-
-def _in_window(page: Page) -> bool:
-    from playwright.sync_api import Error
-
-    try:
-        session = page.context.new_cdp_session(page)
-        session.send("Browser.getWindowForTarget")
-        session.detach()
-    except Error:
-        return False
-    return True
-
-
-def settle(page: Page, milliseconds: float = QUIET_MS) -> bool:
-    """Wait until a page has loaded and its network is quiet; False where that does not come."""
-    from playwright.sync_api import Error
-
-    try:
-        page.wait_for_load_state("networkidle", timeout=milliseconds)
-    except Error:
-        return False
-    return True
-
-
-@contextmanager
-def opened(found: Browser, url: str) -> Iterator[Page]:
-    """A page in a tab of its own, loaded as far as it will.
-
-    Raises:
-        CheckError: it cannot be opened.
-    """
-    from playwright.sync_api import Error, TimeoutError
-
-    page = context_of(found).new_page()
-    try:
-        try:
-            page.goto(url, timeout=PAGE_MS)
-        except TimeoutError:
-            pass  # what has come until now must do: some pages never end loading
-        except Error as error:
-            raise CheckError(f"{url} cannot be opened: {error.message.splitlines()[0]}") from None
-        settle(page)
-        yield page
-    finally:
-        page.close()
-
-
-def same_page(one: str, other: str) -> bool:
-    """Whether two addresses are equal, but for how characters are written and a final slash."""
-    return unquote(one).rstrip("/") == unquote(other).rstrip("/")
-
-
-def tab_at(found: Browser, url: str) -> Page | None:
-    """The open tab that shows an address."""
-    return next((page for page in pages_of(found) if same_page(page.url, url)), None)

@@ -8,19 +8,21 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.envs.errors import SetupError
+from deskbench.envs.redact import KNOWN, secrets_beside
 from deskbench.tasks.types import Task
 
 FOLDER = "application/vnd.google-apps.folder"
 
 
 def settings_of(task: Task, settings_file: str) -> Path:
-    """The file of settings, relative to the OSWorld checkout that the task is of.
+    """The file of settings, relative to the OSWorld checkout that the task is of; its secrets are known from then on.
 
     Raises:
         SetupError: it is not there.
     """
     for folder in (Path.cwd(), *task.path.resolve().parents):
         if (folder / settings_file).is_file():
+            KNOWN.add(*secrets_beside(folder / settings_file))
             return folder / settings_file
     raise SetupError(f"Google Drive needs credentials of yours in {settings_file} (see OSWorld's ACCOUNT_GUIDELINE)")
 

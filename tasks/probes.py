@@ -13,55 +13,126 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.envs.errors import CheckError
-from deskbench.tasks.world import World
+from deskbench.tasks.guest import clean, told
+from deskbench.tasks.world import MAX_TEXT, World
 
 Probe = Callable[[World, Any, Any, Mapping[str, Any]], Any]
 TEST_SECONDS = 60.0
+SPARE_SECONDS = 15.0
+"""For starting two interpreters and ending them, beside the test's own time."""
 
 _RUN_TESTS = """
-import importlib.util, json, os, sys
-folder, name, function, mark = sys.argv[1:]
-os.chdir(folder)
-sys.path.insert(0, folder)
-try:
-    spec = importlib.util.spec_from_file_location("suite", name)
-    suite = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(suite)
-    said = getattr(suite, function)()
-    answer = {"value": float(said) if isinstance(said, (bool, int, float)) else float(bool(said)), "note": ""}
-except BaseException as error:
-    answer = {"value": 0.0, "note": type(error).__name__ + ": " + str(error)}
-print("\\n" + mark + json.dumps(answer))
+import os, sys
+def main():
+    # All that is needed later is taken now: the program may put other things in the modules' places.
+    import json
+    from importlib.util import module_from_spec, spec_from_file_location
+    write, dumps, out, leave = os.write, json.dumps, os.dup(1), os._exit
+    key = sys.stdin.readline().strip()
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+    folder, name, function = sys.argv[1:]
+    del sys.argv[1:]
+    os.chdir(folder)
+    sys.path.insert(0, folder)
+    try:
+        spec = spec_from_file_location("suite", name)
+        suite = module_from_spec(spec)
+        spec.loader.exec_module(suite)
+        said = getattr(suite, function)()
+        value = float(said) if type(said) in (bool, int, float) else float(bool(said))
+        answer = {"value": value, "note": ""}
+    except BaseException as error:
+        answer = {"value": 0.0, "note": (type(error).__name__ + ": " + str(error))[:500]}
+    write(out, ("\\n" + key + dumps(answer) + "\\n").encode())
+    leave(0)
+main()
 """
+"""The interpreter that the test and the agent's program run in. The key is in none of its modules and arguments."""
+
+_JUDGE = """
+import json, os, secrets, signal, subprocess, sys
+seconds, source, *arguments = sys.argv[1:]
+try:
+    import ctypes
+    ctypes.CDLL(None).prctl(4, 0, 0, 0, 0)  # PR_SET_DUMPABLE: other processes of this user may not look into this one
+except (ImportError, OSError, AttributeError):
+    pass
+key = secrets.token_hex(16)
+run = [sys.executable, "-I", "-c", source, *arguments]
+child = subprocess.Popen(run, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL,
+                         start_new_session=True)
+def over(*_):
+    try:
+        os.killpg(child.pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass
+def late(*_):
+    over()
+    raise TimeoutError
+note = "it ended without an answer"
+if hasattr(signal, "SIGALRM"):
+    signal.signal(signal.SIGALRM, late)
+    signal.alarm(int(float(seconds)))
+    signal.signal(signal.SIGCHLD, over)  # what it leaves behind would keep its output open
+answer = None
+try:
+    child.stdin.write(key.encode() + b"\\n")
+    child.stdin.close()
+    for line in iter(lambda: child.stdout.readline(65536), b""):
+        if line.startswith(key.encode()):
+            answer = json.loads(line[len(key):])
+            break
+except TimeoutError:
+    note = "it took more than %s s" % seconds
+except (OSError, ValueError):
+    pass
+try:
+    over()
+except (OSError, AttributeError):
+    child.kill()
+print(json.dumps(answer or {"value": 0.0, "note": note}))
+sys.stdout.flush()
+os._exit(0)
+"""
+"""The process whose output is the answer: it has started the other one, which can neither write there nor read it."""
 
 
 def run_test_suite(world: World, result: Any, expected: Any, options: Mapping[str, Any]) -> dict[str, Any]:
     """Run a test function over the agent's files in the desktop: {"value": 0 to 1, "note": why not}.
 
-    The agent's program and the test run in one interpreter, as in OSWorld; a program that forges the answer has to
-    guess a mark that is new each time and stands in the interpreter's arguments.
+    The agent's program and the test run in one interpreter, as in OSWorld, which tells another process of the verdict,
+    together with a key that is new each time. To end the interpreter, to print, to look at its arguments, its modules
+    or the other process, or to put other functions into modules does not help a program. One that searches the
+    interpreter's frames and objects for the key or changes the test in it can still forge the verdict: it is recorded
+    as what a program of the desktop says.
+
+    Raises:
+        Unfit: it came to no end.
     """
     if not isinstance(expected, Path):
         raise CheckError("check_python_file_by_test_suite needs a test file")
     files = [file for file in (result if isinstance(result, list) else [result]) if isinstance(file, Path)]
-    folder, mark = f"/tmp/deskbench-{secrets.token_hex(8)}", secrets.token_hex(16)
+    folder = f"/tmp/deskbench-{secrets.token_hex(8)}"
     for file in (*(f for first in files for f in sorted(first.parent.iterdir()) if f.is_file()), expected):
         world.desktop.write_file(f"{folder}/{file.name}", file.read_bytes())
     function = str(options.get("test_function_name", "test"))
-    command = ["python3", "-I", "-c", _RUN_TESTS, folder, f"{folder}/{expected.name}", function, mark]
+    platform = world.desktop.health().platform
+    judge = ["python3", "-I", "-c", _JUDGE, f"{TEST_SECONDS:g}", _RUN_TESTS, folder, f"{folder}/{expected.name}"]
     try:
-        done = world.desktop.run(command, timeout=TEST_SECONDS)
+        command = clean([*judge, function], platform, HOME=folder)
+        done = told(world.desktop, command, timeout=TEST_SECONDS + SPARE_SECONDS)
     finally:
-        world.desktop.run(["rm", "-rf", folder])
-    return _said(done.stdout, mark) or {"value": 0.0, "note": f"no answer: {done.stderr.strip()[-300:]}"}
+        told(world.desktop, clean(["rm", "-rf", folder], platform))
+    return _said(done.stdout) or {"value": 0.0, "note": f"no answer: {done.stderr.strip()[-300:]}"}
 
 
-def _said(stdout: str, mark: str) -> dict[str, Any] | None:
-    line = next((line for line in reversed(stdout.splitlines()) if line.startswith(mark)), "")
+def _said(stdout: str) -> dict[str, Any] | None:
+    """The verdict; what is none is no verdict."""
     try:
-        answer = json.loads(line.removeprefix(mark))
+        answer = json.loads(stdout[:MAX_TEXT])
         return {"value": float(answer["value"]), "note": str(answer["note"])[:500]}
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import importlib
 import inspect
 import pkgutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
 from typing import Any, Literal, TypeVar
@@ -19,6 +19,9 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create
 from deskbench.envs.actions import nearest
 
 Kind = Literal["setup", "getter", "metric"]
+Source = Literal["task", "file", "program", "page", "answer"]
+"""Where a getter's value is from: the task or its author's files; a file of the desktop; what a program of the desktop
+says, or what a page in its browser shows, and an agent could have put another in its place; the agent's answer."""
 F = TypeVar("F", bound=Callable[..., Any])
 closed = with_config(ConfigDict(extra="forbid"))
 """Makes a TypedDict one whose unknown keys are errors: for the rules that task files give."""
@@ -31,11 +34,19 @@ _FOLDERS: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function; what its signature says is worked out when it is first asked for."""
+    """One registered function; what its signature says is worked out when it is first asked for.
+
+    Attributes:
+        source: of a getter's value.
+        linear: a metric that parses nothing and whose time is in proportion to its values: it may be worked out in
+            the controller.
+    """
 
     kind: Kind
     name: str
     function: Callable[..., Any]
+    source: Source = "program"
+    linear: bool = False
 
     @cached_property
     def _signature(self) -> inspect.Signature:
@@ -77,22 +88,22 @@ def setup_step(*names: str) -> Callable[[F], F]:
     return _register("setup", names)
 
 
-def getter(*names: str) -> Callable[[F], F]:
-    """Register `def get(world, *, ...) -> value` under these names."""
-    return _register("getter", names)
+def getter(*names: str, source: Source = "program") -> Callable[[F], F]:
+    """Register `def get(world, *, ...) -> value` under these names; `source` is in the record of each check."""
+    return _register("getter", names, source=source)
 
 
-def metric(*names: str) -> Callable[[F], F]:
+def metric(*names: str, linear: bool = False) -> Callable[[F], F]:
     """Register `def score(result, expected, *, ...) -> float` (or without `expected`) under these names."""
-    return _register("metric", names)
+    return _register("metric", names, linear=linear)
 
 
-def _register(kind: Kind, names: tuple[str, ...]) -> Callable[[F], F]:
+def _register(kind: Kind, names: tuple[str, ...], **more: Any) -> Callable[[F], F]:
     def register(function: F) -> F:
         for name in names:
             if name in _entries[kind]:
                 raise ValueError(f"{kind} {name!r} is registered twice")
-            _entries[kind][name] = Entry(kind, name, function)
+            _entries[kind][name] = Entry(kind, name, function, **more)
         return function
 
     return register
@@ -173,6 +184,18 @@ def check_rules(entry: Entry, place: int, rules: Any) -> None:
         _adapter(entry.positional[place]).validate_python(rules)
     except ValidationError as error:
         raise RegistryError(_rule_problem(entry, place, error)) from None
+
+
+def misfit(entry: Entry, values: Sequence[Any]) -> str:
+    """What is wrong with values that a metric was given, by the types of its arguments; empty where they fit."""
+    for annotation, value in zip(entry.positional, values, strict=False):
+        try:
+            _adapter(annotation).validate_python(value)
+        except ValidationError as error:
+            first = error.errors()[0]
+            where = ".".join(str(part) for part in first["loc"])
+            return f"what was read is of another kind{' at ' * bool(where)}{where}: {first['msg']}"
+    return ""
 
 
 @cache

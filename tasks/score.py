@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import json
 import statistics
 import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deskbench.envs.errors import CheckError, EnvError
+from deskbench.envs.errors import CheckError, EnvError, Unfit
 from deskbench.tasks import registry, worker
 from deskbench.tasks.metrics.applied import apply, files_in
 from deskbench.tasks.metrics.fidelity import osworld_strict
 from deskbench.tasks.metrics.told import Told
-from deskbench.tasks.probes import PROBES
+from deskbench.tasks.packing import NotFit, packed, plain, unpacked
+from deskbench.tasks.probes import PROBES, Probe
 from deskbench.tasks.setup import run_before_check
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 from deskbench.tasks.world import Context, World
 
 SHOWN = 2000
 """Characters of a value that an outcome shows."""
+SHORT = 2**16
+"""Characters, as JSON, of values from the desktop that a linear metric is given in the controller."""
 NOT_OF_THE_DESKTOP = ("cloud_file", "task_file", "rule", "rule_relativeTime", "time_diff_range")
 """Getters whose files and values the agent has no hand in: where one cannot be read, the fault is the check's."""
 PROBED = ".probed"
@@ -48,9 +52,18 @@ def read(check: Check, world: World) -> tuple[Check, Any, Any]:
     """What a check judges, read from the desktop; where a probe does it, what that finds."""
     result, expected = value_of(check.result, world), value_of(check.expected, world)
     probe = PROBES.get(check.metric)
-    if probe is not None and result is not None:
-        result = world.state[check.where + PROBED] = probe(world, result, expected, check.options)
+    if probe is not None and result is not None and not any(isinstance(v, NotFit) for v in (result, expected)):
+        result = _found(check, world, probe, result, expected)
     return check, result, expected
+
+
+def _found(check: Check, world: World, probe: Probe, result: Any, expected: Any) -> Any:
+    try:
+        value = plain(probe(world, result, expected, check.options))
+    except Unfit as error:
+        value = NotFit(str(error))
+    world.state[check.where + PROBED] = packed(value, str)
+    return value
 
 
 def _by_word(task: Task, said_fail: bool) -> Score:
@@ -83,7 +96,7 @@ def judge(task: Task, values: list[tuple[Check, Any, Any]], seconds: float = 0.0
 
 
 def value_of(call: Call | None, world: World) -> Any:
-    """What a getter reads, kept for the record; None where there is none to ask.
+    """What a getter reads, kept for the record; None where there is none to ask, NotFit where that cannot be read.
 
     Raises:
         CheckError: it failed, or is not called as it is made.
@@ -93,34 +106,26 @@ def value_of(call: Call | None, world: World) -> Any:
         return None
     entry = registry.find("getter", call.type)
     try:
-        value = entry.function(world, **registry.check_parameters(entry, call.parameters))
+        value = plain(entry.function(world, **registry.check_parameters(entry, call.parameters)))
+    except Unfit as error:
+        if call.type in NOT_OF_THE_DESKTOP:
+            raise CheckError(f"{call.where}: getter {call.type}: {error}") from error
+        value = NotFit(str(error))
     except (EnvError, CheckError):
         raise
     except Exception as error:  # the boundary to the getters, users' own among them
         raise CheckError(f"{call.where}: getter {call.type}: {type(error).__name__}: {error}") from error
-    world.state[call.where] = _recordable(value, world.cache)
+    world.state[call.where] = packed(value, lambda file: _recorded(file, world.cache))
     return value
 
 
-def _recordable(value: Any, cache: Path) -> Any:
-    """A value as JSON; files by their path in the cache."""
-    if isinstance(value, Path):
-        return {"file": value.relative_to(cache).as_posix() if value.is_relative_to(cache) else value.name}
-    if isinstance(value, (list, tuple)):
-        return [_recordable(v, cache) for v in value]
-    if isinstance(value, dict):
-        return {str(k): _recordable(v, cache) for k, v in value.items()}
-    return value if isinstance(value, (str, int, float, bool, type(None))) else str(value)
+def _recorded(file: Path, cache: Path) -> str:
+    return file.relative_to(cache).as_posix() if file.is_relative_to(cache) else file.name
 
 
 def restore(value: Any, files: Path) -> Any:
     """The reverse of what `World.state` records."""
-    if isinstance(value, dict):
-        if set(value) == {"file"}:
-            parts = [part for part in PurePosixPath(value["file"]).parts if part not in ("/", "..")]
-            return files.joinpath(*parts)
-        return {k: restore(v, files) for k, v in value.items()}
-    return [restore(v, files) for v in value] if isinstance(value, list) else value
+    return unpacked(value, lambda name: files.joinpath(*(p for p in PurePosixPath(name).parts if p not in ("/", ".."))))
 
 
 def rescore(task: Task, state: dict[str, Any], files: Path, *, said_fail: bool, strict: bool = False) -> Score:
@@ -138,7 +143,7 @@ def rescore(task: Task, state: dict[str, Any], files: Path, *, said_fail: bool, 
             if call is not None and call.where not in state:
                 raise CheckError(f"{task.key}: the record has no value of {call.where}")
             pair.append(None if call is None else restore(state[call.where], files))
-        if check.metric in PROBES and pair[0] is not None:
+        if check.metric in PROBES and pair[0] is not None and not any(isinstance(v, NotFit) for v in pair):
             pair[0] = _probed(task, check, state)
         values.append((check, pair[0], pair[1]))
     return judge(task, values, strict=strict)
@@ -147,12 +152,14 @@ def rescore(task: Task, state: dict[str, Any], files: Path, *, said_fail: bool, 
 def _probed(task: Task, check: Check, state: dict[str, Any]) -> Any:
     if check.where + PROBED not in state:
         raise CheckError(f"{task.key}: the record does not say what {check.metric} found in the desktop")
-    return state[check.where + PROBED]
+    return unpacked(state[check.where + PROBED], Path)
 
 
 def _outcome(check: Check, result: Any, expected: Any) -> CheckOutcome:
-    shown = {"metric": check.metric, "result": _shown(result), "expected": _shown(expected)}
+    shown = {"metric": check.metric, "result": _shown(result), "expected": _shown(expected), "source": _source(check)}
     for call, value in ((check.result, result), (check.expected, expected)):
+        if isinstance(value, NotFit):
+            return CheckOutcome(value=0.0, note=value.reason, **shown)
         if call is not None and value is None and call.type not in NOT_OF_THE_DESKTOP:
             return CheckOutcome(value=0.0, note="there is nothing to check: no such file or value", **shown)
     try:
@@ -162,25 +169,35 @@ def _outcome(check: Check, result: Any, expected: Any) -> CheckOutcome:
     return CheckOutcome(value=told, note="" if told == 1.0 else told.note or "does not match", **shown)
 
 
+def _source(check: Check) -> str:
+    """Where what the agent did is read from."""
+    found = [registry.find("getter", call.type).source for call in (check.result, check.expected) if call is not None]
+    if check.metric in PROBES:
+        return "program"
+    return next((source for source in found if source != "task"), "task")
+
+
 def _apply(check: Check, result: Any, expected: Any) -> Told:
-    """In a process of its own where files are read; plain values are judged here, without that cost."""
+    """In a process of its own, but for what takes no time and what the agent has no hand in."""
     entry = registry.find("metric", check.metric)
-    trusted = [
-        file
-        for call, value in ((check.result, result), (check.expected, expected))
-        if call is not None and call.type in NOT_OF_THE_DESKTOP
-        for file in files_in(value)
-    ]
-    if next(files_in([result, expected]), None) is None:
-        return apply(entry, result, expected, check.options, trusted)
-    return worker.evaluate(check.metric, result, expected, check.options, trusted)
+    theirs = _from_the_desktop(check.result), _from_the_desktop(check.expected)
+    files = next(files_in([result, expected]), None) is not None
+    if not files and (not any(theirs) or (entry.linear and len(json.dumps([result, expected])) <= SHORT)):
+        return apply(entry, result, expected, check.options)
+    return worker.evaluate(check.metric, result, expected, check.options, theirs)
+
+
+def _from_the_desktop(call: Call | None) -> bool:
+    return call is not None and call.type not in NOT_OF_THE_DESKTOP
 
 
 def _shown(value: Any) -> str:
+    if isinstance(value, NotFit):
+        return value.reason[:SHOWN]
     if isinstance(value, Path):
         try:
-            text = value.read_text(encoding="utf-8")
+            with value.open(encoding="utf-8") as file:
+                return file.read(SHOWN)
         except (OSError, UnicodeDecodeError):
             return f"file {value.name}" if value.exists() else "no such file"
-        return text[:SHOWN]
     return "" if value is None else str(value)[:SHOWN]

@@ -138,6 +138,8 @@ class CheckOutcome(Frozen):
     """One check's part of a score, with what it saw, so that every 0 can be explained.
 
     `result` and `expected` are short printable forms of the values compared; files are named by their SHA-256.
+    `source` is where what was judged is from (`registry.Source`): what a `program` or a `page` of the desktop says is
+    as honest as that program, which an agent could have replaced.
     """
 
     metric: str
@@ -145,6 +147,7 @@ class CheckOutcome(Frozen):
     result: str = ""
     expected: str = ""
     note: str = ""
+    source: str = ""
 
 
 class PartScore(Frozen):

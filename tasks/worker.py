@@ -1,31 +1,32 @@
-"""Metrics of files run in a process of their own: files from the desktop are hostile, and so are libraries' faults.
+"""Checks and readings of what comes from a desktop, each in a process of its own, and whose fault it is when one fails.
 
-`evaluate` starts one for a check and speaks JSON with it, so that nothing it says is ever unpickled. The process has
-a limit of memory and of time, no secrets in its environment, and no other task than this check.
+What the agent made and nobody can read is its own fault: a 0 with the reason. Where a metric comes to no score, it is
+worked out once more without the agent's part: with what is expected in its place, or something small of its kind
+(`harmless`). If that works, the agent's part was at fault; if it fails too, the check or the machine was.
 """
 
 from __future__ import annotations
 
+import hashlib
 import json
-import os
-import subprocess
-import sys
-import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from deskbench.envs.errors import CheckError
-from deskbench.tasks import registry
-from deskbench.tasks.metrics.applied import apply
-from deskbench.tasks.metrics.fidelity import is_strict, osworld_strict
+from deskbench.envs.errors import CheckError, Unfit
+from deskbench.tasks.compiled import compiled
+from deskbench.tasks.metrics.applied import files_in
+from deskbench.tasks.metrics.fidelity import is_strict
 from deskbench.tasks.metrics.told import Told
+from deskbench.tasks.packing import packed, unpacked
+from deskbench.tasks.sandbox import SECONDS, Ended, Limits, named, run
+from deskbench.tasks.walls import MEMORY
 
-MEMORY = 4 * 2**30
-"""Bytes of address space of a check."""
-SECONDS = 300
-"""Of a check, of the processor and of the clock."""
-_KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV")
+READING = Limits(seconds=20.0, memory=2**30)
+"""Of one reading."""
+_REMEMBERED = 256
+_controls: dict[str, str] = {}
+"""What was wrong with checks when they were tried without the agent's part; empty where nothing was."""
 
 
 def evaluate(
@@ -33,120 +34,106 @@ def evaluate(
     result: Any,
     expected: Any,
     options: Mapping[str, Any],
-    trusted: Collection[Path] = (),
+    theirs: tuple[bool, bool] = (True, True),
     *,
     seconds: float = SECONDS,
     memory: int = MEMORY,
 ) -> Told:
-    """A metric's score, worked out in a process of its own (`metrics.applied.apply` has the arguments).
+    """A metric's score, worked out in a process of its own (`metrics.applied` has the arguments).
+
+    Args:
+        name: the metric's.
+        result, expected: what getters read.
+        options: of the task file.
+        theirs: which of the two come from the desktop.
+        seconds: of the processor.
+        memory: bytes of address space.
 
     Raises:
-        CheckError: the metric failed, or took too long or too much memory.
+        CheckError: the metric failed, and not because of what the agent made.
     """
-    request = {
+    request: dict[str, Any] = {
+        "do": "metric",
         "metric": name,
-        "result": _packed(result),
-        "expected": _packed(expected),
+        "result": packed(result, named),
+        "expected": packed(expected, named),
         "options": dict(options),
-        "trusted": _packed(list(trusted)),
+        "theirs": list(theirs),
         "strict": is_strict(),
-        "seconds": seconds,
-        "memory": memory,
+        "harmless": False,
     }
-    with tempfile.TemporaryDirectory(prefix="deskbench-check-") as scratch:
-        try:
-            done = subprocess.run(
-                [sys.executable, "-m", "deskbench.tasks.worker"],
-                input=json.dumps(request),
-                capture_output=True,
-                text=True,
-                encoding="utf-8",
-                errors="replace",
-                timeout=seconds,
-                env=environment(scratch),
-                check=False,
-            )
-        except subprocess.TimeoutExpired:
-            raise CheckError(f"metric {name} took more than {seconds:g} s") from None
-    return _answer(name, done)
-
-
-def environment(scratch: str) -> dict[str, str]:
-    """What a process for checks knows of the person's environment: no secrets, and a folder for its own files."""
-    kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
-    return {
-        **kept,
-        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
-        "TMPDIR": scratch,
-        "OPENBLAS_NUM_THREADS": "1",  # each thread's buffers count as address space
-        "OMP_NUM_THREADS": "1",
-    }
-
-
-def _answer(name: str, done: subprocess.CompletedProcess[str]) -> Told:
-    try:
-        answer = json.loads(done.stdout.splitlines()[-1])
-        if "error" in answer:
-            raise CheckError(str(answer["error"]))
+    limits = Limits(seconds, memory)
+    code = compiled(request)
+    ended = run(request, limits, code=code)
+    answer = ended.answer or {}
+    if "value" in answer:
         return Told(float(answer["value"]), str(answer["note"]))
-    except (ValueError, IndexError, KeyError, TypeError):
-        last = (done.stderr.strip().splitlines() or ["nothing"])[-1]
-        raise CheckError(f"metric {name}: its process ended with status {done.returncode}; last said: {last}") from None
+    why = _why(ended)
+    if "error" in answer or answer.get("bug") or not any(theirs):
+        raise CheckError(f"metric {name}: {why}")
+    trusted = [file for value, agents in zip((result, expected), theirs, strict=True) if not agents
+               for file in files_in(value)]  # fmt: skip
+    wrong = _without_the_agent(request, trusted, limits, code, spent=bool(ended.spent))
+    if wrong:
+        raise CheckError(f"metric {name}: {why}; without what the agent made: {wrong}")
+    return Told(0.0, f"what the agent made cannot be read: {why}; the check works without it")
 
 
-def _packed(value: Any) -> Any:
-    """A value as JSON; files as {"": path}, a key that no JSON of a task has."""
-    if isinstance(value, Path):
-        return {"": str(value.resolve())}
-    if isinstance(value, (list, tuple)):
-        return [_packed(item) for item in value]
-    if isinstance(value, Mapping):
-        return {str(key): _packed(item) for key, item in value.items()}
-    return value
+def read(reader: str, limits: Limits = READING, **arguments: Any) -> Any:
+    """What one of `readers.READERS` makes of something of the desktop's, read in a process of its own.
+
+    An argument `into` is a file that it writes, in a folder for nothing else (`World.room`).
+
+    Raises:
+        Unfit: it cannot be read.
+        CheckError: the reader has a fault.
+    """
+    sent = {key: packed(value, named) for key, value in arguments.items()}
+    into = arguments["into"].parent if "into" in arguments else None
+    ended = run({"do": "read", "reader": reader, "arguments": sent}, limits, into)
+    answer = ended.answer or {}
+    if "value" in answer:
+        return unpacked(answer["value"], Path)
+    if "error" in answer or answer.get("bug"):
+        raise CheckError(f"{reader}: {_why(ended)}")
+    raise Unfit(f"it cannot be read: {_why(ended)}")
 
 
-def _unpacked(value: Any) -> Any:
-    if isinstance(value, list):
-        return [_unpacked(item) for item in value]
+def _why(ended: Ended) -> str:
+    answer = ended.answer or {}
+    return ended.spent or str(next((answer[key] for key in ("error", "unfit", "failed") if key in answer), answer))
+
+
+def _without_the_agent(
+    request: Mapping[str, Any], trusted: Sequence[Path], limits: Limits, code: Path | None, *, spent: bool
+) -> str:
+    """What is wrong with a check even without what the agent made; empty for nothing. Found out once for each check."""
+    sent = {**request, "harmless": True}
+    files = [(named(file), file.stat().st_size, file.stat().st_mtime_ns) for file in trusted]
+    kinds = [_kinds(request[key]) if theirs else request[key]
+             for key, theirs in zip(("result", "expected"), request["theirs"], strict=True)]  # fmt: skip
+    what = [request["metric"], kinds, request["options"], request["theirs"], request["strict"], files, spent]
+    key = hashlib.sha256(json.dumps([*what, limits.seconds, limits.memory]).encode()).hexdigest()
+    if key not in _controls:
+        while len(_controls) >= _REMEMBERED:
+            _controls.pop(next(iter(_controls)), None)
+        _controls[key] = _wrong(run(sent, limits, code=code), spent)
+    return _controls[key]
+
+
+def _wrong(ended: Ended, spent: bool) -> str:
+    """What the try without the agent's part says against the check.
+
+    Something small in its place may well raise where the metric wants more; it does not use up time or memory.
+    """
+    answer = ended.answer or {}
+    return _why(ended) if ended.spent or "error" in answer or ("failed" in answer and not spent) else ""
+
+
+def _kinds(value: Any) -> Any:
+    """The shape of a packed value, as far as `harmless` sees it."""
     if isinstance(value, dict):
-        return Path(value[""]) if set(value) == {""} else {key: _unpacked(item) for key, item in value.items()}
-    return value
-
-
-def limit(seconds: float | None = SECONDS, memory: int = MEMORY) -> None:
-    """Limit this process: seconds of the processor (None: no limit), bytes of address space."""
-    import resource
-
-    limits = [(resource.RLIMIT_AS, memory), (resource.RLIMIT_CORE, 0)]
-    if seconds is not None:
-        limits.append((resource.RLIMIT_CPU, int(seconds) + 1))
-    for what, most in limits:
-        hard = resource.getrlimit(what)[1]
-        resource.setrlimit(what, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
-
-
-def main() -> None:
-    """Read one request, write one answer."""
-    request = json.load(sys.stdin)
-    answers = sys.stdout
-    sys.stdout = sys.stderr  # a library that prints must not be taken for the answer
-    if os.name == "posix":
-        limit(request["seconds"], request["memory"])
-    answers.write(json.dumps(_work(request)) + "\n")
-
-
-def _work(request: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        with osworld_strict(request["strict"]):
-            entry = registry.find("metric", request["metric"])
-            values = [_unpacked(request[key]) for key in ("result", "expected", "options", "trusted")]
-            found = apply(entry, *values)
-    except (CheckError, registry.RegistryError) as error:
-        return {"error": str(error)}
-    except MemoryError:
-        return {"error": f"metric {request['metric']} took more than {request['memory'] // 2**20} MiB of memory"}
-    return {"value": float(found), "note": found.note}
-
-
-if __name__ == "__main__":
-    main()
+        return [Path(str(item)).suffix for item in value.values()] if set(value) == {"file"} else {}
+    if isinstance(value, list):
+        return [_kinds(item) for item in value[:20]]
+    return type(value).__name__

@@ -5,18 +5,26 @@ from __future__ import annotations
 import hashlib
 import os
 import re
+import secrets
 import shutil
-from collections.abc import Callable, Mapping
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from deskbench.envs.desktop import Desktop
+from deskbench.envs.errors import Unfit
 from deskbench.tasks.types import Task
 
 CLIENT_PASSWORD = "password"
 """OSWorld's password of the session's user."""
+MAX_FILE = 128 * 2**20
+"""Bytes of a file of the desktop that is looked at; the controller has them in memory once or twice."""
+MAX_TEXT = 8 * 2**20
+"""Bytes of a file or an output that is looked at as text."""
+MAX_KEPT = 2**30
+"""Bytes of the desktop's files that are kept of one episode."""
 
 
 @dataclass
@@ -47,6 +55,12 @@ class Context:
         """End what was started for the task on the controller."""
         self.closing.close()
 
+    @contextmanager
+    def room(self) -> Iterator[Path]:
+        """As `World.room`."""
+        with _room(self.cache) as path:
+            yield path
+
     def fill(self, text: str) -> str:
         """Replace OSWorld's placeholders; other braces stay."""
         width, height = self.screen
@@ -75,6 +89,7 @@ class World:
         assets: as in `Context`.
         answer: what the agent answered with `done`, or None.
         state: what was read, for `rescore`: getter calls' keys to values or files.
+        kept: bytes of the desktop's files in the cache.
     """
 
     desktop: Desktop
@@ -83,47 +98,101 @@ class World:
     assets: Path
     answer: str | None = None
     state: dict[str, Any] = field(default_factory=dict)
+    kept: int = 0
+
+    def read(self, path: str, *, max_bytes: int = MAX_FILE) -> bytes | None:
+        """A file of the desktop; None when there is no such file.
+
+        Raises:
+            Unfit: what is there is no file that can be read, or too large.
+            EnvError: the desktop broke off.
+        """
+        try:
+            return self.desktop.read_file(path, max_bytes=max_bytes)
+        except FileNotFoundError:
+            return None
 
     def keep(self, name: str, data: bytes) -> Path:
         """Store bytes from the desktop under their hash, with the ending of `name`, and return the path."""
         suffix = re.sub(r"[^A-Za-z0-9.]", "", Path(name).suffix)[:12]
         path = self.cache / f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
-        self.cache.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
+        self._put(path, data)
         return path
 
     def keep_together(self, files: Mapping[str, bytes | Path]) -> list[Path]:
         """Store files from the desktop, or from here, in a folder of their own under names that the task gives.
 
         Some metrics find one file by another's name. The folder is named by what is in it.
+
+        Raises:
+            Unfit: the episode's files are more than MAX_KEPT bytes by now.
         """
         names = [_plain_name(name) for name in files]
         digest = hashlib.sha256()
         for name, data in zip(names, files.values(), strict=True):
-            digest.update(f"{name}\0".encode())
-            digest.update(data if isinstance(data, bytes) else data.read_bytes())
+            digest.update(f"{name}\0{_hash(data)}\0".encode())
         folder = self.cache / digest.hexdigest()[:32]
-        folder.mkdir(parents=True, exist_ok=True)
         for name, data in zip(names, files.values(), strict=True):
-            _put(folder / name, data)
+            self._put(folder / name, data)
         return [folder / name for name in names]
+
+    @contextmanager
+    def room(self) -> Iterator[Path]:
+        """The path of a file that another process may write while the block lasts, in a folder of its own."""
+        with _room(self.cache) as path:
+            yield path
+
+    def count(self, size: int) -> None:
+        """Count bytes of the desktop that are about to be kept.
+
+        Raises:
+            Unfit: they would be more than MAX_KEPT.
+        """
+        if self.kept + size > MAX_KEPT:
+            raise Unfit(f"the files that are to be looked at have more than {MAX_KEPT // 2**20} MiB together")
+        self.kept += size
+
+    def _put(self, path: Path, data: bytes | Path) -> None:
+        """Write a file that is not there yet; bytes of the desktop's count."""
+        if path.exists():
+            return
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if isinstance(data, bytes):
+            self.count(len(data))
+            path.write_bytes(data)
+            return
+        try:
+            os.link(data, path)
+        except OSError:  # another disk
+            shutil.copyfile(data, path)
+
+
+@contextmanager
+def _room(cache: Path) -> Iterator[Path]:
+    folder = cache / f"new-{secrets.token_hex(8)}"
+    folder.mkdir(parents=True)
+    try:
+        yield folder / "file"
+    finally:
+        shutil.rmtree(folder)
+
+
+def _hash(data: bytes | Path) -> str:
+    if isinstance(data, bytes):
+        return hashlib.sha256(data).hexdigest()
+    with data.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _plain_name(name: str) -> str:
-    """The last part of a path, without what a file system might stumble over."""
-    plain = re.sub(r"[\x00-\x1f\x7f/\\]", "_", name.rstrip("/").rpartition("/")[2])
+    """The last part of a path, without what a file system might stumble over, at most 255 bytes."""
+    plain = re.sub(r"[\x00-\x1f\x7f/\\\ud800-\udfff]", "_", name.rstrip("/").rpartition("/")[2])
     stem, dot, suffix = plain.rpartition(".")
-    short = f"{stem[:100]}{dot}{suffix[:12]}" if dot else plain[:112]
+    if not dot:
+        stem, suffix = plain, ""
+    short = _cut(stem, 180) + dot + _cut(suffix, 48)
     return short if short.strip(". ") else "file"
 
 
-def _put(path: Path, data: bytes | Path) -> None:
-    if path.exists():
-        return
-    if isinstance(data, bytes):
-        path.write_bytes(data)
-        return
-    try:
-        os.link(data, path)
-    except OSError:  # another disk
-        shutil.copyfile(data, path)
+def _cut(text: str, size: int) -> str:
+    return text.encode()[:size].decode("utf-8", "ignore")

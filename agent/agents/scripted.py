@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from lxml import etree
 
-from deskbench.agent.base import AgentError, Decision, Goal, Needs
+from deskbench.agent.base import CheckError, Decision, Goal, Needs
 from deskbench.envs.actions import ENDS_EPISODE
 from deskbench.envs.targets import OracleStep, Target
 from deskbench.envs.types import Done, Observation, Wait
@@ -34,7 +34,8 @@ class OracleAgent:
         """The next step, or a wait for its target.
 
         Raises:
-            AgentError: the target did not come; names what was looked for and what is there.
+            CheckError: the target did not come, so the task's own solution is broken; names what was looked for and
+                what is there.
         """
         if not self._steps:
             return Decision((Done(),))
@@ -47,7 +48,7 @@ class OracleAgent:
             return Decision((action, Done()) if ended and not step.targets else (action,))
         self._looks += 1
         if self._looks >= LOOKS:
-            raise AgentError(
+            raise CheckError(
                 f"oracle: no {_named(step)} on the screen; there are {_seen(observation, step.targets[0])}"
             )
         return Decision((Wait(PAUSE),))

@@ -21,9 +21,12 @@ from deskbench.agent.replies.calls import Call, NoAction
 from deskbench.agent.replies.loose import decode
 from deskbench.agent.replies.valid import valid
 from deskbench.envs.errors import ModelError, ModelFatal, RefusalError
+from deskbench.envs.redact import KNOWN
 
 FATAL = frozenset({401, 402, 403, 404})
 """No request of this run can succeed: the key, the account, the permission or the address is wrong."""
+REFUSED = {401: "the endpoint does not take the key", 403: "the endpoint does not let this key in"}
+"""Said in place of what these answers hold: some repeat the key, in whatever form."""
 TRANSIENT = frozenset({408, 409, 425, 429})
 """Worth another try, as is every 5xx (529 is Anthropic's and others' `overloaded`)."""
 _OVERFLOW = re.compile(
@@ -140,7 +143,7 @@ def read_document(status: int, headers: Mapping[str, str], body: str, now: float
 
 def _valid(document: dict[str, Any]) -> dict[str, Any]:
     try:
-        found: dict[str, Any] = valid(document)
+        found: dict[str, Any] = KNOWN.value(valid(document))
         return found
     except RecursionError:
         raise Again("HTTP 200 whose body is nested too deeply") from None
@@ -182,7 +185,7 @@ def _stream(body: str, gather: Gather, headers: Mapping[str, str], now: float) -
 def _failure(
     status: int, headers: Mapping[str, str], body: str, document: Mapping[str, Any] | None, now: float
 ) -> Exception:
-    said = valid(_said(body, document))
+    said = REFUSED.get(status) or valid(_said(body, document))
     seen = f"HTTP {status}: {said}"
     if 300 <= status < 400:
         return ModelFatal(f"{seen} (moved to {excerpt(headers.get('location', '?'))}: set base_url to it)")
@@ -216,8 +219,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def excerpt(text: str) -> str:
-    """The first line's worth of a text, on one line, for an error message."""
-    line = " ".join(text.split())
+    """The first line's worth of a text, on one line and without secrets, for an error message."""
+    line = " ".join(KNOWN.text(text).split())  # before it is cut: half a key is one, too
     return (line[:_SHOWN] + "...") if len(line) > _SHOWN else line or "(empty)"
 
 
@@ -300,4 +303,4 @@ def arguments_of(value: Any) -> tuple[dict[str, Any], str | None]:
         found = decode(value) if isinstance(value, str) else None
     except (ValueError, RecursionError) as error:
         return {}, f"the arguments are not JSON: {excerpt(str(error))}"
-    return (found, None) if isinstance(found, dict) else ({}, "the arguments are not a JSON object")
+    return (KNOWN.value(found), None) if isinstance(found, dict) else ({}, "the arguments are not a JSON object")

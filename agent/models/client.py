@@ -1,15 +1,14 @@
 """A client for any endpoint, whatever its wire (`wires.py`).
 
 It survives what endpoints do (`answers.py` says what each answer means) and keeps account of every request. The key
-is known by the name of an environment variable: it is read when a request is sent, kept nowhere, and cut out of
-everything that comes back.
+is known by the name of an environment variable: it is read when a request is sent, kept in no attribute, and cut out
+of everything that comes back (`envs.redact`).
 """
 
 from __future__ import annotations
 
 import ipaddress
 import json
-import os
 import random
 import re
 import time
@@ -39,10 +38,9 @@ from deskbench.agent.models.wires import WIRES, Request, merged, wire_of
 from deskbench.agent.replies.calls import Truncated
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import AgentError, ModelError, ModelFatal, UsageError
+from deskbench.envs.redact import KNOWN, names_secret, secret_of
 from deskbench.envs.wait import sleep
 
-_SHORTEST_SECRET = 8
-"""A `key` shorter than this (`EMPTY`, `none`) is a stand-in: cutting it out of replies would only damage them."""
 _CHUNK = 65_536
 _Result = tuple[int, Mapping[str, str], str] | Again
 """Status, headers with names in lower case, and text of an answer; or why there is none."""
@@ -64,7 +62,7 @@ class ClientConfig:
         detail: of pictures: `high`, `low`, `auto`, or None to leave it out.
         extra: merged into the request's body last, objects into objects.
         wire: `chat`, `responses`, `messages` or `gemini`.
-        headers: sent with every request (a vendor's beta names); no keys.
+        headers: sent with every request (a vendor's beta names); one that carries a key is refused.
         stream: ask for a stream of events, for proxies that end silent connections.
         logprobs: ask for so many log-probabilities a token.
         price: overrides the table in prices.py.
@@ -111,6 +109,9 @@ class ClientConfig:
             )
         if url.username or url.password or url.query:
             raise UsageError("base_url has a user, a password or a query in it: put the key in an environment variable")
+        for name in (*filter(self.headers.get, self.headers), *self.extra):
+            if names_secret(name):
+                raise UsageError(f"{name!r} would be recorded with its value: name a key by api_key_env")
         if self.api_key_env is not None:
             read_key(self.api_key_env)
 
@@ -162,7 +163,7 @@ def read_key(name: str) -> str:
     Raises:
         UsageError: it is not set, or holds what cannot be a key; never with its value.
     """
-    key = os.environ.get(name, "").strip()
+    key = secret_of(name)
     if not key:
         raise UsageError(f"api_key_env: the environment variable {name!r} is not set")
     if not (key.isascii() and key.isprintable()):
@@ -257,11 +258,9 @@ class ModelClient:
         result = self._send("GET", "/models", None, secret, limit)
         if isinstance(result, Again):
             raise ModelError(f"the endpoint {self.config.base_url} cannot be reached: {result}")
-        status, _, body = result
+        status, _, _ = result
         if status in (401, 403):
-            raise ModelFatal(
-                f"the endpoint {self.config.base_url} does not take the key: HTTP {status}: {excerpt(body)}"
-            )
+            raise ModelFatal(f"the endpoint {self.config.base_url} does not take the key: HTTP {status}")
 
     def _complete(self, request: Request, spending: Spending, limit: float, deadline: float) -> Answer:
         course = _Course(request)
@@ -349,18 +348,18 @@ class ModelClient:
                 raise result
             document = read_document(*result, time.time(), self._wire.gather)
             counts = self._wire.counts(document)
-            answer = self._wire.read(document)
+            answer = _clean(self._wire.read(document))
             reply = answer.text or json.dumps([[call.name, call.arguments] for call in answer.calls])
             return answer
         except (Again, Overflow, CutOff, AgentError) as error:
-            reply = str(error) if isinstance(error, CutOff) else None
-            problem = f"{type(error).__name__}: {error}"
+            reply = KNOWN.text(str(error)) if isinstance(error, CutOff) else None
+            problem = KNOWN.text(f"{type(error).__name__}: {error}")
             raise
         finally:
             written = {"url": self.config.url, **recorded(body)}
             ms = (time.monotonic() - started) * 1000
             usage = self._usage(request.messages, counts, reply)
-            spending.add(Exchange(_redacted(written, secret), reply, problem, ms), usage)
+            spending.add(Exchange(KNOWN.value(written), reply, problem, ms), usage)
 
     def _settings(self) -> dict[str, Any]:
         config = self.config
@@ -404,11 +403,11 @@ class ModelClient:
                 ) as response,
             ):
                 raw = self._read(response)
-                headers = {name.lower(): _cut(value, secret) for name, value in response.headers.items()}
-                return response.status_code, headers, _cut(raw.decode("utf-8", "replace"), secret)
+                headers = {name.lower(): value for name, value in response.headers.items()}
+                return response.status_code, headers, raw.decode("utf-8", "replace")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
             late = "the time was up; " if time.monotonic() >= limit else ""
-            return Again(f"{late}{type(error).__name__}: {_reason(_cut(str(error), secret))}")
+            return Again(f"{late}{type(error).__name__}: {_reason(KNOWN.told(str(error)))}")
 
     def _read(self, response: requests.Response) -> bytes:
         """The whole body, of an endpoint that may flood."""
@@ -418,6 +417,13 @@ class ModelClient:
             if len(body) > self.config.max_bytes:
                 raise OSError(f"the answer has more than {self.config.max_bytes} bytes")
         return bytes(body)
+
+
+def _clean(answer: Answer) -> Answer:
+    """Without secrets that the wire has put together from pieces."""
+    reasoning = None if answer.reasoning is None else KNOWN.text(answer.reasoning)
+    calls = tuple(replace(call, arguments=KNOWN.value(call.arguments)) for call in answer.calls)
+    return replace(answer, text=KNOWN.text(answer.text), reasoning=reasoning, calls=calls)
 
 
 def _given(headers: Mapping[str, str]) -> dict[str, str]:
@@ -435,22 +441,10 @@ def _with(headers: Mapping[str, str]) -> Callable[[requests.PreparedRequest], re
     return add
 
 
-def _cut(text: str, secret: str) -> str:
-    return text.replace(secret, "[key]") if len(secret) >= _SHORTEST_SECRET else text
-
-
 def _reason(text: str) -> str:
     """The system's own words within a transport error's nested ones, where they are there."""
     found = re.search(r"\[Errno -?\d+\] [^'\")]+|(?:Read|Connect\w*) timed out|timed out", text)
     return found[0] if found else excerpt(text)
-
-
-def _redacted(value: Any, secret: str) -> Any:
-    if isinstance(value, str):
-        return _cut(value, secret)
-    if isinstance(value, Mapping):
-        return {k: _redacted(v, secret) for k, v in value.items()}
-    return [_redacted(v, secret) for v in value] if isinstance(value, (list, tuple)) else value
 
 
 def _is_loopback(url: str) -> bool:

@@ -104,10 +104,22 @@ class GeminiWire:
                 parts += objects(content.get("parts")) if isinstance(content, dict) else []
                 candidate |= found
         if candidate and _get(candidate, "finishReason"):
-            return {**document, "candidates": [{**candidate, "content": {"role": "model", "parts": parts}}]}
+            return {**document, "candidates": [{**candidate, "content": {"role": "model", "parts": _joined(parts)}}]}
         if _get(document, "promptFeedback"):
             return document
         raise Broken("no finishReason came")
+
+
+def _joined(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Texts that a stream has cut apart are one again: a secret is looked for in whole texts."""
+    whole: list[dict[str, Any]] = []
+    for part in parts:
+        last = whole[-1] if whole else {}
+        if set(part) == set(last) == {"text"} and isinstance(part["text"], str) and isinstance(last["text"], str):
+            whole[-1] = {"text": last["text"] + part["text"]}
+        else:
+            whole.append(part)
+    return whole
 
 
 def _get(value: Mapping[str, Any], name: str) -> Any:

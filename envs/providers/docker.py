@@ -50,7 +50,8 @@ SCRATCH = {
 }
 START_SECONDS = 60.0
 ENGINE_SECONDS = 60.0
-LOG_LINES = 12
+LOG_LINES, MAX_LINE = 12, 65_536
+"""Of what a desktop says: lines in an error, bytes of a line."""
 
 
 class DockerDesktop(Client):
@@ -361,13 +362,14 @@ def _listen(desktop: DockerDesktop, answer: dict[str, Any], said: threading.Even
     rests = {1: b"", 2: b""}
     try:
         for kind, data in desktop.leash.frames():
-            *lines, rests[kind] = (rests[kind] + data).split(b"\n")
+            *lines, rest = (rests[kind] + data).split(b"\n")
+            rests[kind] = rest[-MAX_LINE:]  # programs write errors, too: a line may have no end
             for line in lines:
-                if kind == 1:
+                if kind == 2:
+                    desktop.log.append(line[:MAX_LINE].decode("utf-8", "replace").rstrip())
+                elif not said.is_set():
                     answer.update(json.loads(line))
                     said.set()
-                else:
-                    desktop.log.append(line.decode("utf-8", "replace").rstrip())
     except (OSError, ValueError) as error:
         desktop.log.append(f"{type(error).__name__}: {error}")
     finally:

@@ -15,7 +15,7 @@ from xml.sax.saxutils import escape, quoteattr
 from PIL import Image, ImageDraw
 
 from deskbench.envs.desktop import Check, CommandResult, Desktop, DesktopSpec, Window
-from deskbench.envs.errors import GuestError, GuestUnreachable, NotThere
+from deskbench.envs.errors import GuestError, GuestUnreachable, NotThere, Unfit
 from deskbench.envs.types import (
     Action,
     Click,
@@ -192,12 +192,14 @@ class FakeDesktop:
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
         """A file's bytes."""
         self._live()
-        try:
-            data = self.files[_expand(path)]
-        except KeyError:
-            raise FileNotFoundError(path) from None
+        where = _expand(path)
+        if where not in self.files:
+            if any(name.startswith(f"{where}/") for name in self.files):
+                raise Unfit(f"{path} is a folder")
+            raise FileNotFoundError(path)
+        data = self.files[where]
         if len(data) > max_bytes:
-            raise GuestError(f"{self.name}: {path} has more than {max_bytes} bytes")
+            raise Unfit(f"{path} has more than {max_bytes} bytes")
         return data
 
     def write_file(self, path: str, data: bytes) -> None:
@@ -208,6 +210,8 @@ class FakeDesktop:
     def list_directory(self, path: str) -> dict[str, object]:
         """The files of one folder, as a tree of depth one."""
         folder = _expand(path).rstrip("/")
+        if folder in self.files:
+            raise Unfit(f"{path} is a file")
         names = sorted(posixpath.basename(name) for name in self.files if posixpath.dirname(name) == folder)
         if not names and folder != HOME:
             raise FileNotFoundError(path)

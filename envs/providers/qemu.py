@@ -72,8 +72,7 @@ class QemuDesktop(Client):
         body = {**fresh, "time": time.time(), "entropy": os.urandom(64).hex(), "network": network, "open": not tokens}
         self._send("POST", "/v1/resume", timeout=RESUME_SECONDS * self.patience, json=body)
         self.tokens = fresh
-        self._http.headers["Authorization"] = f"Bearer {fresh['control_token']}"
-        self._prepared.clear()  # they carry the old token
+        self._token = fresh["control_token"]
 
 
 class DiskDesktop(OsworldClient):
@@ -312,7 +311,7 @@ def _await_disk(machine: Machine, desktop: DiskDesktop, seconds: float | None) -
         try:
             desktop.observe()
         except GuestError as error:
-            if "status 404" in str(error):
+            if error.status == 404:
                 raise machine.fault(f"what answers at port {SERVER} is not OSWorld's server: {error}") from None
             last[0] = str(error)
         except EnvError as error:

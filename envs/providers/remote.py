@@ -10,7 +10,6 @@ What the machine's network reaches and how large its screen is are its own affai
 
 from __future__ import annotations
 
-import os
 import queue
 import re
 import shlex
@@ -28,6 +27,7 @@ from deskbench.envs.client import Client
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
 from deskbench.envs.osworld_client import OsworldClient
+from deskbench.envs.redact import secret_of
 from deskbench.envs.wire import PROTOCOL, Health
 
 RESET_SECONDS = 600.0
@@ -183,7 +183,7 @@ def _machine(value: object, where: str) -> Machine:
 def _token(machine: Machine) -> str | None:
     if machine.token_env is None:
         return None
-    token = os.environ.get(machine.token_env, "").strip()
+    token = secret_of(machine.token_env)
     if not token:
         raise UsageError(f"{machine.url}: the environment variable {machine.token_env!r} is not set")
     return token
@@ -232,10 +232,12 @@ def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
         try:
             return ours, ours.health()
         except GuestError as error:
-            if "status 401" in str(error) or "status 403" in str(error):
-                raise UsageError(f"{error} (name the token's environment variable as token_env)") from None
             last[0] = str(error)
-            return _as_osworld(theirs) if "status 404" in str(error) else None
+            # Nobody who was asked for a proof is driven without one.
+            if error.status in (401, 403) or (error.status == 404 and machine.token_env is not None):
+                hint = "name the token's environment variable as token_env; OSWorld's server has none"
+                raise UsageError(f"{error} ({hint})") from None
+            return _as_osworld(theirs) if error.status == 404 else None
         except EnvError as error:
             last[0] = str(error)
             return None
@@ -252,7 +254,7 @@ def _as_osworld(client: OsworldClient) -> tuple[Client, Health] | None:
     try:
         return client, client.health()
     except GuestError as error:
-        if "status 404" in str(error):
+        if error.status == 404:
             raise UsageError(f"{client.name} answers neither deskbench's protocol nor OSWorld's routes") from None
         return None  # OSWorld's server starts before its display does
     except EnvError:

@@ -45,9 +45,9 @@ def main() -> int:
         libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
         _keep_memory(libc)
     signal.signal(signal.SIGTERM, _stop)
-    # Under a leash, a line comes in any case.
-    given = _tokens(args.tokens) if args.leash or not args.no_auth else Tokens()
-    tokens = Tokens() if args.no_auth else given
+    # A controller signs what it asks, whether others are asked for tokens or not.
+    told = args.leash or args.listen is not None or args.tokens is not None or not args.no_auth
+    tokens = _tokens(args.tokens, open_to_all=args.no_auth) if told else Tokens()
     if args.user:
         identity.serve(args.user)
     say = os.fdopen(os.dup(1), "w")  # programs that are started here must not write into the answer
@@ -118,13 +118,13 @@ def _parse() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _tokens(file: Path | None) -> Tokens:
+def _tokens(file: Path | None, *, open_to_all: bool) -> Tokens:
     """One line of JSON on stdin: neither arguments nor environment hide anything from other programs.
 
     A file is for machines that start by themselves; whoever may read it has the tokens.
     """
     given = json.loads(file.read_text(encoding="utf-8-sig") if file else sys.stdin.readline())
-    return Tokens(agent=given["agent_token"], control=given["control_token"])
+    return Tokens(agent=given["agent_token"], control=given["control_token"], open=open_to_all)
 
 
 def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:

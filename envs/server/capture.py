@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from dataclasses import dataclass
@@ -9,6 +10,9 @@ from typing import Any
 
 from deskbench.envs.server.damage import DamageWatch
 from deskbench.envs.server.png import Encoder
+
+RESIZED_TRIES = 3
+"""Times that a screen is looked at whose size changes meanwhile."""
 
 
 @dataclass(frozen=True)
@@ -72,11 +76,31 @@ class Screen:
         return at.root_x, at.root_y
 
     def _grab(self) -> Any:
+        from mss.exception import ScreenShotError
+
+        for _ in range(RESIZED_TRIES):
+            try:
+                return self._pixels(self.width, self.height)
+            except ScreenShotError:
+                with contextlib.suppress(ScreenShotError):
+                    return self._fitted()
+        return self._pixels(self.width, self.height)
+
+    def _fitted(self) -> Any:
+        """A screen that a program has made smaller, black where there is nothing of it."""
         import numpy as np
 
-        area = {"left": 0, "top": 0, "width": self.width, "height": self.height}
-        shot = self._grabber.grab(area)
-        return np.frombuffer(shot.raw, np.uint8).reshape(self.height, self.width, 4)
+        shape = self._root.get_geometry()
+        width, height = min(shape.width, self.width), min(shape.height, self.height)
+        whole: Any = np.zeros((self.height, self.width, 4), np.uint8)
+        whole[:height, :width] = self._pixels(width, height)
+        return whole
+
+    def _pixels(self, width: int, height: int) -> Any:
+        import numpy as np
+
+        shot = self._grabber.grab({"left": 0, "top": 0, "width": width, "height": height})
+        return np.frombuffer(shot.raw, np.uint8).reshape(height, width, 4)
 
 
 def _open_grabber(display_name: str | None) -> Any:

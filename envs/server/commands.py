@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import select
 import shlex
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
 
+from deskbench.envs import wait
 from deskbench.envs.server import identity
 from deskbench.envs.server.http import HttpError
-
-MAX_OUTPUT = 16 * 2**20
-"""Bytes kept of each of stdout and stderr; a command that prints more is cut, not refused."""
+from deskbench.envs.server.limits import MAX_OUTPUT, MAX_WRITTEN
 
 CMD = ("cmd", "/s", "/c")
 """Windows' shell; what follows is a line, in which quotes are its own affair."""
@@ -27,6 +29,8 @@ NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
 """On Windows: a command that is run to its end shows no console."""
 OOM_SCORE = "500"
 """What makes the kernel choose programs first (proc(5), oom_score_adj)."""
+SYSTEM = "/usr/bin:/bin:/usr/local/bin"
+"""Where the programs are that this server itself needs; a desktop's user may have put others on the session's PATH."""
 _PYTHON = 'python() { python3 "$@"; }\n'
 
 
@@ -56,13 +60,16 @@ def argv(command: object, *, shell: bool) -> list[str]:
     Raises:
         HttpError: 400, it is neither a string nor a list of strings, or it is empty.
     """
+    words = _split(command) if isinstance(command, str) and not shell else _list(command)
+    if any("\0" in word for word in words):
+        raise HttpError(400, "command holds a NUL")
     if shell and os.name == "nt":
-        return [*CMD, command if isinstance(command, str) else " ".join(str(part) for part in _list(command))]
+        return [*CMD, " ".join(words)]
     if shell:
-        text = command if isinstance(command, str) else " ".join(str(part) for part in _list(command))
+        text = " ".join(words)
         return ["/bin/bash", "-c", text if shutil.which("python") else _PYTHON + text]
-    parts = shlex.split(command) if isinstance(command, str) else [str(part) for part in _list(command)]
-    if not parts:
+    parts = words
+    if not parts or not parts[0]:
         raise HttpError(400, "command is empty")
     parts = [expand(part) if part.startswith("~/") else part for part in parts]
     if parts[0] in ("python", "python3") and os.name == "nt":
@@ -77,33 +84,232 @@ def installed(program: str) -> bool:
     return shutil.which(program) is not None
 
 
-def _list(command: object) -> Sequence[object]:
-    if not isinstance(command, (list, tuple)):
-        raise HttpError(400, f"command is {command!r}; it must be a string or a list of strings")
-    return command
+def system(program: str) -> str:
+    """Where one of the system's own programs is."""
+    return shutil.which(program, path=SYSTEM) or program
 
 
-def run(parts: Sequence[str], *, timeout: float, cwd: str | None = None, merged: bool = False) -> Done:
-    """Run to the end; output goes through files, so that a child left behind cannot hold the answer up.
+def clean() -> dict[str, str]:
+    """The session's environment, for the system's own programs: nothing in it puts other code into them."""
+    return {name: value for name, value in os.environ.items() if not name.startswith(("LD_", "PYTHON", "BASH_"))}
+
+
+def _split(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise HttpError(400, f"command cannot be split: {error}") from None
+
+
+def _list(command: object) -> list[str]:
+    words = [command] if isinstance(command, str) else command
+    if not isinstance(words, (list, tuple)) or not all(isinstance(word, (str, int, float)) for word in words):
+        raise HttpError(400, f"command is {json.dumps(command)[:100]}; it must be a string or a list of strings")
+    return [str(word) for word in words]
+
+
+def run(
+    parts: Sequence[str],
+    *,
+    timeout: float,
+    cwd: str | None = None,
+    merged: bool = False,
+    env: Mapping[str, str] | None = None,
+) -> Done:
+    """Run to the end; a child left behind does not hold the answer up.
 
     Args:
         parts: program and arguments.
         timeout: seconds.
         cwd: its folder; the home folder when None.
         merged: stderr goes where stdout goes, in the order written.
+        env: its environment; the session's when None.
 
     Raises:
         CommandTimeout: it and all that it started in its group have been killed.
         OSError: it cannot be started.
     """
-    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
-        process = _start(parts, out, subprocess.STDOUT if merged else err, cwd, flags=NO_WINDOW)
-        try:
-            process.wait(timeout)
-        except subprocess.TimeoutExpired:
+    out, err = Output(MAX_OUTPUT), None if merged else Output(MAX_OUTPUT)
+    process = _start(parts, out, err or out, cwd, flags=NO_WINDOW, env=env)
+    try:
+        if not _ended(process, [one for one in (out, err) if one], time.monotonic() + timeout):
             _kill_group(process)
-            raise CommandTimeout(f"{parts[0]} was still running after {timeout:g} s and has been killed") from None
-        return Done(process.returncode, _read(out), _read(err))
+            raise CommandTimeout(f"{parts[0]} was still running after {timeout:g} s and has been killed")
+    finally:
+        said, complained = out.taken(), err.taken() if err else b""
+    text = _text(said, MAX_OUTPUT + 2)
+    return Done(process.returncode, text, _text(complained, min(MAX_WRITTEN - _written(text), MAX_OUTPUT + 2)))
+
+
+def _text(data: bytes, room: int) -> str:
+    """As text that takes no more than so many bytes as JSON."""
+    text = data.decode("utf-8", "replace")
+    return text if len(text) * 6 + 2 <= room or _written(text) <= room else text[: (room - 2) // 6]
+
+
+def _written(text: str) -> int:
+    return len(json.dumps(text))
+
+
+def _ended(process: subprocess.Popen[bytes], outputs: Sequence[Output], deadline: float) -> bool:
+    """Wait for its end, and read meanwhile; False if it is still running at the deadline (monotonic seconds)."""
+    if os.name == "nt":
+        try:
+            process.wait(max(deadline - time.monotonic(), 0.0))
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+    poll, readers = select.poll(), {one.descriptor: one for one in outputs}
+    for descriptor in readers:
+        poll.register(descriptor, select.POLLIN)
+    with _exit_of(process) as exit_:
+        if exit_ is not None:
+            poll.register(exit_, select.POLLIN)
+        while process.poll() is None:
+            left = deadline - time.monotonic()
+            if left <= 0:
+                return False
+            for descriptor, _ in poll.poll(min(left, _LOOK_SECONDS if exit_ is None else left) * 1e3):
+                if descriptor in readers and not readers[descriptor].take() and readers[descriptor].over:
+                    poll.unregister(descriptor)
+    return True
+
+
+@contextlib.contextmanager
+def _exit_of(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
+    """A descriptor that becomes ready when the process ends (pidfd_open(2)); None where there is none."""
+    descriptor = None
+    with contextlib.suppress(OSError, AttributeError):
+        descriptor = os.pidfd_open(process.pid)
+    try:
+        yield descriptor
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+class Output:
+    """What a program prints into a pipe: the first bytes are kept, and what follows is read and dropped.
+
+    It is read for as long as anybody can write: what is left behind must neither fill a disk nor come to a stand.
+
+    Attributes:
+        end: the descriptor that the program writes to; `begin` closes it here.
+        descriptor: the other one.
+        over: nobody can write any more.
+    """
+
+    def __init__(self, most: int) -> None:
+        self._most, self._kept, self._lock = most, bytearray(), threading.Lock()
+        self.descriptor, self.end = os.pipe()
+        self.over = self._closed = False
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """The program has the pipe."""
+        os.close(self.end)
+        if os.name == "nt":  # where pipes do not tell whether there is something to read
+            self._thread = threading.Thread(target=self._read_on, daemon=True)
+            self._thread.start()
+        else:
+            os.set_blocking(self.descriptor, False)
+
+    def discard(self) -> None:
+        """There is no program after all."""
+        os.close(self.end)
+        os.close(self.descriptor)
+
+    def take(self) -> int:
+        """Read what has come, if something has; how many bytes."""
+        with self._lock:
+            if self.over:
+                return 0
+            try:
+                return self._take()
+            except BlockingIOError:
+                return 0
+
+    def taken(self) -> bytes:
+        """What has been printed until now; nothing is kept any more, and what comes is read slowly."""
+        if self._thread is not None:
+            self._thread.join(_NT_SECONDS)
+        else:
+            left = _PIPE
+            while left > 0 and (size := self.take()):
+                left -= size
+        with self._lock:
+            kept, self._kept, self._most = bytes(self._kept), bytearray(), 0
+        self.leave()
+        return kept
+
+    def leave(self) -> None:
+        """Let it be read in passing from now on."""
+        if self._thread is None:
+            _left_behind.add(self)
+
+    def close(self) -> None:
+        """Nobody can write, and nobody will read."""
+        with self._lock:
+            if not self._closed:
+                os.close(self.descriptor)
+            self._closed = True
+
+    def _take(self) -> int:
+        data = os.read(self.descriptor, _PART)
+        self._kept += data[: max(self._most - len(self._kept), 0)]
+        self.over = not data
+        return len(data)
+
+    def _read_on(self) -> None:
+        while self._take():
+            pass
+        self.close()
+
+
+class _LeftBehind:
+    """Reads what is left behind, all of it in one thread, and no faster than a program has any reason to print."""
+
+    def __init__(self) -> None:
+        self._outputs: list[Output] = []
+        self._changed = threading.Condition()
+        self._runs = False
+
+    def add(self, output: Output) -> None:
+        """Read this one, too, until it is over."""
+        with self._changed:
+            if output in self._outputs:
+                return
+            if output.over:
+                output.close()
+                return
+            self._outputs.append(output)
+            self._changed.notify()
+            if not self._runs:
+                with contextlib.suppress(RuntimeError):  # no thread can be had now; perhaps for the next one
+                    threading.Thread(target=self._read, name="left-behind", daemon=True).start()
+                    self._runs = True
+
+    def _read(self) -> None:
+        while True:
+            with self._changed:
+                self._changed.wait_for(lambda: self._outputs)
+                outputs = list(self._outputs)
+            for output in outputs:
+                if not output.take() and output.over:
+                    with self._changed:
+                        self._outputs.remove(output)
+                    output.close()
+            wait.sleep(_LATE_PAUSE)
+
+
+_left_behind = _LeftBehind()
+_PART = 1 << 16
+_PIPE = 1 << 20
+"""Bytes that a pipe holds at most, unless root has said otherwise (pipe(7))."""
+_LATE_PAUSE = 0.05
+_LOOK_SECONDS = 0.02
+_NT_SECONDS = 0.5
+"""A child left behind on Windows holds the answer up for so long."""
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -117,24 +323,35 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
     process.wait()
 
 
-def _read(file: IO[bytes]) -> str:
-    file.seek(0)
-    return file.read(MAX_OUTPUT).decode("utf-8", "replace")
-
-
-def spawn(parts: Sequence[str], errors: IO[bytes] | None = None) -> subprocess.Popen[bytes]:
+def spawn(
+    parts: Sequence[str], errors: Output | None = None, env: Mapping[str, str] | None = None
+) -> subprocess.Popen[bytes]:
     """Start a program in a group of its own and leave it alone."""
-    return _start(list(parts), subprocess.DEVNULL, errors or subprocess.DEVNULL, None)
+    return _start(list(parts), None, errors, None, env=env)
 
 
 def _start(
-    parts: Sequence[str], out: int | IO[bytes], err: int | IO[bytes], cwd: str | None, flags: int = 0
+    parts: Sequence[str],
+    out: Output | None,
+    err: Output | None,
+    cwd: str | None,
+    flags: int = 0,
+    env: Mapping[str, str] | None = None,
 ) -> subprocess.Popen[bytes]:
     line = f'{" ".join(CMD)} "{parts[3]}"' if tuple(parts[:3]) == CMD else parts
-    process = subprocess.Popen(
-        line, stdin=subprocess.DEVNULL, stdout=out, stderr=err, cwd=cwd or str(Path.home()), start_new_session=True,
-        creationflags=flags, **identity.popen_options(),
-    )  # fmt: skip
+    outputs = {id(one): one for one in (out, err) if one is not None}.values()
+    ends = [subprocess.DEVNULL if one is None else one.end for one in (out, err)]
+    try:
+        process = subprocess.Popen(
+            line, stdin=subprocess.DEVNULL, stdout=ends[0], stderr=ends[1], cwd=cwd or str(Path.home()),
+            start_new_session=True, creationflags=flags, env=env, **identity.popen_options(),
+        )  # fmt: skip
+    except BaseException:
+        for one in outputs:
+            one.discard()
+        raise
+    for one in outputs:
+        one.begin()
     with contextlib.suppress(OSError):  # where memory ends, a program is ended before the desktop
         Path(f"/proc/{process.pid}/oom_score_adj").write_text(OOM_SCORE)
     return process

@@ -15,6 +15,7 @@ from deskbench.envs.server import commands
 from deskbench.envs.server.capture import Frame
 from deskbench.envs.server.damage import Change
 from deskbench.envs.server.desk import HISTORY
+from deskbench.envs.server.exchange import Watch
 from deskbench.envs.server.recording import RecordingError
 from deskbench.envs.server.settle import MAXIMUM, REACTION, Sample, Settling
 
@@ -92,12 +93,14 @@ class Desk(ABC):
     Attributes:
         patience: how many times slower the machine is than one without emulation.
         missing: features that it does not have, with the reason.
+        watch: what it depends on, where that is watched.
     """
 
     screen: Screen
     input: Any
     windows: Any
     patience = 1.0
+    watch: Watch | None = None
 
     def __init__(self, missing: dict[str, str]) -> None:
         self.missing = missing

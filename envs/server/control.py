@@ -6,12 +6,11 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from deskbench.envs.server import commands
-from deskbench.envs.server.http import HttpError, Request, Response, Route, json_response
+from deskbench.envs.server.http import HttpError, Request, Response, Route, flag, json_response, number, text
+from deskbench.envs.server.limits import MAX_SECONDS
 
 if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk
-
-MAX_SECONDS = 3600.0
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -26,29 +25,27 @@ def routes(desk: Desk) -> list[Route]:
     def window(request: Request) -> Response:
         body = request.json()
         acts = {"activate": desk.windows.activate, "close": desk.windows.close}
-        if body.get("action") not in acts or not isinstance(body.get("name"), str):
+        action, name = text(body, "action"), text(body, "name")
+        if action not in acts:
             raise HttpError(400, "a window request has an action (activate or close) and a name")
-        flags = {key: bool(body.get(key)) for key in ("strict", "by_class")}
-        acts[body["action"]](body["name"], **flags)
+        acts[action](name, strict=flag(body, "strict"), by_class=flag(body, "by_class"))
         return json_response({})
 
     return [
         Route("GET", "/v1/health", health, "agent"),
         Route("POST", "/v1/run", run),
-        Route("GET", "/v1/windows", windows),
-        Route("POST", "/v1/window", window),
+        Route("GET", "/v1/windows", windows, watch=desk.watch),
+        Route("POST", "/v1/window", window, watch=desk.watch),
     ]
 
 
 def run(request: Request) -> Response:
     """`POST /v1/run`."""
     body = request.json()
-    seconds = body.get("timeout", 120.0)
-    if not isinstance(seconds, (int, float)) or not 0 < seconds <= MAX_SECONDS:
-        raise HttpError(400, f"timeout is {seconds!r}; it must be seconds up to {MAX_SECONDS:g}")
-    parts = commands.argv(body.get("command"), shell=bool(body.get("shell")))
+    seconds = number(body, "timeout", 120.0, MAX_SECONDS)
+    parts = commands.argv(body.get("command"), shell=flag(body, "shell"))
     try:
-        done = commands.run(parts, timeout=seconds, cwd=body.get("cwd"))
+        done = commands.run(parts, timeout=seconds, cwd=text(body, "cwd", "") or None)
     except commands.CommandTimeout as error:
         raise HttpError(504, str(error)) from None
     except OSError as error:

@@ -13,6 +13,7 @@ from deskbench.envs.server.input import Input
 from deskbench.envs.server.recording import Recorder
 from deskbench.envs.server.settle import MAXIMUM, REACTION, Settling
 from deskbench.envs.server.windows import Windows
+from deskbench.envs.server.x_watch import XServer
 from deskbench.envs.wire import PROTOCOL, Health
 
 POLL = 0.02
@@ -26,6 +27,7 @@ class Desk:
 
     def __init__(self, display_name: str | None = None, patience: float = 1.0) -> None:
         self.patience = patience
+        self.watch = XServer(display_name, patience)
         self.screen = Screen(display_name)
         self.input = Input(display_name)
         self.activity = Activity(display_name)
@@ -82,18 +84,16 @@ class Desk:
         return text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
 
     def health(self) -> Health:
-        """What works here."""
+        """What works here; without asking the X server, which may hang."""
+        trouble, why_not = self.watch.trouble(), accessibility.why_not() or ""
         return Health(
             server="deskbench",
             protocol=PROTOCOL,
             platform=platform.system(),
             screen=(self.screen.width, self.screen.height),
             features={
-                "screenshot": "",
-                "input": "",
-                "settle": "",
-                "accessibility": accessibility.why_not() or "",
-                "terminal": accessibility.why_not() or "",
+                **dict.fromkeys(("screenshot", "input", "settle"), trouble),
+                **dict.fromkeys(("accessibility", "terminal"), why_not),
                 "recording": "" if commands.installed("ffmpeg") else "ffmpeg is not installed",
                 "clipboard": "" if commands.installed("xclip") else "xclip is not installed",
                 "exec": "",

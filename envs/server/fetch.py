@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
 from urllib.parse import urlsplit
 
 MAX_DOWNLOAD = 2**31
 SECONDS = 300.0
+"""For one try."""
 TRIES = 3
+_PART = 1 << 20
 
 
 def fetch(url: str) -> bytes:
@@ -15,19 +18,36 @@ def fetch(url: str) -> bytes:
     Raises:
         OSError: after three tries, or another kind of URL.
     """
-    import urllib.request  # 3 MB that most desktops never need
-
-    if urlsplit(url).scheme not in ("http", "https"):
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError as error:
+        raise OSError(f"{url} is not a URL: {error}") from None
+    if scheme not in ("http", "https"):
         raise OSError(f"{url} is not an http or https URL")
     last = OSError("not tried")
     for _ in range(TRIES):
         try:
-            with urllib.request.urlopen(url, timeout=SECONDS) as answer:
-                data: bytes = answer.read(MAX_DOWNLOAD)
-                length = answer.headers.get("Content-Length")
-            if length is None or int(length) == len(data):
-                return data
-            last = OSError(f"{len(data)} of {length} bytes")
+            return _once(url)
         except OSError as error:
             last = error
     raise last
+
+
+def _once(url: str) -> bytes:
+    import http.client  # 3 MB that most desktops never need
+    import urllib.request
+
+    until, parts, size = time.monotonic() + SECONDS, [], 0
+    try:
+        with urllib.request.urlopen(url, timeout=SECONDS) as answer:
+            while size <= MAX_DOWNLOAD and (part := answer.read1(_PART)):
+                parts.append(part)
+                size += len(part)
+                if time.monotonic() > until:
+                    raise TimeoutError(f"not done after {SECONDS:g} s")
+            length = answer.headers.get("Content-Length")
+    except (http.client.HTTPException, ValueError) as error:
+        raise OSError(f"{type(error).__name__}: {error}") from None
+    if size > MAX_DOWNLOAD or (length is not None and int(length) != size):
+        raise OSError(f"{size} of {length} bytes")
+    return b"".join(parts)

@@ -51,12 +51,18 @@ def serve(name: str) -> None:
     if os.geteuid() != 0:
         raise SystemExit("--user: only root can serve another user")
     groups = os.getgrouplist(name, entry.pw_gid)
-    for path in (entry.pw_dir, os.environ.get("XDG_RUNTIME_DIR", "")):
-        if path and Path(path).exists() and Path(path).stat().st_uid == 0:
-            os.chown(path, entry.pw_uid, entry.pw_gid)  # a sandbox makes folders for its root only
     os.setgroups([])  # a thread with the user's rights must not keep root's groups
     _user = User(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir, name)
+    for path in (Path(entry.pw_dir), Path(os.environ.get("XDG_RUNTIME_DIR", entry.pw_dir))):
+        if path.exists() and path.stat().st_uid == 0:
+            give(path)  # a sandbox makes folders for its root only
     os.environ.update(HOME=entry.pw_dir, USER=name, LOGNAME=name, SHELL=entry.pw_shell or "/bin/sh")
+
+
+def give(path: Path) -> None:
+    """Make a folder the user's."""
+    if _user is not None:
+        os.chown(path, _user.uid, _user.gid)
 
 
 def popen_options() -> dict[str, Any]:

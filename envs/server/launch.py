@@ -5,20 +5,22 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from deskbench.envs import wait
-from deskbench.envs.server import commands
-from deskbench.envs.server.http import HttpError, Request, Response, Route, json_response
+from deskbench.envs.server import commands, files
+from deskbench.envs.server.http import HttpError, Request, Response, Route, flag, json_response, text
 
 if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk
 
 LAUNCH_SECONDS = 30.0
 """How long a window may take; a program that shows none and goes idle is taken to have none."""
+MAX_COMPLAINT = 65536
+"""Bytes of what a program says on stderr in which its last line is looked for."""
 EARLY_END = 0.3
 """Seconds within which a failing program's exit status is still its launch's."""
 
@@ -28,23 +30,28 @@ def routes(desk: Desk) -> list[Route]:
 
     def launch(request: Request) -> Response:
         body = request.json()
-        return start(desk, commands.argv(body.get("command"), shell=bool(body.get("shell"))))
+        return start(desk, commands.argv(body.get("command"), shell=flag(body, "shell")))
 
     def open_file(request: Request) -> Response:
-        path = commands.expand(str(request.json().get("path", "")))
-        there = Path(path).exists()
+        path = commands.expand(text(request.json(), "path"))
+        if not path:
+            raise HttpError(400, "path is empty")
+        there = files.exists(path)
         if not there and not commands.installed(path):
             raise HttpError(404, f"no such file or program: {path}")
         return show(desk, path) if there else start(desk, [path])
 
-    return [Route("POST", "/v1/launch", launch), Route("POST", "/v1/open", open_file)]
+    return [
+        Route("POST", "/v1/launch", launch, watch=desk.watch),
+        Route("POST", "/v1/open", open_file, watch=desk.watch),
+    ]
 
 
 def opening(path: str) -> list[str]:
     """The command that opens a file with the program that the session has for it."""
     if os.name == "nt":
-        return [sys.executable, "-c", "import os, sys; os.startfile(sys.argv[1])", path]
-    return ["open", path] if sys.platform == "darwin" else ["gio", "open", path]
+        return [sys.executable, "-I", "-c", "import os, sys; os.startfile(sys.argv[1])", path]
+    return ["open", path] if sys.platform == "darwin" else [commands.system("gio"), "open", path]
 
 
 def show(desk: Desk, path: str) -> Response:
@@ -58,7 +65,7 @@ def show(desk: Desk, path: str) -> Response:
     """
     for _ in range(2):
         before = _titles(desk)
-        answer = start(desk, opening(path))
+        answer = start(desk, opening(path), env=commands.clean())
         now = _titles(desk)
         if now - before or any(_names(title, path) for _, title in now):
             return answer
@@ -73,34 +80,35 @@ def _names(title: str, path: str) -> bool:
     return Path(path).stem.lower() in title.lower()
 
 
-def start(desk: Desk, argv: list[str]) -> Response:
+def start(desk: Desk, argv: list[str], env: Mapping[str, str] | None = None) -> Response:
     """Start a program; the answer when its window is mapped and quiet, or when it is idle without one.
 
     Raises:
         HttpError: it cannot be started, or failed; with the last line it said.
     """
     settling = desk.begin_settling(launching=True)
-    with tempfile.TemporaryFile() as errors:
-        try:
-            process = commands.spawn(argv, errors)
-        except OSError as error:
-            raise HttpError(400, f"cannot start {argv[0]!r}: {error.strerror or error}") from None
-        _watch_early_end(process, argv, errors)
-        settling.start = time.monotonic()
-        settled = desk.settle(settling, LAUNCH_SECONDS * desk.patience)
-        _raise_if_failed(process, argv, errors)
+    errors = commands.Output(MAX_COMPLAINT)
+    try:
+        process = commands.spawn(argv, errors, env)
+    except OSError as error:
+        raise HttpError(400, f"cannot start {argv[0]!r}: {error.strerror or error}") from None
+    errors.leave()
+    _watch_early_end(process, argv, errors)
+    settling.start = time.monotonic()
+    settled = desk.settle(settling, LAUNCH_SECONDS * desk.patience)
+    _raise_if_failed(process, argv, errors)
+    errors.taken()  # nobody will ask for it
     return json_response({"pid": process.pid, "settled": settled, "returncode": process.poll()})
 
 
-def _watch_early_end(process: subprocess.Popen[bytes], argv: list[str], errors: IO[bytes]) -> None:
+def _watch_early_end(process: subprocess.Popen[bytes], argv: list[str], errors: commands.Output) -> None:
     """A program that ends at once has nothing to settle; one that fails at once is an error."""
     wait.until(lambda: process.poll() is not None, timeout=EARLY_END, max_interval=0.02)
     _raise_if_failed(process, argv, errors)
 
 
-def _raise_if_failed(process: subprocess.Popen[bytes], argv: list[str], errors: IO[bytes]) -> None:
+def _raise_if_failed(process: subprocess.Popen[bytes], argv: list[str], errors: commands.Output) -> None:
     if process.poll():
-        errors.seek(0)
-        said = errors.read(65536).decode("utf-8", "replace").strip().splitlines()
+        said = errors.taken().decode("utf-8", "replace").strip().splitlines()
         tail = f": {said[-1]}" if said else ""
         raise HttpError(400, f"{argv[0]} ended with status {process.returncode}{tail}")

@@ -11,10 +11,12 @@ import subprocess
 import time
 from pathlib import Path
 
-from deskbench.envs.server.http import HttpError, Request, Response, Route, Server, Tokens, json_response
+from deskbench.envs.server.http import HttpError, Request, Response, Route, Server, Tokens, json_response, number, text
 
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207
 """ioctls of random(4)."""
+LATEST = 2.0**33
+"""Seconds since 1970 that a clock may be set to: some two centuries on."""
 GATEWAY = "10.0.2.2"
 """QEMU's end of its user network (its manual, `-netdev user`)."""
 
@@ -24,20 +26,26 @@ def routes(server: Server) -> list[Route]:
 
     def resume(request: Request) -> Response:
         body = request.json()
-        given = [body.get(name) for name in ("agent_token", "control_token", "entropy")]
-        if not all(isinstance(value, str) and value for value in given) or not isinstance(
-            body.get("time"), (int, float)
-        ):
-            raise HttpError(400, "a resume has agent_token, control_token, entropy (hex) and time (seconds)")
-        time.clock_settime(time.CLOCK_REALTIME, float(body["time"]))
-        _stir(bytes.fromhex(body["entropy"]))
+        agent, control = text(body, "agent_token"), text(body, "control_token")
+        if not agent or not control:
+            raise HttpError(400, "a resume has agent_token and control_token")
+        now, entropy = number(body, "time", 0.0, LATEST), _bytes(text(body, "entropy"))
+        time.clock_settime(time.CLOCK_REALTIME, now)
+        _stir(entropy)
         if body.get("network"):
             _connect()
         open_to_all = body.get("open") is True  # for foreign clients
-        server.tokens = Tokens() if open_to_all else Tokens(body["agent_token"], body["control_token"])
+        server.tokens = Tokens(agent, control, open=open_to_all)
         return json_response({})
 
     return [Route("POST", "/v1/resume", resume)]
+
+
+def _bytes(digits: str) -> bytes:
+    try:
+        return bytes.fromhex(digits)
+    except ValueError as error:
+        raise HttpError(400, f"entropy is not hex: {error}") from None
 
 
 def _stir(entropy: bytes) -> None:

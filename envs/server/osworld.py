@@ -15,7 +15,18 @@ from typing import TYPE_CHECKING, Any
 from deskbench.envs import wait
 from deskbench.envs.server import commands, fetch, files, wallpaper
 from deskbench.envs.server.commands import CommandTimeout
-from deskbench.envs.server.http import HttpError, Request, Response, Route, json_response, text_response
+from deskbench.envs.server.http import (
+    HttpError,
+    Request,
+    Response,
+    Route,
+    flag,
+    json_response,
+    number,
+    text,
+    text_response,
+)
+from deskbench.envs.server.limits import MAX_SECONDS
 from deskbench.envs.server.recording import RecordingError
 
 if TYPE_CHECKING:
@@ -48,20 +59,23 @@ def _looking(desk: Desk) -> list[Route]:
 
     def terminal(request: Request) -> Response:
         problems: list[str] = []
-        text = desk.terminal(problems)
+        shown = desk.terminal(problems)
         if problems:
             return json_response({"status": "error", "message": "; ".join(problems)}, 500)
-        return json_response({"output": text, "status": "success"})
+        return json_response({"output": shown, "status": "success"})
 
     def screen_size(request: Request) -> Response:
         return json_response({"width": desk.screen.width, "height": desk.screen.height})
 
+    def cursor(request: Request) -> Response:
+        return json_response(list(desk.screen.cursor()))
+
     return [
-        Route("GET", "/screenshot", screenshot, "agent"),
+        Route("GET", "/screenshot", screenshot, "agent", desk.watch),
         Route("GET", "/accessibility", accessibility, "agent"),
         Route("GET", "/terminal", terminal, "agent"),
         Route("POST", "/screen_size", screen_size, "agent"),
-        Route("GET", "/cursor_position", lambda r: json_response(list(desk.screen.cursor())), "agent"),
+        Route("GET", "/cursor_position", cursor, "agent", desk.watch),
         Route("GET", "/platform", lambda r: text_response(desk.health().platform), "agent"),
     ]
 
@@ -73,8 +87,8 @@ def _running(desk: Desk) -> list[Route]:
     return [
         Route("POST", "/execute", _execute),
         Route("POST", "/setup/execute", _execute),
-        Route("POST", "/execute_with_verification", verified),
-        Route("POST", "/setup/execute_with_verification", verified),
+        Route("POST", "/execute_with_verification", verified, watch=desk.watch),
+        Route("POST", "/setup/execute_with_verification", verified, watch=desk.watch),
         Route("POST", "/setup/launch", _launch),
         Route("POST", "/run_python", _run_python),
         Route("POST", "/run_bash_script", _run_bash_script),
@@ -83,32 +97,36 @@ def _running(desk: Desk) -> list[Route]:
 
 def _execute(request: Request) -> Response:
     body = request.json()
-    return _status(lambda: _run(body, float(body.get("timeout") or COMMAND_SECONDS)))
+    return _status(lambda: _run(body, number(body, "timeout", COMMAND_SECONDS, MAX_SECONDS)))
 
 
 def _run(body: dict[str, Any], seconds: float) -> dict[str, Any]:
-    shell = body.get("shell") in (True, "true", "True")
+    shell = flag(body, "shell")
     done = commands.run(commands.argv(body.get("command", "" if shell else []), shell=shell), timeout=seconds)
     return {"status": "success", "output": done.stdout, "error": done.stderr, "returncode": done.returncode}
 
 
 def _status(work: Callable[[], dict[str, Any]]) -> Response:
-    """200 with what the work returns, 500 with why it failed."""
+    """200 with what the work returns, 500 with why it failed, 400 with why it cannot be done."""
     try:
         return json_response(work())
-    except (OSError, CommandTimeout, HttpError, ValueError) as error:
+    except HttpError as error:
+        return json_response({"status": "error", "message": str(error)}, error.status)
+    except (OSError, CommandTimeout) as error:
         return json_response({"status": "error", "message": str(error)}, 500)
 
 
 def _execute_with_verification(desk: Desk, request: Request) -> Response:
     body = request.json()
     wanted = body.get("verification") or {}
-    limit, interval = float(body.get("max_wait_time", 10)), float(body.get("check_interval", 1))
+    if not isinstance(wanted, dict):
+        raise HttpError(400, "verification is not a JSON object")
+    limit, interval = (number(body, *rest, MAX_SECONDS) for rest in (("max_wait_time", 10), ("check_interval", 1)))
+    title, proof = text(wanted, "window_exists", "").lower(), text(wanted, "command_success", "")
 
     def verified() -> bool:
-        title, proof = wanted.get("window_exists"), wanted.get("command_success")
-        there = title is None or any(title.lower() in w["title"].lower() for w in desk.windows.listing())
-        return there and (proof is None or _succeeds(proof))
+        there = not title or any(title in w["title"].lower() for w in desk.windows.listing())
+        return there and (not proof or _succeeds(proof))
 
     def work() -> dict[str, Any]:
         began = time.monotonic()
@@ -142,22 +160,24 @@ def _launch(request: Request) -> Response:
     command = body.get("command", [])
 
     def work() -> Response:
-        commands.spawn(commands.argv(command, shell=body.get("shell") in (True, "true", "True")))
-        text = command if isinstance(command, str) else " ".join(map(str, command))
-        return text_response(f"{text} launched successfully")
+        commands.spawn(commands.argv(command, shell=flag(body, "shell")))
+        said = command if isinstance(command, str) else " ".join(map(str, command))
+        return text_response(f"{said} launched successfully")
 
     try:
         return work()
-    except (OSError, HttpError) as error:
+    except HttpError as error:
+        return json_response({"status": "error", "message": str(error)}, error.status)
+    except OSError as error:
         return json_response({"status": "error", "message": str(error)}, 500)
 
 
 def _run_python(request: Request) -> Response:
-    code = request.json().get("code")
+    code = text(request.json(), "code", "")
     if not code:
         return json_response({"status": "error", "message": "Code not supplied!"}, 400)
     try:
-        done = commands.run_source("python", str(code), PYTHON_SECONDS)
+        done = commands.run_source("python", code, PYTHON_SECONDS)
     except CommandTimeout as error:
         failed = {"status": "error", "message": f"Execution timeout: {error}", "error": "TimeoutExpired"}
         return json_response({**failed, "need_more": False, "output": None}, 500)
@@ -175,19 +195,18 @@ def _run_python(request: Request) -> Response:
 
 def _run_bash_script(request: Request) -> Response:
     body = request.json()
-    script, folder = body.get("script"), body.get("working_dir")
+    script, folder = text(body, "script", ""), commands.expand(text(body, "working_dir", ""))
+    seconds = number(body, "timeout", SCRIPT_SECONDS, MAX_SECONDS)
 
     def failed(message: str, status: int) -> Response:
         return json_response({"status": "error", "output": message, "error": "", "returncode": -1}, status)
 
     if not script:
         return failed("Script not supplied!", 400)
-    if folder and not Path(commands.expand(folder)).is_dir():
+    if folder and not files.is_folder(folder):
         return failed(f"Working directory does not exist: {folder}", 400)
-    seconds = float(body.get("timeout") or SCRIPT_SECONDS)
     try:
-        where = commands.expand(folder) if folder else None
-        done = commands.run_source("bash", str(script), seconds, cwd=where, merged=True)
+        done = commands.run_source("bash", script, seconds, cwd=folder or None, merged=True)
     except (CommandTimeout, OSError) as error:
         return failed(str(error), 500)
     status = "success" if done.returncode == 0 else "error"
@@ -196,14 +215,14 @@ def _run_bash_script(request: Request) -> Response:
 
 def _files(desk: Desk) -> list[Route]:
     def listing(request: Request) -> Response:
-        path = request.json().get("path")
+        path = text(request.json(), "path", "")
         if not path:
             raise HttpError(400, "path is required")
-        return json_response({"directory_tree": files.listing(str(path))})
+        return json_response({"directory_tree": files.listing(path)})
 
     def desktop_path(request: Request) -> Response:
         path = Path.home() / "Desktop"
-        if not path.is_dir():
+        if not files.is_folder(str(path)):
             return json_response({"error": f"no such folder: {path}"}, 404)
         return json_response({"desktop_path": str(path)})
 
@@ -214,12 +233,12 @@ def _files(desk: Desk) -> list[Route]:
         Route("POST", "/list_directory", listing),
         Route("POST", "/desktop_path", desktop_path),
         Route("POST", "/wallpaper", _wallpaper),
-        Route("POST", "/setup/change_wallpaper", lambda r: _change_wallpaper(desk, r)),
+        Route("POST", "/setup/change_wallpaper", lambda r: _change_wallpaper(desk, r), watch=desk.watch),
     ]
 
 
 def _file(request: Request) -> Response:
-    path = request.form().get("file_path")
+    path = text(request.form(), "file_path", "")
     if not path:
         raise HttpError(400, "file_path is required")
     return Response(200, files.read(path), headers={"Content-Disposition": "attachment"})
@@ -230,20 +249,20 @@ def _upload(request: Request) -> Response:
     if "file_path" not in parts or "file_data" not in parts:
         raise HttpError(400, "file_path and file_data are required")
     data = parts["file_data"][0]
-    files.write(parts["file_path"][0].decode("utf-8", "replace"), data)
+    files.write(text({"file_path": parts["file_path"][0].decode("utf-8", "replace")}, "file_path"), data)
     return text_response(f"File Uploaded: {len(data)} bytes")
 
 
 def _download(request: Request) -> Response:
     body = request.json()
-    url, path = body.get("url"), body.get("path")
+    url, path = text(body, "url", ""), text(body, "path", "")
     if not url or not path:
         return text_response("Path or URL not supplied!", 400)
     try:
-        data = fetch.fetch(str(url))
+        data = fetch.fetch(url)
     except OSError as error:
         return text_response(f"Failed to download {url}. No retries left. Error: {error}", 500)
-    files.write(str(path), data)
+    files.write(path, data)
     return text_response(f"File downloaded successfully: {len(data)} bytes")
 
 
@@ -253,11 +272,11 @@ def _wallpaper(request: Request) -> Response:
 
 
 def _change_wallpaper(desk: Desk, request: Request) -> Response:
-    path = request.json().get("path")
+    path = text(request.json(), "path", "")
     if not path:
         return text_response("Path not supplied!", 400)
-    where = commands.expand(str(path))
-    if not Path(where).is_file():
+    where = commands.expand(path)
+    if not files.is_file(where):
         return text_response(f"File not found: {path}", 404)
     try:
         wallpaper.change(where, desk.screen.width, desk.screen.height)
@@ -270,10 +289,11 @@ def _windows(desk: Desk) -> list[Route]:
     def act(work: Callable[..., None], done: str) -> Callable[[Request], Response]:
         def handler(request: Request) -> Response:
             body = request.json()
-            if not body.get("window_name"):
+            name = text(body, "window_name", "")
+            if not name:
                 return text_response("window_name required", 400)
             try:
-                work(body["window_name"], strict=bool(body.get("strict")), by_class=bool(body.get("by_class")))
+                work(name, strict=flag(body, "strict"), by_class=flag(body, "by_class"))
             except HttpError as error:
                 return text_response(str(error), error.status)
             return text_response(done)
@@ -281,21 +301,26 @@ def _windows(desk: Desk) -> list[Route]:
         return handler
 
     def open_file(request: Request) -> Response:
-        path = request.json().get("path")
+        path = text(request.json(), "path", "")
         if not path:
             return text_response("Path not supplied!", 400)
-        return _open(desk, str(path))
+        return _open(desk, path)
 
     return [
-        Route("POST", "/setup/activate_window", act(desk.windows.activate, "Window activated successfully")),
-        Route("POST", "/setup/close_window", act(desk.windows.close, "Window closed successfully.")),
-        Route("POST", "/window_size", lambda r: _window_size(desk, r)),
-        Route("POST", "/setup/open_file", open_file),
+        Route(
+            "POST",
+            "/setup/activate_window",
+            act(desk.windows.activate, "Window activated successfully"),
+            watch=desk.watch,
+        ),
+        Route("POST", "/setup/close_window", act(desk.windows.close, "Window closed successfully."), watch=desk.watch),
+        Route("POST", "/window_size", lambda r: _window_size(desk, r), watch=desk.watch),
+        Route("POST", "/setup/open_file", open_file, watch=desk.watch),
     ]
 
 
 def _window_size(desk: Desk, request: Request) -> Response:
-    name = request.form().get("app_class_name")
+    name = text(request.form(), "app_class_name", "")
     if not name:
         return json_response({"error": "app_class_name is required"}, 400)
     for window in desk.windows.listing():
@@ -309,10 +334,11 @@ def _open(desk: Desk, path: str) -> Response:
     from deskbench.envs.server.launch import show, start
 
     where = commands.expand(path)
-    if not Path(where).exists() and not commands.installed(where):
+    there = files.exists(where)
+    if not there and not commands.installed(where):
         return text_response(f"Application/file not found: {path}", 404)
     try:
-        if Path(where).exists():
+        if there:
             show(desk, where)
         else:
             start(desk, [where])
@@ -339,4 +365,4 @@ def _recording(desk: Desk) -> list[Route]:
         except RecordingError as error:
             return json_response({"status": "error", "message": str(error)}, 500)
 
-    return [Route("POST", "/start_recording", begin), Route("POST", "/end_recording", end)]
+    return [Route("POST", "/start_recording", begin, watch=desk.watch), Route("POST", "/end_recording", end)]

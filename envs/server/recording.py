@@ -11,7 +11,7 @@ from collections import deque
 from pathlib import Path
 
 from deskbench.envs import wait
-from deskbench.envs.server import identity
+from deskbench.envs.server import commands, identity
 
 RATE = 15
 """Pictures a second: enough to follow a person's pace, half of OSWorld's cost."""
@@ -52,8 +52,9 @@ class Recorder:
             self._path = Path(name)
             try:
                 process = subprocess.Popen(
-                    self._command(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, **identity.popen_options()
-                )
+                    self._command(), stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, env=commands.clean(),
+                    **identity.popen_options(),
+                )  # fmt: skip
             except OSError as error:
                 raise RecordingError(f"ffmpeg cannot be started: {error.strerror}") from None
             threading.Thread(target=self._drain, args=(process,), daemon=True).start()
@@ -69,8 +70,9 @@ class Recorder:
         # Fragments make a film of which every part that was written can be played, whatever ends it; flushed, since
         # those of a screen that stands still would stay in ffmpeg's buffer.
         return [
-            "ffmpeg", "-y", "-loglevel", "error", "-f", "x11grab", "-draw_mouse", "1", "-framerate", str(RATE),
-            "-video_size", self._size, "-i", os.environ.get("DISPLAY", ":0"), "-c:v", "libx264", "-preset", "ultrafast",
+            commands.system("ffmpeg"), "-y", "-loglevel", "error", "-f", "x11grab", "-draw_mouse", "1",
+            "-framerate", str(RATE), "-video_size", self._size, "-i", os.environ.get("DISPLAY", ":0"),
+            "-c:v", "libx264", "-preset", "ultrafast",
             "-tune", "zerolatency", "-pix_fmt", "yuv420p", "-g", str(RATE * 2),
             "-vf", "pad=ceil(iw/2)*2:ceil(ih/2)*2", "-movflags", "+frag_keyframe+empty_moov",
             "-flush_packets", "1", str(self._path),

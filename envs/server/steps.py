@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent.futures import Future
 from typing import TYPE_CHECKING
 
@@ -22,6 +23,7 @@ from deskbench.envs.actions import (
 )
 from deskbench.envs.server.commands import CommandTimeout
 from deskbench.envs.server.http import HttpError, Request, Response, Route
+from deskbench.envs.server.limits import MAX_SETTLE, REMEMBERED, REMEMBERED_BYTES
 from deskbench.envs.wire import (
     CONTENT_TYPE,
     ActionResult,
@@ -37,11 +39,47 @@ if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk
     from deskbench.envs.server.settle import Settling
 
-REMEMBERED = 64
-"""Answers kept for requests that are sent again."""
 TREE_SECONDS = 5.0
 """Time limit of an accessibility tree in an observation; what was read by then is answered, marked as partial."""
 EXEC_SECONDS = 120.0
+MAX_SHOWN = 2**18
+"""Characters of what code prints, in the answer to a step: a model reads no more, and files are there for more."""
+
+
+class Answers:
+    """The last answers of one role by the ids of their requests; safe for several threads."""
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, Future[bytes]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, identity: str, make: Callable[[], bytes]) -> bytes:
+        """The answer to this request, made by whoever comes with it first; its error, too, is everyone's."""
+        mine: Future[bytes] = Future()
+        with self._lock:
+            found = self._kept.setdefault(identity, mine)
+        if found is mine:
+            try:
+                mine.set_result(make())
+            except BaseException as error:  # noqa: BLE001  (whoever asks again must get the same answer)
+                mine.set_exception(error)
+            self._forget()
+        return found.result()
+
+    def _forget(self) -> None:
+        """Drop the oldest beyond the limits; one that is still being made is not done twice for that."""
+        with self._lock:
+            sizes = {name: _size(answer) for name, answer in self._kept.items() if answer.done()}
+            count, size = len(sizes), sum(sizes.values())
+            for name in list(sizes)[:-1]:
+                if count <= REMEMBERED and size <= REMEMBERED_BYTES:
+                    break
+                del self._kept[name]
+                count, size = count - 1, size - sizes[name]
+
+
+def _size(answer: Future[bytes]) -> int:
+    return 0 if answer.exception() else len(answer.result())
 
 
 class Steps:
@@ -50,8 +88,8 @@ class Steps:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._acting = threading.Lock()
-        self._answers: OrderedDict[str, Future[bytes]] = OrderedDict()
-        self._remembering = threading.Lock()
+        # What control has asked for is no answer for an agent that names the same id.
+        self._answers = {role: Answers() for role in ("control", "agent")}
 
     def step(self, request: Request) -> Response:
         """`POST /v1/step`."""
@@ -70,17 +108,10 @@ class Steps:
             raise HttpError(400, str(error)) from None
         if any(isinstance(a, Exec) for a in wanted.actions) and request.role != "control":
             raise HttpError(403, "exec needs the control token")
-        mine: Future[bytes] = Future()
-        with self._remembering:
-            found = self._answers.setdefault(wanted.id, mine)
-            while len(self._answers) > REMEMBERED:
-                self._answers.popitem(last=False)
-        if found is mine:
-            try:
-                mine.set_result(self._carry_out(wanted))
-            except BaseException as error:  # noqa: BLE001  (whoever asks again must get the same answer)
-                mine.set_exception(error)
-        return Response(200, found.result(), CONTENT_TYPE)
+        if wanted.observe.max_settle is not None and not 0 <= wanted.observe.max_settle <= MAX_SETTLE:
+            raise HttpError(400, f"observe.max_settle is {wanted.observe.max_settle}; it is 0 to {MAX_SETTLE:g}")
+        answers = self._answers[request.role]
+        return Response(200, answers.get(wanted.id, lambda: self._carry_out(wanted)), CONTENT_TYPE)
 
     def _carry_out(self, wanted: StepRequest) -> bytes:
         if not wanted.actions:
@@ -124,7 +155,7 @@ class Steps:
             x, y = self._desk.screen.cursor()
             return f"{x}, {y}"
         elif isinstance(action, Exec):
-            return self._desk.run_source(action.lang, action.source, EXEC_SECONDS)
+            return self._desk.run_source(action.lang, action.source, EXEC_SECONDS)[:MAX_SHOWN]
         elif not isinstance(action, (TakeScreenshot, Zoom, Done, Fail, AskUser)):
             return self._desk.input.perform(action)
         return None
@@ -184,6 +215,6 @@ def routes(desk: Desk) -> list[Route]:
     """The two routes."""
     steps = Steps(desk)
     return [
-        Route("POST", "/v1/step", steps.step, "agent"),
-        Route("POST", "/v1/observe", steps.observe, "agent"),
+        Route("POST", "/v1/step", steps.step, "agent", desk.watch),
+        Route("POST", "/v1/observe", steps.observe, "agent", desk.watch),
     ]

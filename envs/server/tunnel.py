@@ -32,7 +32,7 @@ def routes() -> list[Route]:
 def tunnel(request: Request) -> Response:
     """`POST /v1/tunnel {"port": 9222}`: status 101, and then the connection is one to that port of the loopback."""
     port = request.json().get("port")
-    if not isinstance(port, int) or not 0 < port < 65536:
+    if type(port) is not int or not 0 < port < 65536:
         raise HttpError(400, f"port is {port!r}; it must be a number from 1 to 65535")
     try:
         there = socket.create_connection(("127.0.0.1", port), CONNECT_SECONDS)

@@ -5,13 +5,14 @@ Windows: SystemParametersInfo; macOS: System Events (not tried on a Mac); XFCE: 
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
-from pathlib import Path
 
 from deskbench.envs.server import commands, files, session
 from deskbench.envs.server.http import HttpError
+from deskbench.envs.wire import MAX_PIXELS
 
 NOTE = "~/.config/deskbench-wallpaper"
 """Names the file that was set last; X keeps the pixels only."""
@@ -41,8 +42,12 @@ def _path() -> str:
         return _ask("osascript", "-e", OF_MAC.format("get")).partition(", ")[0]
     if _under_xfce():
         return _ask(*XFCONF, "-p", _backdrops()[0])
-    note = Path(NOTE).expanduser()
-    return note.read_text(encoding="utf-8") if note.exists() else ""
+    try:
+        return files.read(NOTE).decode("utf-8", "replace").replace("\0", "")
+    except HttpError as error:
+        if error.status == 404:
+            return ""
+        raise
 
 
 def change(path: str, width: int, height: int) -> None:
@@ -54,9 +59,11 @@ def change(path: str, width: int, height: int) -> None:
     from PIL import Image, ImageOps
 
     try:
-        with Image.open(path) as picture:
+        with Image.open(io.BytesIO(files.read(path))) as picture:
+            if picture.width * picture.height > MAX_PIXELS:
+                raise ValueError(f"it has {picture.width}x{picture.height} pixels")
             pixels = ImageOps.fit(picture.convert("RGB"), (width, height))
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
         raise HttpError(500, f"{path} is not a picture: {error}") from None
     if sys.platform == "win32":
         from deskbench.envs.server.win32 import background
@@ -85,7 +92,7 @@ def _backdrops() -> list[str]:
 
 
 def _ask(*command: str) -> str:
-    done = commands.run(command, timeout=ASK_SECONDS)
+    done = commands.run([commands.system(command[0]), *command[1:]], timeout=ASK_SECONDS, env=commands.clean())
     if done.returncode != 0:
         raise HttpError(500, f"{command[0]}: {done.stderr.strip()}")
     return done.stdout

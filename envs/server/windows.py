@@ -9,6 +9,10 @@ from typing import Any
 from deskbench.envs import wait
 from deskbench.envs.server.http import HttpError
 
+MAX_WORDS = 4096
+"""Of four bytes, of a property: any program may make one of any length."""
+MAX_WINDOWS = 1000
+"""The topmost are listed; each takes a handful of questions."""
 PROOF_SECONDS = 5.0
 CLOSE_SECONDS = 3.0
 """How long a closed window may take to go, and its program to end."""
@@ -27,9 +31,9 @@ class Windows:
     def listing(self) -> list[dict[str, Any]]:
         """The managed windows, bottom to top, as JSON of `envs.desktop.Window`."""
         with self._lock:
-            ids = self._property(self._root, "_NET_CLIENT_LIST_STACKING") or []
+            ids = list(self._property(self._root, "_NET_CLIENT_LIST_STACKING") or [])
             active = (self._property(self._root, "_NET_ACTIVE_WINDOW") or [0])[0]
-            return [found for number in ids if (found := self._describe(number, active)) is not None]
+            return [found for number in ids[-MAX_WINDOWS:] if (found := self._describe(number, active)) is not None]
 
     def activate(self, name: str, *, strict: bool, by_class: bool) -> None:
         """Raise and focus the topmost match, and wait until it is the active window.
@@ -101,26 +105,38 @@ class Windows:
             self._display.sync()
 
     def _property(self, window: Any, name: str) -> Any:
+        found = self._found(window, name)
+        return found.value if found is not None else None
+
+    def _found(self, window: Any, name: str) -> Any:
         from Xlib import X
 
-        found = window.get_full_property(self._display.intern_atom(name), X.AnyPropertyType)
-        return found.value if found is not None else None
+        return window.get_property(self._display.intern_atom(name), X.AnyPropertyType, 0, MAX_WORDS)
+
+    def _text(self, window: Any, name: str) -> str:
+        """A property's text; any program may have put numbers there."""
+        from Xlib import Xatom
+
+        found = self._found(window, name)
+        if found is None or not isinstance(found.value, bytes):
+            return ""
+        return found.value.decode("latin-1" if found.property_type == Xatom.STRING else "utf-8", "replace")
 
     def _describe(self, number: int, active: int) -> dict[str, Any] | None:
         from Xlib.error import BadDrawable, BadWindow
 
         window = self._display.create_resource_object("window", number)
         try:
-            title = self._property(window, "_NET_WM_NAME") or window.get_wm_name() or b""
-            wm_class = window.get_wm_class() or ()
+            title = self._text(window, "_NET_WM_NAME") or self._text(window, "WM_NAME")
+            wm_class = self._text(window, "WM_CLASS").split("\0")
             size = window.get_geometry()
             at = window.translate_coords(self._root, 0, 0)
         except (BadWindow, BadDrawable):
             return None  # it went away while we looked
         return {
             "id": hex(number),
-            "title": title.decode("utf-8", "replace") if isinstance(title, bytes) else str(title),
-            "wm_class": ".".join(wm_class),
+            "title": title,
+            "wm_class": ".".join(wm_class[:2]),
             "x": -at.x,
             "y": -at.y,
             "width": size.width,

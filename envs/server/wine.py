@@ -2,12 +2,13 @@
 
 It lays a prefix of its own over the template's (what Windows itself consists of is the template's, read-only; the
 registry and the user's folders are copies), starts an X server, then our server under Windows' Python, which listens
-on a port of the loopback, and leads the controller's socket there.
+on a port of the loopback, and answers the controller in front of it (`wine_front`).
 """
 
 from __future__ import annotations
 
 import argparse
+import ctypes
 import json
 import os
 import shutil
@@ -17,21 +18,21 @@ import sys
 import threading
 from pathlib import Path
 
-from deskbench.envs import wait
-from deskbench.envs.pipe import splice
 from deskbench.envs.server import identity, session
 from deskbench.envs.server.activity import programs
+from deskbench.envs.server.http import Server, Tokens
 from deskbench.envs.server.win32.activity import WINE_PORT
+from deskbench.envs.server.wine_front import PORT, Behind, others, routes, tell
 
 TEMPLATE = Path("/opt/wine")
-PREFIX = Path("/home/user/.wine")
+PREFIX = Path("/home/wine")
+"""Not in the home folder, which is Windows' folder of documents, too."""
 SHARED = frozenset({"system32", "syswow64", "winsxs", "resources", "globalization", "Fonts", "Microsoft.NET"})
 """Folders of C:\\windows that nobody changes."""
 DESKTOP = "deskbench"
 """The virtual desktop's name."""
 WINE = "/usr/lib/wine/wine64"
-PORT = 5000
-CONNECT_SECONDS = 5.0
+PR_SET_DUMPABLE = 4
 
 
 def main() -> int:
@@ -40,10 +41,16 @@ def main() -> int:
     parser.add_argument("--listen", type=int, required=True)
     parser.add_argument("--session", required=True)
     parser.add_argument("--user")
+    parser.add_argument("--no-auth", action="store_true")
     args = parser.parse_args()
+    ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+    line = json.loads(sys.stdin.readline())
+    tokens = Tokens(line["agent_token"], line["control_token"], open=args.no_auth)
     if args.user:
         identity.serve(args.user)
     width, height = (int(side) for side in args.session.split("x"))
+    PREFIX.mkdir()
+    identity.give(PREFIX)
     with identity.rights():
         lay(TEMPLATE / "prefix", PREFIX)
         _set_desktop_size(width, height)
@@ -54,12 +61,18 @@ def main() -> int:
         [WINE, *explorer], stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
         **identity.popen_options(),
     )  # fmt: skip
-    threading.Thread(target=_lead, args=(socket.socket(fileno=args.listen),), daemon=True).start()
+    behind = Behind()
+    server = Server(socket.socket(fileno=args.listen), routes(PREFIX), tokens, others(behind))
+    threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.5}, daemon=True).start()
     telling = socket.create_server(("127.0.0.1", WINE_PORT))
     threading.Thread(target=_tell_programs, args=(telling,), daemon=True).start()
     python = str(TEMPLATE / "python/python.exe")
     command = [WINE, python, "-m", "deskbench.envs.server", "--port", str(PORT)]
-    return subprocess.run(command, check=False, **identity.popen_options()).returncode
+    inside = subprocess.Popen(command, stdin=subprocess.PIPE, **identity.popen_options())
+    assert inside.stdin
+    inside.stdin.write(tell(behind.tokens))
+    inside.stdin.flush()
+    return inside.wait()
 
 
 def _set_desktop_size(width: int, height: int) -> None:
@@ -81,7 +94,7 @@ def environment() -> dict[str, str]:
 
 def lay(template: Path, prefix: Path) -> None:
     """A prefix like the template, of which it shares what nobody changes."""
-    (prefix / "drive_c/windows").mkdir(parents=True)
+    (prefix / "drive_c/windows").mkdir(parents=True, exist_ok=True)
     for entry in template.iterdir():
         if entry.name not in ("drive_c", "wineserver"):
             _copy(entry, prefix / entry.name)
@@ -120,31 +133,6 @@ def _answer(client: socket.socket) -> None:
             found, running = programs(os.getpid(), None if known is None else frozenset(known))
             stream.write(json.dumps([found, running]) + "\n")
             stream.flush()
-
-
-def _lead(listener: socket.socket) -> None:
-    """Lead each connection at the controller's socket to the server's port."""
-    while True:
-        client, _ = listener.accept()
-        threading.Thread(target=_pass_on, args=(client,), daemon=True).start()
-
-
-def _pass_on(client: socket.socket) -> None:
-    there: list[socket.socket] = []
-
-    def connected() -> bool:
-        try:
-            there.append(socket.create_connection(("127.0.0.1", PORT), CONNECT_SECONDS))
-        except OSError:
-            return False
-        return True
-
-    if not wait.until(connected, timeout=CONNECT_SECONDS):
-        client.close()
-        return
-    there[0].settimeout(None)
-    there[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    splice(client, there[0])
 
 
 if __name__ == "__main__":

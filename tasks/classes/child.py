@@ -20,7 +20,10 @@ from typing import IO, Any
 from deskbench.tasks.classes import stand_ins
 from deskbench.tasks.classes.base import FIELDS, BaseTask, MultiPhaseTask
 from deskbench.tasks.metrics.fidelity import osworld_strict
-from deskbench.tasks.worker import limit
+from deskbench.tasks.walls import limit
+
+MEMORY = 4 * 2**30
+"""Bytes of address space."""
 
 
 class Child:
@@ -145,7 +148,7 @@ def main() -> None:
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     if os.name == "posix":
-        limit(seconds=None)
+        limit(seconds=None, memory=MEMORY)
     child = Child(sys.stdin, answers)
     stand_ins.install(child.ask)
     child.serve()

@@ -18,7 +18,7 @@ from typing import Any
 
 from deskbench.envs.errors import CheckError, DeskbenchError, SetupError
 from deskbench.tasks.classes.serve import Answers, Refusal
-from deskbench.tasks.worker import environment
+from deskbench.tasks.sandbox import environment
 
 SECONDS = 3600.0
 """Of one request. OSWorld-V2's tasks train networks in their checks, and wait twenty minutes for one command."""

@@ -7,16 +7,23 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.envs.desktop import CommandResult, Desktop
-from deskbench.envs.errors import CheckError
+from deskbench.envs.errors import CheckError, Unfit
 from deskbench.envs.wire import Observe
 from deskbench.tasks import registry
+from deskbench.tasks.packing import NotFit
 from deskbench.tasks.score import value_of
 from deskbench.tasks.setup import run_before_check, run_steps
 from deskbench.tasks.types import Call
-from deskbench.tasks.world import Context, World
+from deskbench.tasks.world import MAX_FILE, Context, World
 
 PYAUTOGUI = "import pyautogui; import time; pyautogui.FAILSAFE = False; "
 """What OSWorld puts before a command of Python."""
+_ALONE = (
+    "import os, site, sys; sys.path += os.environ.get('PYTHONPATH', '').split(os.pathsep); "
+    "sys.path.append(site.getusersitepackages()); exec(compile(sys.argv.pop(), '<command>', 'exec'))"
+)
+"""Runs a command in an isolated Python: the server's and the user's packages are found behind the system's, and what
+the user's folder would have every Python run is not run."""
 PORTS = {"chromium_port": 9222, "vlc_port": 8080}
 
 
@@ -70,7 +77,8 @@ class Answers:
         assert self._world is not None, "getters are asked while a class judges"
         self._asked += 1
         parameters = {key: value for key, value in config.items() if key != "type"}
-        return _said(value_of(Call(type=name, parameters=parameters, where=f"evaluate[{self._asked}]"), self._world))
+        found = value_of(Call(type=name, parameters=parameters, where=f"evaluate[{self._asked}]"), self._world)
+        return None if isinstance(found, NotFit) else _said(found)
 
     def _metric(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
         """A metric failed over there: a fault of the check, whatever the class makes of it."""
@@ -110,15 +118,21 @@ def _methods(desktop: Desktop) -> dict[str, Callable[..., Any]]:
     """Methods of OSWorld's PythonController, by their names there."""
 
     def python(code: str) -> dict[str, Any]:
-        return _outcome(desktop.run(["python3", "-c", code]))
+        return _outcome(desktop.run(["python3", "-I", "-c", _ALONE, code]))
 
     def bash(script: str, timeout: float = 30, working_dir: str | None = None) -> dict[str, Any]:
         return _outcome(desktop.run(["bash", "-c", script], timeout=timeout, cwd=working_dir))
 
     def file(file_path: str) -> bytes | None:
         try:
-            return desktop.read_file(file_path)
-        except FileNotFoundError:
+            return desktop.read_file(file_path, max_bytes=MAX_FILE)
+        except (FileNotFoundError, Unfit):
+            return None
+
+    def tree(path: str) -> dict[str, object] | None:
+        try:
+            return desktop.list_directory(path)
+        except (FileNotFoundError, Unfit):
             return None
 
     return {
@@ -131,7 +145,7 @@ def _methods(desktop: Desktop) -> dict[str, Callable[..., Any]]:
         "get_terminal_output": lambda: desktop.observe(Observe(terminal=True)).terminal,
         "get_vm_wallpaper": desktop.wallpaper,
         "get_vm_platform": lambda: desktop.health().platform,
-        "get_vm_directory_tree": desktop.list_directory,
+        "get_vm_directory_tree": tree,
     }
 
 

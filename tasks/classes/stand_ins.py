@@ -1,8 +1,8 @@
 """What a task class finds under the name `desktop_env`: each call is a question to the controller.
 
 Of OSWorld's package there is what task classes use: `task_base`, `evaluators.getters` and `.metrics`, `file_source`,
-and in `evaluate` an environment with `controller`, `setup_controller` and a few facts. Metrics are worked out here:
-this is a process for such work.
+and in `evaluate` an environment with `controller`, `setup_controller` and a few facts. Metrics are worked out as
+those of task files are, each in a process of its own (`worker`).
 """
 
 from __future__ import annotations
@@ -17,8 +17,9 @@ from typing import Any
 from deskbench.envs.errors import CheckError
 from deskbench.tasks import registry
 from deskbench.tasks.classes import base
-from deskbench.tasks.metrics.applied import apply
 from deskbench.tasks.metrics.fidelity import is_strict
+from deskbench.tasks.packing import plain
+from deskbench.tasks.worker import evaluate
 
 Ask = Callable[..., Any]
 """ask(kind, name, arguments, keywords): the controller's answer."""
@@ -106,13 +107,13 @@ class _Metrics(types.ModuleType):
         if name.startswith("__"):
             raise AttributeError(name)
         try:
-            entry = registry.find("metric", name)
+            registry.find("metric", name)
         except registry.RegistryError as error:
             raise AttributeError(str(error)) from None
 
         def score(result: Any = None, expected: Any = None, **options: Any) -> float:
             try:
-                return float(apply(entry, _with_paths(result), _with_paths(expected), options))
+                return float(evaluate(name, plain(_with_paths(result)), plain(_with_paths(expected)), options))
             except CheckError as error:
                 if not is_strict():  # OSWorld takes it for a failure of the agent's
                     self._ask("metric", name, [str(error)], {})

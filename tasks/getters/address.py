@@ -3,40 +3,28 @@
 from __future__ import annotations
 
 import itertools
-import re
 from typing import Any, Literal
 from urllib.parse import parse_qs, unquote, urlsplit
 
-from deskbench.tasks.chrome import NAMES
 from deskbench.tasks.getters.session import accessibility_tree
-from deskbench.tasks.metrics.packages import Unreadable, parse_xml
 from deskbench.tasks.registry import getter
+from deskbench.tasks.worker import read
 from deskbench.tasks.world import World
-
-ADDRESS_BAR = "Address and search bar"
 
 
 def active_url(world: World, goto_prefix: str) -> str | None:
     """The address bar's text, with the prefix that Chrome hides; None where there is no bar or it is empty."""
-    try:
-        root = parse_xml(accessibility_tree(world))
-    except Unreadable:
-        return None
-    for application in root.iter("application"):
-        if application.get("name") in NAMES:
-            bars = [e.text for e in application.iter("entry") if e.get("name") == ADDRESS_BAR and e.text]
-            if bars:
-                return bars[0] if re.match(r"[a-z-]+:/", bars[0]) else goto_prefix + bars[0]
-    return None
+    found = read("address", tree=accessibility_tree(world), prefix=goto_prefix)
+    return None if found is None else str(found)
 
 
-@getter("active_url_from_accessTree")
+@getter("active_url_from_accessTree", source="page")
 def active_url_from_access_tree(world: World, *, goto_prefix: str = "https://") -> str | None:
     """The active tab's address; an address that the bar shows whole keeps its own beginning."""
     return active_url(world, goto_prefix)
 
 
-@getter("active_tab_url_parse")
+@getter("active_tab_url_parse", source="page")
 def active_tab_url_parse(
     world: World,
     *,
@@ -58,7 +46,7 @@ def active_tab_url_parse(
     return {key: value.split(",") for key, value in found.items()} if split_list else dict(found)
 
 
-@getter("url_dashPart")
+@getter("url_dashPart", source="page")
 def url_dash_part(
     world: World,
     *,
@@ -82,7 +70,7 @@ HALF_OFF, LESS_OFF = "50_PERCENT_ off & more", ("30_PERCENT_ off & more", "20_PE
 """Macy's names of its discounts."""
 
 
-@getter("url_path_parse", "macys_product_url_parse")
+@getter("url_path_parse", "macys_product_url_parse", source="page")
 def macys_product_url_parse(
     world: World, *, parse_keys: list[str], goto_prefix: str = "https://"
 ) -> dict[str, Any] | None:

@@ -14,7 +14,7 @@ from deskbench.tasks.world import World
 SETTINGS = "evaluation_examples/settings/googledrive/settings.yml"
 
 
-@getter("googledrive_file")
+@getter("googledrive_file", source="file")
 def googledrive_file(
     world: World,
     *,

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Literal
 
 from deskbench.envs.errors import CheckError
 from deskbench.tasks.assets import fetch
-from deskbench.tasks.metrics.packages import Unreadable, checked_package, needs
 from deskbench.tasks.registry import getter
-from deskbench.tasks.world import World
+from deskbench.tasks.worker import read
+from deskbench.tasks.world import MAX_TEXT, World
 
 Files = Path | list[Path | None] | None
 """One file, or those that `gives` names; None for one that is not there."""
 
 
-@getter("vm_file")
+@getter("vm_file", source="file")
 def vm_file(
     world: World,
     *,
@@ -37,8 +39,15 @@ def vm_file(
     if time_suffix and not multi:
         stamp = datetime.now(UTC).strftime(time_format)
         names = [f"{PurePosixPath(n).with_suffix('')}_{stamp}{PurePosixPath(n).suffix}" for n in names]
-    found = {name: _read(world, p) for name, p in zip(names, paths, strict=True)}
-    return _given(world, names, {n: data for n, data in found.items() if data is not None}, gives if multi else None)
+    with ExitStack() as rooms:
+        found: dict[str, Path] = {}
+        for name, where in zip(names, paths, strict=True):
+            data = world.read(where)
+            if data is not None:
+                found[name] = rooms.enter_context(world.room())
+                world.count(len(data))
+                found[name].write_bytes(data)
+        return _given(world, names, found, gives if multi else None)
 
 
 def _named(path: str | list[str], dest: str | list[str]) -> tuple[list[str], list[str]]:
@@ -51,27 +60,20 @@ def _named(path: str | list[str], dest: str | list[str]) -> tuple[list[str], lis
     return paths, [name if plain.count(name) == 1 else f"{index}-{name}" for index, name in enumerate(plain)]
 
 
-def _read(world: World, path: str) -> bytes | None:
-    try:
-        return world.desktop.read_file(path)
-    except FileNotFoundError:
-        return None
-
-
-def _given(world: World, names: list[str], found: dict[str, bytes] | dict[str, Path], gives: list[int] | None) -> Files:
-    kept = dict(zip(found, world.keep_together(dict(found)), strict=True)) if found else {}
+def _given(world: World, names: list[str], found: Mapping[str, Path], gives: list[int] | None) -> Files:
+    kept = dict(zip(found, world.keep_together(found), strict=True)) if found else {}
     chosen = [kept.get(names[index]) for index in sorted(set(gives or [0]))]
     return chosen[0] if len(chosen) == 1 else chosen
 
 
-@getter("vm_file_text")
+@getter("vm_file_text", source="file")
 def vm_file_text(world: World, *, path: str) -> str | None:
     """A file of the desktop as text (UTF-8, what is not is replaced); None when there is no such file."""
-    data = _read(world, path)
+    data = world.read(path, max_bytes=MAX_TEXT)
     return None if data is None else data.decode("utf-8", "replace")
 
 
-@getter("cloud_file")
+@getter("cloud_file", source="task")
 def cloud_file(
     world: World,
     *,
@@ -86,7 +88,7 @@ def cloud_file(
     return _given(world, names, found, gives if multi else None)
 
 
-@getter("task_file")
+@getter("task_file", source="task")
 def task_file(world: World, *, path: str) -> Path:
     """A file that stands beside the task file."""
     found = world.task.folder / path
@@ -95,14 +97,14 @@ def task_file(world: World, *, path: str) -> Path:
     return found
 
 
-@getter("cache_file")
+@getter("cache_file", source="file")
 def cache_file(world: World, *, path: str) -> Path | None:
     """A file that a set-up step left in the episode's cache (`execute` with `stdout` or `stderr`)."""
     found = world.cache / path.replace("/", "_")
     return found if found.is_file() else None
 
 
-@getter("content_from_vm_file")
+@getter("content_from_vm_file", source="file")
 def content_from_vm_file(
     world: World, *, path: str, file_type: Literal["xlsx"], file_content: Literal["last_row"]
 ) -> list[str] | None:
@@ -110,18 +112,11 @@ def content_from_vm_file(
     file = vm_file(world, path=path)
     if not isinstance(file, Path):
         return None
-    try:
-        import pandas
-    except ImportError as error:
-        raise needs("evaluators", error) from None
-    try:
-        frame = pandas.read_excel(checked_package(file), engine="openpyxl")
-    except (Unreadable, ValueError, KeyError):
-        return None
-    return None if frame.empty else [str(value) for value in frame.iloc[-1].astype(str)]
+    row = read("last_row", file=file)
+    return None if row is None else list(row)
 
 
-@getter("list_directory")
+@getter("list_directory", source="file")
 def list_directory(world: World, *, path: str) -> dict[str, object] | None:
     """OSWorld's directory tree; None when there is no such folder."""
     try:
@@ -130,7 +125,7 @@ def list_directory(world: World, *, path: str) -> dict[str, object] | None:
         return None
 
 
-@getter("conference_city_in_order")
+@getter("conference_city_in_order", source="task")
 def conference_city_in_order(world: World, *, csv_path: str) -> list[str]:
     """The third column of a CSV file that stands beside the task file, without its head."""
     rows = task_file(world, path=csv_path).read_text(encoding="utf-8").splitlines()[1:]

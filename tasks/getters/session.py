@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from deskbench.envs.errors import CheckError
+from deskbench.envs.errors import Unfit
 from deskbench.envs.wire import Observe
+from deskbench.tasks.guest import ask, told
 from deskbench.tasks.registry import getter
-from deskbench.tasks.world import World
+from deskbench.tasks.world import MAX_TEXT, World
 
 
-@getter("rule")
+@getter("rule", source="task")
 def rule(world: World, *, rules: Any) -> Any:
     """What the task file says."""
     return rules
@@ -19,13 +20,24 @@ def rule(world: World, *, rules: Any) -> Any:
 @getter("vm_command_line")
 def vm_command_line(world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0) -> str:
     """What a command prints on stdout; `timeout` in seconds."""
-    return world.desktop.run(command, shell=shell, timeout=timeout).stdout
+    return short(told(world.desktop, command, shell=shell, timeout=timeout).stdout)
 
 
 @getter("vm_command_error")
 def vm_command_error(world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0) -> str:
     """What a command prints on stderr; `timeout` in seconds."""
-    return world.desktop.run(command, shell=shell, timeout=timeout).stderr
+    return short(told(world.desktop, command, shell=shell, timeout=timeout).stderr)
+
+
+def short(text: str) -> str:
+    """A text of the desktop that is not too long to be looked at.
+
+    Raises:
+        Unfit: it is.
+    """
+    if len(text) > MAX_TEXT:
+        raise Unfit(f"it has more than {MAX_TEXT} characters")
+    return text
 
 
 @getter("vm_terminal_output")
@@ -39,14 +51,14 @@ def accessibility_tree(world: World) -> str:
     """The accessibility tree as OSWorld's XML."""
     seen = world.desktop.observe(Observe(policy="immediate", screenshot=False, accessibility=True))
     if seen.accessibility is None:
-        raise CheckError(f"no accessibility tree: {'; '.join(seen.problems)}")
-    return seen.accessibility
+        raise Unfit(f"no accessibility tree: {'; '.join(seen.problems)}")
+    return short(seen.accessibility)
 
 
 @getter("vm_clipboard")
 def vm_clipboard(world: World, *, selection: str = "clipboard") -> str:
     """The text on the clipboard (or the `primary` selection); empty when there is none."""
-    return world.desktop.run(["xclip", "-o", "-selection", selection], timeout=10).stdout
+    return short(ask(world.desktop, ["xclip", "-o", "-selection", selection], timeout=10).stdout)
 
 
 @getter("vm_screen_size")
@@ -71,7 +83,7 @@ def vm_window_titles(world: World) -> list[str]:
     return [window.title for window in world.desktop.windows()]
 
 
-@getter("agent_answer")
+@getter("agent_answer", source="answer")
 def agent_answer(world: World) -> str | None:
     """What the agent answered with `done`; None when it gave no answer."""
     return world.answer

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from typing_extensions import TypedDict
 
 from deskbench.envs.errors import CheckError
+from deskbench.tasks.guest import ask
 from deskbench.tasks.registry import getter
 from deskbench.tasks.world import World
 
@@ -105,7 +106,7 @@ def absolute(rules: RelativeRules, today: date) -> RelativeRules:
     return found
 
 
-@getter("rule_relativeTime")
+@getter("rule_relativeTime", source="task")
 def rule_relative_time(world: World, *, rules: RelativeRules) -> RelativeRules:
     """A rule whose days are worked out from today, in the rule's time zone or else in the desktop's."""
     return absolute(rules, datetime.now(_zone(timezone_from_config(world, rules=dict(rules)))).date())
@@ -127,7 +128,7 @@ def timezone_from_config(world: World, *, rules: dict[str, Any]) -> str:
 @getter("timezone_from_ip")
 def timezone_from_ip(world: World) -> str:
     """The desktop's time zone; OSWorld asks a service on the web where the controller is."""
-    said = world.desktop.run("cat /etc/timezone || readlink /etc/localtime", shell=True).stdout
+    said = ask(world.desktop, ["/bin/sh", "-c", "cat /etc/timezone || readlink /etc/localtime"]).stdout[:200]
     found = re.search(r"[A-Za-z_]+(/[A-Za-z_+-]+)*\s*$", said.strip().removeprefix("/usr/share/zoneinfo/"))
     try:
         return str(ZoneInfo(found[0].strip() if found else "UTC").key)
@@ -135,7 +136,7 @@ def timezone_from_ip(world: World) -> str:
         return "UTC"
 
 
-@getter("time_diff_range")
+@getter("time_diff_range", source="task")
 def time_diff_range(world: World, *, diff_range_in_minutes: str | int) -> str | int:
     """How many minutes something may be old: what the task file says."""
     return diff_range_in_minutes

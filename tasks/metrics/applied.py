@@ -15,7 +15,23 @@ from deskbench.tasks.metrics.told import Told
 def apply(
     entry: registry.Entry, result: Any, expected: Any, options: Mapping[str, Any], trusted: Collection[Path] = ()
 ) -> Told:
-    """A metric's score, 0 to 1, with its reason.
+    """`worked_out`, where no file or value of the desktop is at play: whatever fails is a fault of the check.
+
+    Raises:
+        CheckError: the metric failed, or a trusted file cannot be read.
+    """
+    try:
+        return worked_out(entry, result, expected, options, trusted)
+    except CheckError:
+        raise
+    except Exception as error:  # the boundary to the metrics, users' own among them
+        raise CheckError(f"metric {entry.name}: {type(error).__name__}: {error}") from error
+
+
+def worked_out(
+    entry: registry.Entry, result: Any, expected: Any, options: Mapping[str, Any], trusted: Collection[Path] = ()
+) -> Told:
+    """A metric's score, 0 to 1, with its reason; what else it raises is for the caller to judge.
 
     A file of the desktop that cannot be read is 0. Some of OSWorld's tasks give what the agent made as `expected` and
     the right one as `result`, so that the place does not tell which it is.
@@ -27,21 +43,26 @@ def apply(
         trusted: the files that do not come from the desktop.
 
     Raises:
-        CheckError: the metric failed, or a trusted file cannot be read.
+        CheckError: a trusted file cannot be read.
+        RegistryError: an option is not known.
+        ValueError: what the metric gave is no score.
     """
     arguments = (result, expected)[: len(entry.positional) or 2]
+    parameters = registry.check_parameters(entry, options)
     try:
-        value = entry.function(*arguments, **registry.check_parameters(entry, options))
+        value = entry.function(*arguments, **parameters)
     except Unreadable as error:
         if error.file in trusted:
             raise CheckError(f"metric {entry.name}: what is expected cannot be read: {error}") from error
         return Told(0.0, str(error))
-    except (CheckError, MemoryError):
-        raise
-    except Exception as error:  # the boundary to the metrics, users' own among them
-        raise CheckError(f"metric {entry.name}: {type(error).__name__}: {error}") from error
+    except (TypeError, LookupError, AttributeError):
+        # Rules are looked at when the task is loaded: what is of another kind now has been read from the desktop.
+        wrong = registry.misfit(entry, arguments)
+        if not wrong:
+            raise
+        return Told(0.0, wrong)
     if not 0.0 <= float(value) <= 1.0:
-        raise CheckError(f"metric {entry.name} returned {value}; it must be 0 to 1")
+        raise ValueError(f"it returned {value}; it must be 0 to 1")
     return value if isinstance(value, Told) else Told(float(value))
 
 

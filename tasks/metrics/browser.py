@@ -75,7 +75,7 @@ def is_expected_url_pattern_match(result: Any, rules: UrlPatterns) -> float:
 @metric("is_expected_tabs")
 def is_expected_tabs(result: Sequence[Mapping[str, str]], rules: Urls) -> float:
     """1 when there are as many tabs as addresses, and each address is open in one."""
-    found = [tab["url"] for tab in result or ()]
+    found = [tab.get("url") for tab in result or ()]
     wanted = rules["urls"]
     return float(
         bool(found) and len(found) == len(wanted) and all(any(same_url(url, tab) for tab in found) for url in wanted)
@@ -96,19 +96,24 @@ def is_expected_bookmarks(result: Mapping[str, Any], rules: Bookmarks) -> float:
     """1 when the folders, or the pages, are exactly those."""
     if not result:
         return 0.0
-    bar = result.get("bookmark_bar", {}).get("children", [])
-    folders = {item["name"]: item for item in reversed(bar) if item.get("type") == "folder"}
+    bar = _children(result.get("bookmark_bar"))
+    folders = {str(item.get("name")): item for item in reversed(bar) if item.get("type") == "folder"}
     if rules["type"] == "bookmark_bar_folders_names":
         return float(set(folders) == set(rules["names"]))
     if rules["type"] == "bookmark_bar_websites_urls":
         return float(_pages(bar) == {str(url) for url in rules["urls"]})
     liked = folders.get("Liked Authors")
     choices = [{url} if isinstance(url, str) else set(url) for url in rules["urls"]]
-    return float(liked is not None and _one_of_each(_pages(liked.get("children", [])), choices))
+    return float(liked is not None and _one_of_each(_pages(_children(liked)), choices))
+
+
+def _children(node: Any) -> list[Mapping[str, Any]]:
+    found = node.get("children") if isinstance(node, Mapping) else None
+    return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
 
 
 def _pages(children: Sequence[Mapping[str, Any]]) -> set[str]:
-    return {item["url"] for item in children if item.get("type") == "url"}
+    return {str(item.get("url")) for item in children if item.get("type") == "url"}
 
 
 def _one_of_each(found: set[str], choices: list[set[str]]) -> bool:
@@ -147,7 +152,7 @@ def is_expected_search_query(result: Any, rules: SearchQuery) -> float:
     return float(url is not None and re.search(rules["expect"]["pattern"], url) is not None)
 
 
-@metric("is_expected_installed_extensions")
+@metric("is_expected_installed_extensions", linear=True)
 def is_expected_installed_extensions(result: Sequence[str], rules: Texts) -> float:
     """1 when every extension of `expected` is installed."""
     return float(bool(result) and set(rules["expected"]) <= set(result))
@@ -164,7 +169,7 @@ class Domains(TypedDict):
 @metric("is_cookie_deleted")
 def is_cookie_deleted(result: Sequence[Sequence[Any]], rules: Domains) -> float:
     """1 when no cookie (a row of Chrome's table, the host second) is of one of the domains."""
-    hosts = [str(cookie[1]) for cookie in result]
+    hosts = [str(cookie[1]) for cookie in result if len(cookie) > 1]
     return float(not any(same_url(domain, host) for domain in rules["domains"] for host in hosts))
 
 
@@ -176,10 +181,10 @@ class Keywords(TypedDict):
     keywords: list[str]
 
 
-@metric("check_history_deleted")
+@metric("check_history_deleted", linear=True)
 def check_history_deleted(result: Sequence[Sequence[Any]], rules: Keywords) -> float:
     """1 when no address of the history has one of the words."""
-    return float(not any(word in str(row[0]) for word in rules["keywords"] for row in result))
+    return float(not any(word in str(row[0]) for word in rules["keywords"] for row in result if row))
 
 
 @closed
@@ -191,7 +196,7 @@ class Shortcut(TypedDict):
     exec: NotRequired[str]
 
 
-@metric("is_shortcut_on_desktop")
+@metric("is_shortcut_on_desktop", linear=True)
 def is_shortcut_on_desktop(result: Mapping[str, str], rules: Shortcut) -> float:
     """1 when a shortcut on the desktop has this name, or starts this command."""
     line = f"Name={rules['name']}\n" if rules["type"] == "name" else f"Exec={rules['exec']}\n"
@@ -206,7 +211,7 @@ class Names(TypedDict):
     names: list[str]
 
 
-@metric("check_enabled_experiments")
+@metric("check_enabled_experiments", linear=True)
 def check_enabled_experiments(result: Sequence[str], rules: Names) -> float:
     """1 when exactly these of Chrome's experiments are on, in this order."""
     return float([name.split("@")[0] for name in result] == rules["names"])
@@ -222,7 +227,7 @@ class FontSize(TypedDict):
     max: NotRequired[float]
 
 
-@metric("check_font_size")
+@metric("check_font_size", linear=True)
 def check_font_size(result: Mapping[str, Any], rules: FontSize) -> float:
     """1 when Chrome's default font size is this one, or lies between these."""
     size = result.get("default_font_size")
@@ -238,7 +243,7 @@ class Items(TypedDict):
     items: list[str]
 
 
-@metric("is_added_to_steam_cart")
+@metric("is_added_to_steam_cart", linear=True)
 def is_added_to_steam_cart(result: Mapping[str, str], rules: Items) -> float:
     """1 when the page shows every item."""
     return float(all(item in result.get("content", "") for item in rules["items"]))

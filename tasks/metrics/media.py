@@ -15,6 +15,16 @@ from deskbench.tasks.registry import metric
 
 MAX_SECONDS = 1800.0
 """Of sound that are decoded."""
+_PROBED = 2 * 2**20
+"""Bytes at a file's beginning by which FFmpeg tells its kind (PROBE_BUF_MAX, and what it passes over)."""
+_PLAYLISTS = (b"#EXTM3U", b"ffconcat version", b"<MPD")
+"""By what it knows lists of other files (its demuxers hls, concat, dash): of any file of this machine."""
+
+
+def _is_playlist(path: Path) -> bool:
+    with path.open("rb") as file:
+        beginning = file.read(_PROBED)
+    return any(mark in beginning for mark in _PLAYLISTS)
 
 
 @metric("compare_audios")
@@ -44,6 +54,8 @@ def _sound(path: Path) -> Any:
         from audioread.exceptions import DecodeError
     except ImportError as error:
         raise needs("audio", error) from None
+    if _is_playlist(path):
+        return None
     try:
         samples, _ = librosa.load(path, duration=MAX_SECONDS)
     except (soundfile.SoundFileError, DecodeError, OSError, EOFError, ValueError):
@@ -85,6 +97,8 @@ def _frames(path: Path, limit: int) -> Iterator[Any]:
         import av
     except ImportError as error:
         raise needs("evaluators", error) from None
+    if _is_playlist(path):
+        return
     try:
         with av.open(str(path)) as film:
             if not film.streams.video:

@@ -95,5 +95,11 @@ def checked_package(path: Path) -> Path:
 
 
 def needs(extra: str, error: ImportError) -> CheckError:
-    """What is said when a library of an extra is not there."""
+    """What is said when a library of an extra is not there.
+
+    Raises:
+        MemoryError: it is there, and what has been read before has left no memory for it.
+    """
+    if "map segment" in str(error) or "allocate memory" in str(error):
+        raise MemoryError(str(error))
     return CheckError(f"{error.name or error} is not installed: pip install 'deskbench[{extra}]'")

@@ -17,6 +17,7 @@ from deskbench.tasks.metrics.pictures import hash_distance
 from deskbench.tasks.metrics.text import text_of
 from deskbench.tasks.registry import closed, metric
 
+MAX_PAGES = 5000
 HASH_THRESHOLD = 5
 """Bits by which the perceptual hashes of two pictures may differ (OSWorld's)."""
 
@@ -94,8 +95,19 @@ class Pages(TypedDict):
 @metric("check_pdf_pages")
 def check_pdf_pages(result: Path, rules: Pages) -> float:
     """1 when the number of pages stands in this relation to the number given."""
+    import pypdfium2
+
     with _document(result) as document:
-        return float(getattr(operator, rules["relation"])(len(document), rules["ref_value"]))
+        number = len(document)  # as the file says
+        try:
+            if number <= MAX_PAGES:
+                for index in range(number):
+                    document.get_page(index).close()
+        except pypdfium2.PdfiumError as error:
+            raise Unreadable(f"it says that it has {number} pages: {error}", result) from None
+        if number > MAX_PAGES:
+            raise Unreadable(f"it says that it has {number} pages; at most {MAX_PAGES} are looked at", result)
+        return float(getattr(operator, rules["relation"])(number, rules["ref_value"]))
 
 
 @metric("is_gold_text_included_in_pdf")

@@ -17,7 +17,7 @@ class TestRun(TypedDict):
     note: str
 
 
-@metric("check_python_file_by_test_suite")
+@metric("check_python_file_by_test_suite", linear=True)
 def check_python_file_by_test_suite(result: TestRun, expected: Any, *, test_function_name: str = "test") -> float:
     """What a test function says of the agent's files, run in the desktop: true or false, or a share of 1."""
     from deskbench.tasks.metrics.told import Told

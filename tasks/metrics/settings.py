@@ -196,7 +196,7 @@ def check_qt_slider_colours(result: Path, rules: SliderColours) -> float:
     return float(re.fullmatch(r"\d+(;\d+)*", found) is not None and all(int(part) < 100 for part in found.split(";")))
 
 
-@metric("is_vlc_fullscreen")
+@metric("is_vlc_fullscreen", linear=True)
 def is_vlc_fullscreen(result: Mapping[str, int] | None, expected: Mapping[str, int] | None) -> float:
     """1 when a window is as large as the screen; a window that is not there is not."""
     sides = [size and (size.get("width"), size.get("height")) for size in (result, expected)]

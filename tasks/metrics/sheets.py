@@ -350,7 +350,10 @@ CITY_CELLS = "C2:C22"
 @metric("compare_conference_city_in_order")
 def compare_conference_city_in_order(result: Path, rules: Cities) -> float:
     """1 when each cell of a column names the city of its row, whatever the accents' encoding."""
-    rows = Workbook(result).cells.active[CITY_CELLS]
+    sheet = Workbook(result).cells.active
+    if sheet is None:
+        raise Unreadable(f"{result.name} has no sheet", result)
+    rows = sheet[CITY_CELLS]
     found = [_plain_city(row[0].value) for row in rows]
     wanted = [[city] if isinstance(city, str) else city for city in rules["expected"]]
     if len(wanted) < len(found):

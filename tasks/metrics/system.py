@@ -12,7 +12,7 @@ from deskbench.tasks.metrics.text import Texts, text_of
 from deskbench.tasks.registry import metric
 
 
-@metric("is_utc_0")
+@metric("is_utc_0", linear=True)
 def is_utc_0(result: str) -> float:
     """1 when `timedatectl` says that the time zone is UTC."""
     lines = text_of(result).split("\n")
@@ -21,7 +21,7 @@ def is_utc_0(result: str) -> float:
     return float(any("Time zone" in line and "+0000" in line for line in lines))
 
 
-@metric("check_text_enlarged")
+@metric("check_text_enlarged", linear=True)
 def check_text_enlarged(result: str) -> float:
     """1 when the text scaling factor is more than 1."""
     try:
@@ -40,15 +40,15 @@ def check_gnome_favorite_apps(result: str, rules: Texts) -> float:
     return float(isinstance(apps, list) and sorted(map(str, apps)) == sorted(rules["expected"]))
 
 
-@metric("check_moved_jpgs")
+@metric("check_moved_jpgs", linear=True)
 def check_moved_jpgs(result: Mapping[str, Any], rules: Texts) -> float:
     """1 when a folder's names are exactly `expected`."""
-    return float(sorted(c["name"] for c in result.get("children", [])) == sorted(rules["expected"]))
+    return float(sorted(str(c.get("name")) for c in result.get("children") or []) == sorted(rules["expected"]))
 
 
-@metric("check_file_exists")
+@metric("check_file_exists", linear=True)
 def check_file_exists(result: Path | Mapping[str, Any], name: str) -> float:
     """1 when a folder (its tree from the desktop, or a folder here) has a file of this name."""
     if isinstance(result, Mapping):
-        return float(any(c.get("name") == name and c.get("type") == "file" for c in result.get("children", [])))
+        return float(any(c.get("name") == name and c.get("type") == "file" for c in result.get("children") or []))
     return float(Path(name).name == name and (result / name).is_file())

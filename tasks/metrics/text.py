@@ -62,13 +62,13 @@ def text_of(value: object) -> str:
     return value.read_text(encoding="utf-8", errors="replace") if isinstance(value, Path) else str(value)
 
 
-@metric("exact_match", "compare_answer")
+@metric("exact_match", "compare_answer", linear=True)
 def exact_match(result: Any, rules: Expected) -> float:
     """1 when the result is `expected`."""
     return float(result == rules["expected"])
 
 
-@metric("text_equals")
+@metric("text_equals", linear=True)
 def text_equals(
     result: Any,
     rules: Mapping[str, Any],
@@ -89,7 +89,7 @@ def text_equals(
     return float(plain(found) == plain(wanted))
 
 
-@metric("check_include_exclude")
+@metric("check_include_exclude", linear=True)
 def check_include_exclude(result: Any, rules: IncludeExclude) -> float:
     """1 when every string of `include` and none of `exclude` is in the text."""
     text = text_of(result)
@@ -98,13 +98,13 @@ def check_include_exclude(result: Any, rules: IncludeExclude) -> float:
     )
 
 
-@metric("is_in_list")
+@metric("is_in_list", linear=True)
 def is_in_list(result: Any, rules: Expected) -> float:
     """1 when `expected` is one of the result's items."""
-    return float(rules["expected"] in result)
+    return float(isinstance(result, (str, list, dict)) and rules["expected"] in result)
 
 
-@metric("match_in_list")
+@metric("match_in_list", linear=True)
 def match_in_list(result: Any, rules: Expected) -> float:
     """1 when the result is one of `expected`."""
     return float(result in rules["expected"])
@@ -116,7 +116,7 @@ def fuzzy_match(result: Any, rules: Expected) -> float:
     return likeness(text_of(result), str(rules["expected"]))
 
 
-@metric("literal_match")
+@metric("literal_match", linear=True)
 def literal_match(
     result: Any, expected: Any, *, type: Literal["str", "list"] = "str", ignore_case: bool = False
 ) -> float:
@@ -145,7 +145,7 @@ def compare_text_file(result: Path, expected: Path, *, ignore_blanks: bool = Fal
     return float(plain(result) == plain(expected))
 
 
-@metric("compare_config")
+@metric("compare_config", linear=True)
 def compare_config(result: Any, rules: Expected, *, containment_ok: bool = False) -> float:
     """1 when a file is the text `expected`, or holds it with `containment_ok`."""
     text, wanted = text_of(result), str(rules["expected"])
@@ -230,13 +230,13 @@ def check_list(result: Path, rules: Patterns) -> float:
     return float(wanted and not unwanted)
 
 
-@metric("is_extension_installed")
+@metric("is_extension_installed", linear=True)
 def is_extension_installed(result: Any, rules: Contain) -> float:
     """1 when what a command printed holds `expected` (`contain`), or does not (`not_contain`)."""
     return float((rules["expected"] in text_of(result)) == (rules["type"] == "contain"))
 
 
-@metric("is_in_vm_clickboard")
+@metric("is_in_vm_clickboard", linear=True)
 def is_in_vm_clickboard(result: Expected, terminal: str | None) -> float:
     """1 when what the terminal printed holds `expected`, or each of them."""
     wanted = result["expected"]
@@ -294,7 +294,7 @@ def text_matches(result: Any, rules: Mapping[str, Any]) -> float:
     return float(re.fullmatch(rules["pattern"], text_of(result).strip(), re.DOTALL) is not None)
 
 
-@metric("number_equals")
+@metric("number_equals", linear=True)
 def number_equals(result: Any, rules: Mapping[str, Any]) -> float:
     """1 when the text is a number within `tolerance` (default 1e-9) of `expected`; thousands may have commas."""
     try:

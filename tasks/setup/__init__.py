@@ -6,8 +6,9 @@ import dataclasses
 import time
 from collections.abc import Sequence
 
-from deskbench.envs.errors import EnvError, NotThere, SetupError
+from deskbench.envs.errors import EnvError, GuestError, NotThere, SetupError, Unfit
 from deskbench.tasks import registry
+from deskbench.tasks.guest import ended_it
 from deskbench.tasks.types import Call
 from deskbench.tasks.world import Context
 
@@ -26,8 +27,8 @@ def run_steps(calls: Sequence[Call], context: Context) -> None:
 def run_before_check(calls: Sequence[Call], context: Context) -> list[str]:
     """Run the steps between the agent's work and the check; what could not be done, one line each.
 
-    A window that a step brings to the front may be one that the agent has closed. That is no fault of the machine's:
-    the check says what it means.
+    A window that a step brings to the front may be one that the agent has closed, a file one that it has made a folder
+    of, a command one that never ends now. That is no fault of the machine's: the check says what it means.
 
     Raises:
         SetupError, EnvError: as `run_steps`, for every other reason.
@@ -37,10 +38,18 @@ def run_before_check(calls: Sequence[Call], context: Context) -> list[str]:
     for call in calls:
         try:
             _run(call, after)
-        except NotThere as error:
+        except EnvError as error:
+            if not _of_the_end_state(error):
+                raise
             missed.append(str(error))
             context.note("setup", {"step": call.type, "where": call.where, "missed": str(error)})
     return missed
+
+
+def _of_the_end_state(error: EnvError) -> bool:
+    """Whether a step failed for how the agent left the desktop."""
+    unfit = isinstance(error, SetupError) and isinstance(error.__cause__, Unfit)
+    return isinstance(error, NotThere) or unfit or (isinstance(error, GuestError) and ended_it(error))
 
 
 def _run(call: Call, context: Context) -> None:
@@ -49,7 +58,10 @@ def _run(call: Call, context: Context) -> None:
     try:
         entry.function(context, **registry.check_parameters(entry, call.parameters))
     except EnvError as error:
-        raise type(error)(f"{call.where}: {call.type}: {error}") from error
+        error.args = (f"{call.where}: {call.type}: {error}",)
+        raise
+    except Unfit as error:
+        raise SetupError(f"{call.where}: {call.type}: {error}") from error
     except Exception as error:  # the boundary to the steps, users' own among them
         raise SetupError(f"{call.where}: {call.type}: {type(error).__name__}: {error}") from error
     context.note("setup", {"step": call.type, "where": call.where, "ms": (time.monotonic() - began) * 1e3})

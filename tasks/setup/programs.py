@@ -145,4 +145,4 @@ def execute_with_verification(
 @setup_step("act", "replay", "tidy_desktop")
 def not_implemented(context: Context, **parameters: object) -> None:
     """Types that OSWorld names and has never implemented."""
-    raise SetupError("this set-up type has never been implemented, in OSWorld either")
+    raise SetupError("this set-up type has never been implemented, in OSWorld either", permanent=True)

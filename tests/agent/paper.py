@@ -7,6 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
+from PIL.Image import DecompressionBombError
+
 from deskbench.agent.base import AgentError, Decision, Goal, ModelError, ModelFatal, Needs, Usage
 from deskbench.agent.build import Prepared, prepare
 from deskbench.agent.config import RunConfig
@@ -123,6 +125,13 @@ class Wordy(Script):
         super().__init__(*([[Type("words " * 1000)]] * 8), [Done()])
 
 
+class Idle(Script):
+    """Looks, and does nothing, for as long as it may."""
+
+    def act(self, observation: Observation) -> Decision:
+        return Decision(())
+
+
 class Asleep(Script):
     """Waits for a model that does not answer."""
 
@@ -166,6 +175,98 @@ class Flaky(FakeProvider):
         if fault == "act":
             return Broken("broken", spec)
         return super().start(spec)
+
+
+class Mortal(FakeProvider):
+    """Desktops that die by the word "poison", typed; an agent that does not type it lives on."""
+
+    def start(self, spec: DesktopSpec) -> Desktop:
+        return Poisoned("mortal", spec)
+
+
+class Poisoned(FakeDesktop):
+    """Dies of what is typed."""
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        if any(isinstance(action, Type) and action.text == "poison" for action in actions):
+            self.running = False
+        return super().act(actions, observe)
+
+
+class Killer(Script):
+    """Ends its desktop, where that can be ended."""
+
+    name = "killer"
+
+    def __init__(self) -> None:
+        super().__init__([Type("poison")], [Done()])
+
+
+class SessionKiller(Script):
+    """Types into the terminal that is open: every process of the session is to end, at once."""
+
+    name = "session-killer"
+
+    def __init__(self) -> None:
+        super().__init__([Type("kill -9 -1"), Key(("enter",))], [], [Done()])
+
+
+class KillerOnce(Script):
+    """Ends its first desktop, and solves the task on the next."""
+
+    begun: ClassVar[Iterator[int]] = itertools.count()
+
+    def __init__(self) -> None:
+        super().__init__(WRITE, [Done()])
+
+    def start(self, goal: Goal) -> None:
+        if next(KillerOnce.begun) == 0:
+            self.answers = [[Type("poison")]]
+
+
+class Unready(Mortal):
+    """Desktops that do not live long enough to be acted on."""
+
+    def start(self, spec: DesktopSpec) -> Desktop:
+        desktop = Poisoned("unready", spec)
+        desktop.running = False
+        return desktop
+
+
+class Confused(Script):
+    """Has a fault in its own code before it has begun."""
+
+    def start(self, goal: Goal) -> None:
+        raise KeyError("confused")
+
+
+class Buggy(FakeProvider):
+    """Its desktops fail in ways that nobody foresaw, but for every third; and it cannot end them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.asked = itertools.count()
+        self.used = False
+
+    def start(self, spec: DesktopSpec) -> Desktop:
+        self.used, number = True, next(self.asked)
+        if number % 3 == 0:
+            raise RecursionError("maximum recursion depth exceeded")
+        return BuggyDesktop("buggy", spec) if number % 3 == 1 else super().start(spec)
+
+    def stop(self, desktop: Desktop) -> None:
+        raise KeyError(desktop.name)
+
+    def close(self) -> None:
+        if self.used:
+            raise OSError("a desktop does not end")
+
+
+class BuggyDesktop(FakeDesktop):
+    """Says what no part of deskbench expects."""
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        raise DecompressionBombError("a picture of 900 megapixels")
 
 
 class Dead(FakeProvider):

@@ -72,6 +72,97 @@ def test_what_stays_broken_is_unscored_and_kept_out_of_the_mean(suite: Path, tmp
     assert len(read_records(tmp_path / "run")) == 8
 
 
+# Desktops that die while the agent acts.
+
+
+def test_a_desktop_that_dies_again_while_the_agent_acts_counts_as_0_with_the_reason(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    batch = Batch(prepared(tmp_path / "suite", agent=f"{HERE}:Killer", provider=f"{HERE}:Mortal"), tmp_path / "run")
+    summary = batch.run()
+    assert (summary.scored, summary.unscored, summary.all.mean) == (1, 0, 0.0)
+    assert (summary.deaths, summary.tampered) == (2, ("suite/one",))
+    first, second = read_records(tmp_path / "run")  # two retries were allowed, and one was made
+    assert (first.score.value, first.deaths, first.tampered) == (None, 1, False)
+    assert (second.score.value, second.deaths, second.tampered, second.ending) == (0.0, 2, True, Ending.ENV_ERROR)
+    assert second.score.reason.startswith("the desktop died twice while the agent acted: ")
+
+
+def test_it_stays_unscored_where_the_run_says_so_and_is_not_tried_again(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    wanted = prepared(
+        tmp_path / "suite", agent=f"{HERE}:Killer", provider=f"{HERE}:Mortal", on_tamper="unscored", retries=5
+    )
+    summary = Batch(wanted, tmp_path / "run").run()
+    assert (summary.scored, summary.unscored, summary.all.mean, summary.all_planned.mean) == (0, 1, None, 0.0)
+    assert summary.tampered == ("suite/one",)
+    again = Batch(wanted, tmp_path / "run").run(resume=True)
+    assert (again, len(read_records(tmp_path / "run"))) == (summary, 2)
+    assert manifest(tmp_path / "run")["on_tamper"] == "unscored"
+
+
+def test_a_death_of_an_earlier_session_counts(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    wanted = prepared(tmp_path / "suite", agent=f"{HERE}:Killer", provider=f"{HERE}:Mortal", retries=0)
+    assert Batch(wanted, tmp_path / "run").run().all.mean is None  # once is nobody's fault
+    assert Batch(wanted, tmp_path / "run").run(resume=True).all.mean == 0.0
+    with pytest.raises(UsageError, match="on_tamper"):
+        Batch(prepared(tmp_path / "suite", on_tamper="unscored"), tmp_path / "run").run(resume=True)
+
+
+def test_repeats_of_a_task_are_episodes_of_their_own(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    wanted = prepared(tmp_path / "suite", agent=f"{HERE}:Killer", provider=f"{HERE}:Mortal", retries=0, repeats=2)
+    summary = Batch(wanted, tmp_path / "run").run()
+    assert (summary.unscored, summary.deaths, summary.tampered) == (2, 2, ())
+
+
+def test_a_desktop_that_died_once_leaves_the_score_of_the_next(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    wanted = prepared(tmp_path / "suite", agent=f"{HERE}:KillerOnce", provider=f"{HERE}:Mortal")
+    summary = Batch(wanted, tmp_path / "run").run()
+    assert (summary.all.mean, summary.deaths, summary.tampered) == (1.0, 1, ())
+
+
+def test_desktops_that_die_before_the_agent_acts_are_never_held_against_it(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    wanted = prepared(tmp_path / "suite", agent=f"{HERE}:Killer", provider=f"{HERE}:Unready", retries=4)
+    summary = Batch(wanted, tmp_path / "run").run()
+    assert (summary.unscored, summary.deaths, len(read_records(tmp_path / "run"))) == (1, 0, 5)
+
+
+def test_what_will_fail_the_same_way_is_not_tried_again(tmp_path: Path) -> None:
+    gone = {"files": [{"url": (tmp_path / "gone.txt").as_uri(), "path": "/home/user/note.txt"}]}
+    write_task(tmp_path / "suite", "one", config=[{"type": "download", "parameters": gone}])
+    summary = Batch(prepared(tmp_path / "suite", retries=5), tmp_path / "run").run()
+    assert (summary.unscored, summary.deaths) == (1, 0)
+    (record,) = read_records(tmp_path / "run")
+    assert record.permanent and "no such file" in (record.error or "")
+
+
+# Faults that nobody foresaw.
+
+
+def test_one_episode_never_ends_the_run(suite: Path, tmp_path: Path) -> None:
+    """A provider whose start, stop and end fail, and desktops that do: what can be scored is."""
+    batch = Batch(prepared(suite, provider=f"{HERE}:Buggy", retries=9), tmp_path / "run")
+    summary = batch.run()
+    assert (summary.scored, summary.all.mean, summary.endings) == (4, 1.0, {"done": 3, "failed": 1})
+    crashed = [r for r in read_records(tmp_path / "run") if r.ending is Ending.CRASHED]
+    assert {str(r.error).partition(":")[0] for r in crashed} == {"RecursionError", "DecompressionBombError"}
+    assert all(r.score.value is None for r in crashed)
+    notes = [json.loads(line) for path in tmp_path.rglob("steps.jsonl") for line in path.read_text().splitlines()]
+    said = [note["detail"] for note in notes if note["kind"] == "note" and note["what"] == "error"]
+    assert any("DecompressionBombError" in detail.get("traceback", "") for detail in said)
+    assert any("stopping the desktop: KeyError" in detail["error"] for detail in said)
+    assert (manifest(tmp_path / "run")["state"], batch.unclosed) == ("done", "OSError: a desktop does not end")
+
+
+def test_an_agent_whose_code_has_a_mistake_is_not_scored(suite: Path, tmp_path: Path) -> None:
+    summary = Batch(prepared(suite, agent=f"{HERE}:Confused"), tmp_path / "run").run()
+    assert (summary.all.mean, summary.endings) == (None, {"agent_crash": 4})
+    assert len(read_records(tmp_path / "run")) == 4  # none is tried again
+
+
 def test_an_endpoint_that_refuses_the_key_ends_the_run_at_once(suite: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelFatal, match="401"):
         Batch(prepared(suite, agent=f"{HERE}:Refused"), tmp_path / "run").run()
@@ -154,3 +245,24 @@ def test_no_desktop_is_left_whatever_the_ending(suite: Path, tmp_path: Path) -> 
         with contextlib.suppress(ModelFatal):
             batch.run()
         assert paper.Watched.made and not any(p.running for p in paper.Watched.made)
+
+
+@pytest.mark.parametrize(
+    ("own", "named", "in_force"), [(2, None, 2), (2, 4, 4), (4, 2, 2), (None, None, 15), (None, 3, 3)]
+)
+def test_the_limit_that_a_person_names_wins_over_the_tasks(
+    tmp_path: Path, own: int | None, named: int | None, in_force: int
+) -> None:
+    write_task(tmp_path / "suite", "write", limits={} if own is None else {"steps": own})
+    ready = prepared(tmp_path / "suite", agent=f"{HERE}:Idle", max_steps=named)
+    Batch(ready, tmp_path / "run").run()
+    (record,) = read_records(tmp_path / "run")
+    assert (record.max_steps, record.totals.steps) == (in_force, in_force)
+
+
+def test_the_same_for_seconds(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "write", limits={"seconds": 500})
+    for named, in_force in ((None, 500.0), (50.0, 50.0)):
+        folder = tmp_path / f"run-{named}"
+        Batch(prepared(tmp_path / "suite", agent="null", max_seconds=named), folder).run()
+        assert read_records(folder)[0].max_seconds == in_force

@@ -16,14 +16,16 @@ import pytest
 from deskbench.agent.batch import read_records
 from deskbench.envs import wait
 
-from .paper import write_suite
+from .dribble import dribbling
+from .paper import write_suite, write_task
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = "tests.agent.paper"
 
 
 def environment() -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": str(ROOT), "COLUMNS": "200"}
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    return {**os.environ, "PYTHONPATH": path, "COLUMNS": "200"}
 
 
 def deskbench(*words: object, folder: Path) -> subprocess.CompletedProcess[str]:
@@ -60,7 +62,7 @@ def test_a_run_prints_its_numbers_and_where_everything_is(suite: Path, tmp_path:
     ran = deskbench("run", suite, "--agent", "oracle", *FAKE, folder=tmp_path)
     assert ran.returncode == 0
     assert ran.stdout == ""
-    for wanted in ("all", "feasible", "infeasible", "1.000", "95 % interval", "policy settled"):
+    for wanted in ("all", "feasible", "infeasible", "unscored as 0", "1.000", "95 % interval", "policy settled"):
         assert wanted in ran.stderr
     (folder,) = (tmp_path / "runs").iterdir()
     assert re.fullmatch(r"\d{8}-\d{6}-oracle-suite", folder.name)
@@ -205,6 +207,44 @@ def test_a_second_ctrl_c_ends_it_at_once(suite: Path, tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         process.communicate(timeout=30)
     assert process.returncode == 130
+
+
+def test_ctrl_c_ends_a_run_though_its_desktop_answers_byte_by_byte(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one", config=None)
+    folder = tmp_path / "run"
+    with dribbling() as machine:
+        words = ("run", tmp_path / "suite", "--agent", "null", "--provider", f"remote:{machine.url}", "--out", folder)
+        with started(*words, folder=tmp_path) as process:
+            assert machine.asked.wait(60)
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate(timeout=180)
+    assert process.returncode == 1
+    assert "Traceback" not in said
+    assert [record.ending for record in read_records(folder)] == ["interrupted"]
+
+
+def test_a_desktop_that_answers_byte_by_byte_ends_its_episode_and_not_the_run(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one", config=None)
+    with dribbling() as machine:
+        words = ("run", tmp_path / "suite", "--agent", "null", "--provider", f"remote:{machine.url}", "--retries", 0)
+        ran = deskbench(*words, "--json", folder=tmp_path)
+    found = json.loads(ran.stdout)
+    assert (ran.returncode, found["state"], found["summary"]["endings"]) == (1, "done", {"env_error": 1})
+
+
+def test_what_tampering_counts_is_an_option_and_is_said(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    words = ("run", tmp_path / "suite", "--agent", f"{PAPER}:Killer", "--provider", f"{PAPER}:Mortal")
+    ran = deskbench(*words, folder=tmp_path)
+    assert ran.returncode == 0
+    assert "desktops that died while the agent acted: 2; tampered: 1: suite/one (counted as zero)" in ran.stderr
+    ran = deskbench(*words, "--on-tamper", "unscored", "--json", folder=tmp_path)
+    found = json.loads(ran.stdout)
+    assert (ran.returncode, found["on_tamper"], found["summary"]["tampered"]) == (1, "unscored", ["suite/one"])
+    assert found["summary"]["all_planned"]["mean"] == 0.0
+    ran = deskbench(*words, "--on-tamper", "never", folder=tmp_path)
+    assert ran.returncode == 2
+    assert "setting on_tamper is 'never'" in ran.stderr
 
 
 @pytest.mark.parametrize("finished", [0, 1, 2])

@@ -11,8 +11,11 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 import requests
+
+from .browser import chromium, tab
 
 pytestmark = pytest.mark.desktop
 Start = Callable[..., dict[str, Any]]
@@ -70,26 +73,48 @@ def test_with_tokens_a_stranger_is_refused(start: Start) -> None:
         assert http.get(f"{facts['address']}/screenshot", headers=known, timeout=10).content[1:4] == b"PNG"
 
 
-@pytest.mark.slow
-def test_a_browser_looks_in_by_novnc(start: Start) -> None:
-    """The page, its program, and behind the socket a VNC server's greeting."""
-    facts = start("--novnc")
-    address = facts["novnc"].split("/")[2]
-    with session() as http:
-        assert "rfb.js" in http.get(facts["novnc"], timeout=10).text
-        assert "class RFB" in http.get(f"http://{address}/core/rfb.js", timeout=10).text
+def greeting(address: str, path: str, origin: str) -> bytes:
+    """What comes back for a WebSocket that is asked for, until the VNC server's first words."""
     host, _, port = address.partition(":")
     with socket.create_connection((host, int(port)), 10) as talk:
         key = base64.b64encode(os.urandom(16)).decode()
         talk.sendall(
-            f"GET / HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
+            f"GET {path} HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+            f"Origin: {origin}\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
         )
         heard = b""
-        while b"RFB 003" not in heard:
-            part = talk.recv(4096)
-            assert part, heard
+        while b"RFB 003" not in heard and (part := talk.recv(4096)):
             heard += part
+        return heard
+
+
+@pytest.mark.slow
+def test_a_browser_looks_in_by_novnc(start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person's browser sees the screen; other pages and whoever does not know the address see nothing."""
+    monkeypatch.setenv("SOME_API_KEY", "sk-very-secret-0123456789")
+    facts = start("--novnc")
+    address, secret = facts["novnc"].split("/")[2], facts["novnc"].partition("#")[2]
+    ours = f"http://{address}"
+    assert b"RFB 003" in greeting(address, f"/?token={secret}", ours)
+    for path, origin in (
+        (f"/?token={secret}", "http://evil.example"), (f"/?token={secret}", "http://127.0.0.1:9"),
+        (f"/?token={secret}", "null"), ("/", ours), ("/?token=", ours), (f"/?token={secret[:-1]}", ours),
+    ):  # fmt: skip
+        assert b"RFB" not in greeting(address, path, origin)
+    for process in psutil.process_iter(["cmdline"]):
+        said = " ".join(process.info["cmdline"] or [])
+        assert secret not in said
+        if "websockify" in said:
+            assert "SOME_API_KEY" not in process.environ()
+    with chromium() as browser, tab(browser, facts["novnc"]) as seen:
+        seen.wait("document.querySelector('#screen canvas')?.width === 1280")
+        colours = """(() => {
+          const canvas = document.querySelector("#screen canvas");
+          return new Set(canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data).size;
+        })()"""
+        seen.wait(f"{colours} > 8")
+        assert [said for said in seen.errors if "getImageData" not in said] == []  # that is ours, just above
+        assert {url.split("/")[2] for url in seen.requests if not url.startswith("data:")} == {address}
 
 
 @pytest.mark.parametrize(

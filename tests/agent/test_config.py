@@ -1,12 +1,14 @@
 """A run's configuration: where it comes from, and what is said about what is wrong with it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from deskbench.agent.build import prepare
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.envs.errors import ModelError, UsageError
+from deskbench.envs.redact import KNOWN
 
 from . import paper
 from .paper import write_suite, write_task
@@ -118,5 +120,17 @@ def test_the_key_of_an_endpoint_is_not_in_what_is_printed_or_written(
         agent_settings=settings,
     )  # fmt: skip
     found = prepare(config)
-    assert "a-key-of-an-endpoint" in found.secrets
+    assert KNOWN.text("a-key-of-an-endpoint") == "[secret]"
     assert "a-key-of-an-endpoint" not in repr(found) + config.model_dump_json()
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [{"provider": "remote:http://me:hunter2@h:5000"}, {"user_base_url": "https://me:hunter2@h/v1"},
+     {"agent_settings": {"url": "http://hunter2@h"}}],
+)  # fmt: skip
+def test_a_url_with_a_password_is_the_users_error_and_is_not_repeated(setting: dict[str, Any], tmp_path: Path) -> None:
+    values: dict[str, Any] = {"source": str(tmp_path), "agent": "null", "provider": "fake", **setting}
+    with pytest.raises(UsageError, match="a user or a password in it") as caught:
+        prepare(RunConfig(**values))
+    assert "hunter2" not in str(caught.value)

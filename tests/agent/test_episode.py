@@ -2,15 +2,17 @@
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from deskbench.agent.base import AgentError, Decision, Ending, ModelError, ModelFatal, Needs, RefusalError, Usage
 from deskbench.agent.episode import NOBODY, run_episode
-from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter
+from deskbench.agent.limits import Limited
+from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter, NoteRecord
 from deskbench.envs.desktop import DesktopSpec
-from deskbench.envs.errors import CheckError, GuestTimeout, StorageError
+from deskbench.envs.errors import CheckError, EnvError, GuestTimeout, StorageError, Unfit
 from deskbench.envs.providers.fake import FakeDesktop
 from deskbench.envs.types import (
     Action,
@@ -24,6 +26,7 @@ from deskbench.envs.types import (
     Observation,
     TakeScreenshot,
     Type,
+    Wait,
     Zoom,
 )
 from deskbench.envs.wire import Observe
@@ -91,12 +94,6 @@ def test_the_step_limit_ends_it_and_the_end_state_is_scored(stage: Stage) -> Non
     assert (record.ending, record.score.value, record.totals.steps) == (Ending.STEP_LIMIT, 1.0, 3)
 
 
-def test_a_tasks_own_step_limit_goes_before_the_runs(stage: Stage) -> None:
-    record = stage.run(task={"limits": {"steps": 2}}, max_steps=50)
-    assert (record.ending, record.totals.steps) == (Ending.STEP_LIMIT, 2)
-    assert stage.agent.goal and stage.agent.goal.max_steps == 2
-
-
 def test_the_time_limit_ends_it_between_steps_and_the_end_state_is_scored(stage: Stage) -> None:
     record = stage.run(WRITE, [Done()], max_seconds=1e-9)
     assert (record.ending, record.score.value, record.totals.steps) == (Ending.TIME_LIMIT, 0.0, 0)
@@ -124,10 +121,17 @@ def test_a_refusal_is_an_ending_of_its_own_and_the_end_state_is_scored(stage: St
     assert record.error == "RefusalError: the model declined: I will not."
 
 
-def test_an_exception_in_an_agents_own_code_is_the_agents_error(stage: Stage) -> None:
+def test_a_mistake_in_an_agents_own_code_is_no_score(stage: Stage) -> None:
     record = stage.run(KeyError("oops"))
-    assert (record.ending, record.score.value) == (Ending.AGENT_ERROR, 0.0)
-    assert record.error == "AgentError: script: KeyError: 'oops'"
+    assert (record.ending, record.score.value) == (Ending.AGENT_CRASH, None)
+    assert record.error == "AgentCrash: script: KeyError: 'oops'"
+    assert "oops" in record.score.reason
+
+
+def test_a_solution_that_does_not_find_its_target_is_a_broken_task(stage: Stage) -> None:
+    record = stage.run(WRITE, CheckError("oracle: no button"))
+    assert (record.ending, record.score.value) == (Ending.AGENT_ERROR, None)
+    assert "the task is broken" in record.score.reason
 
 
 def test_an_endpoint_that_failed_is_nobodys_score(stage: Stage) -> None:
@@ -173,8 +177,7 @@ def test_a_check_that_fails_is_not_a_score(stage: Stage) -> None:
 
 
 def test_an_interrupted_episode_is_not_scored(stage: Stage) -> None:
-    calls = iter([False, True])
-    record = stage.run(WRITE, [Done()], interrupted=lambda: next(calls))
+    record = stage.run(WRITE, [Done()], interrupted=lambda: bool(stage.desktop.done))
     assert (record.ending, record.score.value, record.totals.steps) == (Ending.INTERRUPTED, None, 1)
 
 
@@ -182,6 +185,177 @@ def test_an_interrupted_episode_is_not_scored(stage: Stage) -> None:
 def test_the_agent_is_closed_whatever_the_ending(stage: Stage, answer: Sequence[Action] | Exception) -> None:
     stage.run(answer)
     assert stage.agent.closed
+
+
+# Whose fault it is when a desktop fails.
+
+
+@pytest.mark.parametrize("first", [[], [CursorPosition()], [Wait(0.0), TakeScreenshot()], [AskUser("?")]])
+def test_a_desktop_that_fails_before_the_agent_did_anything_is_infrastructure(
+    stage: Stage, first: Sequence[Action]
+) -> None:
+    stage.desktop = Hanging("hanging", DesktopSpec(), after=1)
+    record = stage.run(first, [Done()], deaths=1)
+    assert (record.ending, record.score.value, record.deaths, record.tampered) == (Ending.ENV_ERROR, None, 1, False)
+
+
+@pytest.mark.parametrize(("on_tamper", "value"), [("zero", 0.0), ("unscored", None)])
+def test_a_desktop_that_hangs_a_second_time_while_the_agent_acts_counts(
+    stage: Stage, on_tamper: str, value: float | None
+) -> None:
+    stage.desktop = Hanging("hanging", DesktopSpec(), after=1)
+    record = stage.run(WRITE, [Done()], deaths=1, on_tamper=on_tamper)
+    assert (record.score.value, record.deaths, record.tampered) == (value, 2, True)
+    assert record.score.reason == "the desktop died twice while the agent acted: no answer"
+
+
+class Hanging(FakeDesktop):
+    """Answers so many steps, and then none."""
+
+    def __init__(self, name: str, spec: DesktopSpec, after: int) -> None:
+        super().__init__(name, spec)
+        self.left = after
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        self.left -= 1
+        if self.left < 0:
+            raise GuestTimeout("no answer")
+        return super().act(actions, observe)
+
+
+def test_a_desktop_that_dies_while_its_end_state_is_scored_died_while_the_agent_acted(stage: Stage) -> None:
+    stage.desktop = Fading("fading", DesktopSpec())
+    record = stage.run(WRITE, [Done()])
+    assert (record.ending, record.score.value, record.deaths) == (Ending.ENV_ERROR, None, 1)
+
+
+class Fading(FakeDesktop):
+    """Does not live to be scored."""
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        seen = super().act(actions, observe)
+        self.running = not any(isinstance(action, Done) for action in actions)
+        return seen
+
+
+def test_a_desktop_that_dies_because_the_run_ends_is_not_held_against_the_agent(stage: Stage) -> None:
+    stage.desktop = Hanging("hanging", DesktopSpec(), after=1)
+    record = stage.run(WRITE, [Type("x")], deaths=1, interrupted=lambda: stage.desktop.left < 0)
+    assert (record.ending, record.score.value, record.tampered) == (Ending.INTERRUPTED, None, False)
+
+
+def test_what_an_agent_lacks_of_the_desktop_is_the_desktops_fault(stage: Stage) -> None:
+    record = stage.run(EnvError("the desktop gave no accessibility tree"))
+    assert (record.ending, record.score.value) == (Ending.ENV_ERROR, None)
+
+
+def test_an_end_state_that_is_not_fit_to_be_read_is_0_with_the_reason(stage: Stage) -> None:
+    stage.desktop = Crooked("crooked", DesktopSpec())
+    (stage.folder / "paper").mkdir()
+    (stage.folder / "paper" / "suite.py").write_text("def test(): return True\n")
+    checked = {
+        "func": "check_python_file_by_test_suite",
+        "result": {"type": "vm_file", "path": "/home/user/note.txt", "dest": "note.txt"},
+        "expected": {"type": "task_file", "path": "suite.py"},
+    }
+    record = stage.run(WRITE, [Done()], task={"evaluator": checked})
+    assert (record.ending, record.score.value) == (Ending.DONE, 0.0)
+    assert "is a folder" in record.score.reason
+
+
+class Crooked(FakeDesktop):
+    """A folder lies where a file was wanted."""
+
+    def write_file(self, path: str, data: bytes) -> None:
+        raise Unfit(f"{path} is a folder")
+
+
+# Faults that nobody foresaw.
+
+
+def test_a_fault_of_ours_is_recorded_with_its_traceback_and_not_scored(stage: Stage) -> None:
+    stage.desktop = Senseless("senseless", DesktopSpec())
+    record = stage.run(WRITE, [Done()])
+    assert (record.ending, record.score.value, record.deaths) == (Ending.CRASHED, None, 0)
+    notes = [event for event in EpisodeReader(stage.episode).events() if isinstance(event, NoteRecord)]
+    assert any("RecursionError" in str(note.detail.get("traceback")) for note in notes)
+    assert stage.agent.closed
+
+
+class Senseless(FakeDesktop):
+    """Breaks whoever reads what it says."""
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        raise RecursionError("maximum recursion depth exceeded")
+
+
+def test_an_agent_that_cannot_be_closed_keeps_its_score(stage: Stage) -> None:
+    class Clinging(Script):
+        def close(self) -> None:
+            raise RuntimeError("a connection does not close")
+
+    record = stage.run(agent=Clinging(WRITE, [Done()]))
+    assert (record.ending, record.score.value) == (Ending.DONE, 1.0)
+
+
+def test_halves_of_characters_are_written_as_what_they_are_not(stage: Stage) -> None:
+    record = stage.run(WRITE, [Done("\ud83d\ude00 and half of it: \ud83d")])
+    assert (record.ending, record.answer) == (Ending.DONE, "\U0001f600 and half of it: \ufffd")
+    assert EpisodeReader(stage.episode).episode == record
+
+
+def test_an_agents_words_may_be_anything(stage: Stage) -> None:
+    deep: dict[str, object] = {}
+    for _ in range(5000):
+        deep = {"deeper": deep}
+
+    class Wild(Script):
+        def act(self, observation: Observation) -> Decision:
+            return replace(super().act(observation), reply="\udc80", notes=({"deep": deep, "\udc80": ["\udc80"]},))
+
+    record = stage.run(agent=Wild(WRITE, [Done()]))
+    assert (record.ending, record.score.value) == (Ending.DONE, 1.0)
+    step = EpisodeReader(stage.episode).steps()[0]
+    assert step.reply == "\ufffd" and step.notes[0]["\ufffd"] == ["\ufffd"]
+
+
+# Time.
+
+
+def test_waits_are_cut_to_the_time_that_is_left(stage: Stage) -> None:
+    stage.run([Wait(600.0), Wait(600.0), Wait(), Type("x")], [Done()], max_seconds=100.0)
+    waits = [action.seconds or 0.0 for action in stage.desktop.done if isinstance(action, Wait)]
+    assert len(waits) == 3 and 0 < sum(waits) <= 100
+    assert EpisodeReader(stage.episode).steps()[0].actions[0] == {"type": "wait", "seconds": 600.0}
+
+
+def test_code_for_which_there_is_no_time_is_not_begun(stage: Stage) -> None:
+    code = [Type("a"), *[Exec("bash", "true")] * 3]
+    stage.run(code, [Done()], code_allowed=True, task={"requires": {"code": True}}, max_seconds=1.0)
+    assert "no time" in str(stage.agent.seen[1].results[-1][1])
+
+
+def test_a_desktop_that_is_slow_at_every_call_is_not_asked_for_ever() -> None:
+    desktop = Limited(FakeDesktop("slow", DesktopSpec()), lambda: False)
+    with desktop.within(1000.0, "scoring"):
+        assert desktop.run(["true"]).returncode == 0
+    with desktop.within(-1.0, "scoring"), pytest.raises(GuestTimeout, match="slow: scoring was not done within"):
+        desktop.run(["true"])
+    assert desktop.run(["true"]).returncode == 0
+
+
+def test_a_run_that_is_to_end_begins_no_call_when_its_grace_is_over() -> None:
+    over: list[bool] = []
+    for grace, ends in ((1000.0, False), (-1.0, True)):
+        desktop = Limited(FakeDesktop("fake", DesktopSpec()), lambda: bool(over), grace)
+        over.clear()
+        assert desktop.run(["true"]).returncode == 0
+        over.append(True)
+        if ends:
+            with pytest.raises(GuestTimeout, match="the run is ending"):
+                desktop.run(["true"])
+        else:
+            assert desktop.run(["true"]).returncode == 0
 
 
 # What the agent gets to see.

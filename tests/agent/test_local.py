@@ -1,5 +1,6 @@
 """The main job on a real desktop: an oracle episode, its replay, and nothing left behind when it is killed."""
 
+import json
 import os
 import signal
 from pathlib import Path
@@ -75,6 +76,25 @@ def test_no_process_is_left_when_a_run_is_killed(suite: Path, tmp_path: Path, nu
         assert wait.until(lambda: not any(alive(child) for child in children), timeout=20)
     if number == signal.SIGTERM:
         assert [record.ending for record in read_records(folder)] == ["interrupted"]
+
+
+def test_an_agent_does_not_leave_the_mean_by_ending_its_desktop(tmp_path: Path) -> None:
+    """Where programs can end the server the desktop dies, twice; where they cannot, the end state is wrong."""
+    terminal = [{"type": "launch", "parameters": {"command": ["xterm"]}}]
+    write_task(tmp_path / "suite", "note", **{**NOTE, "config": terminal, "requires": {}})
+    words = ("run", tmp_path / "suite", "--agent", f"{PAPER}:SessionKiller", "--retries", 2, "--json", "--out", "run")
+    ran = deskbench(*words, folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    summary = json.loads(ran.stdout)["summary"]
+    assert (summary["planned"], summary["scored"], summary["all"]["mean"]) == (1, 1, 0.0)
+    records = read_records(tmp_path / "run")
+    last = max(records, key=lambda record: record.attempt)
+    if last.tampered:
+        assert [record.deaths for record in records] == [1, 2]
+        assert summary["tampered"] == ["suite/note"]
+        assert last.score.reason.startswith("the desktop died twice while the agent acted")
+    else:
+        assert (last.ending, last.attempt, summary["tampered"]) == ("done", 1, [])
 
 
 def steps(folder: Path) -> int:

@@ -20,10 +20,10 @@ from deskbench.agent.record import (
     ScoreRecord,
     StepRecord,
     read_events,
-    secrets_of,
     write_atomic,
 )
 from deskbench.envs.errors import StorageError, UsageError
+from deskbench.envs.redact import KNOWN
 from deskbench.envs.types import Click, Observation, Screenshot, Type
 
 
@@ -109,7 +109,8 @@ def test_a_record_of_another_version_is_refused_in_one_line(writer: EpisodeWrite
 
 def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
     key = 'sk-"quoted\\key"-0123456789'
-    writer = EpisodeWriter(tmp_path / "e", secrets_of({"MY_API_KEY": key, "HOME": "/root"}))
+    KNOWN.add(key)
+    writer = EpisodeWriter(tmp_path / "e")
     exchange = Exchange({"messages": f"the key is {key}"}, None, error=f"401: {key} is wrong")
     writer.step(0, seen(accessibility=f"<t>{key}</t>"), Decision((Type(key),), reply=key, exchanges=(exchange,)))
     writer.note("error", {"traceback": key})
@@ -120,19 +121,24 @@ def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
             assert key not in data and json.dumps(key)[1:-1] not in data, path
 
 
-@pytest.mark.parametrize(
-    ("environment", "named", "secret"),
-    [
-        ({"OPENAI_API_KEY": "0123456789abcdef"}, (), True),
-        ({"HF_TOKEN": "0123456789abcdef"}, (), True),
-        ({"DB_PASSWORD": "password"}, (), False),  # a word that stands in ordinary text
-        ({"EDITOR": "0123456789abcdef"}, (), False),
-        ({"EDITOR": "short"}, ("EDITOR",), True),  # named as the key of an endpoint
-        ({}, ("NOT_SET",), False),
-    ],
-)
-def test_what_counts_as_a_secret(environment: dict[str, str], named: tuple[str, ...], secret: bool) -> None:
-    assert bool(secrets_of(environment, named)) is secret
+def test_errors_have_no_logins_in_their_urls(writer: EpisodeWriter) -> None:
+    said = "cannot fetch https://me:hunter2@example.org/file: 404"
+    writer.note("error", {"error": said, "traceback": f"Traceback\n{said}"})
+    writer.finish(record(error=said, score=ScoreRecord(value=None, reason=said)))
+    for name in ("steps.jsonl", "episode.json"):
+        text = (writer.folder / name).read_text()
+        assert "example.org/file" in text and "hunter2" not in text
+
+
+def test_half_a_surrogate_pair_is_written_as_what_can_be_read(writer: EpisodeWriter) -> None:
+    half = json.loads('"a \\ud83d b"')
+    exchange = Exchange({"messages": [{"text": half}]}, half)
+    writer.step(0, seen(accessibility=half, terminal=half), Decision((Type("x"),), reply=half, exchanges=(exchange,)))
+    writer.note("what", {half: (half, 1)})
+    writer.finish(record(error=half, answer=half))
+    read = EpisodeReader(writer.folder)
+    assert read.episode.error == "a \ufffd b"
+    assert [step.reply for step in read.steps()] == ["a \ufffd b"]
 
 
 def test_a_file_is_replaced_whole_or_not_at_all(tmp_path: Path) -> None:

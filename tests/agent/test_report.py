@@ -1,17 +1,12 @@
-"""The report: one file that holds everything, safe with hostile content, live while a run goes on."""
+"""The report: one file that holds everything, safe with hostile content."""
 
 import json
 import re
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-import requests
 
 from deskbench.agent.report import payload, write_report
-from deskbench.agent.view import make_server
 from deskbench.envs.errors import UsageError
 
 from .runs import episode, run
@@ -70,42 +65,3 @@ def test_several_runs_stand_side_by_side(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a run folder"):
         write_report(tmp_path, tmp_path / "r.html")
-
-
-@contextmanager
-def serving(folder: Path) -> Iterator[str]:
-    server = make_server([folder])
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        thread.join()
-        server.server_close()
-
-
-def test_view_serves_the_page_the_numbers_and_the_pictures(folder: Path) -> None:
-    with serving(folder) as base:
-        assert "<!doctype html>" in requests.get(base, timeout=10).text
-        data = requests.get(f"{base}/api/run", timeout=10).json()
-        shown = next(e for e in data["runs"][0]["episodes"] if e["task"] == "s/pass")
-        frame = requests.get(f"{base}/frame/{shown['folder']}/{shown['steps'][0]['frame']}.png", timeout=10)
-        assert (frame.status_code, frame.content[:4]) == (200, b"\x89PNG")
-        episode(folder, "s/late", 1.0)
-        data = requests.get(f"{base}/api/run", timeout=10).json()
-        assert "s/late" in {e["task"] for e in data["runs"][0]["episodes"]}
-
-
-@pytest.mark.parametrize("path", ["/frame/../../run.json", "/frame/s/pass/1/../../../run.json", "/etc/passwd"])
-def test_view_serves_nothing_else(folder: Path, path: str) -> None:
-    with serving(folder) as base:
-        session = requests.Session()
-        request = requests.Request("GET", base).prepare()
-        request.url = base + path  # as it is: requests would fold the dots
-        assert session.send(request, timeout=10).status_code == 404
-
-
-def test_view_refuses_a_foreign_name_for_loopback(folder: Path) -> None:
-    with serving(folder) as base:
-        assert requests.get(base, headers={"Host": "evil.example:80"}, timeout=10).status_code == 403

@@ -20,7 +20,8 @@ def test_the_line_has_counts_mean_rate_time_left_cost_and_what_is_running() -> N
         began=time.monotonic() - 60,
     )  # fmt: skip
     assert line("vlm", progress) == (
-        "vlm: 10/40 | mean 0.500 | 1 unscored | 2 retried | 10.0/min, 3:00 left | $1.250 | now s/a, s/b"
+        "vlm: 10/40 | mean 0.500 | 1 unscored, 0.333 with them as 0 | 2 retried | 10.0/min, 3:00 left | $1.250 "
+        "| now s/a, s/b"
     )
 
 

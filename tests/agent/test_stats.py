@@ -63,7 +63,28 @@ def test_unscored_is_counted_and_kept_out_of_the_mean(tmp_path: Path) -> None:
     assert (summary.planned, summary.scored, summary.unscored, summary.passed) == (5, 2, 1, 1)
     assert (summary.all.mean, summary.feasible.mean, summary.infeasible.mean) == (0.5, 1.0, 0.0)
     assert summary.endings == {"done": 2, "env_error": 1}
+    assert (summary.all_planned.n, summary.all_planned.mean) == (5, 0.2)
     assert summary.cost_usd == pytest.approx(0.006)
+
+
+def test_what_is_missing_of_several_repeats_counts_as_0_beside_the_mean(tmp_path: Path) -> None:
+    found = [episode(tmp_path, "s/a", 1.0), episode(tmp_path, "s/a", 1.0, attempt=2, repeat=1),
+             episode(tmp_path, "s/b", 0.5)]  # fmt: skip
+    summary = summarize(found, planned=7)
+    assert (summary.all.mean, summary.all_planned.n) == (0.75, 7)
+    assert summary.all_planned.mean == pytest.approx(1.25 / 4)  # of the tasks: 1, 0.25, and two that are not there
+
+
+def test_a_full_run_has_the_same_mean_twice(tmp_path: Path) -> None:
+    summary = summarize([episode(tmp_path, "s/a", 1.0), episode(tmp_path, "s/b", 0.0)], planned=2)
+    assert summary.all == summary.all_planned
+
+
+def test_desktops_that_died_are_counted_and_the_tasks_where_one_did_twice_listed(tmp_path: Path) -> None:
+    once = episode(tmp_path, "s/a", 1.0).model_copy(update={"deaths": 1})
+    twice = episode(tmp_path, "s/b", 0.0).model_copy(update={"deaths": 2, "tampered": True})
+    summary = summarize([once, twice, episode(tmp_path, "s/c", 1.0)])
+    assert (summary.deaths, summary.tampered) == (3, ("s/b",))
 
 
 def test_the_last_attempt_of_each_repeat_counts(tmp_path: Path) -> None:

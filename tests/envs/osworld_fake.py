@@ -4,6 +4,7 @@ Files and commands are real, in a folder; pictures, windows and input are not.
 """
 
 import io
+import json
 import os
 import subprocess
 import threading
@@ -97,15 +98,22 @@ class OsworldMachine:
         command = request.json["command"]
         if isinstance(command, list) and SOURCE in command:
             self.acted.append(command[-1])
-            return _ran('[{"ok": true, "error": null, "output": null}]\n', "", 0)
+            done = [{"ok": True, "error": None, "output": None} for _ in json.loads(command[-1])]
+            return _ran(json.dumps(done) + "\n", "", 0)
         done = subprocess.run(
-            command, shell=request.json.get("shell", False), capture_output=True, text=True, cwd=self.home, check=False
-        )
+            command, shell=request.json.get("shell", False), capture_output=True, text=True, cwd=self.home, check=False,
+            env={**os.environ, "HOME": str(self.home)},
+        )  # fmt: skip
         return _ran(done.stdout, done.stderr, done.returncode)
 
     def _file(self) -> Any:
         path = self._where(request.form["file_path"])
-        return send_file(path, as_attachment=True) if path.is_file() else (jsonify({"error": "File not found"}), 404)
+        if not path.exists():
+            return jsonify({"error": "File not found"}), 404
+        try:
+            return send_file(path, as_attachment=True)
+        except OSError as error:  # a folder
+            return jsonify({"error": f"Failed to serve file: {error}"}), 500
 
     def _upload(self) -> Any:
         path = self._where(request.form["file_path"])

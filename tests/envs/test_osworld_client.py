@@ -41,14 +41,11 @@ class Door:
                     return
                 body = self.rfile.read(int(self.headers.get("Content-Length", "0")))
                 kind = {"Content-Type": self.headers["Content-Type"]} if self.headers["Content-Type"] else {}
-                request = there._http.request(
-                    self.command, f"http://desktop{self.path}", data=body, headers=kind, timeout=200
-                )
-                self.send_response(request.status_code)
-                self.send_header("Content-Type", request.headers["Content-Type"])
-                self.send_header("Content-Length", str(len(request.content)))
+                status, said = there._exchange(self.command, self.path, 2**30, {"data": body, "headers": kind})
+                self.send_response(status)
+                self.send_header("Content-Length", str(len(said or b"")))
                 self.end_headers()
-                self.wfile.write(request.content)
+                self.wfile.write(said or b"")
 
             do_POST = do_GET  # noqa: N815
 

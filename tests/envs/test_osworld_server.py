@@ -1,17 +1,18 @@
 """Our client drives a server that answers exactly as OSWorld's does, and one that answers wrongly."""
 
+import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-from flask import Response, jsonify
+from flask import Response, jsonify, request
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
-from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, Unfit, UsageError
 from deskbench.envs.osworld_client import OsworldClient
-from deskbench.envs.providers.remote import RemoteProvider
+from deskbench.envs.providers.remote import Machine, RemoteProvider, reach
 from deskbench.envs.types import Click, Type
 from deskbench.envs.wire import Observe
 
@@ -74,6 +75,45 @@ def test_what_is_missing_is_missing(client: OsworldClient) -> None:
         client.launch(["no-such-program"])
 
 
+def test_what_is_no_file_is_an_answer(machine: OsworldMachine, client: OsworldClient) -> None:
+    """Its server answers 500 for a folder, and for a pipe never."""
+    (machine.home / "folder").mkdir()
+    os.mkfifo(machine.home / "pipe")
+    (machine.home / "zero").symlink_to("/dev/zero")
+    (machine.home / "large").write_bytes(b"12345")
+    (machine.home / "nowhere").symlink_to(machine.home / "none")
+    for name, said in (("folder", "is a folder"), ("pipe", "is a pipe"), ("zero", "is a device"), ("large", "5 bytes")):
+        with pytest.raises(Unfit, match=said):
+            client.read_file(f"~/{name}", max_bytes=4)
+    for name in ("nowhere", "large/inside", "x" * 300):
+        with pytest.raises(FileNotFoundError):
+            client.read_file(f"~/{name}")
+    assert client.read_file("~/large", max_bytes=5) == b"12345"
+    for name, said in (("large", "is a file"), ("pipe", "is a pipe"), ("zero", "is a device")):
+        with pytest.raises(Unfit, match=said):
+            client.list_directory(str(machine.home / name))
+    (machine.home / "loop").symlink_to("loop")
+    with pytest.raises(Unfit, match="cannot be read"):
+        client.read_file("~/loop")
+
+
+def test_a_title_of_several_lines_is_no_window_more(machine: OsworldMachine, client: OsworldClient) -> None:
+    listed = "0x01c00003  0 5 6 640 400 xterm.XTerm  host a title\nthat goes on\n0x2 -1 -5 0 1 1 N/A  N/A \n"
+    machine.wrong["/execute"] = lambda: jsonify({"output": listed, "error": "", "returncode": 0})
+    with pytest.raises(GuestError, match="active window"):
+        client.windows()
+    machine.wrong["/execute"] = lambda: jsonify(
+        {
+            "output": "29360131\n" if "_NET_ACTIVE" in request.get_data(as_text=True) else listed,
+            "error": "",
+            "returncode": 0,
+        }
+    )
+    one, two = client.windows()
+    assert (one.title, one.active, one.x, one.height, one.wm_class) == ("a title", True, 5, 400, "xterm.XTerm")
+    assert (two.title, two.active, two.x) == ("", False, -5)
+
+
 def slow() -> str:
     wait.sleep(2.0)
     return "late"
@@ -83,13 +123,16 @@ WRONG: list[tuple[str, Callable[[], Any], Callable[[OsworldClient], Any], type[E
     ("/screenshot", lambda: (FLASK_ERROR, 500), lambda c: c.observe(), GuestError, "/screenshot.*500"),
     ("/screenshot", lambda: Response(b"\x89PNG\r\n\x1a\ncut", mimetype="image/png"), lambda c: c.observe(), GuestError, "not a picture"),
     ("/screenshot", lambda: "", lambda c: c.observe(), GuestError, "not a picture"),
+    ("/platform", lambda: "OS/2", lambda c: c.platform, GuestError, "must be one of Linux, Windows, Darwin"),
+    ("/cursor_position", lambda: jsonify([1, None]), lambda c: c.observe(), GuestError, "the cursor is"),
+    ("/cursor_position", lambda: jsonify([1, 10**30]), lambda c: c.observe(), GuestError, "a number of 31 digits"),
     ("/platform", slow, lambda c: c.platform, GuestTimeout, "did not answer within 1 s"),
     ("/execute", lambda: (jsonify({"status": "error", "message": "No such file: 'x'"}), 500), lambda c: c.run(["x"]), GuestError, "No such file"),
     ("/execute", lambda: "<html>", lambda c: c.run(["true"]), GuestError, "not JSON"),
     ("/execute", lambda: jsonify([1]), lambda c: c.run(["true"]), GuestError, "not a JSON object"),
     ("/execute", lambda: jsonify({"status": "success", "output": "Traceback", "error": "no display", "returncode": 1}),
      lambda c: c.act([Type("x")]), GuestError, "were not carried out.*no display"),
-    ("/file", lambda: (jsonify({"error": "Failed to serve file: disk"}), 500), lambda c: c.read_file("~/x"), GuestError, "Failed to serve"),
+    ("/file", lambda: (jsonify({"error": "Failed to serve file: disk"}), 500), lambda c: c.read_file("/etc/passwd"), GuestError, "Failed to serve"),
     ("/setup/upload", lambda: (jsonify({"error": "Failed to upload file: full"}), 500), lambda c: c.write_file("~/x", b""), GuestError, "full"),
     ("/wallpaper", lambda: ("unsupported OS", 400), lambda c: c.wallpaper(), GuestError, "unsupported OS"),
     ("/end_recording", lambda: (FLASK_ERROR, 500), lambda c: c.end_recording(), GuestError, "/end_recording.*500"),
@@ -133,6 +176,16 @@ def test_the_provider_knows_the_dialect_by_itself(machine: OsworldMachine) -> No
     assert isinstance(desktop, OsworldClient) and desktop.observe().width == 640
     provider.stop(desktop)
     provider.close()
+
+
+def test_who_was_asked_for_a_proof_is_not_driven_without(
+    machine: OsworldMachine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a program that answers like OSWorld's server could stand in for ours."""
+    monkeypatch.setenv("ITS_TOKEN", "of-a-server-of-ours")
+    with pytest.raises(UsageError, match=r"status 404.*OSWorld's server has none"):
+        reach(Machine(url=machine.url, token_env="ITS_TOKEN"), 5)
+    assert isinstance(reach(Machine(url=machine.url), 5)[0], OsworldClient)
 
 
 def test_osworlds_five_part_address(machine: OsworldMachine) -> None:

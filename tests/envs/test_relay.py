@@ -8,10 +8,11 @@ from collections.abc import Iterator
 import pytest
 import requests
 
+from deskbench.envs import wait
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import UsageError
 from deskbench.envs.providers.local import LocalProvider
-from deskbench.envs.relay import parse
+from deskbench.envs.relay import Relay, parse
 
 
 class Site(http.server.BaseHTTPRequestHandler):
@@ -82,6 +83,43 @@ def test_an_entry_admits_what_it_says(entry: str, host: str, port: int, admitted
 def test_what_is_no_entry_is_refused(entry: str) -> None:
     with pytest.raises(UsageError, match=r"write example\.org"):
         parse([entry])
+
+
+class Desk:
+    """The desktop's end of a relay: what has been opened, and what a program would send there."""
+
+    def __init__(self) -> None:
+        self.ends: list[socket.socket] = []
+
+    def open(self) -> socket.socket:
+        near, far = socket.socketpair()
+        self.ends.append(far)
+        return near
+
+
+def test_programs_have_only_so_many_connections_at_a_time() -> None:
+    desk = Desk()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        relay = Relay([f"127.0.0.1:{port}"], desk.open, most=6)
+        assert len(desk.ends) == 4
+        for number in range(6):
+            assert wait.until(lambda wanted=number: len(desk.ends) > wanted, timeout=10)
+            desk.ends[number].sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
+            assert desk.ends[number].recv(100).startswith(b"HTTP/1.1 200")
+        assert len(desk.ends) == 6
+        desk.ends[0].close()
+        listener.accept()[0].close()
+        assert wait.until(lambda: len(desk.ends) == 7, timeout=10)
+        relay.close()
+
+
+def test_a_name_that_no_resolver_takes_is_refused() -> None:
+    desk = Desk()
+    relay = Relay(["*.example.org"], desk.open)
+    desk.ends[0].sendall(b"CONNECT " + b"a" * 70 + b"..example.org:443 HTTP/1.1\r\n\r\n")
+    assert desk.ends[0].recv(100).startswith(b"HTTP/1.1 502")
+    relay.close()
 
 
 @pytest.mark.desktop

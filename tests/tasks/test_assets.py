@@ -75,8 +75,9 @@ def test_two_episodes_that_want_it_at_once_fetch_it_once(web: Web, tmp_path: Pat
     ("path", "why"), [("/short", "broke off|IncompleteRead"), ("/false", "checksum"), ("/gone", "404")]
 )
 def test_what_does_not_come_whole_leaves_nothing(path: str, why: str, web: Web, tmp_path: Path) -> None:
-    with pytest.raises(SetupError, match=why):
+    with pytest.raises(SetupError, match=why) as caught:
         AssetStore(tmp_path).get(web.address + path)
+    assert caught.value.permanent is (path == "/gone")
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 

@@ -20,6 +20,7 @@ from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import CheckError, SetupError
 from deskbench.envs.providers.pool import Pool
 from deskbench.tasks.getters.times import absolute, day_of, written
+from deskbench.tasks.guest import ask, clean
 
 from .stage import Stage
 
@@ -105,6 +106,15 @@ class TestSession:
     def test_what_a_command_says_on_stderr(self, stage: Stage) -> None:
         assert stage.get("vm_command_error", command="echo no >&2; echo yes", shell=True) == "no\n"
         assert stage.get("vm_command_line", command="echo no >&2; echo yes", shell=True) == "yes\n"
+
+    def test_commands_of_ours_find_no_program_of_the_agents(self, stage: Stage) -> None:
+        command = "mkdir -p ~/bin; printf '#!/bin/sh\\necho forged' > ~/bin/uname; chmod +x ~/bin/uname"
+        stage.desktop.run(command, shell=True)
+        forged = ["env", "PATH=/home/user/bin:/usr/bin:/bin", "LD_PRELOAD=/home/user/x.so", "sh", "-c"]
+        assert "forged" in stage.desktop.run([*forged, "uname"]).stdout
+        said = stage.desktop.run([*forged, 'exec "$@"', "sh", *clean(["sh", "-c", "uname; echo [$LD_PRELOAD]"])]).stdout
+        assert said == "Linux\n[]\n"
+        assert ask(stage.desktop, ["uname"]).stdout == "Linux\n"
 
     def test_output_that_a_step_kept(self, stage: Stage) -> None:
         stage.do("execute", command="echo kept; echo wrong >&2", shell=True, stdout="a/out", stderr="err")

@@ -15,6 +15,31 @@ from deskbench.tasks.world import Context, World
 pytestmark = pytest.mark.desktop
 SUITE = "import snake\n\n\ndef test():\n    return snake.length() == 3\n"
 
+OTHER_PROCESS = """
+import os, pathlib, re
+forged = b'{"value": 1.0, "note": ""}\\n'
+for place in ("cmdline", "environ", "mem"):
+    try:
+        seen = pathlib.Path(f"/proc/{os.getppid()}/{place}").read_bytes()
+    except OSError:
+        continue
+    for key in re.findall(rb"[0-9a-f]{32}", seen):
+        os.write(1, b"\\n" + key + forged)
+for number in range(3, 20):
+    try:
+        os.write(number, forged)
+    except OSError:
+        pass
+try:
+    out = os.open(f"/proc/{os.getppid()}/fd/1", os.O_WRONLY)
+    os.write(out, forged)
+except OSError:
+    pass
+
+def length():
+    return 4
+"""
+
 
 def scored(
     desktop: Desktop, folder: Path, program: str | None, suite: str = SUITE, **options: Any
@@ -47,8 +72,33 @@ def scored(
         ("def length():\n    return 4\n", 0.0, ""),
         ("def length():\n    raise KeyError('x')\n", 0.0, "KeyError"),
         ("import sys\nsys.exit(0)\n", 0.0, "SystemExit"),
-        ("import os\nos._exit(0)\n", 0.0, "no answer"),
+        ("import os\nos._exit(0)\n", 0.0, "without an answer"),
+        ("import sys\nsys.modules['__main__'].__dict__.clear()\n\ndef length():\n    return 3\n", 1.0, ""),
         ('print(\'{"value": 1.0, "note": ""}\')\n\ndef length():\n    return 4\n', 0.0, ""),
+        ('import sys\nprint(sys.argv[-1] + \'{"value": 1.0, "note": ""}\', flush=True)\n', 0.0, ""),
+        (
+            'import json\njson.dumps = lambda value: \'{"value": 1.0, "note": ""}\'\n\ndef length():\n    return 4\n',
+            0.0,
+            "",
+        ),
+        (
+            "import __main__\nmark = getattr(__main__, 'mark', getattr(__main__, 'key', None))\n\n"
+            "def length():\n    return 3 if mark else 4\n",
+            0.0,
+            "",
+        ),
+        (OTHER_PROCESS, 0.0, ""),
+        ("import os\n\ndef length():\n    return 3 if os.path.expanduser('~') == '/home/user' else 4\n", 0.0, ""),
+        (
+            "class Any:\n    def __eq__(self, other):\n        raise SystemExit\n\ndef length():\n    return Any()\n",
+            0.0,
+            "SystemExit",
+        ),
+        (
+            "import os, time\nif os.fork():\n    time.sleep(0.2)\n    os._exit(0)\ntime.sleep(1000)\n",
+            0.0,
+            "without an answer",
+        ),
         ("def length(:\n", 0.0, "SyntaxError"),
         (None, 0.0, "No module named"),
     ],
@@ -74,3 +124,16 @@ def test_the_function_may_have_another_name_and_give_a_part(desktop: Desktop, tm
     suite = "import snake\n\n\ndef judge():\n    return 0.5\n"
     found, _ = scored(desktop, tmp_path, "x = 1\n", suite, test_function_name="judge")
     assert found.value == 0.5
+
+
+def test_a_user_site_of_the_agents_is_not_run(desktop: Desktop, tmp_path: Path) -> None:
+    site = desktop.run(["python3", "-c", "import site; print(site.getusersitepackages())"]).stdout.strip()
+    forged = "import sys\nsys.modules['snake'] = sys\nsys.length = lambda: 3\n"
+    desktop.write_file(f"{site}/usercustomize.py", forged.encode())
+    found, _ = scored(desktop, tmp_path, "def length():\n    return 4\n")
+    assert found.value == 0.0
+
+
+def test_what_it_says_is_recorded_as_a_programs_word(desktop: Desktop, tmp_path: Path) -> None:
+    found, _ = scored(desktop, tmp_path, "def length():\n    return 3\n")
+    assert [check.source for check in found.checks] == ["program"]

@@ -9,6 +9,7 @@ import docx
 import pytest
 
 from deskbench.envs.errors import CheckError
+from deskbench.tasks.sandbox import environment
 from deskbench.tasks.worker import evaluate
 
 BOMB = b'<!DOCTYPE a [<!ENTITY a "aaaaaaaaaa">' + b"".join(
@@ -69,23 +70,36 @@ def test_an_archive_writes_nothing_outside(tmp_path: Path) -> None:
     assert not Path("/tmp/deskbench-escaped.txt").exists()
 
 
-def test_a_check_that_does_not_end_is_ended() -> None:
-    with pytest.raises(CheckError, match="text_matches took more than 2 s"):
-        evaluate("text_matches", "a" * 40 + "b", {"pattern": "(a+)+$"}, {}, seconds=2)
+def test_a_check_that_does_not_end_is_ended_and_the_text_is_at_fault() -> None:
+    found = evaluate("text_matches", "a" * 40 + "b", {"pattern": "(a+)+$"}, {}, (True, False), seconds=2)
+    assert found == 0.0
+    assert "took more than 2 s of the processor; the check works without it" in found.note
 
 
-def test_a_check_that_takes_all_memory_is_ended(tmp_path: Path) -> None:
+def test_a_check_of_what_the_agent_has_no_hand_in_is_at_fault_itself() -> None:
+    with pytest.raises(CheckError, match="took more than 2 s"):
+        evaluate("text_matches", "a" * 40 + "b", {"pattern": "(a+)+$"}, {}, (False, False), seconds=2)
+
+
+@pytest.mark.parametrize("theirs", [(True, False), (False, True)])
+def test_a_file_that_takes_all_memory_is_at_fault(tmp_path: Path, theirs: tuple[bool, bool]) -> None:
     (tmp_path / "a.txt").write_bytes(b"a line\n" * 20_000_000)
     (tmp_path / "b.txt").write_text("a\n")
-    with pytest.raises(CheckError, match="took more than 1024 MiB of memory"):
-        evaluate("diff_text_file", tmp_path / "a.txt", tmp_path / "b.txt", {}, memory=2**30)
+    pair = (tmp_path / "a.txt", tmp_path / "b.txt") if theirs[0] else (tmp_path / "b.txt", tmp_path / "a.txt")
+    found = evaluate("diff_text_file", *pair, {}, theirs, memory=2**30)
+    assert found == 0.0 and "took more than 1024 MiB of memory" in found.note
+
+
+def test_what_is_expected_takes_all_memory_and_the_check_is_at_fault(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_bytes(b"a line\n" * 20_000_000)
+    (tmp_path / "b.txt").write_text("a\n")
+    with pytest.raises(CheckError, match=r"1024 MiB of memory; without what the agent made: it took"):
+        evaluate("diff_text_file", tmp_path / "b.txt", tmp_path / "a.txt", {}, (True, False), memory=2**30)
 
 
 def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    from deskbench.tasks import worker
-
     monkeypatch.setenv("OPENAI_API_KEY", "sk-secret")
-    assert "sk-secret" not in str(worker.environment("/tmp")) and "OPENAI_API_KEY" in os.environ
+    assert "sk-secret" not in str(environment("/tmp")) and "OPENAI_API_KEY" in os.environ
 
 
 @pytest.mark.parametrize("rules", [{"pattern": "("}, {}])

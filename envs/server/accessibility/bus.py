@@ -27,6 +27,10 @@ STALL_SECONDS = 2.0
 """An application that answers nothing for so long while others do is left alone."""
 AGAIN_SECONDS = 0.25
 """The same for one that hung the last time."""
+MAX_READING = 24 * 2**20
+"""Bytes that are read for one tree: some 20,000 nodes, or a document; who says more is not heard to the end."""
+MAX_OWN = 64
+"""Applications that are asked on sockets of their own; the others are asked through the bus."""
 BUS_SECONDS = 5.0
 """The bus itself, which may have to be started."""
 _patience = 1.0
@@ -71,6 +75,7 @@ class Link:
         self._queue: deque[tuple[str, str, Question, Taker]] = deque()
         self._incoming = bytearray()
         self._serial = 0
+        self.received = 0  # bytes, in all
 
     def close(self) -> None:
         """Close the connection."""
@@ -106,6 +111,7 @@ class Link:
         if not data:
             raise ConnectionError("the other end hung up")
         self._incoming += data
+        self.received += len(data)
         at, names = 0, set()
         while (answer := messages.take(self._incoming, at)) is not None:
             at = answer.next
@@ -161,6 +167,7 @@ class Bus:
         self._known: set[str] = set()
         self._hung: set[str] = set()
         self._heard: dict[str, float] = {}
+        self._left = MAX_READING
         self.slow: set[str] = set()
         """Names that have not answered in this reading."""
         self._daemon.ask("org.freedesktop.DBus", "/org/freedesktop/DBus", _HELLO, lambda _: None)
@@ -175,6 +182,7 @@ class Bus:
         self._hung = self.slow
         self.slow = set()
         self._heard = {}
+        self._left = MAX_READING
 
     def ask(self, name: str, path: str, question: Question, taker: Taker) -> None:
         """Ask an application something; `taker` gets the answer during `run`, None when it was refused."""
@@ -193,6 +201,8 @@ class Bus:
             self.ask(name, ROOT, _WHERE, partial(found.__setitem__, name))
         self.run(deadline)
         for name, address in found.items():
+            if time.monotonic() > deadline or len(self._own) >= MAX_OWN:
+                break
             self._known.add(name)
             # Without a socket of its own it is asked through the daemon.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
@@ -211,16 +221,21 @@ class Bus:
             for link in busy:
                 self._guarded(link, self._flush)
             now = time.monotonic()
-            if now >= deadline:
+            if now >= deadline or self._left < 0:
                 self._give_up(self._awaited())
                 break
-            writers = [link.socket for link in busy if link.outgoing and link.socket.fileno() >= 0]
-            readers = {link.socket: link for link in busy if link.socket.fileno() >= 0}
-            ready, _, _ = select.select(list(readers), writers, [], min(deadline - now, AGAIN_SECONDS))
-            for one in ready:
-                self._guarded(readers[one], self._receive)
+            for link in self._ready(busy, min(deadline - now, AGAIN_SECONDS)):
+                self._guarded(link, self._receive)
             self._give_up(self._stalled())
         self._heard.clear()
+
+    def _ready(self, links: list[Link], seconds: float) -> list[Link]:
+        """Those from which something has come, within so many seconds."""
+        poll = select.poll()
+        open_ = {link.socket.fileno(): link for link in links if link.socket.fileno() >= 0}
+        for descriptor, link in open_.items():
+            poll.register(descriptor, select.POLLIN | (select.POLLOUT if link.outgoing else 0))
+        return [open_[descriptor] for descriptor, event in poll.poll(seconds * 1e3) if event & ~select.POLLOUT]
 
     def _links(self) -> list[Link]:
         return [self._daemon, *self._own.values()]
@@ -229,8 +244,12 @@ class Bus:
         link.flush()
 
     def _receive(self, link: Link) -> None:
-        now = time.monotonic()
-        for name in link.receive():
+        now, before = time.monotonic(), link.received
+        try:
+            names = link.receive()
+        finally:
+            self._left -= link.received - before
+        for name in names:
             self._heard[name] = now
             self._hung.discard(name)
 

@@ -7,16 +7,19 @@ questions at once, is offered only once something listens to the application's e
 
 from __future__ import annotations
 
+import contextlib
+import json
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache, partial
 from itertools import islice
 from typing import Any
 
 from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.bus import ROOT, AccessibilityError, Bus, patiently
+from deskbench.envs.server.accessibility.cells import BOX, MAX_SHOWN, ShownCells
 from deskbench.envs.server.accessibility.constants import ROLES, STATES
 from deskbench.envs.server.accessibility.markup import Node, to_xml
 from deskbench.envs.server.accessibility.messages import Question
@@ -25,23 +28,21 @@ MAX_DEPTH = 50
 MAX_WIDTH = 1024
 """OSWorld's limits."""
 MAX_NODES = 20_000
+MAX_PATH = 1024
+"""Characters of an object's path, which is asked for by it a dozen times."""
+MAX_WRITTEN = 20 * 2**20
+"""Bytes of a tree in JSON; with the rest of an answer, the controller reads half as much again."""
+MAX_TERMINAL = 2**20
+"""Characters of a terminal's text; its end counts."""
 TERMINAL_SECONDS = 2.0
+LOOK_SECONDS = 1.0
 _A11Y = "org.a11y.atspi."
 _REGISTRY = _A11Y + "Registry"
 _NULL = "/org/a11y/atspi/null"
 
 
-def _string_body(*texts: str) -> bytes:
-    body = b""
-    for text in texts:
-        data = text.encode()
-        body += b"\0" * (-len(body) % 4) + struct.pack("<I", len(data)) + data + b"\0"
-    return body
-
-
 def _property(interface: str, name: str) -> Question:
-    body = _string_body(_A11Y + interface, name)
-    return Question("org.freedesktop.DBus.Properties", "Get", "v", messages.variant, "ss", body)
+    return messages.property_of(_A11Y + interface, name)
 
 
 _NODE = _A11Y + "Accessible"
@@ -51,7 +52,7 @@ STATE = Question(_NODE, "GetState", "au", messages.numbers)
 INTERFACES = Question(_NODE, "GetInterfaces", "as", messages.strings)
 ATTRIBUTES = Question(_NODE, "GetAttributes", "a{ss}", messages.pairs)
 CHILDREN = Question(_NODE, "GetChildren", "a(so)", messages.pairs)
-BOX = Question(_A11Y + "Component", "GetExtents", "(iiii)", messages.box, "u", struct.pack("<I", 0))
+COUNT = _property("Accessible", "ChildCount")
 TEXT = Question(_A11Y + "Text", "GetText", "s", messages.string, "ii", struct.pack("<ii", 0, -1))
 ACTIONS = Question(_A11Y + "Action", "GetActions", "a(sss)", messages.triples)
 
@@ -67,15 +68,18 @@ VALUES = {
         "value": "CurrentValue", "min": "MinimumValue", "max": "MaximumValue", "step": "MinimumIncrement",
     }.items()
 }  # fmt: skip
-EVERYTHING = (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES, CHILDREN)
-SKELETON = (ROLE, STATE, CHILDREN)
-"""Of each node; its state before its children, for `_Reader.enter` to decide by."""
+EVERYTHING = (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES)
+SKELETON = (ROLE, STATE)
+"""Of each node; its children are asked for when its state is known."""
 
 _lock = threading.Lock()
 _bus: Bus | None = None
 _action_names: dict[tuple[str, int, str, str], str] = {}
 """An action's name by application, number, localized name and description. `GetActions` tells only the latter two."""
 MAX_ACTION_NAMES = 10_000
+MAX_ACTION_NAME = 1024
+"""Characters of what is remembered of an action."""
+MAX_INTERFACES = 64
 
 
 def tree(timeout: float) -> tuple[str, bool]:
@@ -85,20 +89,23 @@ def tree(timeout: float) -> tuple[str, bool]:
         timeout: seconds; what was read by then is answered.
 
     Raises:
-        AccessibilityError: there is no accessibility bus.
+        AccessibilityError: there is no accessibility bus, or what programs say cannot be made a tree that can be sent.
     """
-    with _lock:
+    with _lock, _whatever_they_say():
         found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
-    return to_xml(found), whole
+        written = to_xml(found)
+    if len(written) * 6 > MAX_WRITTEN and len(json.dumps(written)) > MAX_WRITTEN:
+        raise AccessibilityError(f"the tree has more than {MAX_WRITTEN} bytes")
+    return written, whole
 
 
 def terminal_text() -> str | None:
     """Text of the focused terminal in the active window, its blank end stripped; None when there is none.
 
     Raises:
-        AccessibilityError: there is no accessibility bus.
+        AccessibilityError: there is no accessibility bus, or what programs say cannot be read.
     """
-    with _lock:
+    with _lock, _whatever_they_say():
         deadline = time.monotonic() + patiently(TERMINAL_SECONDS)
         found, _ = _reading(lambda bus: _Reader(bus, deadline, SKELETON, enter=_may_hold_terminal))
         frames = [frame for root in found for frame in root.children if "active" in frame.states]
@@ -109,16 +116,31 @@ def terminal_text() -> str | None:
         bus, node = _connected(), terminals[0]
         bus.ask(node.bus, node.path, TEXT, partial(_set_text, node))
         bus.run(deadline)
-        return node.text.rstrip()
+        return node.text.rstrip()[-MAX_TERMINAL:]
+
+
+@contextlib.contextmanager
+def _whatever_they_say() -> Iterator[None]:
+    """Answers come from programs, which may say anything: what breaks on it is no fault that ends a step."""
+    try:
+        yield
+    except AccessibilityError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the boundary to programs)
+        _disconnect()
+        raise AccessibilityError(f"a program's answer cannot be read: {type(error).__name__}: {error}") from None
 
 
 def why_not() -> str | None:
     """Why there is no accessibility here, in one line, or None."""
+    if _bus is not None or not _lock.acquire(timeout=LOOK_SECONDS):
+        return None  # it is being read from
     try:
-        with _lock:
-            _connected()
+        _connected()
     except AccessibilityError as error:
         return str(error)
+    finally:
+        _lock.release()
     return None
 
 
@@ -206,24 +228,45 @@ class _Reader:
         if value is None:
             return
         if question is NAME:
-            node.name = value
+            node.name = value if isinstance(value, str) else ""
         elif question is ROLE:
             node.role = ROLES[value] if value < len(ROLES) else "unknown"
         elif question is STATE:
-            node.states = _states(value)
+            node.states = _states(value[:2])
+            self._ask_for_children(node, depth)
         elif question is INTERFACES:
-            node.interfaces = _interfaces(value)
+            node.interfaces = _interfaces(value[:MAX_INTERFACES])
             self._ask_details(node)
         elif question is ATTRIBUTES:
             node.attributes = dict(value)
-        elif question is CHILDREN:
-            self._take_children(node, depth, value)
 
-    def _take_children(self, node: Node, depth: int, refs: Iterable[tuple[str, str]]) -> None:
+    def _ask_for_children(self, node: Node, depth: int) -> None:
+        """Of most nodes all; one that makes its children when they are asked for may have more than can be made."""
         if depth >= MAX_DEPTH or not self._enter(node, depth):
             return
-        for name, path in islice(refs, MAX_WIDTH):
-            if path == _NULL:
+        if "manages_descendants" in node.states:
+            self._bus.ask(node.bus, node.path, COUNT, partial(self._take_count, node, depth))
+        else:
+            self._bus.ask(node.bus, node.path, CHILDREN, partial(self._take_children, node, depth))
+
+    def _take_count(self, node: Node, depth: int, count: Any) -> None:
+        if isinstance(count, int) and 0 <= count <= MAX_WIDTH:
+            self._bus.ask(node.bus, node.path, CHILDREN, partial(self._take_children, node, depth))
+        else:
+            ShownCells(self._bus, node.bus, node.path, partial(self._take_shown, node, depth))
+
+    def _take_shown(self, node: Node, depth: int, cells: list[tuple[str, str]] | None) -> None:
+        if cells is None:
+            self._cut = True
+        self._take_children(node, depth, cells, MAX_SHOWN)
+
+    def _take_children(
+        self, node: Node, depth: int, refs: Sequence[tuple[str, str]] | None, most: int = MAX_WIDTH
+    ) -> None:
+        if refs is not None and len(refs) > most:
+            self._cut = True
+        for name, path in islice(refs or (), most):
+            if path == _NULL or len(path) > MAX_PATH or len(name) > MAX_PATH:
                 continue
             if self._count >= MAX_NODES:
                 self._cut = True
@@ -269,7 +312,8 @@ def _set_action_name(node: Node, key: tuple[str, int, str, str], name: str | Non
         return
     if len(_action_names) >= MAX_ACTION_NAMES:
         _action_names.clear()
-    _action_names[key] = name
+    if len(key[2]) + len(key[3]) + len(name) <= MAX_ACTION_NAME:
+        _action_names[key] = name
     node.actions[key[1]] = (name, *node.actions[key[1]][1:])
 
 

@@ -18,6 +18,9 @@ NAMESPACES = {
     "val": _BASE + "value",
     "act": _BASE + "action",
 }
+MAX_TAG = 256
+MAX_CACHED = 1024
+"""Characters of a text that may be met again."""
 # What XML 1.0 cannot hold at all, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]")
@@ -79,8 +82,12 @@ def _states(states: frozenset[str]) -> str:
     return "".join(f' st:{state}="true"' for state in sorted(states))
 
 
-@lru_cache(1024)
 def _tag(name: str) -> str:
+    return _short_tag(name[:MAX_TAG])
+
+
+@lru_cache(1024)
+def _short_tag(name: str) -> str:
     """A role or key as an XML name: blanks become dashes."""
     tag = _NOT_A_NAME.sub("", name.strip().replace(" ", "-")) or "unknown"
     return tag if tag[0].isalpha() or tag[0] == "_" else f"_{tag}"
@@ -90,6 +97,10 @@ def _clean(text: str) -> str:
     return _FORBIDDEN.sub("", text)
 
 
-@lru_cache(1024)
 def _quoted(text: str) -> str:
+    return _short_quoted(text) if len(text) <= MAX_CACHED else quoteattr(_clean(text))
+
+
+@lru_cache(1024)
+def _short_quoted(text: str) -> str:
     return quoteattr(_clean(text))

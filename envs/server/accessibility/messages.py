@@ -13,10 +13,14 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 METHOD_RETURN = 2
-MAX_MESSAGE = 2**27
-"""Bytes of one message (the specification's limit)."""
+MAX_MESSAGE = 2**24
+"""Bytes of one message; the specification allows eight times that, and no application that is one needs it."""
+MAX_ROWS = 65_536
+"""Of an array."""
 MAX_CACHED = 8192
 """Byte strings whose meaning is remembered: most answers have been heard before."""
+MAX_CACHED_SIZE = 4096
+"""Bytes of such a string: longer ones are not met again, and would fill the memory."""
 _PADDING = [b"\0" * count for count in range(8)]
 _HEAD = struct.Struct("<cBBBIII")
 _LENGTH = struct.Struct("<I")
@@ -44,6 +48,15 @@ class Question:
     decode: Callable[[bytes], Any]
     signature: str = ""
     body: bytes = b""
+
+
+def property_of(interface: str, name: str) -> Question:
+    """The question for a property."""
+    body = b""
+    for text in (interface, name):
+        data = text.encode()
+        body += b"\0" * (-len(body) % 4) + _LENGTH.pack(len(data)) + data + b"\0"
+    return Question("org.freedesktop.DBus.Properties", "Get", "v", variant, "ss", body)
 
 
 @lru_cache(4096)
@@ -103,14 +116,22 @@ def take(buffer: bytearray, at: int) -> Answer | None:
         raise MessageError("not a message of this machine")
     if len(buffer) < end:
         return None
-    at += 16
+    try:
+        serial, signature = _header(buffer, at + 16, fields_length)
+    except (IndexError, struct.error):
+        raise MessageError("a message's header is malformed") from None
+    return Answer(kind, serial, signature, bytes(buffer[begin:end]), end)
+
+
+def _header(buffer: bytearray, at: int, fields_length: int) -> tuple[int, str]:
     serial = 0
     if buffer[at] == _REPLY_SERIAL:  # where everyone puts it, and the one field that differs between answers
         (serial,) = _LENGTH.unpack_from(buffer, at + 4)
         at += 8
         fields_length -= 8
-    later, signature = _fields(bytes(buffer[at : at + fields_length]))
-    return Answer(kind, serial or later, signature, bytes(buffer[begin:end]), end)
+    data = bytes(buffer[at : at + max(fields_length, 0)])
+    later, signature = _fields(data) if len(data) <= MAX_CACHED_SIZE else _fields.__wrapped__(data)
+    return serial or later, signature
 
 
 @lru_cache(MAX_CACHED)
@@ -156,36 +177,49 @@ def box(body: bytes) -> tuple[int, int, int, int]:
     return x, y, width, height
 
 
-def variant(body: bytes) -> str | float:
-    """A variant that holds a string or a floating-point number."""
+def variant(body: bytes) -> str | float | int:
+    """A variant that holds a string or a number."""
     if body[:3] == b"\1s\0":
         return string(body, 4)
     if body[:3] == b"\1d\0":
         return float(struct.unpack_from("<d", body, 8)[0])
+    if body[:3] == b"\1i\0":
+        return int(struct.unpack_from("<i", body, 4)[0])
     raise MessageError(f"a variant of type {body[1:2]!r}")
+
+
+def pair(body: bytes) -> tuple[str, str]:
+    """A struct of two strings or paths."""
+    second = 4 + number(body) + 1
+    return string(body), string(body, second + (-second % 4))
 
 
 def strings(body: bytes) -> tuple[str, ...]:
     """An array of strings."""
-    return tuple(row[0] for row in _rows(body, 1, 4))
+    return tuple(row[0] for row in _table(body, 1, 4))
 
 
 def pairs(body: bytes) -> tuple[tuple[str, ...], ...]:
     """An array of structs, or a dictionary, of two strings or paths."""
-    return _rows(body, 2, 8)
+    return _table(body, 2, 8)
 
 
 def triples(body: bytes) -> tuple[tuple[str, ...], ...]:
     """An array of structs of three strings."""
-    return _rows(body, 3, 8)
+    return _table(body, 3, 8)
+
+
+def _table(body: bytes, width: int, alignment: int) -> tuple[tuple[str, ...], ...]:
+    read = _rows if len(body) <= MAX_CACHED_SIZE else _rows.__wrapped__
+    return read(body, width, alignment)
 
 
 @lru_cache(MAX_CACHED)
 def _rows(body: bytes, width: int, alignment: int) -> tuple[tuple[str, ...], ...]:
     """An array of rows of strings; nodes of a kind answer with the same bytes."""
     at, end = alignment, number(body) + alignment
-    rows = []
-    while at < end:
+    rows: list[tuple[str, ...]] = []
+    while at < end and len(rows) < MAX_ROWS:
         at += -at % alignment
         row = []
         for _ in range(width):

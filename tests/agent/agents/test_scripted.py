@@ -3,7 +3,7 @@
 import pytest
 
 from deskbench.agent.agents.scripted import LOOKS, OracleAgent
-from deskbench.agent.base import AgentError, Goal
+from deskbench.agent.base import CheckError, Goal
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.providers.fake import FakeDesktop
 from deskbench.envs.targets import parse_oracle
@@ -52,7 +52,7 @@ def test_a_target_that_is_not_there_is_waited_for_and_then_named() -> None:
     for _ in range(LOOKS - 1):
         (action,) = agent.act(look()).actions
         assert isinstance(action, Wait)
-    with pytest.raises(AgentError) as caught:
+    with pytest.raises(CheckError) as caught:
         agent.act(look())
     assert "'name': 'Open'" in str(caught.value)
     assert "'Save'" in str(caught.value)  # what is there instead
@@ -68,6 +68,6 @@ def test_a_target_that_comes_late_is_found() -> None:
 def test_a_desktop_without_a_tree_is_said_to_be_one() -> None:
     agent = oracle(SAVE)
     blind = Observation(None, 1280, 800, problems=("accessibility: the bus is down",))
-    with pytest.raises(AgentError, match="the bus is down"):
+    with pytest.raises(CheckError, match="the bus is down"):
         for _ in range(LOOKS):
             agent.act(blind)

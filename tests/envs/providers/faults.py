@@ -15,7 +15,7 @@ from deskbench.agent.batch import Batch, read_records
 from deskbench.envs import wait
 from deskbench.envs.client import Client
 from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
-from deskbench.envs.errors import EnvError, GuestError, GuestTimeout
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, Unfit
 from deskbench.envs.types import Key, Type, Wait
 
 from ...agent.paper import prepared, write_task
@@ -120,7 +120,7 @@ class Faults:
         flood = desktop.run(self.means.flood, shell=True)
         assert len(flood.stdout) == 16 * 2**20
         desktop.run(self.means.large, shell=True)
-        with pytest.raises(GuestError, match="more than 1000000 bytes"):
+        with pytest.raises(Unfit, match="1000000"):
             desktop.read_file("~/large", max_bytes=1_000_000)
         assert desktop.observe().screenshot is not None
 

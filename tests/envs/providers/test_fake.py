@@ -4,7 +4,7 @@ import pytest
 
 from deskbench.envs.actions import ACTION_TYPES
 from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
-from deskbench.envs.errors import GuestError, GuestUnreachable
+from deskbench.envs.errors import GuestError, GuestUnreachable, Unfit
 from deskbench.envs.providers.fake import FakeDesktop, FakeProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.targets import Target, find_point
@@ -82,8 +82,14 @@ def test_files_folders_and_commands(desktop: FakeDesktop) -> None:
     for missing in (lambda: desktop.read_file("~/b.txt"), lambda: desktop.list_directory("~/Nowhere")):
         with pytest.raises(FileNotFoundError):
             missing()
-    with pytest.raises(GuestError):
-        desktop.read_file("~/Documents/a.txt", max_bytes=2)
+    unfit = (
+        lambda: desktop.read_file("~/Documents/a.txt", max_bytes=2),
+        lambda: desktop.read_file("~/Documents"),
+        lambda: desktop.list_directory("~/Documents/a.txt"),
+    )
+    for ask in unfit:
+        with pytest.raises(Unfit):
+            ask()
 
 
 def test_programs_and_windows(desktop: FakeDesktop) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from deskbench.envs.client import Forward
+from deskbench.envs.client import Client, Forward
 from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
@@ -96,11 +96,12 @@ class TestWalls(Walls):
         for saved in qemu_snapshot.FOLDER.glob("*/snapshot.json"):
             known = qemu_snapshot._read(saved.parent)
             assert known is not None
-            with pytest.raises(GuestError, match="no valid bearer token"):
+            with pytest.raises(GuestError, match="no valid token"):
                 QemuDesktop(desktop.machine, known.tokens).health()
-        with pytest.raises(GuestError, match="no valid bearer token"):
+        with pytest.raises(GuestError, match="no valid token"):
             QemuDesktop(desktop.machine, other.tokens).health()
-        agent = QemuDesktop(desktop.machine, {"control_token": desktop.tokens["agent_token"]})
+        token = desktop.tokens["agent_token"]
+        agent = Client("agent", token=token, role="agent", connect=desktop.machine.connect)
         with pytest.raises(GuestError, match="needs the control token"):
             agent.run("true")
 

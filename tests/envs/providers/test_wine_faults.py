@@ -1,5 +1,6 @@
 """Windows desktops by Wine that break, and what a program in one does not reach."""
 
+import contextlib
 import os
 import socket
 from collections.abc import Callable, Iterator
@@ -10,6 +11,7 @@ import psutil
 import pytest
 
 from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.errors import EnvError
 from deskbench.envs.providers.local import PREFIX
 from deskbench.envs.providers.wine import WineProvider
 
@@ -108,3 +110,22 @@ def test_what_is_shared_of_windows_cannot_be_written(make: Callable[[], Desktop]
     for path in (r"C:\windows\system32\x.dll", r"Z:\opt\wine\python\x.py", r"Z:\opt\deskbench\x.py", r"Z:\usr\x"):
         write = f"open({path!r}, 'w')"
         assert desktop.run([PYTHON, "-c", write]).returncode != 0, path
+
+
+def test_nobody_answers_in_the_place_of_a_server_that_was_ended(make: Callable[[], Any]) -> None:
+    desktop = make()
+    desktop.write_file(r"C:\Reports\real.txt", b"real")
+    with contextlib.suppress(EnvError):
+        desktop.run(["taskkill", "/f", "/im", "python.exe"], timeout=10)
+    desktop.process.wait(20)
+    for ask in (lambda: desktop.read_file(r"C:\Reports\real.txt"), desktop.observe, desktop.health):
+        with pytest.raises(EnvError):
+            ask()
+
+
+def test_what_windows_programs_have_told_is_not_what_files_hold(make: Callable[[], Any]) -> None:
+    """Files and folders are read outside Wine."""
+    desktop = make()
+    desktop.run(["cmd", "/c", r"mkdir C:\Reports & echo one> C:\Reports\One.txt"])
+    assert desktop.read_file(r"c:\REPORTS\one.TXT") == b"one\r\n"
+    assert [child["name"] for child in desktop.list_directory(r"C:\reports")["children"]] == ["One.txt"]

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import pytest
 
 from deskbench.envs.desktop import Desktop
-from deskbench.envs.errors import GuestError
+from deskbench.envs.errors import GuestError, Unfit
 
 
 def shell(desktop: Desktop, command: str) -> str:
@@ -88,7 +88,7 @@ class Walls:
         desktop = make()
         desktop.run(["ln", "-s", path.replace("~", "/home/user"), "/home/user/link"])
         for name in (path, "~/link"):
-            with pytest.raises((GuestError, FileNotFoundError)):
+            with pytest.raises((GuestError, Unfit, FileNotFoundError)):
                 desktop.read_file(name)
 
     @pytest.mark.parametrize("path", ["/etc/cron.d/x", "/opt/deskbench/x.py", "~/../../usr/x", "~/link/x"])

@@ -1,4 +1,4 @@
-"""A GTK window with one of everything that an accessibility tree tells about. Arguments: a name, and `hostile`."""
+"""A GTK window with one of everything that an accessibility tree tells about. Arguments: a name; `hostile`; `huge`."""
 
 import sys
 
@@ -67,11 +67,20 @@ def hostile() -> list[Gtk.Widget]:
     return [button, scrolled]
 
 
+def huge() -> list[Gtk.Widget]:
+    """Far more than a tree is worth: a hundred megabytes of what XML writes six times as long."""
+    buttons = [Gtk.Button(label="plain") for _ in range(20)]
+    for button in buttons:
+        button.get_accessible().set_name('"' * 5_000_000)
+    return list(buttons)
+
+
 def main() -> None:
     window = Gtk.Window(title=sys.argv[1])
     window.connect("destroy", Gtk.main_quit)
     column = Gtk.Box(orientation=Gtk.Orientation.VERTICAL)
-    for widget in hostile() if "hostile" in sys.argv else [menus(), table(), *controls()]:
+    special = [make for make in (hostile, huge) if make.__name__ in sys.argv]
+    for widget in special[0]() if special else [menus(), table(), *controls()]:
         column.pack_start(widget, False, False, 0)
     window.add(column)
     window.show_all()

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import struct
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import Desktop
+from deskbench.envs.server.accessibility import messages
+from deskbench.envs.server.accessibility.linux import ACTIONS, ATTRIBUTES, CHILDREN, INTERFACES, NAME, ROLE, STATE, TEXT
 from deskbench.envs.server.accessibility.markup import NAMESPACES, Node, to_xml
+from deskbench.envs.server.accessibility.messages import MessageError
 from deskbench.envs.types import Key, Type
 from deskbench.envs.wire import Observe
 
@@ -183,6 +190,35 @@ def test_hostile_names_and_huge_texts_make_a_well_formed_tree(desktop: Desktop) 
     assert len(text.text or "") > 2_000_000
 
 
+@pytest.mark.desktop
+def test_a_program_that_says_without_end_costs_its_own_nodes_and_no_memory(desktop: Desktop) -> None:
+    """What is left out is said; the next reading, without it, is whole."""
+    start_ours(desktop, "Huge", "huge")
+    server = "cat /proc/$(pgrep -o -f deskbench.envs.server)/status | grep VmHWM | tr -dc 0-9"
+    for _ in range(2):
+        seen = desktop.observe(TREE)
+        assert seen.problems or not seen.accessibility_complete
+        assert len(seen.accessibility or "") < 25_000_000
+    assert int(desktop.run(server, shell=True).stdout) < 700_000, "kilobytes"
+    desktop.run(["pkill", "-KILL", "-f", "Huge.py"])
+    assert wait.until(lambda: read(desktop)[1], timeout=PATIENCE)
+
+
+@given(st.binary(max_size=300), st.integers(0, 200), st.integers(0, 2**32 - 1))
+def test_bytes_that_are_no_message_end_no_more_than_their_connection(data: bytes, fields: int, body: int) -> None:
+    """As a program on the bus may send them to whoever asks it something."""
+    head = b"l\2\0\1" + struct.pack("<III", body % 200, 1, fields)
+    huge = b"l\2\0\1" + struct.pack("<III", body, 1, fields)
+    for buffer in (bytearray(data), bytearray(head + data), bytearray(huge)):
+        try:
+            answer = messages.take(buffer, 0)
+        except MessageError:
+            continue
+        for question in (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES, CHILDREN, TEXT, ACTIONS):
+            with contextlib.suppress(MessageError, struct.error):
+                question.decode(answer.body if answer else data)
+
+
 def test_the_markup_is_well_formed_whatever_a_node_says() -> None:
     """Names of attributes and actions come from programs too, and two may come out as one."""
     bad = "\x00\x08\ud800\udfff\ufffe<&>\"'"
@@ -215,3 +251,32 @@ def test_the_terminals_text_is_that_of_the_focused_terminal_in_the_active_window
     assert desktop.observe(TERMINAL).terminal is None
     desktop.activate_window("lxterminal", by_class=True)
     assert wait.until(shown, timeout=PATIENCE), text
+
+
+SHEET = 'soffice --calc --norestore --nologo --infilter="CSV:44,34,76,1" ~/sheet.csv'
+
+
+@pytest.mark.slow
+def test_a_sheet_is_read_as_far_as_it_is_shown(desktop: Desktop) -> None:
+    """It has 17 thousand million cells; time and again, and the program has nothing left to do afterwards."""
+    rows = "\n".join(",".join(f"r{row}c{column}" for column in range(20)) for row in range(500))
+    desktop.write_file("~/sheet.csv", rows.encode())
+    desktop.launch(SHEET, shell=True)
+    assert wait.until(lambda: any("Calc" in window.title for window in desktop.windows()), timeout=3 * PATIENCE)
+    desktop.observe()
+    sizes = set()
+    for _ in range(10):
+        tree, whole = read(desktop)
+        assert whole
+        cells = [element for element in tree.iter("table-cell") if element.get("name")]
+        sizes.add(len(cells))
+    assert len(sizes) == 1 and 100 < sizes.pop() < 2000
+    assert {"A1", "B2"} <= {cell.get("name") for cell in cells}
+    texts = {cell.text for cell in cells}
+    assert "r0c0" in texts and "r400c0" not in texts
+    desktop.act([Key(("ctrl", "end"))])
+    tree, whole = read(desktop)
+    texts = {cell.text for cell in tree.iter("table-cell")}
+    assert whole and "r499c19" in texts and "r0c0" not in texts
+    seen = desktop.act([Type("typed"), Key(("enter",))])
+    assert seen.settled

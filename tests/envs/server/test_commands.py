@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from deskbench.envs import wait
 from deskbench.envs.server import commands
 from deskbench.envs.server.commands import CommandTimeout
 from deskbench.envs.server.http import HttpError
+from deskbench.envs.server.limits import MAX_OUTPUT
 
 PATIENCE = 20.0
 
@@ -42,7 +44,7 @@ def test_only_a_leading_tilde_is_expanded(home: Path) -> None:
     assert commands.argv(["ls", "~/x", "a~/x", "~"], shell=False) == ["ls", f"{home}/x", "a~/x", "~"]
 
 
-@pytest.mark.parametrize("command", ["", [], None, 7, {"a": 1}])
+@pytest.mark.parametrize("command", ["", [], None, 7, {"a": 1}, [["ls"]], ["a\0b"], "a\0b", "'open", [None], [""]])
 def test_what_is_no_command_is_the_callers_mistake(command: object) -> None:
     with pytest.raises(HttpError) as caught:
         commands.argv(command, shell=False)
@@ -60,9 +62,53 @@ def test_what_is_no_text_is_replaced() -> None:
 
 def test_endless_output_is_cut() -> None:
     """The limit is on what is kept; the command's status is still its own."""
-    loud = f"head -c {commands.MAX_OUTPUT + 1000} /dev/zero; exit 5"
+    loud = f"head -c {MAX_OUTPUT + 100_000} /dev/zero | tr '\\0' a; exit 5"
     done = commands.run(["/bin/sh", "-c", loud], timeout=PATIENCE)
-    assert (len(done.stdout), done.returncode) == (commands.MAX_OUTPUT, 5)
+    assert (len(done.stdout), done.returncode) == (MAX_OUTPUT, 5)
+
+
+def test_output_that_grows_on_the_wire_is_cut_there() -> None:
+    """A NUL takes six characters of JSON; what arrives must be what the controller will read."""
+    done = commands.run(["head", "-c", str(MAX_OUTPUT), "/dev/zero"], timeout=PATIENCE)
+    assert 0 < len(json.dumps(done.stdout)) <= MAX_OUTPUT + 2
+
+
+def test_a_command_that_prints_for_ever_is_killed_and_fills_nothing(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scratch = tmp_path_factory.mktemp("scratch")
+    monkeypatch.setenv("TMPDIR", str(scratch))
+    before = psutil.Process().memory_info().rss
+    with pytest.raises(CommandTimeout):
+        commands.run(["yes", "x" * 1000], timeout=1.0)
+    assert psutil.Process().memory_info().rss - before < 20 * MAX_OUTPUT
+    assert os.listdir(scratch) == []
+
+
+def test_what_is_left_behind_may_go_on_printing(home: Path) -> None:
+    """Nobody wants to hear it, but a pipe that is closed would end it, and one that is full would stop it."""
+    script = f"(for i in $(seq 3000); do echo {'x' * 100} || exit; done; echo whole > {home}/end) & exit 3"
+    assert commands.run(["/bin/bash", "-c", script], timeout=PATIENCE).returncode == 3
+    assert wait.until((home / "end").exists, timeout=PATIENCE)
+
+
+def test_a_child_that_prints_for_ever_does_not_hold_the_answer_up(home: Path) -> None:
+    script = f"yes & echo $! > {home}/child; echo begun >&2"
+    done = commands.run(["/bin/sh", "-c", script], timeout=PATIENCE)
+    os.kill(int((home / "child").read_text()), 9)
+    assert done.stderr == "begun\n" and len(done.stdout) <= MAX_OUTPUT
+
+
+def test_the_system_s_own_programs_are_not_those_of_the_session_s_path(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (home / "ls").write_text("#!/bin/sh\nexit 1\n")
+    (home / "ls").chmod(0o755)
+    monkeypatch.setenv("PATH", f"{home}:{os.environ['PATH']}")
+    monkeypatch.setenv("LD_PRELOAD", "evil.so")
+    monkeypatch.setenv("PYTHONPATH", "evil")
+    assert commands.system("ls") in ("/usr/bin/ls", "/bin/ls")
+    assert not {"LD_PRELOAD", "PYTHONPATH"} & set(commands.clean())
 
 
 def test_a_late_command_is_killed_with_its_children(home: Path) -> None:

@@ -19,6 +19,7 @@ from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.providers.pool import Pool
+from deskbench.envs.server.limits import MAX_OUTPUT
 
 pytestmark = pytest.mark.desktop
 
@@ -151,13 +152,13 @@ def test_python_is_there_under_that_name(server: Server, shell: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    "body",
-    [{"command": ["no-such-program"]}, {"command": "sleep 60", "timeout": 0.2}, {"command": []}, {"command": 7},
-     {"command": "true", "timeout": "soon"}],
+    ("body", "status"),
+    [({"command": ["no-such-program"]}, 500), ({"command": "sleep 60", "timeout": 0.2}, 500), ({"command": []}, 400),
+     ({"command": 7}, 400), ({"command": "true", "timeout": "soon"}, 400)],
 )  # fmt: skip
-def test_what_cannot_be_executed_says_why(server: Server, body: dict[str, Any]) -> None:
+def test_what_cannot_be_executed_says_why(server: Server, body: dict[str, Any], status: int) -> None:
     answer = server.post("/execute", **body)
-    assert answer.status == 500
+    assert answer.status == status
     assert answer.json["status"] == "error" and "\n" not in answer.json["message"]
 
 
@@ -317,6 +318,14 @@ def test_what_is_not_there_is_said_so(server: Server) -> None:
     assert server("POST", "/window_size").json == {"error": "app_class_name is required"}
     failed = server.post("/setup/launch", command="no-such-program")
     assert (failed.status, failed.json["status"]) == (500, "error")
+
+
+def test_a_huge_clipboard_is_cut(server: Server) -> None:
+    fill = "head -c 200000000 /dev/zero | tr '\\0' a | xclip -selection clipboard"
+    assert server.post("/execute", command=fill, shell=True).json["returncode"] == 0
+    answer = server.post("/execute", command=["xclip", "-o", "-selection", "clipboard"]).json
+    assert set(answer["output"]) == {"a"} and len(answer["output"]) == MAX_OUTPUT
+    server.post("/execute", command=["pkill", "xclip"])
 
 
 # -- recording --------------------------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 import concurrent.futures
 import io
 import json
+import threading
 import uuid
 from typing import Any
 
@@ -16,7 +17,8 @@ from deskbench.envs.errors import GuestError
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.server.desk import Desk
 from deskbench.envs.server.http import Request
-from deskbench.envs.server.steps import Steps
+from deskbench.envs.server.limits import REMEMBERED, REMEMBERED_BYTES
+from deskbench.envs.server.steps import Answers, Steps
 from deskbench.envs.types import Action, Exec, Key, KeyDown, MouseDown, Move, Type, Wait, Zoom
 from deskbench.envs.wire import Observe, StepReply, StepRequest
 
@@ -43,10 +45,75 @@ def test_a_request_that_is_sent_twice_is_carried_out_once(desktop: LocalDesktop)
     assert typed(desktop) == b"once"
 
 
+def test_an_answer_is_for_the_role_that_asked(desktop: LocalDesktop) -> None:
+    """An agent that knows a control step's id, or the other way round, gets an answer of its own."""
+    agent = Client("agent", token=desktop.tokens["agent_token"], role="agent", connect=unix(desktop.socket))
+    body = StepRequest("guessed", (Exec("bash", "echo secret"),), Observe(policy="none")).to_json()
+    assert b"secret" in desktop._send("POST", "/v1/step", timeout=30, json=body)
+    harmless = {**body, "actions": []}
+    assert b"secret" not in agent._send("POST", "/v1/step", timeout=30, json=harmless)
+    assert b"secret" in desktop._send("POST", "/v1/step", timeout=30, json=harmless)
+    with pytest.raises(GuestError, match="control token"):
+        agent._send("POST", "/v1/step", timeout=30, json=body)
+
+
+def test_answers_are_kept_within_their_number_and_size() -> None:
+    answers, made = Answers(), []
+
+    def make(identity: str, size: int = 1) -> bytes:
+        def work() -> bytes:
+            made.append(identity)
+            return b"x" * size
+
+        return answers.get(identity, work)
+
+    for number in range(REMEMBERED + 5):
+        make(str(number))
+    make(str(REMEMBERED))
+    assert len(made) == REMEMBERED + 5
+    make("0")
+    assert made[-1] == "0", "the oldest is not kept"
+    for name in ("large", "larger", "largest"):
+        make(name, REMEMBERED_BYTES // 2)
+    make("larger")
+    assert made[-1] == "largest"
+    make("large")
+    assert made[-1] == "large"
+
+
+def test_an_answer_that_is_still_made_is_not_forgotten() -> None:
+    answers, begun, end, made = Answers(), threading.Event(), threading.Event(), []
+
+    def slow() -> bytes:
+        made.append("slow")
+        begun.set()
+        end.wait(PATIENCE)
+        return b"slow"
+
+    with concurrent.futures.ThreadPoolExecutor(2) as threads:
+        first = threads.submit(answers.get, "slow", slow)
+        assert begun.wait(PATIENCE)
+        for number in range(2 * REMEMBERED):
+            answers.get(str(number), lambda: b"")
+        second = threads.submit(answers.get, "slow", slow)
+        end.set()
+        assert first.result(PATIENCE) == second.result(PATIENCE) == b"slow"
+    assert made == ["slow"]
+
+
+def test_a_step_may_not_wait_for_ever_for_a_quiet_screen(desktop: LocalDesktop) -> None:
+    for seconds in (-1.0, 1e6):
+        with pytest.raises(GuestError, match="max_settle"):
+            send(desktop, {"id": uuid.uuid4().hex, "actions": [], "observe": {"max_settle": seconds}})
+
+
 def test_the_same_request_at_the_same_time_is_carried_out_once(desktop: LocalDesktop) -> None:
     desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > /tmp/typed"])
     body = StepRequest(uuid.uuid4().hex, (Wait(0.3), Type("once")), Observe()).to_json()
-    clients = [Client("second", token=desktop.tokens["agent_token"], connect=unix(desktop.socket)) for _ in range(4)]
+    clients = [
+        Client("second", token=desktop.tokens["agent_token"], role="agent", connect=unix(desktop.socket))
+        for _ in range(4)
+    ]
     with concurrent.futures.ThreadPoolExecutor(4) as threads:
         replies = list(threads.map(lambda c: c._send("POST", "/v1/step", timeout=30, json=body), clients))
     assert len(set(replies)) == 1
@@ -79,7 +146,7 @@ def test_a_wrong_request_is_told_what_is_wrong(desktop: LocalDesktop, body: dict
 
 
 def test_code_needs_the_control_token(desktop: LocalDesktop) -> None:
-    agent = Client("agent", token=desktop.tokens["agent_token"], connect=unix(desktop.socket))
+    agent = Client("agent", token=desktop.tokens["agent_token"], role="agent", connect=unix(desktop.socket))
     with pytest.raises(GuestError, match="control token"):
         agent.act([Exec("bash", "id")])
     seen = desktop.act([Exec("python", "print(6 * 7)")])
@@ -93,6 +160,29 @@ def test_code_needs_the_control_token(desktop: LocalDesktop) -> None:
 def test_zoom_looks_closer(desktop: LocalDesktop) -> None:
     seen = desktop.act([Zoom((0, 0, 100, 100))])
     assert seen.results[0][0]
+
+
+SHRINK = """
+from Xlib import display
+from Xlib.ext import randr
+d = display.Display()
+root = d.screen().root
+found = root.xrandr_get_screen_resources()
+randr.set_crtc_config(d, found.crtcs[0], found.config_timestamp, 0, 0, 0, randr.Rotate_0, [])
+root.xrandr_set_screen_size(640, 480, 170, 127)
+d.sync()
+"""
+
+
+def test_a_screen_that_a_program_has_shrunk_is_still_seen(desktop: LocalDesktop) -> None:
+    """Nobody may end an episode by it: what is left of the screen is shown, in a frame of the same size."""
+    done = desktop.run(["/usr/bin/python3", "-c", SHRINK])
+    assert done.returncode == 0, done.stderr
+    seen = desktop.act([Move(x=5, y=5)])
+    assert seen.screenshot is not None and (seen.width, seen.height) == (1280, 800)
+    picture = np.asarray(Image.open(io.BytesIO(seen.screenshot.png)).convert("RGB"))
+    assert picture.shape == (800, 1280, 3)
+    assert picture[:480, :640].any() and not picture[480:, 640:].any()
 
 
 def test_the_cursors_hot_spot_is_the_pointers_place(desktop: LocalDesktop) -> None:

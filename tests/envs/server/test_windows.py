@@ -53,6 +53,33 @@ def test_windows_are_listed_with_title_class_and_place(windows: Windows) -> None
     assert listed["First note"]["x"] < listed["Second note"]["x"]
 
 
+def test_what_programs_write_on_windows_is_bounded(windows: Windows, xvfb: Any) -> None:
+    """A title of megabytes, numbers where text should be, Latin-1 where nobody expects it any more."""
+    connection = display.Display(xvfb.display)
+    root, screen = connection.screen().root, connection.screen()
+    made = []
+    for name, kind, form, value in [
+        ("WM_NAME", "STRING", 8, "Gr\xfc\xdfe".encode("latin-1")), ("_NET_WM_NAME", "UTF8_STRING", 8, b"x" * 3_000_000),
+        ("_NET_WM_NAME", "CARDINAL", 32, [1, 2, 3]),
+    ]:  # fmt: skip
+        window = root.create_window(0, 0, 50, 50, 0, screen.root_depth)
+        for _ in range(15 if len(value) > 1000 else 1):
+            part = value[:200_000]
+            window.change_property(
+                connection.intern_atom(name), connection.intern_atom(kind), form, part, mode=X.PropModeAppend
+            )
+        window.map()
+        made.append(window)
+    connection.sync()
+    try:
+        assert wait.until(lambda: len(windows.listing()) == 6, timeout=PATIENCE)
+        titles = sorted((window["title"] for window in windows.listing()), key=len)
+        assert titles[0] == "" and "Gr\xfc\xdfe" in titles
+        assert set(titles[-1]) == {"x"} and len(titles[-1]) < 20_000
+    finally:
+        connection.close()
+
+
 def test_the_list_goes_from_bottom_to_top(windows: Windows) -> None:
     for name in NAMES:
         windows.activate(name, strict=True, by_class=False)

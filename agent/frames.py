@@ -1,0 +1,63 @@
+"""Frames of a run folder as a page shows them: only what is a picture, is inside the folder, and is not too large.
+
+A run folder may be a stranger's. A name in it is never followed out of it, and what is shown has been looked at.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from pathlib import Path
+
+from PIL import Image
+
+from deskbench.envs.types import MAX_PIXELS
+
+MAX_BYTES = 64 * 2**20
+"""Of a frame's file; a screen of 7680x4320 of noise has 100 MB, a real one not a tenth of that."""
+_NAME = re.compile(r"[0-9a-f]{64}")
+_HEADER = re.compile(rb"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR(.{8})", re.DOTALL)
+"""A PNG's first bytes: its signature, and the chunk that holds width and height (W3C PNG, 5.2 and 11.2.1)."""
+WEBP_QUALITY = 80
+"""Lossy, for size: about 30 kB a desktop of 1280x800. The lossless PNGs stay in the run folder."""
+
+
+def read_frame(episode: Path, name: object) -> bytes | None:
+    """The PNG of a frame, or None where there is none that can be shown.
+
+    Args:
+        episode: the episode's folder.
+        name: of the frame: the SHA-256 of its bytes in hex.
+    """
+    if not isinstance(name, str) or not _NAME.fullmatch(name):
+        return None
+    path = episode / "frames" / f"{name}.png"
+    try:
+        if not path.is_file() or path.resolve() != episode.resolve() / "frames" / path.name:
+            return None
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError):
+        return None
+    return data if len(data) <= MAX_BYTES and is_picture(data) else None
+
+
+def is_picture(data: bytes) -> bool:
+    """Whether bytes begin as a PNG of a size that may be decoded."""
+    header = _HEADER.match(data)
+    if header is None:
+        return False
+    width, height = struct.unpack(">II", header[1])
+    return bool(0 < width * height <= MAX_PIXELS)
+
+
+def webp(data: bytes) -> bytes | None:
+    """A frame's PNG as WebP, or None where it cannot be decoded."""
+    buffer = io.BytesIO()
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            picture.convert("RGB").save(buffer, "WEBP", quality=WEBP_QUALITY, method=0)
+    except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError):
+        return None  # what Pillow raises for files that are broken
+    return buffer.getvalue()

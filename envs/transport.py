@@ -1,0 +1,284 @@
+"""Requests to a desktop over sockets of our own, on which the time and the bytes of a whole exchange are limited.
+
+A socket's own timeout is for one wait: a server that sends a byte a second keeps its reader for ever. Inside
+`limited`, each wait of these sockets takes what is left of the time, whichever library waits, with TLS or without.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import http.client
+import io
+import math
+import re
+import socket
+import ssl
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from requests.utils import DEFAULT_CA_BUNDLE_PATH
+from urllib3.connection import HTTPConnection
+from urllib3.connectionpool import HTTPConnectionPool
+
+CONNECT_SECONDS = 5.0
+MAX_ANSWER_HEAD = 2**13
+"""Bytes of the head of an answer that is read by the byte."""
+MAX_REFUSAL = 2**16
+"""Bytes of an answer that are read where a connection was wanted."""
+_CHUNK = 1 << 20
+
+Connect = Callable[[], socket.socket]
+"""Makes a connected stream socket to the server in a desktop.
+
+Raises:
+    OSError: it cannot be reached.
+"""
+
+
+class _Limits(threading.local):
+    until = math.inf
+    most = math.inf
+
+
+_limits = _Limits()
+
+
+@contextlib.contextmanager
+def limited(until: float, most: float) -> Iterator[None]:
+    """What this thread does here on these sockets ends at `until` (of `time.monotonic`) and takes `most` bytes in."""
+    _limits.until, _limits.most = until, most
+    try:
+        yield
+    finally:
+        _limits.until, _limits.most = math.inf, math.inf
+
+
+def seconds_left() -> float | None:
+    """Until this thread's exchange must have ended; None where there is no limit.
+
+    Raises:
+        TimeoutError: it must have ended by now.
+    """
+    if _limits.until == math.inf:
+        return None
+    left = _limits.until - time.monotonic()
+    if left <= 0:
+        raise TimeoutError("the time is up")
+    return left
+
+
+class TimedSocket(socket.socket):
+    """A socket whose waits keep to `limited`."""
+
+    def recv_into(self, *args: Any, **kwargs: Any) -> int:
+        """Receive, within what is left."""
+        self.settimeout(seconds_left())
+        count = super().recv_into(*args, **kwargs)
+        _limits.most -= count
+        if _limits.most < 0:
+            raise ConnectionAbortedError("more bytes than are read")
+        return count
+
+    def send(self, *args: Any) -> int:
+        """Send some, within what is left."""
+        self.settimeout(seconds_left())
+        return super().send(*args)
+
+    def sendall(self, *args: Any) -> None:
+        """Send all, within what is left."""
+        self.settimeout(seconds_left())
+        super().sendall(*args)
+
+
+class TimedTLS(TimedSocket, ssl.SSLSocket):
+    """The same, encrypted."""
+
+
+def unix(path: str) -> Connect:
+    """Connects to a Unix socket."""
+
+    def connect() -> socket.socket:
+        made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            made.settimeout(_connect_seconds())
+            made.connect(path)
+            made.settimeout(None)
+        except BaseException:
+            made.close()
+            raise
+        return made
+
+    return connect
+
+
+def dial(base: str) -> socket.socket:
+    """A connection to the host of a URL, encrypted for https.
+
+    Raises:
+        OSError: it cannot be reached, or its certificate is not to be trusted.
+    """
+    parts = urlsplit(base)
+    port = parts.port or (443 if parts.scheme == "https" else 80)
+    made = socket.create_connection((str(parts.hostname), port), _connect_seconds())
+    try:
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if parts.scheme == "https":
+            made.settimeout(_connect_seconds())
+            made = tls().wrap_socket(made, server_hostname=parts.hostname)
+        made.settimeout(None)
+    except BaseException:
+        made.close()
+        raise
+    return made
+
+
+@functools.cache
+def tls() -> ssl.SSLContext:
+    """Whom this machine trusts, and whom requests does."""
+    context = ssl.create_default_context()
+    context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
+    context.set_alpn_protocols(["http/1.1"])
+    context.sslsocket_class = TimedTLS
+    return context
+
+
+def _connect_seconds() -> float:
+    left = seconds_left()
+    return CONNECT_SECONDS if left is None else min(CONNECT_SECONDS, left)
+
+
+class _Connection(HTTPConnection):
+    def __init__(self, connect: Connect, host: str, port: int | None) -> None:
+        super().__init__(host, port or self.default_port)
+        self._make = connect
+
+    def connect(self) -> None:
+        try:
+            made = self._make()
+        except (ConnectionResetError, BrokenPipeError) as error:
+            # Not as it came: a reset without an open connection is more than urllib3 can bear.
+            raise ConnectionError(str(error)) from None
+        if not isinstance(made, TimedSocket):
+            made = TimedSocket(made.family, made.type, made.proto, fileno=made.detach())
+        self.sock = made
+
+
+class _SecureConnection(_Connection):
+    default_port = 443  # type: ignore[misc]  # it is not said in the Host header
+
+
+class _Pool(HTTPConnectionPool):
+    def __init__(self, connect: Connect, base: str) -> None:
+        parts = urlsplit(base)
+        super().__init__(str(parts.hostname), maxsize=4)
+        kind = _SecureConnection if parts.scheme == "https" else _Connection
+        self._new = functools.partial(kind, connect, str(parts.hostname), parts.port)
+
+    def _new_conn(self) -> HTTPConnection:
+        return self._new()
+
+
+class Adapter(HTTPAdapter):
+    """Sends everything through sockets that `connect` makes, which do the encryption where there is any."""
+
+    def __init__(self, connect: Connect, base: str) -> None:
+        self._pool = _Pool(connect, base)
+        super().__init__()
+
+    def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
+        """The one pool there is."""
+        return self._pool
+
+    def cert_verify(self, *args: Any, **kwargs: Any) -> None:
+        """Certificates are looked at where the connection is made."""
+
+    def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
+        """Status, headers, and the body to be read; no cookie is taken from a desktop."""
+        answer = requests.Response()
+        answer.status_code, answer.headers, answer.raw = resp.status, CaseInsensitiveDict(resp.headers), resp
+        return answer
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._pool.close()
+
+
+def read_body(raw: Any, limit: int) -> bytes | None:
+    """A body as it came, however it says it is encoded; None if there is more of it."""
+    if (raw.length_remaining or 0) > limit:
+        return None
+    whole = io.BytesIO()  # grows in place, and gives what it has without a copy
+    while part := raw.read(min(_CHUNK, limit + 1 - whole.tell())):
+        whole.write(part)
+        if whole.tell() > limit:
+            return None
+    return whole.getvalue()
+
+
+def read_head(made: socket.socket) -> tuple[int, http.client.HTTPMessage]:
+    """Status and headers of an answer; what follows is not ours to read.
+
+    Raises:
+        OSError: the connection ended, or that is no such head.
+    """
+    head = b""
+    while not head.endswith(b"\r\n\r\n"):
+        head += receive(made, 1)
+        if len(head) > MAX_ANSWER_HEAD:
+            raise ConnectionError("the answer's head has no end")
+    first, _, rest = head.partition(b"\r\n")
+    status = re.fullmatch(rb"HTTP/1\.[01] ([1-9][0-9]{2})( .*)?", first, re.DOTALL)
+    if status is None:
+        raise ConnectionError(f"the answer begins with {first[:80]!r}")
+    try:
+        return int(status[1]), http.client.parse_headers(io.BytesIO(rest))
+    except http.client.HTTPException as error:
+        raise ConnectionError(f"the answer's head: {cause_of(error)}") from None
+
+
+def length_of(headers: http.client.HTTPMessage) -> int:
+    """Of the body behind a head.
+
+    Raises:
+        OSError: it is none, or more than MAX_REFUSAL.
+    """
+    said = headers.get("Content-Length", "0")
+    if not re.fullmatch(r"[0-9]{1,6}", said) or int(said) > MAX_REFUSAL:
+        raise ConnectionError(f"the answer has {said[:20]} bytes")
+    return int(said)
+
+
+def receive(made: socket.socket, count: int) -> bytes:
+    """So many bytes.
+
+    Raises:
+        OSError: the connection ended before.
+    """
+    found = b""
+    while len(found) < count:
+        made.settimeout(seconds_left())
+        part = made.recv(count - len(found))
+        if not part:
+            raise ConnectionError("the connection ended")
+        found += part
+    return found
+
+
+def cause_of(error: BaseException) -> str:
+    """The innermost cause of requests' nested errors, in a few words."""
+    while error.__cause__ or error.__context__:
+        error = error.__cause__ or error.__context__  # type: ignore[assignment]
+    return f"{type(error).__name__}: {one_line(str(error), 300)}" if str(error) else type(error).__name__
+
+
+def one_line(text: str, most: int) -> str:
+    """A stranger's text as a part of one line that can be printed."""
+    plain = " ".join(text[: 4 * most].split())[:most]
+    return "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)
