@@ -21,6 +21,7 @@ ActionSpace = Literal["pyautogui", "computer_13", "actions"]
 _SPECIALS: dict[str, type[Wait | Done | Fail]] = {"WAIT": Wait, "DONE": Done, "FAIL": Fail}
 _FENCE = re.compile(r"```([^`\n]*)```|```([^`\n]*)\n(.*?)(?:^[ \t]*```|```[ \t]*$|\Z)", re.DOTALL | re.MULTILINE)
 _LANGUAGES = frozenset(["", "python", "python3", "py", "pyautogui", "code", "json", "json5", "tool_code"])
+_SAID = re.compile(r"[^\s.!]")
 _JSON_TRIES = 50
 
 
@@ -43,8 +44,11 @@ def split_blocks(text: str) -> tuple[list[str], str]:
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
     """Whether a word in a fence is said, and not talked about: it has a line of its own, or is the reply's end."""
-    before, after = text[: match.start()].rpartition("\n")[2], text[match.end() :]
-    return not after.strip(" \t\r\n.!") or not (before.strip() or after.partition("\n")[0].strip())
+    if _SAID.search(text, match.end()) is None:
+        return True
+    start = text.rfind("\n", 0, match.start()) + 1
+    end = text.find("\n", match.end())
+    return not (text[start : match.start()].strip() or text[match.end() : end if end >= 0 else len(text)].strip())
 
 
 def last_block(text: str) -> str:

@@ -12,17 +12,18 @@ from deskbench.envs.keys import MODIFIERS
 
 _FIRST = frozenset({*MODIFIERS, "control", "cmd", "command", "win", "meta", "option"})
 """First words of a chord whose keys a blank or a dash may stand between: `alt left` is not the key `altleft`."""
+_LONGEST = 100
 
 
 def split_chord(text: str) -> list[str]:
     """The keys of a chord, spelt as they were; a text that is one key is that key.
 
     A sign at the end, and one that stands twice, is a key: `ctrl++` and `ctrl+` are Ctrl with plus, `ctrl+-` and
-    `ctrl--` Ctrl with minus. An empty text has no keys.
+    `ctrl--` Ctrl with minus. An empty text has no keys, and a very long one is no key.
     """
     text = text.strip() or text[:1]
-    if _is_key(text):
-        return [text]
+    if len(text) > _LONGEST or _is_key(text):
+        return [text[:_LONGEST]]
     parts = [key for part in _at_plus(text) for key in _apart(part)]
     return [part for part in parts if part]
 

@@ -25,6 +25,8 @@ _BROKEN = re.compile(
 )
 _LANGUAGES = ("python", "py", "code")
 _LINES = 200
+_LONGEST_CALL = 300
+"""Characters of a call that is mended."""
 
 
 def bare_code(text: str) -> tuple[str, str] | None:
@@ -69,7 +71,7 @@ def as_source(block: str) -> str:
     """A block with each function that is called by JSON at the beginning of a line as the call that it means."""
     if "{" in block:
         block = _without_json(block)
-    broken = _BROKEN.fullmatch(block)
+    broken = _BROKEN.fullmatch(block) if len(block) < _LONGEST_CALL else None
     return f"pyautogui.{broken['name']}(x={broken['x']}, y={broken['y']})" if broken else block
 
 

@@ -86,7 +86,7 @@ def decode(text: str) -> Any:
 def _literal(text: str) -> Any:
     """A literal of Python of which every part could be JSON."""
     try:
-        value = ast.literal_eval(compile(text, "<value>", "eval", ast.PyCF_ONLY_AST))
+        value = ast.literal_eval(ast.parse(text, "<value>", "eval"))
         return valid(json.loads(json.dumps(value)))
     except (SyntaxError, TypeError, MemoryError) as error:
         raise ValueError(str(error)) from None

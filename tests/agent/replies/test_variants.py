@@ -261,6 +261,11 @@ def test_a_chord_is_taken_apart_in_one_way(text: str) -> None:
     assert split_chord(text) == CHORDS[text]
 
 
+def test_a_text_that_is_endless_is_no_chord() -> None:
+    for sign in "+, -":
+        assert len(split_chord(f"ctrl{sign}a" * 10_000)) == 1
+
+
 EVERYWHERE = {
     "kimi-vl": "```python\npyautogui.hotkey('ctrl++')\n```",
     "prompt-agent": "```python\npyautogui.hotkey('ctrl', '+')\n```",
