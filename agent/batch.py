@@ -17,7 +17,6 @@ from typing import cast
 from deskbench.agent import manifest
 from deskbench.agent.base import Agent, AgentCrash, Decision, Ending, Goal, ModelFatal, Needs
 from deskbench.agent.build import ASSETS, Prepared, make_provider
-from deskbench.agent.config import MAX_SECONDS, MAX_STEPS
 from deskbench.agent.episode import Plan, run_episode
 from deskbench.agent.ledger import Ledger, Planned
 from deskbench.agent.player import user_of
@@ -258,8 +257,8 @@ class Batch:
             repeat=episode.repeat,
             attempt=number,
             seed=episode.seed,
-            max_steps=config.max_steps or task.limits.steps or MAX_STEPS,
-            max_seconds=config.max_seconds or task.limits.seconds or MAX_SECONDS,
+            max_steps=config.max_steps,
+            max_seconds=config.max_seconds,
             policy=config.policy,
             osworld_strict=config.osworld_strict,
             code_allowed=config.agent_settings.get("action_space", "pyautogui") == "pyautogui",

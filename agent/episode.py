@@ -23,6 +23,7 @@ from deskbench.agent.base import (
     RefusalError,
     Usage,
 )
+from deskbench.agent.config import MAX_SECONDS, MAX_STEPS
 from deskbench.agent.limits import SCORE_SECONDS, SETUP_SECONDS, Limited
 from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
 from deskbench.envs.desktop import Desktop
@@ -63,7 +64,7 @@ class Plan:
     Attributes:
         task, repeat, attempt, seed: what and which.
         agent_name, provider_name: for the record.
-        max_steps, max_seconds: the limits in force.
+        max_steps, max_seconds: the limits that a person has named; None for the task's own, or the usual ones.
         policy: when observations are taken (`envs.wire.Observe`).
         osworld_strict: repeat what OSWorld's metrics get wrong.
         code_allowed: the action space allows `exec` (the task must, too).
@@ -82,8 +83,8 @@ class Plan:
     repeat: int = 0
     attempt: int = 1
     seed: int = 0
-    max_steps: int = 15
-    max_seconds: float = 600.0
+    max_steps: int | None = None
+    max_seconds: float | None = None
     policy: str = "settled"
     osworld_strict: bool = False
     code_allowed: bool = False
@@ -92,6 +93,16 @@ class Plan:
     on_tamper: str = "zero"
     task_json: Mapping[str, object] = field(default_factory=dict)
     ask: Callable[[str], str] = lambda question: NOBODY
+
+    @property
+    def steps(self) -> int:
+        """Decisions that the episode has."""
+        return self.max_steps or self.task.limits.steps or MAX_STEPS
+
+    @property
+    def seconds(self) -> float:
+        """Seconds that it has."""
+        return self.max_seconds or self.task.limits.seconds or MAX_SECONDS
 
 
 @dataclass
@@ -236,7 +247,7 @@ def _play(run: _Run, agent: Agent, context: Context, world: World, writer: Episo
     """Every part of the task in order, as far as their gates open; most tasks have one."""
     with _setting_up(run):
         parts = prepare(context, world, strict=run.plan.osworld_strict)
-    run.deadline = time.monotonic() + run.plan.max_seconds
+    run.deadline = time.monotonic() + run.plan.seconds
     scores: list[Score] = []
     for part in parts:
         with _setting_up(run):
@@ -281,7 +292,7 @@ def _loop(
 ) -> tuple[Ending, Observation]:
     """Observe, decide, write, act, until something ends it; how, and what was seen last."""
     plan = run.plan
-    max_steps = plan.max_steps
+    max_steps = plan.steps
     run.last = None
     failed = _started(agent, _goal(run, max_steps, instruction))
     observation = run.seen(desktop.observe(_look(plan, agent.needs)))
@@ -495,8 +506,8 @@ def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRec
         width=run.screen[0],
         height=run.screen[1],
         policy=plan.policy,
-        max_steps=plan.max_steps,
-        max_seconds=plan.max_seconds,
+        max_steps=plan.steps,
+        max_seconds=plan.seconds,
         osworld_strict=plan.osworld_strict,
         started=run.started,
         finished=time.time(),
