@@ -162,7 +162,7 @@ class Batch:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot make {self.folder}: {error.strerror}") from None
+            raise StorageError(f"cannot make {self.folder}: {error.strerror}") from error
         if not existing.exists():  # first of all, so that whatever happens next, --resume knows the run
             write_atomic(existing, json.dumps(manifest.manifest(self._prepared), indent=1).encode())
         ledger = Ledger(self.folder / "ledger.sqlite")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
@@ -17,12 +16,12 @@ from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent
 from deskbench.agent.config import RunConfig
 from deskbench.agent.player import lacks_player
-from deskbench.agent.recorded import SOURCE
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN, secret_of, secrets_in, without_logins
-from deskbench.tasks.load import load, skip_reason
+from deskbench.tasks.load import check_all, skip_reason
+from deskbench.tasks.taskfile import Problem
 from deskbench.tasks.types import Task
 
 AGENTS = {
@@ -60,6 +59,7 @@ class Prepared:
         make_agent: an agent for one episode of a task.
         files: what stood in the task files when they were read, by task key; for the record.
         made_of: what the provider's desktops are made of; for the record.
+        warnings: what of the task files is not read.
         spec: the desktop that a task wants.
     """
 
@@ -69,6 +69,7 @@ class Prepared:
     make_agent: Callable[[Task], Agent]
     files: Mapping[str, dict[str, Any]] = field(repr=False)
     made_of: Mapping[str, str] = field(default_factory=dict)
+    warnings: tuple[Problem, ...] = ()
 
     def spec(self, task: Task) -> DesktopSpec:
         """The desktop that a task wants."""
@@ -135,7 +136,8 @@ def prepare(config: RunConfig) -> Prepared:
     if config.agent == "human" and config.parallel > 1:
         raise UsageError("agent human: one person, one desktop; leave out --parallel")
     make_agent = _agent_maker(config)
-    tasks = _chosen(load(config.source, split=config.split), config.only)
+    found = check_all(config.source, split=config.split, host_files=config.host_files)
+    tasks = _chosen(list(found.usable()), config.only)
     kept, skipped = [], []
     apps = {app: shutil.which(app, path=DESKTOP_PATH) is not None for task in tasks for app in task.requires.apps}
     for task in tasks:
@@ -146,8 +148,8 @@ def prepare(config: RunConfig) -> Prepared:
             skipped.append((task, reason))
     if kept:
         _try_agent(make_agent(kept[0]))
-    files = {task.key: _task_json(task) for task in kept}
-    return Prepared(config, tuple(kept), tuple(skipped), make_agent, files, made_of)
+    files = {task.key: task.written for task in kept}
+    return Prepared(config, tuple(kept), tuple(skipped), make_agent, files, made_of, found.warnings)
 
 
 def _learn_secrets(config: RunConfig) -> None:
@@ -219,9 +221,3 @@ def agent_factory(name: str, settings: Mapping[str, str]) -> Callable[[], Agent]
     if settings:
         raise UsageError(f"agent {name!r} has no settings; given: {', '.join(settings)}")
     return made  # type: ignore[no-any-return]
-
-
-def _task_json(task: Task) -> dict[str, Any]:
-    text = task.path.read_text(encoding="utf-8")
-    value: dict[str, Any] = {SOURCE: text} if task.is_class else json.loads(text)
-    return value

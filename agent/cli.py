@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 import time
 import traceback
 import webbrowser
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Annotated
@@ -15,14 +17,13 @@ import typer
 
 from deskbench.agent import cli_desktop, cli_episodes, cli_image, cli_results
 from deskbench.agent.cli_models import compare_policies, models_app
-from deskbench.agent.cli_output import Json, message, print_json, say, screen_size
+from deskbench.agent.cli_output import HostFiles, Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
-from deskbench.envs.errors import DeskbenchError, UsageError
+from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
 from deskbench.envs.redact import KNOWN, Printed, secrets_in
 
 app = typer.Typer(
     name="deskbench",
-    help="Benchmark agents that use a computer as a person does.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -36,6 +37,9 @@ app.add_typer(models_app, name="models")
 
 
 Opt = typer.Option
+UNUSABLE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.EEXIST,
+            errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}  # fmt: skip
+"""Errors of a path that another path would not have."""
 
 
 def main() -> None:
@@ -43,15 +47,51 @@ def main() -> None:
     KNOWN.add(*secrets_in(os.environ))
     sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)
     sys.excepthook = _say_traceback
+    debug = _take("--debug", sys.argv)
     try:
         app()
-    except DeskbenchError as error:
-        if "--debug" in sys.argv:
+    except (DeskbenchError, OSError) as error:
+        if debug:
             raise
-        say.print(f"error: {error}", style="red", markup=False, highlight=False, soft_wrap=True)
+        told = _told(error, sys.argv[1:])
+        if told is None:
+            raise
+        message(f"error: {told}", "red")
         if "--json" in sys.argv:
-            print_json({"error": str(error), "kind": type(error).__name__})
-        sys.exit(2 if isinstance(error, UsageError) else 1)
+            print_json({"error": str(told), "kind": type(told).__name__})
+        sys.exit(2 if isinstance(told, UsageError) else 1)
+
+
+@app.callback()
+def _for_all(
+    debug: Annotated[bool, Opt("--debug", help="Show the traceback of an error; every command takes this.")] = False,
+) -> None:
+    """Benchmark agents that use a computer as a person does."""
+
+
+def _take(flag: str, arguments: list[str]) -> bool:
+    """Whether a flag is among the arguments, wherever it stands; it is taken out. What follows `--` is not ours."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    there = flag in arguments[:end]
+    arguments[:end] = [text for text in arguments[:end] if text != flag]
+    return there
+
+
+def _told(error: DeskbenchError | OSError, arguments: Sequence[str]) -> DeskbenchError | None:
+    """What is said of an error; None for one of which only a traceback can tell.
+
+    A path that cannot be used is the user's fault where an argument names it, a folder of it, or what is in it; a disk
+    that is full is not.
+    """
+    cause = error if isinstance(error, OSError) else error.__cause__ if isinstance(error, StorageError) else None
+    if not isinstance(cause, OSError) or not isinstance(cause.filename, (str, os.PathLike)):
+        return error if isinstance(error, DeskbenchError) else None
+    line = str(error) if error is not cause else f"{cause.filename}: {(cause.strerror or str(cause)).lower()}"
+    file = Path(cause.filename).absolute()
+    named = [Path(text.partition("=")[2] or text).absolute() for text in arguments]
+    if cause.errno in UNUSABLE and any(file.is_relative_to(path) or path.is_relative_to(file) for path in named):
+        return UsageError(f"{line}; name another")
+    return error if isinstance(error, DeskbenchError) else StorageError(f"{line} (--debug shows where)")
 
 
 def _say_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -67,7 +107,6 @@ def demo(
     out: Annotated[Path | None, typer.Option(help="Folder (default: runs/<time>-demo).")] = None,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in a browser.")] = True,
     as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Do the main job for real, with no key: three agents over a suite, side by side."""
     from deskbench.agent import demo as demonstration
@@ -97,6 +136,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     api_key_env: Annotated[str | None, Opt(help="The environment variable that holds the key.")] = None,
     observation: Annotated[str | None, Opt(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
     action_space: Annotated[str | None, Opt(help="pyautogui, computer_13 or actions")] = None,
+    host_files: HostFiles = False,
     only: Annotated[list[str] | None, Opt("--task", help="Run this task only (repeatable).")] = None,
     split: Annotated[str | None, Opt(help="Split of an OSWorld checkout, such as test_small.")] = None,
     repeats: Annotated[int | None, Opt(help="Episodes of each task.")] = None,
@@ -118,7 +158,6 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     out: Annotated[Path | None, Opt(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
     resume: Annotated[Path | None, Opt(help="Go on with this run's folder.")] = None,
     as_json: Json = False,
-    debug: Annotated[bool, Opt(help="Show tracebacks.")] = False,
 ) -> None:  # fmt: skip
     """Run tasks with an agent and write a run folder with a report."""
     from deskbench.agent import running
@@ -130,7 +169,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
         "source": source, "agent": agent, "provider": with_image(provider, image), "parallel": parallel, "split": split,
         "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
         "width": width, "height": height,
-        "network": network or None, "osworld_strict": osworld_strict or None,
+        "network": network or None, "host_files": host_files or None, "osworld_strict": osworld_strict or None,
         "isolated": False if unisolated else None, "retries": retries, "on_tamper": on_tamper,
         "budget_usd": budget, "only": tuple(only) if only else None,
     }  # fmt: skip

@@ -28,7 +28,6 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
     novnc: Annotated[bool, typer.Option(help="Show it in a browser, by noVNC.")] = False,
     unisolated: Annotated[bool, typer.Option(help="Run it without a sandbox.")] = False,
     as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Start one desktop, print where it answers and its tokens, and keep it until Ctrl-C.
 
@@ -94,7 +93,6 @@ def doctor(
     provider: Annotated[str | None, typer.Option(help="Whose needs to check (default: local).")] = None,
     image: Annotated[str | None, typer.Option(help="The provider's image.")] = None,
     as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Check everything that is needed, and say how to mend what is not there; exit status 1 if something is not."""
     from deskbench.agent.build import make_provider, with_image

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from deskbench.agent.cli_output import Json, message, print_json
+from deskbench.agent.cli_output import HostFiles, Json, message, print_json
 
 
 def replay(
@@ -16,9 +16,9 @@ def replay(
     provider: Annotated[str | None, typer.Option(help="Another provider than the recorded one.")] = None,
     image: Annotated[str | None, typer.Option(help="Image that the provider starts.")] = None,
     unisolated: Annotated[bool, typer.Option(help="Run the desktop without a sandbox.")] = False,
+    host_files: HostFiles = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the replay (default: runs/<time>-replay-<task>).")] = None,
     as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Repeat an episode's actions in a fresh desktop; exit status 0: score and screens agree, 1: they differ."""
     from deskbench.agent.build import with_image
@@ -28,7 +28,9 @@ def replay(
 
     record = EpisodeReader(episode).episode
     folder = out or Path("runs", f"{time.strftime('%Y%m%d-%H%M%S')}-replay-{record.task_id}")
-    found = repeat(episode, folder, provider=with_image(provider, image), isolated=not unisolated)
+    found = repeat(
+        episode, folder, provider=with_image(provider, image), isolated=not unisolated, host_files=host_files
+    )
     if as_json:
         print_json({**vars(found), "agrees": found.agrees, "task": record.task})
     else:
@@ -46,7 +48,6 @@ def rescore(
     ] = None,
     write: Annotated[bool, typer.Option(help="Put the new scores into the episodes' records.")] = False,
     as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Score recorded end states again, with no machine; exit status 1 if a score is another now."""
     from deskbench.agent.rescore import rescore_all

@@ -19,7 +19,7 @@ def image() -> None:
 
 
 @image_app.command()
-def build(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def build(
     programs: Annotated[str, typer.Option(help="light (a few programs) or full (OSWorld's).")] = "light",
     code: Annotated[bool, typer.Option("--code", help="With code-server, which stands in for VS Code.")] = False,
     vm: Annotated[bool, typer.Option("--vm", help="A virtual machine's image (for --provider qemu).")] = False,
@@ -28,7 +28,6 @@ def build(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how 
     locked: Annotated[bool, typer.Option(help="Install the versions of the lock file, and no others.")] = False,
     write_lock: Annotated[bool, typer.Option(help="Write the lock file from what was installed.")] = False,
     as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Build the desktop's image with the Docker engine; what has not changed since the last time is not done again.
 

@@ -12,6 +12,7 @@ import typer
 
 from deskbench.agent.cli_output import Json, message, print_json
 from deskbench.envs.errors import UsageError
+from deskbench.envs.foreign import Unread, read_text
 
 models_app = typer.Typer(help="Families of models.", invoke_without_command=True)
 Opt = typer.Option
@@ -128,8 +129,8 @@ def _pairs(settings: list[str]) -> dict[str, str]:
 
 def _text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return read_text(path)
+    except (OSError, Unread) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
 
 

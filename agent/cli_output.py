@@ -17,6 +17,11 @@ say = Console(stderr=True)
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; messages go to stderr.")]
 
 
+HostFiles = Annotated[
+    bool, typer.Option("--host-files", help="Let tasks use files of this machine that do not stand beside them.")
+]
+
+
 def print_json(value: Any) -> None:
     """One JSON document on stdout; dataclasses as objects, paths as text."""
     typer.echo(json.dumps(value, indent=1, default=_jsonable))

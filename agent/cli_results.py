@@ -15,7 +15,6 @@ def export(
     out: Annotated[Path, typer.Option(help="The folder of results to write into.")],
     format_: Annotated[Literal["osworld"], typer.Option("--format", help="Whose layout.")] = "osworld",
     as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Write a run in the layout of OSWorld's results."""
     from deskbench.agent.osworld_export import export as write
@@ -35,7 +34,6 @@ def import_results(
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_all.")] = None,
     as_json: Json = False,
-    debug: Annotated[bool, typer.Option(help="Show tracebacks.")] = False,
 ) -> None:
     """Read OSWorld's results as a run, for report, view, rescore and replay --provider."""
     from deskbench.agent.osworld_import import import_results as read

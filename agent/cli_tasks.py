@@ -11,6 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from deskbench.agent.cli_output import HostFiles, print_json
+
 tasks_app = typer.Typer(help="Look at task files.", no_args_is_help=True)
 Source = Annotated[str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -38,20 +40,29 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
 
 
 @tasks_app.command("check", epilog="Example: deskbench tasks check my-tasks/")
-def check(source: Source = "basics", as_json: Json = False) -> None:
-    """Check task files: every name, parameter and asset, all problems at once."""
-    from deskbench.tasks.load import check_all, read
+def check(
+    source: Source = "basics",
+    split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
+    host_files: HostFiles = False,
+    as_json: Json = False,
+) -> None:
+    """Check task files: every name, parameter, rule and asset, all problems of all files; exit status 1 for any.
 
-    problems = check_all(source)
-    tasks, _ = read(source)
+    A warning (a key that deskbench does not read, a file that is left out) keeps no task from being run.
+    """
+    from deskbench.tasks.load import check_all
+
+    found = check_all(source, split=split, host_files=host_files)
     if as_json:
-        rows = [{"file": str(p.file), "where": p.where, "message": p.message} for p in problems]
-        typer.echo(json.dumps({"tasks": len(tasks), "problems": rows}, indent=1))
+        rows = [{"file": str(p.file), "where": p.where, "message": p.message, "warning": p.warning}
+                for p in found.problems]  # fmt: skip
+        print_json({"tasks": len(found.tasks), "problems": rows, "warnings": len(found.warnings)})
     else:
-        for problem in problems:
+        for problem in found.problems:
             typer.echo(str(problem))
-        typer.echo(f"{len(tasks)} tasks, {len(problems)} problems")
-    raise typer.Exit(1 if problems else 0)
+        told = f", {len(found.warnings)} warnings" if found.warnings else ""
+        typer.echo(f"{len(found.tasks)} tasks, {len(found.errors)} problems{told}")
+    raise typer.Exit(1 if found.errors else 0)
 
 
 @tasks_app.command("mirror", epilog="Example: deskbench tasks mirror path/to/OSWorld --out mirror/")

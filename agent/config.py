@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
+from deskbench.envs.foreign import Unread, read_text
 from deskbench.envs.wire import WireError, parse_policy
 
 MAX_STEPS, MAX_SECONDS = 15, 600.0
@@ -26,6 +27,8 @@ class RunConfig(BaseModel):
     """Task file, folder, suite or OSWorld checkout."""
     split: str | None = None
     """Split of an OSWorld checkout."""
+    host_files: bool = False
+    """Tasks may put files of this machine that do not stand beside them into the desktop."""
     only: tuple[str, ...] = ()
     """Task ids or keys; empty for all."""
     agent: str = "vlm"
@@ -84,9 +87,11 @@ def make_config(file: Path | None, settings: Sequence[str], flags: Mapping[str, 
     values: dict[str, Any] = {}
     if file is not None:
         try:
-            values.update(tomllib.loads(file.read_text(encoding="utf-8")))
+            values.update(tomllib.loads(read_text(file)))
         except OSError as error:
             raise UsageError(f"cannot read {file}: {error.strerror}") from None
+        except Unread as error:
+            raise UsageError(f"{file} {error}") from None
         except tomllib.TOMLDecodeError as error:
             raise UsageError(f"{file} is not TOML: {error}") from None
     for setting in settings:

@@ -21,6 +21,8 @@ from deskbench.agent.ledger import Ledger, Planned
 from deskbench.agent.record import IMPORTED, EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, write_atomic
 from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
+from deskbench.agent.replies.valid import valid
+from deskbench.envs import foreign
 from deskbench.envs.actions import ActionError, parse_actions
 from deskbench.envs.errors import CheckError, UsageError
 from deskbench.envs.types import Action, Done, Exec, Fail, Observation, Screenshot, Wait
@@ -113,8 +115,7 @@ def _import(folder: Path, out: Path, task: Task | None, model: str, problems: li
     seen = shots.first([str(line.get("screenshot_file") or "") for line in lines])
     screen = (seen.width, seen.height)
     count = actions = 0
-    for _, group in groupby(lines, key=lambda line: line.get("step_num")):
-        step = list(group)
+    for step in _steps(lines):
         made = [action for line in step for action in _actions(line.get("action"), screen, where, problems)]
         writer.step(count, seen, Decision(tuple(made), reply=_text(step[0].get("response")), model_ms=0.0))
         count, actions, last = count + 1, actions + len(made), made[-1] if made else last
@@ -128,7 +129,7 @@ def _import(folder: Path, out: Path, task: Task | None, model: str, problems: li
         provider=IMPORTED, seed=0, width=screen[0], height=screen[1], policy="fixed:2",
         started=_began(folder), finished=_ended(folder), ending=_ending(last, score, error), score=score, error=error,
         answer=last.answer if isinstance(last, Done) else None, totals=Totals(steps=count, actions=actions),
-        task_path=str(task.path) if task else "", task_json=_json_of(task),
+        task_path=str(task.path) if task else "", task_json=task.written if task else {},
     )  # fmt: skip
     EpisodeWriter(target).finish(record)
     return record
@@ -141,10 +142,10 @@ def _lines(folder: Path, where: str, problems: list[str]) -> tuple[list[dict[str
     if not path.exists():
         problems.append(f"{where}: no traj.jsonl")
         return [], None
-    for number, text in enumerate(path.read_text(encoding="utf-8", errors="replace").splitlines(), 1):
+    for number, text in enumerate(foreign.lines(path.read_bytes()), 1):
         try:
-            line = json.loads(text) if text.strip() else {}
-        except ValueError as fault:
+            line = valid(json.loads(text)) if text.strip() else {}
+        except (ValueError, RecursionError) as fault:
             problems.append(f"{where}/traj.jsonl:{number}: no JSON: {fault}")
             continue
         if not isinstance(line, dict):
@@ -154,6 +155,13 @@ def _lines(folder: Path, where: str, problems: list[str]) -> tuple[list[dict[str
         elif line:
             lines.append(line)
     return lines, error
+
+
+def _steps(lines: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
+    """Lines of one step number that follow each other are one step; a line without a number is one by itself."""
+    numbered = ((line.get("step_num"), index, line) for index, line in enumerate(lines))
+    for _, group in groupby(numbered, key=lambda one: (one[0], one[1] if one[0] is None else 0)):
+        yield [line for _, _, line in group]
 
 
 def _actions(value: Any, screen: tuple[int, int], where: str, problems: list[str]) -> list[Action]:
@@ -214,12 +222,12 @@ class _Pictures:
 
 def _score(folder: Path, where: str, error: str | None, problems: list[str]) -> ScoreRecord:
     try:
-        value = float((folder / "result.txt").read_text(encoding="utf-8").strip())
+        value = foreign.number(foreign.read_text(folder / "result.txt"))
     except FileNotFoundError:
         return ScoreRecord(value=None, reason=error or "there is no result.txt")
-    except ValueError:
-        problems.append(f"{where}/result.txt: not a number")
-        return ScoreRecord(value=None, reason="result.txt is not a number")
+    except (foreign.Unread, OSError) as fault:
+        problems.append(f"{where}/result.txt {fault}")
+        return ScoreRecord(value=None, reason=f"result.txt {fault}")
     return ScoreRecord(value=value, reason="as OSWorld scored it", parts=_parts(folder, where, problems))
 
 
@@ -229,9 +237,13 @@ def _parts(folder: Path, where: str, problems: list[str]) -> list[dict[str, Any]
     if not file.is_file():
         return []
     try:
-        found = read_score(json.loads(file.read_text(encoding="utf-8")))
-    except (ValueError, CheckError) as error:
+        value, faults = foreign.document(file.read_bytes())
+        found = read_score(value)
+    except (foreign.Unread, CheckError, OSError) as error:
         problems.append(f"{where}/result.json: {error}")
+        return []
+    if faults:
+        problems.append(f"{where}/result.json: {faults[0].where} {faults[0].message}")
         return []
     return [part.model_dump() for part in found.parts]
 
@@ -244,13 +256,6 @@ def _ending(last: Action | None, score: ScoreRecord, error: str | None) -> Endin
 
 def _text(value: Any) -> str | None:
     return value if isinstance(value, str) or value is None else json.dumps(value)
-
-
-def _json_of(task: Task | None) -> dict[str, Any]:
-    if task is None:
-        return {}
-    value: dict[str, Any] = json.loads(task.path.read_text(encoding="utf-8"))
-    return value
 
 
 def _files(folder: Path) -> Iterator[float]:

@@ -73,6 +73,7 @@ def replay(
     *,
     provider: str | None = None,
     isolated: bool = True,
+    host_files: bool = False,
     on_change: Callable[[Progress], None] = lambda p: None,
 ) -> Replayed:
     """Repeat the actions of the episode in `folder`; `out` becomes a run folder of its own.
@@ -82,7 +83,7 @@ def replay(
         EnvError: no desktop lived through it.
     """
     recorded = EpisodeReader(folder)
-    prepared = _prepared(recorded, out, provider, isolated)
+    prepared = _prepared(recorded, out, provider, isolated, host_files)
     batch = Batch(prepared, out, on_change)
     batch.run()
     record = final_attempts(read_records(out))[0]
@@ -99,11 +100,11 @@ def replay(
     )
 
 
-def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated: bool) -> Prepared:
+def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated: bool, host_files: bool) -> Prepared:
     record = recorded.episode
     if provider is None and record.provider == IMPORTED:
         raise UsageError("the episode was imported, and its desktop is not known: name one with --provider or --image")
-    task = task_of(record, out / "task").model_copy(update={"limits": Limits()})
+    task = task_of(record, out / "task", host_files=host_files).model_copy(update={"limits": Limits()})
     steps = recorded.steps()
     config = RunConfig(
         source=str(task.path),

@@ -49,7 +49,7 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot make {out.parent}: {error.strerror}") from None
+        raise StorageError(f"cannot make {out.parent}: {error.strerror}") from error
     write_atomic(out, page.encode())
     return out
 

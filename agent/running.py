@@ -27,6 +27,9 @@ from deskbench.agent.report import write_report
 from deskbench.agent.stats import Mean, Summary, final_attempts
 from deskbench.envs.errors import UsageError
 
+MAX_WARNINGS = 10
+"""Lines about task files before a run; `tasks check` has the others."""
+
 
 def tell(say: Console, text: str, style: str | None = None) -> None:
     """A line as it is: no markup, no colours of rich's own, no wrapping."""
@@ -46,6 +49,11 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
 def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say: Console) -> int:
     """Run it all; the exit status: 0 every planned episode has a score, 1 not."""
     prepared = prepare(config)
+    for warning in prepared.warnings[:MAX_WARNINGS]:
+        tell(say, str(warning), style="yellow")
+    if len(prepared.warnings) > MAX_WARNINGS:
+        more = len(prepared.warnings) - MAX_WARNINGS
+        tell(say, f"and {more} more warnings: deskbench tasks check {config.source}", style="yellow")
     for task, reason in prepared.skipped:
         tell(say, f"skipped {task.key}: {reason}", style="yellow")
     if not prepared.tasks:

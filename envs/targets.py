@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
 from lxml import etree
 
 from deskbench.envs.actions import Action, ActionError, nearest, parse_action
+from deskbench.envs.server.accessibility.constants import CONTROL_TYPES, ROLES
 
 _NAMESPACE = "https://accessibility.{}.example.org/ns/{}"
 _SYSTEMS = ("ubuntu", "windows", "macos")
@@ -83,13 +84,18 @@ def parse_oracle(value: object) -> tuple[OracleStep, ...]:
     steps = []
     for index, item in enumerate(value):
         try:
-            steps.append(_parse_step(item))
+            steps.append(parse_oracle_step(item))
         except ActionError as error:
             raise ActionError(f"oracle[{index}]: {error}") from None
     return tuple(steps)
 
 
-def _parse_step(item: object) -> OracleStep:
+def parse_oracle_step(item: object) -> OracleStep:
+    """Read and check one step.
+
+    Raises:
+        ActionError: naming the field and the bad value.
+    """
     if not isinstance(item, Mapping):
         raise ActionError(f"a step is a JSON object, not {type(item).__name__}")
     action = {k: v for k, v in item.items() if k not in ("target", "targets")}
@@ -114,8 +120,30 @@ def _parse_target(value: object) -> Target:
             raise ActionError(f"target: unknown field {key!r}{nearest(str(key), known)}")
     if not any(value.get(k) for k in ("role", "name", "name_re", "text")):
         raise ActionError("a target needs a role, a name, a name_re or a text")
+    for key in ("role", "name", "name_re", "text", "within"):
+        if not isinstance(value.get(key, ""), str):
+            raise ActionError(f"target: {key} is {value[key]!r}; it must be a string")
+    _check_pattern(value.get("name_re", ""))
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
     return Target(**fields)
+
+
+def _check_pattern(pattern: str) -> None:
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ActionError(f"target: name_re is {pattern[:80]!r}, which is no regular expression: {error}") from None
+
+
+def roles(systems: Set[str]) -> frozenset[str] | None:
+    """Every role that a target can have in the trees of these systems (`Linux`, `Windows`).
+
+    None where that is not known: macOS describes its roles in the user's language.
+    """
+    known = {"Linux": (role.replace(" ", "-") for role in ROLES), "Windows": map(str.lower, CONTROL_TYPES)}
+    if not systems <= known.keys():
+        return None
+    return frozenset({SCREEN, "application"}.union(*(known[system] for system in systems)))
 
 
 def find_point(tree: str, target: Target, screen: tuple[int, int] = (0, 0)) -> tuple[int, int] | None:

@@ -20,6 +20,8 @@ def settings_of(task: Task, settings_file: str) -> Path:
     Raises:
         SetupError: it is not there.
     """
+    if Path(settings_file).is_absolute() or ".." in Path(settings_file).parts:
+        raise SetupError(f"{settings_file}: settings of yours are looked for within an OSWorld checkout only")
     for folder in (Path.cwd(), *task.path.resolve().parents):
         if (folder / settings_file).is_file():
             KNOWN.add(*secrets_beside(folder / settings_file))

@@ -1,95 +1,129 @@
-"""Task files to tasks: OSWorld's format with our optional keys, every problem found before a machine starts."""
+"""Task files to tasks: found in a file, a folder, a suite or a checkout, every problem told before a machine starts."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
-
-from deskbench.envs.actions import ActionError, nearest
+from deskbench.envs import foreign
+from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
-from deskbench.envs.targets import parse_oracle
-from deskbench.tasks import registry
+from deskbench.tasks.checking import SYSTEMS, check
 from deskbench.tasks.classes.process import describe
 from deskbench.tasks.classes.reading import Unusable, read_class
 from deskbench.tasks.live import drive, live_web
-from deskbench.tasks.types import Call, Check, Evaluator, Limits, Mutant, Requires, Task
-from deskbench.tasks.user import User
+from deskbench.tasks.taskfile import Problem, Problems, read_tasks
+from deskbench.tasks.types import Task
 
 LIBRARY = Path(__file__).resolve().parent / "library"
 CLASS_FILES = "task_*.py"
 """Task classes, as OSWorld-V2 names their files."""
-_OURS = ("oracle", "limits", "requires", "tags", "mutants", "seeds", "user", "$schema")
-_USED = ("id", "instruction", "source", "config", "related_apps", "evaluator", "proxy")
-_DEAD = (
-    "snapshot", "trajectory", "fixed_ip", "possibility_of_env_change", "hint", "env_may_change", "version", "platform",
-)  # fmt: skip
-"""Keys of OSWorld's files that mean nothing to a run."""
-KEYS = (*_USED, *_OURS, *_DEAD)
-_EVALUATOR = ("func", "conj", "result", "expected", "options", "postconfig", "_config_note")
+EXAMPLES = ("examples", "examples_windows")
+"""The folders of an OSWorld checkout that hold task files."""
 
 
 @dataclass(frozen=True)
-class Problem:
-    """One thing that is wrong with a task file."""
+class Checked:
+    """What the check of task files found: how many tasks can be run, and every problem of the others."""
 
-    file: Path
-    where: str
-    message: str
+    source: str | Path
+    tasks: tuple[Task, ...]
+    problems: tuple[Problem, ...]
 
-    def __str__(self) -> str:
-        """One line: file, JSON path, what."""
-        return f"{self.file}: {self.where}: {self.message}" if self.where else f"{self.file}: {self.message}"
+    @property
+    def warnings(self) -> tuple[Problem, ...]:
+        """The others."""
+        return tuple(problem for problem in self.problems if problem.warning)
+
+    @property
+    def errors(self) -> tuple[Problem, ...]:
+        """The problems that keep a file from being run."""
+        return tuple(problem for problem in self.problems if not problem.warning)
+
+    def usable(self) -> tuple[Task, ...]:
+        """The tasks, where every file is right.
+
+        Raises:
+            UsageError: the first problem, and how many more there are.
+        """
+        if self.errors:
+            others = len(self.errors) - 1
+            more = f" (and {others} more: deskbench tasks check {self.source})" if others else ""
+            raise UsageError(f"{self.errors[0]}{more}")
+        return self.tasks
 
 
-class _Bad(ValueError):
-    def __init__(self, where: str, message: str) -> None:
-        super().__init__(message)
-        self.where = where
-
-
-def load(source: str | Path, *, split: str | None = None) -> list[Task]:
+def load(source: str | Path, *, split: str | None = None, host_files: bool = False) -> list[Task]:
     """Every task of a file, a folder, a suite's name, or an OSWorld checkout (`evaluation_examples`).
+
+    Args:
+        source: what to read.
+        split: of an OSWorld checkout.
+        host_files: tasks may put files of this machine that stand elsewhere than beside them into the desktop.
 
     Raises:
         UsageError: the first problem, and how many more there are.
     """
-    tasks, problems = read(source, split=split)
-    problems += [problem for task in tasks for problem in check(task)]
-    if problems:
-        more = f" (and {len(problems) - 1} more: deskbench tasks check {source})" if len(problems) > 1 else ""
-        raise UsageError(f"{problems[0]}{more}")
-    return tasks
+    return list(check_all(source, split=split, host_files=host_files).usable())
 
 
-def check_all(source: str | Path, *, split: str | None = None) -> list[Problem]:
-    """Every problem of every task file."""
-    tasks, problems = read(source, split=split)
-    return problems + [problem for task in tasks for problem in check(task)]
+def check_all(source: str | Path, *, split: str | None = None, host_files: bool = False) -> Checked:
+    """Every task, and every problem of every task file."""
+    tasks, problems = [], []
+    for read_one in _read(source, split, host_files):
+        found = [problem for task in read_one.tasks for problem in check(task)]
+        mine = [*read_one.problems, *dict.fromkeys(found)]  # the tasks of a template have the same
+        problems += mine
+        if all(problem.warning for problem in mine):
+            tasks += read_one.tasks
+    return Checked(source, tuple(tasks), (*problems, *_duplicates(tasks)))
 
 
-def read(source: str | Path, *, split: str | None = None) -> tuple[list[Task], list[Problem]]:
-    """Parse without resolving names."""
+def read(source: str | Path, *, split: str | None = None, host_files: bool = False) -> tuple[list[Task], list[Problem]]:
+    """Parse without resolving names; files with problems give no task."""
     tasks: list[Task] = []
     problems: list[Problem] = []
-    files = _files(source, split)
-    classes = describe(file for _, file in files if file.suffix == ".py")
-    for suite, file in files:
-        try:
-            tasks += [_class(suite, file, classes[file])] if file in classes else _read_file(suite, file)
-        except _Bad as bad:
-            problems.append(Problem(file, bad.where, str(bad)))
+    for found in _read(source, split, host_files):
+        problems += found.problems
+        if all(problem.warning for problem in found.problems):
+            tasks += found.tasks
     return tasks, problems + list(_duplicates(tasks))
 
 
-def _files(source: str | Path, split: str | None) -> list[tuple[str, Path]]:
-    """(suite, file) pairs of a source."""
+@dataclass(frozen=True)
+class _Read:
+    """One file: its tasks, as far as they could be made, and what is wrong with its form."""
+
+    tasks: list[Task]
+    problems: list[Problem]
+
+
+def _read(source: str | Path, split: str | None, host_files: bool) -> Iterator[_Read]:
+    files, left_out = _files(source, split)
+    classes = describe(file for _, file in files if file.suffix == ".py")
+    for suite, file in files:
+        problems = Problems(file)
+        tasks = _class(suite, file, classes[file], problems) if file in classes else read_tasks(suite, file, problems)
+        yield _Read([task.model_copy(update={"host_files": host_files}) for task in tasks], problems.found)
+    for file in left_out:
+        yield _Read([], [Problem(file, "", "is not read: it is no task file by where it stands", warning=True)])
+
+
+def _class(suite: str, file: Path, facts: dict[str, Any] | str, problems: Problems) -> list[Task]:
+    try:
+        if isinstance(facts, str):
+            raise Unusable(facts)
+        return [read_class(suite, file, facts)]
+    except Unusable as error:
+        problems.add("", str(error))
+        return []
+
+
+def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]], list[Path]]:
+    """(suite, file) pairs of a source, and files of it that look like tasks and are none."""
     path = Path(source)
     if not path.exists() and (LIBRARY / str(source)).is_dir():
         path = LIBRARY / str(source)
@@ -97,33 +131,46 @@ def _files(source: str | Path, split: str | None) -> list[tuple[str, Path]]:
         known = sorted(p.name for p in LIBRARY.iterdir() if p.is_dir() and not p.name.startswith("_"))
         raise UsageError(f"no such file, folder or suite: {source}; suites: {', '.join(known)}")
     if path.is_file():
-        return [(path.resolve().parent.name, path)]
+        return [(path.resolve().parent.name, path)], []
     for inner in (path, path / "evaluation_examples"):
         if (inner / "examples").is_dir() or (inner / "test_v2.json").is_file():
-            return _osworld_files(inner, split)
+            return _osworld_files(inner) if split is None else (_split_files(inner, split), [])
     if split is not None:
         raise UsageError(f"{source} is not an OSWorld checkout: it has no split {split!r}")
     found = [
-        (file.parent.name, file)
+        (file.resolve().parent.name, file)
         for file in sorted([*path.rglob("*.json"), *path.rglob(CLASS_FILES)])
-        if "assets" not in file.relative_to(path).parts[:-1]
+        if not _asset(file, path)
     ]
     if not found:
         raise UsageError(f"{source} holds no task files (*.json, {CLASS_FILES})")
-    return found
+    return found, []
 
 
-def _osworld_files(root: Path, split: str | None) -> list[tuple[str, Path]]:
-    if split is None:
-        found = [
-            file for folder in ("examples", "examples_windows") for file in sorted((root / folder).glob("*/*.json"))
-        ]
-        return [(file.parent.name, file) for file in [*found, *sorted(root.rglob(CLASS_FILES))]]
+def _asset(file: Path, root: Path) -> bool:
+    return "assets" in file.relative_to(root).parts[:-1]
+
+
+def _osworld_files(root: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
+    """The task files of a checkout, however deep they stand, and the other JSON below its folders of examples."""
+    found = [file for folder in EXAMPLES for file in sorted((root / folder).rglob("*.json"))]
+    tasks = [file for file in found if not _asset(file, root)]
+    others = [file for folder in sorted(root.glob("examples*")) if folder.name not in EXAMPLES
+              for file in sorted(folder.rglob("*.json"))]  # fmt: skip
+    classes = sorted(root.rglob(CLASS_FILES))
+    left_out = [*(file for file in found if _asset(file, root)), *others]
+    return [(file.parent.name, file) for file in [*tasks, *classes]], left_out
+
+
+def _split_files(root: Path, split: str) -> list[tuple[str, Path]]:
     listing = root / f"{split.removesuffix('.json')}.json"
     if not listing.exists():
         known = sorted(p.stem for p in root.glob("test_*.json"))
         raise UsageError(f"{root} has no split {split!r}{nearest(split, known)}")
-    value = json.loads(listing.read_text(encoding="utf-8"))
+    try:
+        value = foreign.listing(listing.read_bytes())
+    except (OSError, foreign.Unread) as error:
+        raise UsageError(f"{listing}: {error}") from None
     classes = {file.name: file for file in root.rglob(CLASS_FILES)}
     return [
         (file.parent.name, file)
@@ -141,234 +188,6 @@ def _duplicates(tasks: Iterable[Task]) -> Iterator[Problem]:
             yield Problem(task.path, "$.id", f"{task.key!r} is the id of {other.path} too")
 
 
-def _class(suite: str, file: Path, facts: dict[str, Any] | str) -> Task:
-    if isinstance(facts, str):
-        raise _Bad("", facts)
-    try:
-        return read_class(suite, file, facts)
-    except Unusable as error:
-        raise _Bad("", str(error)) from None
-
-
-def _read_file(suite: str, file: Path) -> list[Task]:
-    try:
-        data = file.read_bytes()
-        raw = json.loads(data)
-    except OSError as error:
-        raise _Bad("", f"cannot be read: {error.strerror}") from None
-    except UnicodeDecodeError as error:
-        raise _Bad("", f"is not UTF-8: {error.reason} at byte {error.start}") from None
-    except json.JSONDecodeError as error:
-        raise _Bad("", f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
-    if not isinstance(raw, dict):
-        raise _Bad("$", "must be a JSON object")
-    digest = hashlib.sha256(data).hexdigest()
-    return [_task(suite, file, one, digest) for one in _instances(raw)]
-
-
-def _instances(raw: dict[str, Any]) -> list[dict[str, Any]]:
-    """A file with `seeds` is a template: `{{name}}` in its strings is filled from each, and the id gets `@k`."""
-    seeds = raw.get("seeds")
-    if seeds is None:
-        return [raw]
-    if not isinstance(seeds, list) or not all(isinstance(s, dict) for s in seeds) or not seeds:
-        raise _Bad("$.seeds", "must be a list of objects")
-    rest = {k: v for k, v in raw.items() if k != "seeds"}
-    return [{**_filled(rest, seed), "id": f"{raw.get('id')}@{k}"} for k, seed in enumerate(seeds)]
-
-
-def _filled(value: Any, seed: Mapping[str, Any]) -> Any:
-    if isinstance(value, str):
-        whole = re.fullmatch(r"\{\{(\w+)\}\}", value)
-        if whole and whole[1] in seed:
-            return seed[whole[1]]
-        return re.sub(r"\{\{(\w+)\}\}", lambda m: str(seed.get(m[1], m[0])), value)
-    if isinstance(value, dict):
-        return {k: _filled(v, seed) for k, v in value.items()}
-    return [_filled(v, seed) for v in value] if isinstance(value, list) else value
-
-
-def _task(suite: str, file: Path, raw: dict[str, Any], digest: str) -> Task:
-    for key in raw:
-        if key not in KEYS:
-            raise _Bad(f"$.{key}", f"unknown key{nearest(key, KEYS)}")
-    for key in ("id", "instruction"):
-        if not isinstance(raw.get(key), str) or not raw[key]:
-            raise _Bad(f"$.{key}", "must be a string that is not empty")
-    if not re.fullmatch(r"[\w.@-]+", raw["id"]):
-        raise _Bad("$.id", f"is {raw['id']!r}; letters, digits and . _ - @ only: it names folders")
-    try:
-        oracle = parse_oracle(raw.get("oracle", []))
-    except ActionError as error:
-        raise _Bad("$.oracle", str(error)) from None
-    source = raw.get("source", "")
-    task = Task(
-        id=raw["id"],
-        suite=suite,
-        instruction=raw["instruction"],
-        path=file,
-        config=_calls(raw.get("config", []), "$.config"),
-        evaluator=_evaluator(raw.get("evaluator")),
-        oracle=oracle,
-        limits=_model(Limits, raw.get("limits", {}), "$.limits"),
-        requires=_model(Requires, raw.get("requires", {}), "$.requires"),
-        related_apps=_strings(raw.get("related_apps", []), "$.related_apps"),
-        tags=_strings(raw.get("tags", []), "$.tags"),
-        mutants=_mutants(raw.get("mutants", [])),
-        proxy=raw.get("proxy") is True,
-        source=", ".join(source) if isinstance(source, list) else str(source),
-        sha256=digest,
-        user=_user(raw.get("user")),
-    )
-    if "requires" not in raw and live_web(task) is not None:
-        return task.model_copy(update={"requires": Requires(network="full")})
-    return task
-
-
-def _model(model: type[Any], value: Any, where: str) -> Any:
-    try:
-        return model.model_validate(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"])
-        hint = nearest(name, model.model_fields) if first["type"] == "extra_forbidden" else ""
-        raise _Bad(f"{where}.{name}", f"is {first['input']!r}: {first['msg']}{hint}") from None
-
-
-def _user(value: Any) -> Any:
-    if value is None:
-        return None
-    try:
-        return TypeAdapter(User).validate_python(value)
-    except ValidationError as error:
-        first = error.errors()[0]
-        name = ".".join(str(part) for part in first["loc"][1:])
-        raise _Bad(f"$.user.{name}".rstrip("."), first["msg"]) from None
-
-
-def _strings(value: Any, where: str) -> tuple[str, ...]:
-    if not isinstance(value, list):
-        raise _Bad(where, "must be a list of strings")
-    return tuple(str(item) for item in value)
-
-
-def _calls(value: Any, where: str) -> tuple[Call, ...]:
-    if not isinstance(value, list):
-        raise _Bad(where, "must be a list of set-up steps")
-    calls = []
-    for index, item in enumerate(value):
-        here = f"{where}[{index}]"
-        if not isinstance(item, dict) or not isinstance(item.get("type"), str):
-            raise _Bad(here, 'must be an object with a "type"')
-        for key in item:
-            if key not in ("type", "parameters"):
-                raise _Bad(here, f"unknown key {key!r}{nearest(key, ('type', 'parameters'))}")
-        calls.append(Call(type=item["type"], parameters=item.get("parameters", {}), where=here))
-    return tuple(calls)
-
-
-def _mutants(value: Any) -> tuple[Mutant, ...]:
-    if not isinstance(value, list):
-        raise _Bad("$.mutants", "must be a list")
-    found = []
-    for index, item in enumerate(value):
-        if not isinstance(item, dict) or set(item) != {"name", "steps"}:
-            raise _Bad(f"$.mutants[{index}]", "must be an object with name and steps")
-        found.append(Mutant(name=str(item["name"]), steps=_calls(item["steps"], f"$.mutants[{index}].steps")))
-    return tuple(found)
-
-
-def _evaluator(value: Any) -> Evaluator:
-    if not isinstance(value, dict):
-        raise _Bad("$.evaluator", "must be an object")
-    for key in value:
-        if key not in _EVALUATOR:
-            raise _Bad(f"$.evaluator.{key}", f"unknown key{nearest(key, _EVALUATOR)}")
-    func, conj = value.get("func"), value.get("conj", "and")
-    if conj not in ("and", "or"):
-        raise _Bad("$.evaluator.conj", f"is {conj!r}; it is and or or")
-    postconfig = _calls(value.get("postconfig", []), "$.evaluator.postconfig")
-    if func == "infeasible":
-        return Evaluator(infeasible=True, postconfig=postconfig)
-    if isinstance(func, str):
-        return Evaluator(checks=(_check(value, func, None),), conj=conj, postconfig=postconfig)
-    if not isinstance(func, list) or not func or not all(isinstance(f, str) for f in func):
-        raise _Bad("$.evaluator.func", "must be a metric's name or a list of them")
-    for key in ("result", "expected", "options"):
-        if key in value and (not isinstance(value[key], list) or len(value[key]) != len(func)):
-            raise _Bad(f"$.evaluator.{key}", f"must be a list as long as func, which has {len(func)}")
-    checks = tuple(_check(value, name, index) for index, name in enumerate(func))
-    return Evaluator(checks=checks, conj=conj, postconfig=postconfig)
-
-
-def _check(value: Mapping[str, Any], metric: str, index: int | None) -> Check:
-    at = "" if index is None else f"[{index}]"
-
-    def part(key: str) -> Any:
-        return value.get(key) if index is None else value[key][index] if key in value else None
-
-    options = part("options") or {}
-    if not isinstance(options, dict):
-        raise _Bad(f"$.evaluator.options{at}", "must be an object")
-    return Check(
-        metric=metric,
-        result=_getter(part("result"), f"$.evaluator.result{at}"),
-        expected=_getter(part("expected"), f"$.evaluator.expected{at}"),
-        options=options,
-        where=f"$.evaluator.func{at}",
-    )
-
-
-def _getter(value: Any, where: str) -> Call | None:
-    if value in (None, {}):
-        return None
-    if not isinstance(value, dict) or not isinstance(value.get("type"), str):
-        raise _Bad(where, 'must be an object with a "type"')
-    return Call(type=value["type"], parameters={k: v for k, v in value.items() if k != "type"}, where=where)
-
-
-def check(task: Task) -> list[Problem]:
-    """Resolve every name, parameter and asset of a task; all problems, in the order of the file."""
-    problems: list[Problem] = []
-
-    def resolve(kind: registry.Kind, name: str, parameters: Mapping[str, Any], where: str) -> None:
-        try:
-            registry.check_parameters(registry.find(kind, name), parameters)
-        except registry.RegistryError as error:
-            problems.append(Problem(task.path, where, str(error)))
-
-    steps = [*task.config, *task.evaluator.postconfig, *(s for m in task.mutants for s in m.steps)]
-    for step in steps:
-        resolve("setup", step.type, step.parameters, step.where)
-        problems += _missing_assets(task, step)
-    for one in task.evaluator.checks:
-        resolve("metric", one.metric, one.options, one.where)
-        for place, call in enumerate((one.result, one.expected)):
-            if call is not None:
-                resolve("getter", call.type, call.parameters, call.where)
-                problems += _wrong_rules(task, one, place, call)
-    return problems
-
-
-def _wrong_rules(task: Task, check: Check, place: int, call: Call) -> Iterator[Problem]:
-    """What the file itself gives to a metric is checked against the metric's signature."""
-    if call.type not in ("rule", "rule_relativeTime"):
-        return
-    try:
-        entry = registry.find("metric", check.metric)
-        registry.check_rules(entry, place, call.parameters.get("rules"))
-    except registry.RegistryError as error:
-        yield Problem(task.path, f"{call.where}.rules", str(error))
-
-
-def _missing_assets(task: Task, step: Call) -> Iterator[Problem]:
-    files = step.parameters.get("files")
-    for index, file in enumerate(files if step.type == "upload_file" and isinstance(files, list) else []):
-        local = file.get("local_path") if isinstance(file, dict) else None
-        if isinstance(local, str) and not (task.folder / local).is_file():
-            yield Problem(task.path, f"{step.where}.parameters.files[{index}].local_path", f"no such file: {local}")
-
-
 def task_set_hash(tasks: Iterable[Task]) -> str:
     """SHA-256 over the ids and files of a set of tasks, whatever their order."""
     lines = sorted(f"{task.key} {task.sha256}" for task in tasks)
@@ -383,8 +202,7 @@ def skip_reason(task: Task, *, platform: str | None, network: bool, has_app: Map
         network: the desktop may have the network.
         has_app: for each program that tasks require, whether it is there.
     """
-    systems = {"linux": "Linux", "ubuntu": "Linux", "windows": "Windows", "macos": "Darwin"}
-    wanted = {systems.get(name.lower(), name) for name in task.requires.os}
+    wanted = {SYSTEMS.get(name.lower(), name) for name in task.requires.os}
     if wanted and platform is not None and platform not in wanted:
         return f"needs {' or '.join(task.requires.os)}; the desktop is {platform}"
     lacking = [app for app in task.requires.apps if not has_app.get(app, False)]

@@ -5,6 +5,7 @@ A task file has one part. A task class (`tasks.classes`) has one, or its phases.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -111,7 +112,7 @@ def read_score(value: Any, seconds: float = 0.0) -> Score:
         value = value.get("score", mean)
     if isinstance(value, bool):
         value = float(value)
-    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:
+    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:  # NaN neither
         raise CheckError(
             f"evaluate() returned {value!r}; it must be a number from 0 to 1, or a dictionary with one"[:300]
         )
@@ -122,15 +123,22 @@ def read_score(value: Any, seconds: float = 0.0) -> Score:
 
 
 def _part_score(name: str, value: Any) -> PartScore:
-    if isinstance(value, (int, float)):
-        return PartScore(name=name, score=float(value))
     try:
+        if isinstance(value, (int, float)):
+            return PartScore(name=name, score=_amount(value))
         return PartScore(
-            name=name, score=float(value["score"]), weight=float(value.get("weight", 1.0)),
+            name=name, score=_amount(value["score"]), weight=_amount(value.get("weight", 1.0)),
             description=str(value.get("description", "")),
         )  # fmt: skip
-    except (TypeError, KeyError, ValueError, AttributeError):
+    except (TypeError, KeyError, ValueError, AttributeError, OverflowError):
         raise CheckError(f"evaluate() returned a partial score {name!r} that is {value!r}"[:300]) from None
+
+
+def _amount(value: Any) -> float:
+    amount = float(value)
+    if not (math.isfinite(amount) and amount >= 0):
+        raise ValueError(f"{value} is no amount")
+    return amount
 
 
 def together(parts: Sequence[Part], scores: Sequence[Score]) -> Score:

@@ -6,15 +6,17 @@ its signature when a task file is loaded. `package.module:function` names one th
 
 from __future__ import annotations
 
+import difflib
 import importlib
 import inspect
 import pkgutil
+import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, cached_property
-from typing import Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model, with_config
+from pydantic import AfterValidator, BaseModel, ConfigDict, TypeAdapter, ValidationError, create_model, with_config
 
 from deskbench.envs.actions import nearest
 
@@ -23,6 +25,25 @@ Source = Literal["task", "file", "program", "page", "answer"]
 """Where a getter's value is from: the task or its author's files; a file of the desktop; what a program of the desktop
 says, or what a page in its browser shows, and an agent could have put another in its place; the agent's answer."""
 F = TypeVar("F", bound=Callable[..., Any])
+Fits = Callable[[Mapping[str, Any]], None]
+"""Takes a getter's parameters, or a metric's with `expected`, which is None where the task file has nothing for it."""
+
+
+def compiles(pattern: str) -> str:
+    """A regular expression.
+
+    Raises:
+        ValueError: it is broken.
+    """
+    try:
+        re.compile(pattern)
+    except (re.error, RecursionError, OverflowError) as error:
+        raise ValueError(f"no regular expression: {error}") from None
+    return pattern
+
+
+Regex = Annotated[str, AfterValidator(compiles)]
+"""A regular expression of Python's; one that is broken is found when a task file is loaded."""
 closed = with_config(ConfigDict(extra="forbid"))
 """Makes a TypedDict one whose unknown keys are errors: for the rules that task files give."""
 _FOLDERS: dict[Kind, str] = {
@@ -40,6 +61,7 @@ class Entry:
         source: of a getter's value.
         linear: a metric that parses nothing and whose time is in proportion to its values: it may be worked out in
             the controller.
+        fits: what its signature cannot say of what a task file gives it; raises ValueError where that is of no use.
     """
 
     kind: Kind
@@ -47,6 +69,7 @@ class Entry:
     function: Callable[..., Any]
     source: Source = "program"
     linear: bool = False
+    fits: Fits | None = None
 
     @cached_property
     def _signature(self) -> inspect.Signature:
@@ -63,6 +86,12 @@ class Entry:
             elif p.kind is p.VAR_KEYWORD:
                 extra = "allow"
         return create_model(self.name, __config__=ConfigDict(extra=extra), **fields)
+
+    @cached_property
+    def needed(self) -> tuple[str, ...]:
+        """Names of the positional arguments that have no default: a task file must say where each is from."""
+        found = self._signature.parameters.values()
+        return tuple(p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty)
 
     @cached_property
     def keywords(self) -> dict[str, str]:
@@ -88,14 +117,14 @@ def setup_step(*names: str) -> Callable[[F], F]:
     return _register("setup", names)
 
 
-def getter(*names: str, source: Source = "program") -> Callable[[F], F]:
+def getter(*names: str, source: Source = "program", fits: Fits | None = None) -> Callable[[F], F]:
     """Register `def get(world, *, ...) -> value` under these names; `source` is in the record of each check."""
-    return _register("getter", names, source=source)
+    return _register("getter", names, source=source, fits=fits)
 
 
-def metric(*names: str, linear: bool = False) -> Callable[[F], F]:
+def metric(*names: str, linear: bool = False, fits: Fits | None = None) -> Callable[[F], F]:
     """Register `def score(result, expected, *, ...) -> float` (or without `expected`) under these names."""
-    return _register("metric", names, linear=linear)
+    return _register("metric", names, linear=linear, fits=fits)
 
 
 def _register(kind: Kind, names: tuple[str, ...], **more: Any) -> Callable[[F], F]:
@@ -155,11 +184,11 @@ def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, A
     Raises:
         RegistryError: naming the parameter, the bad value, and the nearest known name.
     """
-    parameters = {name: value for name, value in parameters.items() if not name.startswith("_")}
+    parameters = _told(parameters)
     try:
-        valid = entry.parameters.model_validate(dict(parameters))
+        valid = entry.parameters.model_validate(parameters)
     except ValidationError as error:
-        raise RegistryError(_first_problem(entry, error)) from None
+        raise RegistryError(_problems(entry, error)[0]) from None
     adapted = {}
     for name, value in parameters.items():
         field = entry.parameters.model_fields.get(name)
@@ -167,7 +196,24 @@ def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, A
     return adapted
 
 
-def check_rules(entry: Entry, place: int, rules: Any) -> None:
+def parameter_problems(entry: Entry, parameters: Mapping[str, Any], **more: Any) -> list[str]:
+    """Everything that is wrong with them, a line each; `more` is what a metric is given besides."""
+    try:
+        entry.parameters.model_validate(_told(parameters))
+        if entry.fits is not None:
+            entry.fits({**parameters, **more})
+    except ValidationError as error:
+        return _problems(entry, error)
+    except ValueError as error:
+        return [f"{entry.name}: {error}"]
+    return []
+
+
+def _told(parameters: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in parameters.items() if not name.startswith("_")}
+
+
+def rule_problems(entry: Entry, place: int, rules: Any) -> list[str]:
     """What a task file gives as a metric's argument (getter `rule`), against the argument's type.
 
     Args:
@@ -175,15 +221,16 @@ def check_rules(entry: Entry, place: int, rules: Any) -> None:
         place: 0 for the result, 1 for what is expected.
         rules: as in the file.
 
-    Raises:
-        RegistryError: naming the key, the bad value, and the nearest known name.
+    Returns:
+        A line for each thing that is wrong, with the key, the bad value, and the nearest known name.
     """
     if place >= len(entry.positional):
-        return
+        return []
     try:
         _adapter(entry.positional[place]).validate_python(rules)
     except ValidationError as error:
-        raise RegistryError(_rule_problem(entry, place, error)) from None
+        return [_rule_problem(entry, place, one) for one in _misspelt_first(error)]
+    return []
 
 
 def misfit(entry: Entry, values: Sequence[Any]) -> str:
@@ -203,15 +250,28 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
     return TypeAdapter(annotation, config=None)
 
 
-def _rule_problem(entry: Entry, place: int, error: ValidationError) -> str:
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+def _misspelt_first(error: ValidationError) -> list[Any]:
+    """The errors; what is missing because its name is misspelt is told once, by the name that is there."""
+    there = [str(one["loc"][-1]) for one in error.errors() if one["type"] == "extra_forbidden"]
+    kept = [
+        one for one in error.errors()
+        if one["type"] != "missing" or not difflib.get_close_matches(str(one["loc"][-1]), there)
+    ]  # fmt: skip
+    return sorted(kept, key=lambda one: one["type"] != "extra_forbidden")
+
+
+def _rule_problem(entry: Entry, place: int, one: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in one["loc"])
+    if one["type"] == "extra_forbidden":
         known = _keys(_adapter(entry.positional[place]).json_schema())
-        return f"{entry.name}: unknown rule key {where!r}{nearest(str(first['loc'][-1]), known)}"
-    if first["type"] == "missing":
+        return f"{entry.name}: unknown rule key {where!r}{nearest(str(one['loc'][-1]), known)}"
+    if one["type"] == "missing":
         return f"{entry.name}: missing rule key {where!r}"
-    return f"{entry.name}: rule {where} is {str(first['input'])[:80]!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"{entry.name}: {f'rule {where} is' if where else 'the rules are'} {_shown(one)}"
+
+
+def _shown(one: Mapping[str, Any]) -> str:
+    return f"{one['input']!r:.80}: {one['msg'][0].lower()}{one['msg'][1:]}"
 
 
 def _keys(schema: Any) -> set[str]:
@@ -223,12 +283,14 @@ def _keys(schema: Any) -> set[str]:
     return set(schema.get("properties", {})).union(*map(_keys, schema.values()))
 
 
-def _first_problem(entry: Entry, error: ValidationError) -> str:
-    # A misspelt name is the cause of the one that is missing: it is told first.
-    first = min(error.errors(), key=lambda e: e["type"] != "extra_forbidden")
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+def _problems(entry: Entry, error: ValidationError) -> list[str]:
+    return [_problem(entry, one) for one in _misspelt_first(error)]
+
+
+def _problem(entry: Entry, one: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in one["loc"])
+    if one["type"] == "extra_forbidden":
         return f"{entry.name}: unknown parameter {where!r}{nearest(where, entry.parameters.model_fields)}"
-    if first["type"] == "missing":
+    if one["type"] == "missing":
         return f"{entry.name}: missing parameter {where!r}"
-    return f"{entry.name}: {where} is {first['input']!r}: {first['msg'][0].lower()}{first['msg'][1:]}"
+    return f"{entry.name}: {where} is {_shown(one)}"

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 from deskbench.envs.actions import ACTION_TYPES
 from deskbench.envs.errors import UsageError
 from deskbench.tasks import registry
-from deskbench.tasks.load import _DEAD
+from deskbench.tasks.taskfile import DEAD
 from deskbench.tasks.types import Limits, Requires
 from deskbench.tasks.user import User
 
@@ -58,7 +58,7 @@ def task_schema() -> dict[str, Any]:
             },
             "user": TypeAdapter(User).json_schema(),
             "seeds": {"type": "array", "items": {"type": "object"}},
-            **{name: {} for name in _DEAD},
+            **{name: {} for name in DEAD},
         },
     }
 

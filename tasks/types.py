@@ -7,10 +7,17 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from deskbench.envs.errors import UsageError
+from deskbench.envs.errors import CheckError, UsageError
 from deskbench.envs.relay import parse
 from deskbench.envs.targets import OracleStep
 from deskbench.tasks.user import User
+
+SOURCE = "python"
+"""The key under which a task class's source stands in `Task.written`, in place of a task file's JSON."""
+
+
+class Outside(CheckError):
+    """A task names a file of this machine that does not stand beside it, and nobody has allowed that."""
 
 
 class Frozen(BaseModel):
@@ -91,7 +98,8 @@ class Task(Frozen):
 
     `key` is `suite/id`, unique in a run; `path` is the file that it came from; `folder` is where its assets are; `user`
     answers the agent's questions; `files` are addresses that a task class fetches; `lacks` is what it needs and
-    deskbench has not.
+    deskbench has not. `written` is the file's JSON as it was read, for the record; `host_files` allows assets that
+    stand elsewhere than beside the file.
     """
 
     id: str
@@ -112,6 +120,8 @@ class Task(Frozen):
     user: User | None = None
     files: tuple[str, ...] = ()
     lacks: str = ""
+    written: dict[str, Any] = Field(default_factory=dict, repr=False)
+    host_files: bool = False
 
     @property
     def is_class(self) -> bool:
@@ -127,6 +137,17 @@ class Task(Frozen):
     def folder(self) -> Path:
         """Where the assets stand: beside the file."""
         return self.path.parent
+
+    def asset(self, name: str) -> Path:
+        """The path of a file that the task names, relative to its own; whether it is there is not asked.
+
+        Raises:
+            Outside: it stands elsewhere than beside or below the task file, links followed.
+        """
+        found = self.folder / name
+        if not self.host_files and not found.resolve().is_relative_to(self.folder.resolve()):
+            raise Outside(f"{name} is a file of this machine outside of the task's folder; --host-files allows it")
+        return found
 
     @property
     def feasible(self) -> bool:

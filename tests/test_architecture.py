@@ -81,7 +81,10 @@ def test_metrics_are_pure_functions_of_values_and_files() -> None:
 
 
 def test_an_agent_cannot_reach_the_desktop_the_checks_or_the_expected_values() -> None:
-    seen = {f"deskbench.envs.{name}" for name in ("types", "actions", "targets", "errors", "wait", "keys", "redact")}
+    seen = {
+        f"deskbench.envs.{name}"
+        for name in ("types", "actions", "targets", "errors", "foreign", "wait", "keys", "redact")
+    }
     own = {f"deskbench.agent.{name}" for name in ("base", "agents", "models", "replies")}
     paths = [path for name in ("agents", "models", "replies") for path in of(f"agent/{name}/")]
     assert wrong_imports(paths, seen | own) == []

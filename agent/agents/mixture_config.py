@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
+from deskbench.envs.foreign import Unread, read_text
 
 
 class _Data(BaseModel):
@@ -133,11 +134,11 @@ def load_mixture(path: Path) -> MixtureConfig:
         UsageError: one line with what is wrong.
     """
     try:
-        values: dict[str, Any] = tomllib.loads(path.expanduser().read_text(encoding="utf-8"))
+        values: dict[str, Any] = tomllib.loads(read_text(path.expanduser()))
         return MixtureConfig.model_validate(values)
     except OSError as error:
         raise UsageError(f"mixture: cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, Unread) as error:
         raise UsageError(f"mixture: {path} is not TOML: {error}") from None
     except ValidationError as error:
         first = error.errors()[0]

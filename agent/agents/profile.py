@@ -18,6 +18,7 @@ from deskbench.agent.replies.grammar import Grammar
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
+from deskbench.envs.foreign import Unread, read_text
 
 
 class _Data(BaseModel):
@@ -248,8 +249,8 @@ def _read(name: str) -> dict[str, Any]:
     if not name.endswith(".toml"):
         raise UsageError(f"unknown family {name!r}{nearest(name, known)} (or the path of a .toml file)")
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(read_text(path))
     except OSError as error:
         raise UsageError(f"cannot read the profile {name}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, Unread) as error:
         raise UsageError(f"the profile {name} is not TOML: {error}") from None

@@ -12,6 +12,7 @@ from typing import Any
 from deskbench.agent.models.prices import Price
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
+from deskbench.envs.foreign import read_text
 
 Reader = Callable[[str], Any]
 
@@ -90,8 +91,8 @@ def json_object(text: str) -> dict[str, Any]:
 
 
 def file_text(text: str) -> str:
-    """The text of a UTF-8 file."""
-    return Path(text).expanduser().read_text(encoding="utf-8")
+    """The text of a file, in UTF-8 or with a byte order mark."""
+    return read_text(Path(text).expanduser())
 
 
 def yes_or_no(text: str) -> bool:

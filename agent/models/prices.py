@@ -19,6 +19,7 @@ from typing import Any
 from platformdirs import user_config_path
 
 from deskbench.envs.errors import UsageError
+from deskbench.envs.foreign import Unread, read_text
 
 
 @dataclass(frozen=True)
@@ -91,10 +92,10 @@ def read_prices(path: Path) -> Mapping[str, Price]:
         UsageError: it cannot be read; one line.
     """
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(read_text(path))
     except OSError as error:
         raise UsageError(f"prices: cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except (tomllib.TOMLDecodeError, Unread) as error:
         raise UsageError(f"prices: {path} is not TOML: {error}") from None
     return {model: _price(path, model, value) for model, value in values.items()}
 

@@ -14,7 +14,8 @@ from pydantic import TypeAdapter, ValidationError
 from deskbench.tasks import registry
 from deskbench.tasks.classes.stand_ins import asset
 from deskbench.tasks.live import FETCHES
-from deskbench.tasks.types import Evaluator, Requires, Task
+from deskbench.tasks.taskfile import bad_id
+from deskbench.tasks.types import SOURCE, Evaluator, Requires, Task
 from deskbench.tasks.user import User
 
 WEB = re.compile(r"https?://(?!localhost|127\.0\.0\.1)|WEBSITE_HOST_SUFFIX")
@@ -40,8 +41,9 @@ def read_class(suite: str, file: Path, facts: Mapping[str, Any]) -> Task:
     for name in ("id", "instruction"):
         if not isinstance(facts.get(name), str) or not (facts[name] or (name == "instruction" and facts["phases"])):
             raise Unusable(f"{name} must be a string that is not empty")
-    if not re.fullmatch(r"[\w.@-]+", facts["id"]):
-        raise Unusable(f"id is {facts['id']!r}; letters, digits and . _ - @ only: it names folders")
+    wrong = bad_id(facts["id"])
+    if wrong:
+        raise Unusable(f"id {wrong}")
     source = file.read_bytes()
     tree = ast.parse(source)
     user, lacks = _user(facts.get("user_simulator"))
@@ -63,6 +65,7 @@ def read_class(suite: str, file: Path, facts: Mapping[str, Any]) -> Task:
         user=user,
         files=tuple(dict.fromkeys(_files(tree))),
         lacks=lacks,
+        written={SOURCE: source.decode("utf-8", "replace")},
     )
 
 

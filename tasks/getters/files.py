@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
-from typing import Literal
+from typing import Any, Literal
 
 from deskbench.envs.errors import CheckError
+from deskbench.envs.foreign import read_text
 from deskbench.tasks.assets import fetch
 from deskbench.tasks.registry import getter
 from deskbench.tasks.worker import read
@@ -18,7 +19,18 @@ Files = Path | list[Path | None] | None
 """One file, or those that `gives` names; None for one that is not there."""
 
 
-@getter("vm_file", source="file")
+def _paired(given: Mapping[str, Any]) -> None:
+    """As many names as files, and `gives` among them."""
+    path, dest = given["path"], given.get("dest", "")
+    count = len(path) if isinstance(path, list) else 1
+    names = len(dest) if isinstance(dest, list) else count if dest == "" or count == 1 else 1
+    if names != count:
+        raise ValueError(f"path has {count} entries and dest {names}")
+    if any(not 0 <= index < count for index in given.get("gives") or ()):
+        raise ValueError(f"gives {given['gives']}, and path has {count} entries")
+
+
+@getter("vm_file", source="file", fits=_paired)
 def vm_file(
     world: World,
     *,
@@ -73,7 +85,7 @@ def vm_file_text(world: World, *, path: str) -> str | None:
     return None if data is None else data.decode("utf-8", "replace")
 
 
-@getter("cloud_file", source="task")
+@getter("cloud_file", source="task", fits=_paired)
 def cloud_file(
     world: World,
     *,
@@ -91,7 +103,7 @@ def cloud_file(
 @getter("task_file", source="task")
 def task_file(world: World, *, path: str) -> Path:
     """A file that stands beside the task file."""
-    found = world.task.folder / path
+    found = world.task.asset(path)
     if not found.is_file():
         raise CheckError(f"no such file beside the task: {path}")
     return found
@@ -128,5 +140,5 @@ def list_directory(world: World, *, path: str) -> dict[str, object] | None:
 @getter("conference_city_in_order", source="task")
 def conference_city_in_order(world: World, *, csv_path: str) -> list[str]:
     """The third column of a CSV file that stands beside the task file, without its head."""
-    rows = task_file(world, path=csv_path).read_text(encoding="utf-8").splitlines()[1:]
+    rows = read_text(task_file(world, path=csv_path)).splitlines()[1:]
     return [row.split(",")[2] for row in rows]

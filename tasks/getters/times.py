@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import re
+from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from typing import Any, Literal, NotRequired
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -106,7 +107,17 @@ def absolute(rules: RelativeRules, today: date) -> RelativeRules:
     return found
 
 
-@getter("rule_relativeTime", source="task")
+def _known_days(given: Mapping[str, Any]) -> None:
+    """Names of days and of the time zone that are not known are found when a task file is loaded."""
+    try:
+        absolute(given["rules"], date(2024, 1, 1))
+        if "timezone" in given["rules"]:
+            _zone(given["rules"]["timezone"])
+    except CheckError as error:
+        raise ValueError(str(error)) from None
+
+
+@getter("rule_relativeTime", source="task", fits=_known_days)
 def rule_relative_time(world: World, *, rules: RelativeRules) -> RelativeRules:
     """A rule whose days are worked out from today, in the rule's time zone or else in the desktop's."""
     return absolute(rules, datetime.now(_zone(timezone_from_config(world, rules=dict(rules)))).date())

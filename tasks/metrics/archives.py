@@ -8,7 +8,9 @@ import tempfile
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NotRequired
+
+from typing_extensions import TypedDict
 
 from deskbench.tasks.metrics.fidelity import as_upstream
 from deskbench.tasks.metrics.packages import (
@@ -21,7 +23,7 @@ from deskbench.tasks.metrics.packages import (
 )
 from deskbench.tasks.metrics.pdf import pdf_text
 from deskbench.tasks.metrics.text import lines_alike
-from deskbench.tasks.registry import find, metric
+from deskbench.tasks.registry import closed, find, metric
 
 Kind = Literal["text", "pdf", "docx", "ppt", "image", "csv", "table", "audio", "video"]
 _METRICS: dict[str, str] = {
@@ -33,8 +35,16 @@ PDF_LIKENESS = 0.95
 """How alike the texts of PDF files within archives must be (OSWorld's)."""
 
 
+@closed
+class Members(TypedDict):
+    """The files of an archive by name, with their text; None for any."""
+
+    expected: dict[str, str | None]
+    others: NotRequired[bool]
+
+
 @metric("archive_contains")
-def archive_contains(result: Path, rules: Mapping[str, Any]) -> float:
+def archive_contains(result: Path, rules: Members) -> float:
     """1 when a ZIP file holds each name of `expected` with its text (null: any); other names only with `others`."""
     wanted: Mapping[str, str | None] = rules["expected"]
     with opened_zip(result) as archive:

@@ -15,7 +15,7 @@ from deskbench.tasks.metrics.fidelity import as_upstream
 from deskbench.tasks.metrics.matching import same_url
 from deskbench.tasks.metrics.packages import needs
 from deskbench.tasks.metrics.text import Texts, text_of
-from deskbench.tasks.registry import closed, metric
+from deskbench.tasks.registry import Regex, closed, metric
 
 
 @closed
@@ -38,7 +38,7 @@ class Urls(TypedDict):
 class UrlPatterns(TypedDict):
     """Regular expressions, each of which must be found in the address; OSWorld's files have two keys more."""
 
-    expected: list[str]
+    expected: list[Regex]
     type: NotRequired[str]
     url: NotRequired[str]
 
@@ -135,7 +135,7 @@ def _one_of_each_with(found: set[str], url: str, rest: list[set[str]]) -> bool:
 class SearchPattern(TypedDict):
     """The pattern of an address."""
 
-    pattern: str
+    pattern: Regex
 
 
 @closed

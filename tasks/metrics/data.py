@@ -9,8 +9,10 @@ import json
 import sqlite3
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, NotRequired
+from typing import Annotated, Any, Literal, NotRequired
 
+from lxml import etree
+from pydantic import AfterValidator, Field
 from typing_extensions import TypedDict
 
 from deskbench.envs.errors import CheckError
@@ -18,7 +20,7 @@ from deskbench.tasks.metrics.databases import opened_database
 from deskbench.tasks.metrics.fidelity import as_upstream
 from deskbench.tasks.metrics.matching import KeyMatch, has_record, likeness, matches
 from deskbench.tasks.metrics.packages import needs, parse_xml
-from deskbench.tasks.metrics.text import text_of
+from deskbench.tasks.metrics.text import Expected, text_of
 from deskbench.tasks.metrics.told import Told
 from deskbench.tasks.registry import closed, metric
 
@@ -45,15 +47,30 @@ def _at(value: Any, path: list[str | int]) -> Any:
     return value
 
 
+@closed
+class ValueAt(TypedDict):
+    """A value inside a structure, by its path of keys."""
+
+    path: list[str | int]
+    equals: Any
+
+
+@closed
+class ValuesAt(TypedDict):
+    """What a structure must hold."""
+
+    expect: list[ValueAt]
+
+
 @metric("json_value")
-def json_value(result: Any, rules: Mapping[str, Any]) -> float:
+def json_value(result: Any, rules: ValuesAt) -> float:
     """1 when the JSON holds each of `expect`: a list of {"path": [keys], "equals": value}."""
     value = _json_of(result)
     return float(value is not None and all(_at(value, e["path"]) == e["equals"] for e in rules["expect"]))
 
 
 @metric("json_equals")
-def json_equals(result: Any, rules: Mapping[str, Any]) -> float:
+def json_equals(result: Any, rules: Expected) -> float:
     """1 when the JSON is `expected`, keys in any order."""
     return float(_json_of(result) == rules["expected"])
 
@@ -242,14 +259,31 @@ def run_sqlite3(result: Path, rules: Sql) -> float:
     return float(value)
 
 
+def _path(text: str) -> str:
+    try:
+        etree.XPath(text)
+    except etree.XPathError as error:
+        raise ValueError(f"no XPath: {error}") from None
+    return text
+
+
+XPath = Annotated[str, AfterValidator(_path)]
+
+
 @closed
 class Element(TypedDict):
     """Elements of the accessibility tree that must be there, by XPath or CSS selectors, and their text."""
 
-    selectors: NotRequired[list[str]]
-    xpath: NotRequired[str]
+    selectors: NotRequired[Annotated[list[str], Field(min_length=1)]]
+    xpath: NotRequired[XPath]
     text: NotRequired[str]
     exact: NotRequired[bool]
+
+
+def _names_something(rule: Element) -> Element:
+    if not rule.keys() & {"xpath", "selectors"}:
+        raise ValueError("xpath or selectors must be there")
+    return rule
 
 
 _PARTS = {"st": "state", "attr": "attributes", "cp": "component", "doc": "document", "txt": "text", "val": "value",
@@ -259,7 +293,10 @@ _PARTS = {"st": "state", "attr": "attributes", "cp": "component", "doc": "docume
 
 @metric("check_accessibility_tree")
 def check_accessibility_tree(
-    result: str, rules: list[Element], *, osname: Literal["ubuntu", "windows", "macos"] = "ubuntu"
+    result: str,
+    rules: list[Annotated[Element, AfterValidator(_names_something)]],
+    *,
+    osname: Literal["ubuntu", "windows", "macos"] = "ubuntu",
 ) -> float:
     """The product of how well each rule's text is met; 0 when a rule finds no element."""
     names = {prefix: f"https://accessibility.{osname}.example.org/ns/{part}" for prefix, part in _PARTS.items()}
@@ -277,8 +314,6 @@ def _elements(root: Any, rule: Element, names: dict[str, str]) -> list[Any]:
     if "xpath" in rule:
         found = root.xpath(rule["xpath"], namespaces=names)
         return found if isinstance(found, list) else []
-    if "selectors" not in rule:
-        raise CheckError("a rule of check_accessibility_tree needs xpath or selectors")
     try:
         from lxml.cssselect import CSSSelector
     except ImportError as error:
@@ -294,8 +329,24 @@ def _best_text(texts: list[str], rule: Element) -> float:
     return max(float(text == wanted) if rule.get("exact", True) else likeness(text, wanted) for text in texts)
 
 
+@closed
+class Setting(TypedDict):
+    """A key of an INI file and its value."""
+
+    key: str
+    equals: str | int | float | bool
+    section: NotRequired[str | None]
+
+
+@closed
+class IniSettings(TypedDict):
+    """What an INI file must say."""
+
+    expect: list[Setting]
+
+
 @metric("ini_value")
-def ini_value(result: Any, rules: Mapping[str, Any]) -> float:
+def ini_value(result: Any, rules: IniSettings) -> float:
     """1 when an INI file has each of `expect`: {"section": name or null, "key": key, "equals": text}.
 
     A file of `key=value` lines with no section will do.
@@ -314,8 +365,15 @@ def ini_value(result: Any, rules: Mapping[str, Any]) -> float:
     )
 
 
+@closed
+class Tree(TypedDict):
+    """What a folder must hold: a folder's names with what is in it, or None for a file."""
+
+    expected: dict[str, Any]
+
+
 @metric("directory_tree")
-def directory_tree(result: Mapping[str, Any], rules: Mapping[str, Any], *, exact: bool = True) -> float:
+def directory_tree(result: Mapping[str, Any], rules: Tree, *, exact: bool = True) -> float:
     """1 when a folder holds what `expected` says: {"name": null for a file, {...} for a folder}.
 
     With `exact` it holds nothing else; hidden files do not count unless they are named.

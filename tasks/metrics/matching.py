@@ -12,11 +12,11 @@ from functools import cache
 from typing import Annotated, Any, NotRequired
 from urllib.parse import urlsplit
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, ValidationInfo
 from typing_extensions import TypedDict
 
 from deskbench.tasks.metrics.packages import needs
-from deskbench.tasks.registry import closed
+from deskbench.tasks.registry import closed, compiles
 
 _ORDERS = {"eq": operator.eq, "ne": operator.ne, "le": operator.le, "lt": operator.lt, "ge": operator.ge,
            "gt": operator.gt}  # fmt: skip
@@ -32,12 +32,21 @@ def _known_method(name: str) -> str:
     return name
 
 
+def _usable(ref: Any, info: ValidationInfo) -> Any:
+    """A regular expression must be one: a broken one matches nothing for ever."""
+    if str((info.data or {}).get("method", "")).startswith("re"):
+        if not isinstance(ref, str):
+            raise ValueError("method re wants a regular expression")
+        compiles(ref)
+    return ref
+
+
 @closed
 class Match(TypedDict):
     """How a value is matched, and against what."""
 
     method: Annotated[str, AfterValidator(_known_method)]
-    ref: Any
+    ref: Annotated[Any, AfterValidator(_usable)]
 
 
 class KeyMatch(Match):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from typing_extensions import TypedDict
@@ -25,13 +26,17 @@ def check_python_file_by_test_suite(result: TestRun, expected: Any, *, test_func
     return Told(min(1.0, max(0.0, float(result["value"]))), result.get("note", ""))
 
 
-@metric("check_python_file_by_gold_file")
+def _no_metric(_given: Mapping[str, Any]) -> None:
+    raise ValueError("it gives no score, in OSWorld either: a task that names it could never be scored")
+
+
+@metric("check_python_file_by_gold_file", fits=_no_metric)
 def check_python_file_by_gold_file(result: Any, expected: Any) -> float:
     """Never implemented, in OSWorld either: it gives no score there."""
     raise CheckError("check_python_file_by_gold_file has never been implemented, in OSWorld either")
 
 
-@metric("get_unique_train_ids")
+@metric("get_unique_train_ids", fits=_no_metric)
 def get_unique_train_ids(result: Any) -> float:
     """A helper that OSWorld exports among its metrics: it gives a set, not a score, and no task names it."""
     raise CheckError("get_unique_train_ids is a helper of check_no_duplicates, not a metric, in OSWorld either")

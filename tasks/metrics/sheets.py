@@ -174,7 +174,15 @@ Books = Mapping[str, Workbook]
 """`R`, the result, and where there is one `E`, what is expected."""
 
 
-@metric("compare_table")
+def _has_books(given: Mapping[str, Any]) -> None:
+    """Rules that compare with an expected workbook need one."""
+    for rule in given["rules"]:
+        places = [str(rule.get(key, "")) for key in ("sheet_idx0", "sheet_idx1", "sheet_idx")]
+        if given["expected"] is None and (rule["type"] == "sheet_name" or any(p.startswith("E") for p in places)):
+            raise ValueError(f"the rule {rule['type']} needs an expected workbook, and there is none")
+
+
+@metric("compare_table", fits=_has_books)
 def compare_table(result: Path, expected: Path | None = None, *, rules: list[Rule]) -> float:
     """1 when a workbook meets every rule; most compare a sheet of it with one of the expected workbook."""
     books = {"R": Workbook(result)} | ({} if expected is None else {"E": Workbook(expected)})

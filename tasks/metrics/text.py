@@ -16,7 +16,7 @@ from deskbench.envs.errors import CheckError
 from deskbench.tasks.metrics.fidelity import as_upstream
 from deskbench.tasks.metrics.matching import likeness
 from deskbench.tasks.metrics.told import Told
-from deskbench.tasks.registry import closed, metric
+from deskbench.tasks.registry import Regex, closed, metric
 
 
 @closed
@@ -45,8 +45,8 @@ class IncludeExclude(TypedDict):
 class Patterns(TypedDict):
     """Regular expressions that some line must match, and such that none may."""
 
-    expect: NotRequired[list[str]]
-    unexpect: NotRequired[list[str]]
+    expect: NotRequired[list[Regex]]
+    unexpect: NotRequired[list[Regex]]
 
 
 @closed
@@ -71,7 +71,7 @@ def exact_match(result: Any, rules: Expected) -> float:
 @metric("text_equals", linear=True)
 def text_equals(
     result: Any,
-    rules: Mapping[str, Any],
+    rules: Expected,
     *,
     ignore_case: bool = False,
     ignore_blanks: bool = False,
@@ -288,14 +288,29 @@ def compare_time_in_speedtest_results(result: Path, minutes: str | int | None) -
     return float(apart < int(minutes))
 
 
+@closed
+class Pattern(TypedDict):
+    """A regular expression that the whole text must match."""
+
+    pattern: Regex
+
+
 @metric("text_matches")
-def text_matches(result: Any, rules: Mapping[str, Any]) -> float:
+def text_matches(result: Any, rules: Pattern) -> float:
     """1 when the regular expression `pattern` matches the whole text (outer blanks apart)."""
     return float(re.fullmatch(rules["pattern"], text_of(result).strip(), re.DOTALL) is not None)
 
 
+@closed
+class Number(TypedDict):
+    """A number, and how far from it is near enough."""
+
+    expected: float
+    tolerance: NotRequired[float]
+
+
 @metric("number_equals", linear=True)
-def number_equals(result: Any, rules: Mapping[str, Any]) -> float:
+def number_equals(result: Any, rules: Number) -> float:
     """1 when the text is a number within `tolerance` (default 1e-9) of `expected`; thousands may have commas."""
     try:
         found = float(re.sub(r"(?<=\d),(?=\d)", "", text_of(result).strip()))

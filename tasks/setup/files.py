@@ -35,7 +35,7 @@ def download(context: Context, *, files: list[Download]) -> None:
 def upload_file(context: Context, *, files: list[Upload]) -> None:
     """Put files that stand beside the task file into the desktop."""
     for file in files:
-        put(context, file["path"], (context.task.folder / file["local_path"]).read_bytes())
+        put(context, file["path"], context.task.asset(file["local_path"]).read_bytes())
 
 
 @setup_step("write_file")

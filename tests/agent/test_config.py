@@ -85,7 +85,7 @@ def test_what_cannot_be_done_is_listed_with_its_reason(tmp_path: Path) -> None:
     suite = tmp_path / "suite"
     write_task(suite, "fine")
     write_task(suite, "no-oracle", oracle=None)
-    write_task(suite, "windows", requires={"os": ["windows"]})
+    write_task(suite, "windows", requires={"os": ["windows"]}, oracle=[{"type": "key", "keys": ["a"]}])
     write_task(suite, "online", requires={"network": "full"})
     found = prepare(RunConfig(source=str(suite), agent="oracle", provider="fake"))
     assert [task.id for task in found.tasks] == ["fine"]

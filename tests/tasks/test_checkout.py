@@ -67,6 +67,6 @@ def test_every_metric_is_checked_with_the_rules_and_options_of_osworlds_tasks(tm
             if metric == "infeasible":
                 evaluator = {"func": metric}
             osworld_task(tmp_path, "any", f"{metric}-{index}", evaluator)
-    assert check_all(tmp_path) == []
+    assert check_all(tmp_path).problems == ()
     osworld_task(tmp_path, "any", "slip", {"func": "compare_table", "options": {"rulez": []}, "result": file})
-    assert "rulez" in str(check_all(tmp_path))
+    assert "rulez" in str(check_all(tmp_path).errors)

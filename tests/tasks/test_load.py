@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from deskbench.envs.errors import UsageError
-from deskbench.tasks.load import LIBRARY, check, check_all, load, read, skip_reason, task_set_hash
+from deskbench.tasks.load import LIBRARY, check_all, load, read, skip_reason, task_set_hash
 from deskbench.tasks.schema import new_task, task_schema
+from deskbench.tasks.types import Outside
 
 OSWORLD = Path(os.environ.get("OSWORLD_TASKS") or Path(__file__).resolve().parents[3] / "shared" / "osworld_tasks")
 
@@ -78,8 +79,8 @@ def test_a_good_file_is_one_task(tmp_path: Path) -> None:
         ({"evaluater": {}}, "$.evaluater", "did you mean 'evaluator'"),
         ({"instruction": ""}, "$.instruction", "not empty"),
         ({"id": "a/b"}, "$.id", "a/b"),
-        ({"oracle": [{"type": "clik", "target": {"name": "x"}}]}, "$.oracle", "did you mean 'click'"),
-        ({"oracle": [{"type": "click", "target": {"nme": "x"}}]}, "$.oracle", "did you mean 'name'"),
+        ({"oracle": [{"type": "clik", "target": {"name": "x"}}]}, "$.oracle[0]", "did you mean 'click'"),
+        ({"oracle": [{"type": "click", "target": {"nme": "x"}}]}, "$.oracle[0]", "did you mean 'name'"),
         ({"requires": {"network": "on"}}, "$.requires.network", "on"),
         ({"limits": {"step": 3}}, "$.limits.step", "did you mean 'steps'"),
         (
@@ -116,7 +117,7 @@ def test_an_id_that_two_files_have_is_named_with_both(tmp_path: Path) -> None:
 def test_every_problem_is_listed_not_only_the_first(tmp_path: Path) -> None:
     write(tmp_path, "a.json", config=[{"type": "lunch"}, {"type": "slep"}])
     write(tmp_path, "b.json", id="two", evaluator={"func": "nothing_like_it"})
-    assert len(check_all(tmp_path)) == 3
+    assert len(check_all(tmp_path).errors) == 3
     assert "2 more" in said(tmp_path)
 
 
@@ -186,15 +187,229 @@ ANY_JSON = st.recursive(
 @given(st.sampled_from(["config", "evaluator", "oracle", "limits", "requires", "mutants", "seeds", "tags"]), ANY_JSON)
 def test_no_json_makes_the_loader_fall_over(key: str, value: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        tasks, problems = read(write(Path(folder), **{key: value}))
-        assert tasks or problems
-        for task in tasks:
-            check(task)
+        found = check_all(write(Path(folder), **{key: value}))
+        assert found.tasks or found.errors
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(["func", "conj", "result", "expected", "options", "postconfig"]), ANY_JSON, st.booleans())
+def test_no_check_makes_the_loader_fall_over(key: str, value: Any, several: bool) -> None:
+    evaluator = {**GOOD["evaluator"], "options": {}}
+    if several:
+        evaluator = {name: [part] for name, part in evaluator.items()}
+    with tempfile.TemporaryDirectory() as folder:
+        found = check_all(write(Path(folder), evaluator={**evaluator, key: value}))
+        assert found.tasks or found.errors
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.binary(max_size=8), st.integers(0, 400), st.integers(0, 8))
+def test_no_bytes_make_the_loader_fall_over(put: bytes, at: int, gone: int) -> None:
+    data = json.dumps(GOOD).encode()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "one.json")
+        path.write_bytes(data[:at] + put + data[at + gone :])
+        found = check_all(path)
+        assert found.tasks or found.errors
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+def test_a_file_in_another_encoding_is_the_same_task(encoding: str, tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_bytes(json.dumps({**GOOD, "instruction": "Größe \u2028 ändern"}, ensure_ascii=False).encode(encoding))
+    [task] = load(path)
+    assert task.instruction == task.written["instruction"] == "Größe \u2028 ändern"
+
+
+def test_one_file_tells_everything_that_is_wrong_with_it(tmp_path: Path) -> None:
+    path = write(
+        tmp_path, id="..", instruction="", tags=["a", 1], limits={"steps": 0, "second": 1}, mutant=[],
+        config=[{"type": "lunch"}, {"type": "launch", "parameters": None}],
+        oracle=[{"type": "clik"}, {"type": "click", "target": {"name_re": "("}}],
+        evaluator={"func": ["text_equal", "exact_match"], "result": [{"type": "vm_fil"}, {"type": "rule"}]},
+    )  # fmt: skip
+    found = check_all(path)
+    assert found.tasks == ()
+    assert {problem.where for problem in found.errors} == {
+        "$.id", "$.instruction", "$.tags[1]", "$.limits.steps", "$.limits.second", "$.mutant", "$.config[0]",
+        "$.config[1].parameters", "$.oracle[0]", "$.oracle[1]", "$.evaluator.func[0]", "$.evaluator.result[0]",
+        "$.evaluator.result[1]", "$.evaluator.expected[1]",
+    }  # fmt: skip
+
+
+def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_being_checked(tmp_path: Path) -> None:
+    write(tmp_path, "a.json", config=[{"type": "launch", "parameters": None}])
+    (tmp_path / "b.json").write_text(json.dumps(GOOD).replace('"a"', "9" * 5000, 1))
+    (tmp_path / "c.json").write_text("[" * 100_000)
+    (tmp_path / "d.json").mkdir()
+    write(tmp_path, "e.json", id="e", evaluator=None)
+    write(tmp_path, "f.json", id="f")
+    found = check_all(tmp_path)
+    assert [task.id for task in found.tasks] == ["f"]
+    assert {problem.file.name for problem in found.errors} == {"a.json", "b.json", "c.json", "d.json", "e.json"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "what"),
+    [
+        ({"id": "."}, "$.id", "folder"),
+        ({"id": ".."}, "$.id", "folder"),
+        ({"id": "x" * 201}, "$.id", "201 bytes"),
+        ({"id": "é" * 101}, "$.id", "202 bytes"),
+        ({"instruction": "\ud83d"}, "$.instruction", "surrogate"),
+        ({"oracle": [{"type": "click", "target": {"role": "buton"}}]}, "$.oracle[0]", "'button'"),
+        ({"oracle": [{"type": "click", "target": {"role": "push_button"}}]}, "$.oracle[0]", "'push-button'"),
+        ({"oracle": [{"type": "click", "target": {"name_re": "["}}]}, "$.oracle[0]", "regular expression"),
+        ({"oracle": [{"type": "click", "target": {"role": 3}}]}, "$.oracle[0]", "string"),
+    ],
+)
+def test_what_would_fail_in_the_middle_of_a_run_is_told_before(
+    tmp_path: Path, changes: dict[str, Any], where: str, what: str
+) -> None:
+    text = said(write(tmp_path, **{"requires": {"os": ["linux", "windows"]}, **changes}))
+    assert text.startswith(f"{tmp_path}/one.json: {where}: ")
+    assert what in text
+
+
+def test_a_key_that_is_there_twice_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps(GOOD).replace('"func":', '"func": "exact_match", "func":'))
+    assert "$.evaluator.func: is there twice" in said(path)
+
+
+def check_of(func: str, result: Any = None, expected: Any = None, **options: Any) -> dict[str, Any]:
+    parts = {"func": func, "result": result, "expected": expected, "options": options}
+    return {"evaluator": {key: part for key, part in parts.items() if part}}
+
+
+FILE = {"type": "vm_file", "path": "~/a", "dest": "a"}
+
+
+def rule(value: Any, kind: str = "rule") -> dict[str, Any]:
+    return {"type": kind, "rules": value}
+
+
+DAY = rule({"relativeTime": {"from": "some day"}, "expected": {"time": "{Year}"}}, "rule_relativeTime")
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "what"),
+    [
+        (check_of("text_equals", None, rule({"expected": "a"})), "$.evaluator.result", "needs a result"),
+        (check_of("text_equals", FILE), "$.evaluator.expected", "needs something expected"),
+        (check_of("text_equals", FILE, rule({"expect": "a"})), "$.evaluator.expected.rules", "'expected'"),
+        (check_of("text_equals", FILE, rule({})), "$.evaluator.expected.rules", "missing rule key 'expected'"),
+        (check_of("text_equals", FILE, rule(None)), "$.evaluator.expected.rules", "the rules are None"),
+        (check_of("json_value", FILE, rule({"expect": [{"path": ["a"]}]})), "$.evaluator.expected.rules", "equals"),
+        (check_of("ini_value", FILE, rule({"expect": [{"equals": "a"}]})), "$.evaluator.expected.rules", "key"),
+        (check_of("number_equals", FILE, rule({"expected": "much"})), "$.evaluator.expected.rules", "number"),
+        (check_of("text_matches", FILE, rule({"pattern": "("})), "$.evaluator.expected.rules", "regular expression"),
+        (check_of("check_list", FILE, rule({"expect": ["(?P<"]})), "$.evaluator.expected.rules", "regular expression"),
+        (
+            check_of("check_json", FILE, rule({"expect": [{"key": ["a"], "method": "re.I", "ref": "*"}]})),
+            "$.evaluator.expected.rules", "regular expression",
+        ),
+        (
+            check_of("is_expected_url_pattern_match", FILE, rule({"expected": ["*"]})),
+            "$.evaluator.expected.rules", "regular expression",
+        ),
+        (check_of("check_accessibility_tree", FILE, rule([{"text": "a"}])), "$.evaluator.expected.rules", "selectors"),
+        (check_of("check_accessibility_tree", FILE, rule([{"xpath": "//["}])), "$.evaluator.expected.rules", "XPath"),
+        (check_of("get_unique_train_ids", FILE), "$.evaluator.func", "never be scored"),
+        (check_of("compare_table", FILE, rules=[{"type": "sheet_name"}]), "$.evaluator.func", "expected workbook"),
+        (check_of("check_direct_json_object", FILE, DAY), "$.evaluator.expected", "some day"),
+        (
+            check_of("exact_match", {"type": "vm_file", "path": ["~/a", "~/b"], "dest": ["a"]}, rule({"expected": 1})),
+            "$.evaluator.result", "path has 2 entries and dest 1",
+        ),
+    ],
+)  # fmt: skip
+def test_a_check_that_could_never_pass_is_refused(
+    tmp_path: Path, changes: dict[str, Any], where: str, what: str
+) -> None:
+    problems = check_all(write(tmp_path, **changes)).errors
+    assert [problem.where for problem in problems] == [where]
+    assert what in problems[0].message
+
+
+def test_keys_of_other_peoples_files_are_warnings_and_slips_are_errors(tmp_path: Path) -> None:
+    more = {"difficulty": "hard", "category": "x", "max_steps": 3, "instruction_de": "Tu es.", "pass_rate": {"m": 0.5}}
+    found = check_all(write(tmp_path, **more))
+    assert len(found.tasks) == 1
+    assert {problem.where for problem in found.warnings} == {f"$.{key}" for key in more}
+    for slip, meant in (
+        ("mutant", "mutants"),
+        ("Oracle", "oracle"),
+        ("limit", "limits"),
+        ("intruction", "instruction"),
+    ):
+        [problem] = check_all(write(tmp_path, **{slip: []})).errors
+        assert f"did you mean '{meant}'" in problem.message
+
+
+def test_an_asset_outside_of_the_suite_needs_the_users_word(tmp_path: Path) -> None:
+    (tmp_path / "secret").write_text("x")
+    suite = tmp_path / "suite"
+    (suite / "assets").mkdir(parents=True)
+    (suite / "assets" / "fine").write_text("x")
+    (suite / "assets" / "link").symlink_to(tmp_path / "secret")
+    names = ["assets/fine", "../secret", str(tmp_path / "secret"), "assets/link", "/etc/passwd"]
+    files = [{"local_path": name, "path": f"~/{index}"} for index, name in enumerate(names)]
+    path = write(
+        suite, config=[{"type": "upload_file", "parameters": {"files": files}}],
+        evaluator={**GOOD["evaluator"], "expected": {"type": "task_file", "path": "/etc/passwd"}},
+    )  # fmt: skip
+    told = [problem.where for problem in check_all(path).errors]
+    assert told == [f"$.config[0].parameters.files[{k}].local_path" for k in range(1, 5)] + [
+        "$.evaluator.expected.path"
+    ]
+    assert all("--host-files" in problem.message for problem in check_all(path).errors)
+    [task] = load(path, host_files=True)
+    assert task.asset("../secret").read_text() == "x"
+    [parsed] = read(path)[0]
+    with pytest.raises(Outside):
+        parsed.asset("assets/link")
+
+
+def test_a_checkout_is_read_however_deep_its_tasks_stand(tmp_path: Path) -> None:
+    root = tmp_path / "evaluation_examples"
+    for index, folder in enumerate(("examples/os", "examples/access/vision", "examples/access/vision/zoom")):
+        (root / folder).mkdir(parents=True)
+        write(root / folder, f"{index}.json", id=str(index))
+    write(root / "examples", "top.json", id="top")
+    for folder in ("examples/os/assets", "examples_mine/x"):
+        (root / folder).mkdir(parents=True)
+        write(root / folder, "left.json", id="left")
+    found = check_all(tmp_path)
+    assert {task.key for task in found.tasks} == {"os/0", "vision/1", "zoom/2", "examples/top"}
+    assert {str(problem.file.relative_to(root)) for problem in found.warnings} == {
+        "examples/os/assets/left.json", "examples_mine/x/left.json",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [('["os/a"]', "object of lists"), ('{"os": "a"}', "object of lists"), ('{"os": ["a",]}', "not JSON"), ("", "not")],
+)
+def test_a_split_that_is_none_is_told_with_its_file(text: str, what: str, tmp_path: Path) -> None:
+    (tmp_path / "examples" / "os").mkdir(parents=True)
+    write(tmp_path / "examples" / "os")
+    (tmp_path / "test_mine.json").write_text(text)
+    with pytest.raises(UsageError, match=what) as caught:
+        load(tmp_path, split="test_mine")
+    assert str(caught.value).startswith(f"{tmp_path}/test_mine.json")
+
+
+def test_a_split_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
+    (tmp_path / "examples" / "os").mkdir(parents=True)
+    write(tmp_path / "examples" / "os")
+    (tmp_path / "test_mine.json").write_bytes(b"\xef\xbb\xbf" + b'{"os": ["one"]}')
+    assert [task.id for task in load(tmp_path, split="test_mine")] == ["one"]
 
 
 def test_a_new_task_passes_the_check(tmp_path: Path) -> None:
     new_task(tmp_path / "t" / "mine.json")
-    assert check_all(tmp_path / "t") == []
+    assert check_all(tmp_path / "t").problems == ()
     with pytest.raises(UsageError, match="already"):
         new_task(tmp_path / "t" / "mine.json")
 
@@ -207,7 +422,7 @@ def test_the_schema_knows_every_name() -> None:
 
 def test_the_library_is_right() -> None:
     assert [p for p in LIBRARY.iterdir() if p.is_dir() and not p.name.startswith("_")] != []
-    assert check_all("basics") == []
+    assert check_all("basics").problems == ()
 
 
 @pytest.mark.skipif(not OSWORLD.is_dir(), reason="OSWorld's task files are not beside this checkout")
@@ -215,7 +430,7 @@ def test_every_file_of_osworld_is_read() -> None:
     tasks, problems = read(OSWORLD)
     assert len(tasks) == 418
     assert problems == []
-    assert check_all(OSWORLD) == []
+    assert check_all(OSWORLD).problems == ()
     small, _ = read(OSWORLD, split="test_small")
     assert len(small) == 39
     assert sum(not t.feasible for t in tasks if "examples_windows" not in str(t.path)) == 29

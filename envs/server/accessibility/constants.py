@@ -1,4 +1,4 @@
-"""Names of AT-SPI's roles and states by number (at-spi2-core, atspi-constants.h; read out of its library)."""
+"""Names of roles and states by number: AT-SPI's (at-spi2-core, atspi-constants.h; read out of its library), UIA's."""
 
 from __future__ import annotations
 
@@ -29,3 +29,9 @@ STATES = (
     "truncated", "animated", "invalid_entry", "supports_autocompletion", "selectable_text", "is_default", "visited",
     "checkable", "has_popup", "read_only",
 )  # fmt: skip
+CONTROL_TYPES = (
+    "Button Calendar CheckBox ComboBox Edit Hyperlink Image ListItem List Menu MenuBar MenuItem ProgressBar "
+    "RadioButton ScrollBar Slider Spinner StatusBar Tab TabItem Text ToolBar ToolTip Tree TreeItem Custom Group Thumb "
+    "DataGrid DataItem Document SplitButton Window Pane Header HeaderItem Table TitleBar Separator SemanticZoom AppBar"
+).split()
+"""Of UI Automation, from UIA_ButtonControlTypeId (50000) on (UIAutomationClient.h)."""

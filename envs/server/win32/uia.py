@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Callable
 from typing import Any
 
+from deskbench.envs.server.accessibility.constants import CONTROL_TYPES
 from deskbench.envs.server.elements import Element, truth
 
 _function: Any = getattr(ctypes, "WINFUNCTYPE", ctypes.CFUNCTYPE)
@@ -30,11 +31,6 @@ VALUE = 30045
 PROPERTIES = (30001, 30003, 30005, 30008, 30010, 30011, 30012, 30022, VALUE, 30079, 30086)
 """BoundingRectangle, ControlType, Name, HasKeyboardFocus, IsEnabled, AutomationId, ClassName, IsOffscreen,
 ValueValue, SelectionItemIsSelected, ToggleToggleState."""
-CONTROL_TYPES = (
-    "Button Calendar CheckBox ComboBox Edit Hyperlink Image ListItem List Menu MenuBar MenuItem ProgressBar "
-    "RadioButton ScrollBar Slider Spinner StatusBar Tab TabItem Text ToolBar ToolTip Tree TreeItem Custom Group Thumb "
-    "DataGrid DataItem Document SplitButton Window Pane Header HeaderItem Table TitleBar Separator SemanticZoom AppBar"
-).split()
 FIRST_CONTROL_TYPE = 50000
 MAX_NODES = 20_000
 

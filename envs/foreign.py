@@ -1,0 +1,181 @@
+r"""Text, JSON and scores from elsewhere, read in one way: in whatever encoding an editor or a program left them.
+
+A byte order mark is read, and UTF-16 and UTF-32 without one by their zeros (RFC 4627, section 3). Lines end at `\n`:
+U+2028 and U+0085 stand inside JSON strings as they are.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deskbench.envs.wire import MAX_DEPTH, MAX_DIGITS
+
+_HALF = re.compile("[\ud800-\udfff]")
+_PLAIN = re.compile(r"[^\W\d]\w*", re.ASCII)
+
+
+class Unread(ValueError):
+    """What was written elsewhere cannot be read; one line."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong at one place of a JSON document, by its path (`$.config[0].type`)."""
+
+    where: str
+    message: str
+
+
+def decoded(data: bytes) -> str:
+    """Text of a file, without its byte order mark.
+
+    Raises:
+        Unread: it is not text in the encoding that its first bytes show.
+    """
+    encoding = json.detect_encoding(data)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        name = encoding.removesuffix("-sig").upper()
+        raise Unread(f"is not {name}: {error.reason} at byte {error.start}") from None
+
+
+def read_text(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        Unread: it is not text.
+        OSError: it cannot be read.
+    """
+    return decoded(path.read_bytes())
+
+
+def lines(data: bytes) -> list[str]:
+    """The lines of a file that a program writes line by line; what is no character is U+FFFD."""
+    return data.decode(json.detect_encoding(data), "replace").split("\n")
+
+
+def number(text: str) -> float:
+    """A score.
+
+    Raises:
+        Unread: it is not a number from 0 to 1.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        raise Unread(f"is {text.strip()[:80]!r}, not a number") from None
+    if not 0.0 <= value <= 1.0:  # NaN neither
+        raise Unread(f"is {value:g}; a score is a number from 0 to 1")
+    return value
+
+
+def document(data: bytes) -> tuple[Any, list[Fault]]:
+    """A JSON document, and what in it JSON allows but nobody means: each place is listed, and left out of the value.
+
+    These are keys that an object has twice, numbers that are not finite or have more than 64 bits, half of a surrogate
+    pair, and more than 64 levels.
+
+    Raises:
+        Unread: it is no JSON.
+    """
+    text = decoded(data)
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_int=_integer, parse_float=_finite, parse_constant=_constant
+        )
+    except json.JSONDecodeError as error:
+        raise Unread(f"is not JSON: {error.msg} at line {error.lineno}, column {error.colno}") from None
+    except RecursionError:
+        raise Unread(f"is nested too deeply: at most {MAX_DEPTH} levels are read") from None
+    faults: list[Fault] = []
+    return _plain(value, "$", faults, MAX_DEPTH), faults
+
+
+@dataclass(frozen=True)
+class _Wrong:
+    """Stands for a value that is none."""
+
+    message: str
+
+
+@dataclass(frozen=True)
+class _Object:
+    """An object as it was written, its keys perhaps repeated."""
+
+    pairs: list[tuple[str, Any]]
+
+
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    return _Object(pairs)
+
+
+def _integer(text: str) -> int | _Wrong:
+    return int(text) if len(text) <= MAX_DIGITS else _Wrong(f"is an integer of {len(text)} digits")
+
+
+def _finite(text: str) -> float | _Wrong:
+    value = float(text)
+    return value if math.isfinite(value) else _Wrong(f"is {text[:40]}, which is too large a number")
+
+
+def _constant(text: str) -> _Wrong:
+    return _Wrong(f"is {text}, which JSON does not have")
+
+
+def _plain(value: Any, where: str, faults: list[Fault], levels: int) -> Any:
+    """The value as dictionaries and lists; a place that is wrong is None."""
+    if isinstance(value, _Wrong):
+        faults.append(Fault(where, value.message))
+        return None
+    if isinstance(value, str):
+        return _whole(value, where, faults)
+    if not isinstance(value, (_Object, list)):
+        return value
+    if levels == 0:
+        faults.append(Fault(where, f"is nested too deeply: at most {MAX_DEPTH} levels are read"))
+        return None
+    if isinstance(value, list):
+        return [_plain(inner, f"{where}[{index}]", faults, levels - 1) for index, inner in enumerate(value)]
+    made: dict[str, Any] = {}
+    for raw, inner in value.pairs:
+        key = _whole(raw, where, faults)
+        if key in made:
+            faults.append(Fault(_below(where, key), "is there twice"))
+        made[key] = _plain(inner, _below(where, key), faults, levels - 1)
+    return made
+
+
+def _whole(text: str, where: str, faults: list[Fault]) -> str:
+    if _HALF.search(text) is None:
+        return text
+    faults.append(Fault(where, "holds half of a surrogate pair, which is no character"))
+    return _HALF.sub("\ufffd", text)
+
+
+def _below(where: str, key: str) -> str:
+    return f"{where}.{key}" if _PLAIN.fullmatch(key) else f"{where}[{key[:80]!r}]"
+
+
+def listing(data: bytes) -> dict[str, list[str]]:
+    """A split of OSWorld's: the ids of tasks by their domain.
+
+    Raises:
+        Unread: it is something else.
+    """
+    value, faults = document(data)
+    if faults:
+        raise Unread(f"{faults[0].where} {faults[0].message}")
+    if not isinstance(value, dict) or not all(_texts(names) for names in value.values()):
+        raise Unread("must be an object of lists of ids, by domain")
+    return value
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, Iterable) and not isinstance(value, (str, dict)) and all(isinstance(v, str) for v in value)

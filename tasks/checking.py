@@ -1,0 +1,102 @@
+"""Whether what a task names is there: set-up steps, getters, metrics, their parameters and rules, roles, assets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+
+from deskbench.envs.actions import nearest
+from deskbench.envs.targets import roles
+from deskbench.tasks import registry
+from deskbench.tasks.taskfile import Problem
+from deskbench.tasks.types import Call, Check, Outside, Task
+
+SYSTEMS = {"linux": "Linux", "ubuntu": "Linux", "windows": "Windows", "macos": "Darwin"}
+"""What tasks call the systems, and what `platform.system` calls them."""
+ASSETS = {"task_file": ("path",), "conference_city_in_order": ("csv_path",)}
+"""Parameters of getters that name a file beside the task file."""
+
+
+def check(task: Task) -> list[Problem]:
+    """Resolve every name, parameter and asset of a task; all problems, in the order of the file."""
+    steps = [*task.config, *task.evaluator.postconfig, *(s for m in task.mutants for s in m.steps)]
+    found: list[tuple[str, str]] = []
+    for step in steps:
+        found += _unresolved("setup", step.type, step.parameters, step.where)
+        found += _missing_assets(task, step)
+    for one in task.evaluator.checks:
+        found += _unresolved("metric", one.metric, one.options, one.where, expected=one.expected)
+        found += _lacking(one)
+        for place, call in enumerate((one.result, one.expected)):
+            if call is not None:
+                found += _unresolved("getter", call.type, call.parameters, call.where)
+                found += _wrong_rules(one, place, call)
+                found += _missing_assets(task, call)
+    found += _unknown_roles(task)
+    return [Problem(task.path, where, message) for where, message in found]
+
+
+def _unresolved(
+    kind: registry.Kind, name: str, parameters: Mapping[str, object], where: str, **more: object
+) -> Iterator[tuple[str, str]]:
+    try:
+        entry = registry.find(kind, name)
+    except registry.RegistryError as error:
+        yield where, str(error)
+    else:
+        yield from ((where, message) for message in registry.parameter_problems(entry, parameters, **more))
+
+
+def _lacking(check: Check) -> Iterator[tuple[str, str]]:
+    """A metric that is not given what it needs scores 0 for ever, whatever an agent does."""
+    try:
+        needed = registry.find("metric", check.metric).needed
+    except registry.RegistryError:
+        return
+    for key, call, names in zip(("result", "expected"), (check.result, check.expected), (needed[:1], needed[1:2]),
+                                strict=True):  # fmt: skip
+        if names and call is None:
+            where = check.where.replace("func", key, 1)
+            yield where, f"{check.metric} needs {'a result' if key == 'result' else 'something expected'}, and has none"
+
+
+def _wrong_rules(check: Check, place: int, call: Call) -> Iterator[tuple[str, str]]:
+    """What the file itself gives to a metric is checked against the metric's signature."""
+    if call.type not in ("rule", "rule_relativeTime"):
+        return
+    try:
+        entry = registry.find("metric", check.metric)
+    except registry.RegistryError:
+        return
+    for message in registry.rule_problems(entry, place, call.parameters.get("rules")):
+        yield f"{call.where}.rules", message
+
+
+def _missing_assets(task: Task, call: Call) -> Iterator[tuple[str, str]]:
+    for where, name in _assets(call):
+        try:
+            if not task.asset(name).is_file():
+                yield where, f"no such file: {name}"
+        except (Outside, OSError, ValueError) as error:
+            yield where, str(error)
+
+
+def _assets(call: Call) -> Iterator[tuple[str, str]]:
+    """Where a set-up step or getter names files that stand beside the task file, and their names."""
+    files = call.parameters.get("files")
+    for index, file in enumerate(files if call.type == "upload_file" and isinstance(files, list) else []):
+        if isinstance(file, dict) and isinstance(file.get("local_path"), str):
+            yield f"{call.where}.parameters.files[{index}].local_path", file["local_path"]
+    for key in ASSETS.get(call.type, ()):
+        if isinstance(call.parameters.get(key), str):
+            yield f"{call.where}.{key}", call.parameters[key]
+
+
+def _unknown_roles(task: Task) -> Iterator[tuple[str, str]]:
+    systems = {SYSTEMS.get(name.lower(), name) for name in task.requires.os} or {"Linux"}
+    known = roles(systems)
+    if known is None:
+        return
+    for index, step in enumerate(task.oracle):
+        for target in step.targets:
+            if target.role is not None and target.role not in known:
+                yield f"$.oracle[{index}]", f"no element has the role {target.role!r}{nearest(target.role, known)}"

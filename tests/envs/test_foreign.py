@@ -1,0 +1,103 @@
+"""Text, JSON and scores that other programs wrote."""
+
+import codecs
+import json
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from deskbench.envs import foreign
+
+VALUE = {"text": "a\u2028b\x85c é 𝄞", "list": [1, 2.5, None, True, {"k": "v"}]}
+ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_json_is_read_in_whatever_encoding_it_stands(encoding: str) -> None:
+    data = json.dumps(VALUE, ensure_ascii=False).encode(encoding)
+    assert foreign.document(data) == (VALUE, [])
+    assert foreign.document(codecs.BOM_UTF8 + json.dumps(VALUE).encode()) == (VALUE, [])
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_lines_end_at_newlines_only(encoding: str) -> None:
+    text = json.dumps(VALUE, ensure_ascii=False)
+    assert foreign.lines(f"{text}\n{text}\r\n".encode(encoding)) == [text, f"{text}\r", ""]
+
+
+@pytest.mark.parametrize(
+    ("text", "where", "what"),
+    [
+        ('{"a": 1, "a": 2}', "$.a", "twice"),
+        ('{"b": [{"a b": 1, "a b": 1}]}', "$.b[0]['a b']", "twice"),
+        ('{"a": {"b": ["x", "\\ud800"]}}', "$.a.b[1]", "surrogate"),
+        ('{"\\udfff": 1}', "$", "surrogate"),
+        ('{"a": NaN}', "$.a", "NaN"),
+        ('{"a": -Infinity}', "$.a", "Infinity"),
+        ('{"a": 1e999}', "$.a", "too large"),
+        (f'{{"a": {"9" * 5000}}}', "$.a", "5000 digits"),
+        ("[" * 65 + "]" * 65, "$" + "[0]" * 64, "nested"),
+    ],
+)
+def test_what_json_allows_and_nobody_means_is_told_with_its_place(text: str, where: str, what: str) -> None:
+    _, [fault] = foreign.document(text.encode())
+    assert fault.where == where
+    assert what in fault.message
+
+
+def test_every_such_place_is_told() -> None:
+    value, faults = foreign.document(b'{"a": NaN, "b": "\\ud800", "c": {"d": 1, "d": 2}}')
+    assert [fault.where for fault in faults] == ["$.a", "$.b", "$.c.d"]
+    assert value == {"a": None, "b": "\ufffd", "c": {"d": 2}}
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"{", "line 1, column 2"),
+        (b"", "not JSON"),
+        (b"\xff\xfe{", "UTF-16"),
+        (b'{"a": "\xff"}', "UTF-8"),
+        (b"[" * 100_000, "nested"),
+    ],
+)
+def test_what_is_no_json_is_told_in_one_line(data: bytes, what: str) -> None:
+    with pytest.raises(foreign.Unread, match=what) as caught:
+        foreign.document(data)
+    assert "\n" not in str(caught.value)
+
+
+@given(st.binary())
+def test_no_bytes_make_the_reader_fall_over(data: bytes) -> None:
+    foreign.lines(data)
+    try:
+        foreign.document(data)
+    except foreign.Unread as error:
+        assert "\n" not in str(error)
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers(-(2**63), 2**63) | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
+    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(), inner, max_size=4), max_leaves=20,
+)  # fmt: skip
+
+
+@given(JSON, st.sampled_from(ENCODINGS))
+def test_what_is_written_is_read(value: Any, encoding: str) -> None:
+    # JSON that is an object begins with two ASCII characters, which show the encoding.
+    document = {"value": value}
+    assert foreign.document(json.dumps(document, ensure_ascii=False).encode(encoding)) == (document, [])
+
+
+@pytest.mark.parametrize("text", ["1", "0.5\n", " 1.0 ", "0", "1e-3"])
+def test_a_score_is_a_number(text: str) -> None:
+    assert foreign.number(text) == float(text)
+
+
+@pytest.mark.parametrize("text", ["nan", "inf", "-1", "2", "", "True", "1.0000001", "1 0"])
+def test_what_is_no_score_is_refused(text: str) -> None:
+    with pytest.raises(foreign.Unread):
+        foreign.number(text)
