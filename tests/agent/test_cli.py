@@ -18,6 +18,7 @@ from deskbench.envs import wait
 
 from .dribble import dribbling
 from .paper import write_suite, write_task
+from .runs import episode, run
 
 ROOT = Path(__file__).resolve().parents[2]
 PAPER = "tests.agent.paper"
@@ -118,6 +119,31 @@ def test_what_the_user_got_wrong_is_one_line_and_status_2(
     assert said in ran.stderr
     assert len(ran.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("tasks", "new", "/proc/x"), ("tasks", "new", "/proc/x/y.json"), ("tasks", "new", "/dev/null/y.json"),
+        ("export", "RUN", "--out", "/proc/x"), ("export", "RUN", "--out=/proc/x/y"),
+        ("report", "RUN", "--out", "/proc/x/y.html"), ("report", "/dev/null"), ("view", "/nowhere"),
+        ("run", "SUITE", "--agent", "null", "--out", "/proc/x"),
+        ("run", "SUITE", "--agent", "null", "--out", "/dev/null"),
+        ("replay", "/nowhere"), ("rescore", "/dev/null"), ("import-results", "/nowhere", "--out", "/proc/x"),
+    ],
+)  # fmt: skip
+def test_a_path_that_cannot_be_used_is_one_line_and_status_2(
+    suite: Path, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    made = run(tmp_path / "made", planned=1)
+    episode(made, "chrome/a", 1.0)
+    put = {"RUN": str(made), "SUITE": str(suite)}
+    ran = deskbench(*(put.get(word, word) for word in words), folder=tmp_path)
+    assert ran.returncode == 2, ran.stderr
+    assert ran.stderr.startswith("error: ")
+    assert len(ran.stderr.strip().splitlines()) == 1
+    debugged = deskbench(*(put.get(word, word) for word in words), "--debug", folder=tmp_path)
+    assert "Traceback" in debugged.stderr
 
 
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:

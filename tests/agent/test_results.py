@@ -171,3 +171,48 @@ def test_a_run_goes_out_comes_back_with_its_tasks_and_is_replayed(tmp_path: Path
         replay(one, tmp_path / "nowhere")
     replayed = deskbench("replay", str(one), "--provider", "fake", "--out", str(tmp_path / "again"))
     assert replayed["agrees"] is True
+
+
+def results_of(folder: Path, lines: list[Any], result: bytes = b"1.0", encoding: str = "utf-8") -> Path:
+    """A folder of OSWorld's results with one episode, as a program of another encoding writes it."""
+    episode_folder = folder / "pyautogui" / "screenshot" / "model-a" / "os" / "one"
+    episode_folder.mkdir(parents=True)
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    (episode_folder / "traj.jsonl").write_bytes(text.encode(encoding))
+    (episode_folder / "result.txt").write_bytes(result)
+    return folder / "pyautogui" / "screenshot" / "model-a"
+
+
+CLICKS = [{"step_num": k, "action": f"pyautogui.click({k}, 5)", "response": f"line\u2028{k}\x85"} for k in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_trajectory_keeps_its_steps_in_whatever_encoding_it_stands(encoding: str, tmp_path: Path) -> None:
+    source = results_of(tmp_path / "results", CLICKS, "1.0\n".encode(encoding), encoding)
+    done = import_results(source, tmp_path / "run")
+    assert (done.scored, done.problems) == (1, ())
+    steps = EpisodeReader(tmp_path / "run/episodes/os/one/1").steps()
+    assert [step.reply for step in steps] == [line["response"] for line in CLICKS]
+
+
+@pytest.mark.parametrize("result", ["nan", "inf", "-inf", "-1", "2", "", "passed"])
+def test_what_is_no_score_is_told_and_not_counted(result: str, tmp_path: Path) -> None:
+    done = import_results(results_of(tmp_path / "results", CLICKS, result.encode()), tmp_path / "run")
+    assert (done.planned, done.scored) == (1, 0)
+    assert "os/one/result.txt" in done.problems[0]
+    assert payload([tmp_path / "run"])["runs"][0]["summary"]["scored"] == 0
+
+
+def test_lines_without_step_numbers_are_steps_of_their_own(tmp_path: Path) -> None:
+    lines = [{"action": line["action"]} for line in CLICKS]
+    import_results(results_of(tmp_path / "results", lines), tmp_path / "run")
+    assert len(EpisodeReader(tmp_path / "run/episodes/os/one/1").steps()) == 3
+
+
+def test_half_a_character_ends_no_import(tmp_path: Path) -> None:
+    source = results_of(tmp_path / "results", [])
+    line = {"step_num": 1, "action": "pyautogui.write('a\\ud83d')", "response": "half: \ud83d"}
+    (source / "os" / "one" / "traj.jsonl").write_text(json.dumps(line))
+    import_results(source, tmp_path / "run")
+    [step] = EpisodeReader(tmp_path / "run/episodes/os/one/1").steps()
+    assert step.reply == "half: \ufffd"
