@@ -15,34 +15,57 @@ from functools import cache
 LEVEL = 0.95
 
 
-def cluster_interval(
-    clusters: Sequence[tuple[float, float]], *, lowest: float = -math.inf, highest: float = math.inf
-) -> tuple[float, float | None, float | None]:
+Clusters = Sequence[tuple[float, float]]
+"""Of each cluster the sum of weight x value, and the sum of the weights, which is positive."""
+Ends = tuple[float, float] | None
+
+
+def cluster_interval(clusters: Clusters, *, lowest: float = -math.inf) -> tuple[float, Ends]:
     """The weighted mean over all clusters, and the ends of its 95 % interval.
 
     Args:
-        clusters: of each, the sum of weight x value, and the sum of the weights, which is positive.
-        lowest, highest: that a value can have; ends do not go beyond them.
+        clusters: at least one.
+        lowest: that a value can have; the lower end does not go below it.
 
     Returns:
-        The mean, and the ends; None for both where there is one cluster, which says nothing about others.
+        The mean, and the ends; None where there is one cluster, which says nothing about others.
     """
-    weight = math.fsum(w for _, w in clusters)
-    mean = math.fsum(total for total, _ in clusters) / weight
+    mean, variance = _mean(clusters)
+    if len(clusters) < 2:
+        return mean, None
+    half = t_quantile(len(clusters) - 1) * math.sqrt(variance)
+    return mean, (max(lowest, mean - half), mean + half)
+
+
+def share_interval(clusters: Clusters) -> tuple[float, Ends]:
+    """The same of a share, whose values are 0 and 1.
+
+    It is Wilson's score interval (1927) with Student's t, and with as many trials as independent ones would have to be
+    for the variance between clusters: it keeps its promise near 0 and 1, too, where values are far from normal. Where
+    all are alike it is the exact one (Clopper and Pearson 1934), with each cluster as one trial.
+    """
+    mean, variance = _mean(clusters)
     count = len(clusters)
     if count < 2:
-        return mean, None, None
-    if (lowest, highest) == (0.0, 1.0) and mean in (0.0, 1.0):
-        return mean, *_all_alike(mean, count)
+        return mean, None
+    if mean in (0.0, 1.0):
+        least = ((1 - LEVEL) / 2) ** (1 / count)
+        return mean, (least, 1.0) if mean else (0.0, 1.0 - least)
+    steps = math.fsum(weight for _, weight in clusters)
+    trials = min(steps, mean * (1 - mean) / variance) if variance else steps
+    square = t_quantile(count - 1) ** 2 / trials
+    centre = (mean + square / 2) / (1 + square)
+    half = math.sqrt(square * mean * (1 - mean) + square**2 / 4) / (1 + square)
+    return mean, (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def _mean(clusters: Clusters) -> tuple[float, float]:
+    """The ratio of the two sums, and its variance."""
+    weight = math.fsum(w for _, w in clusters)
+    mean = math.fsum(total for total, _ in clusters) / weight
     squares = math.fsum((total - mean * w) ** 2 for total, w in clusters)
-    half = t_quantile(count - 1) * math.sqrt(count / (count - 1) * squares) / weight
-    return mean, max(lowest, mean - half), min(highest, mean + half)
-
-
-def _all_alike(mean: float, count: int) -> tuple[float, float]:
-    """The exact interval of a share of 0 or 1 (Clopper and Pearson 1934), each cluster taken as one trial."""
-    least = ((1 - LEVEL) / 2) ** (1 / count)
-    return (least, 1.0) if mean == 1.0 else (0.0, 1.0 - least)
+    count = len(clusters)
+    return mean, count / max(1, count - 1) * squares / weight**2
 
 
 @cache

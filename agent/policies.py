@@ -21,8 +21,8 @@ from deskbench.agent.agents.agreement import distance_of, point_of, same_action
 from deskbench.agent.agents.tree import Node, nodes
 from deskbench.agent.base import Agent, AgentError, Decision, Goal, ModelError
 from deskbench.agent.comparing import tree_of
-from deskbench.agent.intervals import cluster_interval
-from deskbench.agent.kl import drawn_otherwise, empirical, kl, kl_of_names, kl_of_reply, kl_of_tokens, tokens_of
+from deskbench.agent.intervals import cluster_interval, share_interval
+from deskbench.agent.kl import drawn_otherwise, empirical, kl, kl_of_names, kl_of_reply, kl_of_tokens
 from deskbench.agent.reading import Reading, said_at_once
 from deskbench.agent.record import EpisodeReader, SeenRecord
 from deskbench.envs.errors import EnvError, UsageError
@@ -107,7 +107,7 @@ def maker(name: str, settings: Mapping[str, str]) -> Make:
     """How an agent is made anew, by its name and settings as `deskbench run` takes them.
 
     Raises:
-        UsageError: unknown, a setting is wrong, or it decides nothing by itself.
+        UsageError: unknown, a setting is wrong, or it cannot be made without a task.
     """
     from deskbench.agent.build import agent_factory
 
@@ -115,7 +115,7 @@ def maker(name: str, settings: Mapping[str, str]) -> Make:
     try:
         inspect.signature(make).bind()
     except TypeError:
-        raise UsageError(f"agent {name!r} does what its task's file says: it has no policy to compare") from None
+        raise UsageError(f"agent {name!r} is made for a task: it has no policy of its own to compare") from None
     make().close()
     return make
 
@@ -206,7 +206,7 @@ class _Pairing:
     Attributes:
         reading: what P said, by Q's model.
         drawn: how P's replies were drawn that are not from its model's own distribution, and how many.
-        again: replies whose tokens count as none, for P was asked more than once.
+        again: steps at which P's first reply was no action, so that its tokens are not on record.
         costs: in US dollars, None where unknown.
     """
 
@@ -226,7 +226,7 @@ class _Pairing:
         said = ours[0]
         found = _step(screen, ours, theirs, self._near)
         if not said_at_once(said):
-            self.again += bool(tokens_of(said.notes))
+            self.again += 1
             return found
         otherwise = drawn_otherwise(said.exchanges[-1].request)
         if otherwise is not None:
@@ -291,8 +291,7 @@ def _smallest(known: Iterable[Node], point: tuple[int, int]) -> Node | None:
 
 _TOKENS = {"kl_tokens": "tokens", "kl_reply": "reply_tokens", "ratio": "reply_tokens"}
 """Numbers per token, and where it stands over how many tokens."""
-_BOUNDS = {**dict.fromkeys(("same_kind", "agree", "same_element"), (0.0, 1.0)), "ratio": (-math.inf, math.inf)}
-"""Between which values a number can be, where that is not from 0 on."""
+_SHARES = ("same_kind", "agree", "same_element")
 
 
 def _totals(steps: Sequence[StepComparison]) -> dict[str, Interval]:
@@ -309,9 +308,12 @@ def _total(steps: Sequence[StepComparison], name: str) -> Interval | None:
         clusters[step.episode] = (total + weight * value, weights + weight)
     if not known:
         return None
-    lowest, highest = _BOUNDS.get(name, (0.0, math.inf))
-    ends = cluster_interval(list(clusters.values()), lowest=lowest, highest=highest)
-    return Interval(len(known), len(clusters), *ends)
+    sums = list(clusters.values())
+    if name in _SHARES:
+        mean, ends = share_interval(sums)
+    else:
+        mean, ends = cluster_interval(sums, lowest=-math.inf if name == "ratio" else 0.0)
+    return Interval(len(known), len(clusters), mean, *(ends or (None, None)))
 
 
 def _notes(steps: Sequence[StepComparison], pairing: _Pairing) -> Iterator[str]:
@@ -327,7 +329,7 @@ def _notes(steps: Sequence[StepComparison], pairing: _Pairing) -> Iterator[str]:
     for reason, count in pairing.reading.failed.items():
         yield f"Q could not read P's reply ({_of(count, steps)}): {reason}"
     if pairing.again:
-        yield f"P was asked again ({_of(pairing.again, steps)}): only first replies are compared token by token"
+        yield f"P's first reply was no action ({_of(pairing.again, steps)}): numbers per token are of the others"
     for reason, count in pairing.drawn.items():
         yield f"P's replies are not its own distribution's ({_of(count, steps)}): {reason}. {_ALONG}"
 
