@@ -320,18 +320,18 @@ def _notes(steps: Sequence[StepComparison], pairing: _Pairing) -> Iterator[str]:
     """What limits what the numbers say."""
     episodes = len({step.episode for step in steps})
     if episodes == 1:
-        yield "1 episode: without others there is no interval"
+        yield "warning: 1 episode: without others there is no interval"
     elif episodes < FEW:
-        yield f"{episodes} episodes: below {FEW}, intervals are wide, and hold only if episodes are much alike"
+        yield f"warning: {episodes} episodes, fewer than {FEW}: intervals are wide, and hold if episodes are much alike"
     if all(step.kl_tokens is None for step in steps):
-        yield "no log-probabilities: set logprobs=20 for both agents, where their endpoints give them"
+        yield "note: no log-probabilities: set logprobs=20 for both agents, where their endpoints give them"
         return
     for reason, count in pairing.reading.failed.items():
-        yield f"Q could not read P's reply ({_of(count, steps)}): {reason}"
+        yield f"note: Q could not read P's reply ({_of(count, steps)}): {reason}"
     if pairing.again:
-        yield f"P's first reply was no action ({_of(pairing.again, steps)}): numbers per token are of the others"
+        yield f"note: P's first reply was no action ({_of(pairing.again, steps)}): numbers per token are of the others"
     for reason, count in pairing.drawn.items():
-        yield f"P's replies are not its own distribution's ({_of(count, steps)}): {reason}. {_ALONG}"
+        yield f"warning: P's replies are not surely drawn as its model has it ({_of(count, steps)}): {reason}. {_ALONG}"
 
 
 _ALONG = (
@@ -362,5 +362,5 @@ def report(found: Comparison, first: str, second: str) -> list[str]:
         ends = "no interval"
         if total.low is not None and total.high is not None:
             ends = f"[{form.format(total.low)}, {form.format(total.high)}]"
-        lines.append(f"{words:<24} {form.format(total.mean):>17}  {ends}  n={total.n}")
-    return [*lines, *(f"note: {note}" for note in found.notes)]
+        lines.append(f"{words:<24} {form.format(total.mean):>17}  {ends}  n={total.n} of {total.episodes} episodes")
+    return [*lines, *found.notes]

@@ -139,14 +139,14 @@ def test_intervals_are_over_episodes(tmp_path: Path) -> None:
     distance = found.totals["distance"]
     half = 4.302652729911275 * 100 / math.sqrt(3)
     assert (distance.mean, distance.low, distance.high) == (100, 0, pytest.approx(100 + half))
-    assert any("3 episodes: below 10" in note for note in found.notes)
+    assert any("warning: 3 episodes, fewer than 10" in note for note in found.notes)
 
 
 def test_one_episode_says_nothing_about_others(tmp_path: Path) -> None:
     episode(tmp_path, "basics/a", 1.0)
     found = compared(tmp_path, [reply(click(1, 1))], [reply(click(1, 1)), reply(click(90, 90))])
     assert (found.totals["agree"].mean, found.totals["agree"].low, found.totals["agree"].high) == (0.5, None, None)
-    assert any(note.startswith("1 episode:") for note in found.notes)
+    assert any(note.startswith("warning: 1 episode:") for note in found.notes)
 
 
 def test_from_ten_episodes_on_nothing_is_said_of_their_number(tmp_path: Path) -> None:
@@ -180,7 +180,7 @@ def test_the_command(run: Path, tmp_path: Path) -> None:
         ran = deskbench("compare-policies", run, "--agents", "vlm", "vlm", *words, "--out", tmp_path / "steps.json")
     assert ran.exit_code == 0, ran.output
     assert "same action" in ran.output and "100.0%" in ran.output
-    assert "note: no log-probabilities" in ran.output and "note: 2 episodes: below 10" in ran.output
+    assert "note: no log-probabilities" in ran.output and "warning: 2 episodes, fewer than 10" in ran.output
     assert len(json.loads((tmp_path / "steps.json").read_text())["steps"]) == 4
 
 
@@ -189,7 +189,7 @@ def test_numbers_per_token_say_so(run: Path) -> None:
     with endpoint(with_logprobs(text, "click", 0.8)) as one, endpoint(with_logprobs(text, "click", 0.5)) as other:
         ran = deskbench("compare-policies", run, "--agents", "vlm", "vlm", *given(one, other, logprobs="5"))
     line = next(line for line in ran.output.splitlines() if line.startswith("KL of shared beginnings"))
-    assert "0.0642 nats/token  [0.0642 nats/token, 0.0642 nats/token]  n=4" in line
+    assert "0.0642 nats/token  [0.0642 nats/token, 0.0642 nats/token]  n=4 of 2 episodes" in line
     assert "no lower bound" in ran.output, "the replies were drawn at a temperature that nobody has named"
 
 

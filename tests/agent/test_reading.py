@@ -135,7 +135,7 @@ def test_a_reply_after_a_complaint_is_another_prompts(run: Path) -> None:
     found = compared(run, first(begins=["Hm."]), second())
     assert [step.reply_tokens > 0 for step in found.steps] == [False, True, True, True, True, True]
     assert found.steps[0].kl_tokens is None and found.steps[0].kl_name is None
-    assert any(note.startswith("P's first reply was no action (1 of 6 steps)") for note in found.notes)
+    assert any(note.startswith("note: P's first reply was no action (1 of 6 steps)") for note in found.notes)
 
 
 def test_reading_is_paid_for(run: Path) -> None:
