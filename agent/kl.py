@@ -33,7 +33,6 @@ from deskbench.agent.models.answers import Token
 
 FLOOR = 1e-6
 """Least probability of an outcome that the other policy knows of."""
-_LEAST = math.log(FLOOR)
 _REST = "\x00rest"
 _NAMES = re.compile(
     r"(?:pyautogui|computer|agent)\.(\w+)\(|\"(?:action|tool_name|action_type)\":\s*\"(\w+)|<function=(?!computer)(\w+)"
@@ -117,7 +116,7 @@ def kl_of_reply(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[float |
     if not pairs:
         return None, None, 0
     total = math.fsum(kl(*smoothed({p.text: p.logprob, **p.top}, q.top)) for p, q in pairs)
-    ratio = math.fsum(max(p.logprob, _LEAST) - max(q.logprob, _LEAST) for p, q in pairs)
+    ratio = math.fsum(p.logprob - q.logprob for p, q in pairs)
     return total / len(pairs), ratio / len(pairs), len(pairs)
 
 

@@ -72,11 +72,7 @@ def parts(decision: Decision, tokens: Sequence[Token]) -> tuple[str, list[Token]
 
     A reply from which the server has taken something (reasoning, calls) has the text that its tokens make.
     """
-    whole = "".join(token.text for token in tokens)
-    said = decision.exchanges[-1].reply or "" if decision.exchanges else ""
-    inside = list(tokens)
-    while inside and len("".join(token.text for token in inside[:-1])) >= len(said):
-        inside.pop()
-    if said and whole.startswith(said) and len(tokens) - len(inside) == 1:
-        return said, inside, tokens[-1]
-    return whole, list(tokens), None
+    said = decision.exchanges[-1].reply if decision.exchanges else None
+    if said and said == "".join(token.text for token in tokens[:-1]):
+        return said, list(tokens[:-1]), tokens[-1]
+    return "".join(token.text for token in tokens), list(tokens), None

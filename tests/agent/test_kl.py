@@ -87,6 +87,8 @@ def test_a_reply_that_the_other_has_read() -> None:
     assert each == pytest.approx((first + second) / 2, abs=1e-3)
     assert ratio == pytest.approx((math.log(0.9 / 0.5) + math.log(0.6 / 0.3)) / 2)
     assert kl_of_reply([], []) == (None, None, 0)
+    never = Token("click", -40.0, {"click": -40.0, "type": 0.0})
+    assert kl_of_reply(ours[:1], [never])[1] == pytest.approx(math.log(0.9) + 40), "nothing of it is cut off"
 
 
 def test_in_the_mean_over_samples_the_estimates_are_the_divergence_of_whole_replies() -> None:
