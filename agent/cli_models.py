@@ -134,24 +134,34 @@ def _text(path: Path) -> str:
         raise UsageError(f"cannot read {path}: {error}") from None
 
 
+def _write(path: Path, text: str, mode: str) -> None:
+    try:
+        with path.open(mode, encoding="utf-8") as file:
+            file.write(text)
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error}") from None
+
+
 def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     run: Annotated[Path, typer.Argument(help="A run's folder, or one episode's.")],
     agents: Annotated[tuple[str, str], Opt("--agents", metavar="P Q", help="Two agents: the reference, the other.")],
     set_a: Annotated[list[str] | None, Opt(help="A setting of the first, key=value (repeatable).")] = None,
     set_b: Annotated[list[str] | None, Opt(help="A setting of the second, key=value (repeatable).")] = None,
-    near: Annotated[float, Opt(help="Points that are nearer than so many pixels agree.")] = 14.0,
-    steps: Annotated[int | None, Opt(help="At most so many steps, spread over the run.")] = None,
-    samples: Annotated[int, Opt(help="Replies of each agent a step, for the kinds of actions.")] = 1,
+    near: Annotated[float, Opt(min=0, help="Points that are nearer than so many pixels agree.")] = 14.0,
+    steps: Annotated[int | None, Opt(min=1, help="At most so many steps, spread over the run.")] = None,
+    samples: Annotated[int, Opt(min=1, help="Replies of each agent a step, for the kinds of actions.")] = 1,
     out: Annotated[Path | None, Opt(help="Write every step's comparison to this JSON file.")] = None,
     as_json: Json = False,
 ) -> None:
     """Feed a run's recorded screens to two agents, with no desktop, and say how far they agree."""
     from deskbench.agent import policies
 
+    if out is not None:
+        _write(out, "", "a")  # found out before anything is paid for
     makers = [policies.maker(name, _pairs(given or [])) for name, given in zip(agents, (set_a, set_b), strict=True)]
     found = policies.compare(run, makers[0], makers[1], near=near, most=steps, samples=samples)
     if out is not None:
-        out.write_text(json.dumps(dataclasses.asdict(found), indent=1), encoding="utf-8")
+        _write(out, json.dumps(dataclasses.asdict(found), indent=1), "w")
     if as_json:
         print_json(found)
     else:

@@ -1,15 +1,21 @@
 """KL divergence between two policies at one step, in nats, from what endpoints give.
 
-KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)); P is the reference. Three estimates:
+KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)); P is the reference. Four estimates:
 
 - **kinds**: from several replies of each agent. Counts of kinds of first actions, with 1/2 added to each kind that
   either agent chose (Krichevsky and Trofimov), over that union. Biased upwards for few replies: compare with the
   divergence of P against itself.
 - **name**: at the token that names the action in each reply (`click` of `pyautogui.click`), between the top
   log-probabilities that were given there.
-- **tokens**: along the reply. While both replies are the same token for token, the next token's distributions are
-  conditioned on the same text, and their divergences add up by the chain rule; it ends with the first token that
-  differs. A lower bound of the divergence of whole replies along this one path.
+- **shared**: the divergence of the next token, a mean over the tokens that both replies begin with and the first that
+  differs. Up to there both distributions are conditioned on the same text.
+- **reply**: the divergence of the next token, a mean over all tokens of P's reply, which Q has read as if it were its
+  own (`models/likelihood.py`).
+
+The last two are nats per token. By the chain rule the sum over a reply's tokens is, in the mean over P's own replies
+at temperature 1, the divergence between the distributions of whole replies; that over the shared beginning is a lower
+bound of it. For one reply, or at another temperature, neither holds: the number is the divergence along the text that
+was said.
 
 An endpoint gives the top k tokens (20 at most, usually). What is left of the probability is one more outcome, and
 nothing has less than FLOOR, so that the divergence stays finite; both are then scaled to sum to 1.
@@ -83,7 +89,7 @@ def smoothed(ours: Mapping[str, float], theirs: Mapping[str, float]) -> tuple[di
 
 
 def kl_of_tokens(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[float | None, int]:
-    """The divergence along the tokens that both replies share, and the first that differs; and how many those are."""
+    """Nats per token over the tokens that both replies begin with and the first that differs; and how many they are."""
     total, count = 0.0, 0
     for one, other in zip(ours, theirs, strict=False):
         if not one.top or not other.top:
@@ -92,7 +98,26 @@ def kl_of_tokens(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[float 
         count += 1
         if one.text != other.text:
             break
-    return (total, count) if count else (None, 0)
+    return (total / count, count) if count else (None, 0)
+
+
+def kl_of_reply(ours: Sequence[Token], theirs: Sequence[Token]) -> tuple[float | None, float | None, int]:
+    """Two estimates over the tokens of P's reply, in nats per token, and how many tokens those are.
+
+    Args:
+        ours: P's reply with P's log-probabilities.
+        theirs: the same tokens with Q's.
+
+    Returns:
+        The mean divergence of the next token; and ln(P(reply) / Q(reply)) by the number of tokens, whose mean over P's
+        replies at temperature 1 is the same, without an error from what is beyond the top k, and with a wider spread.
+    """
+    pairs = [(p, q) for p, q in zip(ours, theirs, strict=True) if p.top and q.top]
+    if not pairs:
+        return None, None, 0
+    total = math.fsum(kl(*smoothed({p.text: p.logprob, **p.top}, q.top)) for p, q in pairs)
+    ratio = math.fsum(p.logprob - q.logprob for p, q in pairs)
+    return total / len(pairs), ratio / len(pairs), len(pairs)
 
 
 def kl_of_names(ours: Sequence[Token], theirs: Sequence[Token]) -> float | None:
@@ -100,8 +125,15 @@ def kl_of_names(ours: Sequence[Token], theirs: Sequence[Token]) -> float | None:
     one, other = name_token(ours), name_token(theirs)
     if one is None or other is None or not one.top or not other.top:
         return None
-    tops = [{text.strip(): value for text, value in sorted(t.top.items(), key=lambda i: i[1])} for t in (one, other)]
-    return kl(*smoothed(tops[0], tops[1]))
+    return kl(*smoothed(_names(one.top), _names(other.top)))
+
+
+def _names(top: Mapping[str, float]) -> dict[str, float]:
+    """Tokens that differ in blanks around them are one kind of action: their probabilities are added."""
+    found: dict[str, float] = {}
+    for text, logprob in top.items():
+        found[text.strip()] = found.get(text.strip(), 0.0) + math.exp(logprob)
+    return {name: math.log(probability) for name, probability in found.items() if probability > 0}
 
 
 def name_token(tokens: Sequence[Token]) -> Token | None:
@@ -127,3 +159,21 @@ def tokens_of(notes: Sequence[Mapping[str, Any]]) -> list[Token]:
         if note.get("what") == "logprobs":
             return [Token(t["text"], t["logprob"], t["top"]) for t in note["tokens"]]
     return []
+
+
+_PLAIN: Mapping[str, tuple[float, ...]] = {
+    "temperature": (1,), "top_p": (1,), "top_k": (0, -1), "min_p": (0,), "repetition_penalty": (1,),
+    "frequency_penalty": (0,), "presence_penalty": (0,),
+}  # fmt: skip
+"""Settings of a request, and the values with which replies are drawn from the model's own distribution."""
+
+
+def drawn_otherwise(request: Mapping[str, Any]) -> str | None:
+    """Why replies to a request are not drawn from the model's own distribution, or None.
+
+    The means over tokens are about that distribution, which is what log-probabilities are of.
+    """
+    if request.get("temperature") is None:
+        return "no temperature is set, and the endpoint's own may be another than 1"
+    wrong = [name for name, plain in _PLAIN.items() if request.get(name) is not None and request[name] not in plain]
+    return ", ".join(f"{name} {request[name]}" for name in wrong) or None

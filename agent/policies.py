@@ -4,26 +4,32 @@ The recorded observations of a run go to both agents. A step is decided from its
 anew at every step), so that both answer the same question: the steps before belong to whoever was recorded.
 
 Agreement is of first actions. KL divergence is in nats, from P, the first agent and the reference, to Q, the second:
-KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)). `kl.py` says how P and Q are estimated and smoothed.
+KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)). `kl.py` says how P and Q are estimated and smoothed, and of which
+number what can be said.
 """
 
 from __future__ import annotations
 
-import random
+import inspect
+import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from deskbench.agent.agents.agreement import distance_of, point_of, same_action
 from deskbench.agent.agents.tree import Node, nodes
 from deskbench.agent.base import Agent, AgentError, Decision, Goal, ModelError
 from deskbench.agent.comparing import tree_of
-from deskbench.agent.kl import empirical, kl, kl_of_names, kl_of_tokens, tokens_of
+from deskbench.agent.intervals import cluster_interval, share_interval
+from deskbench.agent.kl import drawn_otherwise, empirical, kl, kl_of_names, kl_of_reply, kl_of_tokens
+from deskbench.agent.reading import Reading, said_at_once
 from deskbench.agent.record import EpisodeReader, SeenRecord
 from deskbench.envs.errors import EnvError, UsageError
 from deskbench.envs.types import Action, Observation
 
-RESAMPLES = 2000
+FEW = 10
+"""Episodes below which an interval is a hint: what differs between episodes is hardly known from so few."""
 Make = Callable[[], Agent]
 
 
@@ -40,7 +46,10 @@ class StepComparison:
         agree: same kind, and the same target (near enough or the same element), text and keys.
         kl_kinds: between the kinds of several replies each, in nats.
         kl_name: at the token that names the action, in nats.
-        kl_tokens, tokens: summed over the tokens of P's reply up to the first that differs, and how many those are.
+        kl_tokens, tokens: in nats per token, over the tokens with which both replies begin and the first that
+            differs; and how many those are.
+        kl_reply, ratio, reply_tokens: in nats per token, over all tokens of P's reply, which Q has read; the same from
+            ln(P(reply) / Q(reply)); and how many those are.
     """
 
     episode: str
@@ -54,16 +63,27 @@ class StepComparison:
     kl_name: float | None = None
     kl_tokens: float | None = None
     tokens: int = 0
+    kl_reply: float | None = None
+    ratio: float | None = None
+    reply_tokens: int = 0
 
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95 % interval (percentile bootstrap: episodes are resampled whole; steps where there is one)."""
+    """A mean with its 95 % interval (`intervals.py`: Student's t over episodes).
+
+    Attributes:
+        n: steps that are in it.
+        episodes: those that the steps are of.
+        mean: over steps; of numbers per token, over tokens.
+        low, high: None for one episode, from which nothing is known about others.
+    """
 
     n: int
+    episodes: int
     mean: float
-    low: float
-    high: float
+    low: float | None
+    high: float | None
 
 
 @dataclass(frozen=True)
@@ -74,22 +94,28 @@ class Comparison:
         steps: each of them.
         totals: means with intervals, by the names of `StepComparison`.
         cost_usd: of both agents, where it is known.
+        notes: what limits what the numbers say, one sentence each.
     """
 
     steps: tuple[StepComparison, ...]
     totals: Mapping[str, Interval] = field(default_factory=dict)
     cost_usd: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 def maker(name: str, settings: Mapping[str, str]) -> Make:
     """How an agent is made anew, by its name and settings as `deskbench run` takes them.
 
     Raises:
-        UsageError: unknown, or a setting is wrong.
+        UsageError: unknown, a setting is wrong, or it cannot be made without a task.
     """
     from deskbench.agent.build import agent_factory
 
     make = agent_factory(name, settings)
+    try:
+        inspect.signature(make).bind()
+    except TypeError:
+        raise UsageError(f"agent {name!r} is made for a task: it has no policy of its own to compare") from None
     make().close()
     return make
 
@@ -110,6 +136,8 @@ def compare(
         UsageError: no episodes there.
         ModelError: an endpoint failed: nothing is made up in its place.
     """
+    if samples < 1 or (most is not None and most < 1):
+        raise UsageError("at least one step and one sample of it are compared")
     screens = list(_screens(run))
     if not screens:
         raise UsageError(f"{run} has no finished episodes with screenshots")
@@ -117,16 +145,12 @@ def compare(
         screens = [screens[index * len(screens) // most] for index in range(most)]
     agents = (first(), second())
     try:
-        found, costs = [], []
-        for screen in screens:
-            decided = [[_decide(agent, screen, draw) for draw in range(samples)] for agent in agents]
-            found.append(_step(screen, decided[0], decided[1], near))
-            costs += [one.usage.cost_usd for each in decided for one in each]
+        pairing = _Pairing(*agents, near, samples)
+        found = [pairing.step(screen) for screen in screens]
     finally:
         for agent in agents:
             agent.close()
-    known = [cost for cost in costs if cost is not None]
-    return Comparison(tuple(found), _totals(found), sum(known) if known else None)
+    return Comparison(tuple(found), _totals(found), pairing.cost(), tuple(_notes(found, pairing)))
 
 
 @dataclass(frozen=True)
@@ -160,16 +184,61 @@ def _seen(reader: EpisodeReader, seen: SeenRecord) -> Observation:
     )
 
 
-def _decide(agent: Agent, screen: _Screen, draw: int) -> Decision:
-    """A decision from this screen alone; no actions where the reply was none."""
+def _begin(agent: Agent, screen: _Screen, draw: int) -> None:
     goal = screen.goal
     agent.start(Goal(goal.instruction, goal.width, goal.height, seed=goal.seed + draw))
+
+
+def _decide(agent: Agent, screen: _Screen, draw: int) -> Decision:
+    """A decision from this screen alone; no actions where the reply was none."""
+    _begin(agent, screen, draw)
     try:
         return agent.act(screen.observation)
     except ModelError:
         raise
     except AgentError as error:
         return error.decision or Decision(())
+
+
+class _Pairing:
+    """Both agents, and what was seen of them on the way.
+
+    Attributes:
+        reading: what P said, by Q's model.
+        drawn: how P's replies were drawn that are not from its model's own distribution, and how many.
+        again: steps at which P's first reply was no action, so that its tokens are not on record.
+        costs: in US dollars, None where unknown.
+    """
+
+    def __init__(self, first: Agent, second: Agent, near: float, samples: int) -> None:
+        self._agents = (first, second)
+        self._near = near
+        self._samples = samples
+        self.reading = Reading(second)
+        self.drawn: Counter[str] = Counter()
+        self.again = 0
+        self.costs: list[float | None] = []
+
+    def step(self, screen: _Screen) -> StepComparison:
+        """Ask both, let Q read what P said, and compare."""
+        ours, theirs = ([_decide(agent, screen, draw) for draw in range(self._samples)] for agent in self._agents)
+        self.costs += [one.usage.cost_usd for one in (*ours, *theirs)]
+        said = ours[0]
+        found = _step(screen, ours, theirs, self._near)
+        if not said_at_once(said):
+            self.again += 1
+            return found
+        otherwise = drawn_otherwise(said.exchanges[-1].request)
+        if otherwise is not None:
+            self.drawn[otherwise] += 1
+        _begin(self._agents[1], screen, 0)
+        each, ratio, count = kl_of_reply(*self.reading.tokens(screen.observation, said))
+        return replace(found, kl_reply=each, ratio=ratio, reply_tokens=count)
+
+    def cost(self) -> float | None:
+        """In US dollars, as far as it is known."""
+        known = [cost for cost in (*self.costs, self.reading.spending.usage.cost_usd) if cost is not None]
+        return sum(known) if known else None
 
 
 def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision], near: float) -> StepComparison:
@@ -179,7 +248,8 @@ def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision],
     element = _same_element(screen.observation.accessibility, points)
     kinds = (_kind(one), _kind(other))
     counts = [[_kind(d.actions[0] if d.actions else None) for d in each] for each in (ours, theirs)]
-    token_kl, tokens = kl_of_tokens(tokens_of(p.notes), tokens_of(q.notes))
+    said = said_at_once(p), said_at_once(q)
+    token_kl, tokens = kl_of_tokens(*said)
     return StepComparison(
         screen.episode,
         screen.step,
@@ -189,7 +259,7 @@ def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision],
         same_element=element,
         agree=same_action(one, other, near, element),
         kl_kinds=kl(*empirical(*counts)) if len(ours) > 1 else None,
-        kl_name=kl_of_names(tokens_of(p.notes), tokens_of(q.notes)),
+        kl_name=kl_of_names(*said),
         kl_tokens=token_kl,
         tokens=tokens,
     )
@@ -219,45 +289,68 @@ def _smallest(known: Iterable[Node], point: tuple[int, int]) -> Node | None:
     return min(filter(holds, known), key=lambda node: node.box[2] * node.box[3], default=None)
 
 
-_MEANS = ("same_kind", "agree", "distance", "same_element", "kl_kinds", "kl_name", "kl_tokens")
+_TOKENS = {"kl_tokens": "tokens", "kl_reply": "reply_tokens", "ratio": "reply_tokens"}
+"""Numbers per token, and where it stands over how many tokens."""
+_SHARES = ("same_kind", "agree", "same_element")
 
 
 def _totals(steps: Sequence[StepComparison]) -> dict[str, Interval]:
-    found = {}
-    for name in _MEANS:
-        by_episode: dict[str, list[float]] = {}
-        for step in steps:
-            value = getattr(step, name)
-            if value is not None:
-                by_episode.setdefault(step.episode, []).append(float(value))
-        if by_episode:
-            found[name] = interval(list(by_episode.values()))
-    return found
+    return {name: found for name in _LINES if (found := _total(steps, name)) is not None}
 
 
-def interval(groups: Sequence[Sequence[float]]) -> Interval:
-    """The mean of all values with its 95 % interval: 2,000 resamples with a fixed seed.
+def _total(steps: Sequence[StepComparison], name: str) -> Interval | None:
+    """The mean of one number over all steps that have it, or over their tokens."""
+    clusters: dict[str, tuple[float, float]] = {}
+    known = [(step, float(value)) for step in steps if (value := getattr(step, name)) is not None]
+    for step, value in known:
+        weight = getattr(step, _TOKENS[name]) if name in _TOKENS else 1
+        total, weights = clusters.get(step.episode, (0.0, 0.0))
+        clusters[step.episode] = (total + weight * value, weights + weight)
+    if not known:
+        return None
+    sums = list(clusters.values())
+    if name in _SHARES:
+        mean, ends = share_interval(sums)
+    else:
+        mean, ends = cluster_interval(sums, lowest=-math.inf if name == "ratio" else 0.0)
+    return Interval(len(known), len(clusters), mean, *(ends or (None, None)))
 
-    Steps of one episode hang together, so episodes are drawn whole; where there is one episode, its steps are.
-    """
-    values = [value for group in groups for value in group]
-    units = groups if len(groups) > 1 else [[value] for value in values]
-    draw = random.Random(0)
-    means = []
-    for _ in range(RESAMPLES):
-        drawn = [value for group in draw.choices(units, k=len(units)) for value in group]
-        means.append(sum(drawn) / len(drawn))
-    means.sort()
-    return Interval(
-        len(values), sum(values) / len(values), means[int(0.025 * RESAMPLES)], means[int(0.975 * RESAMPLES) - 1]
-    )
+
+def _notes(steps: Sequence[StepComparison], pairing: _Pairing) -> Iterator[str]:
+    """What limits what the numbers say."""
+    episodes = len({step.episode for step in steps})
+    if episodes == 1:
+        yield "warning: 1 episode: without others there is no interval"
+    elif episodes < FEW:
+        yield f"warning: {episodes} episodes, fewer than {FEW}: intervals are wide, and hold if episodes are much alike"
+    if all(step.kl_tokens is None for step in steps):
+        yield "note: no log-probabilities: set logprobs=20 for both agents, where their endpoints give them"
+        return
+    for reason, count in pairing.reading.failed.items():
+        yield f"note: Q could not read P's reply ({_of(count, steps)}): {reason}"
+    if pairing.again:
+        yield f"note: P's first reply was no action ({_of(pairing.again, steps)}): numbers per token are of the others"
+    for reason, count in pairing.drawn.items():
+        yield f"warning: P's replies are not surely drawn as its model has it ({_of(count, steps)}): {reason}. {_ALONG}"
+
+
+_ALONG = (
+    "So the numbers per token are those of the texts that were said; they are no estimate of the divergence of whole "
+    "replies, and no lower bound of it. Set temperature=1 for P"
+)
+
+
+def _of(count: int, steps: Sequence[StepComparison]) -> str:
+    return f"{count} of {len(steps)} steps"
 
 
 _LINES = {
     "same_kind": ("same kind of action", "{:.1%}"), "agree": ("same action", "{:.1%}"),
     "distance": ("distance of points", "{:.1f} px"), "same_element": ("same element", "{:.1%}"),
     "kl_kinds": ("KL of kinds", "{:.4f} nats"), "kl_name": ("KL at the action's name", "{:.4f} nats"),
-    "kl_tokens": ("KL of the next tokens", "{:.4f} nats"),
+    "kl_tokens": ("KL of shared beginnings", "{:.4f} nats/token"),
+    "kl_reply": ("KL along P's replies", "{:.4f} nats/token"),
+    "ratio": ("ln P/Q of P's replies", "{:.4f} nats/token"),
 }  # fmt: skip
 
 
@@ -266,8 +359,8 @@ def report(found: Comparison, first: str, second: str) -> list[str]:
     lines = [f"P (reference): {first}; Q: {second}; {len(found.steps)} steps"]
     for name, total in found.totals.items():
         words, form = _LINES[name]
-        low, high = form.format(total.low), form.format(total.high)
-        lines.append(f"{words:<24} {form.format(total.mean):>14}  [{low}, {high}]  n={total.n}")
-    if "kl_tokens" not in found.totals:
-        lines.append("no log-probabilities: set logprobs=20 for both agents, where their endpoints give them")
-    return lines
+        ends = "no interval"
+        if total.low is not None and total.high is not None:
+            ends = f"[{form.format(total.low)}, {form.format(total.high)}]"
+        lines.append(f"{words:<24} {form.format(total.mean):>17}  {ends}  n={total.n} of {total.episodes} episodes")
+    return [*lines, *found.notes]

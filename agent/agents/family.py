@@ -24,6 +24,7 @@ from deskbench.agent.agents.templates import expand, fill
 from deskbench.agent.base import Decision, Goal, Needs
 from deskbench.agent.models.answers import Answer
 from deskbench.agent.models.client import ModelClient, Spending
+from deskbench.agent.models.likelihood import Prompt
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Text
 from deskbench.agent.models.wires import merged
 from deskbench.agent.replies.calls import Call, Truncated
@@ -119,6 +120,17 @@ class FamilyAgent:
         self._zooms = tuple(action for action in read.actions if isinstance(action, Zoom))
         thoughts = [part for part in (answer.reasoning, read.thought) if part]
         return decision_of(spending, read.actions, _text(answer), "\n".join(thoughts) or None, notes)
+
+    def likelihood(self, observation: Observation, reply: str, spending: Spending) -> Prompt:
+        """How likely its model finds a reply that another has given in its place.
+
+        Raises:
+            NotGiven: its endpoint does not say.
+            ModelFatal: no request of this run can succeed.
+        """
+        scale = scale_for(self.profile.image, (observation.width, observation.height))
+        turns = self.messages(self._step(observation, scale), scale)
+        return self._client.likelihood(turns, reply, spending, self.request(scale))
 
     def witness(self, observation: Observation, actions: Sequence[Action], *, asked: bool) -> None:
         """Another agent did this step: what was seen and done is remembered in place of its own reply, if any."""

@@ -15,6 +15,7 @@ from deskbench.agent.agents.vlm_config import VlmConfig
 from deskbench.agent.base import Agent, Decision, Goal
 from deskbench.agent.models.answers import Answer
 from deskbench.agent.models.client import ModelClient, Spending
+from deskbench.agent.models.likelihood import Prompt
 from deskbench.agent.models.messages import Message, Text
 from deskbench.agent.models.tokens import budget_of
 from deskbench.agent.replies.calls import Malformed
@@ -92,10 +93,7 @@ class VlmAgent:
             RefusalError: the model declined.
             ModelError: the endpoint failed.
         """
-        scale = Scale.fit((observation.width, observation.height), self.config.image_size, self.config.max_side)
-        seen = look(observation, self.config.observation, scale, self._budget, self._zooms)
-        shown = Message.of("user", self._intro(observation), *seen.parts)
-        messages = [Message.of("system", self._system(scale)), *self._history(), shown]
+        scale, seen, messages = self._turns(observation)
         spending = Spending()
 
         def read(answer: Answer) -> tuple[str | None, tuple[Action, ...]]:
@@ -110,20 +108,33 @@ class VlmAgent:
         except AgentError as error:
             error.decision = decision_of(spending)
             raise
-        self._remember(_Past(shown, answer.text))
+        self._remember(_Past(messages[-1], answer.text))
         self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
         thoughts = [part for part in (answer.reasoning, thought) if part]
         notes = [*seen.notes, *logprobs_note(answer)]
         return decision_of(spending, actions, answer.text, "\n".join(thoughts) or None, notes)
 
+    def likelihood(self, observation: Observation, reply: str, spending: Spending) -> Prompt:
+        """How likely its model finds a reply that another has given in its place.
+
+        Raises:
+            NotGiven: its endpoint does not say.
+            ModelFatal: no request of this run can succeed.
+        """
+        return self._client.likelihood(self._turns(observation)[2], reply, spending)
+
+    def _turns(self, observation: Observation) -> tuple[Scale, Seen, list[Message]]:
+        """The picture's size, what is seen in it, and the turns of a request for this observation."""
+        scale = Scale.fit((observation.width, observation.height), self.config.image_size, self.config.max_side)
+        seen = look(observation, self.config.observation, scale, self._budget, self._zooms)
+        shown = Message.of("user", self._intro(observation), *seen.parts)
+        return scale, seen, [Message.of("system", self._system(scale)), *self._history(), shown]
+
     def witness(self, observation: Observation, actions: Sequence[Action], *, asked: bool) -> None:
         """Another agent did this step: what was seen and done is remembered in place of its own reply, if any."""
         if asked and self._past:
             self._past.pop()
-        scale = Scale.fit((observation.width, observation.height), self.config.image_size, self.config.max_side)
-        seen = look(observation, self.config.observation, scale, self._budget, self._zooms)
-        shown = Message.of("user", self._intro(observation), *seen.parts)
-        self._remember(_Past(shown, done_by_another(actions)))
+        self._remember(_Past(self._turns(observation)[2][-1], done_by_another(actions)))
         self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
 
     def _read(

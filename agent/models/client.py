@@ -15,7 +15,7 @@ import time
 import urllib.parse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import requests
 import urllib3
@@ -30,6 +30,7 @@ from deskbench.agent.models.answers import (
     excerpt,
     read_document,
 )
+from deskbench.agent.models.likelihood import NotGiven, Prompt, read_prompt, reading
 from deskbench.agent.models.messages import Message, estimate_tokens, recorded, shrink, text_tokens
 from deskbench.agent.models.prices import Price, price_of
 from deskbench.agent.models.room import room_in
@@ -44,6 +45,9 @@ from deskbench.envs.wait import sleep
 _CHUNK = 65_536
 _Result = tuple[int, Mapping[str, str], str] | Again
 """Status, headers with names in lower case, and text of an answer; or why there is none."""
+T = TypeVar("T")
+_Read = Callable[[dict[str, Any]], tuple[T, str]]
+"""What an answer's document says, and the text of it that is recorded."""
 
 
 @dataclass(frozen=True)
@@ -232,6 +236,46 @@ class ModelClient:
         finally:
             spending.ms += (time.monotonic() - started) * 1000
 
+    def likelihood(
+        self, messages: Sequence[Message], reply: str, spending: Spending, extra: Mapping[str, Any] | None = None
+    ) -> Prompt:
+        """Let the model read a reply that another has given to these turns, and say how likely it was at every token.
+
+        Args:
+            messages: the turns so far.
+            reply: the assistant's turn after them.
+            spending: every request is booked here, also when this raises.
+            extra: of this episode's requests, under the config's own.
+
+        Raises:
+            NotGiven: the endpoint does not say that, or not about this reply.
+            ModelFatal: no request of this run can succeed.
+        """
+        config = self.config
+        if config.wire != "chat" or not config.logprobs:
+            raise NotGiven("it is asked of chat completions with the setting logprobs=20 alone")
+        request = self._request([*messages, Message.of("assistant", reply)], extra)
+        wanted = merged(request.extra, {**reading(config.logprobs), config.max_tokens_name: 1})
+        started = time.monotonic()
+        try:
+            limit = started + config.total_timeout
+            return self._read_along(replace(request, extra=wanted, stream=False), spending, limit)
+        except (Overflow, AgentError) as error:
+            if isinstance(error, ModelFatal):
+                raise
+            raise NotGiven(f"the endpoint does not take the question: {error}") from None
+        finally:
+            spending.ms += (time.monotonic() - started) * 1000
+
+    def _read_along(self, request: Request, spending: Spending, limit: float) -> Prompt:
+        failures = 0
+        while True:
+            try:
+                return self._attempt(request, spending, limit, lambda document: (read_prompt(document), ""))
+            except Again as again:
+                failures += 1
+                self._pause(again, failures, limit)
+
     def preview(self, messages: Sequence[Message], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
         """The body of a request for these turns, as it would be recorded; nothing is sent."""
         body: dict[str, Any] = recorded(self._wire.body(self._request(messages, extra)))
@@ -266,7 +310,7 @@ class ModelClient:
         course = _Course(request)
         while True:
             try:
-                return self._attempt(course.request, spending, limit)
+                return self._attempt(course.request, spending, limit, self._answer)
             except Again as again:
                 course.failures += 1
                 self._pause(again, course.failures, deadline)
@@ -334,7 +378,12 @@ class ModelClient:
             ) from None
         sleep(pause)
 
-    def _attempt(self, request: Request, spending: Spending, limit: float) -> Answer:
+    def _answer(self, document: Mapping[str, Any]) -> tuple[Answer, str]:
+        """The reply in a document, and as it is recorded."""
+        answer = _clean(self._wire.read(document))
+        return answer, answer.text or json.dumps([[call.name, call.arguments] for call in answer.calls])
+
+    def _attempt(self, request: Request, spending: Spending, limit: float, read: _Read[T]) -> T:
         """One request, booked whatever comes of it."""
         started = time.monotonic()
         secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
@@ -348,10 +397,9 @@ class ModelClient:
                 raise result
             document = read_document(*result, time.time(), self._wire.gather)
             counts = self._wire.counts(document)
-            answer = _clean(self._wire.read(document))
-            reply = answer.text or json.dumps([[call.name, call.arguments] for call in answer.calls])
-            return answer
-        except (Again, Overflow, CutOff, AgentError) as error:
+            found, reply = read(document)
+            return found
+        except (Again, Overflow, CutOff, NotGiven, AgentError) as error:
             reply = KNOWN.text(str(error)) if isinstance(error, CutOff) else None
             problem = KNOWN.text(f"{type(error).__name__}: {error}")
             raise

@@ -2,6 +2,9 @@
 
 import json
 import math
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from deskbench.agent.cli import app
-from deskbench.agent.policies import compare, interval, maker
+from deskbench.agent.policies import compare, maker
 from deskbench.envs.errors import ModelError, UsageError
 
 from .agents.screens import node, picture, tree
@@ -106,7 +109,7 @@ def test_divergences_where_the_endpoint_gives_log_probabilities(run: Path) -> No
         found = compare(run, makers[0], makers[1])
     expected = 0.8 * math.log(0.8 / 0.5) + 0.2 * math.log(0.2 / 0.5)
     assert found.totals["kl_name"].mean == pytest.approx(expected, abs=1e-3)
-    assert found.totals["kl_tokens"].mean == pytest.approx(expected, abs=1e-3)
+    assert found.totals["kl_tokens"].mean == pytest.approx(expected / 3, abs=1e-3)
     assert {step.tokens for step in found.steps} == {3}
     assert one.asked[0]["logprobs"] is True and one.asked[0]["top_logprobs"] == 5
 
@@ -124,13 +127,34 @@ def test_an_endpoints_fault_is_not_a_disagreement(run: Path) -> None:
         compared(run, [reply(click(1, 1))], [error(500)])
 
 
-def test_intervals_draw_episodes_whole() -> None:
-    wide = interval([[1.0] * 10, [0.0] * 10])
-    narrow = interval([[1.0, 0.0]] * 10)
-    assert (wide.mean, narrow.mean) == (0.5, 0.5)
-    assert (wide.low, wide.high) == (0.0, 1.0)
-    assert narrow.low == narrow.high == 0.5
-    assert interval([[1.0, 0.0, 1.0, 0.0]]).low < 0.5
+def test_intervals_are_over_episodes(tmp_path: Path) -> None:
+    """Of three episodes one agrees at both steps, one at one, one at none: six steps, and two degrees of freedom."""
+    for name in ("basics/a", "basics/b", "basics/c"):
+        episode(tmp_path, name, 1.0)
+    theirs = [reply(click(x, 60)) for x in (100, 100, 100, 300, 300, 300)]
+    found = compared(tmp_path, [reply(click(100, 60))], theirs)
+    agree = found.totals["agree"]
+    assert (agree.n, agree.episodes, agree.mean) == (6, 3, 0.5)
+    assert (agree.low, agree.high) == (pytest.approx(0.0362, abs=1e-3), pytest.approx(0.9638, abs=1e-3))
+    distance = found.totals["distance"]
+    half = 4.302652729911275 * 100 / math.sqrt(3)
+    assert (distance.mean, distance.low, distance.high) == (100, 0, pytest.approx(100 + half))
+    assert any("warning: 3 episodes, fewer than 10" in note for note in found.notes)
+
+
+def test_one_episode_says_nothing_about_others(tmp_path: Path) -> None:
+    episode(tmp_path, "basics/a", 1.0)
+    found = compared(tmp_path, [reply(click(1, 1))], [reply(click(1, 1)), reply(click(90, 90))])
+    assert (found.totals["agree"].mean, found.totals["agree"].low, found.totals["agree"].high) == (0.5, None, None)
+    assert any(note.startswith("warning: 1 episode:") for note in found.notes)
+
+
+def test_from_ten_episodes_on_nothing_is_said_of_their_number(tmp_path: Path) -> None:
+    for number in range(10):
+        episode(tmp_path, f"basics/{number}", 1.0)
+    found = compared(tmp_path, [reply(click(1, 1))], [reply(click(1, 1))])
+    assert not any("episodes" in note for note in found.notes)
+    assert found.totals["agree"].low == pytest.approx(0.025 ** (1 / 10))
 
 
 def test_what_is_no_run_is_the_users_error(tmp_path: Path) -> None:
@@ -145,14 +169,52 @@ def deskbench(*words: Any) -> Any:
     return CliRunner().invoke(app, [str(word) for word in words])
 
 
+def given(one: Endpoint, other: Endpoint, **more: str) -> list[str]:
+    return [f"--set-{side}={key}={value}" for side, server in (("a", one), ("b", other))
+            for key, value in settings(server, **more).items()]  # fmt: skip
+
+
 def test_the_command(run: Path, tmp_path: Path) -> None:
     with endpoint(reply(click(100, 60))) as one, endpoint(reply(click(110, 60))) as other:
-        words = [f"--set-{side}={key}={value}" for side, server in (("a", one), ("b", other))
-                 for key, value in settings(server).items()]  # fmt: skip
+        words = given(one, other)
         ran = deskbench("compare-policies", run, "--agents", "vlm", "vlm", *words, "--out", tmp_path / "steps.json")
     assert ran.exit_code == 0, ran.output
-    assert "same action" in ran.output and "100.0%" in ran.output and "no log-probabilities" in ran.output
+    assert "same action" in ran.output and "100.0%" in ran.output
+    assert "note: no log-probabilities" in ran.output and "warning: 2 episodes, fewer than 10" in ran.output
     assert len(json.loads((tmp_path / "steps.json").read_text())["steps"]) == 4
+
+
+def test_numbers_per_token_say_so(run: Path) -> None:
+    text = click(100, 60)
+    with endpoint(with_logprobs(text, "click", 0.8)) as one, endpoint(with_logprobs(text, "click", 0.5)) as other:
+        ran = deskbench("compare-policies", run, "--agents", "vlm", "vlm", *given(one, other, logprobs="5"))
+    line = next(line for line in ran.output.splitlines() if line.startswith("KL of shared beginnings"))
+    assert "0.0642 nats/token  [0.0642 nats/token, 0.0642 nats/token]  n=4 of 2 episodes" in line
+    assert "no lower bound" in ran.output, "the replies were drawn at a temperature that nobody has named"
+
+
+@pytest.mark.parametrize("pair", [("oracle", "null"), ("null", "oracle"), ("human.py:Nobody", "null"), ("nul", "null")])
+def test_an_agent_without_a_policy_is_one_line(run: Path, pair: tuple[str, str]) -> None:
+    root = Path(__file__).resolve().parents[2]
+    ran = subprocess.run(
+        [sys.executable, "-m", "deskbench.agent", "compare-policies", run, "--agents", *pair],
+        capture_output=True, text=True, timeout=120, check=False, stdin=subprocess.DEVNULL,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join((str(root / ".typing"), os.environ.get("PYTHONPATH", "")))},
+    )  # fmt: skip
+    assert ran.returncode == 2
+    assert ran.stderr.startswith("error: ") and ran.stderr.count("\n") == 1, ran.stderr
+
+
+def test_where_nothing_can_be_written_is_known_before_anything_is_asked(run: Path, tmp_path: Path) -> None:
+    with endpoint(reply(click(1, 1))) as server:
+        ran = deskbench("compare-policies", run, "--agents", "vlm", "vlm", *given(server, server), "--out", "/proc/x")
+    assert isinstance(ran.exception, UsageError) and "/proc/x" in str(ran.exception)
+    assert server.asked == []
+
+
+@pytest.mark.parametrize("words", [("--samples", 0), ("--steps", 0), ("--near", -1)])
+def test_numbers_that_cannot_be(run: Path, words: tuple[str, int]) -> None:
+    assert deskbench("compare-policies", run, "--agents", "null", "null", *words).exit_code == 2
 
 
 def test_families_are_listed() -> None:

@@ -1,0 +1,90 @@
+"""A mean with its 95 % interval where values come in clusters, such as the steps of an episode.
+
+Values of one cluster hang together, so clusters are what is counted: the mean is a ratio of two sums over clusters, its
+variance is that of the clusters' residuals, and the interval is Student's t with one degree of freedom less than there
+are clusters (W. G. Cochran, Sampling Techniques, 3rd edition, sections 6.3 and 9A.1). Resampling a handful of clusters
+gives intervals that are far too narrow.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from functools import cache
+
+LEVEL = 0.95
+
+
+Clusters = Sequence[tuple[float, float]]
+"""Of each cluster the sum of weight x value, and the sum of the weights, which is positive."""
+Ends = tuple[float, float] | None
+
+
+def cluster_interval(clusters: Clusters, *, lowest: float = -math.inf) -> tuple[float, Ends]:
+    """The weighted mean over all clusters, and the ends of its 95 % interval.
+
+    Args:
+        clusters: at least one.
+        lowest: that a value can have; the lower end does not go below it.
+
+    Returns:
+        The mean, and the ends; None where there is one cluster, which says nothing about others.
+    """
+    mean, variance = _mean(clusters)
+    if len(clusters) < 2:
+        return mean, None
+    half = t_quantile(len(clusters) - 1) * math.sqrt(variance)
+    return mean, (max(lowest, mean - half), mean + half)
+
+
+def share_interval(clusters: Clusters) -> tuple[float, Ends]:
+    """The same of a share, whose values are 0 and 1.
+
+    It is Wilson's score interval (1927) with Student's t, and with as many trials as independent ones would have to be
+    for the variance between clusters: it keeps its promise near 0 and 1, too, where values are far from normal. Where
+    all are alike it is the exact one (Clopper and Pearson 1934), with each cluster as one trial.
+    """
+    mean, variance = _mean(clusters)
+    count = len(clusters)
+    if count < 2:
+        return mean, None
+    if mean in (0.0, 1.0):
+        least = ((1 - LEVEL) / 2) ** (1 / count)
+        return mean, (least, 1.0) if mean else (0.0, 1.0 - least)
+    steps = math.fsum(weight for _, weight in clusters)
+    trials = min(steps, mean * (1 - mean) / variance) if variance else steps
+    square = t_quantile(count - 1) ** 2 / trials
+    centre = (mean + square / 2) / (1 + square)
+    half = math.sqrt(square * mean * (1 - mean) + square**2 / 4) / (1 + square)
+    return mean, (max(0.0, centre - half), min(1.0, centre + half))
+
+
+def _mean(clusters: Clusters) -> tuple[float, float]:
+    """The ratio of the two sums, and its variance."""
+    weight = math.fsum(w for _, w in clusters)
+    mean = math.fsum(total for total, _ in clusters) / weight
+    squares = math.fsum((total - mean * w) ** 2 for total, w in clusters)
+    count = len(clusters)
+    return mean, count / max(1, count - 1) * squares / weight**2
+
+
+@cache
+def t_quantile(freedom: int) -> float:
+    """The number that Student's t with so many degrees of freedom exceeds in size with a probability of 5 %."""
+    low, high = 0.0, math.pi / 2
+    for _ in range(60):
+        middle = (low + high) / 2
+        low, high = (middle, high) if _central(middle, freedom) < LEVEL else (low, middle)
+    return math.sqrt(freedom) * math.tan(high)
+
+
+def _central(angle: float, freedom: int) -> float:
+    """P(|t| < sqrt(freedom) * tan(angle)): Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3-4."""
+    odd = freedom % 2
+    term = math.cos(angle) if odd else 1.0
+    total = term if freedom > 1 else 0.0
+    for k in range(1 + odd, freedom - 2, 2):
+        term *= k / (k + 1) * math.cos(angle) ** 2
+        total += term
+    total *= math.sin(angle)
+    return 2 / math.pi * (angle + total) if odd else total
