@@ -63,8 +63,6 @@ class AssetStore:
         Raises:
             SetupError: it is not here and cannot be fetched.
         """
-        if url.startswith("file://"):
-            return _local(url)
         with _locks[f"{self.root}\0{url}"]:
             for root in self._folders():
                 found = _kept(root, url)
@@ -117,13 +115,6 @@ class AssetStore:
         _write_atomic(self.root / "urls" / _url_name(url), json.dumps(record).encode())
         _checked.add(target)
         return target
-
-
-def _local(url: str) -> Path:
-    path = Path(unquote(urlsplit(url).path))
-    if not path.is_file():
-        raise SetupError(f"no such file: {path}", permanent=True)
-    return path
 
 
 def _receive(address: str, file: Any) -> tuple[str, int]:
@@ -185,22 +176,39 @@ def urls_of(tasks: Iterable[Task]) -> list[str]:
         found.update(dict.fromkeys(task.files))
         checks = [call for check in task.evaluator.checks for call in (check.result, check.expected) if call]
         for call in (*task.config, *task.evaluator.postconfig, *checks):
-            found.update(dict.fromkeys(_urls(call)))
+            found.update(dict.fromkeys(url for url in urls(call) if path_of(url) is None))
     return list(found)
 
 
-def _urls(call: Call) -> Iterator[str]:
-    if call.type == "download":
-        yield from (file["url"] for file in call.parameters.get("files", []))
-    elif call.type == "cloud_file":
-        path = call.parameters["path"]
-        yield from path if isinstance(path, list) else [path]
+def urls(call: Call) -> Iterator[str]:
+    """The URLs that a set-up step or a getter fetches to this machine."""
+    found: list[Any] = []
+    if call.type == "cloud_file":
+        path = call.parameters.get("path")
+        found = path if isinstance(path, list) else [path]
+    elif call.type == "download":
+        files = call.parameters.get("files")
+        found = [file.get("url") for file in files if isinstance(file, dict)] if isinstance(files, list) else []
+    yield from (url for url in found if isinstance(url, str))
 
 
-def fetch(url: str, assets: Path) -> Path:
+def path_of(url: str) -> str | None:
+    """The path on this machine that a `file:` URL names; None for every other URL."""
+    parts = urlsplit(url)
+    return unquote(parts.path) if parts.scheme == "file" else None
+
+
+def fetch(url: str, assets: Path, task: Task) -> Path:
     """A URL's file, fetched when it is not here.
 
     Raises:
         SetupError: it cannot be fetched.
+        Outside: it is a file of this machine that the task may not use.
     """
-    return AssetStore.here(assets).get(url)
+    name = path_of(url)
+    if name is None:
+        return AssetStore.here(assets).get(url)
+    path = task.asset(name)
+    if not path.is_file():
+        raise SetupError(f"no such file: {path}", permanent=True)
+    return path

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from deskbench.envs.actions import nearest
 from deskbench.envs.targets import roles
 from deskbench.tasks import registry
+from deskbench.tasks.assets import path_of, urls
 from deskbench.tasks.taskfile import Problem
 from deskbench.tasks.types import Call, Check, Outside, Task
 
@@ -89,6 +90,10 @@ def _assets(call: Call) -> Iterator[tuple[str, str]]:
     for key in ASSETS.get(call.type, ()):
         if isinstance(call.parameters.get(key), str):
             yield f"{call.where}.{key}", call.parameters[key]
+    for url in urls(call):
+        name = path_of(url)
+        if name is not None:
+            yield call.where, name
 
 
 def _unknown_roles(task: Task) -> Iterator[tuple[str, str]]:

@@ -96,7 +96,7 @@ def cloud_file(
 ) -> Files:
     """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`."""
     paths, names = _named(path, dest)
-    found = {name: fetch(url, world.assets) for name, url in zip(names, paths, strict=True)}
+    found = {name: fetch(url, world.assets, world.task) for name, url in zip(names, paths, strict=True)}
     return _given(world, names, found, gives if multi else None)
 
 

@@ -28,7 +28,7 @@ class Upload(TypedDict):
 def download(context: Context, *, files: list[Download]) -> None:
     """Fetch each URL to the controller's cache (once for all episodes) and put it into the desktop."""
     for file in files:
-        put(context, file["path"], fetch(file["url"], context.assets).read_bytes())
+        put(context, file["path"], fetch(file["url"], context.assets, context.task).read_bytes())
 
 
 @setup_step("upload_file")

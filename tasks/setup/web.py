@@ -83,7 +83,7 @@ def googledrive(
         elif name == "mkdirs":
             drive.make_folders(parts)
         else:
-            drive.upload(fetch(one["url"], context.assets), parts)
+            drive.upload(fetch(one["url"], context.assets, context.task), parts)
 
 
 @setup_step("proxy")

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import threading
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -131,12 +132,15 @@ def test_desktops_that_die_before_the_agent_acts_are_never_held_against_it(tmp_p
 
 
 def test_what_will_fail_the_same_way_is_not_tried_again(tmp_path: Path) -> None:
-    gone = {"files": [{"url": (tmp_path / "gone.txt").as_uri(), "path": "/home/user/note.txt"}]}
-    write_task(tmp_path / "suite", "one", config=[{"type": "download", "parameters": gone}])
-    summary = Batch(prepared(tmp_path / "suite", retries=5), tmp_path / "run").run()
+    with ThreadingHTTPServer(("127.0.0.1", 0), SimpleHTTPRequestHandler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        gone = {"url": f"http://127.0.0.1:{server.server_port}/no-such-file", "path": "/home/user/note.txt"}
+        write_task(tmp_path / "suite", "one", config=[{"type": "download", "parameters": {"files": [gone]}}])
+        summary = Batch(prepared(tmp_path / "suite", retries=5), tmp_path / "run").run()
+        server.shutdown()
     assert (summary.unscored, summary.deaths) == (1, 0)
     (record,) = read_records(tmp_path / "run")
-    assert record.permanent and "no such file" in (record.error or "")
+    assert record.permanent and "404" in (record.error or "")
 
 
 # Faults that nobody foresaw.

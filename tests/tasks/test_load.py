@@ -355,14 +355,15 @@ def test_an_asset_outside_of_the_suite_needs_the_users_word(tmp_path: Path) -> N
     (suite / "assets" / "link").symlink_to(tmp_path / "secret")
     names = ["assets/fine", "../secret", str(tmp_path / "secret"), "assets/link", "/etc/passwd"]
     files = [{"local_path": name, "path": f"~/{index}"} for index, name in enumerate(names)]
+    url = (tmp_path / "secret").as_uri()
     path = write(
-        suite, config=[{"type": "upload_file", "parameters": {"files": files}}],
+        suite, config=[{"type": "upload_file", "parameters": {"files": files}},
+                       {"type": "download", "parameters": {"files": [{"url": url, "path": "~/9"}]}}],
         evaluator={**GOOD["evaluator"], "expected": {"type": "task_file", "path": "/etc/passwd"}},
     )  # fmt: skip
     told = [problem.where for problem in check_all(path).errors]
-    assert told == [f"$.config[0].parameters.files[{k}].local_path" for k in range(1, 5)] + [
-        "$.evaluator.expected.path"
-    ]
+    uploads = [f"$.config[0].parameters.files[{k}].local_path" for k in range(1, 5)]
+    assert told == [*uploads, "$.config[1]", "$.evaluator.expected.path"]
     assert all("--host-files" in problem.message for problem in check_all(path).errors)
     [task] = load(path, host_files=True)
     assert task.asset("../secret").read_text() == "x"
