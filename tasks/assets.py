@@ -192,6 +192,10 @@ def urls(call: Call) -> Iterator[str]:
     yield from (url for url in found if isinstance(url, str))
 
 
+V2_FILES = "OSWORLD_FILE_BASE_URL"
+"""Environment variable of OSWorld-V2: the folder, or the address, of the files that its task classes fetch."""
+
+
 def path_of(url: str) -> str | None:
     """The path on this machine that a `file:` URL names; None for every other URL."""
     parts = urlsplit(url)
@@ -203,12 +207,14 @@ def fetch(url: str, assets: Path, task: Task) -> Path:
 
     Raises:
         SetupError: it cannot be fetched.
-        Outside: it is a file of this machine that the task may not use.
+        Outside: it is a file of this machine, and neither beside the task nor in the folder that V2_FILES names.
     """
     name = path_of(url)
     if name is None:
         return AssetStore.here(assets).get(url)
-    path = task.asset(name)
+    theirs = os.environ.get(V2_FILES, "")
+    within = bool(theirs) and Path(name).resolve().is_relative_to(Path(path_of(theirs) or theirs).resolve())
+    path = Path(name) if within else task.asset(name)
     if not path.is_file():
         raise SetupError(f"no such file: {path}", permanent=True)
     return path

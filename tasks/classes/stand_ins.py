@@ -16,6 +16,7 @@ from typing import Any
 
 from deskbench.envs.errors import CheckError
 from deskbench.tasks import registry
+from deskbench.tasks.assets import V2_FILES
 from deskbench.tasks.classes import base
 from deskbench.tasks.metrics.fidelity import is_strict
 from deskbench.tasks.packing import plain
@@ -23,7 +24,6 @@ from deskbench.tasks.worker import evaluate
 
 Ask = Callable[..., Any]
 """ask(kind, name, arguments, keywords): the controller's answer."""
-ASSETS = "OSWORLD_FILE_BASE_URL"
 HUB = "https://huggingface.co/datasets/xlangai/osworld_v2_assets_gated/resolve/main"
 """Where OSWorld-V2's files are, for those who were given access."""
 
@@ -131,7 +131,7 @@ def _with_paths(value: Any) -> Any:
 
 def asset(path: str) -> str:
     """The address of a file of OSWorld-V2's: under OSWORLD_FILE_BASE_URL (an address or a folder), or the hub's."""
-    place = os.environ.get(ASSETS) or HUB
+    place = os.environ.get(V2_FILES) or HUB
     if "://" not in place:
         place = Path(place).resolve().as_uri()
     return f"{place.rstrip('/')}/{path}"

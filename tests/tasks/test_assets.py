@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from deskbench.agent.cli import app
 from deskbench.envs.errors import SetupError
-from deskbench.tasks.assets import HUB, AssetStore
+from deskbench.tasks.assets import HUB, V2_FILES, AssetStore, fetch
+from deskbench.tasks.types import Evaluator, Outside, Task
 
 DATA = b"a document" * 1000
 
@@ -127,3 +128,25 @@ def test_the_command_fills_a_mirror(web: Web, tmp_path: Path) -> None:
     assert done.exit_code == 1  # one is not there
     assert answer["files"] == 2 and list(answer["failed"]) == [f"{web.address}/gone"]
     assert AssetStore(tmp_path / "mirror", offline=True).get(f"{web.address}/late").read_bytes() == DATA
+
+
+def test_files_of_this_machine_are_given_from_beside_the_task_and_from_the_folder_that_the_user_names(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("suite/mine.txt", "theirs/theirs.txt", "secret.txt"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    task = Task(id="one", suite="suite", instruction="x", path=tmp_path / "suite" / "one.json", evaluator=Evaluator())
+    theirs, secret = (tmp_path / "theirs/theirs.txt").as_uri(), (tmp_path / "secret.txt").as_uri()
+    out = f"{(tmp_path / 'theirs').as_uri()}/../secret.txt"
+    assert fetch((tmp_path / "suite/mine.txt").as_uri(), tmp_path / "cache", task).read_text() == "suite/mine.txt"
+    with pytest.raises(Outside):
+        fetch(theirs, tmp_path / "cache", task)
+    for named in (str(tmp_path / "theirs"), (tmp_path / "theirs").as_uri()):
+        monkeypatch.setenv(V2_FILES, named)
+        assert fetch(theirs, tmp_path / "cache", task).read_text() == "theirs/theirs.txt"
+        for address in (secret, out):
+            with pytest.raises(Outside):
+                fetch(address, tmp_path / "cache", task)
+    allowed = task.model_copy(update={"host_files": True})
+    assert fetch(secret, tmp_path / "cache", allowed).read_text() == "secret.txt"
