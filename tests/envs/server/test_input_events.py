@@ -173,12 +173,18 @@ def test_wheels(area: Program, hands: Input, scroll: Scroll, directions: list[st
     assert [e["direction"] for e in events] == directions
 
 
-def test_modifiers_are_held_on_clicks_wheels_and_drags(area: Program, hands: Input) -> None:
-    held = ("ctrl", "shift")
-    drag = Drag(((200, 600), (300, 600)), modifiers=held)
-    actions = (Click(x=310, y=310, modifiers=held), Scroll(dy=1, modifiers=held), drag)
-    events = after(area, hands, *actions, kinds=("button-press", "scroll"))
-    assert [sorted(e["modifiers"]) for e in events] == [["ctrl", "shift"]] * 3
+@pytest.mark.parametrize("held", [("ctrl", "shift"), ("alt",), ("alt", "shift"), ("alt", "ctrl")], ids="+".join)
+@pytest.mark.parametrize("button", ["left", "middle", "right"])
+def test_modifiers_are_held_on_clicks_wheels_and_drags(
+    area: Program, hands: Input, held: tuple[str, ...], button: str
+) -> None:
+    drag = Drag(((200, 600), (300, 600)), button=button, modifiers=held)
+    actions = (Click(button=button, x=310, y=310, modifiers=held), Scroll(dy=1, modifiers=held), drag)
+    events = after(area, hands, *actions, kinds=("button-press", "button-release", "scroll"))
+    assert [(e["event"], sorted(e["modifiers"])) for e in events] == [
+        (event, sorted(held)) for event in ("button-press", "button-release", "scroll", "button-press", "button-release")
+    ]  # fmt: skip
+    assert [e["x"] for e in events if e["event"] != "scroll"] == [310, 310, 200, 300]
 
 
 def test_a_drag_moves_in_between(area: Program, hands: Input) -> None:
