@@ -11,9 +11,10 @@ from Xlib.ext import res, xtest
 from Xlib.protocol import event, rq
 
 from deskbench.envs import wait
+from deskbench.envs.server import input_xkb
 from deskbench.envs.server.input_keys import InputError
+from deskbench.envs.server.input_xkb import CORE_KEYBOARD
 
-_CORE_KEYBOARD = 0x100
 _KEYBOARD_EVENTS = 0b11
 """XkbNewKeyboardNotify and XkbMapNotify."""
 _WHEELS = frozenset([4, 5, 6, 7])
@@ -106,7 +107,7 @@ class Connection:
         _UseExtension(display=self.display.display, opcode=self._xkb, major=1, minor=0)
         # A change of layout tells XKB clients by these events only, not by MappingNotify.
         _SelectEvents(
-            display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD, affect_which=_KEYBOARD_EVENTS,
+            display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD, affect_which=_KEYBOARD_EVENTS,
             clear=0, select_all=_KEYBOARD_EVENTS, affect_map=0xFF, map=0xFF,
         )  # fmt: skip
 
@@ -143,15 +144,19 @@ class Connection:
         found = self.root.query_pointer()
         return found.root_x, found.root_y, found.mask
 
+    def keys(self) -> dict[int, input_xkb.KeySyms]:
+        """The keyboard map: keycodes to keys."""
+        return input_xkb.keys(self.display, self._xkb)
+
     def locks(self) -> tuple[int, int, int]:
         """The locked modifiers, the locked group and the group in effect."""
-        state = _GetState(display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD)
+        state = _GetState(display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD)
         return state.locked_mods, state.locked_group, state.group
 
     def set_locks(self, affected: int, mods: int, group: int | None = None) -> None:
         """Queue a change of the locked modifiers named by the mask `affected`, and of the locked group."""
         _LatchLockState(
-            display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD, affect_mod_locks=affected,
+            display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD, affect_mod_locks=affected,
             mod_locks=mods, lock_group=group is not None, group_lock=group or 0, affect_mod_latches=0,
             latch_group=False, group_latch=0,
         )  # fmt: skip

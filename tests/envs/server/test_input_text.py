@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from deskbench.envs.actions import Key, KeyDown, KeyUp, Type
 from deskbench.envs.server.input import Input, InputError
+from deskbench.envs.server.input_keys import character
 
 if TYPE_CHECKING:
     from .conftest import Program, Xvfb
@@ -117,6 +118,30 @@ def test_any_layout_types_any_text(hands: Input, view: Program, layout, name: st
     layout("-layout", *(["us", "-variant", "dvorak"] if name == "dvorak" else [name]))
     for text in (ASCII, SAMPLES["latin"], SAMPLES["greek and cyrillic"], "日本 😀"):
         assert typed(hands, view, text) == text
+
+
+PAIRS = [
+    "us,de", "us,ca", "us,fr", "us,es", "us,gb", "us,ru", "us,gr", "us,il", "us,ara", "us,jp", "us,br", "us,se", "de,us",
+    "fr,us", "ru,us", "gr,de", "ca,fr", "de,fr", "ch,it", "pl,cz", "tr,us", "us,de(neo)", "us(intl),us(dvorak)",
+    "us,ru,de", "us,de,gr,il",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_several_layouts_at_once_type_all_that_they_hold(hands: Input, view: Program, layout, names: str) -> None:
+    layout("-layout", names)
+    text = ASCII + held(hands) + "日"
+    for group in range(names.count(",") + 1):
+        hands._x.set_locks(0, 0, group)
+        assert typed(hands, view, text) == text
+        assert hands._x.locks()[1] == group
+
+
+def held(hands: Input) -> str:
+    """Every printable character that the layouts in effect have on a key."""
+    syms = {sym for key in hands._x.keys().values() for group in key.groups for sym in group.syms}
+    chars = {char for sym in syms if (char := character(sym)) is not None}
+    return "".join(sorted(char for char in chars if char.isprintable() and char not in ASCII))
 
 
 def test_text_is_exact_while_the_second_layout_is_in_effect(hands: Input, view: Program, layout) -> None:
