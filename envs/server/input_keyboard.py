@@ -1,9 +1,9 @@
 """The keyboard: keys, chords and exact text, on whatever layout the X server has.
 
 A character that the layout holds is typed with its own key; of several layouts at once, another one is in effect for
-that key where only that one holds it. Any other character is bound to one of the keycodes that the layout leaves free; a
-free keycode is bound anew only after the focused program has taken the keys it stood for, since programs look keycodes up
-when they read the event, not when it was made.
+that key where only that one holds it. Any other character is bound to one of the keycodes that the layout leaves free.
+Such a keycode is bound anew only after the focused program has taken the keys it stood for, since programs look
+keycodes up when they read the event, not when it was made.
 """
 
 from __future__ import annotations

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from deskbench.envs import wait
 from deskbench.envs.server import commands, files
+from deskbench.envs.server.activity import LOOK_SECONDS, Rest
 from deskbench.envs.server.http import HttpError, Request, Response, Route, flag, json_response, text
 
 if TYPE_CHECKING:
@@ -19,6 +20,10 @@ if TYPE_CHECKING:
 
 LAUNCH_SECONDS = 30.0
 """How long a window may take; a program that shows none and goes idle is taken to have none."""
+OPEN_SECONDS = 10.0
+"""How long programs may go on working when a file has been opened, the screen is quiet, and no window shows it."""
+OPEN_LOOKS = 10
+"""After so many looks that find them idle there will be no window."""
 MAX_COMPLAINT = 65536
 """Bytes of what a program says on stderr in which its last line is looked for."""
 EARLY_END = 0.3
@@ -63,11 +68,20 @@ def show(desk: Desk, path: str) -> Response:
     Raises:
         HttpError: it cannot be opened, or no window has come of it.
     """
-    for _ in range(2):
-        before = _titles(desk)
-        answer = start(desk, opening(path), env=commands.clean())
+    before = _titles(desk)
+
+    def shown() -> bool:
         now = _titles(desk)
-        if now - before or any(_names(title, path) for _, title in now):
+        return bool(now - before) or any(_names(title, path) for _, title in now)
+
+    for _ in range(2):
+        answer = start(desk, opening(path), env=commands.clean())
+        rest = Rest(OPEN_LOOKS)
+        wait.until(
+            lambda rest=rest: shown() or rest.reached(), timeout=OPEN_SECONDS * desk.patience,  # type: ignore[misc]
+            max_interval=LOOK_SECONDS,
+        )  # fmt: skip
+        if shown():
             return answer
     raise HttpError(500, f"{path} was opened, and no window shows it")
 

@@ -51,15 +51,6 @@ def view(xvfb: Xvfb) -> Program:
     return xvfb.probe("text")
 
 
-@pytest.fixture
-def layout(xvfb: Xvfb) -> Iterator[object]:
-    def choose(*arguments: str) -> None:
-        subprocess.run(["setxkbmap", *arguments], env=xvfb.environment(), check=True)
-
-    yield choose
-    choose("-layout", "us", "-variant", "")
-
-
 def typed(hands: Input, view: Program, text: str) -> str:
     """What the emptied view holds after typing `text`."""
     view.empty()
@@ -121,9 +112,9 @@ def test_any_layout_types_any_text(hands: Input, view: Program, layout, name: st
 
 
 PAIRS = [
-    "us,de", "us,ca", "us,fr", "us,es", "us,gb", "us,ru", "us,gr", "us,il", "us,ara", "us,jp", "us,br", "us,se", "de,us",
-    "fr,us", "ru,us", "gr,de", "ca,fr", "de,fr", "ch,it", "pl,cz", "tr,us", "us,de(neo)", "us(intl),us(dvorak)",
-    "us,ru,de", "us,de,gr,il",
+    "us,de", "us,ca", "us,fr", "us,es", "us,gb", "us,ru", "us,gr", "us,il", "us,ara", "us,jp", "us,br", "us,se",
+    "de,us", "fr,us", "ru,us", "gr,de", "ca,fr", "de,fr", "ch,it", "pl,cz", "tr,us", "us,de(neo)", "us,ru,de",
+    "us,de,gr,il", "us(intl),us(dvorak)",
 ]  # fmt: skip
 
 
