@@ -324,8 +324,8 @@ class Keyboard:
         change = dict(zip(codes, fresh))  # noqa: B905
         self._bound.update({sym: code for code, sym in change.items()})
         self._map(change)
-        self._x.wait_consumed()
-        self._unread.clear()
+        if self._x.wait_consumed():
+            self._unread.clear()
 
     def _map(self, change: dict[int, int]) -> None:
         self._remapped = True

@@ -172,8 +172,8 @@ class Connection:
                 if data[0] == self._atom_ping:
                     self._answered = max(self._answered, data[1])
 
-    def wait_consumed(self, patience: float = 0.5) -> None:
-        """Return when the focused program has taken every event sent so far, or `patience` seconds have passed.
+    def wait_consumed(self, patience: float = 0.5) -> bool:
+        """Return when the focused program has taken every event sent so far, or `patience` seconds have passed (False).
 
         The evidence is its answer to `_NET_WM_PING`, as a program reads its events in order. Xt programs answer none:
         there it is that the program sleeps, which it does not with events unread.
@@ -181,16 +181,15 @@ class Connection:
         self.sync()
         focus = self._focus()
         if focus is None:
-            return
+            return True
         window = self._pingable(focus)
         if window is not None:
-            self._ping(window, patience)
-            return
+            return self._ping(window, patience)
         process = self._process(focus)
-        if process is None:
-            wait.sleep(_BLIND_WAIT)
-        else:
-            self._wait_asleep(process, patience)
+        if process is not None:
+            return self._wait_asleep(process, patience)
+        wait.sleep(_BLIND_WAIT)
+        return True
 
     def _process(self, window: Any) -> int | None:
         """The process id of a window's client, where the server knows it."""
@@ -201,8 +200,8 @@ class Connection:
         found = [int(value) for item in answer.ids for value in item.value]
         return found[0] if found and found[0] else None
 
-    def _wait_asleep(self, process: int, patience: float) -> None:
-        """Return when a process has slept through several of the X server's rounds.
+    def _wait_asleep(self, process: int, patience: float) -> bool:
+        """Return when a process has slept through several of the X server's rounds; False if it has not.
 
         That it sleeps is not enough: it does so too while it waits for an answer of the X server, with events unread.
         But the server answers that in the round in which it answers us, and the process would have run since.
@@ -222,7 +221,7 @@ class Connection:
             last = now
             return seen >= _ROUNDS
 
-        wait.until(asleep, timeout=patience, interval=0.002, max_interval=0.004)
+        return bool(wait.until(asleep, timeout=patience, interval=0.002, max_interval=0.004))
 
     def before_keys(self) -> None:
         """Let the clicks before arrive first: keys must go where the click put the focus.
@@ -272,7 +271,7 @@ class Connection:
             pass  # it closed meanwhile: nobody is left to ask
         return None
 
-    def _ping(self, window: Any, patience: float) -> None:
+    def _ping(self, window: Any, patience: float) -> bool:
         self._pings += 1
         number = self._pings
         message = event.ClientMessage(
@@ -287,7 +286,7 @@ class Connection:
             self.drain()
             return self._answered >= number
 
-        wait.until(answered, timeout=patience, interval=0.0005, max_interval=0.01)
+        return bool(wait.until(answered, timeout=patience, interval=0.0005, max_interval=0.01))
 
 
 def _ignore(_error: object, _request: object) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -71,6 +73,20 @@ def test_more_unusual_characters_than_free_keys_arrive_in_rounds(hands: Input, v
 def test_characters_that_return_after_their_key_was_given_away_arrive(hands: Input, view: Program) -> None:
     text = ("".join(chr(0x3041 + n) for n in range(60)) + "x") * 3
     assert typed(hands, view, text) == text
+
+
+def test_a_key_is_not_given_away_while_the_program_has_not_read_it(hands: Input, view: Program) -> None:
+    """The program stands still for a while, as on a busy machine, and reads all keys afterwards."""
+    free = len(hands._keyboard._layout.free)
+    first, others, last = "\u4e00", "".join(chr(0x4E10 + n) for n in range(free - 1)), "\u4f00"
+    view.empty()
+    view.process.send_signal(signal.SIGSTOP)
+    going_on = threading.Timer(2.5, view.process.send_signal, [signal.SIGCONT])
+    going_on.start()
+    for text in (first, others, last):
+        hands.perform(Type(text))
+    going_on.join()
+    assert view.wait_text(first + others + last) == first + others + last
 
 
 def test_return_and_crlf_are_one_enter(hands: Input, view: Program) -> None:
