@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 LAUNCH_SECONDS = 30.0
 """How long a window may take; a program that shows none and goes idle is taken to have none."""
-OPEN_SECONDS = 10.0
-"""How long programs may go on working when a file has been opened, the screen is quiet, and no window shows it."""
 OPEN_LOOKS = 10
-"""After so many looks that find them idle there will be no window."""
+"""A file has been opened, the screen is quiet, nothing shows it: after so many looks at idle programs nothing will."""
 MAX_COMPLAINT = 65536
 """Bytes of what a program says on stderr in which its last line is looked for."""
 EARLY_END = 0.3
@@ -74,16 +72,19 @@ def show(desk: Desk, path: str) -> Response:
         now = _titles(desk)
         return bool(now - before) or any(_names(title, path) for _, title in now)
 
+    until = time.monotonic() + LAUNCH_SECONDS * desk.patience
     for _ in range(2):
         answer = start(desk, opening(path), env=commands.clean())
-        rest = Rest(OPEN_LOOKS)
-        wait.until(
-            lambda rest=rest: shown() or rest.reached(), timeout=OPEN_SECONDS * desk.patience,  # type: ignore[misc]
-            max_interval=LOOK_SECONDS,
-        )  # fmt: skip
+        _wait_at_work(shown, until)
         if shown():
             return answer
     raise HttpError(500, f"{path} was opened, and no window shows it")
+
+
+def _wait_at_work(shown: Callable[[], bool], until: float) -> None:
+    """Wait for something as long as programs are at work, until a moment (monotonic seconds) at the latest."""
+    rest = Rest(OPEN_LOOKS)
+    wait.until(lambda: shown() or rest.reached(), timeout=until - time.monotonic(), max_interval=LOOK_SECONDS)
 
 
 def _titles(desk: Desk) -> set[tuple[str, str]]:

@@ -14,7 +14,7 @@ MAX_WORDS = 4096
 MAX_WINDOWS = 1000
 """The topmost are listed; each takes a handful of questions."""
 PROOF_SECONDS = 5.0
-CLOSE_SECONDS = 20.0
+CLOSE_SECONDS = 45.0
 """How long a closed window may take to go, and its program to end, while the program is at work."""
 CLOSE_LOOKS = 60
 """After so many looks that find it idle it is taken to stay, three seconds at the least."""

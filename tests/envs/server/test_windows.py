@@ -149,7 +149,7 @@ gi.require_version("Gtk", "3.0")
 from gi.repository import Gtk
 window = Gtk.Window(title="Slow")
 def work():
-    until = time.process_time() + 4
+    until = time.process_time() + 3.5
     while time.process_time() < until:
         pass
 def closed(*_):
