@@ -86,25 +86,26 @@ class Rest:
     Args:
         looks: how many in a row are enough.
         program: the process that is meant; None for all programs of the session.
+        services: names of the processes that it may wait for.
     """
 
-    def __init__(self, looks: int, program: int | None = None) -> None:
-        self._looks, self._program, self._idle = looks, program, 0
+    def __init__(self, looks: int, program: int | None = None, services: frozenset[str] = SERVICES) -> None:
+        self._looks, self._program, self._services, self._idle = looks, program, services, 0
 
     def reached(self) -> bool:
         """Look once more, and say whether that was enough."""
-        self._idle = 0 if at_work(self._program) else self._idle + 1
+        self._idle = 0 if at_work(self._program, self._services) else self._idle + 1
         return self._idle >= self._looks
 
 
-def at_work(program: int | None = None) -> bool:
+def at_work(program: int | None = None, services: frozenset[str] = SERVICES) -> bool:
     """Whether a program (all of them for None), or a service that it may wait for, runs or waits for a core."""
     for entry in os.listdir("/proc"):  # noqa: PTH208
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
         name, state = _look(Path("/proc", entry))
         meant = name not in INFRASTRUCTURE if program is None else int(entry) == program
-        if (meant or name in SERVICES) and (state in "RD" or _any_thread_runs(Path("/proc", entry))):
+        if (meant or name in services) and (state in "RD" or _any_thread_runs(Path("/proc", entry))):
             return True
     return False
 
