@@ -73,7 +73,7 @@ def luminance(picture: Image.Image) -> np.ndarray:
 
 
 def contrast(picture: Image.Image) -> float:
-    """WCAG's ratio of the most frequent colour, which is the ground, and the fiftieth of all pixels that differs most."""
+    """WCAG's ratio of the most frequent colour, which is the ground, and the fiftieth of all that differs most."""
     seen = luminance(picture)
     values, counts = np.unique(seen.round(4), return_counts=True)
     ground = values[counts.argmax()]
