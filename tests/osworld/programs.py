@@ -8,10 +8,10 @@ INTRODUCTION = """## What looks different
 
 ![Nautilus, Chromium, gedit and GIMP in the image `full`](full-programs.png)
 
-Versions are those of `docker/full.lock`; OSWorld's are those of Ubuntu 22.04, which its machine runs. That machine could \
-not be had where this was written: a program that was installed there in another way may be newer. Every program here \
-was started with a new profile and looked at; a test measures that the icons of LibreOffice, GIMP, VLC, gedit and the \
-archive manager stand out from their ground.
+Versions are those of `docker/full.lock`; OSWorld's are those of Ubuntu 22.04, which its machine runs. That machine \
+could not be had where this was written: a program that was installed there in another way may be newer. Every \
+program here was started with a new profile and looked at; a test measures that the icons of LibreOffice, GIMP, VLC, \
+gedit and the archive manager stand out from their ground.
 """
 
 
