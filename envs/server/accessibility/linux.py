@@ -23,6 +23,7 @@ from deskbench.envs.server.accessibility.cells import BOX, MAX_SHOWN, ShownCells
 from deskbench.envs.server.accessibility.constants import ROLES, STATES
 from deskbench.envs.server.accessibility.markup import Node, to_xml
 from deskbench.envs.server.accessibility.messages import Question
+from deskbench.envs.server.accessibility.office import put_below_menu_bars
 
 MAX_DEPTH = 50
 MAX_WIDTH = 1024
@@ -93,6 +94,7 @@ def tree(timeout: float) -> tuple[str, bool]:
     """
     with _lock, _whatever_they_say():
         found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
+        put_below_menu_bars(found)
         written = to_xml(found)
     if len(written) * 6 > MAX_WRITTEN and len(json.dumps(written)) > MAX_WRITTEN:
         raise AccessibilityError(f"the tree has more than {MAX_WRITTEN} bytes")

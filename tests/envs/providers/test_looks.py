@@ -58,11 +58,11 @@ class Box:
         )
         return cls(x, y, width, height)
 
-    def icon(self, below: int) -> tuple[int, int, int, int]:
+    def icon(self) -> tuple[int, int, int, int]:
         """What is on a button: without its edge, and without the arrow that some have at the right of their picture."""
         worded = self.width > 2 * self.height
         width = self.width if worded else min(self.width, self.height)
-        return self.x + 2, self.y + below + 2, self.x + width - 2, self.y + below + self.height - 2
+        return self.x + 2, self.y + 2, self.x + width - 2, self.y + self.height - 2
 
 
 def luminance(picture: Image.Image) -> np.ndarray:
@@ -91,12 +91,10 @@ def offered(root: ET.Element) -> Iterator[ET.Element]:
 
 def looked_at(root: ET.Element, picture: Image.Image) -> dict[str, float]:
     """The contrast of each button of a program that is whole on the screen, by its name and place."""
-    lower = below_menu_bar(root)
-    on_bars = {button for bar in root.iter("tool-bar") for button in bar.iter()} if lower else set()
     found = {}
     for button in offered(root):
         box = Box.of(button)
-        left, top, right, bottom = box.icon(lower if button in on_bars else 0)
+        left, top, right, bottom = box.icon()
         if (
             min(box.width, box.height) >= SMALLEST
             and min(left, top) > 0
@@ -105,15 +103,6 @@ def looked_at(root: ET.Element, picture: Image.Image) -> dict[str, float]:
         ):
             found[f"{button.get('name')} {box.x},{box.y}"] = contrast(picture.crop((left, top, right, bottom)))
     return found
-
-
-def below_menu_bar(root: ET.Element) -> int:
-    """How much lower the things stand that LibreOffice draws itself than it says: it leaves its menu bar out."""
-    for panel in root.iter("panel"):
-        pane = panel.find("root-pane")
-        if pane is not None:
-            return Box.of(panel).y - Box.of(pane).y
-    return 0
 
 
 def buttons(desktop: Desktop, program: str) -> dict[str, float]:

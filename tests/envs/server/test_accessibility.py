@@ -19,7 +19,7 @@ from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.linux import ACTIONS, ATTRIBUTES, CHILDREN, INTERFACES, NAME, ROLE, STATE, TEXT
 from deskbench.envs.server.accessibility.markup import NAMESPACES, Node, to_xml
 from deskbench.envs.server.accessibility.messages import MessageError
-from deskbench.envs.types import Key, Type
+from deskbench.envs.types import Click, Key, Type
 from deskbench.envs.wire import Observe
 
 HERE = Path(__file__).parent
@@ -280,3 +280,30 @@ def test_a_sheet_is_read_as_far_as_it_is_shown(desktop: Desktop) -> None:
     assert whole and "r499c19" in texts and "r0c0" not in texts
     seen = desktop.act([Type("typed"), Key(("enter",))])
     assert seen.settled
+
+
+@pytest.mark.slow
+def test_what_libreoffice_draws_is_where_its_tree_says(desktop: Desktop) -> None:
+    """Its places are told without its menu bar, which is more than a row high."""
+    desktop.write_file("~/sheet.csv", "\n".join(f"a{row},b{row}" for row in range(30)).encode())
+    desktop.launch(SHEET, shell=True)
+    assert wait.until(lambda: any("Calc" in window.title for window in desktop.windows()), timeout=3 * PATIENCE)
+    desktop.observe()
+
+    def shown(tag: str, name: str) -> ET.Element:
+        found = [
+            one for one in read(desktop)[0].iter(tag) if one.get("name") == name and "screencoord" in part(one, "cp")
+        ]
+        assert len(found) == 1
+        return found[0]
+
+    def click(tag: str, name: str) -> Click:
+        where = part(shown(tag, name), "cp")
+        (x, y), (width, height) = (map(int, where[key][1:-1].split(",")) for key in ("screencoord", "size"))
+        return Click(x=x + width // 2, y=y + height // 2)
+
+    desktop.act([click("table-cell", "B7"), Type("here"), Key(("enter",))])
+    cells = {cell.get("name"): cell.text for cell in read(desktop)[0].iter("table-cell")}
+    assert (cells["B6"], cells["B7"], cells["B8"]) == ("b5", "here", "b7")
+    desktop.act([click("table-cell", "A3"), click("toggle-button", "Bold")])
+    assert wait.until(lambda: part(shown("toggle-button", "Bold"), "st").get("checked") == "true", timeout=PATIENCE)
