@@ -3,6 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+Revision = Literal["1.0.2", "main"]
+"""OSWorld's evaluators: release 1.0.2 on PyPI (October 2025), or the main branch of spring 2026."""
+REVISIONS: tuple[Revision, ...] = get_args(Revision)
 
 
 @dataclass(frozen=True)
@@ -15,6 +20,7 @@ class Difference:
         upstream: what OSWorld's function does.
         ours: what ours does, unless OSWorld's mistakes are asked for.
         switched: whether `--osworld-strict` brings OSWorld's way back.
+        revisions: those of OSWorld's that do so.
     """
 
     key: str
@@ -22,10 +28,13 @@ class Difference:
     upstream: str
     ours: str
     switched: bool = True
+    revisions: tuple[Revision, ...] = REVISIONS
 
 
-def _d(key: str, metrics: str, upstream: str, ours: str, *, switched: bool = True) -> Difference:
-    return Difference(key, tuple(metrics.split()), upstream, ours, switched)
+def _d(
+    key: str, metrics: str, upstream: str, ours: str, *, switched: bool = True, only: Revision | None = None
+) -> Difference:
+    return Difference(key, tuple(metrics.split()), upstream, ours, switched, REVISIONS if only is None else (only,))
 
 
 DIFFERENCES: tuple[Difference, ...] = (
@@ -194,4 +203,4 @@ DIFFERENCES: tuple[Difference, ...] = (
        "looks in a folder that a getter read", switched=False),
 )  # fmt: skip
 
-SWITCHED = frozenset(d.key for d in DIFFERENCES if d.switched)
+BY_KEY = {d.key: d for d in DIFFERENCES}
