@@ -56,8 +56,11 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("five-places", "fuzzy_place_math", "exactly 3 words are demanded where the one task asks for 5 addresses, so "
        "that a right answer scores 0", "as many lines as the rule's `count`, by default 5, blanks within a line apart"),
     _d("midnight", "compare_time_in_speedtest_results", "23:59 and 00:01 are 1438 minutes apart", "2 minutes"),
-    _d("containment", "compare_config", "the option containment_ok is not read (release 1.0.2)",
-       "with it, a file that holds the text passes", switched=False),
+    _d("containment", "compare_config", "a file must be the text, to the letter, and the option containment_ok is not "
+       "read", "unless it is off, a file that holds the text passes, and of two JSON objects one with the keys and "
+       "values that are expected", only="1.0.2"),
+    _d("config-empty", "compare_config", "where nothing is expected nothing passes", "an empty file does",
+       only="main"),
     _d("utc-line", "is_utc_0", "the fourth line of timedatectl must end in +0000", "the line of the time zone says so"),
     _d("eval", "check_gnome_favorite_apps", "what the desktop prints is evaluated as Python on the controller",
        "it is read as a list of strings; gsettings' `@as []` is one, too", switched=False),
@@ -69,7 +72,7 @@ DIFFERENCES: tuple[Difference, ...] = (
        "an error of the check: not scored"),
     _d("unexpected-absent", "check_json", "a key of `unexpect` that is not there makes some methods raise, and so 0",
        "what is not there is not unexpected", switched=False),
-    _d("csv-bom", "compare_csv", "a byte order mark is part of the first cell", "it is none"),
+    _d("csv-bom", "compare_csv", "a byte order mark is part of the first cell", "it is none", only="1.0.2"),
     _d("exact-default", "check_accessibility_tree", "a rule with `text` and without `exact` raises",
        "`exact` is true by default, as OSWorld's documentation says", switched=False),
     _d("rule-value", "literal_match", "a rule is compared as it prints", "its `expected` is compared", switched=False),
@@ -79,6 +82,13 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("html-length", "compare_htmls", "what one page has more at its end does not count", "it does"),
     _d("suffixes", "is_expected_active_tab is_expected_tabs is_cookie_deleted", "the list of public suffixes is "
        "fetched from the network", "the one that the package carries is used", switched=False),
+    _d("extension-names", "is_expected_installed_extensions", "an extension that Chrome's shop has renamed is another "
+       "one", "it is the same", only="1.0.2"),
+    _d("shortcut-line", "is_shortcut_on_desktop", "the line must be that name or command, with a line's end, and any "
+       "key that ends in Name will do", "case does not count; a name may have more words, or fewer, and a command more "
+       "arguments", only="1.0.2"),
+    _d("shortcut-part", "is_shortcut_on_desktop", "any part of a name or command will do, even an empty one",
+       "whole words", only="main"),
     _d("no-result", "is_cookie_deleted check_history_deleted check_enabled_experiments is_shortcut_on_desktop",
        "a value that could not be read raises",
        "0, given before the metric is called", switched=False),
@@ -152,13 +162,26 @@ DIFFERENCES: tuple[Difference, ...] = (
        "a number format that it leaves as it was", "they are worked out", switched=False),
     _d("conditional-kinds", "compare_table", "a conditional format of a kind that is not worked out is active "
        "where the rule before it is", "it changes nothing", switched=False),
-    _d("accents", "compare_conference_city_in_order", "é as one character and as two differ (release 1.0.2)",
-       "they are the same"),
+    _d("freeze-corner", "compare_table", "the cell to which the sheet is scrolled counts, not what is frozen",
+       "how many rows and columns are frozen counts", only="1.0.2"),
+    _d("city-spelling", "compare_conference_city_in_order", "case, accents and punctuation count",
+       "letters and digits do", only="1.0.2"),
+    _d("city-letters", "compare_conference_city_in_order", "a name that is not in Latin letters is empty, and never "
+       "found", "it is itself", only="main"),
     _d("cities-length", "compare_conference_city_in_order", "fewer cities than rows: 0", "an error of the check",
        switched=False),
     # Slides.
-    _d("run-count", "compare_pptx_files", "examine_run_count is not read (release 1.0.2): runs are always counted",
-       "where it is off, letters are compared one by one, wherever their runs begin", switched=False),
+    _d("run-count", "compare_pptx_files", "examine_run_count is not read: runs are always counted",
+       "where it is off, letters are compared one by one, wherever their runs begin", only="1.0.2"),
+    _d("run-pairs", "compare_pptx_files", "where runs are not counted, the first is compared with the first and so on, "
+       "whatever letters are in them", "letters are compared one by one", only="main"),
+    _d("blank-runs", "compare_pptx_files", "runs of blank paragraphs count", "they do not: nobody sees them",
+       only="1.0.2"),
+    _d("empty-placeholder", "compare_pptx_files", "the place of a placeholder without text counts",
+       "it does not: nobody sees it", only="1.0.2"),
+    _d("picture-place", "compare_pptx_files", "the place of whatever has no text, pictures among it, does not count",
+       "only that of empty placeholders does not", only="main"),
+    _d("level-one", "compare_pptx_files", "the levels 0 and 1 are one", "they are two", only="main"),
     _d("position-zero", "compare_pptx_files", "0 and anything else differ, were it by LibreOffice's rounding",
        "1/100 mm is no difference"),
     _d("table-cells", "compare_pptx_files", "tables are compared without their text, and in bold, italic and underline "
@@ -166,19 +189,22 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("underline-kinds", "compare_pptx_files", "no underline and a double one are equal", "they are not"),
     _d("colour-none", "compare_pptx_files", "letters with a colour and letters without one are equal", "they are not"),
     _d("groups", "compare_pptx_files", "of text within groups only its alignment counts", "all that is examined"),
-    _d("bullet-levels", "compare_pptx_files", "a paragraph without properties differs from one at level 0; numbers "
-       "are no bullets", "it does not; they are"),
+    _d("bullet-levels", "compare_pptx_files", "levels count where there is no bullet, too, and a paragraph without "
+       "properties may differ from one at level 0", "only a bullet's level counts as its own", only="1.0.2"),
+    _d("bullet-numbers", "compare_pptx_files", "numbers are no bullets", "they are"),
     _d("theme-fill", "compare_pptx_files evaluate_presentation_fill_to_rgb_distance", "a background in a colour of the "
        "theme raises", "it is compared by the colour's name, or counts as far away", switched=False),
     _d("strike-none", "check_strikethrough", "letters marked as not struck through are struck through", "they are not"),
     _d("transition-first", "check_transition", "a slide's file is guessed from its place; only its first transition "
        "counts, though there are two, for old and new programs", "the slide at that place; either"),
     _d("number-colour", "check_page_number_colors", "the second last colour of the first master, read from the second "
-       "letter of RRGGBB on, is that of the numbers", "the colour of the fields that show a number"),
+       "letter of RRGGBB on, is that of the numbers", "the colour of the fields that show a number", only="1.0.2"),
+    _d("number-guess", "check_page_number_colors", "the last colour of letters in the first master, black ones left "
+       "out, is that of the numbers", "the colour of the fields that show a number", only="main"),
     _d("no-number", "check_slide_numbers_color check_page_number_colors", "without a number, or a colour of it, None "
        "or an exception", "0", switched=False),
     # Settings, mail.
-    _d("json-comments", "check_json_settings check_json_keybindings", "VS Code's files with comments are unreadable, "
+    _d("json-comments", "check_json_settings check_json_keybindings compare_config", "VS Code's files with comments are unreadable, "
        "but for one line before the key bindings", "comments and trailing commas are read, as VS Code does"),
     _d("vlc-comments", "check_qt_bgcone check_qt_max_volume check_qt_minimal_view check_qt_slider_colours "
        "check_global_key_play_pause check_one_instance_when_started_from_file check_play_and_exit",

@@ -55,9 +55,12 @@ def hash_distance(one: Image.Image, other: Image.Image) -> int:
     return int(imagehash.phash(one) - imagehash.phash(other))
 
 
-def similarity(one: Image.Image, other: Image.Image) -> float | None:
-    """Structural similarity of two pictures of one size, -1 to 1; None for pictures that are too small."""
-    if min(*one.size, *other.size) < SSIM_WINDOW:
+def similarity(one: Image.Image, other: Image.Image, *, window: int = SSIM_WINDOW) -> float | None:
+    """Structural similarity of two pictures of one size, -1 to 1; None for pictures that are too small.
+
+    `window` is the side, in pixels, of the squares that are compared; it is odd.
+    """
+    if min(*one.size, *other.size) < window:
         return None
     try:
         import numpy as np
@@ -65,7 +68,7 @@ def similarity(one: Image.Image, other: Image.Image) -> float | None:
     except ImportError as error:
         raise needs("evaluators", error) from None
     channel = 2 if one.mode == "RGB" else None
-    return float(structural_similarity(np.array(one), np.array(other), win_size=SSIM_WINDOW, channel_axis=channel))
+    return float(structural_similarity(np.array(one), np.array(other), win_size=window, channel_axis=channel))
 
 
 def alike(one: Image.Image, other: Image.Image, threshold: float = 0.9) -> bool:
@@ -254,7 +257,18 @@ def _contrast(picture: Image.Image) -> float:
     )
 
 
-@metric("check_structure_sim", "check_file_exists_and_structure_sim", "check_structure_sim_with_threshold")
+@metric("check_structure_sim_with_threshold")
+def check_structure_sim_with_threshold(result: Path, expected: Path, *, ssim_threshold: float = 0.85) -> float:
+    """1 when the picture, made as large as the expected one, has its structure."""
+    found, wanted = picture_of(result), picture_of(expected)
+    if found.size != wanted.size:
+        found = found.resize(wanted.size, Image.Resampling.LANCZOS)
+    window = min(SSIM_WINDOW, (min(wanted.size) - 1) // 2 * 2 + 1)
+    likeness = similarity(found.convert("RGB"), wanted.convert("RGB"), window=window)
+    return float(likeness is not None and likeness >= ssim_threshold)
+
+
+@metric("check_structure_sim", "check_file_exists_and_structure_sim")
 def check_structure_sim(result: Path, expected: Path, *, ssim_threshold: float = 0.9) -> float:
     """1 when two pictures of one size have the same structure."""
     return float(alike(picture_of(result), picture_of(expected), ssim_threshold))

@@ -523,7 +523,7 @@ def cities(files: Files) -> Iterator[Case]:
         last = [city if isinstance(city, str) else city[-1] for city in rule["expected"]]
         for what, found, key in (
             ("equal", names, ""), ("other names", last, ""), ("with more", [f"{n}, x" for n in names], ""), ("turned", names[::-1], ""),
-            ("one lacks", [*names[:3], None, *names[4:]], ""), ("é as two", [unicodedata.normalize("NFD", n) for n in last], "accents"),
+            ("one lacks", [*names[:3], None, *names[4:]], ""), ("é as two", [unicodedata.normalize("NFD", n) for n in last], "city-spelling"),
         ):  # fmt: skip
             path = files.new("a.xlsx")
             book = openpyxl.Workbook()
