@@ -44,7 +44,8 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
     missed = run_before_check(task.evaluator.postconfig, context)
-    values = [read(check, world) for check in task.evaluator.checks]
+    with osworld_strict(strict):
+        values = [read(check, world) for check in task.evaluator.checks]
     found = judge(task, values, time.monotonic() - began, strict=strict)
     return found.model_copy(update={"reason": "; ".join([found.reason, *missed])}) if missed else found
 

@@ -1,4 +1,4 @@
-"""Every way in which our metrics differ from OSWorld's, and why: data for the docs and the differential test."""
+"""Every way in which our metrics and getters differ from OSWorld's: data for the docs and the differential test."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Difference:
 
     Attributes:
         key: its name, for `fidelity.as_upstream`.
-        metrics: whose it is; `*` for all.
+        metrics: whose it is, metrics of `DIFFERENCES` and getters of `GETTERS`; `*` for all.
         upstream: what OSWorld's function does.
         ours: what ours does, unless OSWorld's mistakes are asked for.
         switched: whether `--osworld-strict` brings OSWorld's way back.
@@ -70,8 +70,9 @@ DIFFERENCES: tuple[Difference, ...] = (
        "has no effect where task files have it", "it is read where task files have it"),
     _d("failed-expected", "check_direct_json_object", "what is expected could not be read: 0",
        "an error of the check: not scored"),
-    _d("unexpected-absent", "check_json", "a key of `unexpect` that is not there makes some methods raise, and so 0",
-       "what is not there is not unexpected", switched=False),
+    _d("unexpected-absent", "check_json", "a key of `unexpect` that is not there, or has a value of "
+       "another type, makes some methods raise, and so 0", "what is not there, or of another type, is not unexpected",
+       switched=False),
     _d("csv-bom", "compare_csv", "a byte order mark is part of the first cell", "it is none", only="1.0.2"),
     _d("exact-default", "check_accessibility_tree", "a rule with `text` and without `exact` raises",
        "`exact` is true by default, as OSWorld's documentation says", switched=False),
@@ -99,8 +100,12 @@ DIFFERENCES: tuple[Difference, ...] = (
        "they are two", switched=False),
     _d("epub-names", "compare_epub", "files are paired by their place, and those that one book has more do not count",
        "files are paired by name, and one that is missing counts as 0"),
+    _d("archive-folders", "compare_archive", "a folder within raises", "the files in it count, by their paths",
+       switched=False),
     _d("empty-archive", "compare_archive", "archives without files raise", "an error of the check", switched=False),
     # Pictures, sound, film.
+    _d("truncated", "check_image_size", "a picture that breaks off has the size that its beginning says", "it is no "
+       "picture"),
     _d("transparent-size", "check_image_size", "of a picture with a transparent colour, only what is visible is "
        "measured, whether the rule asks for that or not", "only where it asks"),
     _d("rounding", "check_contrast_increase_and_structure_sim check_saturation_increase_and_structure_sim "
@@ -154,6 +159,8 @@ DIFFERENCES: tuple[Difference, ...] = (
        "held by one corner raises", "it is; by that corner"),
     _d("row-defaults", "compare_table", "a row or column that one file describes and the other does not differs",
        "one that is not described is as by default"),
+    _d("no-font-colour", "compare_table", "letters without a colour of their own, as LibreOffice writes them, raise",
+       "they have none", switched=False),
     _d("colours", "compare_table", "all colours of the theme are equal", "each is itself"),
     _d("hyperlink", "compare_table", "a hyperlink is compared as an object and is never a text", "by its target"),
     _d("missing-sheet", "compare_table", "a sheet that both workbooks lack is equal in both, or raises",
@@ -201,11 +208,12 @@ DIFFERENCES: tuple[Difference, ...] = (
        "letter of RRGGBB on, is that of the numbers", "the colour of the fields that show a number", only="1.0.2"),
     _d("number-guess", "check_page_number_colors", "the last colour of letters in the first master, black ones left "
        "out, is that of the numbers", "the colour of the fields that show a number", only="main"),
-    _d("no-number", "check_slide_numbers_color check_page_number_colors", "without a number, or a colour of it, None "
-       "or an exception", "0", switched=False),
+    _d("no-number", "check_slide_numbers_color", "without a number, or a colour of it, None", "0", switched=False),
+    _d("no-colour", "check_page_number_colors", "a master without colours raises", "0", switched=False, only="1.0.2"),
     # Settings, mail.
-    _d("json-comments", "check_json_settings check_json_keybindings compare_config", "VS Code's files with comments are unreadable, "
-       "but for one line before the key bindings", "comments and trailing commas are read, as VS Code does"),
+    _d("json-comments", "check_json_settings check_json_keybindings compare_config",
+       "VS Code's files with comments are unreadable, but for one line before the key bindings", "comments and "
+       "trailing commas are read, as VS Code does"),
     _d("vlc-comments", "check_qt_bgcone check_qt_max_volume check_qt_minimal_view check_qt_slider_colours "
        "check_global_key_play_pause check_one_instance_when_started_from_file check_play_and_exit",
        "what is commented out counts as set", "it is VLC's default, not a setting"),
@@ -217,6 +225,8 @@ DIFFERENCES: tuple[Difference, ...] = (
     _d("preference-value", "check_thunderbird_prefs", "a value that is no JSON raises", "it is left out",
        switched=False),
     _d("mail-conditions", "check_thunderbird_filter", "two conditions in quotation marks are one", "they are two"),
+    _d("mail-end", "check_thunderbird_filter", "a file without an end of its last line lacks that line's last letter",
+       "it does not"),
     _d("mail-folder", "check_thunderbird_folder", "every message is dropped before folders are compared, so that all "
        "that are not empty are equal", "messages are compared; Thunderbird's marks of reading and its labels do not "
        "count unless ignore_status and ignore_keys are off"),
@@ -229,4 +239,38 @@ DIFFERENCES: tuple[Difference, ...] = (
        "looks in a folder that a getter read", switched=False),
 )  # fmt: skip
 
+GETTERS: tuple[Difference, ...] = (
+    _d("getter-fails", "*", "None, or what stands for a failure, whoever's it is, and so 0", "what the desktop "
+       "holds and is not what was asked for is 0; what failed otherwise is an error, and the task is not scored",
+       switched=False),
+    _d("browser-arch", "bookmarks chrome_font_size chrome_language cookie_data data_delete_automacally "
+       "default_search_engine enable_do_not_track enable_enhanced_safety_browsing enable_safe_browsing "
+       "enabled_experiments find_installed_extension_name find_unpacked_extension_path history new_startup_page "
+       "profile_name", "the profile's folder goes by the processor: the controller's in 1.0.2, the desktop's in main",
+       "by which browser is there", switched=False),
+    _d("page-cookies", "page_info", "a page is opened in a window of its own, without the person's cookies",
+       "beside the others, with their cookies", switched=False, only="1.0.2"),
+    _d("page-quiet", "page_info", "a page whose network is never quiet is an error", "what has come is looked at",
+       switched=False),
+    _d("tab-again", "active_tab_info", "the page at the active tab's address is loaded anew; main waits until it is "
+       "loaded, 1.0.2 until its network is quiet", "the tab itself is looked at", switched=False),
+    _d("recreation", "gotoRecreationPage_and_get_html_content", "waits that are fixed, and that main made longer",
+       "as long as the page needs", switched=False),
+    _d("time-zone", "rule_relativeTime", "without a time zone in the rule, that of the controller's address on the "
+       "web counts", "the desktop's", switched=False, only="1.0.2"),
+    _d("time-lists", "rule_relativeTime", "a list of times raises", "each of them is written", switched=False,
+       only="1.0.2"),
+    _d("month-zero", "rule_relativeTime", "`first monday four months later` raises in August, and `eight` in April",
+       "it is a Monday of December", switched=False),
+    _d("system-theme", "chrome_color_scheme", "`extensions.theme.system_theme` 0 is light, whatever Chrome's mode",
+       "Chrome's mode counts", only="main"),
+    _d("theme-words", "chrome_appearance_mode_ui", "the mode is guessed from words that stand on the page of settings",
+       "Chrome is asked", switched=False, only="main"),
+    _d("opened-once", "vscode_config", "where VS Code's command has written no file, every folder that it ever opened "
+       "counts", "nothing was written: 0", switched=False, only="main"),
+    _d("vscode-window", "vscode_config", "the command is typed to whatever window is active",
+       "VS Code's window is made active first", switched=False, only="1.0.2"),
+)  # fmt: skip
+
 BY_KEY = {d.key: d for d in DIFFERENCES}
+EVERY = BY_KEY | {d.key: d for d in GETTERS}

@@ -1,7 +1,7 @@
 """Where we part from OSWorld, and the switch that goes back to one of its revisions (`--osworld-strict=REVISION`).
 
-`DIFFERENCES` (of `differences.py`) is the one list: `docs/osworld.md` prints it, the differential test explains
-disagreements by it, and `as_upstream` takes only keys that stand in it.
+`DIFFERENCES` and `GETTERS` (of `differences.py`) are the one list: `docs/osworld.md` prints it, the differential test
+explains disagreements by it, and `as_upstream` takes only keys that stand in it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
-from deskbench.tasks.metrics.differences import BY_KEY, Revision
+from deskbench.tasks.metrics.differences import EVERY, Revision
 
 OLDEST: Revision = "1.0.2"
 """What the switch means where no revision is named."""
@@ -45,7 +45,7 @@ def strict_revision() -> Revision | None:
 
 
 def as_upstream(key: str) -> bool:
-    """Whether this difference, one of `DIFFERENCES` with a switch, is to be left out."""
-    difference = BY_KEY[key]
+    """Whether this difference, one of the list with a switch, is to be left out."""
+    difference = EVERY[key]
     assert difference.switched, key
     return _strict.get() in difference.revisions

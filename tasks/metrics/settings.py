@@ -91,13 +91,16 @@ def _within(part: Any, whole: Any) -> bool:
 
 
 def vlc_setting(file: Path, key: str) -> str | None:
-    """The last value of a key in `vlcrc`; what is commented out is VLC's default, not a setting."""
+    """The last value of a key in `vlcrc`; what is commented out is VLC's default, not a setting.
+
+    A key with blanks around it is none to VLC either.
+    """
     lines = text_of(file).split("\n")
     if as_upstream("vlc-comments"):
         values = [line.split("=")[-1].strip() for line in lines if f"{key}=" in line]
     else:
         pairs = [line.partition("=") for line in lines]
-        values = [value.strip() for name, equals, value in pairs if equals and name.strip() == key]
+        values = [value.strip() for name, equals, value in pairs if equals and name == key]
     return values[-1] if values else None
 
 

@@ -4,11 +4,11 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deskbench.tasks import registry
-from deskbench.tasks.metrics.differences import BY_KEY, DIFFERENCES, REVISIONS, Revision
+from deskbench.tasks.metrics.differences import BY_KEY, DIFFERENCES, GETTERS, REVISIONS, Difference, Revision
 from tests.differential import mainline, reference
 from tests.differential.case import Case, Files, Verdict, judge
 from tests.differential.families import FAMILIES
@@ -98,19 +98,26 @@ def _line(revision: Revision, verdicts: list[Verdict]) -> str:
     return f"| {revision} | {len(asked)} | {len(asked) - listed} | {listed} |"
 
 
-def table() -> str:
-    """The listed differences as a table, which docs/osworld.md has."""
-    lines = ["| key | metrics | OSWorld | deskbench | switched |", "|---|---|---|---|---|"]
-    for one in DIFFERENCES:
+def tables() -> tuple[str, str]:
+    """The listed differences of metrics and of getters as tables, which docs/osworld.md has."""
+    return _table("metrics", DIFFERENCES), _table("getters", GETTERS)
+
+
+def _table(whose: str, differences: Iterable[Difference]) -> str:
+    lines = [f"| key | {whose} | OSWorld | revision | deskbench | switched |", "|---|---|---|---|---|---|"]
+    for one in differences:
         metrics = ", ".join("all" if name == "*" else f"`{name}`" for name in one.metrics)
         theirs, ours = (text.replace("|", "\\|").replace("<", "&lt;") for text in (one.upstream, one.ours))
-        lines.append(f"| `{one.key}` | {metrics} | {theirs} | {ours} | {'yes' if one.switched else 'no'} |")
+        revisions = "both" if one.revisions == REVISIONS else ", ".join(one.revisions)
+        lines.append(
+            f"| `{one.key}` | {metrics} | {theirs} | {revisions} | {ours} | {'yes' if one.switched else 'no'} |"
+        )
     return "\n".join(lines) + "\n"
 
 
 def upstream_names() -> list[str]:
-    """The metrics that the release exports and we have."""
-    return [name for name in registry.names("metric") if reference.has(name)]
+    """The metrics that a revision exports and we have."""
+    return [name for name in registry.names("metric") if reference.has(name) or mainline.has(name)]
 
 
 def main() -> int:
@@ -118,13 +125,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(FAMILIES)} (default: all)")
     parser.add_argument("--write", type=Path, help="write the report to this file, too")
-    parser.add_argument("--table", action="store_true", help="only print the table of differences")
+    parser.add_argument("--table", action="store_true", help="only print the tables of differences")
     parser.add_argument(
         "--store-main", type=Path, help="ask this checkout of OSWorld's main branch, and store its answers"
     )
     args = parser.parse_args()
     if args.table:
-        sys.stdout.write(table())
+        sys.stdout.write("\n".join(tables()))
         return 0
     names = args.names or list(FAMILIES)
     if args.store_main:

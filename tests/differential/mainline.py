@@ -51,6 +51,11 @@ def stored(case: Case) -> Answer | None:
     return found
 
 
+def has(metric: str) -> bool:
+    """Whether main was asked about it."""
+    return metric in _stored()
+
+
 @cache
 def _stored() -> dict[str, dict[str, Answer]]:
     found: dict[str, dict[str, Answer]] = json.loads(STORED.read_text(encoding="utf-8"))["answers"]
@@ -121,7 +126,8 @@ def digest(case: Case) -> str:
 
 def _told(value: Any) -> Any:
     if isinstance(value, Path):
-        return [value.name, _content(value.read_bytes()) if value.is_file() else "no file"]
+        beside = sorted(value.parent.glob(f"{value.stem}-*"))  # a workbook's sheets as they are printed
+        return [[file.name, _content(file.read_bytes()) if file.is_file() else "no file"] for file in (value, *beside)]
     if isinstance(value, dict):
         return {str(key): _told(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

@@ -194,6 +194,8 @@ def structures(files: Files) -> Iterator[Case]:
         for text in ('{"a": 1}', '{"a": 2}'):
             yield Case("check_json", f"unexpected {text}", (files.text("a.json", text), {"unexpect": [unexpected]}))
     absent = {"unexpect": [{"key": ["b"], "method": "re", "ref": "x"}]}
+    number = files.text("a.json", '{"b": 3}')
+    yield Case("check_json", "unexpected, of another type", (number, absent), differs="unexpected-absent")
     yield Case("check_json", "unexpected and absent", (files.text("a.json", "{}"), absent), differs="unexpected-absent")
     small, large = files.text("a.json", '{"a": 1}'), files.text("b.json", '{"a": 1, "b": 2}')
     yield Case("is_included_all_json_objects", "included", (small, large))

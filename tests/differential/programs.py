@@ -43,6 +43,7 @@ VLC = {
     "check_qt_bgcone": ("qt-bgcone", "expected_qt_bgcone", "1"),
     "check_qt_max_volume": ("qt-max-volume", "expected_qt_max_volume", "125"),
     "check_qt_minimal_view": ("qt-minimal-view", "expected_qt_minimal_view", "0"),
+    "check_play_and_exit": ("play-and-exit", "expected_play_and_exit", "0"),
     "check_one_instance_when_started_from_file": (
         "one-instance-when-started-from-file", "expected_one_instance_when_started_from_file", "1"),
 }  # fmt: skip
@@ -60,6 +61,8 @@ def vlc(files: Files) -> Iterator[Case]:
                 f"#{key}={default}\n",
             ):
                 yield Case(metric, f"{text!r} for {rule[name]}", (files.text("vlcrc", text), rule))
+            blanks = files.text("vlcrc", f"{key} = {77 if str(rule[name]) == default else rule[name]}\n")
+            yield Case(metric, f"blanks before =, for {rule[name]}", (blanks, rule))
             hidden = f"#{key}={rule[name]}\n" if str(rule[name]) != default else f"#{key}=99\n"
             yield Case(metric, f"hidden, for {rule[name]}", (files.text("vlcrc", hidden), rule), differs="vlc-comments")
     metric = "check_global_key_play_pause"
@@ -188,6 +191,11 @@ def mail(files: Files) -> Iterator[Case]:
     quoted = {"name": "n", "enabled": "yes", "condition": ['AND (subject,contains,"a b")', 'AND (from,is,"c d")']}
     rule = {"expect": [{"condition": quoted["condition"]}]}
     yield Case(name, "two in quotation marks", (_filter(files, quoted), rule), differs="mail-conditions")
+    whole = _filter(files, {"name": "n", "enabled": "yes", "condition": ["ALL"]})
+    cut = files.text("f.dat", whole.read_text().rstrip("\n"))
+    rule = {"expect": [{"name": "n", "condition": ["ALL"]}]}
+    yield Case(name, "an end of the last line", (whole, rule))
+    yield Case(name, "no end of the last line", (cut, rule), differs="mail-end")
     yield from folders(files)
 
 
