@@ -67,11 +67,13 @@ class Verdict:
         case: it.
         ours: our answer.
         answers: OSWorld's, by revision; one that was never asked is not there.
+        unasked: main's is not there, and should be.
     """
 
     case: Case
     ours: float | str
     answers: dict[Revision, Answers]
+    unasked: bool = False
 
     @cached_property
     def problem(self) -> str:
@@ -80,7 +82,7 @@ class Verdict:
                    if key not in BY_KEY or not ({"*", self.case.metric} & set(BY_KEY[key].metrics))]  # fmt: skip
         if strange:
             return f"{' '.join(strange)} is no listed difference of {self.case.metric}"
-        if "main" not in self.answers and mainline.must_be_known(self.case):
+        if self.unasked:
             return "main was never asked about these inputs"
         found = {revision: self._problem(revision, said) for revision, said in self.answers.items()}
         return "; ".join(f"{revision}: {problem}" for revision, problem in found.items() if problem)
@@ -116,7 +118,7 @@ def judge(case: Case, folder: Path) -> Verdict:
     if (stored := mainline.stored(case)) is not None:
         found["main"] = None if stored == mainline.NONE else stored
     answers = {revision: Answers(said, _ours(case, revision)) for revision, said in found.items()}
-    return Verdict(case, _ours(case, None), answers)
+    return Verdict(case, _ours(case, None), answers, "main" not in answers and mainline.must_be_known(case))
 
 
 def asked(case: Case, folder: Path) -> float | str | None:

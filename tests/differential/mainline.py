@@ -40,6 +40,7 @@ _UNTOLD = ("docProps/core.xml", "meta.xml", "docProps/app.xml")
 _BY_CHANCE = re.compile(
     rb"\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}"  # ids of fields and rules in OOXML
     rb'|(?<=config:name="Rsid" config:type="int">)\d+'  # of OpenDocument
+    rb'|(?<=axId val=")\d+|(?<=crossAx val=")\d+'  # of charts
     rb"|/CreationDate\s*\(D:[^)]*\)|/ModDate\s*\(D:[^)]*\)|/ID\s*\[[^]]*\]|/DocChecksum\s*/[0-9A-F]+"  # of PDF
 )
 """What LibreOffice writes anew each time."""
@@ -65,14 +66,15 @@ def _stored() -> dict[str, dict[str, Answer]]:
 def store(checkout: Path, cases: Iterable[tuple[Case, Path]], *, add: bool = False) -> int:
     """Ask the functions of a checkout about cases, each with a folder to work in, and write the answers; their number.
 
-    `add` keeps the answers that are stored already.
+    `add` keeps the answers that are stored already, and asks only about what is new.
     """
     answers: dict[str, dict[str, Answer]] = defaultdict(dict, _stored() if add else {})
     with tempfile.TemporaryDirectory(prefix="deskbench-main-") as scratch:
         reference.use(_copied(checkout, Path(scratch)))
         for case, folder in cases:
-            if reference.has(case.metric) and case.metric not in BY_THE_CLOCK:
-                answers[case.metric][digest(case)] = _answer(case, folder)
+            asked = reference.has(case.metric) and case.metric not in BY_THE_CLOCK
+            if asked and (key := digest(case)) not in answers[case.metric]:
+                answers[case.metric][key] = _answer(case, folder)
     commit = subprocess.run(
         ["git", "-C", str(checkout), "log", "-1", "--format=%H %cs"], check=False, capture_output=True, text=True
     )
@@ -127,7 +129,8 @@ def digest(case: Case) -> str:
 def _told(value: Any) -> Any:
     if isinstance(value, Path):
         beside = sorted(value.parent.glob(f"{value.stem}-*"))  # a workbook's sheets as they are printed
-        return [[file.name, _content(file.read_bytes()) if file.is_file() else "no file"] for file in (value, *beside)]
+        return [part for file in (value, *beside)
+                for part in (file.name, _content(file.read_bytes()) if file.is_file() else "no file")]  # fmt: skip
     if isinstance(value, dict):
         return {str(key): _told(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
