@@ -16,6 +16,7 @@ from typing import Annotated
 import typer
 
 from deskbench.agent import cli_desktop, cli_episodes, cli_image, cli_results
+from deskbench.agent.cli_fidelity import STRICT_HELP, StrictCommand
 from deskbench.agent.cli_models import compare_policies, models_app
 from deskbench.agent.cli_output import HostFiles, Json, message, print_json, say, screen_size
 from deskbench.agent.cli_tasks import tasks_app
@@ -124,7 +125,7 @@ def demo(
     raise typer.Exit(0 if complete and not shown.interrupted else 1)
 
 
-@app.command(epilog="Example: deskbench run basics --agent oracle -n 2")
+@app.command(cls=StrictCommand, epilog="Example: deskbench run basics --agent oracle -n 2")
 def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
     agent: Annotated[str | None, Opt(help="vlm (default), a family of `deskbench models`, oracle, null, ...")] = None,
@@ -144,7 +145,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
     max_steps: Annotated[int | None, Opt(help="Decisions per episode (default: the task's own, or 15).")] = None,
     max_seconds: Annotated[float | None, Opt(help="Seconds per episode (default: the task's own, or 600).")] = None,
     policy: Annotated[str | None, Opt(help="Look when settled (default), immediate, fixed:SECONDS.")] = None,
-    osworld_strict: Annotated[bool, Opt("--osworld-strict", help="Score as OSWorld does, mistakes included.")] = False,
+    osworld_strict: Annotated[str | None, Opt(metavar="[=REVISION]", help=STRICT_HELP)] = None,
     screen: Annotated[str | None, Opt(help="Screen size (default: 1280x800).")] = None,
     network: Annotated[bool, Opt(help="Let tasks that require the network have it.")] = False,
     unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
@@ -169,7 +170,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
         "source": source, "agent": agent, "provider": with_image(provider, image), "parallel": parallel, "split": split,
         "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
         "width": width, "height": height,
-        "network": network or None, "host_files": host_files or None, "osworld_strict": osworld_strict or None,
+        "network": network or None, "host_files": host_files or None, "osworld_strict": osworld_strict,
         "isolated": False if unisolated else None, "retries": retries, "on_tamper": on_tamper,
         "budget_usd": budget, "only": tuple(only) if only else None,
     }  # fmt: skip
@@ -239,7 +240,9 @@ app.command("export", epilog="Example: deskbench export runs/X --out results/")(
 app.command(
     "import-results", epilog="Example: deskbench import-results results/pyautogui/screenshot/gpt-4o --out runs/gpt-4o"
 )(cli_results.import_results)
-app.command("rescore", epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(cli_episodes.rescore)
+app.command("rescore", cls=StrictCommand, epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(
+    cli_episodes.rescore
+)
 app.command("compare-policies", epilog="Example: deskbench compare-policies runs/X --agents kimi-vl qwen3-vl")(
     compare_policies
 )

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from deskbench.agent.cli_fidelity import STRICT_HELP, strict_choice
 from deskbench.agent.cli_output import HostFiles, Json, message, print_json
 
 
@@ -43,16 +44,18 @@ def rescore(
     folder: Annotated[Path, typer.Argument(help="A run's or an episode's folder.")],
     tasks: Annotated[str | None, typer.Option(help="Task files with the checks to use (default: as recorded).")] = None,
     osworld_strict: Annotated[
-        bool | None,
-        typer.Option("--osworld-strict/--no-osworld-strict", help="As OSWorld does (default: as recorded)."),
+        str | None, typer.Option(metavar="[=REVISION]", help=f"{STRICT_HELP} (Default: as recorded.)")
     ] = None,
+    no_osworld_strict: Annotated[bool, typer.Option(help="Score as is right, whatever was recorded.")] = False,
     write: Annotated[bool, typer.Option(help="Put the new scores into the episodes' records.")] = False,
     as_json: Json = False,
 ) -> None:
     """Score recorded end states again, with no machine; exit status 1 if a score is another now."""
     from deskbench.agent.rescore import rescore_all
 
-    found = rescore_all(folder, source=tasks, write=write, strict=osworld_strict)
+    found = rescore_all(
+        folder, source=tasks, write=write, strict=strict_choice(osworld_strict, not_at_all=no_osworld_strict)
+    )
     changed = [one for one in found if one.changed]
     if as_json:
         print_json([{**vars(one), "changed": one.changed} for one in found])

@@ -13,6 +13,7 @@ from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 from deskbench.envs.foreign import Unread, read_text
 from deskbench.envs.wire import WireError, parse_policy
+from deskbench.tasks.metrics.fidelity import Strict
 
 MAX_STEPS, MAX_SECONDS = 15, 600.0
 """Limits of an episode where neither the task nor the person who runs it names any; the first is OSWorld's."""
@@ -48,8 +49,8 @@ class RunConfig(BaseModel):
     seed: int = 0
     policy: str = "settled"
     """When observations are taken: settled, immediate or fixed:SECONDS."""
-    osworld_strict: bool = False
-    """Repeat what OSWorld's metrics get wrong, to be compared with published scores."""
+    osworld_strict: Strict = None
+    """Repeat what a revision of OSWorld's evaluators gets wrong, to be compared with published scores."""
     user_base_url: str | None = None
     """Endpoint of the model that plays the user of tasks which have such a one (chat completions)."""
     user_model: str | None = None

@@ -42,6 +42,7 @@ from deskbench.envs.types import (
     Zoom,
 )
 from deskbench.envs.wire import Observe
+from deskbench.tasks.metrics.differences import Revision
 from deskbench.tasks.parts import Part, opens, prepare, together
 from deskbench.tasks.types import Score, Task
 from deskbench.tasks.user import NOBODY
@@ -66,7 +67,7 @@ class Plan:
         agent_name, provider_name: for the record.
         max_steps, max_seconds: the limits that a person has named; None for the task's own, or the usual ones.
         policy: when observations are taken (`envs.wire.Observe`).
-        osworld_strict: repeat what OSWorld's metrics get wrong.
+        osworld_strict: the revision of OSWorld whose mistakes are repeated.
         code_allowed: the action space allows `exec` (the task must, too).
         budget_usd: cost that ends the episode, or None.
         assets: a folder on the controller for downloads that all episodes share.
@@ -86,7 +87,7 @@ class Plan:
     max_steps: int | None = None
     max_seconds: float | None = None
     policy: str = "settled"
-    osworld_strict: bool = False
+    osworld_strict: Revision | None = None
     code_allowed: bool = False
     budget_usd: float | None = None
     deaths: int = 0

@@ -23,6 +23,7 @@ from deskbench.agent.base import Decision, Ending, Usage
 from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.types import Observation, Screenshot
+from deskbench.tasks.metrics.fidelity import Strict
 
 IMPORTED = "imported"
 """Stands where an episode names its provider, where it is of another harness: `replay` has to be told one."""
@@ -173,7 +174,8 @@ class EpisodeRecord(_Record):
     max_steps: int | None = None
     max_seconds: float | None = None
     """The limits that were in force; None where another harness does not say."""
-    osworld_strict: bool = False
+    osworld_strict: Strict = None
+    """The revision of OSWorld whose mistakes were repeated."""
     started: float
     finished: float
     ending: Ending

@@ -6,14 +6,17 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from deskbench.agent.base import Ending
 from deskbench.agent.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_atomic
 from deskbench.agent.recorded import task_of
 from deskbench.envs.errors import CheckError, UsageError
+from deskbench.tasks.metrics.differences import REVISIONS, Revision
 from deskbench.tasks.score import PROBED, rescore
 from deskbench.tasks.types import Call, Score, Task
+
+_REVISIONS: dict[Revision | Literal["no"], Revision | None] = {"no": None, **{name: name for name in REVISIONS}}
 
 
 @dataclass(frozen=True)
@@ -33,14 +36,14 @@ class Rescored:
 
 
 def rescore_all(
-    folder: Path, *, source: str | None = None, write: bool = False, strict: bool | None = None
+    folder: Path, *, source: str | None = None, write: bool = False, strict: Revision | Literal["no"] | None = None
 ) -> list[Rescored]:
     """Score every finished episode of a run, or one episode, again.
 
     Args:
         folder: of a run or an episode.
         source: task files whose checks are used; None for those that were recorded.
-        strict: whether to repeat what OSWorld's metrics get wrong; None for what each episode did.
+        strict: the revision of OSWorld whose mistakes are repeated, or `no`; None for what each episode did.
         write: put the new scores into the episodes' records; all that was seen stays.
 
     Raises:
@@ -58,18 +61,19 @@ def _episodes(folder: Path) -> Iterator[Path]:
     return (path.parent for path in found)
 
 
-def _again(folder: Path, source: str | None, write: bool, strict: bool | None) -> Rescored:
+def _again(folder: Path, source: str | None, write: bool, strict: Revision | Literal["no"] | None) -> Rescored:
     record = EpisodeReader(folder).episode
-    score = _score(record, folder, source, strict)
+    revision = record.osworld_strict if strict is None else _REVISIONS[strict]
+    score = _score(record, folder, source, revision)
     if score is None:
         return Rescored(folder, record.task, record.score.value, record.score.value, record.score.reason)
-    if write and score.value != record.score.value:
-        update = {"score": ScoreRecord.model_validate(score.model_dump(mode="json"))}
+    if write and (score.value, revision) != (record.score.value, record.osworld_strict):
+        update = {"score": ScoreRecord.model_validate(score.model_dump(mode="json")), "osworld_strict": revision}
         write_atomic(folder / "episode.json", record.model_copy(update=update).model_dump_json(indent=1).encode())
     return Rescored(folder, record.task, record.score.value, score.value, score.reason)
 
 
-def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: bool | None) -> Score | None:
+def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: Revision | None) -> Score | None:
     """The score now, or None where nothing was recorded that could be scored."""
     said_fail = record.ending is Ending.FAILED
     if record.ending in (Ending.ENV_ERROR, Ending.CRASHED, Ending.INTERRUPTED):
@@ -84,7 +88,7 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: bool
         try:
             return rescore(
                 task, _state(record, before, task), folder / "files", said_fail=said_fail,
-                strict=record.osworld_strict if strict is None else strict,
+                strict=strict,
             )  # fmt: skip
         except CheckError as error:
             return Score.none(f"the check failed: {error}")

@@ -14,6 +14,7 @@ from typing import Any
 from deskbench.envs.errors import CheckError, SetupError
 from deskbench.tasks.classes.process import ClassFailed, PhaseFacts, TaskProcess
 from deskbench.tasks.classes.serve import Answers
+from deskbench.tasks.metrics.differences import Revision
 from deskbench.tasks.score import score
 from deskbench.tasks.setup import run_steps
 from deskbench.tasks.types import PartScore, Score
@@ -41,7 +42,7 @@ class Part:
     judge: Callable[[bool], Score]
 
 
-def prepare(context: Context, world: World, *, strict: bool = False) -> list[Part]:
+def prepare(context: Context, world: World, *, strict: Revision | None = None) -> list[Part]:
     """Prepare the desktop for a task, and say what its parts are; the first has not begun.
 
     Raises:
@@ -58,7 +59,7 @@ def prepare(context: Context, world: World, *, strict: bool = False) -> list[Par
     ]  # fmt: skip
 
 
-def _class_parts(context: Context, world: World, strict: bool) -> list[Part]:
+def _class_parts(context: Context, world: World, strict: Revision | None) -> list[Part]:
     process = TaskProcess()
     context.closing.callback(process.close)
     try:
@@ -74,7 +75,7 @@ def _class_parts(context: Context, world: World, strict: bool) -> list[Part]:
 
 
 def _class_part(
-    context: Context, world: World, process: TaskProcess, facts: PhaseFacts, number: int | None, strict: bool
+    context: Context, world: World, process: TaskProcess, facts: PhaseFacts, number: int | None, strict: Revision | None
 ) -> Part:
     def begin() -> None:
         if number is not None:
@@ -85,7 +86,7 @@ def _class_part(
         try:
             value = process.evaluate(Answers(context, world, said_fail=said_fail), number, strict=strict)
         except ClassFailed as error:
-            if strict:  # OSWorld takes it for a failure of the agent's
+            if strict is not None:  # OSWorld takes it for a failure of the agent's
                 return Score(value=0.0, reason=f"evaluate() raised: {error}", seconds=time.monotonic() - began)
             raise CheckError(f"evaluate() raised: {error}") from error
         return read_score(value, seconds=time.monotonic() - began)

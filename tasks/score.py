@@ -11,6 +11,7 @@ from typing import Any
 from deskbench.envs.errors import CheckError, EnvError, Unfit
 from deskbench.tasks import registry, worker
 from deskbench.tasks.metrics.applied import apply, files_in
+from deskbench.tasks.metrics.differences import Revision
 from deskbench.tasks.metrics.fidelity import osworld_strict
 from deskbench.tasks.metrics.told import Told
 from deskbench.tasks.packing import NotFit, packed, plain, unpacked
@@ -29,11 +30,11 @@ PROBED = ".probed"
 """Ends the name under which a probe's finding is recorded; before it stands the check's place in the task file."""
 
 
-def score(task: Task, world: World, context: Context, *, said_fail: bool, strict: bool = False) -> Score:
+def score(task: Task, world: World, context: Context, *, said_fail: bool, strict: Revision | None = None) -> Score:
     """Score the end state.
 
     An infeasible task is passed by `fail` alone; `fail` on a feasible one scores 0, whatever the end state. `strict`
-    repeats OSWorld's mistakes (`--osworld-strict`).
+    repeats the mistakes of a revision of OSWorld's (`--osworld-strict`).
 
     Raises:
         CheckError: a getter or metric failed; the episode is not scored.
@@ -43,7 +44,8 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
     missed = run_before_check(task.evaluator.postconfig, context)
-    values = [read(check, world) for check in task.evaluator.checks]
+    with osworld_strict(strict):
+        values = [read(check, world) for check in task.evaluator.checks]
     found = judge(task, values, time.monotonic() - began, strict=strict)
     return found.model_copy(update={"reason": "; ".join([found.reason, *missed])}) if missed else found
 
@@ -73,7 +75,9 @@ def _by_word(task: Task, said_fail: bool) -> Score:
     return Score(value=0.0, reason="the agent said that it cannot be done; it can")
 
 
-def judge(task: Task, values: list[tuple[Check, Any, Any]], seconds: float = 0.0, *, strict: bool = False) -> Score:
+def judge(
+    task: Task, values: list[tuple[Check, Any, Any]], seconds: float = 0.0, *, strict: Revision | None = None
+) -> Score:
     """Apply the metrics to values that have been read: the part of scoring that needs no machine.
 
     `and` is 0 at the first check that is 0, else the mean; `or` is 1 at the first that is 1, else the best (OSWorld's
@@ -128,7 +132,9 @@ def restore(value: Any, files: Path) -> Any:
     return unpacked(value, lambda name: files.joinpath(*(p for p in PurePosixPath(name).parts if p not in ("/", ".."))))
 
 
-def rescore(task: Task, state: dict[str, Any], files: Path, *, said_fail: bool, strict: bool = False) -> Score:
+def rescore(
+    task: Task, state: dict[str, Any], files: Path, *, said_fail: bool, strict: Revision | None = None
+) -> Score:
     """Score again from what was recorded, with no machine.
 
     Raises:

@@ -16,7 +16,7 @@ from typing import Any
 from deskbench.envs.errors import CheckError, Unfit
 from deskbench.tasks.compiled import compiled
 from deskbench.tasks.metrics.applied import files_in
-from deskbench.tasks.metrics.fidelity import is_strict
+from deskbench.tasks.metrics.fidelity import strict_revision
 from deskbench.tasks.metrics.told import Told
 from deskbench.tasks.packing import packed, unpacked
 from deskbench.tasks.sandbox import SECONDS, Ended, Limits, named, run
@@ -59,7 +59,7 @@ def evaluate(
         "expected": packed(expected, named),
         "options": dict(options),
         "theirs": list(theirs),
-        "strict": is_strict(),
+        "strict": strict_revision(),
         "harmless": False,
     }
     limits = Limits(seconds, memory)

@@ -39,7 +39,7 @@ class Child:
         for line in self._requests:
             request = json.loads(line)
             try:
-                with osworld_strict(bool(request.get("strict"))):
+                with osworld_strict(request.get("strict")):
                     done = getattr(self, f"do_{request['do']}")(request)
                 self._say({"done": done})
             except Exception as error:  # noqa: BLE001  (the boundary to the task's own code)

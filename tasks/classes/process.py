@@ -18,6 +18,7 @@ from typing import Any
 
 from deskbench.envs.errors import CheckError, DeskbenchError, SetupError
 from deskbench.tasks.classes.serve import Answers, Refusal
+from deskbench.tasks.metrics.differences import Revision
 from deskbench.tasks.sandbox import environment
 
 SECONDS = 3600.0
@@ -92,7 +93,7 @@ class TaskProcess:
         except (ClassFailed, CheckError) as error:
             raise SetupError(f"get_phases(): {error}") from error
 
-    def evaluate(self, answers: Answers, phase: int | None = None, *, strict: bool = False) -> Any:
+    def evaluate(self, answers: Answers, phase: int | None = None, *, strict: Revision | None = None) -> Any:
         """What `evaluate` returned: a number or a dictionary.
 
         Raises:

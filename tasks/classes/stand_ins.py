@@ -18,7 +18,7 @@ from deskbench.envs.errors import CheckError
 from deskbench.tasks import registry
 from deskbench.tasks.assets import V2_FILES
 from deskbench.tasks.classes import base
-from deskbench.tasks.metrics.fidelity import is_strict
+from deskbench.tasks.metrics.fidelity import strict_revision
 from deskbench.tasks.packing import plain
 from deskbench.tasks.worker import evaluate
 
@@ -115,7 +115,7 @@ class _Metrics(types.ModuleType):
             try:
                 return float(evaluate(name, plain(_with_paths(result)), plain(_with_paths(expected)), options))
             except CheckError as error:
-                if not is_strict():  # OSWorld takes it for a failure of the agent's
+                if strict_revision() is None:  # OSWorld takes it for a failure of the agent's
                     self._ask("metric", name, [str(error)], {})
                 raise
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from deskbench.envs.errors import Unfit
 from deskbench.tasks.chrome import profile_file, profile_folder, shown
+from deskbench.tasks.metrics.fidelity import as_upstream
 from deskbench.tasks.pages import SCHEMES
 from deskbench.tasks.registry import getter
 from deskbench.tasks.worker import read
@@ -101,6 +102,8 @@ def data_delete_automacally(world: World) -> str:
 @getter("chrome_color_scheme", source="file")
 def chrome_color_scheme(world: World) -> str:
     """Chrome's mode, by its preferences: system, light or dark."""
+    if as_upstream("system-theme") and _preference(world, "extensions", "theme", "system_theme") in (0, "0"):
+        return "light"
     scheme = _preference(world, "browser", "theme", "color_scheme2")
     if scheme is None:
         scheme = _preference(world, "browser", "theme", "color_scheme", default=0)

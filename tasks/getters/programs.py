@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import posixpath
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any, Literal
 from typing_extensions import TypedDict
 
 from deskbench.envs.actions import Action, Key, Type
-from deskbench.envs.errors import CheckError
+from deskbench.envs.errors import CheckError, NotThere
 from deskbench.tasks.getters.files import vm_file
 from deskbench.tasks.guest import ask
 from deskbench.tasks.registry import getter
@@ -105,6 +106,8 @@ def _action(step: Mapping[str, Any]) -> Action:
 def vscode_config(world: World, *, vscode_extension_command: str, path: str, dest: str = "") -> Path | None:
     """A file that a command of VS Code writes: the command is called by its name, then the file is read."""
     palette = ("meta", "shift", "p") if world.desktop.health().platform == "Darwin" else ("ctrl", "shift", "p")
+    with contextlib.suppress(NotThere):  # where it has no window, it writes no file
+        world.desktop.activate_window("Visual Studio Code")
     world.desktop.act([Key(palette)])
     world.desktop.act([Type(vscode_extension_command)])
     world.desktop.act([Key(("enter",))])

@@ -95,7 +95,7 @@ def _unpack_tar(path: Path, folder: Path) -> None:
 def compare_archive(
     result: Path, expected: Path, *, file_path: str = "", file_type: Kind = "text", **options: Any
 ) -> float:
-    """The mean over the files of a folder within two archives, which must have the same names.
+    """The mean over the files of a folder within two archives, at any depth, which must have the same paths.
 
     Args:
         result, expected: archives.
@@ -108,22 +108,26 @@ def compare_archive(
         files = [_unpacked(a, folder, file_path) for a, folder in zip((result, expected), folders, strict=True)]
         if not files[1]:
             raise Unreadable(f"{expected.name} has no files in {file_path or 'its top folder'}", expected)
-        if [f.name for f in files[0]] != [f.name for f in files[1]]:
+        if list(files[0]) != list(files[1]):
             return 0.0
         compare = find("metric", _METRICS[file_type]).function
         try:
-            return sum(_scored(compare, a, b, options) for a, b in zip(*files, strict=True)) / len(files[1])
+            return sum(
+                _scored(compare, a, b, options) for a, b in zip(*(side.values() for side in files), strict=True)
+            ) / len(files[1])
         except Unreadable as error:
             raise Unreadable(str(error), expected) from None
 
 
-def _unpacked(archive: Path, folder: Path, inner: str) -> list[Path]:
+def _unpacked(archive: Path, folder: Path, inner: str) -> dict[str, Path]:
+    """The files of a folder within an archive, by their path in it."""
     folder.mkdir()
     unpack(archive, folder)
     chosen = (folder / inner).resolve()
     if not chosen.is_relative_to(folder.resolve()) or not chosen.is_dir():
-        return []
-    return sorted(chosen.iterdir(), key=lambda file: file.name)
+        return {}
+    found = {file.relative_to(chosen).as_posix(): file for file in chosen.rglob("*") if not file.is_dir()}
+    return dict(sorted(found.items()))
 
 
 def _scored(compare: Callable[..., float], found: Path, wanted: Path, options: Mapping[str, Any]) -> float:

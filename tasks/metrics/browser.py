@@ -152,10 +152,16 @@ def is_expected_search_query(result: Any, rules: SearchQuery) -> float:
     return float(url is not None and re.search(rules["expect"]["pattern"], url) is not None)
 
 
+_RENAMED = {"Zoom for Google Chrome": "Zoom Chrome Extension"}
+"""What Chrome's shop calls an extension now."""
+
+
 @metric("is_expected_installed_extensions", linear=True)
 def is_expected_installed_extensions(result: Sequence[str], rules: Texts) -> float:
-    """1 when every extension of `expected` is installed."""
-    return float(bool(result) and set(rules["expected"]) <= set(result))
+    """1 when every extension of `expected` is installed, by whichever of its names."""
+    renamed = {} if as_upstream("extension-names") else _RENAMED
+    wanted, found = ({renamed.get(name, name) for name in names} for names in (rules["expected"], result or ()))
+    return float(bool(found) and wanted <= found)
 
 
 @closed
@@ -198,9 +204,36 @@ class Shortcut(TypedDict):
 
 @metric("is_shortcut_on_desktop", linear=True)
 def is_shortcut_on_desktop(result: Mapping[str, str], rules: Shortcut) -> float:
-    """1 when a shortcut on the desktop has this name, or starts this command."""
-    line = f"Name={rules['name']}\n" if rules["type"] == "name" else f"Exec={rules['exec']}\n"
-    return float(any(line in content for content in result.values()))
+    """1 when a shortcut on the desktop has this name, or a shorter or longer one, or starts this command.
+
+    Names are told apart by whole words, whatever their case; a command may have more arguments.
+    """
+    key = "Name" if rules["type"] == "name" else "Exec"
+    wanted = rules["name"] if rules["type"] == "name" else rules["exec"]
+    return float(any(_is_shortcut(content, key, wanted) for content in result.values()))
+
+
+def _is_shortcut(content: str, key: str, wanted: str) -> bool:
+    if as_upstream("shortcut-line") or (as_upstream("shortcut-part") and f"{key}={wanted}\n" in content):
+        return f"{key}={wanted}\n" in content
+    lines = (line.partition("=") for line in content.split("\n"))
+    values = [value for name, equals, value in lines if equals and name == key]
+    if as_upstream("shortcut-part"):
+        folded = [(v.lower(), wanted.lower()) if key == "Name" else (v, wanted) for v in values]
+        return any(one in other or other in one for one, other in folded)
+    if key == "Exec":
+        return any(_words(wanted) in _words(value) for value in values)
+    return any(_shares_words(value.lower(), wanted.lower()) for value in values)
+
+
+def _words(text: str) -> str:
+    """A text's words, each between blanks, so that whole words are found in it."""
+    return f" {' '.join(text.split())} "
+
+
+def _shares_words(one: str, other: str) -> bool:
+    """Whether all words of one stand in the other, which nothing does not."""
+    return bool(one.strip() and other.strip()) and (_words(one) in _words(other) or _words(other) in _words(one))
 
 
 @closed

@@ -64,6 +64,8 @@ def check_thunderbird_filter(result: Path, rules: Records) -> float:
 def _filters(text: str) -> Iterator[dict[str, Any]]:
     condition = _GREEDY_CONDITION if as_upstream("mail-conditions") else _CONDITION
     fields: dict[str, Any] = {}
+    if as_upstream("mail-end") and not text.endswith("\n"):
+        text = f'{text[:-2]}"'
     for line in text.splitlines():
         found = _FILTER_LINE.fullmatch(line)
         if not found:

@@ -20,25 +20,26 @@ VISIBLE = 0.5
 """Side of the window of the structural similarity; smaller pictures have none."""
 
 
-def opened(path: Path) -> Image.Image | None:
-    """The decoded picture; None when it is none, is broken, or is too large."""
+def opened(path: Path, *, whole: bool = True) -> Image.Image | None:
+    """The decoded picture; None when it is none, is broken (if `whole` is wanted), or is too large."""
     try:
         picture = Image.open(path, formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
             return None
-        picture.load()
+        if whole:
+            picture.load()
     except (OSError, UnidentifiedImageError, SyntaxError, ValueError, Image.DecompressionBombError):
         return None
     return picture
 
 
-def picture_of(path: Path) -> Image.Image:
-    """The decoded picture.
+def picture_of(path: Path, *, whole: bool = True) -> Image.Image:
+    """The decoded picture; if not `whole`, one that may break off.
 
     Raises:
         Unreadable: it is none, is broken, or is too large.
     """
-    picture = opened(path)
+    picture = opened(path, whole=whole)
     if picture is None:
         raise Unreadable(f"{path.name} is no picture that can be decoded", path)
     return picture
@@ -53,9 +54,12 @@ def hash_distance(one: Image.Image, other: Image.Image) -> int:
     return int(imagehash.phash(one) - imagehash.phash(other))
 
 
-def similarity(one: Image.Image, other: Image.Image) -> float | None:
-    """Structural similarity of two pictures of one size, -1 to 1; None for pictures that are too small."""
-    if min(*one.size, *other.size) < SSIM_WINDOW:
+def similarity(one: Image.Image, other: Image.Image, *, window: int = SSIM_WINDOW) -> float | None:
+    """Structural similarity of two pictures of one size, -1 to 1; None for pictures that are too small.
+
+    `window` is the side, in pixels, of the squares that are compared; it is odd.
+    """
+    if min(*one.size, *other.size) < window:
         return None
     try:
         import numpy as np
@@ -63,7 +67,7 @@ def similarity(one: Image.Image, other: Image.Image) -> float | None:
     except ImportError as error:
         raise needs("evaluators", error) from None
     channel = 2 if one.mode == "RGB" else None
-    return float(structural_similarity(np.array(one), np.array(other), win_size=SSIM_WINDOW, channel_axis=channel))
+    return float(structural_similarity(np.array(one), np.array(other), win_size=window, channel_axis=channel))
 
 
 def alike(one: Image.Image, other: Image.Image, threshold: float = 0.9) -> bool:
@@ -86,7 +90,7 @@ class Size(TypedDict):
 @metric("check_image_size")
 def check_image_size(result: Path, rules: Size) -> float:
     """1 when the picture has `width` and `height` in pixels (each where it is given)."""
-    picture = picture_of(result)
+    picture = picture_of(result, whole=not as_upstream("truncated"))
     size = picture.size
     marked = "transparency" in picture.info
     if rules.get("ignore_transparent"):
@@ -259,7 +263,20 @@ def _contrast(picture: Image.Image) -> float:
     )
 
 
-@metric("check_structure_sim", "check_file_exists_and_structure_sim", "check_structure_sim_with_threshold")
+@metric("check_structure_sim_with_threshold")
+def check_structure_sim_with_threshold(result: Path, expected: Path, *, ssim_threshold: float = 0.85) -> float:
+    """1 when the picture, made as large as the expected one, has its structure."""
+    found, wanted = picture_of(result), picture_of(expected)
+    if found.size != wanted.size:
+        found = found.resize(wanted.size, Image.Resampling.LANCZOS)
+    window = min(SSIM_WINDOW, (min(wanted.size) - 1) // 2 * 2 + 1)
+    if window == 1:  # squares of one pixel have no structure
+        return 0.0
+    likeness = similarity(found.convert("RGB"), wanted.convert("RGB"), window=window)
+    return float(likeness is not None and likeness >= ssim_threshold)
+
+
+@metric("check_structure_sim", "check_file_exists_and_structure_sim")
 def check_structure_sim(result: Path, expected: Path, *, ssim_threshold: float = 0.9) -> float:
     """1 when two pictures of one size have the same structure."""
     return float(alike(picture_of(result), picture_of(expected), ssim_threshold))

@@ -14,7 +14,7 @@ from typing_extensions import TypedDict
 
 from deskbench.tasks.metrics.fidelity import as_upstream
 from deskbench.tasks.metrics.packages import parse_xml
-from deskbench.tasks.metrics.text import text_of
+from deskbench.tasks.metrics.text import Expected, text_of
 from deskbench.tasks.registry import closed, metric
 
 _COMMENT = re.compile(r'("(?:\\.|[^"\\])*")|//[^\n]*|/\*.*?\*/', re.DOTALL)
@@ -65,14 +65,42 @@ def check_json_keybindings(result: Path, rules: Settings) -> float:
     return float(rules["expected"] in found)
 
 
+@metric("compare_config")
+def compare_config(result: Any, rules: Expected, *, containment_ok: bool = True) -> float:
+    """1 when a file holds the text `expected`; of two JSON objects, when it has each key with its value.
+
+    Without `containment_ok` both are equal, to the letter or as JSON.
+    """
+    text, wanted = text_of(result), str(rules["expected"])
+    if as_upstream("containment") or (not wanted.strip() and not as_upstream("config-empty")):
+        return float(text == wanted)
+    read = _plain_json if as_upstream("json-comments") else json_with_comments
+    values = read(text), _plain_json(wanted)
+    if not containment_ok:
+        return float(bool(wanted) and (text == wanted or (None not in values and values[0] == values[1])))
+    if None not in values:
+        return float(_within(values[1], values[0]))
+    return float(bool(wanted) and wanted.strip() in text)
+
+
+def _within(part: Any, whole: Any) -> bool:
+    """Whether a JSON value is another, or has at least its keys, at any depth."""
+    if not isinstance(part, Mapping):
+        return bool(part == whole)
+    return isinstance(whole, Mapping) and all(key in whole and _within(one, whole[key]) for key, one in part.items())
+
+
 def vlc_setting(file: Path, key: str) -> str | None:
-    """The last value of a key in `vlcrc`; what is commented out is VLC's default, not a setting."""
+    """The last value of a key in `vlcrc`; what is commented out is VLC's default, not a setting.
+
+    A key with blanks around it is none to VLC either.
+    """
     lines = text_of(file).split("\n")
     if as_upstream("vlc-comments"):
         values = [line.split("=")[-1].strip() for line in lines if f"{key}=" in line]
     else:
         pairs = [line.partition("=") for line in lines]
-        values = [value.strip() for name, equals, value in pairs if equals and name.strip() == key]
+        values = [value.strip() for name, equals, value in pairs if equals and name == key]
     return values[-1] if values else None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -333,7 +334,7 @@ _RULES: dict[str, Callable[[Books, Mapping[str, Any]], bool]] = {
     "sparkline": _same(lambda book, name, rule: book.sparklines(name)),
     "chart": _same(lambda book, name, rule: workbook.charts(book.sheet(name), rule.get("chart_props", []))),
     "style": _same(lambda book, name, rule: conditional.styles(book, name, rule["props"])),
-    "freeze": _same(lambda book, name, rule: book.sheet(name).freeze_panes),
+    "freeze": _same(lambda book, name, rule: workbook.frozen(book.sheet(name))),
     "zoom": _zoom,
     "data_validation": _data_validation,
     "row_props": _lines("row"),
@@ -357,7 +358,7 @@ CITY_CELLS = "C2:C22"
 
 @metric("compare_conference_city_in_order")
 def compare_conference_city_in_order(result: Path, rules: Cities) -> float:
-    """1 when each cell of a column names the city of its row, whatever the accents' encoding."""
+    """1 when each cell of a column names the city of its row, whatever the case, the accents and the punctuation."""
     sheet = Workbook(result).cells.active
     if sheet is None:
         raise Unreadable(f"{result.name} has no sheet", result)
@@ -372,8 +373,13 @@ def compare_conference_city_in_order(result: Path, rules: Cities) -> float:
 
 def _plain_city(value: Any) -> str:
     text = "" if value is None else str(value)
-    return text if as_upstream("accents") else unicodedata.normalize("NFC", text)
+    if as_upstream("city-spelling"):
+        return text
+    bare = "".join(c for c in unicodedata.normalize("NFKD", text) if not unicodedata.combining(c)).lower()
+    letters = r"[^a-z0-9]+" if as_upstream("city-letters") else r"[\W_]+"
+    return re.sub(letters, " ", bare).strip()
 
 
 def _names(city: str, names: list[str]) -> bool:
-    return any((name if as_upstream("accents") else unicodedata.normalize("NFC", name)) in city for name in names)
+    blank = as_upstream("city-spelling")
+    return any((plain or blank) and plain in city for plain in map(_plain_city, names))

@@ -176,7 +176,10 @@ MARGIN = 50
 @metric("check_page_number_colors")
 def check_page_number_colors(result: Path, rules: Colour) -> float:
     """1 when the slides' numbers are of this colour: as the master has them, or the slides themselves."""
-    found = _second_last_colour(result) if as_upstream("number-colour") else _number_colours(result)
+    if as_upstream("number-colour"):
+        found = _second_last_colour(result)
+    else:
+        found = _last_colour(result) if as_upstream("number-guess") else _number_colours(result)
     return float(bool(found) and all(_is_colour(value, rules["color"]) for value in found))
 
 
@@ -193,11 +196,26 @@ def _is_colour(value: str, name: str) -> bool:
 
 def _second_last_colour(path: Path) -> list[str]:
     """Which in the masters of LibreOffice's own templates is that of the slide's number."""
+    return _filled(_first_master(path))[-2:-1]
+
+
+def _first_master(path: Path) -> Any:
     with opened_zip(path) as archive:
         data = member(archive, "ppt/slideMasters/slideMaster1.xml")
-    root = parse_xml(data or b"<none/>", path)
-    colours = [c.get("val") or "" for f in root.iter(f"{DRAWING}solidFill") for c in f.iter(f"{DRAWING}srgbClr")]
-    return colours[-2:-1]
+    return parse_xml(data or b"<none/>", path)
+
+
+def _filled(root: Any) -> list[str]:
+    return [c.get("val") or "" for f in root.iter(f"{DRAWING}solidFill") for c in f.iter(f"{DRAWING}srgbClr")]
+
+
+def _last_colour(path: Path) -> list[str]:
+    """The first master's last colour of letters that is not black, or of anything, or else its last one."""
+    root = _first_master(path)
+    everything = _filled(root)
+    letters = [colour for look in root.iter(f"{DRAWING}rPr") for colour in _filled(look)]
+    seen = [colour for colour in (*everything, *letters) if colour != "000000"]
+    return seen[-1:] or everything[-1:]
 
 
 def _number_colours(path: Path) -> list[str]:

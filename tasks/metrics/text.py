@@ -145,13 +145,6 @@ def compare_text_file(result: Path, expected: Path, *, ignore_blanks: bool = Fal
     return float(plain(result) == plain(expected))
 
 
-@metric("compare_config", linear=True)
-def compare_config(result: Any, rules: Expected, *, containment_ok: bool = False) -> float:
-    """1 when a file is the text `expected`, or holds it with `containment_ok`."""
-    text, wanted = text_of(result), str(rules["expected"])
-    return float(text == wanted or (containment_ok and wanted.strip() in text))
-
-
 @metric("compare_terminal_and_txt")
 def compare_terminal_and_txt(result: Path, terminal: str | None) -> float:
     """1 when a text file holds what the terminal shows; an empty terminal shows nothing."""

@@ -324,6 +324,18 @@ def _pivot_source(table: Any, left: int, right: int) -> str:
     return f"{source.type};{top},{start + left}:{bottom},{end - right};{source.worksheetSource.sheet}"
 
 
+def frozen(sheet: Any) -> Any:
+    """How many columns and rows stay in view, or how the sheet's window is split."""
+    pane = sheet.sheet_view.pane
+    if as_upstream("freeze-corner"):
+        return sheet.freeze_panes
+    if pane is None:
+        return None
+    splits = int(pane.xSplit or 0), int(pane.ySplit or 0)
+    is_frozen = (pane.state or "").lower() in ("frozen", "frozensplit")
+    return ("frozen", *splits) if is_frozen else ("split", *splits, pane.topLeftCell)
+
+
 def filters(sheet: Any) -> dict[str, Any]:
     """A sheet's automatic filter: range, columns with what they let through, order."""
     found = sheet.auto_filter

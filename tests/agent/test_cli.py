@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -106,6 +107,9 @@ def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: 
         (("run", "--resume", "nowhere", "--set", "seed=3"), "leave out --set"),
         (("replay", "nowhere"), "nowhere holds no finished episode"),
         (("rescore", "nowhere"), "neither a run nor an episode"),
+        (("run", "SUITE", "--agent", "null", "--osworld-strict=1.0.3"), "setting osworld_strict is '1.0.3'"),
+        (("rescore", "nowhere", "--osworld-strict=old"), "--osworld-strict=old: write 1.0.2 or main"),
+        (("rescore", "nowhere", "--osworld-strict", "--no-osworld-strict"), "exclude each other"),
         (("report", "nowhere"), "nowhere is not a run folder"),
         (("desktop", "--provider", "fak"), "unknown provider"),
     ],
@@ -181,6 +185,23 @@ def test_replay_and_rescore_say_in_their_status_whether_they_agree(suite: Path, 
     ran = deskbench("rescore", "run", "--tasks", changed, folder=tmp_path)
     assert ran.returncode == 1
     assert "3 scores changed" in ran.stdout
+
+
+def test_the_record_says_which_revision_of_osworld_was_repeated(suite: Path, tmp_path: Path) -> None:
+    one = ("--task", "write-0", "--agent", "oracle", *FAKE, "--out")
+
+    def recorded(folder: str) -> Any:
+        return json.loads((tmp_path / folder / "episodes/suite/write-0/1/episode.json").read_text())["osworld_strict"]
+
+    deskbench("run", suite, *one, "right", folder=tmp_path)
+    deskbench("run", *one, "bare", "--osworld-strict", suite, folder=tmp_path)  # what follows is no revision
+    deskbench("run", suite, *one, "named", "--osworld-strict=main", folder=tmp_path)
+    assert [recorded(name) for name in ("right", "bare", "named")] == [None, "1.0.2", "main"]
+    deskbench("rescore", "bare", "--osworld-strict=main", folder=tmp_path)
+    assert recorded("bare") == "1.0.2"
+    deskbench("rescore", "bare", "--osworld-strict=main", "--write", folder=tmp_path)
+    deskbench("rescore", "named", "--no-osworld-strict", "--write", folder=tmp_path)
+    assert [recorded(name) for name in ("bare", "named")] == ["main", None]
 
 
 def test_doctor_tells_a_script_whether_all_is_well(tmp_path: Path) -> None:

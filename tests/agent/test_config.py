@@ -23,6 +23,22 @@ def test_flags_go_before_settings_and_settings_before_the_file(tmp_path: Path) -
 
 
 @pytest.mark.parametrize(
+    ("text", "settings", "strict"),
+    [
+        ("osworld_strict = true", [], "1.0.2"),
+        ("osworld_strict = false", [], None),
+        ('osworld_strict = "main"', [], "main"),
+        ("", ["osworld_strict=true"], "1.0.2"),
+        ("", ["osworld_strict=main"], "main"),
+    ],
+)
+def test_yes_is_the_oldest_revision(tmp_path: Path, text: str, settings: list[str], strict: str | None) -> None:
+    file = tmp_path / "run.toml"
+    file.write_text(text)
+    assert make_config(file, settings, {}).osworld_strict == strict
+
+
+@pytest.mark.parametrize(
     ("text", "settings", "flags", "said"),
     [
         ("max_stepz = 5", [], {}, "unknown setting 'max_stepz'; did you mean 'max_steps'?"),

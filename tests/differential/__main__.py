@@ -4,12 +4,13 @@ import argparse
 import sys
 import tempfile
 from collections import defaultdict
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deskbench.tasks import registry
-from deskbench.tasks.metrics.differences import DIFFERENCES
-from tests.differential import reference
-from tests.differential.case import BY_KEY, Files, Verdict, judge
+from deskbench.tasks.metrics.differences import BY_KEY, DIFFERENCES, GETTERS, REVISIONS, Difference, Revision
+from tests.differential import mainline, reference
+from tests.differential.case import Case, Files, Verdict, judge
 from tests.differential.families import FAMILIES
 
 # Why a metric has no case.
@@ -36,14 +37,17 @@ NOT_SHOWN = {
 }
 
 
-def run(names: list[str]) -> list[Verdict]:
-    """The verdicts on every case of some families."""
-    found = []
+def made(names: list[str]) -> Iterator[tuple[Case, Path]]:
+    """Every case of some families, each with a folder that is there as long as it is looked at."""
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"deskbench-{name}-") as folder:
-            files = Files(Path(folder))
-            found += [judge(case, Path(folder)) for case in FAMILIES[name](files)]
-    return found
+            for case in FAMILIES[name](Files(Path(folder))):
+                yield case, Path(folder)
+
+
+def run(names: list[str]) -> list[Verdict]:
+    """The verdicts on every case of some families."""
+    return [judge(case, folder) for case, folder in made(names)]
 
 
 def report(verdicts: list[Verdict]) -> str:
@@ -51,27 +55,34 @@ def report(verdicts: list[Verdict]) -> str:
     by_metric: dict[str, list[Verdict]] = defaultdict(list)
     for one in verdicts:
         by_metric[one.case.metric].append(one)
-    same = sum(not v.case.differs and not v.problem for v in verdicts)
-    listed = sum(bool(v.case.differs) and not v.problem for v in verdicts)
-    wrong = [v for v in verdicts if v.problem]
-    shown = {v.case.differs for v in verdicts if v.case.differs}
+    shown = {key for v in verdicts for key in v.case.differs.split()}
+    wrong = sum(bool(v.problem) for v in verdicts)
     lines = [
         "# Our metrics beside OSWorld's",
         "",
-        f"Written by `python -m tests.differential`, against `desktop-env` {reference.VERSION} of PyPI. Both run over the "
-        "same inputs; a case agrees when both scores do, with and without `--osworld-strict`, or stands in the table "
-        "of differences of [osworld.md](osworld.md), by its key.",
+        "Written by `python -m tests.differential`, against two revisions of OSWorld's evaluators: `desktop-env` "
+        f"{reference.VERSION} of PyPI, which runs over the same inputs, and the main branch of spring 2026, whose answers to them are "
+        "stored (`tests/differential/main.json`), since it is no package. A case agrees when the scores do, with and "
+        "without `--osworld-strict=REVISION`, or stands in the table of differences of [osworld.md](osworld.md), by its key.",
         "",
-        f"**{len(by_metric)} metrics, {len(verdicts)} cases: {same} agree, {listed} are listed differences, "
-        f"{len(wrong)} are neither.** {len(shown)} of {len(BY_KEY)} differences are shown by a case.",
+        "`python -m tests.differential --store-main CHECKOUT` asks a checkout of OSWorld's main branch and writes the stored answers "
+        "anew. What LibreOffice or a library of pictures makes may be other bytes in another version, about "
+        "which main was not asked; such cases are compared with the release alone.",
         "",
-        "| metric | cases | agree | score 1 | score 0 | differences shown |",
+        f"**{len(by_metric)} metrics, {len(verdicts)} cases, {wrong} wrong.** {len(shown)} of {len(BY_KEY)} differences "
+        "are shown by a case.",
+        "",
+        "| revision | cases | agree | are listed differences |",
+        "|---|---|---|---|",
+        *(_line(revision, verdicts) for revision in REVISIONS),
+        "",
+        "| metric | cases | agree with both | score 1 | score 0 | differences shown |",
         "|---|---|---|---|---|---|",
     ]
     for metric, found in sorted(by_metric.items()):
         agree = sum(not v.case.differs and not v.problem for v in found)
-        ones, zeros = (sum(v.upstream == score for v in found) for score in (1.0, 0.0))
-        keys = ", ".join(sorted({v.case.differs for v in found if v.case.differs}))
+        ones, zeros = (sum(v.ours == score for v in found) for score in (1.0, 0.0))
+        keys = ", ".join(sorted({key for v in found for key in v.case.differs.split()}))
         lines.append(f"| `{metric}` | {len(found)} | {agree} | {ones} | {zeros} | {keys} |")
     ours_only = sorted(set(upstream_names()) - set(by_metric))
     lines += ["", "Without a case:", "", *(f"- `{name}`: {WITHOUT.get(name, 'no reason')}" for name in ours_only)]
@@ -81,19 +92,32 @@ def report(verdicts: list[Verdict]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def table() -> str:
-    """The listed differences as a table, which docs/osworld.md has."""
-    lines = ["| key | metrics | OSWorld | deskbench | switched |", "|---|---|---|---|---|"]
-    for one in DIFFERENCES:
+def _line(revision: Revision, verdicts: list[Verdict]) -> str:
+    asked = [v for v in verdicts if revision in v.answers]
+    listed = sum(bool(v.case.differences(revision)) for v in asked)
+    return f"| {revision} | {len(asked)} | {len(asked) - listed} | {listed} |"
+
+
+def tables() -> tuple[str, str]:
+    """The listed differences of metrics and of getters as tables, which docs/osworld.md has."""
+    return _table("metrics", DIFFERENCES), _table("getters", GETTERS)
+
+
+def _table(whose: str, differences: Iterable[Difference]) -> str:
+    lines = [f"| key | {whose} | OSWorld | revision | deskbench | switched |", "|---|---|---|---|---|---|"]
+    for one in differences:
         metrics = ", ".join("all" if name == "*" else f"`{name}`" for name in one.metrics)
         theirs, ours = (text.replace("|", "\\|").replace("<", "&lt;") for text in (one.upstream, one.ours))
-        lines.append(f"| `{one.key}` | {metrics} | {theirs} | {ours} | {'yes' if one.switched else 'no'} |")
+        revisions = "both" if one.revisions == REVISIONS else ", ".join(one.revisions)
+        lines.append(
+            f"| `{one.key}` | {metrics} | {theirs} | {revisions} | {ours} | {'yes' if one.switched else 'no'} |"
+        )
     return "\n".join(lines) + "\n"
 
 
 def upstream_names() -> list[str]:
-    """The metrics that the release exports and we have."""
-    return [name for name in registry.names("metric") if reference.has(name)]
+    """The metrics that a revision exports and we have."""
+    return [name for name in registry.names("metric") if reference.has(name) or mainline.has(name)]
 
 
 def main() -> int:
@@ -101,12 +125,20 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(FAMILIES)} (default: all)")
     parser.add_argument("--write", type=Path, help="write the report to this file, too")
-    parser.add_argument("--table", action="store_true", help="only print the table of differences")
+    parser.add_argument("--table", action="store_true", help="only print the tables of differences")
+    parser.add_argument(
+        "--store-main", type=Path, help="ask this checkout of OSWorld's main branch, and store its answers"
+    )
     args = parser.parse_args()
     if args.table:
-        sys.stdout.write(table())
+        sys.stdout.write("\n".join(tables()))
         return 0
-    verdicts = run(args.names or list(FAMILIES))
+    names = args.names or list(FAMILIES)
+    if args.store_main:
+        number = mainline.store(args.store_main, made(names), add=bool(args.names))
+        sys.stdout.write(f"{number} answers in {mainline.STORED}\n")
+        return 0
+    verdicts = run(names)
     page = report(verdicts)
     sys.stdout.write(page)
     if args.write:

@@ -12,11 +12,10 @@ from typing import Any
 from deskbench.envs.errors import CheckError
 from deskbench.tasks import registry
 from deskbench.tasks.metrics.applied import apply
-from deskbench.tasks.metrics.differences import DIFFERENCES
+from deskbench.tasks.metrics.differences import BY_KEY, Difference, Revision
 from deskbench.tasks.metrics.fidelity import osworld_strict
-from tests.differential import reference
+from tests.differential import mainline, reference
 
-BY_KEY = {d.key: d for d in DIFFERENCES}
 NEAR = 1e-6
 
 
@@ -29,7 +28,7 @@ class Case:
         name: what the inputs are.
         arguments: result, and expected if there is one.
         options: keyword arguments.
-        differs: the key of the listed difference that the case shows; empty where both must agree.
+        differs: the keys of the listed differences that the case shows, blanks between them; empty where all agree.
         near: how far apart two scores may be.
         theirs: arguments for OSWorld's function, where it takes others.
     """
@@ -42,60 +41,99 @@ class Case:
     near: float = NEAR
     theirs: tuple[Any, ...] | None = None
 
+    @property
+    def asked(self) -> tuple[Any, ...]:
+        """What OSWorld's function is given."""
+        return self.arguments if self.theirs is None else self.theirs
+
+    def differences(self, revision: Revision) -> list[Difference]:
+        """Those that it shows to a revision."""
+        return [BY_KEY[key] for key in self.differs.split() if revision in BY_KEY[key].revisions]
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a revision of OSWorld's says of a case, and ours when it repeats that revision; texts where one raised."""
+
+    upstream: float | str | None
+    strict: float | str
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a case: scores, or the text of what was raised."""
+    """What came of a case: scores, or the text of what was raised.
+
+    Attributes:
+        case: it.
+        ours: our answer.
+        answers: OSWorld's, by revision; one that was never asked is not there.
+        unasked: main's is not there, and should be.
+    """
 
     case: Case
     ours: float | str
-    strict: float | str
-    upstream: float | str | None
+    answers: dict[Revision, Answers]
+    unasked: bool = False
 
     @cached_property
     def problem(self) -> str:
         """Why the case is no proof; empty if it is one."""
-        case = self.case
-        if not case.differs:
-            return (
-                "" if self._same(self.ours) and self._same(self.strict) else "disagreement that no difference explains"
-            )
-        difference = BY_KEY.get(case.differs)
-        if difference is None or not ({"*", case.metric} & set(difference.metrics)):
-            return f"{case.differs} is no listed difference of {case.metric}"
-        if self._same(self.ours):
-            return f"agrees, though {case.differs} is said to differ"
-        if difference.switched and not isinstance(self.upstream, str) and not self._same(self.strict):
+        strange = [key for key in self.case.differs.split()
+                   if key not in BY_KEY or not ({"*", self.case.metric} & set(BY_KEY[key].metrics))]  # fmt: skip
+        if strange:
+            return f"{' '.join(strange)} is no listed difference of {self.case.metric}"
+        if self.unasked:
+            return "main was never asked about these inputs"
+        found = {revision: self._problem(revision, said) for revision, said in self.answers.items()}
+        return "; ".join(f"{revision}: {problem}" for revision, problem in found.items() if problem)
+
+    def _problem(self, revision: Revision, said: Answers) -> str:
+        listed = self.case.differences(revision)
+        if not listed:
+            agree = self._same(self.ours, said.upstream) and self._same(said.strict, said.upstream)
+            return "" if agree else "disagreement that no difference explains"
+        if self._same(self.ours, said.upstream):
+            return f"agrees, though {self.case.differs} is said to differ"
+        switched = all(one.switched for one in listed)
+        if switched and not isinstance(said.upstream, str) and not self._same(said.strict, said.upstream):
             return "--osworld-strict does not bring OSWorld's score back"
         return ""
 
-    def _same(self, ours: float | str) -> bool:
-        theirs = self.upstream
+    def _same(self, ours: float | str, theirs: float | str | None) -> bool:
         if isinstance(ours, str) or isinstance(theirs, str) or theirs is None:
             return isinstance(ours, str) and isinstance(theirs, str)
         return abs(ours - theirs) <= self.case.near
 
     def __str__(self) -> str:
         """One line."""
-        return f"{self.case.metric}: {self.case.name}: ours {self.ours}, strict {self.strict}, OSWorld {self.upstream}"
+        said = ", ".join(f"{name} {one.upstream} (strict {one.strict})" for name, one in self.answers.items())
+        return f"{self.case.metric}: {self.case.name}: ours {self.ours}; {said}"
 
 
 def judge(case: Case, folder: Path) -> Verdict:
-    """Run both."""
-    upstream: float | str | None
+    """Run ours and the release's, and look up what main said."""
+    found: dict[Revision, float | str | None] = {}
+    if reference.has(case.metric):
+        found["1.0.2"] = asked(case, folder)
+    if (stored := mainline.stored(case)) is not None:
+        found["main"] = None if stored == mainline.NONE else stored
+    answers = {revision: Answers(said, _ours(case, revision)) for revision, said in found.items()}
+    return Verdict(case, _ours(case, None), answers, "main" not in answers and mainline.must_be_known(case))
+
+
+def asked(case: Case, folder: Path) -> float | str | None:
+    """What OSWorld's function says: the release's, or that of the package in use."""
     try:
-        arguments = case.arguments if case.theirs is None else case.theirs
-        upstream = reference.score(case.metric, copy.deepcopy(list(arguments)), copy.deepcopy(case.options), folder)
+        return reference.score(case.metric, copy.deepcopy(list(case.asked)), copy.deepcopy(case.options), folder)
     except reference.Raised as raised:
-        upstream = str(raised)
-    return Verdict(case, _ours(case, strict=False), _ours(case, strict=True), upstream)
+        return str(raised)
 
 
-def _ours(case: Case, *, strict: bool) -> float | str:
+def _ours(case: Case, revision: Revision | None) -> float | str:
     result, expected = (*case.arguments, None)[:2]
     entry = registry.find("metric", case.metric)
     try:
-        with osworld_strict(strict):
+        with osworld_strict(revision):
             return float(apply(entry, result, expected, case.options, trusted=_files(expected)))
     except CheckError as error:
         return str(error)

@@ -457,6 +457,8 @@ def archives(files: Files, gold: Path, found: dict[str, Path]) -> Iterator[Case]
     for name, members in (("equal", {"a.txt": b"a\n"}), ("other", {"a.txt": b"b\n"})):
         yield Case("compare_archive", f"text, {name}", (_zip(files, members), text))
         yield Case("compare_archive", f"csv, {name}", (_zip(files, members), text), {"file_type": "csv"})
+    nested = _zip(files, {"a.txt": b"a\n", "d/b.txt": b"b\n"}, "gold.zip")
+    yield Case("compare_archive", "a folder within", (nested, nested), differs="archive-folders")
     members = {"a.pdf": gold.read_bytes(), "b/c.txt": b"x"}
     wanted = _zip(files, members, "gold.zip")
     for name, change in (

@@ -55,6 +55,18 @@ PAIRED = ("check_structure_sim", "check_file_exists_and_structure_sim", "check_s
           "decrease_brightness", "check_sharper", "compare_image_list")  # fmt: skip
 
 
+def resized(files: Files, made: dict[str, Path]) -> Iterator[Case]:
+    """`check_structure_sim_with_threshold`, which the release has not."""
+    metric = "check_structure_sim_with_threshold"
+    tiny = [_save(files, photo().resize(size)) for size in ((40, 6), (5, 5), (2, 2))]
+    for one in ({}, {"ssim_threshold": 0.5}, *(one["options"] for one in USED[metric] if "options" in one)):
+        for name, found in made.items():
+            yield Case(metric, f"{name} {one}", (found, made["equal"]), one)
+        yield Case(metric, f"a smaller one is wanted {one}", (made["equal"], made["smaller"]), one)
+        yield from (Case(metric, f"a tiny one is wanted {one}", (made["equal"], wanted), one) for wanted in tiny)
+        yield from (Case(metric, f"tiny {one}", (found, made["equal"]), one) for found in tiny)
+
+
 def pairs(files: Files) -> Iterator[Case]:
     """Metrics of two pictures."""
     made = variants(files)
@@ -65,6 +77,7 @@ def pairs(files: Files) -> Iterator[Case]:
             yield Case(metric, name, (found, wanted), differs="grey" if rounding else "")
         differs = "rounding" if metric == "decrease_brightness" else ""
         yield Case(metric, "a smaller one is wanted", (wanted, made["smaller"]), differs=differs)
+    yield from resized(files, made)
     for one in ({}, *({"threshold": 0.15} for _ in USED["check_brightness_decrease_and_structure_sim"][:1])):
         for name, found in made.items():
             if name == "palette" and not one:  # two differences at once
@@ -132,6 +145,10 @@ def single(files: Files) -> Iterator[Case]:
     for rule in (*rules("check_image_size"), {"width": 128}, {"width": 120, "height": 90}):
         for name, path in sizes.items():
             yield Case("check_image_size", f"{name} {rule}", (path, rule))
+    half = files.text("a.png", made["equal"].read_bytes()[:600])
+    yield Case(
+        "check_image_size", "a picture that breaks off", (half, {"width": 120, "height": 90}), differs="truncated"
+    )
     with_colour = _save(files, marked, transparency=0)
     yield Case(
         "check_image_size",

@@ -80,7 +80,8 @@ def text_files(files: Files) -> Iterator[Case]:
         yield Case("compare_python_pure_text", name, (found, wanted))
         if one:
             yield Case("compare_terminal_and_txt", name, (found, other))
-        yield Case("compare_config", name, (found, {"expected": other}))
+        differs = {"empty": "config-empty", "longer": "containment"}.get(name, "")
+        yield Case("compare_config", name, (found, {"expected": other}), differs=differs)
     many = "".join(f"{index % 3}\n" for index in range(600))
     found, wanted = files.text("a.txt", f"{many}x\n"), files.text("b.txt", f"y\n{many}")
     yield Case("diff_text_file", "many lines that are frequent", (found, wanted), differs="autojunk")
@@ -90,15 +91,36 @@ def text_files(files: Files) -> Iterator[Case]:
     yield Case("compare_csv", "Latin-1", latin)
     for metric in ("compare_text_file", "diff_text_file", "compare_result_files"):
         yield Case(metric, "Latin-1", latin, differs="encoding")
+    yield from configurations(files)
+    yield from numbers(files)
+    yield from python_files(files)
+
+
+def configurations(files: Files) -> Iterator[Case]:
+    """`compare_config`."""
     for rule in rules("compare_config"):
         yield Case("compare_config", "as a task has it", (files.text("a", rule["expected"]), rule))
         larger = files.text("a", f"x\n{rule['expected']}")
-        yield Case("compare_config", "longer", (larger, rule))
-        yield Case(
-            "compare_config", "longer, which is allowed", (larger, rule), {"containment_ok": True}, "containment"
-        )
-    yield from numbers(files)
-    yield from python_files(files)
+        for options in ({}, {"containment_ok": True}):
+            yield Case("compare_config", f"longer {options}", (larger, rule), options, "containment")
+        yield Case("compare_config", "longer, which is not allowed", (larger, rule), {"containment_ok": False})
+    wanted = '{"a": 1, "b": {"c": [1, 2]}}'
+    for what, text, within, equal in (
+        ("as is", wanted, "", ""),
+        ("laid out", '{\n "b": {"c": [1, 2]},\n "a": 1}', "containment", "containment"),
+        ("more keys", '{"a": 1, "b": {"c": [1, 2], "d": 0}, "e": 0}', "containment", ""),
+        ("another value", '{"a": 2, "b": {"c": [1, 2]}}', "", ""),
+        ("a longer list", '{"a": 1, "b": {"c": [1, 2, 3]}}', "", ""),
+        ("a key lacks", '{"a": 1, "b": {}}', "", ""),
+        ("a list", "[1]", "", ""),
+        ("within a text", f"x {wanted}", "containment", ""),
+        ("with a comment", f'// x\n{wanted[:-1]}, "e": 0,}}', "containment json-comments", ""),
+        ("nothing", "", "", ""),
+    ):
+        file = files.text("settings.json", text)
+        yield Case("compare_config", what, (file, {"expected": wanted}), differs=within)
+        yield Case("compare_config", f"{what}, all", (file, {"expected": wanted}), {"containment_ok": False}, equal)
+    yield Case("compare_config", "nothing is expected", (files.text("a", "x"), {"expected": ""}))
 
 
 def numbers(files: Files) -> Iterator[Case]:
@@ -172,6 +194,8 @@ def structures(files: Files) -> Iterator[Case]:
         for text in ('{"a": 1}', '{"a": 2}'):
             yield Case("check_json", f"unexpected {text}", (files.text("a.json", text), {"unexpect": [unexpected]}))
     absent = {"unexpect": [{"key": ["b"], "method": "re", "ref": "x"}]}
+    number = files.text("a.json", '{"b": 3}')
+    yield Case("check_json", "unexpected, of another type", (number, absent), differs="unexpected-absent")
     yield Case("check_json", "unexpected and absent", (files.text("a.json", "{}"), absent), differs="unexpected-absent")
     small, large = files.text("a.json", '{"a": 1}'), files.text("b.json", '{"a": 1, "b": 2}')
     yield Case("is_included_all_json_objects", "included", (small, large))

@@ -43,6 +43,7 @@ VLC = {
     "check_qt_bgcone": ("qt-bgcone", "expected_qt_bgcone", "1"),
     "check_qt_max_volume": ("qt-max-volume", "expected_qt_max_volume", "125"),
     "check_qt_minimal_view": ("qt-minimal-view", "expected_qt_minimal_view", "0"),
+    "check_play_and_exit": ("play-and-exit", "expected_play_and_exit", "0"),
     "check_one_instance_when_started_from_file": (
         "one-instance-when-started-from-file", "expected_one_instance_when_started_from_file", "1"),
 }  # fmt: skip
@@ -60,6 +61,8 @@ def vlc(files: Files) -> Iterator[Case]:
                 f"#{key}={default}\n",
             ):
                 yield Case(metric, f"{text!r} for {rule[name]}", (files.text("vlcrc", text), rule))
+            blanks = files.text("vlcrc", f"{key} = {77 if str(rule[name]) == default else rule[name]}\n")
+            yield Case(metric, f"blanks before =, for {rule[name]}", (blanks, rule))
             hidden = f"#{key}={rule[name]}\n" if str(rule[name]) != default else f"#{key}=99\n"
             yield Case(metric, f"hidden, for {rule[name]}", (files.text("vlcrc", hidden), rule), differs="vlc-comments")
     metric = "check_global_key_play_pause"
@@ -188,6 +191,11 @@ def mail(files: Files) -> Iterator[Case]:
     quoted = {"name": "n", "enabled": "yes", "condition": ['AND (subject,contains,"a b")', 'AND (from,is,"c d")']}
     rule = {"expect": [{"condition": quoted["condition"]}]}
     yield Case(name, "two in quotation marks", (_filter(files, quoted), rule), differs="mail-conditions")
+    whole = _filter(files, {"name": "n", "enabled": "yes", "condition": ["ALL"]})
+    cut = files.text("f.dat", whole.read_text().rstrip("\n"))
+    rule = {"expect": [{"name": "n", "condition": ["ALL"]}]}
+    yield Case(name, "an end of the last line", (whole, rule))
+    yield Case(name, "no end of the last line", (cut, rule), differs="mail-end")
     yield from folders(files)
 
 
@@ -263,6 +271,32 @@ def pages(files: Files) -> Iterator[Case]:
         yield Case("is_added_to_steam_cart", "not there", ({"content": "<p></p>"}, rule))
 
 
+def shortcuts() -> Iterator[Case]:
+    """`is_shortcut_on_desktop`."""
+    metric = "is_shortcut_on_desktop"
+    for rule in (*rules(metric), {"type": "exec", "exec": "/opt/chrome x"}):
+        for content in (
+            "[Desktop Entry]\nName=Play Puzzle Game 2048\nExec=/opt/chrome x\n",
+            "[Desktop Entry]\nName=Other\nExec=/opt/other\n",
+            "[Desktop Entry]\nType=Link\n",
+        ):
+            yield Case(metric, content[16:30], ({"a.desktop": content}, rule))
+        yield Case(metric, "none", ({}, rule))
+    name, command = {"type": "name", "name": "Play 2048"}, {"type": "exec", "exec": "/opt/chrome x"}
+    for rule, line, differs in (
+        (name, "Name=Play 2048", "shortcut-line"), (name, "Name=play 2048\n", "shortcut-line"),
+        (name, "Name=Play 2048 now\n", "shortcut-line"), (name, "Name=2048\n", "shortcut-line"),
+        (name, "GenericName=Play 2048\n", "shortcut-line shortcut-part"), (name, "Name=\n", "shortcut-part"),
+        (name, "Name=P\n", "shortcut-part"), (name, "Name=Display 2048\n", "shortcut-part"), (name, "Name=2 Play\n", ""),
+        (command, "Exec=/opt/chrome x", "shortcut-line"), (command, "Exec=env /opt/chrome x --new\n", "shortcut-line"),
+        (command, "Exec=\n", "shortcut-part"), (command, "Exec=/opt/chrome\n", "shortcut-part"),
+        (command, "Exec=/opt/chrome xyz\n", "shortcut-part"), (command, "Exec=/OPT/chrome x\n", ""),
+    ):  # fmt: skip
+        yield Case(
+            metric, f"{rule['type']}, {line!r}", ({"a.desktop": f"[Desktop Entry]\n{line}"}, rule), differs=differs
+        )
+
+
 def profile(files: Files) -> Iterator[Case]:
     """Bookmarks, cookies, history, extensions, sizes, shortcuts."""
     for rule in rules("is_expected_bookmarks"):
@@ -284,18 +318,14 @@ def profile(files: Files) -> Iterator[Case]:
         names = rule["expected"]
         for name, found in (("all", names), ("more", [*names, "x"]), ("one lacks", names[1:]), ("none", [])):
             yield Case("is_expected_installed_extensions", name, (found, rule))
+        renamed = ["Zoom Chrome Extension" if name == "Zoom for Google Chrome" else name for name in names]
+        yield Case("is_expected_installed_extensions", "renamed", (renamed, rule), differs="extension-names")
     for found in (["a@1", "b@2"], ["b@2", "a@1"], ["a@1"], []):
         yield Case("check_enabled_experiments", str(found), (found, {"type": "names", "names": ["a", "b"]}))
     for rule in (*rules("check_font_size"), {"type": "value", "value": 20}):
         for size in (15, 16, 17, 20, 99999):
             yield Case("check_font_size", f"{size} {rule['type']}", ({"default_font_size": size}, rule))
-    for rule in (*rules("is_shortcut_on_desktop"), {"type": "exec", "exec": "/opt/chrome x"}):
-        for content in (
-            "[Desktop Entry]\nName=Play Puzzle Game 2048\nExec=/opt/chrome x\n",
-            "[Desktop Entry]\nName=Other\nExec=/opt/chrome\n",
-        ):
-            yield Case("is_shortcut_on_desktop", content[16:30], ({"a.desktop": content}, rule))
-        yield Case("is_shortcut_on_desktop", "none", ({}, rule))
+    yield from shortcuts()
 
 
 def bookmarks(rule: dict[str, Any]) -> Iterator[Case]:

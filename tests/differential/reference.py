@@ -28,8 +28,17 @@ READ = ("desktop_env/evaluators/", "desktop_env/controllers/", "desktop_env/acti
 FOLDER = user_cache_path("deskbench") / "reference" / f"desktop_env-{VERSION}"
 
 
+_chosen: Path | None = None
+
+
 class Raised(Exception):
     """OSWorld's function raised; the message says what."""
+
+
+def use(folder: Path) -> None:
+    """Take `desktop_env` from this folder, and not from the release; before any function is called."""
+    global _chosen  # noqa: PLW0603  (a process knows one package of a name)
+    _chosen = folder
 
 
 def fetch() -> Path:
@@ -116,7 +125,7 @@ class _Reader:
 
 @cache
 def _functions() -> dict[str, Callable[..., Any]]:
-    sys.path.insert(0, str(fetch()))
+    sys.path.insert(0, str(_chosen or fetch()))
     _module("fitz", open=_Document)
     _module("PyPDF2", PdfReader=_Reader)
     _module("borb")

@@ -324,6 +324,19 @@ def used() -> Iterator[list[dict[str, Any]]]:
             yield rule
 
 
+def _pane(frozen: str, corner: str, **values: str) -> Change:
+    """Frozen there, and scrolled so that this cell comes next."""
+
+    def change(book: Any) -> None:
+        sheet = book["Sheet1"]
+        sheet.freeze_panes = frozen
+        sheet.sheet_view.pane.topLeftCell = corner
+        for name, value in values.items():
+            setattr(sheet.sheet_view.pane, name, value)
+
+    return change
+
+
 def peculiar(files: Files) -> Iterator[Case]:
     """What each listed difference of `compare_table` is about, one case at a time."""
     name = "compare_table"
@@ -367,6 +380,14 @@ def peculiar(files: Files) -> Iterator[Case]:
     yield one(
         "neither has the sheet", lambda book: None, {"type": "freeze", "sheet_idx0": "RNx", "sheet_idx1": "ENx"}, ""
     )
+    freeze = {"type": "freeze", **PAIR}
+    scrolled, split = _pane("B2", "D20"), _pane("B2", "B2", state="split")
+    yield one("frozen and scrolled", scrolled, freeze, "freeze-corner", CHANGES["frozen"])
+    yield one("frozen elsewhere, scrolled to the same", _pane("C3", "D20"), freeze, "freeze-corner", scrolled)
+    yield one("split, not frozen", split, freeze, "freeze-corner", CHANGES["frozen"])
+    yield one("split alike", split, freeze, "", split)
+    bare = {**PAIR, "type": "style", "props": ["font_color"]}
+    yield one("letters without a colour", _look("A2", font=Font(color=None)), bare, "no-font-colour")
     both = {"type": "chart", "sheet_idx0": "RNx", "sheet_idx1": "ENx"}
     yield one("charts of sheets that neither has", lambda book: None, both, "missing-sheet")
     above = CHANGES["above 10 is red"]
@@ -523,7 +544,8 @@ def cities(files: Files) -> Iterator[Case]:
         last = [city if isinstance(city, str) else city[-1] for city in rule["expected"]]
         for what, found, key in (
             ("equal", names, ""), ("other names", last, ""), ("with more", [f"{n}, x" for n in names], ""), ("turned", names[::-1], ""),
-            ("one lacks", [*names[:3], None, *names[4:]], ""), ("é as two", [unicodedata.normalize("NFD", n) for n in last], "accents"),
+            ("one lacks", [*names[:3], None, *names[4:]], ""), ("upper case", [n.upper() for n in names], "city-spelling"),
+            ("hyphens", [n.replace(" ", "-") for n in names], "city-spelling"), ("part of the name", [n[:3] for n in names], ""), ("é as two", [unicodedata.normalize("NFD", n) for n in last], "city-spelling"),
         ):  # fmt: skip
             path = files.new("a.xlsx")
             book = openpyxl.Workbook()
@@ -532,6 +554,14 @@ def cities(files: Files) -> Iterator[Case]:
             book.save(path)
             changed = found != last
             yield Case(name, what, (path, rule), differs=key if changed else "")
+        for what, city, wanted, key in (("not Latin", "東京都", "東京", "city-letters"), ("nothing is wanted", "Rome", "", "city-spelling"),
+                                        ("punctuation only", "Rome", "?", "")):  # fmt: skip
+            path = files.new("a.xlsx")
+            book = openpyxl.Workbook()
+            for row in range(2, 23):
+                book.active.cell(row, 3, city)
+            book.save(path)
+            yield Case(name, what, (path, {"expected": [wanted] * 21}), differs=key)
         short = {"expected": rule["expected"][:5]}
         yield Case(name, "fewer cities than rows", (path, short), differs="cities-length")
 

@@ -214,10 +214,55 @@ def decks(files: Files) -> Iterator[Case]:
     ):  # fmt: skip
         yield Case(name, what, (made(files, change), plain), one, key)
     numbered, none = made(files, _bullet("buAutoNum", type="arabicPeriod")), made(files, _bullet("buNone"))
-    yield Case(name, "numbered", (numbered, none), differs="bullet-levels")
+    yield Case(name, "numbered", (numbered, none), differs="bullet-numbers")
+    yield from revised(files, plain)
     zero, near = made(files, _place(1, 1, left=0)), made(files, _place(1, 1, left=3))
     yield Case(name, "0 and nearly 0", (near, zero), differs="position-zero")
     yield Case(name, "no presentation", (files.text("a.pptx", "x"), plain), differs="raises")
+
+
+def revised(files: Files, plain: Path) -> Iterator[Case]:
+    """What the main branch does otherwise than the release."""
+    name = "compare_pptx_files"
+
+    def titled(deck: Any) -> None:
+        base(deck)
+        _shape(0, 0)(deck).text_frame.text = ""
+
+    empty = made(files, start=titled)
+    away = _place(0, 0, left=457_200, top=4_000_000, width=8_229_600, height=1_143_000)
+    yield Case(
+        name, "an empty placeholder elsewhere", (made(files, away, start=titled), empty), differs="empty-placeholder"
+    )
+    boxed = lambda d: d.slides[1].shapes.add_textbox(0, 0, 9, 9)
+    aside = lambda d: d.slides[1].shapes.add_textbox(Inches(2), 0, 9, 9)
+    yield Case(name, "an empty box elsewhere", (made(files, aside), made(files, boxed)), differs="picture-place")
+    for level, key in ((1, "level-one"), (2, "")):
+        path = made(files, _paragraph(level=level))
+        yield Case(name, f"level {level}, bullets not examined", (path, plain), {"examine_bullets": False}, key)
+        yield Case(
+            name, f"level {level}, indents not examined", (path, plain), {"examine_indent": False}, "bullet-levels"
+        )
+    bulleted = made(files, _bullet("buChar", char="-"))
+    lower = made(files, lambda d: (_bullet("buChar", char="-")(d), _paragraph(level=1)(d)))
+    yield Case(name, "a bullet's level", (lower, bulleted), {"examine_indent": False})
+    blank = made(files, lambda d: setattr(_cell(d).text_frame.paragraphs[0].runs[0], "text", " "))
+    blanks = made(
+        files, lambda d: (setattr(_cell(d).text_frame.paragraphs[0].runs[0], "text", " "), _cell_font(bold=True)(d))
+    )
+    yield Case(name, "blanks that are bold", (blanks, blank), differs="blank-runs")
+    for what, path in (
+        ("of one look", made(files, _split)),
+        ("of two", made(files, lambda d: (_split(d), _font(bold=True)(d)))),
+    ):
+        for other, wanted in (("one", plain), ("a bold one", made(files, _font(bold=True)))):
+            yield Case(
+                name,
+                f"runs {what} beside {other}",
+                (path, wanted),
+                {"examine_run_count": False},
+                "run-count run-pairs" if (what, other) == ("of one look", "one") else "",
+            )
 
 
 def explained(what: str, one: dict[str, Any]) -> str:
@@ -227,15 +272,25 @@ def explained(what: str, one: dict[str, Any]) -> str:
     if any(one.get(f"examine_{place}_position") for place in ("title_bottom", "table_bottom", "right", "top")):
         return ""  # 0 for the places of the shapes, whatever else
     if plain == "two runs of one look" and "run_count" in off and not office:
-        return "run-count"
+        return "run-count run-pairs"
     if plain in ("red", "a cell red") and "color_rgb" not in off and not office:
         return "colour-none"
     if plain == "a cell bold" and "font_bold" in off:
         return "table-cells"
     if plain == "the group's text" and "alignment" in off and (not office or "font_name" in off):
         return "groups"
+    if plain == "another level":
+        return "level-one" if "indent" not in off else "" if "bullets" in off else "bullet-levels"
+    if "shape" not in off and _is_moved(plain, off, office=office):
+        return "picture-place"
     moved = plain == "at the left" or (plain == "at the right" and "alignment" in off)
     return "bullet-levels" if moved and "bullets" not in off and not office else ""
+
+
+def _is_moved(plain: str, off: set[str], *, office: bool) -> bool:
+    """Whether a shape without text lies elsewhere: LibreOffice fits a group to its text."""
+    fitted = plain == "the group's text" and "alignment" in off and office
+    return fitted or plain.startswith(("the picture", "the table"))
 
 
 def _with_part(files: Files, path: Path, part: str, change: Callable[[str], str]) -> Path:
@@ -347,8 +402,22 @@ def numbers(files: Files) -> Iterator[Case]:
             "check_page_number_colors",
             f"two colours {rule['color']}",
             (odd, rule),
-            differs="number-colour" if rule["color"] == "red" else "",
+            differs={"red": "number-colour", "green": "number-guess"}.get(rule["color"], ""),
         )
+
+    def inked(deck: Any) -> None:
+        """Red numbers, and other letters of the master in blue after them."""
+        from lxml import etree
+
+        frame = next(iter(deck.slide_masters)).placeholders[1].text_frame
+        frame._txBody.append(etree.fromstring(FIELD.format("FF0000")))
+        run = frame.add_paragraph().add_run()
+        run.text, run.font.color.rgb = "x", RGBColor(0, 0, 255)
+
+    yield Case(
+        "check_page_number_colors", "blue letters", (made(files, inked), {"color": "red"}), differs="number-guess"
+    )
+    yield Case("check_page_number_colors", "no colour", (made(files), {"color": "red"}), differs="no-colour")
 
     def numbered(rgb: tuple[int, int, int] | None) -> Change:
         def change(deck: Any) -> None:

@@ -21,6 +21,8 @@ from deskbench.envs.errors import CheckError, SetupError
 from deskbench.envs.providers.pool import Pool
 from deskbench.tasks.getters.times import absolute, day_of, written
 from deskbench.tasks.guest import ask, clean
+from deskbench.tasks.metrics.differences import Revision
+from deskbench.tasks.metrics.fidelity import osworld_strict
 
 from .stage import Stage
 
@@ -83,6 +85,14 @@ class TestProfile:
         stage.desktop.write_file(f"{PROFILE}/{file}", json.dumps(content).encode())
         assert stage.get(name) == value
 
+    def test_the_theme_of_the_system_is_light_to_osworlds_main_branch(self, stage: Stage) -> None:
+        content = {"browser": {"theme": {"color_scheme2": 2}}, "extensions": {"theme": {"system_theme": 0}}}
+        stage.desktop.write_file(f"{PROFILE}/{PREFERENCES}", json.dumps(content).encode())
+        modes: list[tuple[Revision | None, str]] = [(None, "dark"), ("1.0.2", "dark"), ("main", "light")]
+        for revision, mode in modes:
+            with osworld_strict(revision):
+                assert stage.get("chrome_color_scheme") == mode
+
     def test_a_profile_that_is_no_json_is_as_it_comes(self, stage: Stage) -> None:
         stage.desktop.write_file(f"{PROFILE}/{PREFERENCES}", b"{half of")
         assert stage.get("new_startup_page") == "true" and stage.get("profile_name") is None
@@ -121,6 +131,16 @@ class TestSession:
         assert stage.get("cache_file", path="a/out").read_text() == "kept\n"
         assert stage.get("cache_file", path="err").read_text() == "wrong\n"
         assert stage.get("cache_file", path="other") is None
+
+    def test_vs_codes_command_goes_to_its_window(self, stage: Stage) -> None:
+        for title, file in (("a - Visual Studio Code", "code.txt"), ("Other", "other.txt")):
+            command = f"sh -c 'head -n 1 > ~/{file}; exec sleep 100'"
+            stage.desktop.launch(["lxterminal", "--no-remote", f"--title={title}", "-e", command])
+        stage.get("vscode_config", vscode_extension_command="OpenProject", path="~/no-such-file")
+        assert wait.until(lambda: "OpenProject" in stage.desktop.run("cat ~/code.txt", shell=True).stdout, timeout=20)
+        assert stage.desktop.run("cat ~/other.txt", shell=True).stdout == ""
+        for title in ("Visual Studio Code", "Other"):
+            stage.desktop.close_window(title)
 
     def test_windows_and_terminals(self, stage: Stage) -> None:
         assert stage.get("vm_window_size", app_class_name="lxterminal") is None
