@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.attacks import escape, impostor  # noqa: F401  (they add themselves to the list)
+from tests.attacks import escape, exhaustion, impostor  # noqa: F401  (they add themselves to the list)
 from tests.attacks.arenas import MAKERS, CannotRun, arena
 from tests.attacks.base import ATTACKS, COLUMNS, KINDS, ROOT, Outcome, Verdict, attempt, is_breach, line
 
@@ -23,10 +23,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.attacks", description=__doc__)
     parser.add_argument("--provider", action="append", choices=list(MAKERS), help=f"a column (default: {ROOT})")
     parser.add_argument("--only", action="append", help="an attack's id")
+    parser.add_argument("--kind", action="append", choices=list(KINDS), help="attacks of a kind")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--write", type=Path, help="put the table into a page")
     args = parser.parse_args(arguments)
-    table = {name: carry_out(name, args.only) for name in args.provider or [ROOT]}
+    table = {name: carry_out(name, args.only, args.kind) for name in args.provider or [ROOT]}
     if args.json:
         plain = {
             name: {key: [o.verdict.value, o.evidence] for key, o in found.items()} for name, found in table.items()
@@ -44,15 +45,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if breaches else 0
 
 
-def carry_out(name: str, only: Sequence[str] | None) -> dict[str, Outcome]:
+def carry_out(name: str, only: Sequence[str] | None, kinds: Sequence[str] | None) -> dict[str, Outcome]:
     """Every attack on one provider, or those that are named."""
-    chosen = {key: one for key, one in ATTACKS.items() if not only or key in only}
+    chosen = {
+        key: one for key, one in ATTACKS.items() if (not only or key in only) and (not kinds or one.kind in kinds)
+    }
     found: dict[str, Outcome] = {}
     try:
         with arena(name) as place:
             for key, one in chosen.items():
                 found[key] = attempt(one, place)
-                sys.stderr.write(f"{name}: {key}: {found[key].verdict.value}\n")
+                sys.stderr.write(f"{name}: {key}: {found[key].verdict.value}: {found[key].evidence}\n")
     except CannotRun as error:
         return {key: Outcome(Verdict.NOT_RUN, line(error)) for key in chosen}
     return found
