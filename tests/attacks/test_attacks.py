@@ -73,7 +73,7 @@ def test_the_walls_are_what_holds() -> None:
         "from tests.attacks.base import ATTACKS, attempt\n"
         "from tests.attacks import escape\n"
         "class Here:\n"
-        "    name = 'local (root)'\n"
+        "    name, slow = 'local (root)', 1.0\n"
         "    def program(self, name, *words, **more):\n"
         "        import json, subprocess, sys\n"
         "        from tests.attacks.arenas import PROGRAMS\n"
