@@ -21,6 +21,7 @@ from deskbench.envs.errors import EnvError
 from deskbench.envs.providers.doctor import SERVER_PYTHON
 from deskbench.envs.providers.local import LocalProvider
 from deskbench.envs.providers.payload import payload
+from deskbench.envs.providers.pool import Pool
 from deskbench.envs.providers.remote import RemoteProvider
 from deskbench.envs.providers.wine import WINE as WINE_PROGRAM
 from deskbench.envs.providers.wine import WineProvider
@@ -66,9 +67,14 @@ class Arena:
         assert isinstance(desktop, Client)
         return desktop
 
+    def pool(self) -> Pool:
+        """A pool over a provider of its own, for whoever closes it."""
+        return Pool(self._make())
+
     def stop(self, desktop: Client) -> None:
         """End one."""
-        self.provider.stop(desktop)
+        if self._provider is not None:
+            self._provider.stop(desktop)
 
     @property
     def desktop(self) -> Client:
@@ -171,11 +177,9 @@ class RemoteArena(Arena):
 
     def start(self, spec: DesktopSpec = SPEC) -> Client:
         """The machine, booted anew: what was done on it before is gone."""
-        if self._kept is not None:
-            self._provider.stop(self._kept) if self._provider else None
-            self._kept = None
         if self._provider is not None:
-            self.machine.boot()
+            self._provider.close()
+        self._provider = self._kept = None  # whoever knew the machine as it was knows another port and other tokens
         desktop = super().start(spec)
         desktop.tokens = self.machine.tokens  # type: ignore[attr-defined]
         return desktop

@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from deskbench.envs.actions import Move
 from deskbench.envs.client import Client
 from deskbench.envs.errors import DeskbenchError, EnvError
-from deskbench.envs.actions import Move
 from deskbench.envs.wire import Observe
 from deskbench.tasks.getters.session import vm_clipboard
 from deskbench.tasks.world import World
