@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.attacks import escape, exhaustion, impostor, persistence  # noqa: F401  (they add themselves to the list)
+from tests.attacks import escape, exhaustion, impostor, persistence, scored  # noqa: F401  (they add themselves to the list)
 from tests.attacks.arenas import MAKERS, CannotRun, arena
 from tests.attacks.base import ATTACKS, COLUMNS, KINDS, ROOT, Outcome, Verdict, attempt, is_breach, line
 

@@ -216,7 +216,8 @@ class RemoteMachine:
         self.tokens = {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
         elsewhere = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--unshare-ipc", "--proc", "/proc", "--tmpfs", "/tmp",
                      "--perms", "1777", "--dir", "/tmp/.X11-unix", "--chmod", "1777", "/tmp", "--bind", str(self.folder),
-                     str(self.folder), "--tmpfs", "/dev/shm", "--chmod", "1777", "/dev/shm", "--die-with-parent"]  # fmt: skip
+                     str(self.folder), "--tmpfs", "/dev/shm", "--chmod", "1777", "/dev/shm", "--tmpfs", "/var/tmp", "--chmod",
+                     "1777", "/var/tmp", "--die-with-parent"]  # fmt: skip
         elsewhere += ["--ro-bind", str(library), "/tmp/lib"]
         server = [SERVER_PYTHON, "-m", "deskbench.envs.server", "--user", self.user, "--port", str(port),
                   "--session", "1280x800"]  # fmt: skip

@@ -157,7 +157,7 @@ def stay_here(arena: Arena) -> Outcome:
         "a program": lambda: _programs(mark),
         "a folder": lambda: folder is not None and folder.exists(),
         "a control group": lambda: [group for group in groups if group.exists()],
-        "memory": lambda: (Path("/dev/shm") / mark).exists(),
+        "memory": (Path("/dev/shm") / mark).exists,
     }
     wait.until(lambda: not any(look() for look in looks.values()), timeout=GONE_SECONDS, interval=0.1)
     found = [what for what, look in looks.items() if look()]
