@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.attacks import escape, exhaustion, impostor, persistence, scored  # noqa: F401  (they add themselves to the list)
+from tests.attacks import answers, escape, exhaustion, impostor, leaks, pages, persistence, scored, server_limits  # noqa: F401  (they add themselves)
 from tests.attacks.arenas import MAKERS, CannotRun, arena
 from tests.attacks.base import ATTACKS, COLUMNS, KINDS, ROOT, Outcome, Verdict, attempt, is_breach, line
 
@@ -55,7 +55,8 @@ def carry_out(name: str, only: Sequence[str] | None, kinds: Sequence[str] | None
         with arena(name) as place:
             for key, one in chosen.items():
                 found[key] = attempt(one, place)
-                sys.stderr.write(f"{name}: {key}: {found[key].verdict.value}: {found[key].evidence}\n")
+                if name in one.columns:
+                    sys.stderr.write(f"{name}: {key}: {found[key].verdict.value}: {found[key].evidence}\n")
     except CannotRun as error:
         return {key: Outcome(Verdict.NOT_RUN, line(error)) for key in chosen}
     return found

@@ -127,6 +127,13 @@ def lives(desktop: Client) -> bool:
     return True
 
 
+def newcomer(desktop: Client) -> Client:
+    """Another client of a desktop, which has no connection yet."""
+    tokens: dict[str, str] = desktop.tokens  # type: ignore[attr-defined]
+    return Client(f"{desktop.name}-too", desktop.address or "http://desktop", token=tokens["control_token"],
+                  connect=None if desktop.address else desktop._connect)  # fmt: skip
+
+
 class WineArena(Arena):
     """Windows' programs start Linux' (by `start /unix`), so whatever an agent of Linux can try, one here can."""
 

@@ -140,6 +140,11 @@ def names(path):
     for name in (b"a\nb", b"\xff\xfe", b"\x1b[2J", b"..\\..\\x", b"C:", b"-rf", b"'\"`$(id)", b"x" * 255,
                  "\u202egnp".encode(), b"\r", b"{}", b"<script>"):  # fmt: skip
         os.close(os.open(path.encode() + b"/" + name, os.O_CREAT | os.O_WRONLY))
+
+
+def upwards(path):
+    """A folder in which everything is, itself too."""
+    os.makedirs(path)
     os.symlink("/", f"{path}/up")
 
 
@@ -251,7 +256,7 @@ def detach():
 
 
 KINDS = (deep_json, number_json, folder, fifo, endless_fifo, zero, memory, kernel, loop, sparse, large, growing, swapped,
-         deep_folder, many, names, view, bomb, picture, entities, titles, tree)  # fmt: skip
+         deep_folder, many, names, upwards, view, bomb, picture, entities, titles, tree)  # fmt: skip
 
 if __name__ == "__main__":
     {one.__name__: one for one in KINDS}[sys.argv[1]](sys.argv[2])
