@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
+from platformdirs import user_cache_path
 
 from deskbench.envs import wait
 from deskbench.envs.client import Client
@@ -195,7 +196,5 @@ def stay_image(arena: Arena) -> Outcome:
 
 def _image_files() -> dict[str, tuple[int, int]]:
     """QEMU's images and snapshots: size, and when each was last written."""
-    from deskbench.envs.providers.payload import cache_folder
-
-    files = [path for path in cache_folder().rglob("*") if path.suffix in (".qcow2", ".img", ".raw", ".state")]
+    files = [path for path in (user_cache_path("deskbench") / "vm").rglob("*") if path.is_file()]
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}
