@@ -123,7 +123,9 @@ def shown(table: Table) -> str:
         for one in ATTACKS.values() for name in columns
         if name in one.accepted and one.id in table[name] and table[name][one.id].verdict is Verdict.OPEN
     ]  # fmt: skip
-    return "\n".join([*lines, "", *(["Accepted: it succeeds, and breaks no promise:", "", *accepted, ""] if accepted else [])])
+    return "\n".join(
+        [*lines, "", *(["Accepted: it succeeds, and breaks no promise:", "", *accepted, ""] if accepted else [])]
+    )
 
 
 def put(page: Path, text: str) -> None:

@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from deskbench.envs.errors import UsageError
+
 if TYPE_CHECKING:
     from tests.attacks.arenas import Arena
 
@@ -172,6 +174,8 @@ def attempt(one: Attack, arena: Arena) -> Outcome:
     try:
         with deadline(one.seconds * arena.slow), arena.fresh() if one.fresh else contextlib.nullcontext():
             return one.run(arena)
+    except UsageError as error:  # of a kind of desktop that this machine cannot make
+        return not_run(str(error))
     except (Exception, TookTooLong) as error:  # noqa: BLE001  (the boundary: the table says that it could not be told)
         return Outcome(Verdict.ERROR, line(f"{type(error).__name__}: {error}"))
 

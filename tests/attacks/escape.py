@@ -320,7 +320,10 @@ def host_network(arena: Arena) -> Outcome:
         return judged(bool(listener.heard), f"{len(listener.heard)} connections came; {found['said']}")
 
 
-@attack("interfaces", "escape", "interfaces of the host in a desktop without a network", INSIDE)
+OWN_CARD = {QEMU: "the card is the emulator's own, and leads to the server's port and nowhere else (restrict=on)"}
+
+
+@attack("interfaces", "escape", "interfaces of the host in a desktop without a network", INSIDE, accepted=OWN_CARD)
 def interfaces(arena: Arena) -> Outcome:
     found = arena.program("network", "names")
     return judged(found["ok"], found["said"])

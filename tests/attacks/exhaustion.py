@@ -165,9 +165,9 @@ def next_is_clean(arena: Arena) -> list[str]:
     """What is wrong with the next desktop."""
     other = arena.start()
     try:
-        found = other.run(["/usr/bin/find", "/tmp", "/home", "/dev/shm", "/var/tmp", "-name", "attack*"]).stdout
-        busy = other.observe(Observe("immediate")).screenshot is None
-        return [f"the next desktop has {found.split()[:3]}"] * bool(found) + ["the next one shows nothing"] * busy
+        found = arena.program("exhaustion", "left", on=other)
+        blind = other.observe(Observe("immediate")).screenshot is None
+        return [f"the next desktop has {found['said']}"] * bool(found["ok"]) + ["the next one shows nothing"] * blind
     finally:
         arena.stop(other)
 

@@ -341,8 +341,20 @@ def kill(tell, argument):
     linger()
 
 
+def left(argument):
+    """What of an attack is to be found by name."""
+    found = []
+    for place in ("/tmp", "/home", "/dev/shm", "/var/tmp", "/run"):
+        for folder, folders, files in os.walk(place):
+            found += [f"{folder}/{name}" for name in (*folders, *files) if name.startswith("attack")]
+    return {"ok": bool(found), "said": f"{len(found)}: {found[:3]}" if found else "nothing"}
+
+
 def main():
     """Run one of them."""
+    if sys.argv[1] == "left":
+        print(json.dumps(left("")))
+        return
     todo = {one.__name__: one for one in (fork, honest, spin, memory, disk, inodes, descriptors, clients, windows, grab, flicker,
                                           clipboard, deaf, bus, mute, stop, kill)}  # fmt: skip
     print(json.dumps(behind(todo[sys.argv[1]], sys.argv[2] if len(sys.argv) > 2 else "0")), flush=True)
