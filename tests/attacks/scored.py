@@ -90,21 +90,24 @@ def evaluated(desktop: Client, evaluator: dict[str, Any], folder: Path) -> Score
 
 
 @contextlib.contextmanager
-def _place(desktop: Client) -> Iterator[None]:
+def _place(arena: Arena) -> Iterator[None]:
     """An empty folder for the result, and nothing of it afterwards."""
-    desktop.run(["/bin/sh", "-c", "rm -rf /tmp/attack; mkdir /tmp/attack"])
+    desktop, seconds = arena.desktop, 60.0 * arena.slow
+    desktop.run(["/bin/sh", "-c", "rm -rf /tmp/attack; mkdir /tmp/attack"], timeout=seconds)
     try:
         yield
     finally:
         with contextlib.suppress(DeskbenchError):
-            desktop.run(["/bin/sh", "-c", "pkill -u $(id -u) -f '[h]ostile|sys.argv' ; rm -rf /tmp/attack"], timeout=60)
+            desktop.run(
+                ["/bin/sh", "-c", "pkill -u $(id -u) -f '[h]ostile|sys.argv' ; rm -rf /tmp/attack"], timeout=seconds
+            )
 
 
 def _scored(kind: str, evaluator: dict[str, Any]) -> Callable[[Arena], Outcome]:
     def run(arena: Arena) -> Outcome:
         desktop = arena.desktop
         desktop.file_seconds = SECONDS * 6 * arena.slow
-        with _place(desktop), tempfile.TemporaryDirectory() as scratch:
+        with _place(arena), tempfile.TemporaryDirectory() as scratch:
             arena.program("hostile", kind, PATH)
             before, began = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, time.monotonic()
             try:
@@ -127,7 +130,7 @@ for _id, _kind, _evaluator, _title in CASES:
 @attack("file-swapped", "files", "a file that becomes a link to root's while it is read", LINUX)
 def swapped(arena: Arena) -> Outcome:
     desktop, seen = arena.desktop, set()
-    with _place(desktop):
+    with _place(arena):
         arena.program("hostile", "swapped", PATH)
         for _ in range(int(300 / arena.slow)):
             try:

@@ -18,7 +18,8 @@ from tests.attacks.exhaustion import Seen
 ROOT = Path(__file__).parents[2]
 COLUMN = "local (root)" if os.geteuid() == 0 else "local (user)"
 LEAST = 60
-QUICK = [word for kind in KINDS if kind != "exhaustion" for word in ("--kind", kind)]
+QUICK = [word for kind in KINDS if kind not in ("exhaustion", "pages") for word in ("--kind", kind)]
+"""Pages are shown in a browser by tests of their own."""
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
