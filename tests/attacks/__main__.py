@@ -103,8 +103,10 @@ def read(plain: dict[str, dict[str, list[str]]]) -> Table:
 
 def cell(one: Attack, column: str, outcome: Outcome | None) -> str:
     """What the table says."""
+    if column not in one.columns:
+        return Verdict.NOT_APPLICABLE.value
     if outcome is None:
-        return "not run"
+        return Verdict.NOT_RUN.value
     return "accepted" if outcome.verdict is Verdict.OPEN and column in one.accepted else outcome.verdict.value
 
 
