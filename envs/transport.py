@@ -27,6 +27,8 @@ from requests.utils import DEFAULT_CA_BUNDLE_PATH
 from urllib3.connection import HTTPConnection
 from urllib3.connectionpool import HTTPConnectionPool
 
+from deskbench.envs import wait
+
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_HEAD = 2**13
 """Bytes of the head of an answer that is read by the byte."""
@@ -106,9 +108,18 @@ def unix(path: str) -> Connect:
 
     def connect() -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+        def taken() -> bool:
+            with contextlib.suppress(BlockingIOError):  # many wait already: a Unix socket does not say when it is less
+                made.connect(path)
+                return True
+            return False
+
         try:
-            made.settimeout(_connect_seconds())
-            made.connect(path)
+            seconds = _connect_seconds()
+            made.settimeout(seconds)
+            if not wait.until(taken, timeout=seconds, max_interval=0.05):
+                raise TimeoutError("the server takes no connection")
             made.settimeout(None)
         except BaseException:
             made.close()

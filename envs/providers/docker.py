@@ -17,7 +17,8 @@ import struct
 import threading
 import time
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ from deskbench.envs.images import NAMES, REPOSITORY, SOURCES_LABEL
 from deskbench.envs.providers import docker_ssh
 from deskbench.envs.providers.local import session_arguments
 from deskbench.envs.providers.payload import server_digest
+from deskbench.envs.transport import seconds_left
 
 if TYPE_CHECKING:
     import docker
@@ -76,18 +78,49 @@ class Tunnel:
         """A socket to the server; two threads carry its bytes.
 
         Raises:
-            OSError: the engine cannot be reached, or the container is not running.
+            OSError: the engine cannot be reached, takes too long, or the container is not running.
         """
+        stream = _within(seconds_left(), self._stream)
+        near, far = socket.socketpair()
+        threading.Thread(target=_to_engine, args=(far, stream), daemon=True).start()
+        threading.Thread(target=_from_engine, args=(stream, far), daemon=True).start()
+        return near
+
+    def _stream(self) -> Stream:
         with engine_errors():
             api = self.engine.api
             made = api.exec_create(
                 self.container, ["socat", "-t", "60", "-", f"UNIX-CONNECT:{SOCKET}"], stdin=True, user="root"
             )
-            stream = Stream(api.exec_start(made["Id"], socket=True))
-        near, far = socket.socketpair()
-        threading.Thread(target=_to_engine, args=(far, stream), daemon=True).start()
-        threading.Thread(target=_from_engine, args=(stream, far), daemon=True).start()
-        return near
+            return Stream(api.exec_start(made["Id"], socket=True))
+
+
+def _within(seconds: float | None, make: Callable[[], Stream]) -> Stream:
+    """What comes in time; what comes later is closed. In a full container, the engine starts nothing for a minute.
+
+    Raises:
+        TimeoutError: nothing came.
+        OSError: of `make`.
+    """
+    made: Future[Stream] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:  # noqa: BLE001  (whoever waits hears of it)
+            made.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return made.result(seconds)
+    except TimeoutError:
+        made.add_done_callback(_unwanted)
+        raise
+
+
+def _unwanted(late: Future[Stream]) -> None:
+    if late.exception() is None:
+        late.result().close()
 
 
 def label() -> dict[str, str]:

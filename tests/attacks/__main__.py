@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
+import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from tests.attacks import escape, impostor  # noqa: F401  (they add themselves to the list)
+from tests.attacks import answers, escape, exhaustion, impostor, leaks, pages, persistence, scored, server_limits  # noqa: F401  (they add themselves)
 from tests.attacks.arenas import MAKERS, CannotRun, arena
-from tests.attacks.base import ATTACKS, COLUMNS, KINDS, ROOT, Outcome, Verdict, attempt, is_breach, line
+from tests.attacks.base import ATTACKS, COLUMNS, KINDS, ROOT, USER, Attack, Outcome, Verdict, attempt, is_breach, line
+from tests.other_user import made
 
 BEGIN, END = "<!-- attacks -->", "<!-- end of attacks -->"
 """Between these lines of a page stands the table."""
+CHECKOUT = Path(__file__).resolve().parents[2]
+USER_SECONDS = 1800.0
 Table = dict[str, dict[str, Outcome]]
 """Column to attack to outcome."""
 
@@ -23,10 +28,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.attacks", description=__doc__)
     parser.add_argument("--provider", action="append", choices=list(MAKERS), help=f"a column (default: {ROOT})")
     parser.add_argument("--only", action="append", help="an attack's id")
+    parser.add_argument("--kind", action="append", choices=list(KINDS), help="attacks of a kind")
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+    parser.add_argument("--from", dest="found", action="append", type=Path, default=[],
+                        help="what --json printed before, to be put into the same table")  # fmt: skip
     parser.add_argument("--write", type=Path, help="put the table into a page")
     args = parser.parse_args(arguments)
-    table = {name: carry_out(name, args.only) for name in args.provider or [ROOT]}
+    table = told(args.found)
+    for name in args.provider or ([] if args.found else [ROOT]):
+        table.setdefault(name, {}).update(carry_out(name, args.only, args.kind))
     if args.json:
         plain = {
             name: {key: [o.verdict.value, o.evidence] for key, o in found.items()} for name, found in table.items()
@@ -44,18 +54,60 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if breaches else 0
 
 
-def carry_out(name: str, only: Sequence[str] | None) -> dict[str, Outcome]:
+def carry_out(name: str, only: Sequence[str] | None, kinds: Sequence[str] | None) -> dict[str, Outcome]:
     """Every attack on one provider, or those that are named."""
-    chosen = {key: one for key, one in ATTACKS.items() if not only or key in only}
+    if name == USER and os.geteuid() == 0:
+        return as_user([*(f"--only={one}" for one in only or ()), *(f"--kind={one}" for one in kinds or ())])
+    chosen = {
+        key: one for key, one in ATTACKS.items() if (not only or key in only) and (not kinds or one.kind in kinds)
+    }
     found: dict[str, Outcome] = {}
     try:
         with arena(name) as place:
             for key, one in chosen.items():
                 found[key] = attempt(one, place)
-                sys.stderr.write(f"{name}: {key}: {found[key].verdict.value}\n")
+                if name in one.columns:
+                    sys.stderr.write(f"{name}: {key}: {found[key].verdict.value}: {found[key].evidence}\n")
     except CannotRun as error:
         return {key: Outcome(Verdict.NOT_RUN, line(error)) for key in chosen}
     return found
+
+
+def as_user(options: Sequence[str]) -> dict[str, Outcome]:
+    """The column of an ordinary user, in a process of one that root makes for it."""
+    with tempfile.TemporaryDirectory(prefix="user-", dir="/var/tmp") as folder, made(Path(folder)) as user:
+        script = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); from tests.attacks.__main__ import main; "
+        done = user.python(f"{script}main({['--provider', USER, '--json', *options]!r})", seconds=USER_SECONDS)
+    if not done.stdout:
+        raise RuntimeError(f"{USER}: {done.stderr[-500:]}")
+    sys.stderr.write(done.stderr)
+    return read(json.loads(done.stdout))[USER]
+
+
+def told(files: Sequence[Path]) -> Table:
+    """What earlier runs of this command found; a later file's word counts."""
+    table: Table = {}
+    for file in files:
+        for name, found in read(json.loads(file.read_text(encoding="utf-8"))).items():
+            table.setdefault(name, {}).update(found)
+    return table
+
+
+def read(plain: dict[str, dict[str, list[str]]]) -> Table:
+    """A table from its JSON, without attacks that are no more."""
+    return {
+        name: {key: Outcome(Verdict(verdict), said) for key, (verdict, said) in found.items() if key in ATTACKS}
+        for name, found in plain.items()
+    }
+
+
+def cell(one: Attack, column: str, outcome: Outcome | None) -> str:
+    """What the table says."""
+    if column not in one.columns:
+        return Verdict.NOT_APPLICABLE.value
+    if outcome is None:
+        return Verdict.NOT_RUN.value
+    return "accepted" if outcome.verdict is Verdict.OPEN and column in one.accepted else outcome.verdict.value
 
 
 def shown(table: Table) -> str:
@@ -66,14 +118,16 @@ def shown(table: Table) -> str:
         mine = [one for one in ATTACKS.values() if one.kind == kind and any(one.id in table[name] for name in columns)]
         lines += [f"| **{title}** |{' |' * len(columns)}"] if mine else []
         for one in mine:
-            cells = [table[name][one.id].verdict.value if one.id in table[name] else "" for name in columns]
+            cells = [cell(one, name, table[name].get(one.id)) for name in columns]
             lines.append(f"| {one.title} | {' | '.join(cells)} |")
     accepted = [
         f"- {one.title} ({name}): {one.accepted[name]}"
         for one in ATTACKS.values() for name in columns
         if name in one.accepted and one.id in table[name] and table[name][one.id].verdict is Verdict.OPEN
     ]  # fmt: skip
-    return "\n".join([*lines, "", *(["Open, and no broken promise:", "", *accepted, ""] if accepted else [])])
+    return "\n".join(
+        [*lines, "", *(["Accepted: it succeeds, and breaks no promise:", "", *accepted, ""] if accepted else [])]
+    )
 
 
 def put(page: Path, text: str) -> None:

@@ -21,6 +21,7 @@ from deskbench.envs.errors import EnvError
 from deskbench.envs.providers.doctor import SERVER_PYTHON
 from deskbench.envs.providers.local import LocalProvider
 from deskbench.envs.providers.payload import payload
+from deskbench.envs.providers.pool import Pool
 from deskbench.envs.providers.remote import RemoteProvider
 from deskbench.envs.providers.wine import WINE as WINE_PROGRAM
 from deskbench.envs.providers.wine import WineProvider
@@ -66,9 +67,14 @@ class Arena:
         assert isinstance(desktop, Client)
         return desktop
 
+    def pool(self) -> Pool:
+        """A pool over a provider of its own, for whoever closes it."""
+        return Pool(self._make())
+
     def stop(self, desktop: Client) -> None:
         """End one."""
-        self.provider.stop(desktop)
+        if self._provider is not None:
+            self._provider.stop(desktop)
 
     @property
     def desktop(self) -> Client:
@@ -121,6 +127,13 @@ def lives(desktop: Client) -> bool:
     return True
 
 
+def newcomer(desktop: Client) -> Client:
+    """Another client of a desktop, which has no connection yet."""
+    tokens: dict[str, str] = desktop.tokens  # type: ignore[attr-defined]
+    return Client(f"{desktop.name}-too", desktop.address or "http://desktop", token=tokens["control_token"],
+                  connect=None if desktop.address else desktop._connect)  # fmt: skip
+
+
 class WineArena(Arena):
     """Windows' programs start Linux' (by `start /unix`), so whatever an agent of Linux can try, one here can."""
 
@@ -171,11 +184,9 @@ class RemoteArena(Arena):
 
     def start(self, spec: DesktopSpec = SPEC) -> Client:
         """The machine, booted anew: what was done on it before is gone."""
-        if self._kept is not None:
-            self._provider.stop(self._kept) if self._provider else None
-            self._kept = None
         if self._provider is not None:
-            self.machine.boot()
+            self._provider.close()
+        self._provider = self._kept = None  # whoever knew the machine as it was knows another port and other tokens
         desktop = super().start(spec)
         desktop.tokens = self.machine.tokens  # type: ignore[attr-defined]
         return desktop
@@ -212,7 +223,8 @@ class RemoteMachine:
         self.tokens = {"agent_token": secrets.token_urlsafe(32), "control_token": secrets.token_urlsafe(32)}
         elsewhere = ["bwrap", "--dev-bind", "/", "/", "--unshare-pid", "--unshare-ipc", "--proc", "/proc", "--tmpfs", "/tmp",
                      "--perms", "1777", "--dir", "/tmp/.X11-unix", "--chmod", "1777", "/tmp", "--bind", str(self.folder),
-                     str(self.folder), "--tmpfs", "/dev/shm", "--chmod", "1777", "/dev/shm", "--die-with-parent"]  # fmt: skip
+                     str(self.folder), "--tmpfs", "/dev/shm", "--chmod", "1777", "/dev/shm", "--tmpfs", "/var/tmp", "--chmod",
+                     "1777", "/var/tmp", "--die-with-parent"]  # fmt: skip
         elsewhere += ["--ro-bind", str(library), "/tmp/lib"]
         server = [SERVER_PYTHON, "-m", "deskbench.envs.server", "--user", self.user, "--port", str(port),
                   "--session", "1280x800"]  # fmt: skip

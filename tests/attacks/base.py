@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import contextlib
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
+
+from deskbench.envs.errors import UsageError
 
 if TYPE_CHECKING:
     from tests.attacks.arenas import Arena
@@ -54,6 +58,11 @@ def not_applicable(why: str) -> Outcome:
     return Outcome(Verdict.NOT_APPLICABLE, line(why))
 
 
+def not_run(why: str) -> Outcome:
+    """This machine cannot try it now."""
+    return Outcome(Verdict.NOT_RUN, line(why))
+
+
 def line(text: object) -> str:
     """One line, not too long for a table."""
     return " ".join(str(text).split())[:220]
@@ -81,6 +90,8 @@ KINDS = {
 }
 
 Run = Callable[["Arena"], Outcome]
+SECONDS, CLEANING = 120.0, 60.0
+"""An attack's deadline, and how long it may then take to put things away."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +106,7 @@ class Attack:
         columns: where there is something to attack.
         fresh: it may break its desktop, and gets one of its own.
         accepted: column to the reason why its success breaks no promise there.
+        seconds: its deadline, several times longer where everything is slow.
     """
 
     id: str
@@ -104,6 +116,7 @@ class Attack:
     columns: tuple[str, ...] = DESKTOPS
     fresh: bool = False
     accepted: Mapping[str, str] = field(default_factory=dict)
+    seconds: float = SECONDS
 
 
 ATTACKS: dict[str, Attack] = {}
@@ -117,28 +130,53 @@ def attack(
     *,
     fresh: bool = False,
     accepted: Mapping[str, str] | None = None,
+    seconds: float = SECONDS,
 ) -> Callable[[Run], Run]:
     """Add a function to the list."""
     assert kind in KINDS, kind
     assert name not in ATTACKS, name
 
     def add(run: Run) -> Run:
-        ATTACKS[name] = Attack(name, kind, title, run, columns, fresh, accepted or {})
+        ATTACKS[name] = Attack(name, kind, title, run, columns, fresh, accepted or {}, seconds)
         return run
 
     return add
 
 
+class TookTooLong(BaseException):
+    """The deadline is over; no `except Exception` on the way holds it up."""
+
+
+@contextlib.contextmanager
+def deadline(seconds: float) -> Iterator[None]:
+    """End what hangs in this block, in the main thread, and what then hangs in putting things away.
+
+    Raises:
+        TookTooLong: it did.
+    """
+
+    def over(number: int, frame: object) -> None:
+        raise TookTooLong(f"it did not end within {seconds:g} s")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.setitimer(signal.ITIMER_REAL, seconds, CLEANING)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
 def attempt(one: Attack, arena: Arena) -> Outcome:
-    """Carry one out; what goes wrong in the harness is no verdict on the wall."""
+    """Carry one out; what goes wrong in the harness, or never ends, is no verdict on the wall."""
     if arena.name not in one.columns:
         return not_applicable("there is nothing of the kind")
     try:
-        if one.fresh:
-            with arena.fresh():
-                return one.run(arena)
-        return one.run(arena)
-    except Exception as error:  # noqa: BLE001  (the boundary: the table says that it could not be told)
+        with deadline(one.seconds * arena.slow), arena.fresh() if one.fresh else contextlib.nullcontext():
+            return one.run(arena)
+    except UsageError as error:  # of a kind of desktop that this machine cannot make
+        return not_run(str(error))
+    except (Exception, TookTooLong) as error:  # noqa: BLE001  (the boundary: the table says that it could not be told)
         return Outcome(Verdict.ERROR, line(f"{type(error).__name__}: {error}"))
 
 

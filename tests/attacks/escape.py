@@ -157,6 +157,9 @@ KERNEL: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("proc_init", "proc-init", "the same of the first process", DESKTOPS),
     ("limits_server", "limits-server", "take the server's memory, files and turns away", DESKTOPS),
 )  # fmt: skip
+HALF = {WINE: "the Windows half of the server is its programs' user's, and holds no key: they can end it, and forge what "
+              "commands print; files and folders are read outside Wine"}  # fmt: skip
+ACCEPTED = {"ptrace_server": HALF, "proc_server": HALF, "limits_server": HALF}
 DESTRUCTIVE = ("umount", "remount", "limits_server")
 
 
@@ -169,7 +172,9 @@ def _kernel(name: str) -> Callable[[Arena], Outcome]:
 
 
 for _attempt, _id, _title, _columns in KERNEL:
-    attack(_id, "escape", _title, _columns, fresh=_attempt in DESTRUCTIVE)(_kernel(_attempt))
+    attack(
+        _id, "escape", _title, _columns, fresh=_attempt in DESTRUCTIVE, accepted=ACCEPTED.get(_attempt)
+    )(_kernel(_attempt))  # fmt: skip
 attack("ptrace-bus", "escape", "ptrace the session's bus", accepted=OWN_BUS)(_kernel("ptrace_bus"))
 
 
@@ -315,7 +320,10 @@ def host_network(arena: Arena) -> Outcome:
         return judged(bool(listener.heard), f"{len(listener.heard)} connections came; {found['said']}")
 
 
-@attack("interfaces", "escape", "interfaces of the host in a desktop without a network", INSIDE)
+OWN_CARD = {QEMU: "the card is the emulator's own, and leads to the server's port and nowhere else (restrict=on)"}
+
+
+@attack("interfaces", "escape", "interfaces of the host in a desktop without a network", INSIDE, accepted=OWN_CARD)
 def interfaces(arena: Arena) -> Outcome:
     found = arena.program("network", "names")
     return judged(found["ok"], found["said"])

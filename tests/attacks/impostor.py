@@ -17,7 +17,7 @@ from deskbench.envs.errors import DeskbenchError, EnvError
 from deskbench.tasks.probes import run_test_suite
 from deskbench.tasks.world import World
 from tests.agent.paper import task
-from tests.attacks.arenas import Arena, lives
+from tests.attacks.arenas import Arena, lives, newcomer
 from tests.attacks.base import (
     CONTROLLER,
     DOCKER,
@@ -134,9 +134,9 @@ def socket_link(arena: Arena) -> Outcome:
         with listening(sock) as listener:
             found = arena.program("impostor", "link", folder / "s")
             client = arena.desktop
-            client.close()  # so that the next question needs a new connection
-            client.answer_seconds = SECONDS
-            lives(client)
+            with contextlib.closing(newcomer(client)) as other:
+                other.answer_seconds = SECONDS
+                assert lives(other) or listener.heard, "nobody was asked"
             told = any(token.encode() in heard for heard in listener.heard for token in _tokens(client).values())
             more = ", with the token" if told else ""
             return judged(
@@ -197,7 +197,7 @@ def token_on_the_wire(arena: Arena) -> Outcome:
     tokens = _tokens(arena.desktop)
     with between(_address(arena.desktop)) as middle, _second(arena, tokens["control_token"], middle.url) as client:
         client.health()
-        client.run(["true"])
+        client.run(["cmd", "/c", "exit"] if arena.name == WINE else ["true"])
     heard = b"".join(bytes(one) for one in middle.asked)
     assert b"/v1/run" in heard
     return judged(tokens["control_token"].encode() in heard, f"{len(heard)} bytes of requests were read")

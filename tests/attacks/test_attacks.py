@@ -4,13 +4,22 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
+from deskbench.envs import wait
+from deskbench.envs.providers.local import LocalProvider
+from tests.attacks.arenas import Arena
+from tests.attacks.base import KINDS, Attack, Verdict, attempt, judged
+from tests.attacks.exhaustion import Seen
+
 ROOT = Path(__file__).parents[2]
 COLUMN = "local (root)" if os.geteuid() == 0 else "local (user)"
 LEAST = 60
+QUICK = [word for kind in KINDS if kind not in ("exhaustion", "pages") for word in ("--kind", kind)]
+"""Pages are shown in a browser by tests of their own."""
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -23,10 +32,39 @@ def command(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_no_attack_breaks_a_promise() -> None:
-    done = command("--provider", COLUMN, "--json")
+    done = command("--provider", COLUMN, "--json", *QUICK)
     assert done.returncode == 0, done.stderr
     verdicts = [verdict for verdict, _ in json.loads(done.stdout)[COLUMN].values()]
     assert verdicts.count("blocked") >= LEAST
+
+
+@pytest.mark.desktop
+@pytest.mark.slow
+@pytest.mark.alone
+@pytest.mark.timeout(1200)
+def test_nothing_that_a_desktop_uses_up_is_missed_elsewhere() -> None:
+    done = command("--provider", COLUMN, "--json", "--kind", "exhaustion")
+    assert done.returncode == 0, done.stderr
+    verdicts = [verdict for verdict, _ in json.loads(done.stdout)[COLUMN].values()]
+    assert verdicts.count("blocked") >= 12
+
+
+@pytest.mark.parametrize(
+    ("quiet", "control", "during", "after", "slow"),
+    [(5, 8, 40, 6, True), (5, 8, 20, 6, False), (5, 30, 60, 6, False), (5, 8, 40, 30, False), (5, 6, 24, 8, True)],
+)
+def test_slower_is_more_than_twice_of_before_of_an_honest_load_and_of_after(
+    quiet: float, control: float, during: float, after: float, slow: bool
+) -> None:
+    assert Seen("", quiet, control, during, after).slow is slow
+
+
+def test_an_attack_that_never_ends_is_an_error() -> None:
+    hanging = Attack("hangs", "limits", "hangs", lambda arena: judged(not wait.sleep(60), "woke up"), seconds=0.2)
+    began = time.monotonic()
+    outcome = attempt(hanging, Arena(COLUMN, LocalProvider))
+    assert outcome.verdict is Verdict.ERROR and "did not end" in outcome.evidence
+    assert time.monotonic() - began < 50
 
 
 @pytest.mark.desktop
@@ -36,7 +74,7 @@ def test_the_walls_are_what_holds() -> None:
         "from tests.attacks.base import ATTACKS, attempt\n"
         "from tests.attacks import escape\n"
         "class Here:\n"
-        "    name = 'local (root)'\n"
+        "    name, slow = 'local (root)', 1.0\n"
         "    def program(self, name, *words, **more):\n"
         "        import json, subprocess, sys\n"
         "        from tests.attacks.arenas import PROGRAMS\n"

@@ -18,7 +18,12 @@ FILES = (f"{HOME}/.bashrc", f"{HOME}/.profile", f"{HOME}/.config/autostart/attac
          f"{HOME}/Desktop/attack.txt", "/tmp/attack", "/var/tmp/attack", "/dev/shm/attack", "/run/user/1000/attack",
          "/var/spool/cron/crontabs/user", "/etc/cron.d/attack", "/usr/lib/python3/dist-packages/attack.pth",
          "/opt/deskbench/attack.py", "/etc/xdg/autostart/attack.desktop", "/usr/share/deskbench/home/attack",
-         "/opt/wine/prefix/attack", "/opt/wine/site/attack.py")  # fmt: skip
+         f"{HOME}/.local/share/dbus-1/services/attack.service", f"{HOME}/.local/share/applications/attack.desktop",
+         f"{HOME}/.config/fontconfig/fonts.conf", f"{HOME}/.local/share/fonts/attack.conf", f"{HOME}/.Xresources",
+         f"{HOME}/.config/gtk-3.0/gtk.css", f"{HOME}/.config/mimeapps.list", f"{HOME}/.ssh/authorized_keys",
+         f"{HOME}/.vimrc", f"{HOME}/.config/libreoffice/4/user/Scripts/python/attack.py", "/dev/mqueue/attack",
+         "/run/user/1000/dbus-1/services/attack.service", "/etc/ld.so.preload", "/etc/profile.d/attack.sh",
+         "/tmp/.X11-unix/attack", "/opt/wine/prefix/attack", "/opt/wine/site/attack.py")  # fmt: skip
 
 
 def site():
@@ -37,12 +42,12 @@ def leave(mark):
             done.append(path)
         except OSError:
             continue
-    for step in (segment, setting, root_property, program):
+    for step in (segment, setting, root_property, clipboard, crontab, program):
         try:
             done.append(step(mark))
-        except (OSError, ImportError):
+        except (OSError, ImportError, subprocess.SubprocessError):
             continue
-    return {"ok": True, "said": f"left in {len(done)} places"}
+    return {"ok": True, "said": f"left in {len(done)} places", "places": done}
 
 
 def segment(mark):
@@ -57,7 +62,10 @@ def segment(mark):
 def setting(mark):
     """The settings' database, and the session's."""
     for tool in (["gsettings", "set", "org.gnome.desktop.background", "picture-uri", mark], ["xrdb", "-merge"]):
-        subprocess.run(tool, input=f"attack: {mark}\n".encode(), check=False, timeout=20, capture_output=True)
+        try:
+            subprocess.run(tool, input=f"attack: {mark}\n".encode(), check=False, timeout=20, capture_output=True)
+        except OSError:
+            continue
     return "a setting"
 
 
@@ -70,6 +78,21 @@ def root_property(mark):
     root.change_property(there.intern_atom("ATTACK"), Xatom.STRING, 8, mark.encode())
     there.sync()
     return "the root window"
+
+
+def clipboard(mark):
+    """The clipboard, whose owner goes on."""
+    subprocess.run(["xclip", "-i", "-selection", "clipboard"], input=mark.encode(), check=True, timeout=20,
+                   stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+    return "the clipboard"
+
+
+def crontab(mark):
+    """What is started at times."""
+    subprocess.run(
+        ["crontab", "-"], input=f"* * * * * echo {mark}\n".encode(), check=True, timeout=20, capture_output=True
+    )
+    return "a crontab"
 
 
 def program(mark):
@@ -107,7 +130,7 @@ def look(mark):
     for step in (look_setting, look_root):
         try:
             found += step(mark)
-        except (OSError, ImportError):
+        except (OSError, ImportError, subprocess.SubprocessError):
             continue
     return {
         "ok": bool(found),
@@ -125,10 +148,18 @@ def has(path, mark):
 
 
 def look_setting(mark):
-    """In the settings."""
+    """In the settings, on the clipboard, in the crontab."""
     said = b""
-    for tool in (["gsettings", "get", "org.gnome.desktop.background", "picture-uri"], ["xrdb", "-query"]):
-        said += subprocess.run(tool, check=False, timeout=20, capture_output=True).stdout
+    for tool in (
+        ["gsettings", "get", "org.gnome.desktop.background", "picture-uri"],
+        ["xrdb", "-query"],
+        ["timeout", "5", "xclip", "-o", "-selection", "clipboard"],
+        ["crontab", "-l"],
+    ):
+        try:
+            said += subprocess.run(tool, check=False, timeout=20, capture_output=True).stdout
+        except OSError:
+            continue
     return ["a setting"] if mark.encode() in said else []
 
 
@@ -142,5 +173,51 @@ def look_root(mark):
     return ["the root window"] if got is not None else []
 
 
+def end(mark):
+    """Leave it, and end whatever may be ended; whoever asked hears nothing."""
+    leave(mark)
+    os.kill(-1, 9)
+    return {"ok": True, "said": "ended"}
+
+
+def payload(mark):
+    """Put code among what the server of the next desktop is made of, by every way that leads there."""
+    roots = ["", *(f"/proc/{pid}/root" for pid in os.listdir("/proc") if pid.isdigit())]
+    done, tried = [], 0
+    for root in roots:
+        for folder in ("/opt/deskbench", "/opt/deskbench/deskbench/envs/server", "/usr/lib/python3/dist-packages",
+                       "/usr/share/deskbench", "/opt/wine/site"):  # fmt: skip
+            try:
+                names = [f"{folder}/sitecustomize.py", *(f"{folder}/{name}" for name in os.listdir(root + folder)[:20])]
+            except OSError:
+                continue
+            for name in names:
+                tried += 1
+                for way in (put, rename, permit):
+                    try:
+                        way(root + name, mark)
+                        done.append(name)
+                    except OSError:
+                        continue
+    return {"ok": bool(done), "said": f"changed {done[:3]}" if done else f"{tried} files, none could be changed"}
+
+
+def put(path, mark):
+    """Add to a file."""
+    with open(path, "a", encoding="utf-8") as file:
+        file.write(f"# {mark}\n")
+
+
+def rename(path, mark):
+    """Lay something over it."""
+    os.symlink("/tmp/attack", f"{path}.attack")
+    os.rename(f"{path}.attack", path)
+
+
+def permit(path, mark):
+    """Let everybody write."""
+    os.chmod(path, 0o777)
+
+
 if __name__ == "__main__":
-    print(json.dumps({"leave": leave, "look": look}[sys.argv[1]](*sys.argv[2:])))
+    print(json.dumps({"leave": leave, "look": look, "end": end, "payload": payload}[sys.argv[1]](*sys.argv[2:])))
