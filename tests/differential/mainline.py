@@ -39,7 +39,7 @@ _UNTOLD = ("docProps/core.xml", "meta.xml", "docProps/app.xml")
 """Members of packages that tell when a file was made."""
 _BY_CHANCE = re.compile(
     rb"\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}"  # ids of fields and rules in OOXML
-    rb'|(?<=config:name="Rsid" config:type="int">)\d+'  # of OpenDocument
+    rb'|config:name="Rsid(Root)?" config:type="int">\d+'  # of OpenDocument
     rb'|(?<=axId val=")\d+|(?<=crossAx val=")\d+'  # of charts
     rb"|/CreationDate\s*\(D:[^)]*\)|/ModDate\s*\(D:[^)]*\)|/ID\s*\[[^]]*\]|/DocChecksum\s*/[0-9A-F]+"  # of PDF
 )

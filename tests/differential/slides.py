@@ -279,9 +279,10 @@ def explained(what: str, one: dict[str, Any]) -> str:
         return "table-cells"
     if plain == "the group's text" and "alignment" in off and (not office or "font_name" in off):
         return "groups"
-    if plain == "another level":
+    if plain == "another level" and not office:  # LibreOffice gives a level more looks, which differ for all
         return "level-one" if "indent" not in off else "" if "bullets" in off else "bullet-levels"
-    if "shape" not in off and _is_moved(plain, off, office=office):
+    near = plain == "the picture larger" and "approximately_tolerance" in one
+    if "shape" not in off and not near and _is_moved(plain, off, office=office):
         return "picture-place"
     moved = plain == "at the left" or (plain == "at the right" and "alignment" in off)
     return "bullet-levels" if moved and "bullets" not in off and not office else ""
