@@ -54,4 +54,9 @@ def told(
 
 def ended_it(error: GuestError) -> bool:
     """Whether the server says of a command that it was killed after its time, or that it cannot be started."""
-    return error.status == _TIMED_OUT or (error.status == _CANNOT_RUN and "cannot run" in str(error))
+    return error.status == _TIMED_OUT or cannot_start(error)
+
+
+def cannot_start(error: GuestError) -> bool:
+    """Whether the server says of a program that it cannot be started: there is none, or it is no program."""
+    return error.status == _CANNOT_RUN and "cannot run" in str(error)

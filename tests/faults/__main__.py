@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from tests.faults import desktops  # noqa: F401  (they add themselves to the list)
+from tests.faults import desktops, models, tasks  # noqa: F401  (they add themselves to the list)
 from tests.faults.base import FAKE, FAULTS, PLACES, Becomes, Fault
 from tests.faults.runs import CannotRun, carry_out, mismatches
 
@@ -57,6 +57,8 @@ def verdict(one: Fault, place: str) -> Verdict:
         why = mismatches(one, carry_out(one, place))
     except CannotRun as error:
         return Verdict(NOT_RUN, [str(error)])
+    except Exception as error:  # noqa: BLE001  (the boundary: no fault may end a run, nor this table)
+        why = [f"it ended the run: {type(error).__name__}: {error}"]
     found = Verdict(WRONG if why else RIGHT, why)
     sys.stderr.write("".join(f"{line}\n" for line in [f"{place}: {one.id}: {found.verdict}", *why]))
     return found

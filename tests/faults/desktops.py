@@ -39,9 +39,9 @@ fault("desktop-no-marks", "no accessibility tree, for an agent that needs marks"
       Becomes("env_error", attempts=ALWAYS, said="no accessibility tree"),
       Scene(wire="chat", settings={"observation": "som"}, harm="no-tree", times=ALWAYS))  # fmt: skip
 fault("desktop-no-tree-oracle", "no accessibility tree, for a task's own solution", Whose.DESKTOP,
-      Becomes("env_error", attempts=ALWAYS, said="no accessibility tree"),
-      Scene(agent="oracle", harm="no-tree", times=ALWAYS, task={"oracle": [
-          {"type": "type", "text": "hello"}, {"type": "click", "target": {"role": "push-button", "name": "Save"}}]}))  # fmt: skip
+      Becomes("env_error", said="no accessibility tree"),
+      Scene(agent="oracle", harm="no-tree", times=1, config={"retries": 0, "max_steps": 15},
+            task={"oracle": [{"type": "click", "target": {"name": "Save"}}]}))  # fmt: skip
 fault("desktop-does-not-end", "a desktop that cannot be ended", Whose.DESKTOP,
       Becomes("done", 1.0, said="stopping the desktop: KeyError"), Scene(harm="does-not-end", times=1))  # fmt: skip
 fault("deskbench-surprised", "an exception that nobody foresaw, once", Whose.DESKBENCH,

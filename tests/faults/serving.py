@@ -39,6 +39,8 @@ class Biased(Endpoint):
 
     wire: str = "chat"
     reply: Reply = lambda number: None
+    marked: bool = False
+    """Whether it is that task that asks."""
     bad: int = 0
     """Requests of that task so far."""
     told: int = 0
@@ -50,7 +52,9 @@ class Biased(Endpoint):
         """As the instruction says that is in the request."""
         if asked is None:
             return Say({"data": []})
-        if MARK not in json.dumps(asked):
+        if "previous_response_id" not in asked:  # else the instruction is where the endpoint keeps it
+            self.marked = MARK in json.dumps(asked)
+        if not self.marked:
             self.well += 1
             return good(self.wire, self.well - 1)
         self.bad += 1
