@@ -369,7 +369,13 @@ def _started(agent: Agent, goal: Goal) -> AgentError | None:
 
 def _decide(agent: Agent, observation: Observation) -> Decision:
     with _theirs(agent):
-        return agent.act(observation)
+        decision: object = agent.act(observation)
+        if not isinstance(decision, Decision):
+            raise TypeError(f"act() returned {type(decision).__name__}, which is no Decision")
+        for action in decision.actions:
+            if not isinstance(action, Action):
+                raise TypeError(f"act() decided on {action!r}, which is no action")
+        return decision
 
 
 @contextmanager

@@ -76,8 +76,10 @@ def shown(chosen: Sequence[Fault], table: Table) -> str:
 
 def words(becomes: Becomes) -> str:
     """What must become of it, in words."""
+    if not becomes.begins:
+        return f"refused before the run (exit status {becomes.exit})"
     if becomes.ending is None:
-        return "refused before the run" if becomes.exit == 2 else "no record; the run stops"
+        return "the run stops; what is recorded stays"
     score = "not scored" if becomes.value is None else f"scored {becomes.value:g}"
     tried = {1: "", 2: ", after another attempt"}.get(becomes.attempts, f", after {becomes.attempts} attempts")
     return f"{score} (`{becomes.ending}`){tried}{'' if becomes.goes_on else '; the run stops'}"

@@ -74,14 +74,31 @@ class Untyped(Writer):
 class Sloppy(Writer):
     """Solves the task and fails when it is closed."""
 
+    marked = False
+
     def close(self) -> None:
-        raise ValueError("closed twice")
+        if self.marked:
+            raise ValueError("closed twice")
+
+
+class Unmakeable(Writer):
+    """Cannot even be made."""
+
+    def __init__(self) -> None:
+        self.wrong = anwsers  # type: ignore[name-defined]  # noqa: F821
 
 
 class Wrong(Writer):
     """Writes something else."""
 
     text = "goodbye"
+
+
+class Stringly(Writer):
+    """Decides on what is no action."""
+
+    def act(self, observation: Observation) -> Decision:
+        return Decision(("click",)) if self.marked else super().act(observation)  # type: ignore[arg-type]
 
 
 class Idle(Writer):

@@ -43,6 +43,7 @@ class Becomes:
         said: what the record must say of it, as a regular expression: reason, error, notes.
         told: what the terminal must say.
         tampered: the desktop counts as ended by the agent.
+        stays: nothing more can be recorded, and what is recorded stays.
     """
 
     ending: str | None
@@ -53,6 +54,12 @@ class Becomes:
     said: str = ""
     told: str = ""
     tampered: bool = False
+    stays: bool = False
+
+    @property
+    def begins(self) -> bool:
+        """Whether there is a run at all."""
+        return self.goes_on or self.stays or self.ending is not None
 
     @property
     def exit(self) -> int:

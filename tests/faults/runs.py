@@ -193,9 +193,9 @@ def mismatches(fault: Fault, found: Found) -> list[str]:
 def _state(fault: Fault) -> str:
     if fault.becomes.goes_on:
         return "done"
-    if fault.becomes.exit == 2:
-        return ""  # there is no run
-    return "running" if fault.scene.disk else "broken"  # on a full disk it is not written how the run ended
+    if fault.becomes.stays:
+        return "running"  # how it ended cannot be written
+    return "broken" if fault.becomes.begins else ""
 
 
 def _solved(fault: Fault) -> bool:

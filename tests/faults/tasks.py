@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import io
+from typing import Any
+
+from PIL import Image
+
 
 from tests.faults.base import FAKE, LOCAL, Becomes, Scene, Whose, fault
 from tests.faults.desktops import ALWAYS
@@ -15,6 +20,13 @@ HELLO = {"type": "rule", "rules": {"expected": "hello"}}
 def checked(func: str = "exact_match", result: Any = None, expected: Any = None) -> dict[str, Any]:
     """An evaluator."""
     return {"evaluator": {"func": func, "result": result or CAT, "expected": expected or HELLO}}
+
+
+def picture() -> bytes:
+    """A PNG."""
+    buffer = io.BytesIO()
+    Image.linear_gradient("L").save(buffer, "PNG")
+    return buffer.getvalue()
 
 
 def steps(*more: dict[str, Any]) -> dict[str, Any]:
@@ -71,12 +83,16 @@ fault("check-no-score", "a user's own metric whose value is no score", Whose.CHE
       Scene(task=checked(f"{HERE}.checks:says_two")))  # fmt: skip
 fault("check-getter-raises", "a user's own getter that raises", Whose.CHECK, UNSCORED,
       Scene(task=checked(result={"type": f"{HERE}.checks:reads_wrong"})))  # fmt: skip
-fault("check-no-expected", "an expected file that is not there", Whose.CHECK, UNSCORED,
+fault("check-no-expected", "an expected file that is not there", Whose.CHECK,
+      Becomes(None, goes_on=False, status=2, told="error: .*expected.path: no such file"),
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
-                         {"type": "task_file", "path": "beside/none.txt"})))  # fmt: skip
+                         {"type": "task_file", "path": "beside/none.txt"}), command=True))  # fmt: skip
+_PICTURES = {**steps({"type": "upload_file", "parameters": {"files": [
+                 {"local_path": "beside/good.png", "path": "/home/user/r.png"}]}}),
+             **checked("check_structure_sim", {"type": "vm_file", "path": "/home/user/r.png"},
+                       {"type": "task_file", "path": "beside/expected.png"})}  # fmt: skip
 fault("check-unread-expected", "an expected file that cannot be read", Whose.CHECK, UNSCORED,
-      Scene(task=checked("compare_csv", {"type": "vm_file", "path": NOTE},
-                         {"type": "task_file", "path": "beside/expected"}), beside={"expected/x": b""}))  # fmt: skip
+      Scene(task=_PICTURES, beside={"good.png": picture(), "expected.png": picture()[:60]}))  # fmt: skip
 fault("check-no-url", "an expected file whose URL cannot be", Whose.CHECK, Becomes("env_error"),
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
                          {"type": "cloud_file", "path": "file:///no/such/file.txt"})))  # fmt: skip
@@ -84,7 +100,7 @@ fault("check-no-program", "a command of a check that cannot be started", Whose.N
       Becomes("done", 0.0, said="a command that asks for it has no answer"),
       Scene(task=checked(result={"type": "vm_command_line", "command": ["no-such-program"]})), (LOCAL,))  # fmt: skip
 fault("half-a-pair-value", "half of a surrogate pair in what a check reads", Whose.NOBODY, Becomes("done", 1.0),
-      Scene(harm="half-a-pair", times=9, task=checked(
+      Scene(harm="half-a-pair", times=1, task=checked(
           "check_include_exclude", expected={"type": "rule", "rules": {"include": ["hello"]}})), (FAKE,))  # fmt: skip
 _PRINTS = {"type": "vm_command_line", "command": ["printf", "hello\\355\\240\\275"]}
 fault("half-a-pair-bytes", "the same, from a program that prints it", Whose.NOBODY, Becomes("done", 1.0),
@@ -138,6 +154,10 @@ def crash(agent: str, title: str, error: str) -> None:
 crash("Misspelt", "`NameError` at the agent's first step", "NameError: name 'anwsers' is not defined")
 crash("Unimportable", "`ImportError` at the agent's first step", "ModuleNotFoundError: No module named")
 crash("FalseStart", "an agent that fails before it has begun", "KeyError: 'history'")
-crash("Untyped", "an agent that returns what is no decision", "str")
+crash("Untyped", "an agent that returns what is no decision", r"act\(\) returned str")
+crash("Stringly", "an agent that decides on what is no action", r"act\(\) decided on 'click'")
+fault("agent-unmakeable", "an agent that cannot be made", Whose.AGENT,
+      Becomes(None, goes_on=False, told="error: agent .*Unmakeable': NameError: name 'anwsers' is not defined"),
+      Scene(agent=f"{HERE}.agents:Unmakeable", command=True))  # fmt: skip
 fault("agent-sloppy", "an agent that fails when it is closed", Whose.AGENT, Becomes("done", 1.0, said="closed twice"),
       Scene(agent=f"{HERE}.agents:Sloppy"))  # fmt: skip
