@@ -91,8 +91,10 @@ def lookup(kind: str, names: dict[str, str], name: str) -> Any:
     module, _, attribute = dotted.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"{kind} {name!r} cannot be imported: {error}") from None
+    except Exception as error:  # the boundary to people's own modules
+        known = isinstance(error, (ImportError, AttributeError))
+        why = str(error) if known else f"{type(error).__name__}: {error}"
+        raise UsageError(f"{kind} {name!r} cannot be imported: {why}") from error
 
 
 def make_provider(name: str) -> Provider:

@@ -46,6 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sys.stdout.write(shown(chosen, table))
     if args.write:
         put(args.write, shown(chosen, table))
+    return status(table)
+
+
+def status(table: Table) -> int:
+    """The command's exit status."""
     return 1 if any(v.verdict == WRONG for found in table.values() for v in found.values()) else 0
 
 
@@ -68,10 +73,13 @@ def shown(chosen: Sequence[Fault], table: Table) -> str:
     """The table in Markdown."""
     places = [place for place in PLACES if place in table]
     lines = [f"| fault | whose | what becomes of it | {' | '.join(places)} |", f"|---|---|---|{'---|' * len(places)}"]
-    for one in chosen:
-        cells = [table[place][one.id].verdict for place in places]
-        lines.append(f"| {one.title} | {one.whose} | {words(one.becomes)} | {' | '.join(cells)} |")
+    lines += [row(one, [table[place][one.id].verdict for place in places]) for one in chosen]
     return "\n".join([*lines, ""])
+
+
+def row(one: Fault, cells: Sequence[str]) -> str:
+    """A fault's line of it."""
+    return f"| {one.title} | {one.whose} | {words(one.becomes)} | {' | '.join(cells)} |"
 
 
 def words(becomes: Becomes) -> str:

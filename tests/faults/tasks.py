@@ -159,5 +159,8 @@ crash("Stringly", "an agent that decides on what is no action", r"act\(\) decide
 fault("agent-unmakeable", "an agent that cannot be made", Whose.AGENT,
       Becomes(None, goes_on=False, told="error: agent .*Unmakeable': NameError: name 'anwsers' is not defined"),
       Scene(agent=f"{HERE}.agents:Unmakeable", command=True))  # fmt: skip
+fault("agent-unfinished", "an agent whose module cannot be imported", Whose.AGENT,
+      Becomes(None, goes_on=False, status=2, told="error: agent .* cannot be imported: NameError: name 'anwsers'"),
+      Scene(agent=f"{HERE}.unfinished:AGENT", command=True))  # fmt: skip
 fault("agent-sloppy", "an agent that fails when it is closed", Whose.AGENT, Becomes("done", 1.0, said="closed twice"),
       Scene(agent=f"{HERE}.agents:Sloppy"))  # fmt: skip
