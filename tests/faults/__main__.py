@@ -1,4 +1,4 @@
-"""`python -m tests.faults [--provider fake|local]...`: inject every fault into a run; a table of what became of each."""
+"""`python -m tests.faults [--provider fake|local]...`: inject every fault into a run; a table of what becomes of each."""
 
 from __future__ import annotations
 

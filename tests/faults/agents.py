@@ -85,7 +85,7 @@ class Unmakeable(Writer):
     """Cannot even be made."""
 
     def __init__(self) -> None:
-        self.wrong = anwsers  # type: ignore[name-defined]  # noqa: F821
+        self.answers = anwsers  # type: ignore[name-defined]  # noqa: F821
 
 
 class Wrong(Writer):

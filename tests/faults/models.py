@@ -38,13 +38,8 @@ def broken_off(wire: str, how: str) -> Say:
     if how == "choices[0].error":
         found["choices"][0] |= {"error": {"code": 502, "message": "provider disconnected"}, "finish_reason": "error"}
         return Say(found)
-    holder, name = {
-        "chat": lambda: (found["choices"][0], "finish_reason"),
-        "responses": lambda: (found, "status"),
-        "messages": lambda: (found, "stop_reason"),
-        "gemini": lambda: (found["candidates"][0], "finishReason"),
-    }[wire]()
-    holder[name] = how
+    holder = found[HOLDERS[wire]][0] if wire in HOLDERS else found
+    holder[NAMED[wire]] = how
     return Say(found)
 
 
@@ -53,7 +48,8 @@ BROKEN_OFF = {
     "gemini": ("OTHER",),
 }  # fmt: skip
 """How each wire says that a reply is not whole."""
-NAMED = {"chat": "finish_reason ", "responses": "status ", "messages": "stop_reason ", "gemini": "finishReason "}
+NAMED = {"chat": "finish_reason", "responses": "status", "messages": "stop_reason", "gemini": "finishReason"}
+HOLDERS = {"chat": "choices", "gemini": "candidates"}
 
 REASONED: dict[str, dict[str, Any]] = {
     "chat": {"choices": [{"finish_reason": "stop", "message": {"content": None, "reasoning_content": "Hm."}}]},
@@ -78,8 +74,10 @@ def over_each_wire(wire: str) -> None:
     """What can go wrong over any."""
     for how in BROKEN_OFF[wire]:
         name = f"{wire}-{how.lower().replace('[0].', '-')}"
-        what = f"a reply that broke off ({wire}: {how if '[' in how else NAMED[wire] + how})"
-        fault(f"{name}-once", f"{what}, once", Whose.ENDPOINT, FINE, Scene(wire=wire, reply=once(broken_off(wire, how))))
+        what = f"a reply that broke off ({wire}: {how if '[' in how else f'{NAMED[wire]} {how}'})"
+        fault(
+            f"{name}-once", f"{what}, once", Whose.ENDPOINT, FINE, Scene(wire=wire, reply=once(broken_off(wire, how)))
+        )
         fault(name, f"{what}, always", Whose.ENDPOINT, UNSCORED, Scene(wire=wire, reply=always(broken_off(wire, how))))
     cut = said(wire, "I th", "cut off")
     fault(f"{wire}-cut-off", f"a reply that stays cut off ({wire})", Whose.MODEL, COUNTS,

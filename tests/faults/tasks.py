@@ -7,7 +7,6 @@ from typing import Any
 
 from PIL import Image
 
-
 from tests.faults.base import FAKE, LOCAL, Becomes, Scene, Whose, fault
 from tests.faults.desktops import ALWAYS
 
