@@ -8,13 +8,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from deskbench.envs.desktop import CommandResult, Desktop
-from deskbench.envs.errors import GuestError, Unfit
+from deskbench.envs.errors import CheckError, GuestError, Unfit
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin"
 """Folders that only an administrator writes to."""
 _CLEARED = ("BASH_ENV", "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PYTHONPATH", "PYTHONHOME",
             "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT")  # fmt: skip
 """Variables by which other code gets into a program."""
+_NOT_STARTED = (126, 127)
+"""Exit statuses of `env` for a program that it cannot start (POSIX, env)."""
 _TIMED_OUT, _CANNOT_RUN = 504, 400
 
 
@@ -30,9 +32,13 @@ def ask(desktop: Desktop, command: Sequence[str], *, timeout: float = 30.0, **va
     """Run a command of ours (`clean`).
 
     Raises:
+        CheckError: the desktop has no such program in folders that only an administrator writes to.
         Unfit: as `told`.
     """
-    return told(desktop, clean(command, desktop.health().platform, **variables), timeout=timeout)
+    done = told(desktop, clean(command, desktop.health().platform, **variables), timeout=timeout)
+    if done.returncode in _NOT_STARTED and done.stderr.startswith("/usr/bin/env:"):
+        raise CheckError(f"the desktop lacks a program that the check needs: {done.stderr.strip()[:300]}")
+    return done
 
 
 def told(

@@ -31,10 +31,36 @@ Method = Callable[..., Any]
 
 @dataclass(frozen=True)
 class Harm:
-    """What happens, and at which of the desktop's methods; `start` is the provider's."""
+    """What happens, and at which of the desktop's methods; `start` and `stop` are the provider's."""
 
     at: tuple[str, ...]
     does: Callable[[Any, Method], Method]
+
+
+class Unstartable(LocalProvider):
+    """The server in its desktops ends at once."""
+
+    def _inside(self, listener: int, spec: DesktopSpec, chosen: Any) -> list[str]:
+        return ["/bin/false"]
+
+
+class Lacking(LocalProvider):
+    """Its desktops have a program less."""
+
+    def _binds(self) -> list[str]:
+        return ["--ro-bind", "/dev/null", "/usr/bin/xclip"]
+
+
+def _unstarted(provider: Any, start: Method) -> Method:
+    """What is to run in it does not."""
+    if isinstance(provider, FakeProvider):
+        raise StartError("Xvfb ended with status 1")
+    return Unstartable().start
+
+
+def _lacking(provider: Any, start: Method) -> Method:
+    """It has no xclip; one in memory has none ever."""
+    return start if isinstance(provider, FakeProvider) else Lacking().start
 
 
 def _kill(desktop: Any, method: Method) -> Method:
@@ -103,7 +129,8 @@ def _half_a_pair(desktop: Any, method: Method) -> Method:
 
 
 HARMS = {
-    "never-starts": Harm(("start",), _kill),
+    "never-starts": Harm(("start",), _unstarted),
+    "lacks-xclip": Harm(("start",), _lacking),
     "dies-in-setup": Harm(("launch",), _kill),
     "dies-acting": Harm(("act",), _kill),
     "dies-scored": Harm(("run",), _kill),
@@ -160,9 +187,10 @@ class Harmed:
 
     def start(self, spec: DesktopSpec) -> Any:
         """One of the other's, with a trap."""
+        start: Method = self._provider.start
         if "start" in self.harm.at and self.due():
-            return _unstarted(self._provider, spec)
-        return Trapped(self._provider.start(spec), self)
+            start = self.harm.does(self._provider, start)
+        return Trapped(start(spec), self)
 
     def stop(self, desktop: Any) -> None:
         """End it."""
@@ -177,19 +205,6 @@ class Harmed:
     def doctor(self) -> list[Check]:
         """What the other says."""
         return self._provider.doctor()
-
-
-class Unstartable(LocalProvider):
-    """The server in its desktops ends at once."""
-
-    def _inside(self, listener: int, spec: DesktopSpec, chosen: Any) -> list[str]:
-        return ["/bin/false"]
-
-
-def _unstarted(provider: FakeProvider | LocalProvider, spec: DesktopSpec) -> Any:
-    if isinstance(provider, FakeProvider):
-        raise StartError("Xvfb ended with status 1")
-    return Unstartable().start(spec)
 
 
 BASES: dict[str, Callable[[], FakeProvider | LocalProvider]] = {"fake": FakeProvider, "local": LocalProvider}
