@@ -5,6 +5,7 @@ A command that a task file gives is run as it stands there. What either says com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from deskbench.envs.desktop import CommandResult, Desktop
@@ -60,9 +61,11 @@ def told(
 
 def ended_it(error: GuestError) -> bool:
     """Whether the server says of a command that it was killed after its time, or that it cannot be started."""
-    return error.status == _TIMED_OUT or cannot_start(error)
+    return error.status == _TIMED_OUT or (error.status == _CANNOT_RUN and "cannot run" in str(error))
 
 
 def cannot_start(error: GuestError) -> bool:
-    """Whether the server says of a program that it cannot be started: there is none, or it is no program."""
-    return error.status == _CANNOT_RUN and "cannot run" in str(error)
+    """Whether the server says of a program that it, or the shell, cannot start it: there is none, or it is none."""
+    return (
+        error.status == _CANNOT_RUN and re.search("cannot (run|start) |ended with status 127", str(error)) is not None
+    )

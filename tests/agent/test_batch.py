@@ -144,7 +144,7 @@ def test_nor_is_set_up_with_a_program_that_is_not_there(tmp_path: Path) -> None:
     write_task(tmp_path / "suite", "one", config=missing)
     assert Batch(prepared(tmp_path / "suite", retries=5), tmp_path / "run").run().unscored == 1
     (record,) = read_records(tmp_path / "run")
-    assert record.permanent and "cannot run" in (record.error or "")
+    assert record.permanent and "cannot start" in (record.error or "")
 
 
 # Faults that nobody foresaw.

@@ -54,6 +54,8 @@ fault("setup-no-window", "a set-up step for a window that is not there", Whose.T
       Scene(task={"config": [{"type": "close_window", "parameters": {"window_name": "No such window"}}]}))  # fmt: skip
 fault("setup-no-program", "a set-up step whose program the image lacks", Whose.TASK, PERMANENT,
       Scene(task=steps({"type": "launch", "parameters": {"command": ["no-such-program"]}})))  # fmt: skip
+fault("setup-no-program-shell", "the same, in a line for the shell", Whose.TASK, PERMANENT,
+      Scene(task=steps({"type": "launch", "parameters": {"command": "no-such-program x", "shell": True}})))  # fmt: skip
 fault("setup-no-command", "a command of set-up that the image lacks", Whose.TASK, PERMANENT,
       Scene(task=steps({"type": "execute", "parameters": {"command": ["no-such-program", "x"]}})), (LOCAL,))  # fmt: skip
 fault("setup-impossible-url", "a URL that cannot be", Whose.TASK, PERMANENT,
@@ -92,6 +94,9 @@ _PICTURES = {**steps({"type": "upload_file", "parameters": {"files": [
                        {"type": "task_file", "path": "beside/expected.png"})}  # fmt: skip
 fault("check-unread-expected", "an expected file that cannot be read", Whose.CHECK, UNSCORED,
       Scene(task=_PICTURES, beside={"good.png": picture(), "expected.png": picture()[:60]}))  # fmt: skip
+fault("check-no-program-before", "a program that the image lacks, in a step before the check", Whose.TASK, PERMANENT,
+      Scene(task={"evaluator": checked()["evaluator"] | {
+          "postconfig": [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]}}))  # fmt: skip
 fault("check-no-url", "an expected file whose URL cannot be", Whose.CHECK, Becomes("env_error"),
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
                          {"type": "cloud_file", "path": "file:///no/such/file.txt"})))  # fmt: skip
