@@ -38,6 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     parser.add_argument("--write", type=Path, help="put the table into a page")
     args = parser.parse_args(arguments)
+    if args.write and not args.write.is_file():
+        parser.error(f"{args.write} is no page to put the table into")
     chosen = [one for key, one in FAULTS.items() if not args.only or key in args.only]
     table = {place: {one.id: verdict(one, place) for one in chosen} for place in args.provider or [FAKE]}
     if args.json:
