@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import shutil
@@ -18,7 +19,7 @@ from deskbench.agent.config import RunConfig
 from deskbench.agent.player import lacks_player
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
-from deskbench.envs.errors import UsageError
+from deskbench.envs.errors import AgentCrash, DeskbenchError, UsageError
 from deskbench.envs.redact import KNOWN, secret_of, secrets_in, without_logins
 from deskbench.tasks.load import check_all, skip_reason
 from deskbench.tasks.taskfile import Problem
@@ -90,8 +91,10 @@ def lookup(kind: str, names: dict[str, str], name: str) -> Any:
     module, _, attribute = dotted.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise UsageError(f"{kind} {name!r} cannot be imported: {error}") from None
+    except Exception as error:  # the boundary to people's own modules
+        known = isinstance(error, (ImportError, AttributeError))
+        why = str(error) if known else f"{type(error).__name__}: {error}"
+        raise UsageError(f"{kind} {name!r} cannot be imported: {why}") from error
 
 
 def make_provider(name: str) -> Provider:
@@ -147,7 +150,7 @@ def prepare(config: RunConfig) -> Prepared:
         else:
             skipped.append((task, reason))
     if kept:
-        _try_agent(make_agent(kept[0]))
+        _try_agent(config.agent, lambda: make_agent(kept[0]))
     files = {task.key: task.written for task in kept}
     return Prepared(config, tuple(kept), tuple(skipped), make_agent, files, made_of, found.warnings)
 
@@ -167,13 +170,21 @@ def _learn_secrets(config: RunConfig) -> None:
             raise UsageError(f"{name} is a URL with a user or a password in it: name keys by environment variables")
 
 
-def _try_agent(agent: Agent) -> None:
-    """Settings that are wrong and endpoints that are down are found now, not when the first desktop is up."""
+def _try_agent(name: str, make: Callable[[], Agent]) -> None:
+    """Settings that are wrong and endpoints that are down are found now, not when the first desktop is up.
+
+    Raises:
+        UsageError, AgentError: what the agent says.
+        AgentCrash: it cannot be made, or its code fails when it is asked; on one line.
+    """
     try:
-        if hasattr(agent, "check"):
-            agent.check()
-    finally:
-        agent.close()
+        with contextlib.closing(make()) as agent:
+            if hasattr(agent, "check"):
+                agent.check()
+    except DeskbenchError:
+        raise
+    except Exception as error:
+        raise AgentCrash(f"agent {name!r}: {type(error).__name__}: {error}") from error
 
 
 def _skip(config: RunConfig, task: Task, apps: dict[str, bool], system: str | None) -> str | None:

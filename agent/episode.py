@@ -26,6 +26,7 @@ from deskbench.agent.base import (
 from deskbench.agent.config import MAX_SECONDS, MAX_STEPS
 from deskbench.agent.limits import SCORE_SECONDS, SETUP_SECONDS, Limited
 from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
+from deskbench.envs.actions import ACTION_TYPES
 from deskbench.envs.desktop import Desktop
 from deskbench.envs.errors import CheckError, EnvError, SetupError, StartError, StorageError, Unfit, UsageError
 from deskbench.envs.types import (
@@ -370,7 +371,13 @@ def _started(agent: Agent, goal: Goal) -> AgentError | None:
 
 def _decide(agent: Agent, observation: Observation) -> Decision:
     with _theirs(agent):
-        return agent.act(observation)
+        decision: object = agent.act(observation)
+        if not isinstance(decision, Decision):
+            raise TypeError(f"act() returned {type(decision).__name__}, which is no Decision")
+        for action in decision.actions:
+            if not isinstance(action, tuple(ACTION_TYPES.values())):
+                raise TypeError(f"act() decided on {action!r}, which is no action")
+        return decision
 
 
 @contextmanager

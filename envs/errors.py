@@ -17,7 +17,7 @@ DeskbenchError
     |-- RefusalError        the model declined
     |-- AgentCrash          the agent's own code has a mistake: unscored, no decision of a model
     `-- ModelError          the endpoint failed after all retries: unscored, nobody's score is made of it
-        `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 403, 404)
+        `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 402, ...)
 """
 
 from __future__ import annotations
@@ -120,4 +120,4 @@ class ModelError(AgentError):
 
 
 class ModelFatal(ModelError):
-    """The endpoint says that no request of this run can succeed; the run ends at once."""
+    """The endpoint says that no request of this run can succeed (401, 402, 403, 404); the run ends at once."""

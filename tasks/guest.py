@@ -5,16 +5,19 @@ A command that a task file gives is run as it stands there. What either says com
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from deskbench.envs.desktop import CommandResult, Desktop
-from deskbench.envs.errors import GuestError, Unfit
+from deskbench.envs.errors import CheckError, GuestError, Unfit
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin"
 """Folders that only an administrator writes to."""
 _CLEARED = ("BASH_ENV", "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PYTHONPATH", "PYTHONHOME",
             "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT")  # fmt: skip
 """Variables by which other code gets into a program."""
+_NOT_STARTED = (126, 127)
+"""Exit statuses of `env` for a program that it cannot start (POSIX, env)."""
 _TIMED_OUT, _CANNOT_RUN = 504, 400
 
 
@@ -30,9 +33,13 @@ def ask(desktop: Desktop, command: Sequence[str], *, timeout: float = 30.0, **va
     """Run a command of ours (`clean`).
 
     Raises:
+        CheckError: the desktop has no such program in folders that only an administrator writes to.
         Unfit: as `told`.
     """
-    return told(desktop, clean(command, desktop.health().platform, **variables), timeout=timeout)
+    done = told(desktop, clean(command, desktop.health().platform, **variables), timeout=timeout)
+    if done.returncode in _NOT_STARTED and done.stderr.startswith("/usr/bin/env:"):
+        raise CheckError(f"the desktop lacks a program that the check needs: {done.stderr.strip()[:300]}")
+    return done
 
 
 def told(
@@ -55,3 +62,10 @@ def told(
 def ended_it(error: GuestError) -> bool:
     """Whether the server says of a command that it was killed after its time, or that it cannot be started."""
     return error.status == _TIMED_OUT or (error.status == _CANNOT_RUN and "cannot run" in str(error))
+
+
+def cannot_start(error: GuestError) -> bool:
+    """Whether the server says of a program that it, or the shell, cannot start it: there is none, or it is none."""
+    return (
+        error.status == _CANNOT_RUN and re.search("cannot (run|start) |ended with status 127", str(error)) is not None
+    )

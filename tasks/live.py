@@ -67,7 +67,7 @@ def _getters(task: Task) -> Iterator[Call]:
 def _addresses(value: Any) -> Iterator[str]:
     """Addresses of other machines anywhere in a value."""
     if isinstance(value, str):
-        if value.startswith(("http://", "https://", "www.")) and urlsplit(value).hostname not in HERE:
+        if value.startswith(("http://", "https://", "www.")) and _elsewhere(value):
             yield value
     elif isinstance(value, dict):
         for item in value.values():
@@ -75,3 +75,11 @@ def _addresses(value: Any) -> Iterator[str]:
     elif isinstance(value, list):
         for item in value:
             yield from _addresses(item)
+
+
+def _elsewhere(url: str) -> bool:
+    """Whether it is another machine's; what is no URL is nobody's."""
+    try:
+        return urlsplit(url).hostname not in HERE
+    except ValueError:
+        return False

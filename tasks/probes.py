@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.envs.errors import CheckError
-from deskbench.tasks.guest import clean, told
+from deskbench.tasks.guest import ask
 from deskbench.tasks.world import MAX_TEXT, World
 
 Probe = Callable[[World, Any, Any, Mapping[str, Any]], Any]
@@ -117,13 +117,11 @@ def run_test_suite(world: World, result: Any, expected: Any, options: Mapping[st
     for file in (*(f for first in files for f in sorted(first.parent.iterdir()) if f.is_file()), expected):
         world.desktop.write_file(f"{folder}/{file.name}", file.read_bytes())
     function = str(options.get("test_function_name", "test"))
-    platform = world.desktop.health().platform
     judge = ["python3", "-I", "-c", _JUDGE, f"{TEST_SECONDS:g}", _RUN_TESTS, folder, f"{folder}/{expected.name}"]
     try:
-        command = clean([*judge, function], platform, HOME=folder)
-        done = told(world.desktop, command, timeout=TEST_SECONDS + SPARE_SECONDS)
+        done = ask(world.desktop, [*judge, function], timeout=TEST_SECONDS + SPARE_SECONDS, HOME=folder)
     finally:
-        told(world.desktop, clean(["rm", "-rf", folder], platform))
+        ask(world.desktop, ["rm", "-rf", folder], timeout=120.0)
     return _said(done.stdout) or {"value": 0.0, "note": f"no answer: {done.stderr.strip()[-300:]}"}
 
 

@@ -8,6 +8,7 @@ from lxml import etree
 
 from deskbench.agent.base import CheckError, Decision, Goal, Needs
 from deskbench.envs.actions import ENDS_EPISODE
+from deskbench.envs.errors import EnvError
 from deskbench.envs.targets import OracleStep, Target
 from deskbench.envs.types import Done, Observation, Wait
 
@@ -36,6 +37,7 @@ class OracleAgent:
         Raises:
             CheckError: the target did not come, so the task's own solution is broken; names what was looked for and
                 what is there.
+            EnvError: the desktop shows no tree to look for it in.
         """
         if not self._steps:
             return Decision((Done(),))
@@ -48,24 +50,27 @@ class OracleAgent:
             return Decision((action, Done()) if ended and not step.targets else (action,))
         self._looks += 1
         if self._looks >= LOOKS:
-            raise CheckError(
-                f"oracle: no {_named(step)} on the screen; there are {_seen(observation, step.targets[0])}"
-            )
+            raise _missing(step, observation)
         return Decision((Wait(PAUSE),))
 
     def close(self) -> None:
         """Nothing to let go of."""
 
 
+def _missing(step: OracleStep, observation: Observation) -> CheckError | EnvError:
+    """Why a step's target is not there: the task's fault, but for a desktop that shows nothing to look for it in."""
+    if observation.accessibility is None:
+        return EnvError(f"the desktop gave no accessibility tree: {'; '.join(observation.problems)}")
+    return CheckError(f"oracle: no {_named(step)} on the screen; there are {_seen(observation.accessibility, step)}")
+
+
 def _named(step: OracleStep) -> str:
     return ", ".join(str({k: v for k, v in vars(t).items() if v != getattr(Target(), k)}) for t in step.targets)
 
 
-def _seen(observation: Observation, target: Target) -> str:
+def _seen(tree: str, step: OracleStep) -> str:
     """Names on the screen of the target's role, for the error."""
-    if observation.accessibility is None:
-        return f"no accessibility tree ({'; '.join(observation.problems)})"
-    root = etree.fromstring(observation.accessibility.encode())
+    target, root = step.targets[0], etree.fromstring(tree.encode())
     nodes = [n for n in root.iter() if target.role is None or n.tag == target.role]
     names = sorted({str(n.get("name")) for n in nodes if n.get("name")})
     return ", ".join(repr(n) for n in names[:40]) or f"no {target.role}"

@@ -180,7 +180,7 @@ class FakeDesktop:
         """`editor PATH` opens a file in the editor."""
         words = command.split() if isinstance(command, str) else list(command)
         if not words or words[0] != "editor":
-            raise GuestError(f"{self.name}: a desktop in memory has no program but the editor: {command}")
+            raise GuestError(f"{self.name}: cannot start {command!r}: a desktop in memory has an editor alone", 400)
         self.open(words[1] if len(words) > 1 else self.path)
 
     def open(self, path: str) -> None:

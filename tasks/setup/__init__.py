@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from deskbench.envs.errors import EnvError, GuestError, NotThere, SetupError, Unfit
 from deskbench.tasks import registry
-from deskbench.tasks.guest import ended_it
+from deskbench.tasks.guest import cannot_start, ended_it
 from deskbench.tasks.types import Call
 from deskbench.tasks.world import Context
 
@@ -59,6 +59,7 @@ def _run(call: Call, context: Context) -> None:
         entry.function(context, **registry.check_parameters(entry, call.parameters))
     except EnvError as error:
         error.args = (f"{call.where}: {call.type}: {error}",)
+        error.permanent = error.permanent or (isinstance(error, GuestError) and cannot_start(error))
         raise
     except Unfit as error:
         raise SetupError(f"{call.where}: {call.type}: {error}") from error

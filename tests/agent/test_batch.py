@@ -143,6 +143,14 @@ def test_what_will_fail_the_same_way_is_not_tried_again(tmp_path: Path) -> None:
     assert record.permanent and "404" in (record.error or "")
 
 
+def test_nor_is_set_up_with_a_program_that_is_not_there(tmp_path: Path) -> None:
+    missing = [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]
+    write_task(tmp_path / "suite", "one", config=missing)
+    assert Batch(prepared(tmp_path / "suite", retries=5), tmp_path / "run").run().unscored == 1
+    (record,) = read_records(tmp_path / "run")
+    assert record.permanent and "cannot start" in (record.error or "")
+
+
 # Faults that nobody foresaw.
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from deskbench.agent.build import prepare
 from deskbench.agent.config import RunConfig, make_config
-from deskbench.envs.errors import ModelError, UsageError
+from deskbench.envs.errors import AgentCrash, ModelError, UsageError
 from deskbench.envs.redact import KNOWN
 
 from . import paper
@@ -74,6 +74,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ({"provider": "locl"}, "unknown provider 'locl'; did you mean 'local'?"),
         ({"agent": "no.such.module:Agent"}, "cannot be imported"),
         ({"agent": "deskbench.agent.agents.simple:NoSuch"}, "cannot be imported"),
+        ({"agent": "tests.faults.unfinished:AGENT"}, "cannot be imported: NameError: name 'anwsers'"),
         ({"only": ("write-9",)}, "no task 'write-9'; did you mean"),
         ({"agent": "null", "agent_settings": {"model": "x"}}, "has no settings"),
         ({"agent": "human", "parallel": 2}, "one person, one desktop"),
@@ -89,6 +90,12 @@ def test_every_name_is_resolved_before_a_machine_starts(tmp_path: Path, changes:
         prepare(RunConfig.model_validate({"source": str(suite), "agent": "oracle", "provider": "fake", **changes}))
     assert said in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_an_agent_that_cannot_be_made_is_told_on_one_line(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "suite")
+    with pytest.raises(AgentCrash, match="Unmakeable': NameError: name 'anwsers' is not defined"):
+        prepare(RunConfig(source=str(suite), agent="tests.faults.agents:Unmakeable", provider="fake"))
 
 
 def test_an_endpoint_that_is_down_is_noticed_before_a_machine_starts(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -128,6 +129,24 @@ def test_a_mistake_in_an_agents_own_code_is_no_score(stage: Stage) -> None:
     assert "oops" in record.score.reason
 
 
+class Mumbling(Script):
+    """Returns what is no decision."""
+
+    def __init__(self, said: Any) -> None:
+        super().__init__()
+        self.said = said
+
+    def act(self, observation: Observation) -> Decision:
+        return self.said  # type: ignore[no-any-return]
+
+
+@pytest.mark.parametrize("said", ["click 3 4", None, Decision(("click",))])
+def test_so_is_a_decision_that_is_none(stage: Stage, said: Any) -> None:
+    record = stage.run(agent=Mumbling(said))
+    assert (record.ending, record.score.value) == (Ending.AGENT_CRASH, None)
+    assert "which is no Decision" in str(record.error) or "which is no action" in str(record.error)
+
+
 def test_a_solution_that_does_not_find_its_target_is_a_broken_task(stage: Stage) -> None:
     record = stage.run(WRITE, CheckError("oracle: no button"))
     assert (record.ending, record.score.value) == (Ending.AGENT_ERROR, None)
@@ -167,9 +186,9 @@ def test_set_up_that_did_not_take_effect_is_not_scored(stage: Stage) -> None:
 
 def test_a_check_that_fails_is_not_a_score(stage: Stage) -> None:
     broken = {
-        "func": "text_matches",
+        "func": "tests.faults.checks:raises",
         "result": {"type": "vm_command_line", "command": ["cat", "/home/user/note.txt"]},
-        "expected": {"type": "rule", "rules": {"pattern": "("}},
+        "expected": {"type": "rule", "rules": {}},
     }
     record = stage.run(WRITE, [Done()], task={"evaluator": broken})
     assert (record.ending, record.score.value) == (Ending.DONE, None)

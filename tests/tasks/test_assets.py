@@ -82,6 +82,13 @@ def test_what_does_not_come_whole_leaves_nothing(path: str, why: str, web: Web, 
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []
 
 
+@pytest.mark.parametrize("url", ["http://[::1/x", "htp://example.org/x", "http://", "example.org/x"])
+def test_what_is_no_url_is_not_tried_again(url: str, tmp_path: Path) -> None:
+    with pytest.raises(SetupError, match="cannot fetch") as caught:
+        AssetStore(tmp_path).get(url)
+    assert caught.value.permanent
+
+
 def test_a_server_that_is_down_for_a_moment_is_asked_again(web: Web, tmp_path: Path) -> None:
     assert AssetStore(tmp_path).get(f"{web.address}/late").read_bytes() == DATA
 

@@ -44,6 +44,7 @@ def step(kind: str, **parameters: Any) -> list[dict[str, Any]]:
         ({"evaluator": TABS}, "open_tabs_info"),
         ({}, None),
         ({"proxy": False}, None),
+        ({"config": step("chrome_open_tabs", urls_to_open=["http://[::1/no-address"])}, None),
         ({"config": step("chrome_open_tabs", urls_to_open=["http://localhost:8000/", "chrome://settings"])}, None),
         (
             {"config": step("download", files=[{"url": "https://example.org/a", "path": "/a"}])},

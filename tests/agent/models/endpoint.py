@@ -3,10 +3,10 @@
 import json
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, TypeVar
 
 
 @dataclass(frozen=True)
@@ -15,12 +15,14 @@ class Say:
 
     Faults: `cut` closes the connection half-way through, `close` before the first byte, `hang` says nothing until
     the endpoint ends, `drip` sends the body a byte at a time and never gets to the end, `drip headers` the headers.
+    `pace` is how many seconds lie between such bytes.
     """
 
     body: Any = ""
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     fault: str | None = None
+    pace: float = 0.02
 
 
 def reply(text: Any, finish: str = "stop", **more: Any) -> Say:
@@ -45,12 +47,24 @@ class Endpoint:
     headers: list[dict[str, str]] = field(default_factory=list)
     ended: threading.Event = field(default_factory=threading.Event)
 
+    def answer(self, asked: dict[str, Any] | None) -> Say:
+        """What is said to a request's body, or to one without a body."""
+        return self.script.pop(0) if asked is not None and len(self.script) > 1 else self.script[0]
+
+
+def endpoint(*script: Say) -> AbstractContextManager[Endpoint]:
+    """Serve the answers in order; the last one is repeated."""
+    return serving(Endpoint("", list(script)))
+
+
+E = TypeVar("E", bound=Endpoint)
+
 
 @contextmanager
-def endpoint(*script: Say) -> Iterator[Endpoint]:
-    """Serve the answers in order; the last one is repeated."""
+def serving(state: E) -> Iterator[E]:
+    """Serve what this one answers; it is told its address."""
     server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
-    state = Endpoint(f"http://127.0.0.1:{server.server_port}/v1", list(script))
+    state.url = f"http://127.0.0.1:{server.server_port}/v1"
     server.state = state  # type: ignore[attr-defined]
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
@@ -68,14 +82,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         state: Endpoint = self.server.state  # type: ignore[attr-defined]
-        self._say(state.script[0], state)
+        self._say(state.answer(None), state)
 
     def do_POST(self) -> None:
         state: Endpoint = self.server.state  # type: ignore[attr-defined]
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         state.asked.append({"path": self.path, **json.loads(raw)})
         state.headers.append(dict(self.headers.items()))
-        self._say(state.script.pop(0) if len(state.script) > 1 else state.script[0], state)
+        self._say(state.answer(state.asked[-1]), state)
 
     def _say(self, say: Say, state: Endpoint) -> None:
         self.close_connection = say.fault is not None
@@ -85,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
             state.ended.wait()
             return
         if say.fault == "drip headers":
-            self._drip(state)
+            self._drip(say, state)
             return
         body = say.body if isinstance(say.body, bytes) else _text(say.body).encode()
         self.send_response(say.status)
@@ -94,13 +108,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Content-Length", "1000000" if say.fault == "drip" else str(len(body)))
         self.end_headers()
         if say.fault == "drip":
-            self._drip(state)
+            self._drip(say, state)
         else:
             self.wfile.write(body[: len(body) // 2] if say.fault == "cut" else body)
 
-    def _drip(self, state: Endpoint) -> None:
+    def _drip(self, say: Say, state: Endpoint) -> None:
         try:
-            while not state.ended.wait(0.02):
+            while not state.ended.wait(say.pace):
                 self.wfile.write(b" ")
         except OSError:
             pass  # the client hung up, as it should
