@@ -201,8 +201,7 @@ V2_FILES = "OSWORLD_FILE_BASE_URL"
 
 def path_of(url: str) -> str | None:
     """The path on this machine that a `file:` URL names; None for every other URL."""
-    parts = urlsplit(url)
-    return unquote(parts.path) if parts.scheme == "file" else None
+    return unquote(urlsplit(url).path) if url.lower().startswith("file:") else None  # other URLs may be broken
 
 
 def fetch(url: str, assets: Path, task: Task) -> Path:

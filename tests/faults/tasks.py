@@ -62,8 +62,9 @@ fault("setup-impossible-url", "a URL that cannot be", Whose.TASK, PERMANENT,
       Scene(task=steps(downloaded("http://[::1/x.txt"))))  # fmt: skip
 fault("setup-no-scheme", "a URL of no known kind", Whose.TASK, PERMANENT,
       Scene(task=steps(downloaded("htp://example.org/x.txt"))))  # fmt: skip
-fault("setup-no-file", "a file that is not there", Whose.TASK, PERMANENT,
-      Scene(task=steps(downloaded("file:///no/such/file.txt"))))  # fmt: skip
+fault("setup-host-file", "a file of the controller's machine that nobody has allowed", Whose.TASK,
+      Becomes(None, goes_on=False, status=2, told="error: .*--host-files"),
+      Scene(task=steps(downloaded("file:///etc/hostname")), command=True))  # fmt: skip
 fault("setup-users-own", "a user's own set-up step that raises", Whose.TASK, BROKEN,
       Scene(task=steps({"type": f"{HERE}.checks:steps_wrong", "parameters": {}})))  # fmt: skip
 fault("task-half-a-pair", "half of a surrogate pair in a task file", Whose.TASK,
@@ -99,7 +100,7 @@ fault("check-no-program-before", "a program that the image lacks, in a step befo
           "postconfig": [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]}}))  # fmt: skip
 fault("check-no-url", "an expected file whose URL cannot be", Whose.CHECK, Becomes("env_error"),
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
-                         {"type": "cloud_file", "path": "file:///no/such/file.txt"})))  # fmt: skip
+                         {"type": "cloud_file", "path": "http://[::1/x.txt"})))  # fmt: skip
 fault("check-no-program", "a command of a check that cannot be started", Whose.NOBODY,
       Becomes("done", 0.0, said="a command that asks for it has no answer"),
       Scene(task=checked(result={"type": "vm_command_line", "command": ["no-such-program"]})), (LOCAL,))  # fmt: skip
