@@ -14,6 +14,7 @@ from tests.attacks import answers, escape, exhaustion, impostor, leaks, pages, p
 from tests.attacks.arenas import MAKERS, CannotRun, arena
 from tests.attacks.base import ATTACKS, COLUMNS, KINDS, ROOT, USER, Attack, Outcome, Verdict, attempt, is_breach, line
 from tests.other_user import made
+from tests.page import put
 
 BEGIN, END = "<!-- attacks -->", "<!-- end of attacks -->"
 """Between these lines of a page stands the table."""
@@ -45,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         sys.stdout.write(shown(table))
     if args.write:
-        put(args.write, shown(table))
+        put(args.write, shown(table), BEGIN, END)
     breaches = [
         (name, key) for name, found in table.items() for key, o in found.items() if is_breach(ATTACKS[key], name, o)
     ]
@@ -128,13 +129,6 @@ def shown(table: Table) -> str:
     return "\n".join(
         [*lines, "", *(["Accepted: it succeeds, and breaks no promise:", "", *accepted, ""] if accepted else [])]
     )
-
-
-def put(page: Path, text: str) -> None:
-    """Put the table where the page has room for it."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":

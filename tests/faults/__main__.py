@@ -12,6 +12,7 @@ from pathlib import Path
 from tests.faults import desktops, models, tasks  # noqa: F401  (they add themselves to the list)
 from tests.faults.base import FAKE, FAULTS, PLACES, Becomes, Fault
 from tests.faults.runs import CannotRun, carry_out, mismatches
+from tests.page import put
 
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
 """Between these lines of a page stands the table."""
@@ -47,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     else:
         sys.stdout.write(shown(chosen, table))
     if args.write:
-        put(args.write, shown(chosen, table))
+        put(args.write, shown(chosen, table), BEGIN, END)
     return status(table)
 
 
@@ -93,13 +94,6 @@ def words(becomes: Becomes) -> str:
     score = "not scored" if becomes.value is None else f"scored {becomes.value:g}"
     tried = {1: "", 2: ", after another attempt"}.get(becomes.attempts, f", after {becomes.attempts} attempts")
     return f"{score} (`{becomes.ending}`){tried}{'' if becomes.goes_on else '; the run stops'}"
-
-
-def put(page: Path, text: str) -> None:
-    """Put the table where the page has room for it."""
-    before, _, rest = page.read_text(encoding="utf-8").partition(BEGIN)
-    after = rest.partition(END)[2]
-    page.write_text(f"{before}{BEGIN}\n\n{text}\n{END}{after}", encoding="utf-8")
 
 
 if __name__ == "__main__":
