@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from deskbench.envs.errors import EnvError, GuestError, NotThere, SetupError, Unfit
 from deskbench.tasks import registry
 from deskbench.tasks.guest import cannot_start, ended_it
-from deskbench.tasks.types import Call
+from deskbench.tasks.types import Call, Outside
 from deskbench.tasks.world import Context
 
 
@@ -61,8 +61,8 @@ def _run(call: Call, context: Context) -> None:
         error.args = (f"{call.where}: {call.type}: {error}",)
         error.permanent = error.permanent or (isinstance(error, GuestError) and cannot_start(error))
         raise
-    except Unfit as error:
-        raise SetupError(f"{call.where}: {call.type}: {error}") from error
+    except (Unfit, Outside) as error:
+        raise SetupError(f"{call.where}: {call.type}: {error}", permanent=isinstance(error, Outside)) from error
     except Exception as error:  # the boundary to the steps, users' own among them
         raise SetupError(f"{call.where}: {call.type}: {type(error).__name__}: {error}") from error
     context.note("setup", {"step": call.type, "where": call.where, "ms": (time.monotonic() - began) * 1e3})

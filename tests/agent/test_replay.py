@@ -201,3 +201,16 @@ def test_a_getter_that_has_changed_needs_a_machine(suite: Path, tmp_path: Path) 
 def test_a_folder_without_episodes_is_said_to_be_one(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="neither a run nor an episode"):
         rescore_all(tmp_path)
+
+
+def test_a_recording_of_elsewhere_gets_no_files_of_this_machine(tmp_path: Path) -> None:
+    """What it says of its task is somebody else's word; it is refused once, and not tried again."""
+    (tmp_path / "secret").write_text("x")
+    upload = {"files": [{"local_path": str(tmp_path / "secret"), "path": "/home/user/x"}]}
+    write_task(tmp_path / "suite", "one", config=[{"type": "upload_file", "parameters": upload}])
+    made = prepared(tmp_path / "suite", host_files=True)
+    Batch(made, tmp_path / "run").run()
+    with pytest.raises(EnvError, match="--host-files"):
+        replay(tmp_path / "run/episodes/suite/one/1", tmp_path / "again")
+    assert len(read_records(tmp_path / "again")) == 1
+    assert replay(tmp_path / "run/episodes/suite/one/1", tmp_path / "allowed", host_files=True).agrees
