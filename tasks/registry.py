@@ -233,9 +233,11 @@ def rule_problems(entry: Entry, place: int, rules: Any) -> list[str]:
     return []
 
 
-def misfit(entry: Entry, values: Sequence[Any]) -> str:
-    """What is wrong with values that a metric was given, by the types of its arguments; empty where they fit."""
-    for annotation, value in zip(entry.positional, values, strict=False):
+def misfit(entry: Entry, values: Sequence[Any], read: Sequence[bool]) -> str:
+    """What is wrong with the values that were read from a desktop, by the types of a metric's arguments; or nothing."""
+    for annotation, value, looked_at in zip(entry.positional, values, read, strict=False):
+        if not looked_at:
+            continue
         try:
             _adapter(annotation).validate_python(value)
         except ValidationError as error:

@@ -189,7 +189,7 @@ def _apply(check: Check, result: Any, expected: Any) -> Told:
     theirs = _from_the_desktop(check.result), _from_the_desktop(check.expected)
     files = next(files_in([result, expected]), None) is not None
     if not files and (not any(theirs) or (entry.linear and len(json.dumps([result, expected])) <= SHORT)):
-        return apply(entry, result, expected, check.options)
+        return apply(entry, result, expected, check.options, theirs=theirs)
     return worker.evaluate(check.metric, result, expected, check.options, theirs)
 
 

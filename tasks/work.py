@@ -70,7 +70,7 @@ def _metric(request: Mapping[str, Any]) -> dict[str, Any]:
         if request["harmless"]:
             values = harmless(values, request["theirs"], Path.cwd())
         with osworld_strict(request["strict"]):
-            found = worked_out(entry, values[0], values[1], request["options"], trusted)
+            found = worked_out(entry, values[0], values[1], request["options"], trusted, tuple(request["theirs"]))
     except registry.RegistryError as error:
         return {"error": str(error)}
     return {"value": float(found), "note": found.note}

@@ -13,7 +13,12 @@ from deskbench.tasks.metrics.told import Told
 
 
 def apply(
-    entry: registry.Entry, result: Any, expected: Any, options: Mapping[str, Any], trusted: Collection[Path] = ()
+    entry: registry.Entry,
+    result: Any,
+    expected: Any,
+    options: Mapping[str, Any],
+    trusted: Collection[Path] = (),
+    theirs: tuple[bool, bool] = (True, True),
 ) -> Told:
     """`worked_out`, where no file or value of the desktop is at play: whatever fails is a fault of the check.
 
@@ -21,7 +26,7 @@ def apply(
         CheckError: the metric failed, or a trusted file cannot be read.
     """
     try:
-        return worked_out(entry, result, expected, options, trusted)
+        return worked_out(entry, result, expected, options, trusted, theirs)
     except CheckError:
         raise
     except Exception as error:  # the boundary to the metrics, users' own among them
@@ -29,7 +34,12 @@ def apply(
 
 
 def worked_out(
-    entry: registry.Entry, result: Any, expected: Any, options: Mapping[str, Any], trusted: Collection[Path] = ()
+    entry: registry.Entry,
+    result: Any,
+    expected: Any,
+    options: Mapping[str, Any],
+    trusted: Collection[Path] = (),
+    theirs: tuple[bool, bool] = (True, True),
 ) -> Told:
     """A metric's score, 0 to 1, with its reason; what else it raises is for the caller to judge.
 
@@ -41,6 +51,7 @@ def worked_out(
         result, expected: what getters read.
         options: of the task file.
         trusted: the files that do not come from the desktop.
+        theirs: which of the two values come from it. A value of the task's own that does not fit is the check's fault.
 
     Raises:
         CheckError: a trusted file cannot be read.
@@ -56,8 +67,7 @@ def worked_out(
             raise CheckError(f"metric {entry.name}: what is expected cannot be read: {error}") from error
         return Told(0.0, str(error))
     except (TypeError, LookupError, AttributeError):
-        # Rules are looked at when the task is loaded: what is of another kind now has been read from the desktop.
-        wrong = registry.misfit(entry, arguments)
+        wrong = registry.misfit(entry, arguments, theirs)
         if not wrong:
             raise
         return Told(0.0, wrong)

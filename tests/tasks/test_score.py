@@ -130,9 +130,11 @@ def test_a_metric_that_raises_is_the_checks_fault_not_a_0(tmp_path: Path) -> Non
 
 
 def test_a_getter_that_raises_is_the_checks_fault(tmp_path: Path) -> None:
+    (tmp_path / "no.txt").write_text("gone before it is read")
     one = task(
         tmp_path, {"func": "exact_match", "result": {"type": "task_file", "path": "no.txt"}, "expected": rule(1)}
     )
+    (tmp_path / "no.txt").unlink()
     with pytest.raises(CheckError, match="no such file beside the task"):
         scored(one, tmp_path)
 

@@ -102,7 +102,7 @@ def test_no_secret_is_in_its_environment(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "sk-secret" not in str(environment("/tmp")) and "OPENAI_API_KEY" in os.environ
 
 
-@pytest.mark.parametrize("rules", [{"pattern": "("}, {}])
+@pytest.mark.parametrize("rules", [{"pattern": "("}, {}, {"pattern": None}])
 def test_a_fault_of_the_check_is_said(rules: dict[str, Any]) -> None:
     with pytest.raises(CheckError, match="text_matches"):
-        evaluate("text_matches", "x", rules, {})
+        evaluate("text_matches", "x", rules, {}, (True, False))
