@@ -15,7 +15,7 @@ from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent
 from deskbench.agent.config import RunConfig
-from deskbench.agent.player import lacks_player
+from deskbench.agent.user import lacks_player
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.errors import UsageError

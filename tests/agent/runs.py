@@ -8,7 +8,7 @@ from pathlib import Path
 from PIL import Image, ImageDraw
 
 from deskbench.agent.base import Ending
-from deskbench.agent.record import (
+from deskbench.agent.runs.record import (
     EpisodeRecord,
     FinalRecord,
     ScoreRecord,
