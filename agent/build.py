@@ -35,9 +35,9 @@ AGENTS = {
 }
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
-    "docker": "deskbench.envs.providers.docker_osworld:make",
+    "docker": "deskbench.envs.providers.docker.osworld:make",
     "wine": "deskbench.envs.providers.wine:WineProvider",
-    "qemu": "deskbench.envs.providers.qemu:QemuProvider",
+    "qemu": "deskbench.envs.providers.qemu.provider:QemuProvider",
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }

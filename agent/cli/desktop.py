@@ -59,7 +59,7 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
 
 def _facts(desktop: Desktop, port: int | None, stack: contextlib.ExitStack, *, novnc: bool) -> dict[str, Any]:
     """What is printed: name, addresses, tokens, health."""
-    from deskbench.envs.client import Client
+    from deskbench.envs.clients.http import Client
 
     facts: dict[str, Any] = {"name": desktop.name}
     if port is not None:
@@ -70,7 +70,7 @@ def _facts(desktop: Desktop, port: int | None, stack: contextlib.ExitStack, *, n
         if hasattr(desktop, name):
             facts.setdefault(name, getattr(desktop, name))
     if novnc:
-        from deskbench.envs.vnc import Viewer
+        from deskbench.envs.clients.vnc import Viewer
 
         viewer = Viewer(desktop)
         stack.callback(viewer.close)

@@ -40,8 +40,8 @@ def build(
             )
         _build_vm(programs, as_json=as_json)
         return
-    from deskbench.envs import images
-    from deskbench.envs.providers.docker import engine
+    from deskbench.envs.providers.docker import image as images
+    from deskbench.envs.providers.docker.provider import engine
 
     recipe = images.Recipe(programs=programs, base=base, screen=screen, locked=locked, code=code)
     with closing(engine()) as there:
@@ -60,7 +60,7 @@ def build(
 
 
 def _build_vm(programs: str, *, as_json: bool) -> None:
-    from deskbench.envs.providers.qemu_image import build_vm
+    from deskbench.envs.providers.qemu.image import build_vm
 
     made = build_vm(programs, message)
     if as_json:

@@ -23,7 +23,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client, new_tokens, unix
+from deskbench.envs.clients.http import Client, new_tokens, unix
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers import ids, limits

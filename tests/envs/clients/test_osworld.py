@@ -7,11 +7,11 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client
-from deskbench.envs.conformance import DesktopContract
+from deskbench.envs.clients.http import Client
+from deskbench.envs.clients.osworld import OsworldClient
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import GuestTimeout
-from deskbench.envs.osworld_client import OsworldClient
+from deskbench.envs.providers.conformance import DesktopContract
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.providers.remote import RemoteProvider

@@ -20,11 +20,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from deskbench.envs import wait
-from deskbench.envs.client import new_tokens
+from deskbench.envs.clients.http import new_tokens
 from deskbench.envs.errors import EnvError
-from deskbench.envs.providers.qemu_image import HOME, VmImage, first_files, locked
-from deskbench.envs.providers.qemu_machine import INSIDE, Boot, Machine, Plan, qemu_version, run_tool
-from deskbench.envs.providers.qemu_qmp import Command, Event
+from deskbench.envs.providers.qemu.image import HOME, VmImage, first_files, locked
+from deskbench.envs.providers.qemu.machine import INSIDE, Boot, Machine, Plan, qemu_version, run_tool
+from deskbench.envs.providers.qemu.qmp import Command, Event
 
 FOLDER = HOME / "snapshots"
 KEPT = 8

@@ -9,10 +9,10 @@ import pytest
 import requests
 
 from deskbench.envs import wait
+from deskbench.envs.clients.relay import Relay, parse
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import UsageError
 from deskbench.envs.providers.local import LocalProvider
-from deskbench.envs.relay import Relay, parse
 
 
 class Site(http.server.BaseHTTPRequestHandler):

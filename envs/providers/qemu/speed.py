@@ -17,8 +17,8 @@ from pathlib import Path
 
 from deskbench.envs import wait
 from deskbench.envs.errors import StartError
-from deskbench.envs.providers.qemu_image import HOME, VmImage, first_files, locked
-from deskbench.envs.providers.qemu_machine import KVM, TCG, Accelerator, Boot, Machine, Plan, qemu_version
+from deskbench.envs.providers.qemu.image import HOME, VmImage, first_files, locked
+from deskbench.envs.providers.qemu.machine import KVM, TCG, Accelerator, Boot, Machine, Plan, qemu_version
 
 PROBE_SECONDS = 120.0
 SWIFT = 0.5

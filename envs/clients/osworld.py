@@ -18,7 +18,7 @@ from typing import TypeVar
 from urllib.parse import urlsplit
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import CommandResult, Window
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, NotThere, Unfit
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Wait

@@ -1,4 +1,4 @@
-"""A folder that makes a Windows or macOS machine a desktop: `python -m deskbench.envs.bundle windows OUT`.
+"""A folder that makes a Windows or macOS machine a desktop: `python -m deskbench.envs.providers.bundle windows OUT`.
 
 It holds the server, an installer (`docker/windows`, `docker/macos`), tokens of its own, and for Windows a Python with
 Pillow, so that the machine needs no network. `OUT` may be mounted at `/oem` of a container that installs Windows by
@@ -13,7 +13,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from deskbench.envs.client import new_tokens
+from deskbench.envs.clients.http import new_tokens
 from deskbench.envs.errors import UsageError
 from deskbench.envs.providers.payload import ENVS, SHARED_FILES
 from deskbench.envs.providers.wine import fetch_pillow, unpack_python
@@ -53,7 +53,7 @@ def _copy_server(envs: Path) -> None:
 
 def main() -> int:
     """Make one and say how it is used; 2 for what cannot be."""
-    parser = argparse.ArgumentParser(prog="deskbench.envs.bundle", description=__doc__)
+    parser = argparse.ArgumentParser(prog="deskbench.envs.providers.bundle", description=__doc__)
     parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("folder", type=Path)
     args = parser.parse_args()

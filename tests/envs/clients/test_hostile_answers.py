@@ -16,15 +16,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
+from deskbench.envs.clients.osworld import KIND, SOURCE, OsworldClient
 from deskbench.envs.errors import EnvError, GuestTimeout, GuestUnreachable, Unfit
-from deskbench.envs.osworld_client import KIND, SOURCE, OsworldClient
 from deskbench.envs.signing import ANSWER_HEADER
 from deskbench.envs.types import Exec, Key, Observation, Screenshot
 from deskbench.envs.wire import Observe
 
-from .pictures import headed, png, two_headed
-from .scripted import TOKEN, Asked, Scripted, answer, slowly
+from ..pictures import headed, png, two_headed
+from ..scripted import TOKEN, Asked, Scripted, answer, slowly
 
 LOOK = Observe(policy="immediate", accessibility=True, terminal=True)
 PICTURE = png(30, 20)

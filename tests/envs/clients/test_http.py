@@ -12,15 +12,15 @@ from pathlib import Path
 
 import pytest
 
-from deskbench.envs import transport
-from deskbench.envs.client import Client, unix
+from deskbench.envs.clients import transport
+from deskbench.envs.clients.http import Client, unix
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit
 from deskbench.envs.signing import ANSWER_HEADER
 from deskbench.envs.types import Key, Screenshot
 from deskbench.envs.wire import ActionResult, Observe, Seen, StepReply
 
-from .pictures import headed, png, two_headed
-from .scripted import TOKEN, Asked, Scripted, Talk, answer, hang_up, slowly, unsigned
+from ..pictures import headed, png, two_headed
+from ..scripted import TOKEN, Asked, Scripted, Talk, answer, hang_up, slowly, unsigned
 
 BLIND = Observe(screenshot=False)
 

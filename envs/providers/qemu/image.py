@@ -21,8 +21,8 @@ from pathlib import Path
 
 from platformdirs import user_cache_path
 
-from deskbench.envs import images
 from deskbench.envs.errors import StartError, UsageError
+from deskbench.envs.providers.docker import image as images
 from deskbench.envs.providers.payload import library_files, server_files
 
 HOME = user_cache_path("deskbench") / "vm"

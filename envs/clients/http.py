@@ -20,11 +20,8 @@ import requests
 import urllib3
 
 from deskbench.envs import signing, wait
-from deskbench.envs.desktop import CommandResult, Window
-from deskbench.envs.errors import GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit, UsageError
-from deskbench.envs.pipe import splice
-from deskbench.envs.relay import Relay
-from deskbench.envs.transport import (
+from deskbench.envs.clients.relay import Relay
+from deskbench.envs.clients.transport import (
     MAX_REFUSAL,
     Adapter,
     Connect,
@@ -39,6 +36,9 @@ from deskbench.envs.transport import (
     seconds_left,
     unix,
 )
+from deskbench.envs.desktop import CommandResult, Window
+from deskbench.envs.errors import GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit, UsageError
+from deskbench.envs.pipe import splice
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
 from deskbench.envs.wire import (
     MAX_BODY,

@@ -10,9 +10,9 @@ import psutil
 from deskbench.envs.desktop import Check, Provider
 from deskbench.envs.errors import DeskbenchError
 from deskbench.envs.providers.doctor import try_desktop
-from deskbench.envs.providers.qemu_image import HOME, VmImage
-from deskbench.envs.providers.qemu_machine import qemu_version
-from deskbench.envs.providers.qemu_speed import speed
+from deskbench.envs.providers.qemu.image import HOME, VmImage
+from deskbench.envs.providers.qemu.machine import qemu_version
+from deskbench.envs.providers.qemu.speed import speed
 
 LEAST_DISK, LEAST_MEMORY = 4 * 2**30, 2 * 2**30
 """Bytes: an image takes 1 GB, a snapshot half of that; a machine takes what its guest touches, up to 1 GiB and more."""

@@ -19,17 +19,18 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from deskbench.envs import images, wait
-from deskbench.envs.client import ANSWER_SECONDS, Client, Forward, new_tokens
+from deskbench.envs import wait
+from deskbench.envs.clients.http import ANSWER_SECONDS, Client, Forward, new_tokens
+from deskbench.envs.clients.osworld import OsworldClient
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
-from deskbench.envs.osworld_client import OsworldClient
-from deskbench.envs.providers import qemu_qmp
+from deskbench.envs.providers.docker import image as images
 from deskbench.envs.providers.local import session_arguments, sweep
-from deskbench.envs.providers.qemu_image import VmImage, find_image
-from deskbench.envs.providers.qemu_machine import KVM, SERVER, TCG, Boot, Machine, Plan, qemu_version, run_tool
-from deskbench.envs.providers.qemu_snapshot import Snapshot, forget, restore, snapshot
-from deskbench.envs.providers.qemu_speed import Speed, speed
+from deskbench.envs.providers.qemu import qmp as qemu_qmp
+from deskbench.envs.providers.qemu.image import VmImage, find_image
+from deskbench.envs.providers.qemu.machine import KVM, SERVER, TCG, Boot, Machine, Plan, qemu_version, run_tool
+from deskbench.envs.providers.qemu.snapshot import Snapshot, forget, restore, snapshot
+from deskbench.envs.providers.qemu.speed import Speed, speed
 
 MEMORY = {"light": 1024, "full": 3072}
 """Megabytes by list of programs; only what is touched is taken."""
@@ -181,7 +182,7 @@ class QemuProvider:
 
     def doctor(self) -> list[Check]:
         """What this machine has and lacks; starts a desktop to prove it."""
-        from deskbench.envs.providers.qemu_doctor import examine
+        from deskbench.envs.providers.qemu.doctor import examine
 
         return examine(self, self._image, self._disk)
 

@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from deskbench.envs import bundle, wait
-from deskbench.envs.client import Client
+from deskbench.envs import wait
+from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, UsageError
+from deskbench.envs.providers import bundle
 from deskbench.envs.providers.wine import WineProvider
 from deskbench.envs.types import Type
 

@@ -15,10 +15,10 @@ from urllib.parse import urlsplit
 from platformdirs import user_cache_path
 
 from deskbench.envs import wait
+from deskbench.envs.clients.osworld import OsworldClient
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, StartError, UsageError
-from deskbench.envs.osworld_client import OsworldClient
-from deskbench.envs.providers.docker import LOG_LINES, DockerProvider, engine, engine_errors, label
+from deskbench.envs.providers.docker.provider import LOG_LINES, DockerProvider, engine, engine_errors, label
 
 if TYPE_CHECKING:
     import docker

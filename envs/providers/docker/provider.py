@@ -21,11 +21,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from deskbench.envs.client import Client, new_tokens
+from deskbench.envs.clients.http import Client, new_tokens
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
-from deskbench.envs.images import NAMES, REPOSITORY, SOURCES_LABEL
-from deskbench.envs.providers import docker_ssh
+from deskbench.envs.providers.docker import ssh as docker_ssh
+from deskbench.envs.providers.docker.image import NAMES, REPOSITORY, SOURCES_LABEL
 from deskbench.envs.providers.local import session_arguments
 from deskbench.envs.providers.payload import server_digest
 
