@@ -26,8 +26,7 @@ from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.docker import ssh as docker_ssh
 from deskbench.envs.providers.docker.image import NAMES, REPOSITORY, SOURCES_LABEL
-from deskbench.envs.providers.local import session_arguments
-from deskbench.envs.providers.payload import server_digest
+from deskbench.envs.providers.payload import server_digest, session_arguments
 
 if TYPE_CHECKING:
     import docker

@@ -26,7 +26,7 @@ from typing import Any
 from deskbench.envs import wait
 from deskbench.envs.errors import EnvError, StartError, UsageError
 from deskbench.envs.providers import ids
-from deskbench.envs.providers.local import PREFIX
+from deskbench.envs.providers.leftovers import PREFIX
 from deskbench.envs.providers.qemu import porter as qemu_porter
 from deskbench.envs.providers.qemu.image import HOME
 from deskbench.envs.providers.qemu.qmp import Command, Event, MonitorAbsentError, MonitorError, execute

@@ -25,7 +25,8 @@ from deskbench.envs.clients.osworld import OsworldClient
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
 from deskbench.envs.providers.docker import image as images
-from deskbench.envs.providers.local import session_arguments, sweep
+from deskbench.envs.providers.leftovers import sweep
+from deskbench.envs.providers.payload import session_arguments
 from deskbench.envs.providers.qemu import qmp as qemu_qmp
 from deskbench.envs.providers.qemu.image import VmImage, find_image
 from deskbench.envs.providers.qemu.machine import KVM, SERVER, TCG, Boot, Machine, Plan, qemu_version, run_tool

@@ -20,7 +20,7 @@ from deskbench.envs.clients.http import Client, Forward
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
 from deskbench.envs.providers.conformance import DesktopContract
-from deskbench.envs.providers.local import PREFIX
+from deskbench.envs.providers.leftovers import PREFIX
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.providers.qemu import snapshot as qemu_snapshot
 from deskbench.envs.providers.qemu.image import VmImage, build_vm
