@@ -338,7 +338,7 @@ class Client:
 
     def _window(self, action: str, name: str, strict: bool, by_class: bool) -> None:
         body = {"action": action, "name": name, "strict": strict, "by_class": by_class}
-        self._send("POST", "/v1/window", timeout=self.answer_seconds, json=body)
+        self._send("POST", "/v1/window", timeout=2 * self.answer_seconds, json=body)
 
     def wallpaper(self) -> bytes | None:
         """The file of the picture behind everything; None when there is none."""

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from deskbench.envs.server.settle import Sample
 
-INFRASTRUCTURE = frozenset(
+SERVICES = frozenset("dbus-daemon dbus-broker at-spi-bus-laun at-spi2-registr dconf-service gvfsd xfconfd".split())
+"""Processes of the desktop that programs ask, and wait for; named as below."""
+INFRASTRUCTURE = SERVICES | frozenset(
     """
-    Xvfb Xorg Xvnc bwrap dbus-daemon dbus-launch dbus-broker at-spi-bus-laun at-spi2-registr openbox tint2 ffmpeg
-    dconf-service gvfsd xsettingsd slirp4netns docker-init socat xfwm4 xfce4-panel xfdesktop xfsettingsd xfconfd
-    wrapper-2.0 tumblerd
+    Xvfb Xorg Xvnc bwrap dbus-launch openbox tint2 ffmpeg xsettingsd slirp4netns docker-init socat xfwm4 xfce4-panel
+    xfdesktop xfsettingsd wrapper-2.0 tumblerd
     """.split()
 )
 """Processes of the desktop itself (first 15 characters, as the kernel keeps them): their work is nobody's reaction."""
@@ -70,6 +71,56 @@ def programs(own: int, known: frozenset[int] | None = None) -> tuple[list[int], 
         else:
             running += state in "RD"
     return found, running
+
+
+LOOK_SECONDS = 0.05
+"""The longest pause between two looks of a `Rest`."""
+
+
+class Rest:
+    """Programs that have come to rest: look after look, nothing of theirs has run or waited for a core.
+
+    Looks are counted, and not seconds: on a machine that is busy with other things a program may be kept from running
+    for any time, and looks like one that has nothing to do only while it waits for somebody who is kept from it, too.
+
+    Args:
+        looks: how many in a row are enough.
+        program: the process that is meant; None for all programs of the session.
+        services: names of the processes that it may wait for.
+    """
+
+    def __init__(self, looks: int, program: int | None = None, services: frozenset[str] = SERVICES) -> None:
+        self._looks, self._program, self._services, self._idle = looks, program, services, 0
+
+    def reached(self) -> bool:
+        """Look once more, and say whether that was enough."""
+        self._idle = 0 if at_work(self._program, self._services) else self._idle + 1
+        return self._idle >= self._looks
+
+
+def at_work(program: int | None = None, services: frozenset[str] = SERVICES) -> bool:
+    """Whether a program (all of them for None), or a service that it may wait for, runs or waits for a core."""
+    for entry in os.listdir("/proc"):  # noqa: PTH208
+        if not entry.isdigit() or int(entry) == os.getpid():
+            continue
+        name, state = _look(Path("/proc", entry))
+        meant = name not in INFRASTRUCTURE if program is None else int(entry) == program
+        if (meant or name in services) and (state in "RD" or _any_thread_runs(Path("/proc", entry))):
+            return True
+    return False
+
+
+def goes_on(program: int) -> bool:
+    """Whether a process is there.
+
+    One that has ended and is not yet collected is there for whoever lists processes: it is waited for where that will
+    be done, by the first process. Others collect when they like, this one when it next starts a program.
+    """
+    try:
+        state, parent = Path("/proc", str(program), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()[:2]
+    except OSError:
+        return False
+    return state != "Z" or (parent == "1" and os.getpid() != 1)
 
 
 def _look(entry: Path) -> tuple[str, str]:

@@ -31,7 +31,7 @@ class Desk:
         self.screen = Screen(display_name)
         self.input = Input(display_name)
         self.activity = Activity(display_name)
-        self.windows = Windows(display_name)
+        self.windows = Windows(display_name, patience)
         self.recorder = Recorder(self.screen.width, self.screen.height)
 
     def begin_settling(self, *, launching: bool = False) -> Settling:

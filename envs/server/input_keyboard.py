@@ -1,88 +1,30 @@
 """The keyboard: keys, chords and exact text, on whatever layout the X server has.
 
-A character that the layout holds is typed with its own key. Any other is bound to one of the keycodes that the layout
-leaves free; a free keycode is bound anew only after the focused program has taken the keys it stood for, since programs
-look keycodes up when they read the event, not when it was made.
+A character that the layout holds is typed with its own key; of several layouts at once, another one is in effect for
+that key where only that one holds it. Any other character is bound to one of the keycodes that the layout leaves free.
+Such a keycode is bound anew only after the focused program has taken the keys it stood for, since programs look
+keycodes up when they read the event, not when it was made.
 """
 
 from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from Xlib import X
 
 from deskbench.envs.server import input_keys
 from deskbench.envs.server.input_keys import InputError
+from deskbench.envs.server.input_layout import Layout, Place
 from deskbench.envs.server.input_x import Connection
+from deskbench.envs.server.input_xkb import bits
 
-_SHIFT, _LEVEL3 = 0xFFE1, 0xFE03
-_SHIFTS = frozenset([0xFFE1, 0xFFE2])
-_NUM_LOCK = 0xFF7F
-_LOCK_MASK = X.LockMask
 _OF_MANAGERS = frozenset(["alt", "altleft", "super", "superleft", "superright"])
 """Modifiers of the chords that window managers take for themselves."""
 _RECYCLE_PATIENCE = 5.0
 _BURST = 200
 """Characters sent before the program's answer is awaited, so that a long text does not pile up in its queue."""
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Where a keysym is: the key, and the keysyms of the modifiers that select its level."""
-
-    keycode: int
-    levels: tuple[int, ...] = ()
-
-
-class Layout:
-    """The server's keyboard mapping: which key and level gives which keysym, per group, and which keycodes are free.
-
-    Args:
-        first: the lowest keycode.
-        rows: per keycode the keysyms in the core protocol's order: group 1 levels 1 and 2, group 2 levels 1 and 2,
-            group 1 levels 3 and 4, group 2 levels 3 and 4.
-    """
-
-    _COLUMNS = (((0, ()), (1, (_SHIFT,)), (4, (_LEVEL3,)), (5, (_SHIFT, _LEVEL3))),
-                ((2, ()), (3, (_SHIFT,)), (6, (_LEVEL3,)), (7, (_SHIFT, _LEVEL3))))  # fmt: skip
-
-    def __init__(self, first: int, rows: Sequence[Sequence[int]]) -> None:
-        self.free: list[int] = []
-        self.leftover: list[int] = []  # bound by somebody like us who did not live to give them back
-        self.places: tuple[dict[int, _Place], ...] = ({}, {})
-        self.chars: tuple[dict[str, _Place], ...] = ({}, {})
-        self.keycodes: dict[int, int] = {}
-        for offset, row in enumerate(rows):
-            keycode = first + offset
-            # The lowest keycode is none of a real keyboard's; some toolkits drop it.
-            if not any(row) and offset:
-                self.free.append(keycode)
-            elif _looks_bound(row):
-                self.leftover.append(keycode)
-            for group in (0, 1):
-                self._add(group, keycode, row)
-
-    def _add(self, group: int, keycode: int, row: Sequence[int]) -> None:
-        for column, levels in self._COLUMNS[group]:
-            sym = row[column] if column < len(row) else 0
-            if not sym:
-                continue
-            self.keycodes.setdefault(sym, keycode)
-            place = _Place(keycode, levels)
-            known = self.places[group].get(sym)
-            if known is None or len(levels) < len(known.levels):
-                self.places[group][sym] = place
-            char = input_keys.character(sym)
-            if char is not None and (char not in self.chars[group] or known is None):
-                self.chars[group].setdefault(char, place)
-
-
-def _looks_bound(row: Sequence[int]) -> bool:
-    """One character on every level and group, as `Keyboard` binds free keycodes and layouts hardly ever do."""
-    return len(set(row[:4])) == 1 and not any(row[4:]) and row[0] != 0x20 and input_keys.character(row[0]) is not None
 
 
 class Keyboard:
@@ -120,17 +62,19 @@ class Keyboard:
         """Press a key and keep it down; nothing if it is down already."""
         if name in self._held:
             return
-        place, _ = self._prepare([name])[0]
-        with self._numlock([name]), self._pressed(self._missing_levels(place)):
-            self._press(place.keycode)
+        place = self._prepare([name])[0]
+        with self._numlock([name]), self._grouped() as bring:
+            bring(place.group)
+            with self._pressed(self._missing_levels(place)):
+                self._press(place.keycode)
             self._held[name] = place.keycode
-            self._settle()
+        self._settle()
 
     def key_up(self, name: str) -> None:
         """Let a key go, whoever pressed it."""
         keycode = self._held.pop(name, None)
         if keycode is None:
-            keycode = self._prepare([name])[0][0].keycode
+            keycode = self._prepare([name])[0].keycode
         self._release(keycode)
         self._settle()
 
@@ -149,21 +93,22 @@ class Keyboard:
         """
         syms = [input_keys.keysym(char) for char in re.sub("\r\n?", "\n", text)]
         self._refresh()
-        locked, locked_group, group = self._x.locks()
-        chosen = self._group_for(syms, group)
-        lifted = [code for name, code in self._held.items() if name.startswith(("shift", "altgr"))]
+        mods, _, group = self._x.locks()
+        cleared = X.LockMask | self._layout.level_mods
+        lifted = [code for code in self._held.values() if self._layout.sets(code, group) & cleared]
         repeat = self._x.display.get_keyboard_control().global_auto_repeat
         # A server that is slow to see the release would repeat the letter.
         self._x.display.change_keyboard_control(auto_repeat_mode=X.AutoRepeatModeOff)
         try:
-            self._x.set_locks(_LOCK_MASK, 0, chosen)
+            self._x.set_locks(cleared, 0)
             for code in lifted:
                 self._release(code)
-            self._type_syms(syms, chosen)
+            with self._grouped() as bring:
+                self._type_syms(syms, self._group_for(syms, group, mods & ~cleared), mods & ~cleared, bring)
         finally:
             for code in lifted:
                 self._press(code)
-            self._x.set_locks(_LOCK_MASK, locked, locked_group)
+            self._x.set_locks(cleared, mods)
             self._x.display.change_keyboard_control(auto_repeat_mode=repeat)
             self._settle()
 
@@ -201,60 +146,61 @@ class Keyboard:
         if not self._x.mapping_changed:
             return
         self._x.mapping_changed = False
-        info = self._x.display.display.info
-        first, count = info.min_keycode, info.max_keycode - info.min_keycode + 1
-        rows = [list(row) for row in self._x.display.get_keyboard_mapping(first, count)]
+        keys = self._x.keys()
         for sym, keycode in list(self._bound.items()):
-            if rows[keycode - first][0] == sym:
-                rows[keycode - first] = []
-            else:
+            share = keys[keycode].group(0)
+            if share is None or share.syms[:1] != (sym,):
                 del self._bound[sym]
-        self._layout = Layout(first, rows)
-        self._num_mask = self._mask_of(_NUM_LOCK)
+        self._layout = Layout(keys, self._bound.values())
 
-    def _mask_of(self, sym: int) -> int:
-        keycode = self._layout.keycodes.get(sym)
-        for index, codes in enumerate(self._x.display.get_modifier_mapping()):
-            if keycode is not None and keycode in codes:
-                return 1 << index
-        return 0
-
-    def _group_for(self, syms: Iterable[int], group: int) -> int:
+    def _group_for(self, syms: Iterable[int], group: int, locked: int) -> int:
         """The group that holds most of the text, the one in effect where that makes no difference."""
         wanted = set(syms)
 
         def held(candidate: int) -> tuple[int, bool]:
-            return sum(self._find(sym, candidate) is not None for sym in wanted), candidate == group
+            return sum(self._layout.find(s, candidate, locked) is not None for s in wanted), candidate == group
 
-        return max((0, 1), key=held)
+        return max(range(self._layout.groups), key=held)
 
-    def _find(self, sym: int, group: int) -> _Place | None:
-        place = self._layout.places[group].get(sym)
-        if place is None:
-            char = input_keys.character(sym)
-            place = self._layout.chars[group].get(char) if char is not None else None
-        return place
+    @contextlib.contextmanager
+    def _grouped(self) -> Iterator[Callable[[int], None]]:
+        """What brings a group into effect for the keys that follow; the one before is in effect again at the end."""
+        _, locked, group = self._x.locks()
+        now = group
+
+        def bring(wanted: int) -> None:
+            nonlocal now
+            if wanted != now:
+                # What is in effect is the sum of what is locked and what keys that are down add to it.
+                self._x.set_locks(0, 0, (locked + wanted - group) % self._layout.groups)
+                now = wanted
+
+        try:
+            yield bring
+        finally:
+            if now != group:
+                self._x.set_locks(0, 0, locked)
 
     # -- keys by name
 
-    def _prepare(self, names: Sequence[str]) -> list[tuple[_Place, str]]:
+    def _prepare(self, names: Sequence[str]) -> list[Place]:
         """Where each named key is; keys that the layout lacks are bound to free keycodes."""
         self._refresh()
-        group = min(self._x.locks()[2], 1)
+        mods, _, group = self._x.locks()
         wanted = [self._syms_of(name) for name in names]
-        found = [next((p for s in syms if (p := self._locate(s, group))), None) for syms in wanted]
+        found = [self._locate(syms, group, mods & ~X.LockMask) for syms in wanted]
         absent = [syms[0] for syms, place in zip(wanted, found) if place is None]  # noqa: B905  (Python 3.10's is fine)
         if absent:
             self._bind(list(dict.fromkeys(absent)))
-        places = []
-        for syms, place, name in zip(wanted, found, names):  # noqa: B905
-            known = place or _Place(self._use(syms[0]))
-            # Num Lock selects the digits of the keypad, not Shift.
-            places.append((_Place(known.keycode) if syms[0] in input_keys.KEYPAD_LEVEL2 else known, name))
-        return places
+        return [place or Place(self._use(syms[0]), group) for syms, place in zip(wanted, found)]  # noqa: B905
 
-    def _locate(self, sym: int, group: int) -> _Place | None:
-        return self._find(sym, group) or self._find(sym, 1 - group)
+    def _locate(self, syms: Sequence[int], group: int, locked: int) -> Place | None:
+        """The first of the keysyms that the group in effect has, else the first that another has."""
+        if syms[0] in input_keys.KEYPAD_LEVEL2:
+            locked |= self._layout.num_lock()  # it will be on
+        places = [self._layout.find(sym, group, locked) for sym in syms]
+        places += [self._layout.find_anywhere(sym, group, locked) for sym in syms]
+        return next((place for place in places if place is not None), None)
 
     @staticmethod
     def _syms_of(name: str) -> tuple[int, ...]:
@@ -268,53 +214,45 @@ class Keyboard:
     def _chord(self, names: Sequence[str]) -> Iterator[None]:
         places = self._prepare(names)
         down: list[int] = []
-        with self._numlock(names):
+        with self._numlock(names), self._grouped() as bring:
             try:
-                for place, _ in places:
+                for place in places:
+                    bring(place.group)
                     down.extend(self._press_with_levels(place, down))
                 yield
             finally:
                 for keycode in reversed(down):
                     self._release(keycode)
 
-    def _press_with_levels(self, place: _Place, down: list[int]) -> list[int]:
+    def _press_with_levels(self, place: Place, down: list[int]) -> list[int]:
         codes = [code for code in (*self._missing_levels(place, down), place.keycode) if code not in down]
         for code in codes:
             self._press(code)
         return codes
 
-    def _missing_levels(self, place: _Place, down: Sequence[int] = ()) -> list[int]:
+    def _missing_levels(self, place: Place, down: Sequence[int] = ()) -> list[int]:
         """The keycodes of the level modifiers that are not down yet."""
-        pressed = {*down, *self._held.values()}
-        shifts = {self._layout.keycodes.get(sym) for sym in _SHIFTS}
-        out = []
-        for sym in place.levels:
-            if sym == _SHIFT and pressed & shifts:
-                continue
-            code = self._modifier(sym)
-            if code not in pressed:
-                out.append(code)
-        return out
+        pressed = 0
+        for code in (*down, *self._held.values()):
+            pressed |= self._layout.sets(code, place.group)
+        return self._level_keys(place, place.mods & ~pressed)
 
-    def _modifier(self, sym: int) -> int:
-        code = self._layout.keycodes.get(sym)
-        if code is None:
-            raise InputError(f"the keyboard layout has no key for the modifier with keysym {sym:#x}")
-        return code
+    def _level_keys(self, place: Place, mods: int) -> list[int]:
+        return [self._layout.modifier(mod, place.group) for mod in bits(mods)]
 
     @contextlib.contextmanager
     def _numlock(self, names: Sequence[str]) -> Iterator[None]:
         """Num Lock on while a digit of the keypad is pressed, as it was afterwards."""
         keypad = any(input_keys.NAMED.get(name, (0,))[0] in input_keys.KEYPAD_LEVEL2 for name in names)
         locked = self._x.locks()[0] if keypad else 0
-        change = keypad and self._num_mask and not locked & self._num_mask
+        change = self._layout.num_lock() & ~locked if keypad else 0
         if change:
-            self._x.set_locks(self._num_mask, self._num_mask)
+            self._x.set_locks(change, change)
         try:
             yield
         finally:
             if change:
-                self._x.set_locks(self._num_mask, 0)
+                self._x.set_locks(change, 0)
 
     @contextlib.contextmanager
     def _pressed(self, keycodes: Sequence[int]) -> Iterator[None]:
@@ -328,28 +266,29 @@ class Keyboard:
 
     # -- text
 
-    def _type_syms(self, syms: Sequence[int], group: int) -> None:
+    def _type_syms(self, syms: Sequence[int], group: int, locked: int, bring: Callable[[int], None]) -> None:
         for start in range(0, len(syms), _BURST):
             if start:
                 self._x.wait_consumed()
-            self._type_burst(syms[start : start + _BURST], group)
+            self._type_burst(syms[start : start + _BURST], group, locked, bring)
 
-    def _type_burst(self, syms: Sequence[int], group: int) -> None:
+    def _type_burst(self, syms: Sequence[int], group: int, locked: int, bring: Callable[[int], None]) -> None:
         for index, sym in enumerate(syms):
-            place = self._find(sym, group)
+            place = self._layout.find_anywhere(sym, group, locked)
             if place is None:
                 if sym not in self._bound:
-                    self._bind(self._next_absent(syms[index:], group))
-                place = _Place(self._use(sym))
-            with self._pressed([self._modifier(level) for level in place.levels]):
+                    self._bind(self._next_absent(syms[index:], group, locked))
+                place = Place(self._use(sym), group)
+            bring(place.group)
+            with self._pressed(self._level_keys(place, place.mods)):
                 self._press(place.keycode)
                 self._release(place.keycode)
 
-    def _next_absent(self, syms: Sequence[int], group: int) -> list[int]:
+    def _next_absent(self, syms: Sequence[int], group: int, locked: int) -> list[int]:
         """The keysyms that one round of binding can serve, in the order in which they come."""
         wanted: dict[int, None] = {}
         for sym in syms:
-            if self._find(sym, group) is None:
+            if self._layout.find_anywhere(sym, group, locked) is None:
                 wanted.setdefault(sym)
                 if len(wanted) == (len(self._layout.free) or len(self._layout.leftover)):
                     break
@@ -385,8 +324,8 @@ class Keyboard:
         change = dict(zip(codes, fresh))  # noqa: B905
         self._bound.update({sym: code for code, sym in change.items()})
         self._map(change)
-        self._x.wait_consumed()
-        self._unread.clear()
+        if self._x.wait_consumed():
+            self._unread.clear()
 
     def _map(self, change: dict[int, int]) -> None:
         self._remapped = True

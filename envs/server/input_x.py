@@ -11,9 +11,10 @@ from Xlib.ext import res, xtest
 from Xlib.protocol import event, rq
 
 from deskbench.envs import wait
+from deskbench.envs.server import input_xkb
 from deskbench.envs.server.input_keys import InputError
+from deskbench.envs.server.input_xkb import CORE_KEYBOARD
 
-_CORE_KEYBOARD = 0x100
 _KEYBOARD_EVENTS = 0b11
 """XkbNewKeyboardNotify and XkbMapNotify."""
 _WHEELS = frozenset([4, 5, 6, 7])
@@ -106,7 +107,7 @@ class Connection:
         _UseExtension(display=self.display.display, opcode=self._xkb, major=1, minor=0)
         # A change of layout tells XKB clients by these events only, not by MappingNotify.
         _SelectEvents(
-            display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD, affect_which=_KEYBOARD_EVENTS,
+            display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD, affect_which=_KEYBOARD_EVENTS,
             clear=0, select_all=_KEYBOARD_EVENTS, affect_map=0xFF, map=0xFF,
         )  # fmt: skip
 
@@ -143,15 +144,19 @@ class Connection:
         found = self.root.query_pointer()
         return found.root_x, found.root_y, found.mask
 
+    def keys(self) -> dict[int, input_xkb.KeySyms]:
+        """The keyboard map: keycodes to keys."""
+        return input_xkb.keys(self.display, self._xkb)
+
     def locks(self) -> tuple[int, int, int]:
         """The locked modifiers, the locked group and the group in effect."""
-        state = _GetState(display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD)
+        state = _GetState(display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD)
         return state.locked_mods, state.locked_group, state.group
 
     def set_locks(self, affected: int, mods: int, group: int | None = None) -> None:
         """Queue a change of the locked modifiers named by the mask `affected`, and of the locked group."""
         _LatchLockState(
-            display=self.display.display, opcode=self._xkb, device=_CORE_KEYBOARD, affect_mod_locks=affected,
+            display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD, affect_mod_locks=affected,
             mod_locks=mods, lock_group=group is not None, group_lock=group or 0, affect_mod_latches=0,
             latch_group=False, group_latch=0,
         )  # fmt: skip
@@ -167,8 +172,8 @@ class Connection:
                 if data[0] == self._atom_ping:
                     self._answered = max(self._answered, data[1])
 
-    def wait_consumed(self, patience: float = 0.5) -> None:
-        """Return when the focused program has taken every event sent so far, or `patience` seconds have passed.
+    def wait_consumed(self, patience: float = 0.5) -> bool:
+        """Return when the focused program has taken every event sent so far, or `patience` seconds have passed (False).
 
         The evidence is its answer to `_NET_WM_PING`, as a program reads its events in order. Xt programs answer none:
         there it is that the program sleeps, which it does not with events unread.
@@ -176,16 +181,15 @@ class Connection:
         self.sync()
         focus = self._focus()
         if focus is None:
-            return
+            return True
         window = self._pingable(focus)
         if window is not None:
-            self._ping(window, patience)
-            return
+            return self._ping(window, patience)
         process = self._process(focus)
-        if process is None:
-            wait.sleep(_BLIND_WAIT)
-        else:
-            self._wait_asleep(process, patience)
+        if process is not None:
+            return self._wait_asleep(process, patience)
+        wait.sleep(_BLIND_WAIT)
+        return True
 
     def _process(self, window: Any) -> int | None:
         """The process id of a window's client, where the server knows it."""
@@ -196,8 +200,8 @@ class Connection:
         found = [int(value) for item in answer.ids for value in item.value]
         return found[0] if found and found[0] else None
 
-    def _wait_asleep(self, process: int, patience: float) -> None:
-        """Return when a process has slept through several of the X server's rounds.
+    def _wait_asleep(self, process: int, patience: float) -> bool:
+        """Return when a process has slept through several of the X server's rounds; False if it has not.
 
         That it sleeps is not enough: it does so too while it waits for an answer of the X server, with events unread.
         But the server answers that in the round in which it answers us, and the process would have run since.
@@ -217,7 +221,7 @@ class Connection:
             last = now
             return seen >= _ROUNDS
 
-        wait.until(asleep, timeout=patience, interval=0.002, max_interval=0.004)
+        return bool(wait.until(asleep, timeout=patience, interval=0.002, max_interval=0.004))
 
     def before_keys(self) -> None:
         """Let the clicks before arrive first: keys must go where the click put the focus.
@@ -267,7 +271,7 @@ class Connection:
             pass  # it closed meanwhile: nobody is left to ask
         return None
 
-    def _ping(self, window: Any, patience: float) -> None:
+    def _ping(self, window: Any, patience: float) -> bool:
         self._pings += 1
         number = self._pings
         message = event.ClientMessage(
@@ -282,7 +286,7 @@ class Connection:
             self.drain()
             return self._answered >= number
 
-        wait.until(answered, timeout=patience, interval=0.0005, max_interval=0.01)
+        return bool(wait.until(answered, timeout=patience, interval=0.0005, max_interval=0.01))
 
 
 def _ignore(_error: object, _request: object) -> None:

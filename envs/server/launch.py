@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deskbench.envs import wait
 from deskbench.envs.server import commands, files
+from deskbench.envs.server.activity import LOOK_SECONDS, Rest
 from deskbench.envs.server.http import HttpError, Request, Response, Route, flag, json_response, text
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 LAUNCH_SECONDS = 30.0
 """How long a window may take; a program that shows none and goes idle is taken to have none."""
+OPEN_LOOKS = 10
+"""A file has been opened, the screen is quiet, nothing shows it: after so many looks at idle programs nothing will."""
 MAX_COMPLAINT = 65536
 """Bytes of what a program says on stderr in which its last line is looked for."""
 EARLY_END = 0.3
@@ -63,13 +66,25 @@ def show(desk: Desk, path: str) -> Response:
     Raises:
         HttpError: it cannot be opened, or no window has come of it.
     """
-    for _ in range(2):
-        before = _titles(desk)
-        answer = start(desk, opening(path), env=commands.clean())
+    before = _titles(desk)
+
+    def shown() -> bool:
         now = _titles(desk)
-        if now - before or any(_names(title, path) for _, title in now):
+        return bool(now - before) or any(_names(title, path) for _, title in now)
+
+    until = time.monotonic() + LAUNCH_SECONDS * desk.patience
+    for _ in range(2):
+        answer = start(desk, opening(path), env=commands.clean())
+        _wait_at_work(shown, until)
+        if shown():
             return answer
     raise HttpError(500, f"{path} was opened, and no window shows it")
+
+
+def _wait_at_work(shown: Callable[[], bool], until: float) -> None:
+    """Wait for something as long as programs are at work, until a moment (monotonic seconds) at the latest."""
+    rest = Rest(OPEN_LOOKS)
+    wait.until(lambda: shown() or rest.reached(), timeout=until - time.monotonic(), max_interval=LOOK_SECONDS)
 
 
 def _titles(desk: Desk) -> set[tuple[str, str]]:

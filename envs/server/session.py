@@ -87,6 +87,8 @@ def _environment() -> dict[str, str]:
         "TZ": "UTC",
         "XDG_RUNTIME_DIR": _made(Path(os.environ.get("XDG_RUNTIME_DIR", f"{home}/.run"))),
         "XDG_CURRENT_DESKTOP": DESKTOPS[os.environ.get(STYLE, "openbox")],
+        # LibreOffice knows XFCE by this alone; elsewhere it takes GNOME's icons, or, without them, the first it finds.
+        "DESKTOP_SESSION": os.environ.get(STYLE, "openbox"),
         "XDG_SESSION_TYPE": "x11",
         "FONTCONFIG_FILE": str(CONFIG / "fonts.conf"),
         "GTK_THEME": "",

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import threading
-from pathlib import Path
 from typing import Any
 
 from deskbench.envs import wait
+from deskbench.envs.server.activity import LOOK_SECONDS, Rest, goes_on
 from deskbench.envs.server.http import HttpError
 
 MAX_WORDS = 4096
@@ -14,16 +14,19 @@ MAX_WORDS = 4096
 MAX_WINDOWS = 1000
 """The topmost are listed; each takes a handful of questions."""
 PROOF_SECONDS = 5.0
-CLOSE_SECONDS = 3.0
-"""How long a closed window may take to go, and its program to end."""
+CLOSE_SECONDS = 45.0
+"""How long a closed window may take to go, and its program to end, while the program is at work."""
+CLOSE_LOOKS = 60
+"""After so many looks that find it idle it is taken to stay, three seconds at the least."""
 
 
 class Windows:
-    """One connection to X; safe to use from several threads."""
+    """One connection to X; safe to use from several threads; `patience` is how many times slower the machine is."""
 
-    def __init__(self, display_name: str | None = None) -> None:
+    def __init__(self, display_name: str | None = None, patience: float = 1.0) -> None:
         from Xlib import display
 
+        self._patience = patience
         self._display = display.Display(display_name)
         self._root = self._display.screen().root
         self._lock = threading.Lock()
@@ -50,7 +53,8 @@ class Windows:
         """Ask the topmost match to close; answer when it has gone, or the program asks back.
 
         A program whose last window it was is given the time to end: until it has, it would take the next file to be
-        opened with it into its grave.
+        opened with it into its grave. However busy the machine is, it has as long as it is at work on it; one that
+        comes to rest without a window stays on purpose.
 
         Raises:
             HttpError: 404 no such window.
@@ -58,13 +62,17 @@ class Windows:
         window = self._match(name, strict, by_class)["id"]
         before, program = self._ids(), self._program(window)
         self._tell(window, "_NET_CLOSE_WINDOW", [0, 2, 0, 0, 0])
-        wait.until(lambda: self._closed(window, program, before), timeout=CLOSE_SECONDS)
+        rest = Rest(CLOSE_LOOKS, program)
+        wait.until(
+            lambda: self._closed(window, program, before) or rest.reached(), timeout=CLOSE_SECONDS * self._patience,
+            max_interval=LOOK_SECONDS,
+        )  # fmt: skip
 
     def _closed(self, window: str, program: int, before: set[str]) -> bool:
         now = self._ids()
-        if window in now:
-            return bool(now - before)
-        return not _goes_on(program) or any(self._program(other) == program for other in now)
+        others = now - before if window in now else now
+        asks_or_has_more = any(self._program(other) == program for other in others)
+        return asks_or_has_more or (window not in now and not goes_on(program))
 
     def _ids(self) -> set[str]:
         return {w["id"] for w in self.listing()}
@@ -143,12 +151,3 @@ class Windows:
             "height": size.height,
             "active": number == active,
         }
-
-
-def _goes_on(program: int) -> bool:
-    """Whether a process is there; one that has ended and is not yet collected is not."""
-    try:
-        state = Path("/proc", str(program), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"

@@ -3,7 +3,9 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
+from deskbench.envs import images
 from tests.osworld.container import Finding
+from tests.osworld.programs import differences
 
 INTRODUCTION = """# OSWorld in a plain container
 
@@ -33,7 +35,9 @@ OUTCOMES = ("graded", "not graded", "not set up", "skipped")
 def page(findings: Sequence[Finding]) -> str:
     """The page: how many, by domain; why the others not; a line for each task."""
     tasks = sorted(findings, key=lambda finding: finding.task)
-    lines = [INTRODUCTION, _sentence(tasks), "", *_by_domain(tasks), "", *_reasons(tasks), "", "## Every task"]
+    lines = [INTRODUCTION, _sentence(tasks), "", *_by_domain(tasks), ""]
+    lines += differences(images.lock_file("full").read_text(encoding="utf-8"))
+    lines += [*_reasons(tasks), "", "## Every task"]
     lines += [LEGEND, "| task | outcome | untouched | placed | stands in | why |", "|---|---|---|---|---|---|"]
     for one in tasks:
         untouched = "" if one.untouched is None else f"{one.untouched:g}"

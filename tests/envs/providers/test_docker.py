@@ -29,7 +29,7 @@ from deskbench.envs.providers.docker import image as images
 from deskbench.envs.providers.docker.osworld import OsworldContainers
 from deskbench.envs.providers.docker.provider import DEFAULT_IMAGE, LABEL, DockerDesktop, DockerProvider
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.types import Key, Move, Type
+from deskbench.envs.types import Drag, Key, Move, Type
 from deskbench.envs.wire import Observe
 from deskbench.tasks.getters.programs import vscode_config
 from deskbench.tasks.load import load
@@ -122,6 +122,20 @@ class TestFullImage(DesktopContract):
             return seen is not None and seen.image.getpixel((600, 600)) == (255, 0, 0)
 
         assert wait.until(covered, timeout=10)
+
+    def test_windows_are_moved_with_super_and_alt_is_the_programs(self, desktop: Desktop) -> None:
+        desktop.launch(["gedit"])
+
+        def place() -> tuple[int, int]:
+            [found] = [window for window in desktop.windows() if window.wm_class == "gedit.Gedit"]
+            return found.x, found.y
+
+        x, y = place()
+        path = ((x + 300, y + 400), (x + 360, y + 440))
+        desktop.act([Drag(path, modifiers=("alt",))])
+        assert place() == (x, y)
+        desktop.act([Drag(path, modifiers=("super",))])
+        assert wait.until(lambda: place() == (x + 60, y + 40), timeout=10), place()
 
     def test_the_text_of_gnomes_terminal_is_read(self, desktop: Desktop) -> None:
         desktop.launch(["gnome-terminal"])

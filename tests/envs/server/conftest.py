@@ -6,7 +6,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,17 @@ def xvfb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Xvfb]:
     finally:
         desk.close()
         desk.stop(process)
+
+
+@pytest.fixture
+def layout(xvfb: Xvfb) -> Iterator[Callable[..., None]]:
+    """What sets the X server's keyboard layout by setxkbmap's arguments; it is `us` again afterwards."""
+
+    def choose(*arguments: str) -> None:
+        subprocess.run(["setxkbmap", *arguments], env=xvfb.environment(), check=True)
+
+    yield choose
+    choose("-layout", "us", "-variant", "")
 
 
 def focused_class(connection: Any) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -86,6 +86,41 @@ def test_a_chord_with_a_character_that_no_key_has(area: Program, hands: Input) -
     assert strokes(area, hands, Key(("ctrl", "ж"))) == [
         "+Control_L", "+U+0436", "-U+0436", "-Control_L",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("layouts", "group", "chord", "pressed"),
+    [
+        ("us,ru", 1, ("ctrl", "s"), ["Control_L", "s"]), ("us,ru", 0, ("ctrl", "ж"), ["Control_L", "Cyrillic_zhe"]),
+        ("us,de", 0, ("ctrl", "y"), ["Control_L", "y"]),
+        ("us,de", 1, ("ctrl", "{"), ["Control_L", "ISO_Level3_Shift", "braceleft"]),
+        ("us,de", 0, ("ctrl", "{"), ["Control_L", "Shift_L", "braceleft"]),
+        ("us,de", 0, ("ö",), ["odiaeresis"]), ("us,de", 1, ("altright",), ["ISO_Level3_Shift"]),
+        ("us,de", 0, ("altright",), ["Alt_R"]),
+    ],
+)  # fmt: skip
+def test_a_chord_finds_its_keys_in_the_layout_that_has_them(
+    area: Program, hands: Input, layout: Callable[..., None], layouts: str, group: int, chord: tuple[str, ...],
+    pressed: list[str],
+) -> None:  # fmt: skip
+    layout("-layout", layouts)
+    hands._x.set_locks(0, 0, group)
+    assert strokes(area, hands, Key(chord)) == [f"+{key}" for key in pressed] + [f"-{key}" for key in pressed[::-1]]
+    assert hands._x.locks()[1:] == (group, group)
+
+
+def test_a_held_key_of_another_layout(area: Program, hands: Input, layout: Callable[..., None]) -> None:
+    layout("-layout", "us,ru")
+    assert strokes(area, hands, KeyDown("ж"))[:1] == ["+Cyrillic_zhe"]
+    assert hands.held() == (("ж",), ())
+    assert strokes(area, hands, KeyUp("ж"))
+    assert hands._x.locks()[2] == 0
+
+
+def test_a_key_of_its_own_counts_caps_lock_as_a_keyboard_does(area: Program, hands: Input) -> None:
+    lock = Key(("capslock",))
+    pressed = strokes(area, hands, lock, Key(("a",)), Key(("ctrl", "c")), lock, Key(("a",)))
+    assert [key for key in pressed if key[0] == "+" and "Lock" not in key] == ["+A", "+Control_L", "+C", "+a"]
 
 
 @pytest.mark.parametrize("name", ["super", "alt", "ctrl", "shiftright", "altgr", "menu"])
@@ -173,12 +208,18 @@ def test_wheels(area: Program, hands: Input, scroll: Scroll, directions: list[st
     assert [e["direction"] for e in events] == directions
 
 
-def test_modifiers_are_held_on_clicks_wheels_and_drags(area: Program, hands: Input) -> None:
-    held = ("ctrl", "shift")
-    drag = Drag(((200, 600), (300, 600)), modifiers=held)
-    actions = (Click(x=310, y=310, modifiers=held), Scroll(dy=1, modifiers=held), drag)
-    events = after(area, hands, *actions, kinds=("button-press", "scroll"))
-    assert [sorted(e["modifiers"]) for e in events] == [["ctrl", "shift"]] * 3
+@pytest.mark.parametrize("held", [("ctrl", "shift"), ("alt",), ("alt", "shift"), ("alt", "ctrl")], ids="+".join)
+@pytest.mark.parametrize("button", ["left", "middle", "right"])
+def test_modifiers_are_held_on_clicks_wheels_and_drags(
+    area: Program, hands: Input, held: tuple[str, ...], button: str
+) -> None:
+    drag = Drag(((200, 600), (300, 600)), button=button, modifiers=held)
+    actions = (Click(button=button, x=310, y=310, modifiers=held), Scroll(dy=1, modifiers=held), drag)
+    events = after(area, hands, *actions, kinds=("button-press", "button-release", "scroll"))
+    pressed = ["button-press", "button-release"]
+    assert [e["event"] for e in events] == [*pressed, "scroll", *pressed]
+    assert all(sorted(e["modifiers"]) == sorted(held) for e in events)
+    assert [e["x"] for e in events if e["event"] != "scroll"] == [310, 310, 200, 300]
 
 
 def test_a_drag_moves_in_between(area: Program, hands: Input) -> None:

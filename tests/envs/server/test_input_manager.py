@@ -1,4 +1,4 @@
-"""Chords that the window manager takes for itself are over when they are let go."""
+"""What the window manager takes for itself: chords that are over when they are let go, and drags with Super."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import pytest
 from Xlib import display
 
 from deskbench.envs import wait
-from deskbench.envs.actions import Key
+from deskbench.envs.actions import Drag, Key
 from deskbench.envs.server.input import Input
+from deskbench.envs.server.windows import Windows
 
 from .conftest import PATIENCE, focused_class
 
@@ -38,3 +39,22 @@ def test_alt_tab_changes_the_window_with_no_further_key(xvfb: Xvfb, hands: Input
             assert wait.until(lambda name=name: name in focused_class(connection), timeout=PATIENCE), name
     finally:
         connection.close()
+
+
+@pytest.mark.parametrize(("held", "moved"), [(("super",), (60, 40)), (("alt",), (0, 0)), ((), (0, 0))])
+def test_windows_are_moved_with_super(xvfb: Xvfb, hands: Input, held: tuple[str, ...], moved: tuple[int, int]) -> None:
+    process, windows = xvfb.start(["xterm", "-name", "mover", "-geometry", "40x10+200+200"]), Windows(xvfb.display)
+
+    def place() -> tuple[int, int]:
+        [found] = [window for window in windows.listing() if window["wm_class"].startswith("mover.")]
+        return found["x"], found["y"]
+
+    try:
+        xvfb.wait_focus("mover")
+        x, y = before = place()
+        expected = (x + moved[0], y + moved[1])
+        hands.perform(Drag(((x + 100, y + 50), (x + 160, y + 90)), modifiers=held))
+        hands.perform(Key(("shift",)))  # it waits for the window manager
+        assert wait.until(lambda: place() == expected, timeout=PATIENCE), (before, place())
+    finally:
+        xvfb.stop(process)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import pytest
@@ -32,10 +32,18 @@ def hands(xvfb: Xvfb) -> Iterator[Input]:
     hands.close()
 
 
+@pytest.fixture(params=["us", "us,de", "de,us", "us,ca", "us,ru"])
+def layouts(request: pytest.FixtureRequest, layout: Callable[..., None], hands: Input) -> None:
+    """The keyboard's layouts, the last of them in effect."""
+    layout("-layout", request.param)
+    hands._x.set_locks(0, 0, request.param.count(","))
+
+
 PROGRAMS = {"xterm": ["xterm", "-u8", "-e"], "lxterminal": ["lxterminal", "--no-remote", "-e"]}
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.usefixtures("layouts")
 def test_terminals_take_what_is_typed(xvfb: Xvfb, hands: Input, name: str) -> None:
     out = xvfb.folder / f"{name}.txt"
     script = xvfb.folder / f"{name}.sh"
@@ -52,6 +60,7 @@ def test_terminals_take_what_is_typed(xvfb: Xvfb, hands: Input, name: str) -> No
         xvfb.stop(process)
 
 
+@pytest.mark.usefixtures("layouts")
 def test_mousepad_saves_what_was_typed(xvfb: Xvfb, hands: Input) -> None:
     file = xvfb.folder / "note.txt"
     file.write_text("")
@@ -66,6 +75,7 @@ def test_mousepad_saves_what_was_typed(xvfb: Xvfb, hands: Input) -> None:
         xvfb.stop(process)
 
 
+@pytest.mark.usefixtures("layouts")
 def test_tk_takes_what_is_typed(xvfb: Xvfb, hands: Input) -> None:
     out = xvfb.folder / "tk.txt"
     script = xvfb.folder / "tk_text.py"

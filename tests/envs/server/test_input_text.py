@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
+import threading
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from deskbench.envs.actions import Key, KeyDown, KeyUp, Type
 from deskbench.envs.server.input import Input, InputError
+from deskbench.envs.server.input_keys import character
 
 if TYPE_CHECKING:
     from .conftest import Program, Xvfb
@@ -50,15 +53,6 @@ def view(xvfb: Xvfb) -> Program:
     return xvfb.probe("text")
 
 
-@pytest.fixture
-def layout(xvfb: Xvfb) -> Iterator[object]:
-    def choose(*arguments: str) -> None:
-        subprocess.run(["setxkbmap", *arguments], env=xvfb.environment(), check=True)
-
-    yield choose
-    choose("-layout", "us", "-variant", "")
-
-
 def typed(hands: Input, view: Program, text: str) -> str:
     """What the emptied view holds after typing `text`."""
     view.empty()
@@ -79,6 +73,20 @@ def test_more_unusual_characters_than_free_keys_arrive_in_rounds(hands: Input, v
 def test_characters_that_return_after_their_key_was_given_away_arrive(hands: Input, view: Program) -> None:
     text = ("".join(chr(0x3041 + n) for n in range(60)) + "x") * 3
     assert typed(hands, view, text) == text
+
+
+def test_a_key_is_not_given_away_while_the_program_has_not_read_it(hands: Input, view: Program) -> None:
+    """The program stands still for a while, as on a busy machine, and reads all keys afterwards."""
+    free = len(hands._keyboard._layout.free)
+    first, others, last = "\u4e00", "".join(chr(0x4E10 + n) for n in range(free - 1)), "\u4f00"
+    view.empty()
+    view.process.send_signal(signal.SIGSTOP)
+    going_on = threading.Timer(2.5, view.process.send_signal, [signal.SIGCONT])
+    going_on.start()
+    for text in (first, others, last):
+        hands.perform(Type(text))
+    going_on.join()
+    assert view.wait_text(first + others + last) == first + others + last
 
 
 def test_return_and_crlf_are_one_enter(hands: Input, view: Program) -> None:
@@ -117,6 +125,30 @@ def test_any_layout_types_any_text(hands: Input, view: Program, layout, name: st
     layout("-layout", *(["us", "-variant", "dvorak"] if name == "dvorak" else [name]))
     for text in (ASCII, SAMPLES["latin"], SAMPLES["greek and cyrillic"], "日本 😀"):
         assert typed(hands, view, text) == text
+
+
+PAIRS = [
+    "us,de", "us,ca", "us,fr", "us,es", "us,gb", "us,ru", "us,gr", "us,il", "us,ara", "us,jp", "us,br", "us,se",
+    "de,us", "fr,us", "ru,us", "gr,de", "ca,fr", "de,fr", "ch,it", "pl,cz", "tr,us", "us,de(neo)", "us,ru,de",
+    "us,de,gr,il", "us(intl),us(dvorak)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("names", PAIRS)
+def test_several_layouts_at_once_type_all_that_they_hold(hands: Input, view: Program, layout, names: str) -> None:
+    layout("-layout", names)
+    text = ASCII + held(hands) + "日"
+    for group in range(names.count(",") + 1):
+        hands._x.set_locks(0, 0, group)
+        assert typed(hands, view, text) == text
+        assert hands._x.locks()[1] == group
+
+
+def held(hands: Input) -> str:
+    """Every printable character that the layouts in effect have on a key."""
+    syms = {sym for key in hands._x.keys().values() for group in key.groups for sym in group.syms}
+    chars = {char for sym in syms if (char := character(sym)) is not None}
+    return "".join(sorted(char for char in chars if char.isprintable() and char not in ASCII))
 
 
 def test_text_is_exact_while_the_second_layout_is_in_effect(hands: Input, view: Program, layout) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
@@ -137,3 +138,65 @@ def test_a_window_is_asked_to_close(windows: Windows) -> None:
     windows.close("Second", strict=False, by_class=False)
     assert wait.until(lambda: not shown(windows, "Second note"), timeout=PATIENCE)
     assert shown(windows, "First note", NAMES[2])
+
+
+# What a window that was asked to close does: its program works for seconds, as on a busy machine, before anything is
+# seen of it.
+SLOW = """
+import sys, time
+import gi
+gi.require_version("Gtk", "3.0")
+from gi.repository import Gtk
+window = Gtk.Window(title="Slow")
+def work():
+    until = time.monotonic() + 4
+    while time.monotonic() < until:
+        pass
+def closed(*_):
+    if sys.argv[1] != "asks":
+        window.hide()
+        while Gtk.events_pending():
+            Gtk.main_iteration()
+        window.get_display().sync()
+    if sys.argv[1] == "stays":
+        return True
+    work()
+    if sys.argv[1] == "ends":
+        sys.exit()
+    Gtk.Window(title="Really?").show()
+    return True
+window.connect("delete-event", closed)
+window.show()
+Gtk.main()
+"""
+
+
+@pytest.fixture
+def slow(xvfb: Any, request: pytest.FixtureRequest) -> Iterator[tuple[Windows, subprocess.Popen[bytes]]]:
+    windows, process = Windows(xvfb.display), xvfb.start(["/usr/bin/python3", "-c", SLOW, request.param])
+    assert wait.until(lambda: shown(windows, "Slow"), timeout=PATIENCE)
+    yield windows, process
+    xvfb.stop(process)
+
+
+@pytest.mark.parametrize("slow", ["ends"], indirect=True)
+def test_a_closed_program_has_ended_however_long_it_works_on_that(slow: Any) -> None:
+    windows, process = slow
+    windows.close("Slow", strict=True, by_class=False)
+    assert process.poll() == 0
+
+
+@pytest.mark.parametrize("slow", ["asks"], indirect=True)
+def test_a_question_is_there_with_the_answer_however_long_it_takes(slow: Any) -> None:
+    windows, process = slow
+    windows.close("Slow", strict=True, by_class=False)
+    assert shown(windows, "Slow", "Really?")
+    assert process.poll() is None
+
+
+@pytest.mark.parametrize("slow", ["stays"], indirect=True)
+def test_a_program_that_stays_without_a_window_is_left_alone(slow: Any) -> None:
+    windows, process = slow
+    windows.close("Slow", strict=True, by_class=False)
+    assert not shown(windows, "Slow")
+    assert process.poll() is None

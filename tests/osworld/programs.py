@@ -1,0 +1,95 @@
+"""What the image `full` has in place of each program of OSWorld's machine, as a part of the page."""
+
+from dataclasses import dataclass
+
+INTRODUCTION = """## What looks different
+
+![Calc in the image `full`](full-office.png)
+
+![Nautilus, Chromium, gedit and GIMP in the image `full`](full-programs.png)
+
+Versions are those of `docker/full.lock`; OSWorld's are those of Ubuntu 22.04, which its machine runs. That machine \
+could not be had where this was written: a program that was installed there in another way may be newer. Every \
+program here was started with a new profile and looked at; a test measures that the icons of LibreOffice, GIMP, VLC, \
+gedit and the archive manager stand out from their ground.
+"""
+
+
+@dataclass(frozen=True)
+class Program:
+    """A program of the image, and what an agent sees of the difference.
+
+    Attributes:
+        name: what it is to a person.
+        package: Debian's, whose version is shown.
+        theirs: program and version on OSWorld's machine.
+        seen: what is different on the screen.
+    """
+
+    name: str
+    package: str
+    theirs: str
+    seen: str
+
+
+OFFICE = "no tip of the day and no notes of the release; icons are Colibre's, Ubuntu's are Yaru's"
+SAME = "a newer version of the same program"
+PROGRAMS = (
+    Program(
+        "XFCE", "xfce4-panel", "GNOME Shell 42",
+        "a menu and a list of windows at the top, a dock at the bottom that hides; no overview; windows have XFCE's "
+        "title bars; settings are XFCE's dialogs",
+    ),
+    Program(
+        "Chromium", "chromium", "Google Chrome",
+        "Chromium's name and icon; DuckDuckGo is the search engine, so that a new tab is not Google's page; no first "
+        "page, and no offer to sign in, which a new profile makes for some seconds; `google-chrome` starts it",
+    ),
+    Program("LibreOffice Writer", "libreoffice-writer", "7.3.7", OFFICE),
+    Program("LibreOffice Calc", "libreoffice-calc", "7.3.7", OFFICE),
+    Program(
+        "LibreOffice Impress", "libreoffice-impress", "7.3.7",
+        "the same; started without a file it asks for a template, as with every new profile",
+    ),
+    Program("GIMP", "gimp", "2.10.30", "its window of 1024x768 reaches below a screen of 800 lines"),
+    Program("VLC", "vlc", "3.0.16", "the question about privacy has been answered; nothing is fetched from the web"),
+    Program(
+        "Thunderbird", "thunderbird", "Thunderbird of its day",
+        "no account and no assistant for one until a task brings its profile; no page at the start",
+    ),
+    Program(
+        "Files (Nautilus)", "nautilus", "42.6",
+        "in a narrow window the side bar folds away and buttons move to the bottom",
+    ),
+    Program("Text editor (gedit)", "gedit", "41.0", SAME),
+    Program(
+        "Terminal", "gnome-terminal", "3.44",
+        "a white ground, Ubuntu's is purple; the dock opens XFCE's own terminal",
+    ),
+    Program("Image viewer (eog)", "eog", "42.0", SAME),
+    Program("Document viewer (Evince)", "evince", "42.3", SAME),
+    Program("Archive manager", "file-roller", "3.42", SAME),
+    Program("Calculator", "gnome-calculator", "41.1", SAME),
+)  # fmt: skip
+
+
+def differences(lock: str) -> list[str]:
+    """The part of the page, line by line.
+
+    Args:
+        lock: the text of the image's lock file, lines of name, version, SHA-256.
+    """
+    versions = dict(line.split()[:2] for line in lock.splitlines())
+    lines = [*INTRODUCTION.splitlines(), "", "| here | version | there | what is different |", "|---|---|---|---|"]
+    for one in PROGRAMS:
+        lines.append(f"| {one.name} | {upstream(versions[one.package])} | {one.theirs} | {one.seen} |")
+    return [
+        *lines,
+        "| code-server (`full-code`) |  | VS Code | a page in Chromium; see [desktops.md](desktops.md) |",
+        "",
+    ]
+
+
+def upstream(version: str) -> str:
+    """The program's own part of a Debian version: `1:2.10.34-1+deb12u10` is 2.10.34."""
+    return version.partition(":")[2].rpartition("-")[0] if ":" in version else version.rpartition("-")[0]
