@@ -18,10 +18,10 @@ from deskbench.agent import manifest
 from deskbench.agent.base import Agent, AgentCrash, Decision, Ending, Goal, ModelFatal, Needs
 from deskbench.agent.build import ASSETS, Prepared, make_provider
 from deskbench.agent.episode import Plan, run_episode
-from deskbench.agent.ledger import Ledger, Planned
-from deskbench.agent.player import user_of
-from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter, write_atomic
-from deskbench.agent.stats import Summary, final_attempts, summarize
+from deskbench.agent.report.stats import Summary, final_attempts, summarize
+from deskbench.agent.runs.ledger import Ledger, Planned
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, EpisodeWriter, write_atomic
+from deskbench.agent.user import user_of
 from deskbench.envs.desktop import Desktop, Provider
 from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.providers.pool import Pool

@@ -16,7 +16,7 @@ from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent
 from deskbench.agent.config import RunConfig
-from deskbench.agent.player import lacks_player
+from deskbench.agent.user import lacks_player
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.errors import AgentCrash, DeskbenchError, UsageError
@@ -36,9 +36,9 @@ AGENTS = {
 }
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
-    "docker": "deskbench.envs.providers.docker_osworld:make",
+    "docker": "deskbench.envs.providers.docker.osworld:make",
     "wine": "deskbench.envs.providers.wine:WineProvider",
-    "qemu": "deskbench.envs.providers.qemu:QemuProvider",
+    "qemu": "deskbench.envs.providers.qemu.provider:QemuProvider",
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }

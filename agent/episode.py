@@ -25,7 +25,7 @@ from deskbench.agent.base import (
 )
 from deskbench.agent.config import MAX_SECONDS, MAX_STEPS
 from deskbench.agent.limits import SCORE_SECONDS, SETUP_SECONDS, Limited
-from deskbench.agent.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
+from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
 from deskbench.envs.actions import ACTION_TYPES
 from deskbench.envs.desktop import Desktop
 from deskbench.envs.errors import CheckError, EnvError, SetupError, StartError, StorageError, Unfit, UsageError

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.agent.build import Prepared
-from deskbench.agent.record import write_atomic
+from deskbench.agent.runs.record import write_atomic
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.wire import PROTOCOL

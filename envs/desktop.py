@@ -1,7 +1,7 @@
 """Using a desktop and owning one are two interfaces: `Desktop` and `Provider`.
 
 `Desktop` is what the loop, set-up steps and getters use; `Provider` starts and stops them. Every implementation
-passes `deskbench.envs.conformance.DesktopContract`.
+passes `deskbench.envs.providers.conformance.DesktopContract`.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from deskbench.envs.clients.relay import parse
 from deskbench.envs.errors import CheckError, UsageError
-from deskbench.envs.relay import parse
 from deskbench.envs.targets import OracleStep
 from deskbench.tasks.user import User
 

@@ -18,9 +18,10 @@ import docker
 import psutil
 from platformdirs import user_cache_path
 
-from deskbench.envs import images, wait
+from deskbench.envs import wait
 from deskbench.envs.errors import UsageError
-from deskbench.envs.providers.docker import DEFAULT_IMAGE, find_image
+from deskbench.envs.providers.docker import image as images
+from deskbench.envs.providers.docker.provider import DEFAULT_IMAGE, find_image
 
 FOLDER = user_cache_path("deskbench") / "tests" / "docker"
 SOCKET = Path("/tmp/deskbench-tests-docker.sock")

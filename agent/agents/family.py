@@ -15,18 +15,18 @@ from PIL import Image
 from deskbench.agent.agents.asking import ask, complaint, decision_of, done_by_another, logprobs_note, results_of
 from deskbench.agent.agents.family_config import FamilyConfig
 from deskbench.agent.agents.grounding import Grounder
-from deskbench.agent.agents.history import Step, build
-from deskbench.agent.agents.observing import look
-from deskbench.agent.agents.pictures import scale_for
 from deskbench.agent.agents.profile import Templates
-from deskbench.agent.agents.scaling import Scale, png_bytes
-from deskbench.agent.agents.templates import expand, fill
 from deskbench.agent.base import Decision, Goal, Needs
 from deskbench.agent.models.answers import Answer
 from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.likelihood import Prompt
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Text
-from deskbench.agent.models.wires import merged
+from deskbench.agent.models.wires.base import merged
+from deskbench.agent.prompting.history import Step, build
+from deskbench.agent.prompting.observing import look
+from deskbench.agent.prompting.pictures import scale_for
+from deskbench.agent.prompting.scaling import Scale, png_bytes
+from deskbench.agent.prompting.templates import expand, fill
 from deskbench.agent.replies.calls import Call, Truncated
 from deskbench.agent.replies.grammar import Reading
 from deskbench.agent.replies.grammars import read_reply

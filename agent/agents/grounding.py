@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 
-from deskbench.agent.agents.observing import look
-from deskbench.agent.agents.pictures import scale_for
 from deskbench.agent.agents.profile import GrounderRules
-from deskbench.agent.agents.templates import expand, fill, parts_of
 from deskbench.agent.models.client import ClientConfig, ModelClient, Spending
 from deskbench.agent.models.messages import Message
+from deskbench.agent.prompting.observing import look
+from deskbench.agent.prompting.pictures import scale_for
+from deskbench.agent.prompting.templates import expand, fill, parts_of
 from deskbench.agent.replies.calls import NoAction
 from deskbench.agent.replies.reasoning import split_reasoning
 from deskbench.agent.replies.spaces import Space

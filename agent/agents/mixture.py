@@ -13,13 +13,13 @@ from typing import Any
 from deskbench.agent.agents.agreement import same_actions
 from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.mixture_config import MixtureConfig, Rule, load_mixture
-from deskbench.agent.agents.observing import look
-from deskbench.agent.agents.scaling import Scale
 from deskbench.agent.agents.settings import CLIENT_SETTINGS, read_settings
 from deskbench.agent.agents.vlm import VlmAgent
 from deskbench.agent.base import Decision, Exchange, Goal, Needs, Usage
 from deskbench.agent.models.client import ClientConfig, ModelClient, Spending
 from deskbench.agent.models.messages import Message
+from deskbench.agent.prompting.observing import look
+from deskbench.agent.prompting.scaling import Scale
 from deskbench.envs.errors import AgentError, ModelError, ReplyError, UsageError
 from deskbench.envs.types import Observation
 

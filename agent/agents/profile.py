@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from deskbench.agent.models.wires import merged
+from deskbench.agent.models.wires.base import merged
 from deskbench.agent.replies.grammar import Grammar
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.envs.actions import nearest

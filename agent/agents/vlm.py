@@ -8,9 +8,6 @@ from dataclasses import dataclass
 
 from deskbench.agent.agents.asking import ask, decision_of, done_by_another, logprobs_note, results_of
 from deskbench.agent.agents.family import FamilyAgent
-from deskbench.agent.agents.observing import Seen, look, needs_of
-from deskbench.agent.agents.scaling import Scale
-from deskbench.agent.agents.templates import prompt
 from deskbench.agent.agents.vlm_config import VlmConfig
 from deskbench.agent.base import Agent, Decision, Goal
 from deskbench.agent.models.answers import Answer
@@ -18,6 +15,9 @@ from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.likelihood import Prompt
 from deskbench.agent.models.messages import Message, Text
 from deskbench.agent.models.tokens import budget_of
+from deskbench.agent.prompting.observing import Seen, look, needs_of
+from deskbench.agent.prompting.scaling import Scale
+from deskbench.agent.prompting.templates import prompt
 from deskbench.agent.replies.calls import Malformed
 from deskbench.agent.replies.fenced import parse_reply
 from deskbench.envs.errors import AgentError

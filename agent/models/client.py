@@ -35,7 +35,8 @@ from deskbench.agent.models.messages import Message, estimate_tokens, recorded, 
 from deskbench.agent.models.prices import Price, price_of
 from deskbench.agent.models.room import room_in
 from deskbench.agent.models.transport import TimedSession
-from deskbench.agent.models.wires import WIRES, Request, merged, wire_of
+from deskbench.agent.models.wires.base import Request, merged
+from deskbench.agent.models.wires.registry import WIRES
 from deskbench.agent.replies.calls import Truncated
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import AgentError, ModelError, ModelFatal, UsageError
@@ -122,7 +123,7 @@ class ClientConfig:
     @property
     def url(self) -> str:
         """Where requests go."""
-        return self.base_url.rstrip("/") + wire_of(self.wire).path(self.model, self.stream)
+        return self.base_url.rstrip("/") + WIRES[self.wire].path(self.model, self.stream)
 
 
 @dataclass
@@ -195,7 +196,7 @@ class ModelClient:
 
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
-        self._wire = wire_of(config.wire)
+        self._wire = WIRES[config.wire]
         self._price = config.price or price_of(config.model)
         self._random = random.Random()
         self._session = TimedSession()

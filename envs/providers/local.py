@@ -23,23 +23,20 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client, new_tokens, unix
+from deskbench.envs.clients.http import Client, new_tokens, unix
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers import ids, limits
-from deskbench.envs.providers.payload import payload
+from deskbench.envs.providers.leftovers import PREFIX, sweep
+from deskbench.envs.providers.payload import SERVER, payload, session_arguments
 from deskbench.envs.providers.sandbox import end_network, filtered, join_network, kill_sandbox, sandbox
 
-PREFIX = "deskbench-"
 START_SECONDS = 60.0
 LOG_LINES, LOG_KEPT, LOG_LINE = 60, 200, 4096
 """Of what a desktop says: lines in an error, lines kept, bytes of a line."""
 BACKLOG = 64
 NOBODY = 65534
 """The id that the kernel and all distributions give to nobody."""
-SERVER = ("/usr/bin/python3", "-s", "-m", "deskbench.envs.server")
-"""The server's command, without what people have installed for themselves."""
-
 # A thread's end is its children's parent's death (PR_SET_PDEATHSIG counts threads): so one that never ends starts all.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawn")
 
@@ -185,18 +182,6 @@ class LocalProvider:
         return examine(self)
 
 
-def sweep() -> None:
-    """Remove the folders of controllers that are no more."""
-    limits.sweep(PREFIX)
-    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
-        try:
-            owner = int((folder / "owner").read_text())
-        except (OSError, ValueError):
-            continue
-        if not Path(f"/proc/{owner}").exists():
-            shutil.rmtree(folder, ignore_errors=True)
-
-
 @contextlib.contextmanager
 def _listening(path: Path) -> Iterator[socket.socket]:
     """A Unix socket that listens, for its owner to connect to; what inherits it answers."""
@@ -226,13 +211,6 @@ def _popen(command: list[str], inherited: Sequence[int], environment: dict[str, 
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         pass_fds=inherited, env={"PATH": os.environ.get("PATH", "/usr/bin:/bin"), **environment},
     )  # fmt: skip
-
-
-def session_arguments(spec: DesktopSpec) -> list[str]:
-    """What the server is told of the desktop that is wanted."""
-    proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
-    no_auth = [] if spec.tokens else ["--no-auth"]
-    return ["--session", f"{spec.width}x{spec.height}", *proxy, *no_auth]
 
 
 def _await_ready(desktop: LocalDesktop) -> None:

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from platformdirs import site_cache_path, user_cache_path
 
+from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import UsageError
 
 ENVS = Path(__file__).resolve().parent.parent
@@ -28,6 +29,15 @@ SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "p
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 KEPT_SECONDS = 7 * 86400.0
 """How long a version that nobody starts is kept."""
+SERVER = ("/usr/bin/python3", "-s", "-m", "deskbench.envs.server")
+"""The server's command, without what people have installed for themselves."""
+
+
+def session_arguments(spec: DesktopSpec) -> list[str]:
+    """What the server is told of the desktop that is wanted."""
+    proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
+    no_auth = [] if spec.tokens else ["--no-auth"]
+    return ["--session", f"{spec.width}x{spec.height}", *proxy, *no_auth]
 
 
 def library_paths() -> dict[str, Path]:

@@ -23,10 +23,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deskbench.envs import wait
 from deskbench.envs.actions import nearest
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
+from deskbench.envs.clients.osworld import OsworldClient
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
-from deskbench.envs.osworld_client import OsworldClient
 from deskbench.envs.redact import secret_of
 from deskbench.envs.wire import PROTOCOL, Health
 

@@ -23,8 +23,8 @@ from deskbench.envs.desktop import Check, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.doctor import try_desktop
 from deskbench.envs.providers.ids import Ids
-from deskbench.envs.providers.local import LocalProvider, session_arguments
-from deskbench.envs.providers.payload import cache_folder, keep
+from deskbench.envs.providers.local import LocalProvider
+from deskbench.envs.providers.payload import cache_folder, keep, session_arguments
 from deskbench.envs.providers.sandbox import sandbox
 
 WINE = Path("/usr/lib/wine/wine64")

@@ -16,7 +16,7 @@ import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from deskbench.envs import signing, wait
 from deskbench.envs.server import identity
@@ -33,10 +33,8 @@ from deskbench.envs.server.limits import (
     MAX_UPLOAD,
     STRANGER_SECONDS,
 )
+from deskbench.envs.server.shares import Room, Slots
 from deskbench.envs.wire import MAX_BODY
-
-if TYPE_CHECKING:
-    from deskbench.envs.server.http import Server
 
 _START = re.compile(rb"([A-Z]{1,16}) (/[!-~\x80-\xff]*) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
@@ -160,6 +158,18 @@ class Stream:
         return data
 
 
+class Serving(Protocol):
+    """What a connection needs of the server that it belongs to; `bound` is the host that this one listens on."""
+
+    tokens: Tokens
+    routes: dict[tuple[str, str], Route]
+    others: Route | None
+    bound: str | None
+    slots: Slots
+    carried: Slots
+    room: Room
+
+
 class Connection:
     """Serves one connection in a thread of its own, until it ends.
 
@@ -169,7 +179,7 @@ class Connection:
         arrived: called once, when the sender of the first request is made out, or it ends before.
     """
 
-    def __init__(self, server: Server, connection: socket.socket, came: bytes, arrived: Callable[[], None]) -> None:
+    def __init__(self, server: Serving, connection: socket.socket, came: bytes, arrived: Callable[[], None]) -> None:
         self._server, self._connection, self._arrived = server, connection, arrived
         self._stream = Stream(connection, came)
         self._role: str | None = None

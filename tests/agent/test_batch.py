@@ -10,7 +10,7 @@ import pytest
 
 from deskbench.agent.base import Ending, ModelFatal
 from deskbench.agent.batch import Batch, Progress, read_records
-from deskbench.agent.ledger import Ledger
+from deskbench.agent.runs.ledger import Ledger
 from deskbench.envs import wait
 from deskbench.envs.errors import UsageError
 

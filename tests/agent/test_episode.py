@@ -11,7 +11,7 @@ import pytest
 from deskbench.agent.base import AgentError, Decision, Ending, ModelError, ModelFatal, Needs, RefusalError, Usage
 from deskbench.agent.episode import NOBODY, run_episode
 from deskbench.agent.limits import Limited
-from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter, NoteRecord
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, EpisodeWriter, NoteRecord
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import CheckError, EnvError, GuestTimeout, StorageError, Unfit
 from deskbench.envs.providers.fake import FakeDesktop

@@ -9,13 +9,13 @@ import psutil
 import pytest
 
 from deskbench.agent.batch import Batch, read_records
-from deskbench.agent.record import EpisodeReader
-from deskbench.agent.replay import replay
+from deskbench.agent.replay.replay import replay
+from deskbench.agent.runs.record import EpisodeReader
 from deskbench.envs import wait
 from deskbench.tasks.schema import new_task
 
+from .cli.test_cli import PAPER, deskbench, started
 from .paper import prepared, write_task
-from .test_cli import PAPER, deskbench, started
 
 pytestmark = pytest.mark.desktop
 

@@ -15,17 +15,17 @@ from deskbench.agent.agents.vlm import VlmAgent
 from deskbench.agent.base import Goal
 from deskbench.agent.models.client import ClientConfig, ModelClient, Spending
 from deskbench.agent.models.messages import Message
-from deskbench.agent.player import user_of
+from deskbench.agent.user import user_of
 from deskbench.envs import wait
 from deskbench.envs.errors import AgentError, ModelFatal, UsageError
 
 from ..echoes import forms
+from .cli.test_cli import environment
 from .models.endpoint import Endpoint, Say, endpoint, error, reply
 from .models.speaking import WIRES, events, failed, said, streamed
 from .paper import task, write_suite, write_task
-from .test_cli import environment
 from .test_local import NOTE, alive
-from .test_player import PLAYED, config
+from .test_user import PLAYED, config
 
 KEY = 'sk-"quoted\'\\key"-01/23+45&é='.replace("é", "e")
 """With what JSON, URLs, HTML and shells write in ways of their own."""

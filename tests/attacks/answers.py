@@ -13,7 +13,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterator
 
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.errors import DeskbenchError
 from deskbench.envs.wire import Observe
 from tests.attacks.arenas import Arena

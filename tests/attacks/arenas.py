@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.errors import EnvError
 from deskbench.envs.providers.doctor import SERVER_PYTHON
@@ -295,7 +295,7 @@ def _local(name: str) -> Iterator[Arena]:
 
 @contextlib.contextmanager
 def _docker() -> Iterator[Arena]:
-    from deskbench.envs.providers.docker import DockerProvider
+    from deskbench.envs.providers.docker.provider import DockerProvider
     from tests.engine import docker_engine
 
     if shutil.which("dockerd") is None and not Path("/usr/sbin/dockerd").exists():
@@ -306,8 +306,8 @@ def _docker() -> Iterator[Arena]:
 
 @contextlib.contextmanager
 def _qemu() -> Iterator[Arena]:
-    from deskbench.envs.providers.qemu import QemuProvider
-    from deskbench.envs.providers.qemu_image import build_vm
+    from deskbench.envs.providers.qemu.image import build_vm
+    from deskbench.envs.providers.qemu.provider import QemuProvider
 
     if shutil.which("qemu-system-x86_64") is None:
         raise CannotRun("QEMU is not installed")

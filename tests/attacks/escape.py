@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import DesktopSpec
 from tests.attacks.arenas import Arena
 from tests.attacks.base import (

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deskbench.envs.actions import Move
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.errors import DeskbenchError, EnvError
 from deskbench.envs.wire import Observe
 from deskbench.tasks.getters.session import vm_clipboard

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.errors import DeskbenchError, EnvError
 from deskbench.tasks.probes import run_test_suite
 from deskbench.tasks.world import World

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import psutil
 
+from tests.agent.cli.test_cli import environment
 from tests.agent.models.endpoint import endpoint, error, reply
 from tests.agent.paper import write_suite
-from tests.agent.test_cli import environment
 from tests.agent.test_secrets import KEY, NAME, leaks, scripts, search, vlm
 from tests.attacks.arenas import Arena
 from tests.attacks.base import CONTROLLER, Outcome, attack, judged

@@ -14,7 +14,7 @@ import psutil
 from platformdirs import user_cache_path
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import EnvError
 from deskbench.envs.providers.payload import payload

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.errors import DeskbenchError
 from deskbench.envs.wire import Observe
 from deskbench.tasks.load import load

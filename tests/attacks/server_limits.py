@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 
 from deskbench.envs import signing
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import DeskbenchError
 from tests.attacks.arenas import Arena, newcomer

@@ -18,11 +18,11 @@ import psutil
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec, Provider
-from deskbench.envs.providers.docker import DEFAULT_IMAGE, LABEL, DockerProvider
+from deskbench.envs.providers.docker.provider import DEFAULT_IMAGE, LABEL, DockerProvider
 from deskbench.envs.providers.local import PREFIX, LocalProvider
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.providers.qemu import QemuProvider
-from deskbench.envs.providers.qemu_image import build_vm
+from deskbench.envs.providers.qemu.image import build_vm
+from deskbench.envs.providers.qemu.provider import QemuProvider
 from deskbench.envs.providers.remote import RemoteProvider
 from deskbench.envs.providers.wine import WineProvider
 from tests.benchmarks.arms import ROUNDS, Row, limit_row

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client, new_tokens
+from deskbench.envs.clients.http import Client, new_tokens
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import EnvError
-from deskbench.envs.providers.qemu import QemuProvider, plan_of
-from deskbench.envs.providers.qemu_image import VmImage, build_vm, first_files
-from deskbench.envs.providers.qemu_machine import QEMU
-from deskbench.envs.providers.qemu_speed import Speed, speed
+from deskbench.envs.providers.qemu.image import VmImage, build_vm, first_files
+from deskbench.envs.providers.qemu.machine import QEMU
+from deskbench.envs.providers.qemu.provider import QemuProvider, plan_of
+from deskbench.envs.providers.qemu.speed import Speed, speed
 from tests.benchmarks.arms import Row, free_port, limit_row, ratio_row
 
 SPEC = DesktopSpec()

@@ -17,8 +17,8 @@ from rich.console import Console
 
 from deskbench.agent.batch import read_records
 from deskbench.agent.build import prepare
+from deskbench.agent.cli.run import run_batch
 from deskbench.agent.config import RunConfig
-from deskbench.agent.running import run_batch
 from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.providers.local import LocalDesktop, LocalProvider

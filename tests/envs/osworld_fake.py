@@ -17,7 +17,7 @@ from flask import Flask, Response, jsonify, request, send_file
 from PIL import Image
 from werkzeug.serving import make_server
 
-from deskbench.envs.osworld_client import SOURCE
+from deskbench.envs.clients.osworld import SOURCE
 
 NAMESPACE = "https://accessibility.ubuntu.example.org/ns/state"
 TREE = f'<desktop-frame xmlns:st="{NAMESPACE}"><application name="x"/></desktop-frame>'

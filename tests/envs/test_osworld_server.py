@@ -9,9 +9,9 @@ import pytest
 from flask import Response, jsonify, request
 
 from deskbench.envs import wait
+from deskbench.envs.clients.osworld import OsworldClient
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, Unfit, UsageError
-from deskbench.envs.osworld_client import OsworldClient
 from deskbench.envs.providers.remote import Machine, RemoteProvider, reach
 from deskbench.envs.types import Click, Type
 from deskbench.envs.wire import Observe

@@ -18,10 +18,10 @@ from typing import Any
 
 from rich.console import Console
 
-from deskbench.agent import running
 from deskbench.agent.batch import read_records
+from deskbench.agent.cli import run as running
 from deskbench.agent.config import RunConfig
-from deskbench.agent.record import EpisodeRecord
+from deskbench.agent.runs.record import EpisodeRecord
 from tests.agent.models.endpoint import Endpoint, serving
 from tests.faults.base import FAKE, LOCAL, MARK, Fault, Scene
 from tests.faults.serving import AGENTS, QUICK, Biased

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import CheckError, DeskbenchError, EnvError
-from deskbench.envs.providers.docker import DockerProvider
+from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.tasks.assets import AssetStore, urls_of
 from deskbench.tasks.live import drive, live_web

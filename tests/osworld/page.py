@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from deskbench.envs import images
+from deskbench.envs.providers.docker import image as images
 from tests.osworld.container import Finding
 from tests.osworld.programs import differences
 

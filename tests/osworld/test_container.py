@@ -7,7 +7,7 @@ from typing import Any
 import docker
 import pytest
 
-from deskbench.envs import images
+from deskbench.envs.providers.docker import image as images
 from deskbench.tasks.assets import AssetStore, urls_of
 from deskbench.tasks.load import load
 from tests.engine import build, docker_engine

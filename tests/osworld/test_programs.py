@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from deskbench.envs import images
+from deskbench.envs.providers.docker import image as images
 from tests.osworld.programs import PROGRAMS, differences, upstream
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from deskbench.agent.cli import app
+from deskbench.agent.cli.main import app
 from deskbench.envs.errors import SetupError
 from deskbench.tasks.assets import HUB, V2_FILES, AssetStore, fetch
 from deskbench.tasks.types import Evaluator, Outside, Task

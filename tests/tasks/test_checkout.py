@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from deskbench.agent.cli import app
+from deskbench.agent.cli.main import app
 from deskbench.tasks import registry
 from deskbench.tasks.load import check_all, read
 

@@ -9,9 +9,9 @@ import pytest
 from deskbench.agent.base import Ending
 from deskbench.agent.config import RunConfig
 from deskbench.agent.episode import Plan, run_episode
-from deskbench.agent.osworld_export import export
-from deskbench.agent.player import user_of
-from deskbench.agent.record import EpisodeReader, EpisodeRecord, EpisodeWriter
+from deskbench.agent.osworld.export import export
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, EpisodeWriter
+from deskbench.agent.user import user_of
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import CheckError, SetupError, UsageError
 from deskbench.envs.providers.fake import FakeProvider

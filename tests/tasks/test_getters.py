@@ -15,9 +15,9 @@ from pptx import Presentation
 from pptx.util import Inches
 
 from deskbench.envs import wait
-from deskbench.envs.conformance import RED
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import CheckError, SetupError
+from deskbench.envs.providers.conformance import RED
 from deskbench.envs.providers.pool import Pool
 from deskbench.tasks.getters.times import absolute, day_of, written
 from deskbench.tasks.guest import ask, clean

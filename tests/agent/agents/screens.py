@@ -4,7 +4,7 @@ from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image, ImageDraw
 
-from deskbench.agent.agents.scaling import png_bytes
+from deskbench.agent.prompting.scaling import png_bytes
 from deskbench.envs.types import Observation, Screenshot
 
 NS = "https://accessibility.{platform}.example.org/ns/"

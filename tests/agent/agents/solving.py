@@ -8,9 +8,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from deskbench.agent.agents.family import FamilyAgent
-from deskbench.agent.agents.pictures import scale_for
 from deskbench.agent.agents.scripted import OracleAgent
 from deskbench.agent.base import Decision, Goal, Needs
+from deskbench.agent.prompting.pictures import scale_for
 from deskbench.agent.replies.spaces import Space
 from deskbench.envs.targets import OracleStep
 from deskbench.envs.types import Action, Click, Done, Drag, Key, Observation, Scroll, Type, Wait

@@ -11,7 +11,7 @@ import pytest
 
 from deskbench.agent.base import Ending
 from deskbench.agent.batch import Batch, read_records
-from deskbench.agent.record import EpisodeReader, EpisodeRecord
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord
 
 from ..models.endpoint import Endpoint, Say, endpoint
 from ..models.speaking import WIRES, said

@@ -11,7 +11,7 @@ import pytest
 from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.base import Ending
 from deskbench.agent.episode import Plan, run_episode
-from deskbench.agent.record import EpisodeReader, EpisodeWriter
+from deskbench.agent.runs.record import EpisodeReader, EpisodeWriter
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.providers.local import LocalProvider
 from deskbench.tasks.load import load

@@ -9,8 +9,8 @@ import pytest
 
 from deskbench.agent.agents.mixture import MixtureAgent
 from deskbench.agent.base import Decision, Goal
-from deskbench.agent.experts import experts_of, table
-from deskbench.agent.record import EpisodeWriter
+from deskbench.agent.report.experts import experts_of, table
+from deskbench.agent.runs.record import EpisodeWriter
 from deskbench.envs.errors import AgentError, ModelError, UsageError
 from deskbench.envs.types import Click, Observation
 

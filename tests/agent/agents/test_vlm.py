@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from deskbench.agent.agents.scaling import png_bytes
 from deskbench.agent.agents.vlm import NOT_SHOWN, VlmAgent
 from deskbench.agent.base import Decision, Goal, Needs
+from deskbench.agent.prompting.scaling import png_bytes
 from deskbench.envs.errors import AgentError, EnvError, ModelError, ModelFatal, RefusalError
 from deskbench.envs.types import Click, Done, Fail, Observation, Screenshot, Type, Wait
 

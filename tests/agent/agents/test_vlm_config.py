@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskbench.agent.agents.scaling import Scale
 from deskbench.agent.agents.vlm_config import SETTINGS, VlmConfig
 from deskbench.agent.models.prices import Price
+from deskbench.agent.prompting.scaling import Scale
 from deskbench.envs.errors import ReplyError, UsageError
 from deskbench.envs.types import Click, Drag, Key, Scroll, Zoom
 

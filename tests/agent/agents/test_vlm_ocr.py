@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from deskbench.agent.agents.vlm import VlmAgent
 from deskbench.agent.base import Goal
-from deskbench.agent.models.ocr_server import base_url, make_server
+from deskbench.agent.ocr.server import base_url, make_server
 from deskbench.envs.types import Click, Done, Fail, Key, Type, Wait
 
 from .screens import node, observation, tree

@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskbench.agent.agents.scaling import Scale
-from deskbench.agent.agents.tree import linearize, nodes
 from deskbench.agent.models.tokens import Budget
+from deskbench.agent.prompting.scaling import Scale
+from deskbench.agent.prompting.tree import linearize, nodes
 from deskbench.envs.errors import EnvError
 
 from .screens import node, tree

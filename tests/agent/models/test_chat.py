@@ -15,10 +15,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deskbench.agent.models.answers import Again, Answer, CutOff, Overflow, read_document, retry_after
-from deskbench.agent.models.chat import ChatWire
 from deskbench.agent.models.client import ClientConfig, ModelClient, Spending, pause_before
 from deskbench.agent.models.messages import LEFT_OUT, Message, Picture, Text, shrink
 from deskbench.agent.models.prices import Price, price_of
+from deskbench.agent.models.wires.chat import ChatWire
 from deskbench.agent.replies.calls import Truncated
 from deskbench.envs.errors import AgentError, ModelError, ModelFatal, RefusalError, UsageError
 

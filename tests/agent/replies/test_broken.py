@@ -12,7 +12,7 @@ from deskbench.agent.agents.grounding import find_point
 from deskbench.agent.agents.profile import load_profile, profile_names
 from deskbench.agent.models.answers import Again, CutOff, Overflow
 from deskbench.agent.models.sse import Broken
-from deskbench.agent.models.wires import WIRES, wire_of
+from deskbench.agent.models.wires.registry import WIRES
 from deskbench.agent.replies.calls import Call
 from deskbench.agent.replies.grammar import Grammar
 from deskbench.agent.replies.grammars import read_reply
@@ -120,10 +120,10 @@ DOCUMENTS = st.recursive(
 
 
 @settings(max_examples=400, deadline=None)
-@given(st.sampled_from(WIRES), DOCUMENTS, st.lists(st.dictionaries(st.sampled_from(["type", "choices", "delta",
+@given(st.sampled_from(sorted(WIRES)), DOCUMENTS, st.lists(st.dictionaries(st.sampled_from(["type", "choices", "delta",
        "candidates", "response", "content_block", "message", "usage"]), DOCUMENTS), max_size=4))  # fmt: skip
 def test_an_answer_of_any_shape(wire: str, document: Any, events: list[dict[str, Any]]) -> None:
-    spoken = wire_of(wire)
+    spoken = WIRES[wire]
     documents = [document] if isinstance(document, dict) else []
     with contextlib.suppress(Broken):
         documents.append(spoken.gather(events))

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from deskbench.agent.agents.grounding import find_point
-from deskbench.agent.agents.pictures import scale_for
 from deskbench.agent.agents.profile import Profile, load_profile
 from deskbench.agent.models.answers import Again, Answer, CutOff
-from deskbench.agent.models.wires import wire_of
+from deskbench.agent.models.wires.registry import WIRES
+from deskbench.agent.prompting.pictures import scale_for
 from deskbench.agent.replies.calls import Malformed, NoAction, Truncated
 from deskbench.agent.replies.grammars import read_reply
 from deskbench.agent.replies.spaces import Space
@@ -63,7 +63,7 @@ def answer_of(case: dict[str, Any], profile: Profile) -> Answer:
         kind, reply = "anthropic_content", [{"type": "text", "text": reply}]
     if kind == "composite":
         kind, reply = "text", reply["planner_reply"]
-    return wire_of(profile.endpoint).read(BODIES.get(kind, lambda whole: whole)(reply))
+    return WIRES[profile.endpoint].read(BODIES.get(kind, lambda whole: whole)(reply))
 
 
 def spaces_of(case: dict[str, Any], profile: Profile) -> Space:

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from deskbench.agent.agents.pictures import scale_for
 from deskbench.agent.agents.profile import load_profile
-from deskbench.agent.models.wires import wire_of
+from deskbench.agent.models.wires.registry import WIRES
+from deskbench.agent.prompting.pictures import scale_for
 from deskbench.agent.replies.grammars import read_reply
 from deskbench.agent.replies.spaces import Space
 
@@ -26,7 +26,7 @@ SCREEN = (1920, 1080)
 def actions_of(family: str, kind: str, reply: Any) -> list[dict[str, Any]]:
     """The actions of a reply, through the wire and the grammar of a family's profile."""
     profile = load_profile(family)
-    answer = wire_of(profile.endpoint).read(BODIES[kind](reply))
+    answer = WIRES[profile.endpoint].read(BODIES[kind](reply))
     image = scale_for(profile.image, SCREEN).image
     space = Space(profile.space.kind, SCREEN, image, profile.space.grid)
     read = read_reply(answer.text, answer.calls, profile.reply.grammar, space, pointer=(7, 11))

@@ -13,7 +13,7 @@ import pytest
 
 from deskbench.agent.batch import Batch, read_records
 from deskbench.envs import wait
-from deskbench.envs.client import Client
+from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, Unfit
 from deskbench.envs.types import Key, Type, Wait

@@ -20,13 +20,14 @@ import pytest
 import requests
 
 from deskbench.agent.build import make_provider
-from deskbench.envs import images, wait
-from deskbench.envs.client import Forward, unix
-from deskbench.envs.conformance import RED, DesktopContract
+from deskbench.envs import wait
+from deskbench.envs.clients.http import Forward, unix
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, StartError, UsageError
-from deskbench.envs.providers.docker import DEFAULT_IMAGE, LABEL, DockerDesktop, DockerProvider
-from deskbench.envs.providers.docker_osworld import OsworldContainers
+from deskbench.envs.providers.conformance import RED, DesktopContract
+from deskbench.envs.providers.docker import image as images
+from deskbench.envs.providers.docker.osworld import OsworldContainers
+from deskbench.envs.providers.docker.provider import DEFAULT_IMAGE, LABEL, DockerDesktop, DockerProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Drag, Key, Move, Type
 from deskbench.envs.wire import Observe
@@ -290,7 +291,7 @@ def test_nothing_is_left_when_the_controller_is_killed(engine: docker.DockerClie
         """
         import threading
         from deskbench.envs.desktop import DesktopSpec
-        from deskbench.envs.providers.docker import DockerProvider
+        from deskbench.envs.providers.docker.provider import DockerProvider
         desktop = DockerProvider().start(DesktopSpec())
         print(desktop.container, flush=True)
         threading.Event().wait()

@@ -14,7 +14,7 @@ import pytest
 from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import UsageError
-from deskbench.envs.providers.docker import DockerProvider, engine
+from deskbench.envs.providers.docker.provider import DockerProvider, engine
 from deskbench.envs.types import Type
 
 from ...engine import docker_engine

@@ -16,11 +16,12 @@ import psutil
 import pytest
 
 from deskbench.envs import wait
-from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestUnreachable
 from deskbench.envs.providers import ids
-from deskbench.envs.providers.local import LOG_KEPT, LOG_LINE, PREFIX, LocalDesktop, LocalProvider
+from deskbench.envs.providers.conformance import DesktopContract
+from deskbench.envs.providers.leftovers import PREFIX
+from deskbench.envs.providers.local import LOG_KEPT, LOG_LINE, LocalDesktop, LocalProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Key
 from deskbench.envs.wire import Observe

@@ -16,17 +16,17 @@ from typing import Any
 import psutil
 import pytest
 
-from deskbench.envs.client import Client, Forward
-from deskbench.envs.conformance import DesktopContract
+from deskbench.envs.clients.http import Client, Forward
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
-from deskbench.envs.providers import qemu_snapshot
-from deskbench.envs.providers.local import PREFIX
+from deskbench.envs.providers.conformance import DesktopContract
+from deskbench.envs.providers.leftovers import PREFIX
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.providers.qemu import DiskDesktop, QemuDesktop, QemuProvider, plan_of
-from deskbench.envs.providers.qemu_image import VmImage, build_vm
-from deskbench.envs.providers.qemu_machine import Machine
-from deskbench.envs.providers.qemu_speed import speed
+from deskbench.envs.providers.qemu import snapshot as qemu_snapshot
+from deskbench.envs.providers.qemu.image import VmImage, build_vm
+from deskbench.envs.providers.qemu.machine import Machine
+from deskbench.envs.providers.qemu.provider import DiskDesktop, QemuDesktop, QemuProvider, plan_of
+from deskbench.envs.providers.qemu.speed import speed
 from deskbench.envs.types import Key, Move, Type
 
 from .faults import Faults
@@ -264,7 +264,7 @@ def test_nothing_is_left_when_the_controller_is_killed(image: VmImage) -> None:
         """
         import threading
         from deskbench.envs.desktop import DesktopSpec
-        from deskbench.envs.providers.qemu import QemuProvider
+        from deskbench.envs.providers.qemu.provider import QemuProvider
         desktop = QemuProvider().start(DesktopSpec(network="full"))
         print(desktop.machine.folder, flush=True)
         threading.Event().wait()

@@ -12,8 +12,8 @@ import pytest
 
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
-from deskbench.envs.providers.qemu import BIOS_BOOT, ESP, FIRMWARE, QemuProvider, disk_plan, needs_uefi
-from deskbench.envs.providers.qemu_machine import qemu_command
+from deskbench.envs.providers.qemu.machine import qemu_command
+from deskbench.envs.providers.qemu.provider import BIOS_BOOT, ESP, FIRMWARE, QemuProvider, disk_plan, needs_uefi
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.alone]
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from deskbench.envs.errors import UsageError
-from deskbench.envs.providers.qemu_image import VmImage, find_image, first_files, load_order, packages, recipe_digest
+from deskbench.envs.providers.qemu.image import VmImage, find_image, first_files, load_order, packages, recipe_digest
 
 
 def test_modules_are_loaded_behind_what_they_need() -> None:

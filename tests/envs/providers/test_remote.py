@@ -14,9 +14,9 @@ from pathlib import Path
 import pytest
 
 from deskbench.agent.batch import Batch
-from deskbench.envs.conformance import DesktopContract
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
+from deskbench.envs.providers.conformance import DesktopContract
 from deskbench.envs.providers.doctor import SERVER_PYTHON
 from deskbench.envs.providers.payload import payload
 from deskbench.envs.providers.remote import Machine, RemoteProvider, machines_of, reach, reset

@@ -8,9 +8,9 @@ import psutil
 import pytest
 
 from deskbench.envs import wait
-from deskbench.envs.conformance import DesktopContract, Platform
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestUnreachable, UsageError
+from deskbench.envs.providers.conformance import DesktopContract, Platform
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.providers.wine import WineProvider
 from deskbench.envs.types import Click, Drag, Key, KeyDown, Scroll, Type

@@ -12,7 +12,7 @@ import pytest
 
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError
-from deskbench.envs.providers.local import PREFIX
+from deskbench.envs.providers.leftovers import PREFIX
 from deskbench.envs.providers.wine import WineProvider
 
 from .faults import Faults, Means

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from lxml import etree
 
-from deskbench.envs import bundle
 from deskbench.envs.actions import parse_action
+from deskbench.envs.providers import bundle
 from deskbench.envs.server.input_keys import InputError
 from deskbench.envs.server.macos.ax import Accessibility
 from deskbench.envs.server.macos.input import Input

@@ -12,8 +12,8 @@ import pytest
 from PIL import Image
 
 from deskbench.envs import wait
-from deskbench.envs.conformance import RED
 from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.providers.conformance import RED
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.providers.pool import Pool
 from tests.differential import reference

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from deskbench.envs import wait
-from deskbench.envs.client import Client, unix
+from deskbench.envs.clients.http import Client, unix
 from deskbench.envs.errors import GuestError
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.server.desk import Desk

@@ -15,8 +15,8 @@ import pytest
 
 from deskbench.agent.agents.scripted import OracleAgent
 from deskbench.agent.episode import Plan, run_episode
-from deskbench.agent.record import EpisodeRecord, EpisodeWriter
-from deskbench.agent.replay import replay
+from deskbench.agent.replay.replay import replay
+from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
 from deskbench.envs.desktop import Desktop
 from deskbench.tasks.load import load
 from deskbench.tasks.score import score

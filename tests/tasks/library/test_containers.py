@@ -6,9 +6,9 @@ from pathlib import Path
 import docker
 import pytest
 
-from deskbench.envs import images
 from deskbench.envs.desktop import DesktopSpec
-from deskbench.envs.providers.docker import DockerProvider
+from deskbench.envs.providers.docker import image as images
+from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.tasks.load import load
 from deskbench.tasks.types import Task

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from deskbench.agent.replay import replay
+from deskbench.agent.replay.replay import replay
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.providers.wine import WineProvider

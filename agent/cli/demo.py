@@ -1,0 +1,127 @@
+"""`deskbench demo`: the main job, done for real, on whatever machine this is, with no key.
+
+Three agents over one suite: `null` (what the suite gives away), `oracle` (what can be had) and `vlm` with a vision
+endpoint of our own, which reads the screen by OCR and knows nothing of the tasks.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import webbrowser
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from deskbench.agent.build import prepare
+from deskbench.agent.cli.run import cells, run_batch
+from deskbench.agent.config import RunConfig
+from deskbench.agent.report.report import write_report
+from deskbench.agent.report.stats import Summary
+from deskbench.envs.errors import StartError, UsageError
+
+LOADING_SECONDS = 120.0
+"""How long the endpoint may take to load its weights; 3 s on an idle machine."""
+PR_SET_PDEATHSIG = 1
+"""prctl(2)."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a demo made: a folder with a run for each agent, and one report of them all."""
+
+    folder: Path
+    report: Path
+    summaries: dict[str, Summary]
+    seconds: float
+    interrupted: bool
+
+
+def demo(out: Path, *, source: str, parallel: int, isolated: bool, say: Console) -> Shown:
+    """Run the three agents over `source`, show them side by side, write the report.
+
+    Raises:
+        UsageError: the extra `ocr` is missing, or this machine cannot start desktops.
+        StartError: the endpoint did not come up.
+    """
+    if find_spec("rapidocr") is None:
+        raise UsageError("the demo reads the screen by OCR: pip install 'deskbench[ocr]'")
+    began = time.monotonic()
+    runs: dict[str, Summary] = {}
+    state = "done"
+    with ocr_endpoint() as process:
+        for name in ("null", "oracle", "ocr-vlm"):
+            settings = {"base_url": await_address(process), "model": "ocr"} if name == "ocr-vlm" else {}
+            config = RunConfig(
+                source=source, agent="vlm" if settings else name, agent_settings=settings, parallel=parallel,
+                isolated=isolated,
+            )  # fmt: skip
+            runs[name], state = run_batch(prepare(config), out / name, resume=False, say=say)
+            if state != "done":
+                break
+    report = write_report([out / name for name in runs], out / "report.html")
+    return Shown(out, report, runs, time.monotonic() - began, state != "done")
+
+
+@contextmanager
+def ocr_endpoint() -> Iterator[subprocess.Popen[bytes]]:
+    """`deskbench serve ocr` as a process of its own, which ends with this one; loads while other things go on."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deskbench.agent", "serve", "ocr", "--port", "0"],
+        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+        preexec_fn=_end_with_parent,  # noqa: PLW1509  (no thread has been started yet)
+    )  # fmt: skip
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        if process.stdout:
+            process.stdout.close()
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    os.setpgid(0, 0)  # Ctrl-C is for the run, which ends the endpoint when it has ended itself
+
+
+def await_address(process: subprocess.Popen[bytes]) -> str:
+    """The endpoint's base URL, when it is ready.
+
+    Raises:
+        StartError: it did not come up.
+    """
+    assert process.stdout
+    readable, _, _ = select.select([process.stdout], [], [], LOADING_SECONDS)
+    line = process.stdout.readline().decode().strip() if readable else ""
+    if not line.startswith("http"):
+        raise StartError(f"the OCR endpoint did not come up: {line or 'it said nothing'}")
+    return line
+
+
+def table(shown: Shown) -> Table:
+    """The agents side by side."""
+    found = Table(
+        "agent", "n", "mean", "95 % interval", "feasible", "infeasible", "unscored", "unscored as 0", box=None
+    )
+    for name, summary in shown.summaries.items():
+        feasible, infeasible = cells(summary.feasible)[1], cells(summary.infeasible)[1]
+        as_zero = cells(summary.all_planned)[1]
+        found.add_row(name, *cells(summary.all), feasible, infeasible, str(summary.unscored), as_zero)
+    return found
+
+
+def open_in_browser(report: Path) -> bool:
+    """Open the report where there is a screen to open it on."""
+    has_screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+    return has_screen and webbrowser.open(report.resolve().as_uri())

@@ -1,0 +1,111 @@
+"""`deskbench desktop` and `deskbench doctor`: a desktop by itself, and whether this machine can have one."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import threading
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deskbench.agent.cli.output import Json, message, print_json, screen_size
+from deskbench.envs.errors import UsageError
+
+if TYPE_CHECKING:
+    from deskbench.envs.desktop import Desktop
+
+
+def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
+    provider: Annotated[str | None, typer.Option(help="Who starts it (default: local).")] = None,
+    image: Annotated[str | None, typer.Option(help="Image that the provider starts, such as full (docker).")] = None,
+    screen: Annotated[str, typer.Option(help="Screen size.")] = "1280x800",
+    network: Annotated[bool, typer.Option(help="Give it the network.")] = False,
+    allow: Annotated[list[str] | None, typer.Option(help="Let it reach this name only (repeatable).")] = None,
+    port: Annotated[int | None, typer.Option(help="Answer at this port of loopback, too; 0 for any.")] = None,
+    without_tokens: Annotated[bool, typer.Option(help="Ask for no tokens: for foreign clients.")] = False,
+    novnc: Annotated[bool, typer.Option(help="Show it in a browser, by noVNC.")] = False,
+    unisolated: Annotated[bool, typer.Option(help="Run it without a sandbox.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Start one desktop, print where it answers and its tokens, and keep it until Ctrl-C.
+
+    For example, for OSWorld's own client: deskbench desktop --provider docker --image full --port 5000 --without-tokens
+    """
+    from deskbench.agent.build import make_provider, with_image
+    from deskbench.envs.desktop import DesktopSpec
+
+    if network and allow:
+        raise UsageError("--network gives it all of the network: leave out --allow, or --network")
+    width, height = screen_size(screen)
+    reach = tuple(allow) if allow else "full" if network else "off"
+    spec = DesktopSpec(width or 1280, height or 800, reach, isolated=not unisolated, tokens=not without_tokens)
+    owner = make_provider(with_image(provider, image) or "local")
+    ended = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, lambda *_: ended.set())
+    with contextlib.ExitStack() as stack:
+        stack.callback(owner.close)
+        started = owner.start(spec)
+        facts = _facts(started, port, stack, novnc=novnc)
+        if as_json:
+            print_json(facts)
+        else:
+            _show(facts)
+        message("the desktop lives until Ctrl-C")
+        ended.wait()
+
+
+def _facts(desktop: Desktop, port: int | None, stack: contextlib.ExitStack, *, novnc: bool) -> dict[str, Any]:
+    """What is printed: name, addresses, tokens, health."""
+    from deskbench.envs.clients.http import Client
+
+    facts: dict[str, Any] = {"name": desktop.name}
+    if port is not None:
+        if not isinstance(desktop, Client):
+            raise UsageError(f"--port: {desktop.name} does not speak over a connection")
+        facts["address"] = f"http://{desktop.expose(port)}"
+    for name in ("address", "socket", "tokens"):
+        if hasattr(desktop, name):
+            facts.setdefault(name, getattr(desktop, name))
+    if novnc:
+        from deskbench.envs.clients.vnc import Viewer
+
+        viewer = Viewer(desktop)
+        stack.callback(viewer.close)
+        facts["novnc"] = viewer.url
+    return {**facts, "health": dataclasses.asdict(desktop.health())}
+
+
+def _show(facts: dict[str, Any]) -> None:
+    for name in ("name", "address", "socket", "novnc"):
+        if facts.get(name):
+            typer.echo(f"{name}: {facts[name]}")
+    for name, token in (facts.get("tokens") or {}).items():
+        typer.echo(f"{name}: {token}")
+    where = "--unix-socket SOCKET http://desktop" if "socket" in facts else facts.get("address")
+    if where:
+        message(f"for example: curl -H 'Authorization: Bearer TOKEN' {where}/v1/health")
+
+
+def doctor(
+    provider: Annotated[str | None, typer.Option(help="Whose needs to check (default: local).")] = None,
+    image: Annotated[str | None, typer.Option(help="The provider's image.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Check everything that is needed, and say how to mend what is not there; exit status 1 if something is not."""
+    from deskbench.agent.build import make_provider, with_image
+
+    owner = make_provider(with_image(provider, image) or "local")
+    try:
+        checks = owner.doctor()
+    finally:
+        owner.close()
+    if as_json:
+        print_json([dataclasses.asdict(check) for check in checks])
+    for check in () if as_json else checks:
+        typer.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
+        if not check.ok and check.mend:
+            typer.echo(f"     mend: {check.mend}")
+    raise typer.Exit(0 if all(check.ok for check in checks) else 1)

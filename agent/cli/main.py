@@ -1,0 +1,253 @@
+"""The command line: parse, call, print. What it does lives elsewhere."""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import time
+import traceback
+import webbrowser
+from collections.abc import Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Annotated
+
+import typer
+
+from deskbench.agent.cli import desktop as cli_desktop
+from deskbench.agent.cli import episodes as cli_episodes
+from deskbench.agent.cli import image as cli_image
+from deskbench.agent.cli import results as cli_results
+from deskbench.agent.cli.fidelity import STRICT_HELP, StrictCommand
+from deskbench.agent.cli.models import compare_policies, models_app
+from deskbench.agent.cli.output import HostFiles, Json, message, print_json, say, screen_size
+from deskbench.agent.cli.tasks import tasks_app
+from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
+from deskbench.envs.redact import KNOWN, Printed, secrets_in
+
+app = typer.Typer(
+    name="deskbench",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
+app.add_typer(tasks_app, name="tasks")
+app.add_typer(serve_app, name="serve")
+app.add_typer(cli_image.image_app, name="image")
+app.add_typer(models_app, name="models")
+
+
+Opt = typer.Option
+UNUSABLE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.EEXIST,
+            errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}  # fmt: skip
+"""Errors of a path that another path would not have."""
+
+
+def main() -> None:
+    """Entry point: errors of ours are one line; exit status 0 done, 1 something failed, 2 usage."""
+    KNOWN.add(*secrets_in(os.environ))
+    sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)
+    sys.excepthook = _say_traceback
+    debug = _take("--debug", sys.argv)
+    try:
+        app()
+    except (DeskbenchError, OSError) as error:
+        if debug:
+            raise
+        told = _told(error, sys.argv[1:])
+        if told is None:
+            raise
+        message(f"error: {told}", "red")
+        if "--json" in sys.argv:
+            print_json({"error": str(told), "kind": type(told).__name__})
+        sys.exit(2 if isinstance(told, UsageError) else 1)
+
+
+@app.callback()
+def _for_all(
+    debug: Annotated[bool, Opt("--debug", help="Show the traceback of an error; every command takes this.")] = False,
+) -> None:
+    """Benchmark agents that use a computer as a person does."""
+
+
+def _take(flag: str, arguments: list[str]) -> bool:
+    """Whether a flag is among the arguments, wherever it stands; it is taken out. What follows `--` is not ours."""
+    end = arguments.index("--") if "--" in arguments else len(arguments)
+    there = flag in arguments[:end]
+    arguments[:end] = [text for text in arguments[:end] if text != flag]
+    return there
+
+
+def _told(error: DeskbenchError | OSError, arguments: Sequence[str]) -> DeskbenchError | None:
+    """What is said of an error; None for one of which only a traceback can tell.
+
+    A path that cannot be used is the user's fault where an argument names it, a folder of it, or what is in it; a disk
+    that is full is not.
+    """
+    cause = error if isinstance(error, OSError) else error.__cause__ if isinstance(error, StorageError) else None
+    if not isinstance(cause, OSError) or not isinstance(cause.filename, (str, os.PathLike)):
+        return error if isinstance(error, DeskbenchError) else None
+    line = str(error) if error is not cause else f"{cause.filename}: {(cause.strerror or str(cause)).lower()}"
+    file = Path(cause.filename).absolute()
+    named = [Path(text.partition("=")[2] or text).absolute() for text in arguments]
+    if cause.errno in UNUSABLE and any(file.is_relative_to(path) or path.is_relative_to(file) for path in named):
+        return UsageError(f"{line}; name another")
+    return error if isinstance(error, DeskbenchError) else StorageError(f"{line} (--debug shows where)")
+
+
+def _say_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """A traceback as one text, so that no secret in it is written in pieces."""
+    sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
+
+
+@app.command(epilog="Example: deskbench demo -n 2")
+def demo(
+    source: Annotated[str, typer.Argument(help="Task file, folder or suite.")] = "basics",
+    parallel: Annotated[int, typer.Option("-n", "--parallel", help="Desktops at once.")] = 2,
+    unisolated: Annotated[bool, typer.Option(help="Run desktops without a sandbox.")] = False,
+    out: Annotated[Path | None, typer.Option(help="Folder (default: runs/<time>-demo).")] = None,
+    open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in a browser.")] = True,
+    as_json: Json = False,
+) -> None:
+    """Do the main job for real, with no key: three agents over a suite, side by side."""
+    from deskbench.agent.cli import demo as demonstration
+
+    folder = out or Path("runs", f"{time.strftime('%Y%m%d-%H%M%S')}-demo")
+    shown = demonstration.demo(folder, source=source, parallel=parallel, isolated=not unisolated, say=say)
+    if as_json:
+        print_json(shown)
+    else:
+        say.print(demonstration.table(shown))
+        message(f"{shown.seconds:.0f} s; report {shown.report}")
+        if open_:
+            demonstration.open_in_browser(shown.report)
+    complete = all(one.scored == one.planned for one in shown.summaries.values())
+    raise typer.Exit(0 if complete and not shown.interrupted else 1)
+
+
+@app.command(cls=StrictCommand, epilog="Example: deskbench run basics --agent oracle -n 2")
+def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+    source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
+    agent: Annotated[str | None, Opt(help="vlm (default), a family of `deskbench models`, oracle, null, ...")] = None,
+    provider: Annotated[str | None, Opt(help="local (default), docker, qemu, wine, remote:URL or :FILE.toml")] = None,
+    image: Annotated[str | None, Opt(help="Image that the provider starts, such as full (docker).")] = None,
+    parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops at once (default: 1).")] = None,
+    base_url: Annotated[str | None, Opt(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
+    model: Annotated[str | None, Opt(help="The model's name at the endpoint.")] = None,
+    api_key_env: Annotated[str | None, Opt(help="The environment variable that holds the key.")] = None,
+    observation: Annotated[str | None, Opt(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
+    action_space: Annotated[str | None, Opt(help="pyautogui, computer_13 or actions")] = None,
+    host_files: HostFiles = False,
+    only: Annotated[list[str] | None, Opt("--task", help="Run this task only (repeatable).")] = None,
+    split: Annotated[str | None, Opt(help="Split of an OSWorld checkout, such as test_small.")] = None,
+    repeats: Annotated[int | None, Opt(help="Episodes of each task.")] = None,
+    seed: Annotated[int | None, Opt(help="Seed of the first repeat.")] = None,
+    max_steps: Annotated[int | None, Opt(help="Decisions per episode (default: the task's own, or 15).")] = None,
+    max_seconds: Annotated[float | None, Opt(help="Seconds per episode (default: the task's own, or 600).")] = None,
+    policy: Annotated[str | None, Opt(help="Look when settled (default), immediate, fixed:SECONDS.")] = None,
+    osworld_strict: Annotated[str | None, Opt(metavar="[=REVISION]", help=STRICT_HELP)] = None,
+    screen: Annotated[str | None, Opt(help="Screen size (default: 1280x800).")] = None,
+    network: Annotated[bool, Opt(help="Let tasks that require the network have it.")] = False,
+    unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
+    retries: Annotated[int | None, Opt(help="New attempts after infrastructure failed.")] = None,
+    on_tamper: Annotated[
+        str | None, Opt(help="What counts where a desktop dies twice while the agent acts: zero (default) or unscored.")
+    ] = None,
+    budget: Annotated[float | None, Opt(help="US dollars at which no new episode begins.")] = None,
+    config: Annotated[Path | None, Opt(help="A TOML file of settings.")] = None,
+    set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
+    out: Annotated[Path | None, Opt(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
+    resume: Annotated[Path | None, Opt(help="Go on with this run's folder.")] = None,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Run tasks with an agent and write a run folder with a report."""
+    from deskbench.agent.build import with_image
+    from deskbench.agent.cli import run as running
+    from deskbench.agent.config import make_config
+
+    width, height = screen_size(screen)
+    flags = {
+        "source": source, "agent": agent, "provider": with_image(provider, image), "parallel": parallel, "split": split,
+        "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
+        "width": width, "height": height,
+        "network": network or None, "host_files": host_files or None, "osworld_strict": osworld_strict,
+        "isolated": False if unisolated else None, "retries": retries, "on_tamper": on_tamper,
+        "budget_usd": budget, "only": tuple(only) if only else None,
+    }  # fmt: skip
+    own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
+           "action_space": action_space}  # fmt: skip
+    settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
+    if resume is not None and (settings or config or out):
+        raise UsageError("--resume goes on with the run's own settings and folder: leave out --set, --config and --out")
+    found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
+    raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
+
+
+@app.command(epilog="Example: deskbench report runs/latest --open")
+def report(
+    folders: Annotated[list[Path], typer.Argument(help="One run folder, or several to show side by side.")],
+    out: Annotated[Path | None, typer.Option(help="The file (default: report.html in the first folder).")] = None,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Write one self-contained HTML report."""
+    from deskbench.agent.report.report import payload, write_report
+
+    path = write_report(folders, out or folders[0] / "report.html")
+    if as_json:
+        print_json([run["summary"] for run in payload(folders)["runs"]])
+    else:
+        typer.echo(path)
+    if open_:
+        webbrowser.open(path.resolve().as_uri())
+
+
+@app.command(epilog="Example: deskbench view runs/latest")
+def view(
+    folders: Annotated[list[Path], typer.Argument(help="Run folders; a run may still be going on.")],
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8750,
+) -> None:
+    """Serve the report live while a run goes on, until Ctrl-C."""
+    from deskbench.agent.report.view import serve
+
+    try:
+        serve(folders, host, port, typer.echo)
+    except KeyboardInterrupt:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
+
+
+@serve_app.command("ocr", epilog="Example: deskbench serve ocr --port 8765")
+def serve_ocr(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8765,
+) -> None:
+    """Serve a chat-completions endpoint that reads the screen by OCR and follows instructions by rules."""
+    from deskbench.agent.ocr.server import serve
+
+    try:
+        serve(host, port, typer.echo)
+    except KeyboardInterrupt:
+        return
+    except OSError as error:
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
+
+
+app.command("replay", epilog="Example: deskbench replay runs/X/episodes/basics/save-note/1")(cli_episodes.replay)
+app.command("export", epilog="Example: deskbench export runs/X --out results/")(cli_results.export)
+app.command(
+    "import-results", epilog="Example: deskbench import-results results/pyautogui/screenshot/gpt-4o --out runs/gpt-4o"
+)(cli_results.import_results)
+app.command("rescore", cls=StrictCommand, epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(
+    cli_episodes.rescore
+)
+app.command("compare-policies", epilog="Example: deskbench compare-policies runs/X --agents kimi-vl qwen3-vl")(
+    compare_policies
+)
+app.command("desktop", epilog="Example: deskbench desktop --json")(cli_desktop.desktop)
+app.command("doctor", epilog="Example: deskbench doctor")(cli_desktop.doctor)

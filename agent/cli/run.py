@@ -1,0 +1,208 @@
+"""`deskbench run`: a batch with its progress shown, its numbers printed, its report written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from deskbench.agent.base import Ending
+from deskbench.agent.batch import Batch, Progress, read_records
+from deskbench.agent.build import Prepared, prepare
+from deskbench.agent.config import RunConfig, make_config
+from deskbench.agent.report.report import write_report
+from deskbench.agent.report.stats import Mean, Summary, final_attempts
+from deskbench.agent.runs.record import EpisodeRecord
+from deskbench.envs.errors import UsageError
+
+MAX_WARNINGS = 10
+"""Lines about task files before a run; `tasks check` has the others."""
+
+
+def tell(say: Console, text: str, style: str | None = None) -> None:
+    """A line as it is: no markup, no colours of rich's own, no wrapping."""
+    say.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
+
+
+def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
+    """The configuration that a run was begun with; flags may change how it is run, not what."""
+    try:
+        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
+    given = {k: v for k, v in flags.items() if v is not None}
+    return make_config(None, [], {**manifest["config"], **given})
+
+
+def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say: Console) -> int:
+    """Run it all; the exit status: 0 every planned episode has a score, 1 not."""
+    prepared = prepare(config)
+    for warning in prepared.warnings[:MAX_WARNINGS]:
+        tell(say, str(warning), style="yellow")
+    if len(prepared.warnings) > MAX_WARNINGS:
+        more = len(prepared.warnings) - MAX_WARNINGS
+        tell(say, f"and {more} more warnings: deskbench tasks check {config.source}", style="yellow")
+    for task, reason in prepared.skipped:
+        tell(say, f"skipped {task.key}: {reason}", style="yellow")
+    if not prepared.tasks:
+        raise UsageError(f"{config.source}: every task is skipped; nothing to run")
+    folder = out or default_folder(config)
+    summary, state = run_batch(prepared, folder, resume=resume, say=say)
+    report = write_report(folder, folder / "report.html")
+    if as_json:
+        result = {"folder": str(folder), "report": str(report), "state": state, "on_tamper": config.on_tamper,
+                  "skipped": len(prepared.skipped), "summary": dataclasses.asdict(summary)}  # fmt: skip
+        sys.stdout.write(json.dumps(result, indent=1) + "\n")
+    else:
+        say.print(summary_table(summary))
+        tell(say, summary_line(prepared, summary))
+        if summary.deaths:
+            tell(say, deaths_line(config, summary), style="yellow")
+        for text in crash_lines(read_records(folder)):
+            tell(say, text, style="red")
+        tell(say, f"run {folder}\nreport {report}")
+        if state != "done":
+            why = {"budget": "the budget is spent", "interrupted": "interrupted"}[state]
+            tell(say, f"{why}; go on with: deskbench run --resume {folder}")
+    return 0 if summary.scored == summary.planned else 1
+
+
+def default_folder(config: RunConfig) -> Path:
+    """runs/<time>-<agent>-<suite>; a second run in the same second gets another name."""
+    agent = config.agent.rpartition(":")[2]
+    base = f"{time.strftime('%Y%m%d-%H%M%S')}-{agent}-{Path(config.source).stem}"
+    names = [base, *(f"{base}-{n}" for n in range(2, 100))]
+    return next(Path("runs", name) for name in names if not Path("runs", name).exists())
+
+
+def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -> tuple[Summary, str]:
+    """Run a batch with progress on `say`; its numbers, and how it ended: `done`, `interrupted` or `budget`."""
+    try:
+        with showing(say, str(prepared.config.agent)) as show:
+            batch = Batch(prepared, folder, show)
+            with _interrupts(batch, say):
+                summary = batch.run(resume=resume)
+        if batch.unclosed is not None:
+            tell(say, f"the desktops could not be ended: {batch.unclosed}", style="red")
+    except KeyboardInterrupt:
+        tell(say, f"ended at once; what is recorded stays in {folder}")
+        os._exit(130)  # the desktops are stopped; threads that wait for a model would hold up an orderly exit
+    if summary.scored == summary.planned:
+        return summary, "done"
+    return summary, "interrupted" if batch.interrupted else "budget" if batch.full else "done"
+
+
+@contextmanager
+def _interrupts(batch: Batch, say: Console) -> Iterator[None]:
+    """The first Ctrl-C (or SIGTERM, or a terminal that is closed) ends the run cleanly, the second at once."""
+
+    def ask(signum: int, frame: object) -> None:
+        if batch.interrupted:
+            raise KeyboardInterrupt
+        batch.interrupt()
+        tell(say, "ending: episodes under way stop after their step (Ctrl-C again: at once)")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def showing(say: Console, name: str) -> Iterator[Any]:
+    """A function that shows progress: a live line on a terminal, else a line for each finished episode."""
+    if say.is_terminal and name != "human":  # a person is asked on the same terminal
+        with Live(console=say, refresh_per_second=4, transient=True) as live:
+            yield lambda progress: live.update(Text(line(name, progress)))
+        return
+    last = [-1]
+
+    def plain(progress: Progress) -> None:
+        if progress.finished != last[0]:
+            last[0] = progress.finished
+            tell(say, line(name, progress))
+
+    yield plain
+
+
+def line(name: str, progress: Progress) -> str:
+    """Counts, mean, rate, time left, cost, what is running."""
+    seconds = time.monotonic() - progress.began
+    scored = [s for s in progress.scores if s is not None]
+    parts = [f"{name}: {progress.finished}/{progress.total}"]
+    if scored:
+        parts.append(f"mean {sum(scored) / len(scored):.3f}")
+    if len(scored) < len(progress.scores):
+        zeros = f", {sum(scored) / len(progress.scores):.3f} with them as 0" if scored else ""
+        parts.append(f"{len(progress.scores) - len(scored)} unscored{zeros}")
+    if progress.retried:
+        parts.append(f"{progress.retried} retried")
+    if progress.finished:
+        rate = progress.finished / seconds
+        parts.append(f"{rate * 60:.1f}/min, {_clock((progress.total - progress.finished) / rate)} left")
+    if progress.cost_usd is not None:
+        parts.append(f"${progress.cost_usd:.3f}")
+    if progress.running:
+        parts.append("now " + ", ".join(progress.running[:3]) + (" ..." if len(progress.running) > 3 else ""))
+    return " | ".join(parts)
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(int(seconds + 0.5), 60)
+    return f"{minutes}:{rest:02d}"
+
+
+def summary_table(summary: Summary) -> Table:
+    """The numbers of a run, feasible and infeasible tasks apart, and what unscored ones as 0 would make of them."""
+    table = Table("", "n", "mean", "95 % interval", box=None)
+    rows = {"all": summary.all, "feasible": summary.feasible, "infeasible": summary.infeasible}
+    for name, mean in {**rows, "all, unscored as 0": summary.all_planned}.items():
+        table.add_row(name, *cells(mean))
+    return table
+
+
+def summary_line(prepared: Prepared, summary: Summary) -> str:
+    """What the means are not made of, and how episodes ended."""
+    endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.endings.items()))
+    return (
+        f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
+        f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}; policy {prepared.config.policy}"
+    )
+
+
+def deaths_line(config: RunConfig, summary: Summary) -> str:
+    """Desktops that died while the agent acted, and the tasks where one did twice."""
+    tampered = len(summary.tampered)
+    listed = f": {', '.join(summary.tampered)} (counted as {config.on_tamper})" if tampered else ""
+    return f"desktops that died while the agent acted: {summary.deaths}; tampered: {tampered}{listed}"
+
+
+def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
+    """How many episodes an agent's own code or deskbench has failed in, and the first error."""
+    lines = []
+    for ending, whose in ((Ending.AGENT_CRASH, "the agent's code"), (Ending.CRASHED, "deskbench")):
+        crashed = [record for record in final_attempts(records) if record.ending is ending]
+        if crashed:
+            lines.append(f"{whose} failed in {len(crashed)} episodes, first in {crashed[0].task}: {crashed[0].error}")
+    return lines
+
+
+def cells(mean: Mean) -> tuple[str, str, str]:
+    """n, mean and interval as text."""
+    if mean.mean is None:
+        return str(mean.n), "-", "-"
+    return str(mean.n), f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}"

@@ -1,0 +1,366 @@
+"""Two policies on the same screens, with no desktop: how often they do the same, and how far apart they are.
+
+The recorded observations of a run go to both agents. A step is decided from its own screen alone (each agent begins
+anew at every step), so that both answer the same question: the steps before belong to whoever was recorded.
+
+Agreement is of first actions. KL divergence is in nats, from P, the first agent and the reference, to Q, the second:
+KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)). `kl.py` says how P and Q are estimated and smoothed, and of which
+number what can be said.
+"""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from deskbench.agent.agents.agreement import distance_of, point_of, same_action
+from deskbench.agent.base import Agent, AgentError, Decision, Goal, ModelError
+from deskbench.agent.compare.intervals import cluster_interval, share_interval
+from deskbench.agent.compare.kl import drawn_otherwise, empirical, kl, kl_of_names, kl_of_reply, kl_of_tokens
+from deskbench.agent.compare.reading import Reading, said_at_once
+from deskbench.agent.prompting.tree import Node, nodes
+from deskbench.agent.replay.comparing import tree_of
+from deskbench.agent.runs.record import EpisodeReader, SeenRecord
+from deskbench.envs.errors import EnvError, UsageError
+from deskbench.envs.types import Action, Observation
+
+FEW = 10
+"""Episodes below which an interval is a hint: what differs between episodes is hardly known from so few."""
+Make = Callable[[], Agent]
+
+
+@dataclass(frozen=True)
+class StepComparison:
+    """Two agents at one step; None where a thing cannot be said.
+
+    Attributes:
+        episode, step: which.
+        kinds: of the first actions, P's and Q's; `error` where a reply was no action.
+        same_kind: the kinds are the same.
+        distance: between the points of both, in pixels.
+        same_element: both points are in the same element of the recorded accessibility tree.
+        agree: same kind, and the same target (near enough or the same element), text and keys.
+        kl_kinds: between the kinds of several replies each, in nats.
+        kl_name: at the token that names the action, in nats.
+        kl_tokens, tokens: in nats per token, over the tokens with which both replies begin and the first that
+            differs; and how many those are.
+        kl_reply, ratio, reply_tokens: in nats per token, over all tokens of P's reply, which Q has read; the same from
+            ln(P(reply) / Q(reply)); and how many those are.
+    """
+
+    episode: str
+    step: int
+    kinds: tuple[str, str]
+    same_kind: bool
+    distance: float | None = None
+    same_element: bool | None = None
+    agree: bool = False
+    kl_kinds: float | None = None
+    kl_name: float | None = None
+    kl_tokens: float | None = None
+    tokens: int = 0
+    kl_reply: float | None = None
+    ratio: float | None = None
+    reply_tokens: int = 0
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean with its 95 % interval (`intervals.py`: Student's t over episodes).
+
+    Attributes:
+        n: steps that are in it.
+        episodes: those that the steps are of.
+        mean: over steps; of numbers per token, over tokens.
+        low, high: None for one episode, from which nothing is known about others.
+    """
+
+    n: int
+    episodes: int
+    mean: float
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """A whole run.
+
+    Attributes:
+        steps: each of them.
+        totals: means with intervals, by the names of `StepComparison`.
+        cost_usd: of both agents, where it is known.
+        notes: what limits what the numbers say, one sentence each.
+    """
+
+    steps: tuple[StepComparison, ...]
+    totals: Mapping[str, Interval] = field(default_factory=dict)
+    cost_usd: float | None = None
+    notes: tuple[str, ...] = ()
+
+
+def maker(name: str, settings: Mapping[str, str]) -> Make:
+    """How an agent is made anew, by its name and settings as `deskbench run` takes them.
+
+    Raises:
+        UsageError: unknown, a setting is wrong, or it cannot be made without a task.
+    """
+    from deskbench.agent.build import agent_factory
+
+    make = agent_factory(name, settings)
+    try:
+        inspect.signature(make).bind()
+    except TypeError:
+        raise UsageError(f"agent {name!r} is made for a task: it has no policy of its own to compare") from None
+    make().close()
+    return make
+
+
+def compare(
+    run: Path, first: Make, second: Make, *, near: float = 14.0, most: int | None = None, samples: int = 1
+) -> Comparison:
+    """Feed a run's recorded observations to two agents.
+
+    Args:
+        run: a run's folder, or an episode's.
+        first, second: P, the reference, and Q.
+        near: points nearer than so many pixels are the same target (14: half of a small button).
+        most: steps at most, spread evenly over the run.
+        samples: replies of each agent a step; from two on, the kinds' divergence is estimated.
+
+    Raises:
+        UsageError: no episodes there.
+        ModelError: an endpoint failed: nothing is made up in its place.
+    """
+    if samples < 1 or (most is not None and most < 1):
+        raise UsageError("at least one step and one sample of it are compared")
+    screens = list(_screens(run))
+    if not screens:
+        raise UsageError(f"{run} has no finished episodes with screenshots")
+    if most is not None and most < len(screens):
+        screens = [screens[index * len(screens) // most] for index in range(most)]
+    agents = (first(), second())
+    try:
+        pairing = _Pairing(*agents, near, samples)
+        found = [pairing.step(screen) for screen in screens]
+    finally:
+        for agent in agents:
+            agent.close()
+    return Comparison(tuple(found), _totals(found), pairing.cost(), tuple(_notes(found, pairing)))
+
+
+@dataclass(frozen=True)
+class _Screen:
+    episode: str
+    step: int
+    goal: Goal
+    observation: Observation
+
+
+def _screens(run: Path) -> Iterator[_Screen]:
+    """What was seen before each step of every finished episode, in order."""
+    found = sorted(path.parent for path in run.rglob("episode.json"))
+    for folder in found:
+        reader = EpisodeReader(folder)
+        for step in reader.steps():
+            seen = step.observation
+            goal = Goal(reader.episode.instruction, seen.width, seen.height, seed=reader.episode.seed)
+            if seen.frame is not None:
+                yield _Screen(f"{reader.episode.task}/{reader.episode.attempt}", step.index, goal, _seen(reader, seen))
+
+
+def _seen(reader: EpisodeReader, seen: SeenRecord) -> Observation:
+    return Observation(
+        reader.screenshot(seen),
+        seen.width,
+        seen.height,
+        cursor=seen.cursor,
+        accessibility=tree_of(reader, seen),
+        accessibility_complete=seen.accessibility_complete,
+    )
+
+
+def _begin(agent: Agent, screen: _Screen, draw: int) -> None:
+    goal = screen.goal
+    agent.start(Goal(goal.instruction, goal.width, goal.height, seed=goal.seed + draw))
+
+
+def _decide(agent: Agent, screen: _Screen, draw: int) -> Decision:
+    """A decision from this screen alone; no actions where the reply was none."""
+    _begin(agent, screen, draw)
+    try:
+        return agent.act(screen.observation)
+    except ModelError:
+        raise
+    except AgentError as error:
+        return error.decision or Decision(())
+
+
+class _Pairing:
+    """Both agents, and what was seen of them on the way.
+
+    Attributes:
+        reading: what P said, by Q's model.
+        drawn: how P's replies were drawn that are not from its model's own distribution, and how many.
+        again: steps at which P's first reply was no action, so that its tokens are not on record.
+        costs: in US dollars, None where unknown.
+    """
+
+    def __init__(self, first: Agent, second: Agent, near: float, samples: int) -> None:
+        self._agents = (first, second)
+        self._near = near
+        self._samples = samples
+        self.reading = Reading(second)
+        self.drawn: Counter[str] = Counter()
+        self.again = 0
+        self.costs: list[float | None] = []
+
+    def step(self, screen: _Screen) -> StepComparison:
+        """Ask both, let Q read what P said, and compare."""
+        ours, theirs = ([_decide(agent, screen, draw) for draw in range(self._samples)] for agent in self._agents)
+        self.costs += [one.usage.cost_usd for one in (*ours, *theirs)]
+        said = ours[0]
+        found = _step(screen, ours, theirs, self._near)
+        if not said_at_once(said):
+            self.again += 1
+            return found
+        otherwise = drawn_otherwise(said.exchanges[-1].request)
+        if otherwise is not None:
+            self.drawn[otherwise] += 1
+        _begin(self._agents[1], screen, 0)
+        each, ratio, count = kl_of_reply(*self.reading.tokens(screen.observation, said))
+        return replace(found, kl_reply=each, ratio=ratio, reply_tokens=count)
+
+    def cost(self) -> float | None:
+        """In US dollars, as far as it is known."""
+        known = [cost for cost in (*self.costs, self.reading.spending.usage.cost_usd) if cost is not None]
+        return sum(known) if known else None
+
+
+def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision], near: float) -> StepComparison:
+    p, q = ours[0], theirs[0]
+    one, other = (decision.actions[0] if decision.actions else None for decision in (p, q))
+    points = (point_of(one), point_of(other))
+    element = _same_element(screen.observation.accessibility, points)
+    kinds = (_kind(one), _kind(other))
+    counts = [[_kind(d.actions[0] if d.actions else None) for d in each] for each in (ours, theirs)]
+    said = said_at_once(p), said_at_once(q)
+    token_kl, tokens = kl_of_tokens(*said)
+    return StepComparison(
+        screen.episode,
+        screen.step,
+        kinds,
+        same_kind=kinds[0] == kinds[1],
+        distance=distance_of(one, other),
+        same_element=element,
+        agree=same_action(one, other, near, element),
+        kl_kinds=kl(*empirical(*counts)) if len(ours) > 1 else None,
+        kl_name=kl_of_names(*said),
+        kl_tokens=token_kl,
+        tokens=tokens,
+    )
+
+
+def _kind(action: Action | None) -> str:
+    return "error" if action is None else action.type
+
+
+def _same_element(tree: str | None, points: tuple[tuple[int, int] | None, tuple[int, int] | None]) -> bool | None:
+    """Whether two points are in the same smallest element; None where there is no tree, or no element there."""
+    if tree is None or points[0] is None or points[1] is None:
+        return None
+    try:
+        known = list(nodes(tree))
+    except EnvError:
+        return None
+    hits = [_smallest(known, point) for point in points if point is not None]
+    return None if hits[0] is None or hits[1] is None else hits[0] == hits[1]
+
+
+def _smallest(known: Iterable[Node], point: tuple[int, int]) -> Node | None:
+    def holds(node: Node) -> bool:
+        x, y, width, height = node.box
+        return x <= point[0] < x + width and y <= point[1] < y + height
+
+    return min(filter(holds, known), key=lambda node: node.box[2] * node.box[3], default=None)
+
+
+_TOKENS = {"kl_tokens": "tokens", "kl_reply": "reply_tokens", "ratio": "reply_tokens"}
+"""Numbers per token, and where it stands over how many tokens."""
+_SHARES = ("same_kind", "agree", "same_element")
+
+
+def _totals(steps: Sequence[StepComparison]) -> dict[str, Interval]:
+    return {name: found for name in _LINES if (found := _total(steps, name)) is not None}
+
+
+def _total(steps: Sequence[StepComparison], name: str) -> Interval | None:
+    """The mean of one number over all steps that have it, or over their tokens."""
+    clusters: dict[str, tuple[float, float]] = {}
+    known = [(step, float(value)) for step in steps if (value := getattr(step, name)) is not None]
+    for step, value in known:
+        weight = getattr(step, _TOKENS[name]) if name in _TOKENS else 1
+        total, weights = clusters.get(step.episode, (0.0, 0.0))
+        clusters[step.episode] = (total + weight * value, weights + weight)
+    if not known:
+        return None
+    sums = list(clusters.values())
+    if name in _SHARES:
+        mean, ends = share_interval(sums)
+    else:
+        mean, ends = cluster_interval(sums, lowest=-math.inf if name == "ratio" else 0.0)
+    return Interval(len(known), len(clusters), mean, *(ends or (None, None)))
+
+
+def _notes(steps: Sequence[StepComparison], pairing: _Pairing) -> Iterator[str]:
+    """What limits what the numbers say."""
+    episodes = len({step.episode for step in steps})
+    if episodes == 1:
+        yield "warning: 1 episode: without others there is no interval"
+    elif episodes < FEW:
+        yield f"warning: {episodes} episodes, fewer than {FEW}: intervals are wide, and hold if episodes are much alike"
+    if all(step.kl_tokens is None for step in steps):
+        yield "note: no log-probabilities: set logprobs=20 for both agents, where their endpoints give them"
+        return
+    for reason, count in pairing.reading.failed.items():
+        yield f"note: Q could not read P's reply ({_of(count, steps)}): {reason}"
+    if pairing.again:
+        yield f"note: P's first reply was no action ({_of(pairing.again, steps)}): numbers per token are of the others"
+    for reason, count in pairing.drawn.items():
+        yield f"warning: P's replies are not surely drawn as its model has it ({_of(count, steps)}): {reason}. {_ALONG}"
+
+
+_ALONG = (
+    "So the numbers per token are those of the texts that were said; they are no estimate of the divergence of whole "
+    "replies, and no lower bound of it. Set temperature=1 for P"
+)
+
+
+def _of(count: int, steps: Sequence[StepComparison]) -> str:
+    return f"{count} of {len(steps)} steps"
+
+
+_LINES = {
+    "same_kind": ("same kind of action", "{:.1%}"), "agree": ("same action", "{:.1%}"),
+    "distance": ("distance of points", "{:.1f} px"), "same_element": ("same element", "{:.1%}"),
+    "kl_kinds": ("KL of kinds", "{:.4f} nats"), "kl_name": ("KL at the action's name", "{:.4f} nats"),
+    "kl_tokens": ("KL of shared beginnings", "{:.4f} nats/token"),
+    "kl_reply": ("KL along P's replies", "{:.4f} nats/token"),
+    "ratio": ("ln P/Q of P's replies", "{:.4f} nats/token"),
+}  # fmt: skip
+
+
+def report(found: Comparison, first: str, second: str) -> list[str]:
+    """A comparison for people."""
+    lines = [f"P (reference): {first}; Q: {second}; {len(found.steps)} steps"]
+    for name, total in found.totals.items():
+        words, form = _LINES[name]
+        ends = "no interval"
+        if total.low is not None and total.high is not None:
+            ends = f"[{form.format(total.low)}, {form.format(total.high)}]"
+        lines.append(f"{words:<24} {form.format(total.mean):>17}  {ends}  n={total.n} of {total.episodes} episodes")
+    return [*lines, *found.notes]

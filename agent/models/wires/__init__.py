@@ -1,0 +1,1 @@
+"""The APIs of model endpoints, one file each."""

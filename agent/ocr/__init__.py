@@ -1,0 +1,1 @@
+"""An endpoint for those without a key: it reads the screen with OCR and follows instructions by rules."""

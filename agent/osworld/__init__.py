@@ -1,0 +1,1 @@
+"""Runs in the layout of OSWorld's results, both ways."""

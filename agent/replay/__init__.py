@@ -1,0 +1,1 @@
+"""Recorded episodes again: their actions on a fresh desktop, their end states scored once more."""

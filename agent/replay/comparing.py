@@ -1,0 +1,66 @@
+"""The screens of a recorded episode, to hold those of its replay against."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from PIL import Image
+
+from deskbench.agent.replay import screens
+from deskbench.agent.replay.clocks import time_boxes
+from deskbench.agent.runs.record import EpisodeReader, SeenRecord
+from deskbench.envs.types import Screenshot
+
+IDLE = ("wait", "screenshot", "zoom", "cursor_position", "ask_user")
+"""Actions that leave the screen alone: what changes meanwhile changes by itself."""
+
+
+class RecordedScreens:
+    """What a recording saw before each step and at its end. Carets, clocks and what moves by itself do not count."""
+
+    def __init__(self, recorded: EpisodeReader) -> None:
+        self._reader = recorded
+        self._frames = recorded.frames()
+        self._masks = screens.moving(self._idle_pairs())
+
+    def difference(self, step: int, shot: Screenshot | None, tree: str | None) -> screens.Difference | None:
+        """How a screen differs from the one before `step`; None when it does not, or when there is none to compare.
+
+        Args:
+            step: index; the number of steps for the end state. Step 0 comes first: what differs little before
+                anything was done is masked from then on.
+            shot: the replay's screen.
+            tree: its accessibility tree, which says where times stand.
+        """
+        if step >= len(self._frames) or shot is None or self._frames[step].frame in (None, shot.sha256):
+            return None
+        before = self.image(step)
+        if step == 0:
+            self._masks += screens.moving([(before, shot.image)])
+        found = screens.compare(before, shot.image, [*self._masks, *time_boxes(tree or "")])
+        return None if found.same else found
+
+    def image(self, step: int) -> Image.Image:
+        """The recorded screen before a step."""
+        return _image(self._reader, self._frames[step])
+
+    def _idle_pairs(self) -> Iterator[tuple[Image.Image, Image.Image]]:
+        """Screens before and after steps that did nothing."""
+        for step, one, other in zip(self._reader.steps(), self._frames, self._frames[1:], strict=False):
+            idle = all(action["type"] in IDLE for action in step.actions)
+            if idle and one.frame and other.frame and one.frame != other.frame:
+                yield _image(self._reader, one), _image(self._reader, other)
+
+
+def tree_of(reader: EpisodeReader, seen: SeenRecord) -> str | None:
+    """The accessibility tree of an observation, or None."""
+    if seen.accessibility is None:
+        return None
+    return (reader.folder / "files" / Path(seen.accessibility).name).read_text(encoding="utf-8")
+
+
+def _image(reader: EpisodeReader, seen: SeenRecord) -> Image.Image:
+    shot = reader.screenshot(seen)
+    assert shot is not None
+    return shot.image

@@ -1,0 +1,183 @@
+"""Repeats a recorded episode in a fresh desktop, and says where it went another way."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from deskbench.agent.agents.replay import AGAIN, LOOKS, ReplayAgent
+from deskbench.agent.base import Ending
+from deskbench.agent.batch import Batch, Progress, episode_folder, read_records
+from deskbench.agent.build import Prepared
+from deskbench.agent.config import RunConfig
+from deskbench.agent.replay.comparing import RecordedScreens, tree_of
+from deskbench.agent.replay.screens import Box, picture
+from deskbench.agent.report.stats import final_attempts
+from deskbench.agent.runs.record import IMPORTED, EpisodeReader, EpisodeRecord, SeenRecord
+from deskbench.agent.runs.recorded import task_of
+from deskbench.envs.errors import EnvError, UsageError
+from deskbench.envs.types import parse_actions
+from deskbench.tasks.types import Limits, Task
+
+LONGEST_PAUSE = 2.0
+"""Seconds that a replay thinks at most, however long the recorded agent did: by then programs have come to rest."""
+
+
+@dataclass(frozen=True)
+class Divergence:
+    """The first step whose screen differs.
+
+    Attributes:
+        step: index of the step before which it was seen; the number of steps for the end state.
+        share: of all pixels, those that differ and count.
+        boxes: where.
+        picture: both screens side by side, a PNG file.
+    """
+
+    step: int
+    share: float
+    boxes: tuple[Box, ...]
+    picture: Path
+
+
+@dataclass(frozen=True)
+class Failure:
+    """An action of a step that was refused or failed in the replay, and why."""
+
+    step: int
+    action: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What became of a replay; scores None mean not scored."""
+
+    folder: Path
+    steps: int
+    recorded: float | None
+    replayed: float | None
+    divergence: Divergence | None
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Same score and same screens; where none was recorded, the screens alone."""
+        return self.recorded in (None, self.replayed) and self.divergence is None
+
+
+def replay(
+    folder: Path,
+    out: Path,
+    *,
+    provider: str | None = None,
+    isolated: bool = True,
+    host_files: bool = False,
+    on_change: Callable[[Progress], None] = lambda p: None,
+) -> Replayed:
+    """Repeat the actions of the episode in `folder`; `out` becomes a run folder of its own.
+
+    Raises:
+        UsageError: `folder` holds no finished episode, or its task is gone.
+        EnvError: no desktop lived through it.
+    """
+    recorded = EpisodeReader(folder)
+    prepared = _prepared(recorded, out, provider, isolated, host_files)
+    batch = Batch(prepared, out, on_change)
+    batch.run()
+    record = final_attempts(read_records(out))[0]
+    if record.error is not None and record.ending in (Ending.ENV_ERROR, Ending.CRASHED):
+        raise EnvError(f"the replay did not come to its end: {record.error}")
+    repeated = EpisodeReader(episode_folder(out, record.task, record.attempt))
+    return Replayed(
+        folder=out,
+        steps=len(recorded.steps()),
+        recorded=recorded.episode.score.value,
+        replayed=record.score.value,
+        divergence=first_divergence(recorded, repeated, out),
+        failures=tuple(_failures(repeated)),
+    )
+
+
+def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated: bool, host_files: bool) -> Prepared:
+    record = recorded.episode
+    if provider is None and record.provider == IMPORTED:
+        raise UsageError("the episode was imported, and its desktop is not known: name one with --provider or --image")
+    task = task_of(record, out / "task", host_files=host_files).model_copy(update={"limits": Limits()})
+    steps = recorded.steps()
+    config = RunConfig(
+        source=str(task.path),
+        agent="replay",
+        provider=provider or record.provider,
+        width=record.width,
+        height=record.height,
+        network=task.requires.network != "off",
+        isolated=isolated,
+        seed=record.seed,
+        policy=record.policy,
+        osworld_strict=record.osworld_strict,
+        max_steps=max(1, len(steps)) * (1 + LOOKS),
+        max_seconds=86400.0,  # a recorded episode ended; limits would only end it elsewhere
+    )
+
+    def make_agent(_: Task) -> ReplayAgent:
+        screens = RecordedScreens(recorded)
+        return ReplayAgent(
+            [parse_actions(step.actions) for step in steps],
+            [min(step.model_ms / 1e3, LONGEST_PAUSE) for step in steps],
+            lambda step, seen: screens.difference(step, seen.screenshot, seen.accessibility) is None,
+        )
+
+    return Prepared(config, (task,), (), make_agent, {task.key: record.task_json})
+
+
+def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path) -> Divergence | None:
+    """Compare what was seen at each step."""
+    screens = RecordedScreens(recorded)
+    for step, seen in enumerate(_seen(repeated)):
+        shot = repeated.screenshot(seen)
+        difference = screens.difference(step, shot, tree_of(repeated, seen))
+        if difference is not None and shot is not None:
+            path = out / f"difference-{step:03}.png"
+            picture(screens.image(step), shot.image, difference).save(path)
+            return Divergence(step, difference.share, difference.boxes, path)
+    return None
+
+
+def _failures(repeated: EpisodeReader) -> Iterator[Failure]:
+    """What was refused or failed, by the recording's steps: an observation has what became of the step before it."""
+    acted = [(step, after) for step, after in zip(repeated.steps(), repeated.frames()[1:], strict=False)
+             if step.thought != AGAIN]  # fmt: skip
+    for number, (step, after) in enumerate(acted):
+        for action, (ok, error, _) in zip(step.actions, after.results, strict=False):
+            if not ok:
+                yield Failure(number, str(action.get("type")), error or "no reason was given")
+
+
+def _seen(repeated: EpisodeReader) -> list[SeenRecord]:
+    """What the replay acted on, and its end; not what it looked at again."""
+    acted = [step.observation for step in repeated.steps() if step.thought != AGAIN]
+    return acted + repeated.frames()[-1:]
+
+
+def describe(found: Replayed, record: EpisodeRecord) -> list[str]:
+    """What happened, in lines for people."""
+    lines = [f"{record.task}: {found.steps} steps repeated in {found.folder}"]
+    same = "agrees" if found.recorded == found.replayed else "DIFFERS"
+    same = "was not recorded" if found.recorded is None else same
+    lines.append(f"score {same}: {_number(found.recorded)} recorded, {_number(found.replayed)} replayed")
+    if found.failures:
+        lines.append("refused or failed, so that the replay is not what was recorded:")
+        lines += [f"  step {one.step}: {one.action}: {one.error}" for one in found.failures]
+    if found.divergence is None:
+        lines.append("screens agree at every step, carets, clocks and what moves by itself aside")
+    else:
+        first = found.divergence
+        where = "at the end" if first.step == found.steps else f"before step {first.step}"
+        lines.append(f"screens DIFFER first {where}: {first.share:.3%} of the pixels; {first.picture}")
+    return lines
+
+
+def _number(value: float | None) -> str:
+    return "not scored" if value is None else f"{value:g}"

@@ -1,0 +1,111 @@
+"""Scores again what was recorded, with no machine: after a metric or a task's check has changed."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from deskbench.agent.base import Ending
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_atomic
+from deskbench.agent.runs.recorded import task_of
+from deskbench.envs.errors import CheckError, UsageError
+from deskbench.tasks.metrics.differences import REVISIONS, Revision
+from deskbench.tasks.score import PROBED, rescore
+from deskbench.tasks.types import Call, Score, Task
+
+_REVISIONS: dict[Revision | Literal["no"], Revision | None] = {"no": None, **{name: name for name in REVISIONS}}
+
+
+@dataclass(frozen=True)
+class Rescored:
+    """One episode: its score as recorded, and as it is now."""
+
+    folder: Path
+    task: str
+    before: float | None
+    after: float | None
+    reason: str
+
+    @property
+    def changed(self) -> bool:
+        """The score is another."""
+        return self.before != self.after
+
+
+def rescore_all(
+    folder: Path, *, source: str | None = None, write: bool = False, strict: Revision | Literal["no"] | None = None
+) -> list[Rescored]:
+    """Score every finished episode of a run, or one episode, again.
+
+    Args:
+        folder: of a run or an episode.
+        source: task files whose checks are used; None for those that were recorded.
+        strict: the revision of OSWorld whose mistakes are repeated, or `no`; None for what each episode did.
+        write: put the new scores into the episodes' records; all that was seen stays.
+
+    Raises:
+        UsageError: nothing finished is there, or a task is not.
+    """
+    return [_again(path, source, write, strict) for path in _episodes(folder)]
+
+
+def _episodes(folder: Path) -> Iterator[Path]:
+    found = sorted(folder.glob("episodes/*/*/*/episode.json"))
+    if (folder / "episode.json").is_file():
+        found = [folder / "episode.json"]
+    if not found:
+        raise UsageError(f"{folder} is neither a run nor an episode: it holds no episode.json")
+    return (path.parent for path in found)
+
+
+def _again(folder: Path, source: str | None, write: bool, strict: Revision | Literal["no"] | None) -> Rescored:
+    record = EpisodeReader(folder).episode
+    revision = record.osworld_strict if strict is None else _REVISIONS[strict]
+    score = _score(record, folder, source, revision)
+    if score is None:
+        return Rescored(folder, record.task, record.score.value, record.score.value, record.score.reason)
+    if write and (score.value, revision) != (record.score.value, record.osworld_strict):
+        update = {"score": ScoreRecord.model_validate(score.model_dump(mode="json")), "osworld_strict": revision}
+        write_atomic(folder / "episode.json", record.model_copy(update=update).model_dump_json(indent=1).encode())
+    return Rescored(folder, record.task, record.score.value, score.value, score.reason)
+
+
+def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: Revision | None) -> Score | None:
+    """The score now, or None where nothing was recorded that could be scored."""
+    said_fail = record.ending is Ending.FAILED
+    if record.ending in (Ending.ENV_ERROR, Ending.CRASHED, Ending.INTERRUPTED):
+        return None
+    if source is None and not record.task_json:  # results of elsewhere, without their tasks
+        return None
+    with tempfile.TemporaryDirectory(prefix="deskbench-rescore-") as scratch:
+        before = task_of(record, Path(scratch))
+        task = before if source is None else task_of(record, Path(scratch), source)
+        if task.is_class or (not record.state and task.feasible and not said_fail):
+            return None  # a task class is judged on its desktop, and nowhere else
+        try:
+            return rescore(
+                task, _state(record, before, task), folder / "files", said_fail=said_fail,
+                strict=strict,
+            )  # fmt: skip
+        except CheckError as error:
+            return Score.none(f"the check failed: {error}")
+
+
+def _state(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
+    """What was read, for the getters that are still the same; a rule's value stands in the task file itself."""
+    known = {call.where: call for call in _getters(before)}
+    state = {where: value for where, value in record.state.items() if where.endswith(PROBED)}
+    for call in _getters(now):
+        if call.type == "rule":
+            state[call.where] = call.parameters.get("rules")
+        elif known.get(call.where) == call and call.where in record.state:
+            state[call.where] = record.state[call.where]
+    return state
+
+
+def _getters(task: Task) -> Iterator[Call]:
+    for check in task.evaluator.checks:
+        yield from (call for call in (check.result, check.expected) if call is not None)

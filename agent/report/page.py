@@ -1,0 +1,86 @@
+"""HTML pages: filled in once, and with a policy under which nothing but our own code runs and nothing is loaded."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+import re
+from collections.abc import Mapping
+from importlib.resources import files
+from typing import Any
+
+_PLACEHOLDER = re.compile(r"\{\{([A-Z]+)\}\}")
+
+
+def fill(template: str, parts: Mapping[str, str]) -> str:
+    """A template with its `{{NAME}}` filled in; what is filled in is never looked at for more of them.
+
+    Raises:
+        KeyError: the template has a placeholder that is not given.
+    """
+    pieces = _PLACEHOLDER.split(template)
+    return "".join(parts[piece] if index % 2 else piece for index, piece in enumerate(pieces))
+
+
+def script_json(value: object) -> str:
+    """JSON that cannot end the script element that holds it, and that a browser can always read."""
+    return page_json(value).replace("<", "\\u003c")
+
+
+def page_json(value: object) -> str:
+    """JSON in ASCII; numbers that JSON does not have become null."""
+    try:
+        return json.dumps(value, ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+    except ValueError:
+        return json.dumps(_finite(value), ensure_ascii=True, allow_nan=False, separators=(",", ":"))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {str(key): _finite(item) for key, item in value.items()}
+    return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+def report_page(data: object, images: object, *, live: bool = False) -> str:
+    """The report.
+
+    Args:
+        data: what it shows; None lets it ask the server that it came from.
+        images: data URLs by the frames' names.
+        live: it may ask that server.
+    """
+    style, code = _file("report.css"), _file("report.js")
+    parts = {
+        "POLICY": policy(style, code, live=live),
+        "STYLE": style,
+        "CODE": code,
+        "DATA": script_json(data),
+        "IMAGES": script_json(images),
+    }
+    return fill(_file("report.html"), parts)
+
+
+def policy(style: str, code: str, *, live: bool) -> str:
+    """A content policy (CSP level 3): this style and this script by their hashes, and pictures."""
+    sources = {
+        "default-src": "'none'",
+        "style-src": _hash(style),
+        "script-src": _hash(code),
+        "img-src": "data: 'self'" if live else "data:",
+        "connect-src": "'self'" if live else "'none'",
+        "base-uri": "'none'",
+        "form-action": "'none'",
+    }
+    return "; ".join(f"{name} {source}" for name, source in sources.items())
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+
+
+def _file(name: str) -> str:
+    return files("deskbench.agent.report").joinpath("web", name).read_text(encoding="utf-8")

@@ -1,0 +1,234 @@
+"""One self-contained HTML file about one run or several: numbers with intervals, and every step of every episode.
+
+The page (web/report.html) is static; what it shows is one JSON document (`payload`) and the screenshots, which are
+put into it as WebP so that the file can be mailed. Everything in them came from a desktop or a model and is hostile:
+the page writes it as text only, and its content policy forbids loading anything.
+"""
+
+from __future__ import annotations
+
+import base64
+import dataclasses
+import hashlib
+import itertools
+import json
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from deskbench.agent.report.frames import read_frame, webp
+from deskbench.agent.report.page import report_page
+from deskbench.agent.report.stats import final_attempts, summarize
+from deskbench.agent.runs.record import (
+    EpisodeRecord,
+    FinalRecord,
+    NoteRecord,
+    SeenRecord,
+    StepRecord,
+    read_events,
+    write_atomic,
+)
+from deskbench.envs.errors import StorageError, UsageError
+from deskbench.envs.redact import KNOWN
+
+
+def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
+    """Write the report of one run folder or several side by side to the file `out`.
+
+    Raises:
+        UsageError: a folder that is not a run.
+        StorageError: `out` cannot be written.
+    """
+    folders = [run_dirs] if isinstance(run_dirs, Path) else list(run_dirs)
+    data = payload(folders)
+    page = report_page(data, _images(folders, data))
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise StorageError(f"cannot make {out.parent}: {error.strerror}") from error
+    write_atomic(out, page.encode())
+    return out
+
+
+def payload(folders: Sequence[Path]) -> dict[str, Any]:
+    """What the page shows of these run folders, as plain JSON; works while a run goes on."""
+    shown: dict[str, Any] = KNOWN.value({"runs": [_run(folder) for folder in folders]})
+    return shown
+
+
+def _run(folder: Path) -> dict[str, Any]:
+    manifest = _manifest(folder)
+    finished, others = _episodes(folder)
+    kept = {(e.task, e.repeat, e.attempt): e for e in final_attempts([e for e, _ in finished])}
+    shown = [shown for e, shown in finished if (e.task, e.repeat, e.attempt) in kept]
+    planned = manifest.get("planned")
+    summary = summarize(list(kept.values()), planned if isinstance(planned, int) else None)
+    versions = manifest.get("versions")
+    return {
+        "name": folder.name,
+        "agent": str(manifest.get("agent", "?")),
+        "provider": str(manifest.get("provider", "?")),
+        "policy": str(manifest.get("policy", "?")),
+        "version": str(versions.get("deskbench", "?")) if isinstance(versions, dict) else "?",
+        "task_set": str(manifest.get("task_set", ""))[:12],
+        "skipped": manifest.get("skipped", []),
+        "summary": dataclasses.asdict(summary),
+        "episodes": sorted(shown + others, key=lambda e: str(e["task"])),
+    }
+
+
+def _manifest(folder: Path) -> dict[str, Any]:
+    try:
+        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
+    if not isinstance(manifest, dict):
+        raise UsageError(f"{folder} is not a run folder: run.json holds no object")
+    return manifest
+
+
+def episode_folders(folder: Path) -> dict[str, Path]:
+    """The episodes of a run that have begun, by the names that a page knows them by: hashes of where they are."""
+    found = sorted((folder / "episodes").glob("**/steps.jsonl"))
+    return {_id(folder, steps.parent): steps.parent for steps in found if steps.is_file()}
+
+
+def _id(folder: Path, path: Path) -> str:
+    return hashlib.sha256(os.fsencode(path.relative_to(folder))).hexdigest()[:32]
+
+
+def _episodes(folder: Path) -> tuple[list[tuple[EpisodeRecord, dict[str, Any]]], list[dict[str, Any]]]:
+    """The finished ones with what is shown of them, and what is shown of the others: going on, or not to be read."""
+    finished, others = [], []
+    for path in episode_folders(folder).values():
+        try:
+            if (path / "episode.json").is_file():
+                record = EpisodeRecord.model_validate_json((path / "episode.json").read_bytes())
+                finished.append((record, _episode(folder, path, record)))
+            elif not _superseded(path):
+                others.append(_unfinished(folder, path, *_steps(path)))
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:  # not written by us, or damaged
+            unreadable = {"ending": "unreadable", "reason": _why(error), "running": False}
+            others.append({**_unfinished(folder, path, [], None), **unreadable})
+    return finished, others
+
+
+def _why(error: Exception) -> str:
+    first = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+    return f"the record cannot be read: {type(error).__name__}: {first}"
+
+
+def _superseded(path: Path) -> bool:
+    """A kill cut this attempt off, and the task has been attempted again since."""
+    later = [int(other.name) for other in path.parent.iterdir() if other.name.isdigit()]
+    return path.name.isdigit() and max(later) > int(path.name)
+
+
+def _steps(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+    """Each step with the outcome of its actions, which the next observation carries."""
+    events = [e for e in read_events(path) if not isinstance(e, NoteRecord)]
+    steps, final = [], None
+    for event, following in itertools.zip_longest(events, events[1:]):
+        if isinstance(event, FinalRecord):
+            final = _seen(event.observation)
+        else:
+            steps.append(_step(event, following.observation if following else None))
+    return steps, final
+
+
+def _seen(seen: SeenRecord) -> dict[str, Any]:
+    return {"frame": seen.frame, "width": seen.width, "height": seen.height, "cursor": list(seen.cursor)}
+
+
+def _step(step: StepRecord, after: SeenRecord | None) -> dict[str, Any]:
+    return {
+        **_seen(step.observation),
+        "actions": step.actions,
+        "reply": step.reply,
+        "thought": step.thought,
+        "attempts": step.attempts,
+        "model_ms": step.model_ms,
+        "input_tokens": step.usage.input_tokens,
+        "output_tokens": step.usage.output_tokens,
+        "cost_usd": step.usage.cost_usd,
+        "problems": step.observation.problems,
+        "act_ms": after.act_ms if after else 0.0,
+        "settle_ms": after.settle_ms if after else 0.0,
+        "roundtrip_ms": after.roundtrip_ms if after else 0.0,
+        "settled": after.settled if after else None,
+        "results": after.results if after else [],
+        "answer": after.answer if after else None,
+    }
+
+
+def _episode(folder: Path, path: Path, record: EpisodeRecord) -> dict[str, Any]:
+    steps, final = _steps(path)
+    totals = record.totals
+    return {
+        "task": record.task,
+        "id": _id(folder, path),
+        "instruction": record.instruction,
+        "attempt": record.attempt,
+        "limits": [record.max_steps, record.max_seconds],
+        "ending": record.ending.value,
+        "score": record.score.value,
+        "reason": record.score.reason,
+        "checks": record.score.checks,
+        "parts": record.score.parts,
+        "error": record.error,
+        "running": False,
+        "wall_ms": totals.wall_ms,
+        "model_ms": totals.model_ms,
+        "act_ms": totals.act_ms,
+        "settle_ms": totals.settle_ms,
+        "cost_usd": totals.usage.cost_usd,
+        "steps": steps,
+        "final": final,
+    }
+
+
+def _unfinished(folder: Path, path: Path, steps: list[dict[str, Any]], final: dict[str, Any] | None) -> dict[str, Any]:
+    """An episode without episode.json: going on, or cut off."""
+    times = {name: sum(s[name] for s in steps) for name in ("model_ms", "act_ms", "settle_ms")}
+    return {
+        "task": path.parent.relative_to(folder / "episodes").as_posix(),
+        "id": _id(folder, path),
+        "instruction": "",
+        "attempt": 0,
+        "limits": [None, None],
+        "ending": "unfinished",
+        "score": None,
+        "reason": "the episode has not finished",
+        "checks": [],
+        "parts": [],
+        "error": None,
+        "running": True,
+        "wall_ms": sum(times.values()),
+        "cost_usd": None,
+        "steps": steps,
+        "final": final,
+        **times,
+    }
+
+
+def _images(folders: Sequence[Path], data: dict[str, Any]) -> dict[str, str]:
+    wanted: dict[str, Path] = {}
+    for folder, run in zip(folders, data["runs"], strict=True):
+        places = episode_folders(folder)
+        for episode in run["episodes"]:
+            for seen in [*episode["steps"], episode["final"]]:
+                if seen and seen["frame"]:
+                    wanted[seen["frame"]] = places[episode["id"]]
+    with ThreadPoolExecutor(4) as pool:
+        found = pool.map(_data_url, wanted.values(), wanted)
+        return {frame: url for frame, url in zip(wanted, found, strict=True) if url}
+
+
+def _data_url(episode: Path, frame: str) -> str | None:
+    data = read_frame(episode, frame)
+    small = webp(data) if data else None
+    return "data:image/webp;base64," + base64.b64encode(small).decode() if small else None

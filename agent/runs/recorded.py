@@ -1,0 +1,52 @@
+"""Tasks of recorded episodes, read again: for replays and for scoring again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from deskbench.agent.runs.record import EpisodeRecord
+from deskbench.envs.actions import nearest
+from deskbench.envs.errors import UsageError
+from deskbench.tasks.load import read
+from deskbench.tasks.types import SOURCE, Task
+
+
+def task_of(record: EpisodeRecord, scratch: Path, source: str | None = None, *, host_files: bool = False) -> Task:
+    """The task of an episode.
+
+    Args:
+        record: the episode.
+        scratch: a folder for the recorded task file, where the file itself is gone or has changed.
+        source: task files to take it from instead (a changed check, for `rescore`).
+        host_files: it may name files of this machine that stand elsewhere than beside it.
+
+    Raises:
+        UsageError: the task is not there any more, or cannot be read.
+    """
+    if source is not None:
+        return _pick(source, record, host_files)
+    path = Path(record.task_path)
+    if record.task_path and path.is_file():
+        task = _pick(path, record, host_files)
+        if task.sha256 == record.task_sha256:
+            return task
+    source_text = record.task_json.get(SOURCE)
+    name = f"{record.task_id}.json" if source_text is None else f"task_{record.task_id}.py"
+    kept = scratch / record.suite / name
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    kept.write_text(json.dumps(record.task_json) if source_text is None else str(source_text), encoding="utf-8")
+    task = _pick(kept, record, host_files)
+    # Assets of a task file are looked for beside the file; a class is run from where it is.
+    return task if task.is_class or not record.task_path else task.model_copy(update={"path": path})
+
+
+def _pick(source: str | Path, record: EpisodeRecord, host_files: bool) -> Task:
+    tasks, problems = read(source, host_files=host_files)
+    for task in tasks:
+        if task.id == record.task_id and (task.suite == record.suite or len(tasks) == 1):
+            return task
+    errors = [problem for problem in problems if not problem.warning]
+    if errors:
+        raise UsageError(str(errors[0]))
+    raise UsageError(f"{source} has no task {record.task_id!r}{nearest(record.task_id, [t.id for t in tasks])}")

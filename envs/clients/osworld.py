@@ -1,0 +1,395 @@
+"""A desktop behind OSWorld's own server: `Desktop` for a machine that answers its HTTP routes and no others.
+
+Such a machine does less than one of ours, and `health` says so: an action starts an interpreter there, settling is
+looked for from here, and nothing tells a request that was delivered twice from one that was not: so none is sent again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import shlex
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from deskbench.envs import wait
+from deskbench.envs.clients.http import Client
+from deskbench.envs.desktop import CommandResult, Window
+from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, NotThere, Unfit
+from deskbench.envs.types import Action, Exec, Observation, Screenshot, Wait
+from deskbench.envs.wire import (
+    PROTOCOL,
+    Accessible,
+    ActionResult,
+    Executed,
+    Health,
+    Observe,
+    Shown,
+    WireError,
+    decode,
+    loads,
+    parse_policy,
+    place,
+)
+
+SOURCE = Path(__file__).with_name("osworld_input.py").read_text(encoding="utf-8")
+COMMAND_SECONDS = 120.0
+"""After which OSWorld's server ends a command by itself; `OsworldClient.command_seconds` at first."""
+OPEN_SECONDS = 1810.0
+"""What it may take to open a file; `OsworldClient.open_seconds` at first."""
+LOOK_SECONDS = 0.25
+QUIET_LOOKS = 2
+"""Looks in a row that must be the same picture."""
+SETTLE_SECONDS = 10.0
+WINDOW_SECONDS = 20.0
+NOT_DONE = "not carried out: an action before it failed"
+ACTIVE = """
+from Xlib import X, display
+server = display.Display()
+found = server.screen().root.get_full_property(server.intern_atom("_NET_ACTIVE_WINDOW"), X.AnyPropertyType)
+print(found.value[0] if found else 0)
+"""
+"""Prints the active window's id: wmctrl does not tell."""
+LAUNCH = """
+said=$(mktemp)
+setsid "$@" > /dev/null 2> "$said" &
+sleep 0.3
+kill -0 $! 2> /dev/null && exit 0
+wait $!
+code=$?
+tail -n 1 "$said" >&2
+exit $code
+"""
+"""Starts a program and stays for a moment: one that fails at once is a failed launch."""
+KIND = """
+import errno, os, stat, sys
+path = os.path.expandvars(os.path.expanduser(sys.argv[1]))
+nothing = (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.EINVAL)
+kinds = {stat.S_IFREG: "file", stat.S_IFDIR: "folder", stat.S_IFIFO: "pipe", stat.S_IFSOCK: "socket"}
+try:
+    found = os.stat(path)
+except OSError as error:
+    print("nothing" if error.errno in nothing else "closed", 0)
+else:
+    kind = kinds.get(stat.S_IFMT(found.st_mode), "device")
+    print("closed" if kind == "file" and not os.access(path, os.R_OK) else kind, found.st_size)
+"""
+"""Prints what a path leads to, and its size in bytes; expanded as that server's /file expands it."""
+WINDOW = re.compile(r"(0x[0-9a-f]{1,16}) +-?\d{1,9}" + r" +(-?\d{1,9})" * 4 + r" +(\S+) +\S+ ?(.*)")
+"""One line of `wmctrl -lGx`: id, desktop, x, y, width, height, class, host, title."""
+PLATFORMS = ("Linux", "Windows", "Darwin")
+EXIT_TIMEOUT = 124
+"""What timeout(1) answers for a command that it has ended."""
+T = TypeVar("T")
+
+
+class OsworldClient(Client):
+    """The `Desktop` protocol over OSWorld's routes.
+
+    Args:
+        name: for logs and errors.
+        base_url: of its server.
+        ports: where other ports of the machine are found, as HOST:PORT; else at its own host under the same number.
+    """
+
+    def __init__(self, name: str, base_url: str, ports: dict[int, str] | None = None) -> None:
+        super().__init__(name, base_url)
+        self.command_seconds, self.open_seconds = COMMAND_SECONDS, OPEN_SECONDS
+        self._url = base_url
+        self._ports = dict(ports or {})
+        self._platform: str | None = None
+
+    def health(self) -> Health:
+        """What works here, found by asking."""
+        shot = self._screenshot()
+        features = {"screenshot": "", "input": "", "settle": "", "exec": "", "recording": "", "clipboard": ""}
+        for feature, probe in (("accessibility", self._tree), ("terminal", self._terminal)):
+            try:
+                probe()
+                features[feature] = ""
+            except GuestError as error:
+                features[feature] = str(error)
+        if self.platform == "Windows":
+            features["recording"] = "OSWorld's server films X displays only"
+        return Health("osworld", PROTOCOL, self.platform, shot.size, features)
+
+    @property
+    def platform(self) -> str:
+        """Linux, Windows or Darwin."""
+        if self._platform is None:
+            said = self._send("GET", "/platform", timeout=self.answer_seconds)[:100].decode("utf-8", "replace").strip()
+            if said not in PLATFORMS:
+                raise GuestError(f"{self.name}: the platform is {said!r}; it must be one of {', '.join(PLATFORMS)}")
+            self._platform = said
+        return self._platform
+
+    # -- looking and acting ---------------------------------------------------------------------------------------
+
+    def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
+        """Carry the actions out in one interpreter, and observe."""
+        began = time.monotonic()
+        results = self._perform(actions)
+        acted = time.monotonic()
+        return self._look(observe or Observe(), began, (acted - began) * 1e3, results)
+
+    def observe(self, observe: Observe | None = None) -> Observation:
+        """Look without acting."""
+        return self._look(observe or Observe(), time.monotonic(), 0.0, ())
+
+    def _perform(self, actions: Sequence[Action]) -> tuple[tuple[bool, str | None, str | None], ...]:
+        results: list[tuple[bool, str | None, str | None]] = []
+        plain: list[Action] = []
+        for action in [*actions, None]:
+            if action is not None and not isinstance(action, Exec):
+                plain.append(action)
+                continue
+            if plain:
+                results += self._run_actions(plain)
+                plain = []
+            if isinstance(action, Exec):
+                done = all(ok for ok, _, _ in results)
+                results.append(self._exec(action) if done else (False, NOT_DONE, None))
+        return tuple(results)
+
+    def _run_actions(self, actions: Sequence[Action]) -> list[tuple[bool, str | None, str | None]]:
+        waits = sum(action.seconds or 1.0 for action in actions if isinstance(action, Wait))
+        sent = json.dumps([action.to_json() for action in actions])
+        done = self._execute([self._python(), "-c", SOURCE, sent], shell=False, timeout=self.command_seconds + waits)
+        said = done.stdout.strip().splitlines()[-1:] or [""]
+        try:
+            told = loads(said[0].encode("utf-8", "replace"))
+            if not isinstance(told, list) or len(told) != len(actions):
+                raise WireError("not one result for each action")
+            results = [decode(ActionResult, one, "results") for one in told]
+        except WireError:
+            why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode
+            raise GuestError(f"{self.name}: the actions were not carried out: {str(why)[:500]}") from None
+        return [(one.ok, one.error, one.output) for one in results]
+
+    def _exec(self, action: Exec) -> tuple[bool, str | None, str | None]:
+        program = [self._python(), "-c"] if action.lang == "python" else ["bash", "-c"]
+        done = self._execute([*program, action.source], shell=False, timeout=self.command_seconds)
+        text = done.stdout + done.stderr
+        return True, None, text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
+
+    def _python(self) -> str:
+        return "python" if self.platform == "Windows" else "python3"
+
+    def _look(
+        self, asked: Observe, began: float, act_ms: float, results: tuple[tuple[bool, str | None, str | None], ...]
+    ) -> Observation:
+        policy, seconds = parse_policy(asked.policy)
+        now = time.monotonic()
+        if policy == "none":
+            return Observation(None, 0, 0, act_ms=act_ms, roundtrip_ms=(now - began) * 1e3, results=results)
+        wait.sleep(seconds)
+        settled, shot = self._settled(asked.max_settle or SETTLE_SECONDS) if policy == "settled" else (None, None)
+        settle_ms = (time.monotonic() - now) * 1e3
+        shot = shot or self._screenshot()
+        problems: list[str] = []
+        tree = self._try(self._tree, problems) if asked.accessibility else None
+        terminal = self._try(self._terminal, problems) if asked.terminal else None
+        width, height = shot.size
+        return Observation(
+            screenshot=shot if asked.screenshot else None,
+            width=width,
+            height=height,
+            cursor=self._cursor(),
+            accessibility=tree,
+            terminal=terminal,
+            settled=settled,
+            settle_ms=settle_ms,
+            act_ms=act_ms,
+            roundtrip_ms=(time.monotonic() - began) * 1e3,
+            results=results,
+            problems=tuple(problems),
+        )
+
+    def _settled(self, maximum: float) -> tuple[bool, Screenshot]:
+        """Looked at from here until pictures are the same, twice in a row."""
+        shot = self._screenshot()
+        looks = deque([_pixels(shot)], maxlen=QUIET_LOOKS + 1)
+
+        def quiet() -> bool:
+            nonlocal shot
+            shot = self._screenshot()
+            looks.append(_pixels(shot))
+            return len(looks) > QUIET_LOOKS and len(set(looks)) == 1
+
+        settled = wait.until(quiet, timeout=maximum, interval=LOOK_SECONDS, max_interval=LOOK_SECONDS)
+        return bool(settled), shot
+
+    def _screenshot(self) -> Screenshot:
+        shot = Screenshot.of(self._send("GET", "/screenshot", timeout=self.answer_seconds))
+        try:
+            shot.image.load()  # before anybody relies on it: nothing else here shows that a desktop has come up
+        except GuestError as error:
+            raise GuestError(f"{self.name}: /screenshot: {error}") from None
+        return shot
+
+    def _cursor(self) -> tuple[int, int]:
+        body = self._send("GET", "/cursor_position", timeout=self.answer_seconds)
+        try:
+            return place(loads(body))
+        except WireError as error:
+            raise GuestError(f"{self.name}: /cursor_position: {error}") from None
+
+    def _tree(self) -> str:
+        body = self._send("GET", "/accessibility", timeout=self.answer_seconds)
+        found: Accessible = self._answer(Accessible, "/accessibility", body, closed=False)
+        return found.AT
+
+    def _terminal(self) -> str | None:
+        body = self._send("GET", "/terminal", timeout=self.answer_seconds)
+        found: Shown = self._answer(Shown, "/terminal", body, closed=False)
+        return found.output
+
+    def _try(self, ask: Callable[[], T], problems: list[str]) -> T | None:
+        try:
+            return ask()
+        except EnvError as error:
+            problems.append(str(error))
+            return None
+
+    # -- set-up and grading ---------------------------------------------------------------------------------------
+
+    def run(
+        self, command: str | Sequence[str], *, shell: bool = False, timeout: float = 120.0, cwd: str | None = None
+    ) -> CommandResult:
+        """Run a command to its end; on Linux, timeout(1) ends it in the machine, too."""
+        if self.platform == "Windows":
+            return self._execute(command if isinstance(command, str) else list(command), shell=shell, timeout=timeout)
+        inner = ["bash", "-c", _text(command)] if shell else _parts(command)
+        there = ["env", "-C", cwd] if cwd else []
+        limited = [*there, "timeout", "-k", "1", f"{timeout}", *inner]
+        done = self._execute(limited, shell=False, timeout=timeout)
+        if done.returncode == EXIT_TIMEOUT:
+            raise GuestTimeout(f"{self.name}: {_text(command)[:80]!r} was still running after {timeout:g} s")
+        return done
+
+    def _execute(self, command: str | list[str], *, shell: bool, timeout: float) -> CommandResult:
+        body = {"command": command, "shell": shell}
+        said = self._send("POST", "/execute", timeout=timeout + self.answer_seconds, json=body)
+        found: Executed = self._answer(Executed, "/execute", said, closed=False)
+        return CommandResult(found.returncode, found.output, found.error)
+
+    def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
+        """Start a program; the answer when the screen is quiet, since nothing there tells of its window."""
+        if self.platform == "Windows":
+            body = {"command": command if isinstance(command, str) else list(command), "shell": shell}
+            self._send("POST", "/setup/launch", timeout=2 * self.answer_seconds, json=body)
+        else:
+            program = ["bash", "-c", _text(command)] if shell else _parts(command)
+            done = self._execute(["bash", "-c", LAUNCH, "launch", *program], shell=False, timeout=self.command_seconds)
+            if done.returncode != 0:
+                why = done.stderr.strip() or f"status {done.returncode}"
+                raise GuestError(f"{self.name}: {_text(command)[:80]!r} was not started: {why[:500]}")
+        self._settled(WINDOW_SECONDS)
+
+    def open(self, path: str) -> None:
+        """Open a file; OSWorld's server answers when a window has its name."""
+        self._send("POST", "/setup/open_file", timeout=self.open_seconds, json={"path": path})
+        self._settled(WINDOW_SECONDS)
+
+    def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
+        """A file's bytes; what is there is asked first: its server opens a pipe, and waits for ever."""
+        kind, size = self._kind(path)
+        if kind != "file":
+            raise _other(path, kind)
+        if size > max_bytes:
+            raise Unfit(f"{path} has {size} bytes; at most {max_bytes} are read")
+        return super().read_file(path, max_bytes=max_bytes)
+
+    def list_directory(self, path: str) -> dict[str, object]:
+        """OSWorld's directory tree; its server expands no `~`."""
+        where = path
+        if path.startswith("~") and self.platform != "Windows":
+            where = self.run(f"echo {path}", shell=True).stdout.rstrip("\n")
+        try:
+            return super().list_directory(where)
+        except GuestError as error:
+            if error.status != 400:
+                raise
+            raise _other(path, self._kind(where)[0]) from None
+
+    def _kind(self, path: str) -> tuple[str, int]:
+        """What a path of the machine leads to, links followed, and its size in bytes.
+
+        It is a file, folder, pipe, socket or device; nothing, where it leads nowhere; closed, where nobody may look.
+
+        Raises:
+            GuestError: its Python does not say.
+        """
+        done = self._execute([self._python(), "-I", "-c", KIND, path], shell=False, timeout=self.command_seconds)
+        said = re.fullmatch(r"(file|folder|pipe|socket|device|nothing|closed) (\d{1,20})", done.stdout.strip())
+        if said is None:
+            why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode
+            raise GuestError(f"{self.name}: what {path} is was not found out: {str(why)[:500]}")
+        return said[1], int(said[2])
+
+    def windows(self) -> list[Window]:
+        """The top-level windows, by wmctrl."""
+        done = self.run(["wmctrl", "-lGx"])
+        if done.returncode != 0:
+            raise GuestError(f"{self.name}: windows are not listed: {done.stderr.strip()[:500]}")
+        active = self.run([self._python(), "-c", ACTIVE]).stdout.strip() or "0"
+        if not re.fullmatch(r"\d{1,20}", active):
+            raise GuestError(f"{self.name}: the active window is {active[:100]!r}")
+        return _windows(done.stdout, int(active))
+
+    def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
+        """Raise and focus a window; its server answers the same whether there is one, so that is asked first."""
+        self._manage("activate", name, strict, by_class)
+
+    def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
+        """Ask a window to close."""
+        self._manage("close", name, strict, by_class)
+
+    def _manage(self, what: str, name: str, strict: bool, by_class: bool) -> None:
+        if self.platform == "Linux" and not any(_named(window, name, strict, by_class) for window in self.windows()):
+            raise NotThere(f"{self.name}: no window {name!r}")
+        body = {"window_name": name, "strict": strict, "by_class": by_class}
+        self._send("POST", f"/setup/{what}_window", timeout=self.answer_seconds, json=body)
+
+    def forward(self, port: int) -> str:
+        """Where a port of the machine is found: its network is this one's."""
+        return self._ports.get(port, f"{urlsplit(self._url).hostname}:{port}")
+
+
+def _parts(command: str | Sequence[str]) -> list[str]:
+    return shlex.split(command) if isinstance(command, str) else list(command)
+
+
+def _text(command: str | Sequence[str]) -> str:
+    return command if isinstance(command, str) else " ".join(command)
+
+
+def _windows(listing: str, active: int) -> list[Window]:
+    """The lines of `wmctrl -lGx`; a title may go on over several, and what goes on is none of ours to understand."""
+    found = [said for line in listing.splitlines() if (said := WINDOW.fullmatch(line))]
+    return [
+        Window(number, title, wm_class, int(x), int(y), int(width), int(height), int(number, 16) == active)
+        for number, x, y, width, height, wm_class, title in (said.groups() for said in found)
+    ]
+
+
+def _other(path: str, kind: str) -> Exception:
+    """Something else was asked for than what is there."""
+    if kind == "nothing":
+        return FileNotFoundError(path)
+    return Unfit(f"{path} cannot be read" if kind == "closed" else f"{path} is a {kind}")
+
+
+def _pixels(shot: Screenshot) -> bytes:
+    """What is the same for pictures that look the same; a picture itself may be large."""
+    return hashlib.sha256(shot.image.tobytes()).digest()
+
+
+def _named(window: Window, name: str, strict: bool, by_class: bool) -> bool:
+    whole = window.wm_class if by_class else window.title
+    return whole == name if strict else name.lower() in whole.lower()

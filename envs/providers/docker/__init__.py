@@ -1,0 +1,1 @@
+"""Desktops in containers: their images, OSWorld's own, engines behind ssh."""

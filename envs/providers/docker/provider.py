@@ -1,0 +1,408 @@
+"""Desktops in containers of a Docker engine, here or elsewhere (DOCKER_HOST).
+
+The server runs as the container's root, the programs as an ordinary user; the root file system is read-only, what the
+user writes is in memory and has a limit. There is no published port: the controller comes through the engine itself
+(`docker exec` of socat to the server's Unix socket, which only root may open), so that a desktop without a network has
+none, and an engine on another machine is no other case. The server ends when its standard input does, and the engine
+removes it: a controller that is killed leaves nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from deskbench.envs.clients.http import Client, new_tokens
+from deskbench.envs.clients.transport import seconds_left
+from deskbench.envs.desktop import Check, Desktop, DesktopSpec
+from deskbench.envs.errors import StartError, UsageError
+from deskbench.envs.providers.docker import ssh as docker_ssh
+from deskbench.envs.providers.docker.image import NAMES, REPOSITORY, SOURCES_LABEL
+from deskbench.envs.providers.payload import server_digest, session_arguments
+
+if TYPE_CHECKING:
+    import docker
+
+DEFAULT_IMAGE = f"{REPOSITORY}:light"
+LABEL = "org.deskbench.desktop"
+"""Container label: the process id of the controller."""
+SOCKET = "/run/deskbench/socket"
+MEMORY, PIDS, CPUS = 6 * 2**30, 1024, 2.0
+"""Limits of one container: bytes (of which files take what SCRATCH says at most), processes and threads, cores."""
+CAPABILITIES = ("SETUID", "SETGID", "KILL")
+"""What the server needs to start programs as the user and to end them; the programs have none."""
+SCRATCH = {
+    "/home/user": "rw,exec,nosuid,nodev,size=2g,uid=1000,gid=1000,mode=755",
+    "/tmp": "rw,exec,nosuid,nodev,size=1g,mode=1777",
+    "/var/tmp": "rw,exec,nosuid,nodev,size=256m,mode=1777",
+    "/run": "rw,nosuid,nodev,noexec,size=64m,mode=755",
+    "/run/user/1000": "rw,nosuid,nodev,size=64m,uid=1000,gid=1000,mode=700",
+    "/run/deskbench": "rw,nosuid,nodev,noexec,size=1m,mode=700",
+}
+START_SECONDS = 60.0
+ENGINE_SECONDS = 60.0
+LOG_LINES, MAX_LINE = 12, 65_536
+"""Of what a desktop says: lines in an error, bytes of a line."""
+
+
+class DockerDesktop(Client):
+    """A desktop in a container."""
+
+    def __init__(self, engine: docker.DockerClient, container: str, tokens: dict[str, str], image: str) -> None:
+        name = f"docker-{container[:12]}"
+        super().__init__(name, token=tokens["control_token"], connect=Tunnel(engine, container))
+        self.container, self.tokens, self.image = container, tokens, image
+        self.log: deque[str] = deque(maxlen=200)
+        self.leash: Stream | None = None
+
+
+@dataclass(frozen=True)
+class Tunnel:
+    """Connects to the server in a container through the engine; what `Client` takes as `connect`."""
+
+    engine: docker.DockerClient
+    container: str
+
+    def __call__(self) -> socket.socket:
+        """A socket to the server; two threads carry its bytes.
+
+        Raises:
+            OSError: the engine cannot be reached, takes too long, or the container is not running.
+        """
+        stream = _within(seconds_left(), self._stream)
+        near, far = socket.socketpair()
+        threading.Thread(target=_to_engine, args=(far, stream), daemon=True).start()
+        threading.Thread(target=_from_engine, args=(stream, far), daemon=True).start()
+        return near
+
+    def _stream(self) -> Stream:
+        with engine_errors():
+            api = self.engine.api
+            made = api.exec_create(
+                self.container, ["socat", "-t", "60", "-", f"UNIX-CONNECT:{SOCKET}"], stdin=True, user="root"
+            )
+            return Stream(api.exec_start(made["Id"], socket=True))
+
+
+def _within(seconds: float | None, make: Callable[[], Stream]) -> Stream:
+    """What comes in time; what comes later is closed. In a full container, the engine starts nothing for a minute.
+
+    Raises:
+        TimeoutError: nothing came.
+        OSError: of `make`.
+    """
+    made: Future[Stream] = Future()
+
+    def work() -> None:
+        try:
+            made.set_result(make())
+        except BaseException as error:  # noqa: BLE001  (whoever waits hears of it)
+            made.set_exception(error)
+
+    threading.Thread(target=work, daemon=True).start()
+    try:
+        return made.result(seconds)
+    except TimeoutError:
+        made.add_done_callback(_unwanted)
+        raise
+
+
+def _unwanted(late: Future[Stream]) -> None:
+    if late.exception() is None:
+        late.result().close()
+
+
+def label() -> dict[str, str]:
+    """The label of this controller's containers."""
+    return {LABEL: str(os.getpid())}
+
+
+@contextlib.contextmanager
+def engine_errors() -> Iterator[None]:
+    """The SDK's errors as OSError, which is what whoever connects expects."""
+    import docker
+    import requests
+
+    try:
+        yield
+    except (docker.errors.DockerException, requests.RequestException) as error:
+        raise ConnectionError(f"the Docker engine: {_line(error)}") from error
+
+
+def _line(error: BaseException) -> str:
+    explanation = getattr(error, "explanation", None)
+    return " ".join(str(explanation or error).split())[:300]
+
+
+class Stream:
+    """The engine's end of an attach or exec: a socket, below what the SDK returns, which it closes when forgotten."""
+
+    def __init__(self, response: Any) -> None:
+        self._response = response
+        self._socket = getattr(response, "_sock", response)
+        self._socket.settimeout(None)  # a desktop may be silent for longer than the engine
+
+    def sendall(self, data: bytes) -> None:
+        """Send all of it."""
+        self._socket.sendall(data)
+
+    def end(self) -> None:
+        """There is no more to send."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_WR)
+
+    def close(self) -> None:
+        """Close it, whoever reads."""
+        with contextlib.suppress(OSError):
+            self._socket.shutdown(socket.SHUT_RDWR)
+        self._socket.close()
+        self._response.close()
+
+    def frames(self) -> Iterator[tuple[int, bytes]]:
+        """What comes: 1 for standard output, 2 for errors, and bytes ("Stream format" in the engine's API).
+
+        Raises:
+            OSError: the connection broke off.
+        """
+        while head := self._exactly(8):
+            kind, length = struct.unpack(">BxxxL", head)
+            while length:
+                data = self._socket.recv(min(length, 1 << 18))
+                if not data:
+                    return
+                length -= len(data)
+                yield kind, data
+
+    def _exactly(self, count: int) -> bytes:
+        data = b""
+        while len(data) < count:
+            part = self._socket.recv(count - len(data))
+            if not part:
+                return b""
+            data += part
+        return data
+
+
+def _to_engine(near: socket.socket, engine: Stream) -> None:
+    try:
+        while data := near.recv(1 << 18):
+            engine.sendall(data)
+    except OSError:
+        pass  # either end is gone: the other thread hears of it, too
+    finally:
+        engine.end()
+
+
+def _from_engine(engine: Stream, near: socket.socket) -> None:
+    try:
+        for kind, data in engine.frames():
+            if kind == 1:
+                near.sendall(data)
+    except OSError:
+        pass
+    finally:
+        with contextlib.suppress(OSError):
+            near.shutdown(socket.SHUT_RDWR)
+        near.close()
+        engine.close()
+
+
+class DockerProvider:
+    """Starts containers; `deskbench.envs.providers.pool` keeps one warm.
+
+    Args:
+        image: the desktop's image; light (also for ""), full, full-code, or any name.
+
+    Raises:
+        UsageError: no engine answers, or it does not have the image, or one of an older server.
+    """
+
+    name = "docker"
+    capacity: int | None = None
+    platform: str | None = "Linux"
+
+    def __init__(self, image: str = "") -> None:
+        self._image_name = f"{REPOSITORY}:{image or NAMES[0]}" if image in ("", *NAMES) else image
+        self._engine = engine()
+        self._image = find_image(self._engine, self._image_name)
+        self._cpus = min(CPUS, float(self._engine.info()["NCPU"]))
+        self._running: dict[str, DockerDesktop] = {}
+        self._lock = threading.Lock()
+
+    def describe(self) -> dict[str, str]:
+        """The image by name and digest, for the manifest."""
+        return {"image": self._image_name, "digest": self._image}
+
+    def start(self, spec: DesktopSpec) -> DockerDesktop:
+        """A fresh container.
+
+        Raises:
+            StartError: with the last lines of its log.
+        """
+        tokens = new_tokens()
+        try:
+            with engine_errors():
+                desktop = self._create(spec, tokens)
+        except OSError as error:
+            raise StartError(f"no container was made: {error}") from None
+        try:
+            _await_ready(desktop)
+            desktop.health()
+            if isinstance(spec.network, tuple):
+                desktop.allow(spec.network)
+        except BaseException:
+            self._end(desktop)
+            raise
+        with self._lock:
+            self._running[desktop.name] = desktop
+        return desktop
+
+    def _create(self, spec: DesktopSpec, tokens: dict[str, str]) -> DockerDesktop:
+        api = self._engine.api
+        container = api.create_container(
+            self._image,
+            _server_arguments(spec), hostname="desktop", stdin_open=True, labels=label(),
+            host_config=self._host_config(spec), environment={"XDG_RUNTIME_DIR": "/run/user/1000"},
+        )["Id"]  # fmt: skip
+        desktop = DockerDesktop(self._engine, container, tokens, self._image)
+        try:
+            everything = {"stdin": 1, "stdout": 1, "stderr": 1, "stream": 1}
+            desktop.leash = Stream(api.attach_socket(container, params=everything))
+            api.start(container)
+            desktop.leash.sendall(json.dumps(tokens).encode() + b"\n")
+        except BaseException:
+            self._end(desktop)
+            raise
+        return desktop
+
+    def _host_config(self, spec: DesktopSpec) -> dict[str, Any]:
+        config: dict[str, Any] = self._engine.api.create_host_config(
+            auto_remove=True, init=True, read_only=True, tmpfs=SCRATCH, shm_size="512m", cap_drop=["ALL"],
+            cap_add=list(CAPABILITIES), security_opt=["no-new-privileges"], mem_limit=MEMORY, memswap_limit=MEMORY,
+            pids_limit=PIDS, nano_cpus=int(self._cpus * 1e9),
+            network_mode="bridge" if spec.network == "full" else "none",
+        )  # fmt: skip
+        return config
+
+    def stop(self, desktop: Desktop) -> None:
+        """Remove a container and everything in it."""
+        assert isinstance(desktop, DockerDesktop)
+        with self._lock:
+            self._running.pop(desktop.name, None)
+        self._end(desktop)
+
+    def _end(self, desktop: DockerDesktop) -> None:
+        """Remove it; one that is gone already, or an engine that is, is no news (its server ends by itself)."""
+        desktop.close()
+        with contextlib.suppress(OSError), engine_errors():
+            self._engine.api.remove_container(desktop.container, force=True, v=True)
+        if desktop.leash is not None:
+            desktop.leash.close()
+
+    def close(self) -> None:
+        """Remove every container that this provider started."""
+        for desktop in list(self._running.values()):
+            self.stop(desktop)
+        self._engine.close()
+
+    def doctor(self) -> list[Check]:
+        """What the engine is, and whether a container's desktop comes up."""
+        from deskbench.envs.providers.doctor import try_desktop
+
+        version = self._engine.version()
+        return [
+            Check("engine", True, f"Docker {version['Version']} at {self._engine.api.base_url}"),
+            Check("image", True, f"{self._image_name} {self._image[:19]}"),
+            try_desktop(self),
+        ]
+
+
+def _server_arguments(spec: DesktopSpec) -> list[str]:
+    return ["--leash", "--socket", SOCKET, *session_arguments(spec)]
+
+
+def engine() -> docker.DockerClient:
+    """The Docker engine that the environment names (DOCKER_HOST, the current context is not read).
+
+    Raises:
+        UsageError: none answers; with the mend.
+    """
+    import docker
+
+    environment = dict(os.environ)
+    if environment.get("DOCKER_HOST", "").startswith("ssh://"):
+        environment["DOCKER_HOST"] = docker_ssh.reach(environment["DOCKER_HOST"])
+    try:
+        found = docker.from_env(timeout=int(ENGINE_SECONDS), max_pool_size=8, environment=environment)
+        found.ping()
+    except Exception as error:  # noqa: BLE001  (the SDK lets errors of four libraries through)
+        raise UsageError(
+            f"no Docker engine answers ({_line(error)}): start it (systemctl start docker), install it "
+            "(apt-get install docker.io), or name another machine's in DOCKER_HOST"
+        ) from None
+    return found
+
+
+def find_image(engine: docker.DockerClient, name: str) -> str:
+    """An image's id, `sha256:…`.
+
+    Raises:
+        UsageError: the engine does not have it, or it holds another version of the server; with the mend.
+    """
+    import docker
+
+    try:
+        image = engine.images.get(name)
+    except docker.errors.ImageNotFound:
+        raise UsageError(f"the engine has no image {name}: build it with: deskbench image build") from None
+    if image.labels.get(SOURCES_LABEL) != server_digest():
+        raise UsageError(f"{name} was built from another version of deskbench: build it again: deskbench image build")
+    return str(image.id)
+
+
+def _await_ready(desktop: DockerDesktop) -> None:
+    """Until the server says that it is ready; its log is read from then on.
+
+    Raises:
+        StartError: it ended, or took too long; with its last lines.
+    """
+    said = threading.Event()
+    answer: dict[str, Any] = {}
+    threading.Thread(target=_listen, args=(desktop, answer, said), daemon=True).start()
+    began = time.monotonic()
+    heard = said.wait(START_SECONDS)
+    if answer.get("ready"):
+        return
+    why = answer.get("error") or ("it ended" if heard else f"nothing heard for {time.monotonic() - began:.0f} s")
+    log = "\n".join(list(desktop.log)[-LOG_LINES:])
+    raise StartError(f"{desktop.name} did not start: {why}\n{log}")
+
+
+def _listen(desktop: DockerDesktop, answer: dict[str, Any], said: threading.Event) -> None:
+    """Read a container's output to its end: the one line of the server's standard output, and the log."""
+    assert desktop.leash is not None
+    rests = {1: b"", 2: b""}
+    try:
+        for kind, data in desktop.leash.frames():
+            *lines, rest = (rests[kind] + data).split(b"\n")
+            rests[kind] = rest[-MAX_LINE:]  # programs write errors, too: a line may have no end
+            for line in lines:
+                if kind == 2:
+                    desktop.log.append(line[:MAX_LINE].decode("utf-8", "replace").rstrip())
+                elif not said.is_set():
+                    answer.update(json.loads(line))
+                    said.set()
+    except (OSError, ValueError) as error:
+        desktop.log.append(f"{type(error).__name__}: {error}")
+    finally:
+        said.set()

@@ -1,0 +1,24 @@
+"""What controllers that were killed have left on this machine."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from pathlib import Path
+
+from deskbench.envs.providers import limits
+
+PREFIX = "deskbench-"
+"""With which the folders and control groups of desktops begin."""
+
+
+def sweep() -> None:
+    """Remove the folders of controllers that are no more."""
+    limits.sweep(PREFIX)
+    for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
+        try:
+            owner = int((folder / "owner").read_text())
+        except (OSError, ValueError):
+            continue
+        if not Path(f"/proc/{owner}").exists():
+            shutil.rmtree(folder, ignore_errors=True)

@@ -1,0 +1,55 @@
+"""What the qemu provider needs of this machine, looked at one by one, each with its mend."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import psutil
+
+from deskbench.envs.desktop import Check, Provider
+from deskbench.envs.errors import DeskbenchError
+from deskbench.envs.providers.doctor import try_desktop
+from deskbench.envs.providers.qemu.image import HOME, VmImage
+from deskbench.envs.providers.qemu.machine import qemu_version
+from deskbench.envs.providers.qemu.speed import speed
+
+LEAST_DISK, LEAST_MEMORY = 4 * 2**30, 2 * 2**30
+"""Bytes: an image takes 1 GB, a snapshot half of that; a machine takes what its guest touches, up to 1 GiB and more."""
+
+
+def examine(provider: Provider, image: VmImage | None, disk: Path | None) -> list[Check]:
+    """Every check; the last one starts a desktop of our image. A disk of somebody's is not booted: it takes minutes."""
+    checks = [Check("qemu", True, qemu_version()), _room(), _memory()]
+    if image is None:
+        return [*checks, Check("disk", True, str(disk))]
+    checks += [Check("image", True, f"{image.programs} {image.digest[:19]}"), *_speed(image)]
+    if all(check.ok for check in checks):
+        checks.append(try_desktop(provider))
+    return checks
+
+
+def _speed(image: VmImage) -> list[Check]:
+    """Machines without KVM are slow, and no fault."""
+    try:
+        found = speed(image)
+    except DeskbenchError as error:
+        return [
+            Check("speed", False, str(error), "see what QEMU says there; apt-get install --reinstall qemu-system-x86")
+        ]
+    used = f"a kernel boots in {found.seconds:.1f} s; waits are {found.patience:.1f} times as long as elsewhere"
+    kvm = f"used ({found.tcg_seconds / found.seconds:.1f} times as fast as without)" if not found.kvm else found.kvm
+    return [Check("kvm", True, kvm), Check("speed", True, used)]
+
+
+def _room() -> Check:
+    HOME.mkdir(parents=True, exist_ok=True)
+    free = shutil.disk_usage(HOME).free
+    detail = f"{free / 2**30:.1f} GB free in {HOME}"
+    return Check("disk space", free >= LEAST_DISK, detail, "" if free >= LEAST_DISK else "make room: 4 GB at least")
+
+
+def _memory() -> Check:
+    free = psutil.virtual_memory().available
+    enough = free >= LEAST_MEMORY
+    return Check("memory", enough, f"{free / 2**30:.1f} GB free", "" if enough else "end other programs")

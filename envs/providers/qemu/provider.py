@@ -1,0 +1,329 @@
+"""Desktops in virtual machines of their own, by QEMU, with KVM where it is faster and without it elsewhere.
+
+`qemu` starts our image (`deskbench image build --vm`): the first start of a screen size boots it and keeps its memory,
+each later one restores that. `qemu:FILE.qcow2` boots any disk that answers OSWorld's routes at port 5000, OSWorld's own
+Ubuntu and Windows among them, with all changes thrown away.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import struct
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from deskbench.envs import wait
+from deskbench.envs.clients.http import ANSWER_SECONDS, Client, Forward, new_tokens
+from deskbench.envs.clients.osworld import OsworldClient
+from deskbench.envs.desktop import Check, Desktop, DesktopSpec
+from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
+from deskbench.envs.providers.docker import image as images
+from deskbench.envs.providers.leftovers import sweep
+from deskbench.envs.providers.payload import session_arguments
+from deskbench.envs.providers.qemu import qmp as qemu_qmp
+from deskbench.envs.providers.qemu.image import VmImage, find_image
+from deskbench.envs.providers.qemu.machine import KVM, SERVER, TCG, Boot, Machine, Plan, qemu_version, run_tool
+from deskbench.envs.providers.qemu.snapshot import Snapshot, forget, restore, snapshot
+from deskbench.envs.providers.qemu.speed import Speed, speed
+
+MEMORY = {"light": 1024, "full": 3072}
+"""Megabytes by list of programs; only what is touched is taken."""
+PROCESSES = {"light": 600, "full": 1500}
+"""The most processes and threads of the machine's user: more would not have room in its memory."""
+PROCESSORS = 2
+BOOT_SECONDS, RESUME_SECONDS = 30.0, 10.0
+"""Times the machine's patience."""
+DISK_MEMORY, DISK_PROCESSORS = 4096, 4
+"""Of OSWorld's machines, as its docker provider starts them."""
+DISK_PORTS = (SERVER, 9222, 8006, 8080)
+"""Server, browser, screen, player: the ports that OSWorld's docker provider publishes."""
+DISK_SECONDS, DISK_SECONDS_WITHOUT_KVM = 300.0, 1800.0
+"""How long one may take to answer; OSWorld's own limit, and six times that where it is emulated."""
+FIRMWARE = (
+    (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
+    (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
+)
+"""UEFI, as Debian's and Ubuntu's package ovmf has it."""
+ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b").bytes_le
+BIOS_BOOT = uuid.UUID("21686148-6449-6e6f-744e-656564454649").bytes_le
+"""Types of partitions in a GPT: what UEFI starts, and what GRUB needs to be started by a BIOS."""
+
+
+class QemuDesktop(Client):
+    """A desktop in a machine of ours."""
+
+    def __init__(self, machine: Machine, tokens: Mapping[str, str], patience: float = 1.0) -> None:
+        super().__init__(machine.name, token=tokens.get("control_token"), connect=partial(machine.connect, SERVER))
+        self.machine, self.tokens, self.patience = machine, dict(tokens), patience
+        self.answer_seconds = ANSWER_SECONDS * patience
+
+    def resume(self, *, network: bool, tokens: bool) -> None:
+        """Make a restored machine one of its own: tokens or none, clock, random numbers, the network or none.
+
+        Raises:
+            EnvError: its server did not do it.
+        """
+        fresh = new_tokens()
+        body = {**fresh, "time": time.time(), "entropy": os.urandom(64).hex(), "network": network, "open": not tokens}
+        self._send("POST", "/v1/resume", timeout=RESUME_SECONDS * self.patience, json=body)
+        self.tokens = fresh
+        self._token = fresh["control_token"]
+
+
+class DiskDesktop(OsworldClient):
+    """A machine from somebody's disk, in which OSWorld's server answers."""
+
+    def __init__(self, machine: Machine, forwards: Mapping[int, Forward]) -> None:
+        ports = {port: forward.address for port, forward in forwards.items()}
+        super().__init__(machine.name, f"http://{ports[SERVER]}", ports)
+        self.machine, self._ways = machine, tuple(forwards.values())
+
+    def close(self) -> None:
+        """Close the connections and the ports of this machine that lead there."""
+        super().close()
+        for way in self._ways:
+            way.close()
+
+
+class QemuProvider:
+    """Starts virtual machines; `deskbench.envs.providers.pool` keeps one warm.
+
+    Args:
+        image: light (also for "") or full, or the path of a qcow2 file.
+        disk_seconds: how long such a disk may take to its first screenshot; None for minutes.
+
+    Raises:
+        UsageError: a program or a library is missing, or the image is; with the mend.
+    """
+
+    name = "qemu"
+    capacity: int | None = None
+
+    def __init__(self, image: str = "", *, disk_seconds: float | None = None) -> None:
+        qemu_version()
+        self._disk_seconds = disk_seconds
+        qemu_qmp.available()
+        self._disk = Path(image).expanduser() if image not in ("", *images.PROGRAMS) else None
+        if self._disk is not None and not self._disk.is_file():
+            raise UsageError(f"provider qemu: {image} is neither a file nor one of {', '.join(images.PROGRAMS)}")
+        self._image = find_image(image or "light") if self._disk is None else None
+        self.platform: str | None = None if self._image is None else "Linux"
+        self._running: dict[str, tuple[Client, Machine]] = {}
+        self._lock = threading.Lock()
+        sweep()
+
+    def describe(self) -> dict[str, str]:
+        """The image by name and digest, or the disk; and QEMU."""
+        if self._image is None:
+            return {"disk": str(self._disk), "qemu": qemu_version()}
+        return {"image": self._image.programs, "digest": self._image.digest, "qemu": qemu_version()}
+
+    def start(self, spec: DesktopSpec) -> Client:
+        """A fresh machine.
+
+        Raises:
+            StartError: with the tail of its serial console, and where a picture of its screen is.
+            UsageError: this machine cannot do it; with the mend.
+        """
+        if not spec.isolated:
+            raise UsageError("a virtual machine always runs in a sandbox: leave out --unisolated")
+        desktop, machine = self._start(self._image, spec) if self._image is not None else self._start_disk(spec)
+        with self._lock:
+            self._running[desktop.name] = (desktop, machine)
+        return desktop
+
+    # -- our image ------------------------------------------------------------------------------------------------
+
+    def _start(self, image: VmImage, spec: DesktopSpec) -> tuple[Client, Machine]:
+        pace = speed(image)
+        plan = plan_of(image, spec, pace)
+        saved = snapshot(image, plan, partial(_settle, pace=pace))
+        try:
+            return _restored(saved, plan, spec, pace)
+        except StartError:
+            forget(saved)  # a file of it may be broken: the next one shows whether that was it
+            return _restored(snapshot(image, plan, partial(_settle, pace=pace)), plan, spec, pace)
+
+    # -- a disk ---------------------------------------------------------------------------------------------------
+
+    def _start_disk(self, spec: DesktopSpec) -> tuple[Client, Machine]:
+        assert self._disk is not None
+        if isinstance(spec.network, tuple):
+            raise UsageError("a machine from a disk has all of the network or none: lists of names need our server")
+        machine = Machine(disk_plan(self._disk, network=spec.network == "full"))
+        forwards = {port: Forward(partial(machine.connect, port)) for port in DISK_PORTS}
+        desktop = DiskDesktop(machine, forwards)
+        try:
+            _await_disk(machine, desktop, self._disk_seconds)
+        except BaseException:
+            desktop.close()
+            machine.end()
+            raise
+        return desktop, machine
+
+    def stop(self, desktop: Desktop) -> None:
+        """End a machine, and with it all that was done in it."""
+        with self._lock:
+            found = self._running.pop(desktop.name, None)
+        if found is not None:
+            found[0].close()
+            found[1].end()
+
+    def close(self) -> None:
+        """End every machine that this provider started."""
+        for desktop, _ in list(self._running.values()):
+            self.stop(desktop)
+
+    def doctor(self) -> list[Check]:
+        """What this machine has and lacks; starts a desktop to prove it."""
+        from deskbench.envs.providers.qemu.doctor import examine
+
+        return examine(self, self._image, self._disk)
+
+
+def plan_of(image: VmImage, spec: DesktopSpec, pace: Speed) -> Plan:
+    """The machine that a spec wants, without disk and memory."""
+    # What the kernel does not know, it hands on to the first program: NAME=value as environment, the rest as arguments.
+    style = f"DESKBENCH_SESSION={images.SESSIONS[image.programs]} DESKBENCH_PROCESSES={PROCESSES[image.programs]}"
+    line = f"console=tty0 console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off {style} -- "
+    arguments = [*session_arguments(replace(spec, tokens=True)), "--patience", f"{pace.patience:.0f}"]
+    boot = Boot(image.kernel, Path(), line + " ".join(arguments))
+    processors = min(PROCESSORS, os.cpu_count() or 1)
+    network = spec.network == "full"
+    return Plan(pace.accelerator, MEMORY[image.programs], processors, sees=(image.disk,), boot=boot, network=network)
+
+
+def _settle(machine: Machine, tokens: dict[str, str], pace: Speed) -> None:
+    """Until the desktop of a machine that boots is up and quiet."""
+    desktop = QemuDesktop(machine, tokens, pace.patience)
+    try:
+        _await_server(machine, desktop, BOOT_SECONDS * pace.patience)
+        desktop.observe()
+    except UsageError:
+        raise
+    except EnvError as error:
+        raise machine.fault(str(error)) from None
+    finally:
+        desktop.close()
+
+
+def _await_server(machine: Machine, desktop: Client, seconds: float) -> None:
+    """Until the server in a machine answers.
+
+    Raises:
+        UsageError: the sandbox cannot be made.
+        StartError: it does not answer, with the last thing seen.
+    """
+    patient, desktop.answer_seconds = desktop.answer_seconds, 2.0  # QEMU takes connections before the guest does
+    last: list[str] = ["nothing"]
+
+    def answers() -> bool:
+        try:
+            desktop.health()
+        except EnvError as error:
+            last[0] = str(error)
+            return machine.ended
+        return True
+
+    up = wait.until(answers, timeout=seconds, interval=0.05, max_interval=0.2)
+    desktop.answer_seconds = patient
+    if fault := machine.sandbox_fault():
+        raise fault
+    if not up or machine.ended:
+        raise StartError(f"nothing answered within {seconds:.0f} s; last: {last[0]}" if not up else last[0])
+
+
+def _restored(saved: Snapshot, plan: Plan, spec: DesktopSpec, pace: Speed) -> tuple[Client, Machine]:
+    machine = restore(saved, plan)
+    desktop = QemuDesktop(machine, saved.tokens, pace.patience)
+    try:
+        desktop.resume(network=plan.network, tokens=spec.tokens)
+        if isinstance(spec.network, tuple):
+            desktop.allow(spec.network)
+    except EnvError as error:
+        fault = machine.fault(str(error))
+        desktop.close()
+        machine.end()
+        raise fault from None
+    except BaseException:
+        desktop.close()
+        machine.end()
+        raise
+    return desktop, machine
+
+
+# -- disks --------------------------------------------------------------------------------------------------------
+
+
+def disk_plan(disk: Path, *, network: bool, firmwares: Sequence[tuple[Path, Path]] = FIRMWARE) -> Plan:
+    """The machine that OSWorld's docker provider makes around a disk; `firmwares` are where UEFI's may be.
+
+    Raises:
+        UsageError: it needs UEFI, and there is none here; with the mend.
+    """
+    firmware = None
+    if needs_uefi(disk):
+        firmware = next((pair for pair in firmwares if all(file.exists() for file in pair)), None)
+        if firmware is None:
+            raise UsageError(f"{disk} is started by UEFI: apt-get install ovmf")
+    accelerator = KVM if os.access("/dev/kvm", os.R_OK | os.W_OK) else TCG
+    with contextlib.suppress(UsageError):  # without an image of ours, nothing can be measured
+        accelerator = speed(find_image()).accelerator
+    processors = min(DISK_PROCESSORS, os.cpu_count() or 1)
+    return Plan(
+        accelerator, DISK_MEMORY, processors, disk=disk.resolve(), network=network, ports=DISK_PORTS,
+        firmware=firmware, scsi=True,
+    )  # fmt: skip
+
+
+def needs_uefi(disk: Path) -> bool:
+    """The disk's partitions (a GPT, whose format is UEFI's) have one for UEFI and none for a BIOS.
+
+    Raises:
+        UsageError: it is no disk that QEMU can read.
+    """
+    with tempfile.TemporaryDirectory(prefix="deskbench-gpt-") as folder:
+        head = Path(folder, "head")
+        try:
+            run_tool(["qemu-img", "dd", "-O", "raw", "bs=512", "count=34", f"if={disk}", f"of={head}"])
+        except StartError as error:
+            raise UsageError(f"{disk} cannot be read as a disk: {error}") from None
+        data = head.read_bytes()
+    if data[512:520] != b"EFI PART" or len(data) < 34 * 512:
+        return False
+    count, size = struct.unpack_from("<II", data, 512 + 80)
+    types = {data[start : start + 16] for start in range(1024, min(1024 + count * size, 34 * 512), max(size, 128))}
+    return ESP in types and BIOS_BOOT not in types
+
+
+def _await_disk(machine: Machine, desktop: DiskDesktop, seconds: float | None) -> None:
+    """Until a screenshot comes, as OSWorld's own provider waits."""
+    emulated = machine.plan.accelerator == TCG
+    seconds = seconds or (DISK_SECONDS_WITHOUT_KVM if emulated else DISK_SECONDS)
+    last: list[str] = ["nothing"]
+
+    def shows() -> bool:
+        try:
+            desktop.observe()
+        except GuestError as error:
+            if error.status == 404:
+                raise machine.fault(f"what answers at port {SERVER} is not OSWorld's server: {error}") from None
+            last[0] = str(error)
+        except EnvError as error:
+            last[0] = str(error)
+        else:
+            return True
+        return machine.ended
+
+    shown = wait.until(shows, timeout=seconds, interval=0.2, max_interval=2.0)
+    if fault := machine.sandbox_fault():
+        raise fault
+    if machine.ended or not shown:
+        raise machine.fault(f"no screenshot within {seconds:g} s; last: {last[0]}")

@@ -1,0 +1,218 @@
+"""Runs in the layout of OSWorld's results, and OSWorld's results as runs."""
+
+import io
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from deskbench.agent.base import Ending
+from deskbench.agent.cli.main import app
+from deskbench.agent.osworld.export import export
+from deskbench.agent.osworld.imports import import_results
+from deskbench.agent.replay.replay import replay
+from deskbench.agent.replay.rescore import rescore_all
+from deskbench.agent.report.report import payload
+from deskbench.agent.runs.record import EpisodeReader
+from deskbench.envs.errors import UsageError
+
+from ..paper import write_suite
+from ..staged_runs import episode, run
+
+
+def counted(results: Path) -> tuple[int, float]:
+    """What OSWorld's show_result counts below a model's folder, and the mean: every result.txt, nothing else."""
+    found = [float(file.read_text()) for file in results.glob("*/*/result.txt")]
+    return len(found), statistics.fmean(found)
+
+
+@pytest.fixture
+def recorded(tmp_path: Path) -> Path:
+    made = run(tmp_path / "run", planned=4)
+    episode(made, "chrome/a", 1.0)
+    episode(made, "chrome/b", None, ending=Ending.ENV_ERROR, attempt=1)
+    episode(made, "chrome/b", 0.25, attempt=2)
+    episode(made, "os/c", 0.0, ending=Ending.STEP_LIMIT)
+    episode(made, "os/d", None, ending=Ending.ENV_ERROR)
+    return made
+
+
+def test_a_run_is_counted_by_osworlds_tools_as_it_is_here(recorded: Path, tmp_path: Path) -> None:
+    done = export(recorded, tmp_path / "results")
+    assert (done.scored, done.not_scored) == (3, 1)
+    assert counted(done.folder) == (3, pytest.approx(1.25 / 3))
+    assert done.folder.relative_to(tmp_path).parts[:3] == ("results", "pyautogui", "screenshot")
+    lines = [json.loads(line) for line in (done.folder / "chrome/a/traj.jsonl").read_text().splitlines()]
+    assert [line["step_num"] for line in lines] == [1, 2] and [line["done"] for line in lines] == [False, True]
+    assert all((done.folder / "chrome/a" / line["screenshot_file"]).is_file() for line in lines)
+    failed = (done.folder / "os/d/traj.jsonl").read_text().splitlines()[-1]
+    assert json.loads(failed)["Error"].startswith("os/d - ") and not (done.folder / "os/d/result.txt").exists()
+    summary = json.loads((tmp_path / "results/summary/results.json").read_text())
+    assert {(e["application"], e["task_id"], e["status"]) for e in summary} >= {
+        ("os", "d", "error"),
+        ("chrome", "b", "success"),
+    }
+    with pytest.raises(UsageError, match="is there already"):
+        export(recorded, tmp_path / "results")
+
+
+def test_there_and_back_again(recorded: Path, tmp_path: Path) -> None:
+    done = export(recorded, tmp_path / "results")
+    back = import_results(done.folder, tmp_path / "back")
+    assert (back.planned, back.scored, back.not_scored, back.problems) == (4, 3, 1, ())
+    (before,), (after,) = payload([recorded])["runs"], payload([tmp_path / "back"])["runs"]
+    for key in ("all", "scored", "planned"):
+        assert after["summary"][key] == before["summary"][key]
+    shown = {e["task"]: e for e in after["episodes"]}
+    for one in before["episodes"]:
+        there = shown[one["task"]]
+        assert there["score"] == one["score"]
+        assert [s["frame"] for s in there["steps"]] == [s["frame"] for s in one["steps"]]
+        assert [s["actions"] for s in there["steps"]] == [s["actions"] for s in one["steps"]]
+    assert all(not one.changed for one in rescore_all(tmp_path / "back"))
+
+
+def picture(kind: str = "PNG") -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", (640, 400), "navy").save(made, kind)
+    return made.getvalue()
+
+
+def line(number: int, action: Any, shot: str = "", **more: Any) -> str:
+    return json.dumps({"step_num": number, "action": action, "response": "I think", "screenshot_file": shot, **more})
+
+
+@pytest.fixture
+def published(tmp_path: Path) -> Path:
+    """Results as OSWorld's runners leave them, broken ones included."""
+    model = tmp_path / "results/pyautogui/screenshot/a-model"
+    files: dict[str, dict[str, bytes | str]] = {
+        "os/good": {
+            "traj.jsonl": "\n".join([
+                line(1, "import pyautogui\npyautogui.click(100, 200)\ntime.sleep(1)", "step_1.png"),
+                line(2, {"action_type": "TYPING", "text": "hi"}, "step_2.png"),
+                line(3, {"command": "pyautogui.hotkey('ctrl', 's')"}, "step_3.png"),
+                line(4, "DONE", "step_4.png"),
+            ]),
+            **{f"step_{n}.png": picture("JPEG" if n == 2 else "PNG") for n in range(1, 5)},
+            "result.txt": "1.0\n",
+        },
+        "os/code": {"traj.jsonl": line(1, "import os; os.remove('x')"), "result.txt": "0"},
+        "os/broken": {
+            "traj.jsonl": 'not json\n[]\n{"step_num": 1, "action": 5}\n' + line(2, "FAIL", "../../../etc/passwd"),
+            "result.txt": "x",
+        },
+        "vlc/error": {"traj.jsonl": json.dumps({"Error": "vlc/error - Time limit exceeded"})},
+        "vlc/bare": {"result.txt": "0.5"},
+    }  # fmt: skip
+    for name, content in files.items():
+        (model / name).mkdir(parents=True)
+        for file, data in content.items():
+            (model / name / file).write_bytes(data if isinstance(data, bytes) else data.encode())
+    return model
+
+
+def test_published_results_are_read(published: Path, tmp_path: Path) -> None:
+    done = import_results(published, tmp_path / "run")
+    assert (done.planned, done.scored, done.not_scored) == (5, 3, 2)
+    good = EpisodeReader(tmp_path / "run/episodes/os/good/1")
+    assert (good.episode.score.value, good.episode.ending, good.episode.width) == (1.0, Ending.DONE, 640)
+    kinds = [[action["type"] for action in step.actions] for step in good.steps()]
+    assert kinds == [["click", "wait"], ["type"], ["key"], ["done"]]
+    assert [seen.frame is not None for seen in good.frames()] == [False, True, True, True, True]
+    code = EpisodeReader(tmp_path / "run/episodes/os/code/1")
+    assert code.steps()[0].actions[0]["type"] == "exec" and code.episode.ending is Ending.STEP_LIMIT
+    broken = EpisodeReader(tmp_path / "run/episodes/os/broken/1").episode
+    assert broken.score.value is None and "not a number" in broken.score.reason
+    error = EpisodeReader(tmp_path / "run/episodes/vlc/error/1").episode
+    assert (error.score.value, error.ending) == (None, Ending.ENV_ERROR) and "Time limit" in str(error.error)
+    said = "\n".join(done.problems)
+    for what in ("os/broken/traj.jsonl:1: no JSON", "traj.jsonl:2: not an object", "vlc/bare: no traj.jsonl"):
+        assert what in said
+    assert payload([tmp_path / "run"])["runs"][0]["summary"]["planned"] == 5
+
+
+def test_results_that_are_none(published: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no results of OSWorld"):
+        import_results(tmp_path / "nothing", tmp_path / "run")
+    (published.parent / "b-model/os/good").mkdir(parents=True)
+    (published.parent / "b-model/os/good/result.txt").write_text("1")
+    with pytest.raises(UsageError, match="results of 2 models"):
+        import_results(published.parent, tmp_path / "run")
+
+
+def test_a_run_goes_out_comes_back_with_its_tasks_and_is_replayed(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "suite", 3)
+
+    def deskbench(*arguments: str) -> Any:
+        done = CliRunner().invoke(app, [*arguments, "--json"])
+        assert done.exit_code == 0, done.output
+        return json.loads(done.stdout)
+
+    ran, results, back = (str(tmp_path / name) for name in ("run", "results", "back"))
+    deskbench("run", str(suite), "--agent", "oracle", "--provider", "fake", "--out", ran, "--repeats", "2")
+    exported = deskbench("export", ran, "--out", results)
+    assert (exported["scored"], exported["not_scored"]) == (8, 0)
+    model = Path(exported["folder"])
+    assert counted(model) == (4, 1.0) and counted(model.with_name(f"{model.name}-2")) == (4, 1.0)
+    (model / "suite/write-0/result.txt").unlink()  # a task that nobody finished is in the denominator
+    imported = deskbench("import-results", str(model), "--out", back, "--tasks", str(suite))
+    assert (imported["planned"], imported["scored"], imported["not_scored"]) == (4, 3, 1)
+    one = next(
+        path.parent
+        for path in Path(back, "episodes").glob("*/*/1/episode.json")
+        if EpisodeReader(path.parent).episode.score.value
+    )
+    with pytest.raises(UsageError, match="name one with --provider"):
+        replay(one, tmp_path / "nowhere")
+    replayed = deskbench("replay", str(one), "--provider", "fake", "--out", str(tmp_path / "again"))
+    assert replayed["agrees"] is True
+
+
+def results_of(folder: Path, lines: list[Any], result: bytes = b"1.0", encoding: str = "utf-8") -> Path:
+    """A folder of OSWorld's results with one episode, as a program of another encoding writes it."""
+    episode_folder = folder / "pyautogui" / "screenshot" / "model-a" / "os" / "one"
+    episode_folder.mkdir(parents=True)
+    text = "\n".join(json.dumps(line, ensure_ascii=False) for line in lines)
+    (episode_folder / "traj.jsonl").write_bytes(text.encode(encoding))
+    (episode_folder / "result.txt").write_bytes(result)
+    return folder / "pyautogui" / "screenshot" / "model-a"
+
+
+CLICKS = [{"step_num": k, "action": f"pyautogui.click({k}, 5)", "response": f"line\u2028{k}\x85"} for k in (1, 2, 3)]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le"])
+def test_a_trajectory_keeps_its_steps_in_whatever_encoding_it_stands(encoding: str, tmp_path: Path) -> None:
+    source = results_of(tmp_path / "results", CLICKS, "1.0\n".encode(encoding), encoding)
+    done = import_results(source, tmp_path / "run")
+    assert (done.scored, done.problems) == (1, ())
+    steps = EpisodeReader(tmp_path / "run/episodes/os/one/1").steps()
+    assert [step.reply for step in steps] == [line["response"] for line in CLICKS]
+
+
+@pytest.mark.parametrize("result", ["nan", "inf", "-inf", "-1", "2", "", "passed"])
+def test_what_is_no_score_is_told_and_not_counted(result: str, tmp_path: Path) -> None:
+    done = import_results(results_of(tmp_path / "results", CLICKS, result.encode()), tmp_path / "run")
+    assert (done.planned, done.scored) == (1, 0)
+    assert "os/one/result.txt" in done.problems[0]
+    assert payload([tmp_path / "run"])["runs"][0]["summary"]["scored"] == 0
+
+
+def test_lines_without_step_numbers_are_steps_of_their_own(tmp_path: Path) -> None:
+    lines = [{"action": line["action"]} for line in CLICKS]
+    import_results(results_of(tmp_path / "results", lines), tmp_path / "run")
+    assert len(EpisodeReader(tmp_path / "run/episodes/os/one/1").steps()) == 3
+
+
+def test_half_a_character_ends_no_import(tmp_path: Path) -> None:
+    source = results_of(tmp_path / "results", [])
+    line = {"step_num": 1, "action": "pyautogui.write('a\\ud83d')", "response": "half: \ud83d"}
+    (source / "os" / "one" / "traj.jsonl").write_text(json.dumps(line))
+    import_results(source, tmp_path / "run")
+    [step] = EpisodeReader(tmp_path / "run/episodes/os/one/1").steps()
+    assert step.reply == "half: \ufffd"
