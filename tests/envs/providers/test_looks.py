@@ -13,8 +13,8 @@ from PIL import Image
 
 from deskbench.envs import wait
 from deskbench.envs.desktop import Desktop, DesktopSpec
-from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.docker import image as images
+from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.server.accessibility.markup import NAMESPACES
 from deskbench.envs.types import Key, Move
