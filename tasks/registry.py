@@ -141,8 +141,8 @@ def _register(kind: Kind, names: tuple[str, ...], **more: Any) -> Callable[[F], 
 @cache
 def _import_all(kind: Kind) -> None:
     package = importlib.import_module(_FOLDERS[kind])
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{_FOLDERS[kind]}.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{_FOLDERS[kind]}."):
+        importlib.import_module(module.name)
 
 
 def names(kind: Kind) -> Iterator[str]:

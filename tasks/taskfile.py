@@ -16,9 +16,9 @@ from pydantic import TypeAdapter, ValidationError
 from deskbench.envs import foreign
 from deskbench.envs.actions import ActionError, nearest
 from deskbench.envs.targets import OracleStep, parse_oracle_step
-from deskbench.tasks.live import live_web
 from deskbench.tasks.types import Call, Check, Evaluator, Limits, Mutant, Requires, Task
 from deskbench.tasks.user import User
+from deskbench.tasks.web.live import live_web
 
 OURS = ("oracle", "limits", "requires", "tags", "mutants", "seeds", "user", "$schema")
 USED = ("id", "instruction", "source", "config", "related_apps", "evaluator", "proxy")

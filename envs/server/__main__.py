@@ -17,10 +17,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from deskbench.envs.server import identity
-from deskbench.envs.server.http import Server, Tokens
+from deskbench.envs.server.http.server import Server, Tokens
 
 if TYPE_CHECKING:
-    from deskbench.envs.server.desk import Desk
+    from deskbench.envs.server.x11.desk import Desk
 
 PR_SET_DUMPABLE = 4
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
@@ -133,7 +133,7 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
 
         tunnel.listen()
     if args.session:
-        from deskbench.envs.server import session
+        from deskbench.envs.server.x11 import session
 
         width, height = (int(side) for side in args.session.split("x"))
         loading = threading.Thread(target=_load, daemon=True)
@@ -168,7 +168,7 @@ def _desk(patience: float) -> Desk:
 
         return MacDesk()  # type: ignore[return-value,unused-ignore]
     from deskbench.envs.server.accessibility import bus
-    from deskbench.envs.server.desk import Desk
+    from deskbench.envs.server.x11.desk import Desk
 
     bus.wait_longer(patience)
     return Desk(patience=patience)

@@ -12,12 +12,12 @@ from typing import TYPE_CHECKING, Any
 
 from deskbench.envs import wait
 from deskbench.envs.server import commands
-from deskbench.envs.server.capture import Frame
-from deskbench.envs.server.damage import Change
-from deskbench.envs.server.desk import HISTORY
-from deskbench.envs.server.exchange import Watch
+from deskbench.envs.server.http.exchange import Watch
 from deskbench.envs.server.recording import RecordingError
 from deskbench.envs.server.settle import MAXIMUM, REACTION, Sample, Settling
+from deskbench.envs.server.x11.capture import Frame
+from deskbench.envs.server.x11.damage import Change
+from deskbench.envs.server.x11.desk import HISTORY
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from deskbench.envs.server.damage import Change
+from deskbench.envs.server.x11.damage import Change
 
 REACTION = 0.15
 """Seconds in which an idle screen may begin to react before it counts as having nothing to say."""

@@ -22,8 +22,8 @@ from deskbench.envs.actions import (
     Zoom,
 )
 from deskbench.envs.server.commands import CommandTimeout
-from deskbench.envs.server.http import HttpError, Request, Response, Route
-from deskbench.envs.server.limits import MAX_SETTLE, REMEMBERED, REMEMBERED_BYTES
+from deskbench.envs.server.http.limits import MAX_SETTLE, REMEMBERED, REMEMBERED_BYTES
+from deskbench.envs.server.http.server import HttpError, Request, Response, Route
 from deskbench.envs.wire import (
     CONTENT_TYPE,
     ActionResult,
@@ -36,8 +36,8 @@ from deskbench.envs.wire import (
 )
 
 if TYPE_CHECKING:
-    from deskbench.envs.server.desk import Desk
     from deskbench.envs.server.settle import Settling
+    from deskbench.envs.server.x11.desk import Desk
 
 TREE_SECONDS = 5.0
 """Time limit of an accessibility tree in an observation; what was read by then is answered, marked as partial."""
