@@ -10,7 +10,7 @@ from deskbench.envs.server.http.limits import MAX_SECONDS
 from deskbench.envs.server.http.server import HttpError, Request, Response, Route, flag, json_response, number, text
 
 if TYPE_CHECKING:
-    from deskbench.envs.server.x11.desk import Desk
+    from deskbench.envs.server.desk import Desk
 
 
 def routes(desk: Desk) -> list[Route]:

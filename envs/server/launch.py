@@ -16,7 +16,7 @@ from deskbench.envs.server.http.server import HttpError, Request, Response, Rout
 from deskbench.envs.server.x11.activity import LOOK_SECONDS, Rest
 
 if TYPE_CHECKING:
-    from deskbench.envs.server.x11.desk import Desk
+    from deskbench.envs.server.desk import Desk
 
 LAUNCH_SECONDS = 30.0
 """How long a window may take; a program that shows none and goes idle is taken to have none."""

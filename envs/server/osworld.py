@@ -31,7 +31,7 @@ from deskbench.envs.server.recording import RecordingError
 from deskbench.envs.server.x11 import wallpaper
 
 if TYPE_CHECKING:
-    from deskbench.envs.server.x11.desk import Desk
+    from deskbench.envs.server.desk import Desk
 
 COMMAND_SECONDS = 120.0
 PYTHON_SECONDS = 30.0

@@ -36,8 +36,8 @@ from deskbench.envs.wire import (
 )
 
 if TYPE_CHECKING:
+    from deskbench.envs.server.desk import Desk
     from deskbench.envs.server.settle import Settling
-    from deskbench.envs.server.x11.desk import Desk
 
 TREE_SECONDS = 5.0
 """Time limit of an accessibility tree in an observation; what was read by then is answered, marked as partial."""

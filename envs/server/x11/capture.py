@@ -5,29 +5,14 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import threading
-from dataclasses import dataclass
 from typing import Any
 
+from deskbench.envs.server.desk import Frame
 from deskbench.envs.server.png import Encoder
 from deskbench.envs.server.x11.damage import DamageWatch
 
 RESIZED_TRIES = 3
 """Times that a screen is looked at whose size changes meanwhile."""
-
-
-@dataclass(frozen=True)
-class Frame:
-    """One captured screen.
-
-    Attributes:
-        png: the PNG file.
-        sha256: of the PNG, in hex: the frame's name.
-        cursor: the pointer's position in pixels.
-    """
-
-    png: bytes
-    sha256: str
-    cursor: tuple[int, int]
 
 
 class Screen:

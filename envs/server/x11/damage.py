@@ -5,21 +5,11 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+
+from deskbench.envs.server.settle import Change
 
 HISTORY = 4096
 """Rectangles kept; older ones are forgotten."""
-
-
-@dataclass(frozen=True)
-class Change:
-    """A rectangle of the screen that was drawn to, at `time` (monotonic seconds)."""
-
-    time: float
-    x: int
-    y: int
-    width: int
-    height: int
 
 
 class DamageWatch:

@@ -1,4 +1,4 @@
-"""The desktop as the server has it: screen, input, settling, accessibility and commands, composed."""
+"""The desktop of Linux: the parts on X, composed."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import os
 import platform
 import time
 
-from deskbench.envs.server import accessibility, commands
+from deskbench.envs.server import accessibility, commands, desk
 from deskbench.envs.server.recording import Recorder
-from deskbench.envs.server.settle import MAXIMUM, REACTION, Settling
+from deskbench.envs.server.settle import HISTORY, MAXIMUM, Settling
 from deskbench.envs.server.x11.activity import Activity
 from deskbench.envs.server.x11.capture import Screen
 from deskbench.envs.server.x11.input import Input
@@ -18,12 +18,13 @@ from deskbench.envs.wire import PROTOCOL, Health
 
 POLL = 0.02
 """Seconds between two looks at the programs while settling; a change on the screen is noticed at once."""
-HISTORY = 5.0
-"""Seconds of changes before an action in which carets and clocks are looked for."""
 
 
-class Desk:
+class Desk(desk.Desk):
     """One desktop on one X display; `patience` is how many times slower it is than a machine without emulation."""
+
+    screen: Screen
+    watch: XServer
 
     def __init__(self, display_name: str | None = None, patience: float = 1.0) -> None:
         self.patience = patience
@@ -42,12 +43,6 @@ class Desk:
             began=now, start=now, before=self.activity.sample(), history=history, launching=launching,
             patience=self.patience,
         )  # fmt: skip
-
-    def look_back(self) -> Settling:
-        """For looking without acting: a screen that has been quiet for a moment already is settled at once."""
-        settling = self.begin_settling()
-        settling.began = settling.start = settling.began - REACTION
-        return settling
 
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
         """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
@@ -76,12 +71,6 @@ class Desk:
         except accessibility.AccessibilityError as error:
             problems.append(f"terminal: {error}")
             return None
-
-    def run_source(self, lang: str, source: str, timeout: float) -> str:
-        """Run source text in the session; its output, with the exit status when that is not 0."""
-        done = commands.run_source(lang, source, timeout)
-        text = done.stdout + done.stderr
-        return text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
 
     def health(self) -> Health:
         """What works here; without asking the X server, which may hang."""

@@ -1,0 +1,126 @@
+"""What the server's routes need of a desktop; each platform has one of its own."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from deskbench.envs.actions import Action
+from deskbench.envs.server import commands
+from deskbench.envs.server.http.exchange import Watch
+from deskbench.envs.server.settle import REACTION, Settling
+from deskbench.envs.wire import Health
+
+
+@dataclass(frozen=True)
+class Frame:
+    """One captured screen.
+
+    Attributes:
+        png: the PNG file.
+        sha256: of the PNG, in hex: the frame's name.
+        cursor: the pointer's position in pixels.
+    """
+
+    png: bytes
+    sha256: str
+    cursor: tuple[int, int]
+
+
+class Screen(Protocol):
+    """The screen as pictures; `width` and `height` are in pixels. Safe to use from several threads."""
+
+    width: int
+    height: int
+
+    def capture(self) -> Frame:
+        """The screen now; the last frame again when nothing has changed."""
+
+    def cursor(self) -> tuple[int, int]:
+        """The pointer's position in pixels."""
+
+
+class Input(Protocol):
+    """Carries out canonical actions."""
+
+    def perform(self, action: Action) -> str | None:
+        """Carry out one action; what it answers, or None."""
+
+    def release_all(self) -> None:
+        """Let go of every key and button that is held."""
+
+
+class Windows(Protocol):
+    """Top-level windows. A name is a title, an id or, `by_class`, a window class; `strict` wants all of it."""
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Every window, as the wire has it."""
+
+    def activate(self, name: str, *, strict: bool, by_class: bool) -> None:
+        """Bring it to the front."""
+
+    def close(self, name: str, *, strict: bool, by_class: bool) -> None:
+        """Close it and wait until it is gone."""
+
+
+class Recorder(Protocol):
+    """Films the screen."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a film is being made."""
+
+    def start(self) -> None:
+        """Begin a film."""
+
+    def end(self) -> bytes:
+        """End it; the film's bytes."""
+
+
+class Desk(ABC):
+    """One desktop.
+
+    Attributes:
+        patience: how many times slower the machine is than one without emulation.
+        watch: what the desktop depends on, where that is watched.
+    """
+
+    patience: float = 1.0
+    watch: Watch | None = None
+    screen: Screen
+    input: Input
+    windows: Windows
+    recorder: Recorder
+
+    @abstractmethod
+    def begin_settling(self, *, launching: bool = False) -> Settling:
+        """Note how things are before actions; hand the result to `settle` after them."""
+
+    @abstractmethod
+    def settle(self, settling: Settling, maximum: float | None = None) -> bool:
+        """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
+
+    @abstractmethod
+    def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
+        """The accessibility tree and whether it is whole; what went wrong is added to `problems`."""
+
+    @abstractmethod
+    def terminal(self, problems: list[str]) -> str | None:
+        """The text of the focused terminal; what went wrong is added to `problems`."""
+
+    @abstractmethod
+    def health(self) -> Health:
+        """What works here; without asking anything that may hang."""
+
+    def look_back(self) -> Settling:
+        """For looking without acting: a screen that has been quiet for a moment already is settled at once."""
+        settling = self.begin_settling()
+        settling.began = settling.start = settling.began - REACTION
+        return settling
+
+    def run_source(self, lang: str, source: str, timeout: float) -> str:
+        """Run source text in the session; its output, with the exit status when that is not 0."""
+        done = commands.run_source(lang, source, timeout)
+        text = done.stdout + done.stderr
+        return text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
