@@ -21,20 +21,24 @@ def check(task: Task) -> list[Problem]:
     """Resolve every name, parameter and asset of a task; all problems, in the order of the file."""
     changes = [*task.mutants, *task.neutral]
     steps = [*task.config, *task.evaluator.postconfig, *(s for change in changes for s in change.steps)]
-    found: list[tuple[str, str]] = []
+    found: list[Problem] = []
+
+    def note(told: Iterator[tuple[str, str]], rule: str = "DB001") -> None:
+        found.extend(Problem(task.path, where, message, rule=rule) for where, message in told)
+
     for step in steps:
-        found += _unresolved("setup", step.type, step.parameters, step.where)
-        found += _missing_assets(task, step)
+        note(_unresolved("setup", step.type, step.parameters, step.where))
+        note(_missing_assets(task, step), "DB003")
     for one in task.evaluator.checks:
-        found += _unresolved("metric", one.metric, one.options, one.where, expected=one.expected)
-        found += _lacking(one)
+        note(_unresolved("metric", one.metric, one.options, one.where, expected=one.expected))
+        note(_lacking(one))
         for place, call in enumerate((one.result, one.expected)):
             if call is not None:
-                found += _unresolved("getter", call.type, call.parameters, call.where)
-                found += _wrong_rules(one, place, call)
-                found += _missing_assets(task, call)
-    found += _unknown_roles(task)
-    return [Problem(task.path, where, message) for where, message in found]
+                note(_unresolved("getter", call.type, call.parameters, call.where))
+                note(_wrong_rules(one, place, call))
+                note(_missing_assets(task, call), "DB003")
+    note(_unknown_roles(task))
+    return found
 
 
 def _unresolved(

@@ -185,7 +185,7 @@ def _duplicates(tasks: Iterable[Task]) -> Iterator[Problem]:
     for task in tasks:
         other = first.setdefault(task.key, task)
         if other is not task:
-            yield Problem(task.path, "$.id", f"{task.key!r} is the id of {other.path} too")
+            yield Problem(task.path, "$.id", f"{task.key!r} is the id of {other.path} too", rule="DB002")
 
 
 def task_set_hash(tasks: Iterable[Task]) -> str:

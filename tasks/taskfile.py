@@ -38,12 +38,16 @@ NEAR = 0.8
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a task file; a `warning` keeps no task from being run."""
+    """One thing that is wrong with a task file; a `warning` keeps no task from being run.
+
+    `rule` is its id among the rules of `tasks check`.
+    """
 
     file: Path
     where: str
     message: str
     warning: bool = False
+    rule: str = "DB001"
 
     def __str__(self) -> str:
         """One line: file, JSON path, what."""
@@ -58,9 +62,9 @@ class Problems:
     file: Path
     found: list[Problem] = field(default_factory=list)
 
-    def add(self, where: str, message: str, *, warning: bool = False) -> None:
+    def add(self, where: str, message: str, *, warning: bool = False, rule: str = "DB001") -> None:
         """Note one."""
-        self.found.append(Problem(self.file, where, message, warning))
+        self.found.append(Problem(self.file, where, message, warning, rule))
 
     @property
     def errors(self) -> bool:
@@ -191,7 +195,7 @@ def _id(value: object, problems: Problems) -> str:
     text = _text(value, "$.id", problems)
     message = bad_id(text) if text else ""
     if message:
-        problems.add("$.id", message)
+        problems.add("$.id", message, rule="DB002")
     return text
 
 
@@ -291,7 +295,7 @@ def _solutions(value: Any, problems: Problems) -> tuple[Solution, ...]:
 def _reasons(value: Any, where: str, problems: Problems) -> dict[str, str]:
     if isinstance(value, dict) and all(isinstance(reason, str) and reason.strip() for reason in value.values()):
         return value
-    problems.add(where, "must be an object of names, each with a reason in words")
+    problems.add(where, "must be an object of names, each with a reason in words", rule="DB032")
     return {}
 
 

@@ -1,0 +1,141 @@
+"""`deskbench tasks check`: what the loader says, and 32 rules about tasks that people can trust.
+
+The loader's problems keep a task from being run; they are findings here, with the ids that they belong to. The other
+rules look at tasks that can be run. They are for authors: a run does not load this package.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from deskbench.envs import foreign
+from deskbench.tasks.lint.facts import Facts, below
+from deskbench.tasks.lint.findings import SEVERITIES, Edit, Finding, Hit, Severity
+from deskbench.tasks.lint.places import Places, places
+from deskbench.tasks.lint.renames import rename
+from deskbench.tasks.lint.rules import Rule, rules
+from deskbench.tasks.load import Checked, check_all
+from deskbench.tasks.taskfile import Problem
+
+ALLOWANCES = "DB032"
+
+
+@dataclass(frozen=True)
+class Report:
+    """What the rules found in a suite.
+
+    Attributes:
+        tasks: how many tasks can be run.
+        findings: in the order of the files and their lines.
+        allowed: findings that the files allow, each with the reason.
+    """
+
+    tasks: int
+    findings: tuple[Finding, ...]
+    allowed: tuple[tuple[Finding, str], ...] = ()
+
+    def counts(self) -> dict[Severity, int]:
+        """How many findings of each severity."""
+        found = Counter(finding.severity for finding in self.findings)
+        return {severity: found[severity] for severity in SEVERITIES}
+
+    def by_rule(self) -> dict[str, int]:
+        """How many findings of each rule that found something, in the ids' order."""
+        return dict(sorted(Counter(finding.rule for finding in self.findings).items()))
+
+
+def lint(
+    source: str | Path, *, split: str | None = None, host_files: bool = False, chosen: Collection[str] | None = None
+) -> Report:
+    """Check a source's task files by all rules; report those of some.
+
+    Args:
+        source: a file, a folder, a suite's name or an OSWorld checkout.
+        split: of an OSWorld checkout.
+        host_files: as in `load`.
+        chosen: ids of rules whose findings are wanted (`rules.chosen`); None for all.
+
+    Raises:
+        UsageError: there is no such source.
+    """
+    checked = check_all(source, split=split, host_files=host_files)
+    told = [_told(problem) for problem in checked.problems]
+    kept, allowed = _without_allowed([*told, *_found(checked)], checked)
+    wanted = [finding for finding in kept if chosen is None or finding.rule in chosen]
+    order = {file: number for number, file in enumerate(dict.fromkeys(finding.file for finding in wanted))}
+    lined = sorted(_lined(wanted), key=lambda f: (order[f.file], f.line or 0, f.rule))
+    return Report(len(checked.tasks), tuple(lined), tuple(allowed))
+
+
+def _told(problem: Problem) -> Finding:
+    """A problem of the loader's as a finding."""
+    rule, edits = rules()[problem.rule], rename(problem.where, problem.message)
+    severity: Severity = "warning" if problem.warning else "error"
+    return Finding(rule.id, severity, problem.file, problem.where, problem.message, rule.help, edits=edits,
+                   blocking=not problem.warning)  # fmt: skip
+
+
+def _found(checked: Checked) -> Iterator[Finding]:
+    suite = [Facts(task) for task in checked.tasks if not task.is_class]
+    seen: set[tuple[Path, str, str]] = set()
+    for rule, facts, hit in _hits(suite):
+        place = (facts.task.path, rule.id, hit.where)
+        if place in seen:  # another seed of the file has it, too
+            continue
+        seen.add(place)
+        yield Finding(rule.id, rule.severity, facts.task.path, hit.where, hit.message, rule.help, edits=hit.edits)
+
+
+def _hits(suite: Sequence[Facts]) -> Iterator[tuple[Rule, Facts, Hit]]:
+    for rule in rules().values():
+        if rule.of_suite is not None:
+            yield from ((rule, facts, hit) for facts, hit in rule.of_suite(suite))
+    for facts in suite:
+        for rule in rules().values():
+            if rule.of_task is not None:
+                yield from ((rule, facts, hit) for hit in rule.of_task(facts))
+
+
+def _without_allowed(
+    findings: Iterable[Finding], checked: Checked
+) -> tuple[list[Finding], list[tuple[Finding, str]]]:
+    """The findings that no file allows, with one for each allowance that allows nothing; and those that are allowed."""
+    noqa = {task.path: task.noqa for task in checked.tasks}
+    kept, allowed, used = [], [], set()
+    for finding in findings:
+        reason = noqa.get(finding.file, {}).get(finding.rule)
+        if reason is None or finding.blocking or finding.rule == ALLOWANCES:
+            kept.append(finding)
+        else:
+            allowed.append((finding, reason))
+            used.add((finding.file, finding.rule))
+    kept += [_unused(file, id) for file, reasons in noqa.items() for id in reasons if (file, id) not in used]
+    return kept, allowed
+
+
+def _unused(file: Path, id: str) -> Finding:
+    rule = rules()[ALLOWANCES]
+    where = below("$.noqa", id)
+    message = f"{id} finds nothing here" if id in rules() and id != ALLOWANCES else f"{id} is no rule that can be allowed"
+    return Finding(rule.id, rule.severity, file, where, message, rule.help, edits=(Edit("remove", where),))
+
+
+def _lined(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """With the line of each, where the file is text."""
+    read: dict[Path, Places | None] = {}
+    for finding in findings:
+        if finding.file not in read:
+            read[finding.file] = places_of(finding.file)
+        found = read[finding.file]
+        yield finding if found is None or not finding.where else replace(finding, line=found.line(finding.where))
+
+
+def places_of(file: Path) -> Places | None:
+    """Where the values of a task file stand; None where it is no JSON that can be read."""
+    try:
+        return places(foreign.read_text(file)) if file.suffix == ".json" else None
+    except (OSError, foreign.Unread):
+        return None
