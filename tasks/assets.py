@@ -74,6 +74,11 @@ class AssetStore:
         """Whether a URL's file is here, or in the mirror's folder."""
         return any(_kept(root, url) is not None for root in self._folders())
 
+    def digest(self, url: str) -> str | None:
+        """The SHA-256 of a URL's file, if it was ever fetched."""
+        found = next((path for root in self._folders() if (path := _kept(root, url)) is not None), None)
+        return None if found is None else found.name
+
     def _folders(self) -> Iterator[Path]:
         yield self.root
         if self.mirror is not None and "://" not in self.mirror:
@@ -204,13 +209,23 @@ def path_of(url: str) -> str | None:
     return unquote(urlsplit(url).path) if url.lower().startswith("file:") else None  # other URLs may be broken
 
 
-def fetch(url: str, assets: Path, task: Task) -> Path:
+def fetch(url: str, assets: Path, task: Task, sha256: str = "") -> Path:
     """A URL's file, fetched when it is not here.
 
     Raises:
-        SetupError: it cannot be fetched.
+        SetupError: it cannot be fetched, or is not the file with this SHA-256 (where one is given).
         Outside: it is a file of this machine, and neither beside the task nor in the folder that V2_FILES names.
     """
+    path = _fetched(url, assets, task)
+    if sha256:
+        with path.open("rb") as file:
+            found = hashlib.file_digest(file, "sha256").hexdigest()
+        if found != sha256.lower():
+            raise SetupError(f"{url} has the SHA-256 {found}; the task wants {sha256}", permanent=True)
+    return path
+
+
+def _fetched(url: str, assets: Path, task: Task) -> Path:
     name = path_of(url)
     if name is None:
         return AssetStore.here(assets).get(url)

@@ -11,7 +11,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from deskbench.agent.cli.output import HostFiles, print_json
+from deskbench.agent.cli.lint import Format, Wanted, check_tasks, explain_rule
+from deskbench.agent.cli.output import HostFiles
 
 tasks_app = typer.Typer(help="Look at task files.", no_args_is_help=True)
 Source = Annotated[str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")]
@@ -39,30 +40,28 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
     typer.echo(f"{len(tasks)} tasks, {sum(not t.feasible for t in tasks)} of them infeasible on purpose")
 
 
-@tasks_app.command("check", epilog="Example: deskbench tasks check my-tasks/")
+@tasks_app.command("check", epilog="Example: deskbench tasks check my-tasks/ --select DB01 --format github")
 def check(
     source: Source = "basics",
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
     host_files: HostFiles = False,
+    select: Annotated[list[str] | None, typer.Option(help="Rules by id or its beginning, with commas.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Rules that are left out, in the same way.")] = None,
+    format: Annotated[Format, typer.Option(help="How findings are printed.")] = Format.TEXT,
+    fix: Annotated[bool, typer.Option("--fix", help="Change the files where a rule knows a safe change.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Warnings make the exit status 1, too.")] = False,
+    explain: Annotated[str | None, typer.Option(help="Print what a rule means; `all` for the table.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check task files: every name, parameter, rule and asset, all problems of all files; exit status 1 for any.
+    """Check task files by 32 rules, from misspelt keys to answers that can be guessed; exit status 1 for an error.
 
-    A warning (a key that deskbench does not read, a file that is left out) keeps no task from being run.
+    A file allows a rule with a reason: "noqa": {"DB022": "why"}. Errors of DB001 to DB003 keep a task from being run.
     """
-    from deskbench.tasks.load import check_all
-
-    found = check_all(source, split=split, host_files=host_files)
-    if as_json:
-        rows = [{"file": str(p.file), "where": p.where, "message": p.message, "warning": p.warning}
-                for p in found.problems]  # fmt: skip
-        print_json({"tasks": len(found.tasks), "problems": rows, "warnings": len(found.warnings)})
-    else:
-        for problem in found.problems:
-            typer.echo(str(problem))
-        told = f", {len(found.warnings)} warnings" if found.warnings else ""
-        typer.echo(f"{len(found.tasks)} tasks, {len(found.errors)} problems{told}")
-    raise typer.Exit(1 if found.errors else 0)
+    if explain is not None:
+        explain_rule(explain)
+        return
+    wanted = Wanted(select or [], ignore or [], Format.JSON if as_json else format, fix, strict)
+    raise typer.Exit(check_tasks(source, split, host_files, wanted))
 
 
 @tasks_app.command("mirror", epilog="Example: deskbench tasks mirror path/to/OSWorld --out mirror/")

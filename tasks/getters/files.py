@@ -20,7 +20,7 @@ Files = Path | list[Path | None] | None
 
 
 def _paired(given: Mapping[str, Any]) -> None:
-    """As many names as files, and `gives` among them."""
+    """As many names, and hashes, as files, and `gives` among them."""
     path, dest = given["path"], given.get("dest", "")
     count = len(path) if isinstance(path, list) else 1
     names = len(dest) if isinstance(dest, list) else count if dest == "" or count == 1 else 1
@@ -28,6 +28,9 @@ def _paired(given: Mapping[str, Any]) -> None:
         raise ValueError(f"path has {count} entries and dest {names}")
     if any(not 0 <= index < count for index in given.get("gives") or ()):
         raise ValueError(f"gives {given['gives']}, and path has {count} entries")
+    pins = given.get("sha256", "")
+    if pins and count != (len(pins) if isinstance(pins, list) else 1):
+        raise ValueError(f"path has {count} entries, and sha256 another number")
 
 
 @getter("vm_file", source="file", fits=_paired)
@@ -93,10 +96,17 @@ def cloud_file(
     dest: str | list[str] = "",
     multi: bool = False,
     gives: list[int] | None = None,
+    sha256: str | list[str] = "",
 ) -> Files:
-    """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`."""
+    """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`.
+
+    `sha256` is what the file must be, or each of the files.
+    """
     paths, names = _named(path, dest)
-    found = {name: fetch(url, world.assets, world.task) for name, url in zip(names, paths, strict=True)}
+    pins = [sha256] * len(paths) if isinstance(sha256, str) else sha256
+    found = {
+        name: fetch(url, world.assets, world.task, pin) for name, url, pin in zip(names, paths, pins, strict=True)
+    }
     return _given(world, names, found, gives if multi else None)
 
 

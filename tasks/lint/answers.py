@@ -19,6 +19,8 @@ _FORMATS = re.compile(
 _FILE = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _OWN = re.compile(r"(^|/)\.|/AppData/|/Application Data/|^/(usr|etc|var|opt|proc|sys)/|/snap/|/Program Files", re.I)
 """Paths that a program chooses, not an instruction: settings, profiles, the system."""
+_ELSEWHERE = re.compile(r"\b(according to|guidelines?|requirements?|as (described|told|explained|listed) in|follow(ing)? the)\b")
+"""The name may stand in a document that the instruction sends the agent to."""
 _NAMES = {"docx": "word", "xlsx": "excel", "pptx": "powerpoint", "jpg": "jpeg", "htm": "html", "csv": "comma",
           "odt": "opendocument", "ods": "opendocument", "odp": "opendocument", "md": "markdown", "txt": "text", "mp4": "video",
           "mp3": "audio", "py": "python", "png": "screenshot", "gz": "archive", "zip": "compress", "epub": "book",
@@ -147,7 +149,9 @@ def unnamed_file(facts: Facts) -> Iterator[Hit]:
         for path in paths_of(call) if call.type in ("vm_file", "vm_file_text", "content_from_vm_file") else ():
             plain = normal(path)
             name = PurePosixPath(plain).name.lower()
-            if plain in seen or not _FILE.search(name) or _OWN.search(plain) or name in told or "{" in name:
+            stem = re.sub(r"-sheet\d+$", "", PurePosixPath(name).stem)
+            made = name in told or (len(stem) > 3 and stem in told)
+            if plain in seen or not _FILE.search(name) or _OWN.search(plain) or made:
                 continue
             seen.add(plain)
             if not _said(facts, name, stems):
@@ -158,7 +162,7 @@ def _said(facts: Facts, name: str, stems: set[str]) -> bool:
     """Whether the instruction says a file's name, with or without what is put behind it."""
     stem, suffix = PurePosixPath(name).stem, name.rpartition(".")[2]
     loose = re.sub(r"[\W_]+", " ", facts.instruction)
-    if name in facts.instruction or re.sub(r"[\W_]+", " ", stem).strip() in loose:
+    if _ELSEWHERE.search(facts.instruction) or name in facts.instruction or re.sub(r"[\W_]+", " ", stem).strip() in loose:
         return True
     format_said = suffix in facts.instruction or _NAMES.get(suffix, suffix) in facts.instruction
     return format_said and (stem in stems or any(stem.startswith(one) or one.startswith(stem) for one in stems))

@@ -36,6 +36,7 @@ _LOOP = re.compile(r"\b(while|until|for)\b")
 _SYSTEM = re.compile(
     r"(?:>>?|\btee (?:-a )?|\b(?:cp|mv|install|ln|touch|mkdir|rm|chmod|chown|sed -i)\b[^;&|]*?)\s*[\"']?"
     r"(/(?:etc|usr|opt|var|boot|root|srv)/[^\s\"';&|]*)")  # fmt: skip
+_SED = re.compile(r"sed -i\S*(?: -[eE])? (?:'[^']*'|\"[^\"]*\"|s\S+)")
 _INSTALLS = re.compile(r"\b(?:apt(?:-get)?|dpkg|snap|dnf|yum) (?:-\S+ )*(?:install|remove|purge|-i)\b")
 _HOMELESS = re.compile(r"^(/(?!home/|tmp/|root/|media/|mnt/|Users/)|[A-Z]:/(Windows|Program Files)\b)", re.I)
 _SHELLS = frozenset({"sh", "bash", "env", "sudo", "cd", "export", "nohup", "setsid", "cmd", "start", "socat", "timeout"})
@@ -123,13 +124,12 @@ def live_addresses(facts: Facts) -> Iterator[Hit]:
 
 def _visited(text: Text, pages: set[str], facts: Facts) -> bool:
     """Whether an address in a string is one that a desktop, an agent or a getter goes to."""
-    if text.phase in ("instruction",):
+    if text.phase == "instruction":
         return True
     if text.phase in ("config", "postconfig"):
-        return not re.search(r"\.files\[\d+\]\.url$|\.parameters\.text$", text.where)
+        return not re.search(r"\.files\[\d+\]\.url$|\.parameters\.text$|\.history\[", text.where)
     if text.phase == "expected":
-        outer = next((where for where in pages if text.where.startswith(where)), None)
-        return outer is not None
+        return any(text.where.startswith(where) for where in pages)
     return not any(text.where.startswith(call.where) and call.type == "cloud_file" for call in facts.results)
 
 
@@ -145,30 +145,23 @@ def _visited(text: Text, pages: set[str], facts: Facts) -> bool:
 def gold_in_reach(facts: Facts) -> Iterator[Hit]:
     """An agent that finds the expected file copies it, and one that may write to it can make anything right.
 
-    The rule finds what is expected and read from the desktop, files that set-up uploads and a check expects although
-    nobody names them, and uploaded files that are called gold, answer or expected. What only postconfig puts there comes
-    after the episode and is no finding. `tasks verify` can look into the recorded start state as well
-    (`deskbench.tasks.lint.recorded`).
+    The rule finds what is expected and read from the desktop, and files that set-up puts there and that are called gold,
+    answer or expected, where the instruction does not name them. What only postconfig puts there comes after the episode
+    and is no finding.
     """
     later = {normal(put.path) for put in facts.puts if put.phase == "postconfig"}
     for call in facts.expected:
         paths = [path for path in paths_of(call) if normal(path) not in later] if source_of(call) == "file" else []
         if paths:
             yield Hit(call.where, f"what is expected is read from the desktop: {paths[0]}")
-    gold = {name for call in facts.expected for name in (*urls(call), _asset(call)) if name}
     results = {normal(path) for call in facts.results for path in paths_of(call)}
     for put in facts.puts:
         name = PurePosixPath(normal(put.path)).name
         if put.phase != "config" or normal(put.path) in results or _told(facts, name):
             continue
-        if (put.asset or put.url) in gold:
-            yield Hit(put.where, f"the expected file is put into the desktop as {put.path}")
-        elif _GOLD.search(name):
-            yield Hit(put.where, f"a file called {name} is in the desktop, and the instruction does not name it")
-
-
-def _asset(call: Call) -> str:
-    return str(call.parameters.get("path", "")) if call.type == "task_file" else ""
+        from_name = PurePosixPath(urlsplit(put.url).path if put.url else put.asset).name
+        if _GOLD.search(name) or _GOLD.search(from_name):
+            yield Hit(put.where, f"{put.path} is in the desktop, and the instruction does not name it")
 
 
 def _told(facts: Facts, name: str) -> bool:
@@ -229,7 +222,7 @@ def assumed(facts: Facts) -> Iterator[Hit]:
     relative = _RELATIVE.search(facts.task.instruction)
     for text in facts.texts:
         user = _USER.search(text.text) if "/" in text.text or "\\" in text.text else None
-        if user and text.phase != "instruction":
+        if user and text.phase != "instruction" and user[0].lower() not in facts.instruction:
             yield Hit(text.where, f"the home folder of {user[1] or user[2]}")
         if relative and text.phase == "expected" and _DATE.search(text.text) and not _by_clock(facts, text):
             yield Hit(text.where, f"the instruction says {relative[0]!r}, and one fixed date is expected")
@@ -327,7 +320,7 @@ def outside_home(facts: Facts) -> Iterator[Hit]:
 
 
 def _touches(command: Command) -> str:
-    found = _SYSTEM.search(command.line)
+    found = _SYSTEM.search(_SED.sub("sed -i", command.line))
     installs = _INSTALLS.search(command.line)
     if installs:
         return f"installs packages: {installs[0]}"

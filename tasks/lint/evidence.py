@@ -9,7 +9,6 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from deskbench.tasks import registry
-from deskbench.tasks.assets import urls
 from deskbench.tasks.lint.facts import Command, Facts, command_line, normal, paths_of, rules_of, strings_in
 from deskbench.tasks.lint.findings import Hit
 from deskbench.tasks.lint.rules import rule
@@ -33,6 +32,12 @@ _REWARD = re.compile(r"(^|[\W_])(reward|score|success|done|status|flag|passed|ve
 _SAVES = re.compile(r"hotkey\(\s*\[?\s*['\"]ctrl['\"],\s*['\"]s['\"]|\bkey ctrl\+s\b", re.IGNORECASE)
 _CLICKS = re.compile(r"pyautogui\.(?:click|doubleClick|rightClick)\(|\bxdotool\b.*\bclick\b")
 _CLOSES = re.compile(r"hotkey\(\s*\[?\s*['\"](?:alt['\"],\s*['\"]f4|ctrl['\"],\s*['\"][qw])['\"]|\b(?:pkill|killall|taskkill)\b")
+_ASKS_TO_CLOSE = re.compile(r"(?:^|[.,;] |\band |\bthen |\bplease )(?:close|quit|exit) (?:the|all|this|it|its|every)\b")
+_HOLD = {
+    "is_in_vm_clickboard": ("expected",), "compare_image_text": ("text",), "is_added_to_steam_cart": ("items",),
+    "fuzzy_match": ("expected",), "is_shortcut_on_desktop": ("name", "exec"),
+}  # fmt: skip
+"""Metrics that look for a part of a text, and the keys of their rules that say which."""
 _PARTIAL = frozenset({
     "check_include_exclude", "file_contains", "check_list", "check_line_number", "check_csv", "check_json", "json_value",
     "check_strikethrough", "check_transition", "contains_page_break", "compare_font_names", "is_first_line_centered",
@@ -58,8 +63,8 @@ def start_value(facts: Facts, check: Check) -> float | None:
     if put is None:
         return None
     if put.text is None:
-        wanted = (*urls(check.expected), check.expected.parameters.get("path")) if check.expected else ()
-        same = (put.url or put.asset) in wanted and not check.options and check.metric.startswith("compare_")
+        wanted = check.expected.parameters.get("path") if check.expected else None
+        same = (put.url or put.asset) == wanted and not check.options and check.metric.startswith("compare_")
         return 1.0 if same else None
     entry = registry.find("metric", check.metric)
     if not (entry.linear or entry.name in _PURE) or not rules_of(check.expected):
@@ -153,7 +158,9 @@ def substring(facts: Facts) -> Iterator[Hit]:
         if found is None or trivial(check):
             continue
         other = _own_words(facts, check, found)
-        if other is None:
+        if other is None and check.metric == "compare_table":
+            yield Hit(check.where, found)
+        elif other is None:
             yield Hit(check.where, f"any text that holds {_short(found)} passes")
         elif other:
             yield Hit(check.where, f"the command also prints {_short(other)}, which holds what is looked for")
@@ -170,12 +177,13 @@ def _contained(check: Check) -> str | None:
     if check.metric in ("check_include_exclude", "file_contains"):
         texts = rules.get("include" if check.metric == "check_include_exclude" else "expected") or []
         return str(texts[0]) if texts and not rules.get("exclude") else None
-    if check.metric in ("is_in_vm_clickboard", "compare_image_text", "is_added_to_steam_cart", "fuzzy_match", "is_shortcut_on_desktop"):
-        return next(strings_in(rules), "")
+    if check.metric in _HOLD:
+        return next(strings_in([rules[key] for key in _HOLD[check.metric] if key in rules]), None)
     if check.metric == "is_extension_installed":
         return str(expected) if rules.get("type") == "contain" else None
     if check.metric == "compare_config":
-        return str(expected) if check.options.get("containment_ok", True) and rules else None
+        whole = not check.options.get("containment_ok", True) or str(expected).lstrip().startswith("{")
+        return None if whole or not rules else str(expected)
     if check.metric == "match_in_list":
         return expected if isinstance(expected, str) else None
     if check.metric == "check_direct_json_object":
@@ -188,7 +196,8 @@ def _cells(options: Mapping[str, Any]) -> str | None:
     for one in options.get("rules", ()):
         for inner in one.get("rules", ()) if isinstance(one, Mapping) else ():
             if isinstance(inner, Mapping) and inner.get("type") in ("includes", "fuzzy_match"):
-                return f"the cells of {inner.get('range')} ({inner['type']})"
+                cells = ", ".join(strings_in(inner.get("range")))
+                return f"a part of what {cells} must hold is enough ({inner['type']})"
     return None
 
 
@@ -462,10 +471,10 @@ def finishes_the_work(facts: Facts) -> Iterator[Hit]:
             yield Hit(command.where, "saves, which the instruction asks the agent to do")
         elif _CLICKS.search(command.line) and facts.says("click", "press"):
             yield Hit(command.where, "clicks, and the instruction asks for a click")
-        elif _CLOSES.search(command.line) and facts.says("close", "quit", "exit"):
+        elif _CLOSES.search(command.line) and _ASKS_TO_CLOSE.search(facts.instruction):
             yield Hit(command.where, "closes a program, and the instruction asks for that")
     for call in facts.task.evaluator.postconfig:
-        if call.type == "close_window" and facts.says("close", "quit", "exit"):
+        if call.type == "close_window" and _ASKS_TO_CLOSE.search(facts.instruction):
             yield Hit(call.where, "closes a window, and the instruction asks for that")
 
 

@@ -54,13 +54,21 @@ def infeasible(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
     Such tasks can stay if somebody has written down why they cannot be done, or if a twin with the same start state can
     be done, so that who always fails loses there what it wins here. Reports keep them apart.
     """
-    feasible = {_start(facts) for facts in suite if facts.task.feasible and facts.task.config}
+    feasible: defaultdict[str, list[Facts]] = defaultdict(list)
+    for facts in suite:
+        if facts.task.feasible and facts.task.config:
+            feasible[_start(facts)].append(facts)
     for facts in suite:
         task = facts.task
         last = task.oracle[-1].action if task.oracle else {}
         reason = last.get("type") == "fail" and str(last.get("reason", "")).strip()
-        if not task.feasible and not reason and _start(facts) not in feasible:
+        if not task.feasible and not reason and not any(_alike(facts, twin) for twin in feasible[_start(facts)]):
             yield facts, Hit("$.evaluator.func", "always answering FAIL scores 1; no reason is given and no twin is there")
+
+
+def _alike(facts: Facts, twin: Facts) -> bool:
+    """Whether two instructions share half of their words."""
+    return 2 * len(facts.words & twin.words) >= len(facts.words | twin.words)
 
 
 def _start(facts: Facts) -> str:

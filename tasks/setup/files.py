@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NotRequired
+
 from typing_extensions import TypedDict
 
 from deskbench.envs.errors import SetupError
@@ -11,10 +13,11 @@ from deskbench.tasks.world import Context
 
 
 class Download(TypedDict):
-    """One file of `download`."""
+    """One file of `download`; `sha256` is what it must be."""
 
     url: str
     path: str
+    sha256: NotRequired[str]
 
 
 class Upload(TypedDict):
@@ -28,7 +31,8 @@ class Upload(TypedDict):
 def download(context: Context, *, files: list[Download]) -> None:
     """Fetch each URL to the controller's cache (once for all episodes) and put it into the desktop."""
     for file in files:
-        put(context, file["path"], fetch(file["url"], context.assets, context.task).read_bytes())
+        found = fetch(file["url"], context.assets, context.task, file.get("sha256", ""))
+        put(context, file["path"], found.read_bytes())
 
 
 @setup_step("upload_file")

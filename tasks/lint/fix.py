@@ -1,0 +1,168 @@
+"""Edits of task files in place: the order of keys, the indentation and every other character stay as they are."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from deskbench.tasks.lint import Finding, Report, lint
+from deskbench.tasks.lint.findings import Edit, Pin
+from deskbench.tasks.lint.places import Place, Places, places
+
+Known = Callable[[str], str | None]
+"""Gives the SHA-256 of what an address gave, or None where that was never fetched."""
+
+
+@dataclass(frozen=True)
+class Fixed:
+    """What `fix` did: the findings that it put right, and files that it left alone, each with the reason."""
+
+    findings: tuple[Finding, ...]
+    left: tuple[tuple[Path, str], ...] = ()
+
+
+def fix(report: Report, known: Known) -> Fixed:
+    """Apply the edits of a report's findings to their files.
+
+    A file whose task would not load any more is left as it was.
+    """
+    by_file: defaultdict[Path, list[Finding]] = defaultdict(list)
+    for finding in report.findings:
+        if _edits(finding, known):
+            by_file[finding.file].append(finding)
+    fixed: list[Finding] = []
+    left: list[tuple[Path, str]] = []
+    for file, findings in by_file.items():
+        reason = _fix_file(file, [edit for finding in findings for edit in _edits(finding, known)])
+        if reason:
+            left.append((file, reason))
+        else:
+            fixed += findings
+    return Fixed(tuple(fixed), tuple(left))
+
+
+def _fix_file(file: Path, edits: Sequence[Edit]) -> str:
+    """Write the changed file; returns why it was left alone, or nothing."""
+    data = file.read_bytes()
+    try:
+        text = data.decode()
+    except UnicodeDecodeError:
+        return "is not UTF-8"
+    before = _blocking(lint(file).findings)
+    file.write_bytes(edited(text, edits).encode())
+    new = [finding for finding in lint(file).findings if finding.blocking and _key(finding) not in before]
+    if new:
+        file.write_bytes(data)
+        return f"would not load: {new[0].message}"
+    return ""
+
+
+def _blocking(findings: Iterable[Finding]) -> Collection[tuple[str, str]]:
+    return {_key(finding) for finding in findings if finding.blocking}
+
+
+def _key(finding: Finding) -> tuple[str, str]:
+    return finding.rule, finding.where
+
+
+def _edits(finding: Finding, known: Known) -> tuple[Edit, ...]:
+    """The edits of a finding, hashes filled in; none where a hash is not known."""
+    found = []
+    for edit in finding.edits:
+        if isinstance(edit.value, Pin):
+            hashes = [known(address) for address in edit.value.addresses]
+            if None in hashes:
+                return ()
+            found.append(Edit(edit.kind, edit.where, edit.key, hashes if edit.value.many else hashes[0]))
+        else:
+            found.append(edit)
+    return tuple(found)
+
+
+def edited(text: str, edits: Iterable[Edit]) -> str:
+    """A document with edits; those of the end come first, so that the paths of the others stay right."""
+    first = places(text)
+
+    def position(edit: Edit) -> int:
+        place = first.by_path.get(edit.where)
+        return -1 if place is None else place.first
+
+    for edit in sorted(dict.fromkeys(map(_Hashed, edits)), key=lambda one: position(one.edit), reverse=True):
+        found = places(text)
+        place = found.by_path.get(edit.edit.where)
+        if place is not None:
+            text = _APPLY[edit.edit.kind](found, place, edit.edit)
+    return text
+
+
+@dataclass(frozen=True)
+class _Hashed:
+    """An edit that can be compared, whatever its value is."""
+
+    edit: Edit
+
+    def __hash__(self) -> int:
+        return hash((self.edit.kind, self.edit.where, self.edit.key))
+
+
+def _rename(found: Places, place: Place, edit: Edit) -> str:
+    """Another key; one that is there already is left alone."""
+    outer = next((path for path, inner in found.inner.items() if edit.where in inner), "")
+    if place.key is None or f"{outer}.{edit.key}" in found.by_path:
+        return found.text
+    start, end = place.key
+    return f"{found.text[:start]}{json.dumps(edit.key)}{found.text[end:]}"
+
+
+def _replace(found: Places, place: Place, edit: Edit) -> str:
+    return f"{found.text[: place.start]}{_dumped(edit.value)}{found.text[place.end :]}"
+
+
+def _remove(found: Places, place: Place, edit: Edit) -> str:
+    """Without a value, its key, and one of the commas beside it."""
+    outer, inner = next((path, inner) for path, inner in found.inner.items() if edit.where in inner)
+    index = inner.index(edit.where)
+    start, end = place.first, place.end
+    if index + 1 < len(inner):
+        end = found.by_path[inner[index + 1]].first
+    elif index:
+        start = found.by_path[inner[index - 1]].end
+    else:
+        start, end = found.by_path[outer].start + 1, found.by_path[outer].end - 1
+    return found.text[:start] + found.text[end:]
+
+
+def _insert(found: Places, place: Place, edit: Edit) -> str:
+    """With a value at the end of an object or a list, written as the others are."""
+    inner = found.inner.get(edit.where, [])
+    key = f"{json.dumps(edit.key)}: " if edit.key else ""
+    if edit.key and any(found.text[slice(*k)] == json.dumps(edit.key) for p in inner if (k := found.by_path[p].key)):
+        return found.text
+    if not inner:
+        return f"{found.text[: place.start + 1]}{key}{_dumped(edit.value)}{found.text[place.end - 1 :]}"
+    last = found.by_path[inner[-1]]
+    blank = re.search(r"(\r?\n[ \t]*)$", found.text[: last.first])
+    if blank is None:
+        return f"{found.text[: last.end]}, {key}{_dumped(edit.value)}{found.text[last.end :]}"
+    value = _dumped(edit.value, indent=_indent(found.text)).replace("\n", blank[1])
+    return f"{found.text[: last.end]},{blank[1]}{key}{value}{found.text[last.end :]}"
+
+
+def _indent(text: str) -> str:
+    """What one level is moved in by."""
+    found = re.search(r"\n([ \t]+)\S", text)
+    return found[1] if found else "  "
+
+
+def _dumped(value: Any, indent: str | None = None) -> str:
+    return json.dumps(value, ensure_ascii=False, indent=indent)
+
+
+_APPLY: dict[str, Callable[[Places, Place, Edit], str]] = {
+    "rename": _rename, "replace": _replace, "remove": _remove, "insert": _insert,
+}  # fmt: skip
