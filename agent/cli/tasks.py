@@ -41,7 +41,7 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
 
 
 @tasks_app.command("check", epilog="Example: deskbench tasks check my-tasks/ --select DB01 --format github")
-def check(
+def check(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     source: Source = "basics",
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
     host_files: HostFiles = False,

@@ -99,9 +99,7 @@ def _hits(suite: Sequence[Facts]) -> Iterator[tuple[Rule, Facts, Hit]]:
                 yield from ((rule, facts, hit) for hit in rule.of_task(facts))
 
 
-def _without_allowed(
-    findings: Iterable[Finding], checked: Checked
-) -> tuple[list[Finding], list[tuple[Finding, str]]]:
+def _without_allowed(findings: Iterable[Finding], checked: Checked) -> tuple[list[Finding], list[tuple[Finding, str]]]:
     """The findings that no file allows, with one for each allowance that allows nothing; and those that are allowed."""
     noqa = {task.path: task.noqa for task in checked.tasks}
     kept, allowed, used = [], [], set()
@@ -119,7 +117,8 @@ def _without_allowed(
 def _unused(file: Path, id: str) -> Finding:
     rule = rules()[ALLOWANCES]
     where = below("$.noqa", id)
-    message = f"{id} finds nothing here" if id in rules() and id != ALLOWANCES else f"{id} is no rule that can be allowed"
+    known = id in rules() and id != ALLOWANCES
+    message = f"{id} finds nothing here" if known else f"{id} is no rule that can be allowed"
     return Finding(rule.id, rule.severity, file, where, message, rule.help, edits=(Edit("remove", where),))
 
 

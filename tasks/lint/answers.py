@@ -13,18 +13,20 @@ from deskbench.tasks.types import Check
 
 _GUESSES = frozenset({"yes", "no", "true", "false", "on", "off", "y", "n", "none"})
 _FORMATS = re.compile(
-    r"\b(only|just|exactly|nothing else|format|formatted|as a|as an|in the form|separated|one word|single word|digits?|rounded|"
-    r"decimal|e\.g|for example|like this|full name|letter|yyyy|iso|yes or no|number|comma|in (euros?|dollars?|percent|"
-    r"minutes|hours|seconds|bytes|kb|mb|meters|metres|km))\b|<[^>]+>|\"[^\"]+\"", re.I)  # fmt: skip
+    r"\b(only|just|exactly|nothing else|format|formatted|as a|as an|in the form|separated|one word|single word|digits?|"
+    r"rounded|decimal|e\.g|for example|like this|full name|letter|yyyy|iso|yes or no|number|comma|in (euros?|dollars?|"
+    r"percent|minutes|hours|seconds|bytes|kb|mb|meters|metres|km))\b|<[^>]+>|\"[^\"]+\"", re.I)  # fmt: skip
 _FILE = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _OWN = re.compile(r"(^|/)\.|/AppData/|/Application Data/|^/(usr|etc|var|opt|proc|sys)/|/snap/|/Program Files", re.I)
 """Paths that a program chooses, not an instruction: settings, profiles, the system."""
-_ELSEWHERE = re.compile(r"\b(according to|guidelines?|requirements?|as (described|told|explained|listed) in|follow(ing)? the)\b")
+_ELSEWHERE = re.compile(
+    r"\b(according to|guidelines?|requirements?|as (described|told|explained|listed) in|follow(ing)? the)\b"
+)
 """The name may stand in a document that the instruction sends the agent to."""
 _NAMES = {"docx": "word", "xlsx": "excel", "pptx": "powerpoint", "jpg": "jpeg", "htm": "html", "csv": "comma",
-          "odt": "opendocument", "ods": "opendocument", "odp": "opendocument", "md": "markdown", "txt": "text", "mp4": "video",
-          "mp3": "audio", "py": "python", "png": "screenshot", "gz": "archive", "zip": "compress", "epub": "book",
-          "xcf": "gimp", "eml": "mail"}  # fmt: skip
+          "odt": "opendocument", "ods": "opendocument", "odp": "opendocument", "md": "markdown", "txt": "text",
+          "mp4": "video", "mp3": "audio", "py": "python", "png": "screenshot", "gz": "archive", "zip": "compress",
+          "epub": "book", "xcf": "gimp", "eml": "mail"}  # fmt: skip
 """What instructions call formats, other than by what is put behind a name."""
 
 
@@ -162,7 +164,8 @@ def _said(facts: Facts, name: str, stems: set[str]) -> bool:
     """Whether the instruction says a file's name, with or without what is put behind it."""
     stem, suffix = PurePosixPath(name).stem, name.rpartition(".")[2]
     loose = re.sub(r"[\W_]+", " ", facts.instruction)
-    if _ELSEWHERE.search(facts.instruction) or name in facts.instruction or re.sub(r"[\W_]+", " ", stem).strip() in loose:
+    plain = re.sub(r"[\W_]+", " ", stem).strip()
+    if _ELSEWHERE.search(facts.instruction) or name in facts.instruction or plain in loose:
         return True
     format_said = suffix in facts.instruction or _NAMES.get(suffix, suffix) in facts.instruction
     return format_said and (stem in stems or any(stem.startswith(one) or one.startswith(stem) for one in stems))

@@ -13,21 +13,26 @@ from deskbench.tasks.assets import path_of, urls
 from deskbench.tasks.lint.facts import Command, Facts, Text, command_line, normal, paths_of, source_of
 from deskbench.tasks.lint.findings import Edit, Hit, Pin
 from deskbench.tasks.lint.rules import rule
-from deskbench.tasks.types import Call
 from deskbench.tasks.web.live import FETCHES, PAGES, live_web
 
-_URL = re.compile(r"https?://[^\s\"'<>()\[\]{}\\|,;]+|(?<![\w./@])www\.[a-z0-9-]+\.[a-z]{2,}[^\s\"'<>()\[\]{}\\|,;]*", re.I)
+_URL = re.compile(
+    r"https?://[^\s\"'<>()\[\]{}\\|,;]+|(?<![\w./@])www\.[a-z0-9-]+\.[a-z]{2,}[^\s\"'<>()\[\]{}\\|,;]*", re.I
+)
 _NAMESPACES = ("schemas.", "www.w3.org", "purl.org", "ns.")
 """Hosts, or how they begin, of XML namespaces: names that nothing fetches."""
 _RESERVED = (".example", ".test", ".invalid", ".localhost", ".local", ".internal", ".example.com", ".example.org",
              ".example.net")  # fmt: skip
 """RFC 2606 and RFC 6762: names that are nobody's on the web."""
+_KEPT = re.compile(r"\.files\[\d+\]\.url$|\.parameters\.text$|\.history\[")
+"""Places of addresses in set-up that the desktop does not go to."""
 _GOLD = re.compile(r"(^|[\W_])(gold(en)?|answers?|solutions?|expected|ground[\W_]?truth)([\W_]|$)", re.I)
 _BROWSERS = re.compile(r"\b(chromium|google-chrome|chrome|firefox|epiphany|thunderbird)\b", re.I)
-_USER = re.compile(r"/home/(?!user\b)([a-z_][\w-]*)(?=/|$|[\s\"'])|C:[\\/]+Users[\\/]+(?!User\b|Public\b)([\w .-]+?)[\\/]", re.I)
+_USER = re.compile(
+    r"/home/(?!user\b)([a-z_][\w-]*)(?=/|$|[\s\"'])|C:[\\/]+Users[\\/]+(?!User\b|Public\b)([\w .-]+?)[\\/]", re.I
+)
 _RELATIVE = re.compile(
-    r"\b(today|tomorrow|yesterday|(next|this|last|coming) (week|weekend|month|year|monday|tuesday|wednesday|thursday|friday|"
-    r"saturday|sunday)|current (date|time|day|month|year))\b", re.I)  # fmt: skip
+    r"\b(today|tomorrow|yesterday|(next|this|last|coming) (week|weekend|month|year|monday|tuesday|"
+    r"wednesday|thursday|friday|saturday|sunday)|current (date|time|day|month|year))\b", re.I)  # fmt: skip
 _DATE = re.compile(r"\b(20\d\d[-/.]\d\d?([-/.]\d\d?)?|\d\d?[-/.]\d\d?[-/.]20\d\d|"
                    r"(Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* \d{1,2},? 20\d\d|"
                    r"\d{1,2} (Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec)[a-z]* 20\d\d)\b")  # fmt: skip
@@ -39,7 +44,9 @@ _SYSTEM = re.compile(
 _SED = re.compile(r"sed -i\S*(?: -[eE])? (?:'[^']*'|\"[^\"]*\"|s\S+)")
 _INSTALLS = re.compile(r"\b(?:apt(?:-get)?|dpkg|snap|dnf|yum) (?:-\S+ )*(?:install|remove|purge|-i)\b")
 _HOMELESS = re.compile(r"^(/(?!home/|tmp/|root/|media/|mnt/|Users/)|[A-Z]:/(Windows|Program Files)\b)", re.I)
-_SHELLS = frozenset({"sh", "bash", "env", "sudo", "cd", "export", "nohup", "setsid", "cmd", "start", "socat", "timeout"})
+_SHELLS = frozenset(
+    {"sh", "bash", "env", "sudo", "cd", "export", "nohup", "setsid", "cmd", "start", "socat", "timeout"}
+)
 
 
 def live(url: str) -> str:
@@ -82,12 +89,13 @@ def unpinned(facts: Facts) -> Iterator[Hit]:
         for index, file in enumerate(call.parameters.get("files", []) if call.type == "download" else []):
             if path_of(file["url"]) is None and not file.get("sha256"):
                 where = f"{call.where}.parameters.files[{index}]"
-                yield Hit(f"{where}.url", _no_hash(file["url"]), (Edit("insert", where, "sha256", Pin((file["url"],))),))
+                pin = Edit("insert", where, "sha256", Pin((file["url"],)))
+                yield Hit(f"{where}.url", _no_hash(file["url"]), (pin,))
     for call in (*facts.results, *facts.expected):
         found = tuple(url for url in urls(call) if path_of(url) is None) if call.type == "cloud_file" else ()
         if found and not call.parameters.get("sha256"):
-            many = isinstance(call.parameters.get("path"), list)
-            yield Hit(f"{call.where}.path", _no_hash(found[0]), (Edit("insert", call.where, "sha256", Pin(found, many)),))
+            pin = Edit("insert", call.where, "sha256", Pin(found, isinstance(call.parameters.get("path"), list)))
+            yield Hit(f"{call.where}.path", _no_hash(found[0]), (pin,))
 
 
 def _no_hash(url: str) -> str:
@@ -106,9 +114,9 @@ def _no_hash(url: str) -> str:
 def live_addresses(facts: Facts) -> Iterator[Hit]:
     """A site of the web changes, blocks robots, and shows each visitor another page.
 
-    The task then fails, or passes, for reasons that are not the agent's. Addresses in set-up, in the instruction, and in
-    checks of pages count, and so do commands that install or fetch something. A file that this machine fetches once for
-    all episodes is DB004's.
+    The task then fails, or passes, for reasons that are not the agent's. Addresses in set-up, in the instruction, and
+    in checks of pages count, and so do commands that install or fetch something. A file that this machine fetches once
+    for all episodes is DB004's.
     """
     pages = {c.expected.where for c in facts.checks if c.expected and c.result and c.result.type in PAGES}
     for text in facts.texts:
@@ -127,7 +135,7 @@ def _visited(text: Text, pages: set[str], facts: Facts) -> bool:
     if text.phase == "instruction":
         return True
     if text.phase in ("config", "postconfig"):
-        return not re.search(r"\.files\[\d+\]\.url$|\.parameters\.text$|\.history\[", text.where)
+        return not _KEPT.search(text.where)
     if text.phase == "expected":
         return any(text.where.startswith(where) for where in pages)
     return not any(text.where.startswith(call.where) and call.type == "cloud_file" for call in facts.results)
@@ -145,9 +153,9 @@ def _visited(text: Text, pages: set[str], facts: Facts) -> bool:
 def gold_in_reach(facts: Facts) -> Iterator[Hit]:
     """An agent that finds the expected file copies it, and one that may write to it can make anything right.
 
-    The rule finds what is expected and read from the desktop, and files that set-up puts there and that are called gold,
-    answer or expected, where the instruction does not name them. What only postconfig puts there comes after the episode
-    and is no finding.
+    The rule finds what is expected and read from the desktop, and files that set-up puts there and that are called
+    gold, answer or expected, where the instruction does not name them. What only postconfig puts there comes after the
+    episode and is no finding.
     """
     later = {normal(put.path) for put in facts.puts if put.phase == "postconfig"}
     for call in facts.expected:
@@ -173,17 +181,38 @@ def _told(facts: Facts, name: str) -> bool:
 
 
 @rule(
-    "DB007", "error", "the expected file has a public address that the desktop can reach",
+    "DB007",
+    "error",
+    "the expected file has a public address that the desktop can reach",
     source="BenchJack V2",
     help="put the file beside the task, or take the network from the task",
-    bad={"requires": {"network": "full"}, "instruction": "Make letter.txt as http://pages.example/ shows it, and save it.",
-         "evaluator": {"func": "compare_text_file", "expected": {
-             "type": "cloud_file", "path": "https://files.example/gold.txt", "dest": "gold.txt", "sha256": "0" * 64,
-             "rules": None}}},
-    good={"evaluator": {"func": "compare_text_file", "expected": {
-             "type": "cloud_file", "path": "https://files.example/gold.txt", "dest": "gold.txt", "sha256": "0" * 64,
-             "rules": None}}},
-)  # fmt: skip
+    bad={
+        "requires": {"network": "full"},
+        "instruction": "Make letter.txt as http://pages.example/ shows it, and save it.",
+        "evaluator": {
+            "func": "compare_text_file",
+            "expected": {
+                "type": "cloud_file",
+                "path": "https://files.example/gold.txt",
+                "dest": "gold.txt",
+                "sha256": "0" * 64,
+                "rules": None,
+            },
+        },
+    },
+    good={
+        "evaluator": {
+            "func": "compare_text_file",
+            "expected": {
+                "type": "cloud_file",
+                "path": "https://files.example/gold.txt",
+                "dest": "gold.txt",
+                "sha256": "0" * 64,
+                "rules": None,
+            },
+        }
+    },
+)
 def gold_on_the_web(facts: Facts) -> Iterator[Hit]:
     """Task files are public, so the address of the expected file is too, and an agent with the network can fetch it.
 
@@ -200,7 +229,7 @@ def gold_on_the_web(facts: Facts) -> Iterator[Hit]:
 
 
 def _covers(entry: str, host: str) -> bool:
-    name = entry.split(":")[0]
+    name = entry.partition(":")[0]
     return host == name or (name.startswith("*.") and host.endswith(name[1:]))
 
 
@@ -348,7 +377,7 @@ def needless_rights(facts: Facts) -> Iterator[Hit]:
     if not isinstance(network, str):
         everything = " ".join(text.text for text in facts.texts)
         for index, entry in enumerate(network):
-            if entry.split(":")[0].removeprefix("*.") not in everything:
+            if entry.partition(":")[0].removeprefix("*.") not in everything:
                 yield Hit(f"$.requires.network[{index}]", f"nothing in the task names {entry}")
     solved = [*facts.task.oracle, *(step for one in facts.task.solutions for step in one.steps)]
     coded = any(one.script for one in facts.task.solutions) or any(step.action["type"] == "exec" for step in solved)

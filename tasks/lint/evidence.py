@@ -16,9 +16,11 @@ from deskbench.tasks.types import Check
 
 _PURE = frozenset({"text_matches", "file_contains", "json_equals", "json_value", "check_list"})
 """Metrics of text that may be worked out here, with those that are `linear`."""
-_SAYS = re.compile(r"(?:\becho(?:\s+-[neE]+)*|\bprintf|\bprint\()\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s\"';&|)]+)")
-_READERS = frozenset({"cat", "grep", "egrep", "fgrep", "zgrep", "sed", "awk", "gawk", "head", "tail", "tr", "cut", "wc", "sort",
-                      "uniq", "jq", "xmllint", "nl", "tac", "strings", "md5sum", "sha256sum", "type"})  # fmt: skip
+_SAYS = re.compile(
+    r"(?:\becho(?:\s+-[neE]+)*|\bprintf|\bprint\()\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s\"';&|)]+)"
+)
+_READERS = frozenset({"cat", "grep", "egrep", "fgrep", "zgrep", "sed", "awk", "gawk", "head", "tail", "tr", "cut", "wc",
+                      "sort", "uniq", "jq", "xmllint", "nl", "tac", "strings", "md5sum", "sha256sum", "type"})  # fmt: skip
 _RUNNERS = frozenset({"bash", "sh", "python", "python3", "source", ".", "perl", "node", "sudo", "timeout"})
 _PIPE = re.compile(r"\|\||&&|[|;]|\n")
 _EXECUTES = re.compile(
@@ -31,7 +33,9 @@ _JUDGE = re.compile(r"judge|llm|gpt|vlm|claude|gemini", re.IGNORECASE)
 _REWARD = re.compile(r"(^|[\W_])(reward|score|success|done|status|flag|passed|verdict)([\W_]|$)|\.log$", re.IGNORECASE)
 _SAVES = re.compile(r"hotkey\(\s*\[?\s*['\"]ctrl['\"],\s*['\"]s['\"]|\bkey ctrl\+s\b", re.IGNORECASE)
 _CLICKS = re.compile(r"pyautogui\.(?:click|doubleClick|rightClick)\(|\bxdotool\b.*\bclick\b")
-_CLOSES = re.compile(r"hotkey\(\s*\[?\s*['\"](?:alt['\"],\s*['\"]f4|ctrl['\"],\s*['\"][qw])['\"]|\b(?:pkill|killall|taskkill)\b")
+_CLOSES = re.compile(
+    r"hotkey\(\s*\[?\s*['\"](?:alt['\"],\s*['\"]f4|ctrl['\"],\s*['\"][qw])['\"]|\b(?:pkill|killall|taskkill)\b"
+)
 _ASKS_TO_CLOSE = re.compile(r"(?:^|[.,;] |\band |\bthen |\bplease )(?:close|quit|exit) (?:the|all|this|it|its|every)\b")
 _HOLD = {
     "is_in_vm_clickboard": ("expected",), "compare_image_text": ("text",), "is_added_to_steam_cart": ("items",),
@@ -39,13 +43,14 @@ _HOLD = {
 }  # fmt: skip
 """Metrics that look for a part of a text, and the keys of their rules that say which."""
 _PARTIAL = frozenset({
-    "check_include_exclude", "file_contains", "check_list", "check_line_number", "check_csv", "check_json", "json_value",
-    "check_strikethrough", "check_transition", "contains_page_break", "compare_font_names", "is_first_line_centered",
-    "has_page_numbers_in_footers", "check_tabstops", "check_slide_orientation_Portrait", "check_image_stretch_and_center",
-    "check_page_number_colors", "check_slide_numbers_color", "compare_docx_tables", "compare_docx_images",
-    "compare_subscript_contains", "compare_highlighted_text", "compare_references", "check_image_size",
-    "check_image_file_size", "image_format", "evaluate_spacing", "evaluate_conversion", "check_textbox_on_leftside",
-    "check_pdf_pages", "evaluate_presentation_fill_to_rgb_distance", "check_green_background", "check_triangle_position",
+    "check_include_exclude", "file_contains", "check_list", "check_line_number", "check_csv", "check_json",
+    "json_value", "check_strikethrough", "check_transition", "contains_page_break", "compare_font_names",
+    "is_first_line_centered", "has_page_numbers_in_footers", "check_tabstops", "check_slide_orientation_Portrait",
+    "check_image_stretch_and_center", "check_page_number_colors", "check_slide_numbers_color",
+    "compare_docx_tables", "compare_docx_images", "compare_subscript_contains", "compare_highlighted_text",
+    "compare_references", "check_image_size", "check_image_file_size", "image_format", "evaluate_spacing",
+    "evaluate_conversion", "check_textbox_on_leftside", "check_pdf_pages",
+    "evaluate_presentation_fill_to_rgb_distance", "check_green_background", "check_triangle_position",
 })  # fmt: skip
 """Metrics that look at one property of a file, whatever else is in it."""
 
@@ -76,7 +81,8 @@ def trivial(check: Check) -> bool:
     """Whether any result at all passes: nothing is asked for, or a pattern matches everything."""
     rules = rules_of(check.expected)
     if check.metric in ("check_include_exclude", "check_list", "file_contains"):
-        wanted = [text for key in ("include", "exclude", "expect", "unexpect", "expected") for text in rules.get(key, ())]
+        keys = ("include", "exclude", "expect", "unexpect", "expected")
+        wanted = [text for key in keys for text in rules.get(key, ())]
         return bool(rules or check.expected) and all(text == "" for text in wanted)
     if check.metric == "text_matches":
         return re.fullmatch(r"[\^(]*(\.[*]|\[\\s\\S\]\*)[)$]*", str(rules.get("pattern"))) is not None
@@ -93,9 +99,9 @@ def trivial(check: Check) -> bool:
 def met_at_start(facts: Facts) -> Iterator[Hit]:
     """A check that passes before anything is done adds nothing, and if all do, an agent that does nothing scores 1.
 
-    Found from the file are texts that set-up writes and files that are compared with themselves. A guard, which looks at
-    a file that the instruction does not name, is right so and is no finding. `tasks verify` sees the rest: there the
-    start state is scored (`deskbench.tasks.lint.recorded`).
+    Found from the file are texts that set-up writes and files that are compared with themselves. A guard, which looks
+    at a file that the instruction does not name, is right so and is no finding. What only a desktop can tell is found
+    where the start state is scored (`met_by`).
     """
     if facts.task.evaluator.conj == "or":
         return
@@ -140,13 +146,24 @@ def open_branch(facts: Facts) -> Iterator[Hit]:
 
 
 @rule(
-    "DB011", "warning", "a part of the text is enough: a longer one, its negation or a list of all answers passes",
+    "DB011",
+    "warning",
+    "a part of the text is enough: a longer one, its negation or a list of all answers passes",
     source="BenchJack V5; ABC I.b; OSWorld's substring checks that a superset passed",
     help="compare the whole text, or say in `exclude` what must not be there",
-    bad={"evaluator": {"func": "check_include_exclude", "expected": {"rules": {"include": ["Thursday"], "expected": None}}}},
-    good={"evaluator": {"func": "check_include_exclude", "expected": {"rules": {
-        "include": ["Thursday"], "exclude": ["Monday", "Tuesday"], "expected": None}}}},
-)  # fmt: skip
+    bad={
+        "evaluator": {
+            "func": "check_include_exclude",
+            "expected": {"rules": {"include": ["Thursday"], "expected": None}},
+        }
+    },
+    good={
+        "evaluator": {
+            "func": "check_include_exclude",
+            "expected": {"rules": {"include": ["Thursday"], "exclude": ["Monday", "Tuesday"], "expected": None}},
+        }
+    },
+)
 def substring(facts: Facts) -> Iterator[Hit]:
     """A check for a part of a text passes a text that says the opposite, or names every candidate.
 
@@ -230,12 +247,19 @@ def _script(facts: Facts, line: str) -> str:
 
 
 @rule(
-    "DB012", "warning", "a pattern that text before, behind or between passes",
+    "DB012",
+    "warning",
+    "a pattern that text before, behind or between passes",
     source="BenchJack V5",
     help="write the whole text: no .* at an end, ^ and $ around what is searched for",
     bad={"evaluator": {"func": "text_matches", "expected": {"rules": {"pattern": ".*Thursday.*", "expected": None}}}},
-    good={"evaluator": {"func": "text_matches", "expected": {"rules": {"pattern": "We meet on Thursday\\.?", "expected": None}}}},
-)  # fmt: skip
+    good={
+        "evaluator": {
+            "func": "text_matches",
+            "expected": {"rules": {"pattern": "We meet on Thursday\\.?", "expected": None}},
+        }
+    },
+)
 def loose_pattern(facts: Facts) -> Iterator[Hit]:
     """A pattern that is searched for anywhere, or has `.*` at an end, is a check for a part of the text.
 
@@ -285,14 +309,35 @@ def _methods(expect: Any, at: str) -> Iterator[tuple[str, str, bool]]:
 
 
 @rule(
-    "DB016", "error", "the check executes what the agent wrote",
+    "DB016",
+    "error",
+    "the check executes what the agent wrote",
     source="BenchJack V3; inspect-evals-lint's IESC002",
     help="read the file as data: json, configparser, ast.literal_eval",
-    bad={"evaluator": {"func": "exact_match", "result": {
-        "type": "vm_command_line", "command": "eval \"$(cat ~/Documents/letter.txt)\"", "shell": True, "path": None, "dest": None}}},
-    good={"evaluator": {"func": "exact_match", "result": {
-        "type": "vm_command_line", "command": ["stat", "-c", "%a", "~/Documents"], "path": None, "dest": None}}},
-)  # fmt: skip
+    bad={
+        "evaluator": {
+            "func": "exact_match",
+            "result": {
+                "type": "vm_command_line",
+                "command": 'eval "$(cat ~/Documents/letter.txt)"',
+                "shell": True,
+                "path": None,
+                "dest": None,
+            },
+        }
+    },
+    good={
+        "evaluator": {
+            "func": "exact_match",
+            "result": {
+                "type": "vm_command_line",
+                "command": ["stat", "-c", "%a", "~/Documents"],
+                "path": None,
+                "dest": None,
+            },
+        }
+    },
+)
 def executes(facts: Facts) -> Iterator[Hit]:
     """What the agent wrote must not become code of the check: it could then give itself any score.
 
@@ -353,14 +398,32 @@ def _by_postconfig(facts: Facts, name: str) -> bool:
 
 
 @rule(
-    "DB018", "warning", "a program of the desktop is asked where the file could be read",
+    "DB018",
+    "warning",
+    "a program of the desktop is asked where the file could be read",
     source="BenchJack V7",
     help="read the file with vm_file; put a script of the check into the desktop in postconfig, not in set-up",
-    bad={"evaluator": {"result": {"type": "vm_command_line", "command": ["cat", "/home/user/Documents/letter.txt"],
-                                  "path": None, "dest": None}}},
-    good={"evaluator": {"result": {"type": "vm_command_line", "command": ["stat", "-c", "%a", "/home/user/Documents/letter.txt"],
-                                   "path": None, "dest": None}}},
-)  # fmt: skip
+    bad={
+        "evaluator": {
+            "result": {
+                "type": "vm_command_line",
+                "command": ["cat", "/home/user/Documents/letter.txt"],
+                "path": None,
+                "dest": None,
+            }
+        }
+    },
+    good={
+        "evaluator": {
+            "result": {
+                "type": "vm_command_line",
+                "command": ["stat", "-c", "%a", "/home/user/Documents/letter.txt"],
+                "path": None,
+                "dest": None,
+            }
+        }
+    },
+)
 def asks_the_desktop(facts: Facts) -> Iterator[Hit]:
     """An agent can put another `cat` or `grep` before the right one in PATH, and a script of the check can be changed.
 
@@ -374,7 +437,9 @@ def asks_the_desktop(facts: Facts) -> Iterator[Hit]:
             continue
         script = _script(facts, command.line)
         if script in early:
-            yield Hit(command.where, f"{script} lies in the desktop during the episode: the agent can read and change it")
+            yield Hit(
+                command.where, f"{script} lies in the desktop during the episode: the agent can read and change it"
+            )
         elif file := _only_reads(command):
             yield Hit(command.where, f"reads {file} by programs of the desktop")
 
@@ -446,18 +511,39 @@ def unguarded(facts: Facts) -> Iterator[Hit]:
     for path, checks in seen.items():
         if all(check.metric in _PARTIAL for check in checks):
             names = ", ".join(dict.fromkeys(check.metric for check in checks))
-            yield Hit(checks[0].where, f"{PurePosixPath(path).name} may lose everything else: {names} alone looks at it")
+            yield Hit(
+                checks[0].where, f"{PurePosixPath(path).name} may lose everything else: {names} alone looks at it"
+            )
 
 
 @rule(
-    "DB023", "error", "postconfig does what the agent was asked to do",
+    "DB023",
+    "error",
+    "postconfig does what the agent was asked to do",
     source="OSWorld's tasks whose evaluator saves the document",
     help="leave it to the agent: read what is there when the episode ends",
-    bad={"evaluator": {"postconfig": [{"type": "execute", "parameters": {
-        "command": ["python3", "-c", "import pyautogui; pyautogui.hotkey('ctrl', 's')"]}}]}},
-    good={"instruction": 'In the open file letter.txt replace "Monday" by "Thursday".', "evaluator": {"postconfig": [
-        {"type": "execute", "parameters": {"command": ["python3", "-c", "import pyautogui; pyautogui.hotkey('ctrl', 's')"]}}]}},
-)  # fmt: skip
+    bad={
+        "evaluator": {
+            "postconfig": [
+                {
+                    "type": "execute",
+                    "parameters": {"command": ["python3", "-c", "import pyautogui; pyautogui.hotkey('ctrl', 's')"]},
+                }
+            ]
+        }
+    },
+    good={
+        "instruction": 'In the open file letter.txt replace "Monday" by "Thursday".',
+        "evaluator": {
+            "postconfig": [
+                {
+                    "type": "execute",
+                    "parameters": {"command": ["python3", "-c", "import pyautogui; pyautogui.hotkey('ctrl', 's')"]},
+                }
+            ]
+        },
+    },
+)
 def finishes_the_work(facts: Facts) -> Iterator[Hit]:
     """If the instruction says "save" and the evaluator presses Ctrl+S, an agent that did not save passes.
 
@@ -480,5 +566,5 @@ def finishes_the_work(facts: Facts) -> Iterator[Hit]:
 
 def _asks_to_save(facts: Facts) -> bool:
     """Whether saving under the name that is there is the agent's work; `save as` and `save for later` are others."""
-    return re.search(r"\bsave (it|the (file|document|changes|presentation|spreadsheet|workbook|slides?)|(my|your|all) \w+)"
+    return re.search(r"\bsave (it|the (file|document|changes|presentation|spreadsheet|workbook|slides?)|my \w+|all \w+)"
                      r"(?! (as|to|in|under|with) )", facts.instruction) is not None  # fmt: skip

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deskbench.tasks.lint import Finding, Report, lint
-from deskbench.tasks.lint.findings import Edit, Pin
+from deskbench.tasks.lint import Report, lint
+from deskbench.tasks.lint.findings import Edit, Finding, Pin
 from deskbench.tasks.lint.places import Place, Places, places
 
 Known = Callable[[str], str | None]
@@ -92,22 +92,12 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
         place = first.by_path.get(edit.where)
         return -1 if place is None else place.first
 
-    for edit in sorted(dict.fromkeys(map(_Hashed, edits)), key=lambda one: position(one.edit), reverse=True):
+    for edit in sorted(edits, key=position, reverse=True):
         found = places(text)
-        place = found.by_path.get(edit.edit.where)
+        place = found.by_path.get(edit.where)
         if place is not None:
-            text = _APPLY[edit.edit.kind](found, place, edit.edit)
+            text = _APPLY[edit.kind](found, place, edit)
     return text
-
-
-@dataclass(frozen=True)
-class _Hashed:
-    """An edit that can be compared, whatever its value is."""
-
-    edit: Edit
-
-    def __hash__(self) -> int:
-        return hash((self.edit.kind, self.edit.where, self.edit.key))
 
 
 def _rename(found: Places, place: Place, edit: Edit) -> str:

@@ -108,7 +108,9 @@ def _slip(path: str, other: str) -> bool:
     (a, b), digits = unlike[0], re.compile(r"\d+|[_-]")
     changes = [op for op in difflib.SequenceMatcher(None, a, b).get_opcodes() if op[0] != "equal"]
     letters = sum(max(op[2] - op[1], op[4] - op[3]) for op in changes)
-    return letters <= 2 and digits.findall(a) == digits.findall(b) and PurePosixPath(a).suffix == PurePosixPath(b).suffix
+    return (
+        letters <= 2 and digits.findall(a) == digits.findall(b) and PurePosixPath(a).suffix == PurePosixPath(b).suffix
+    )
 
 
 def _named_elsewhere(facts: Facts, name: str, where: str) -> bool:

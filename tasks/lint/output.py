@@ -33,7 +33,9 @@ def summary(report: Report) -> str:
     allowed = f"; {len(report.allowed)} allowed with a reason" if report.allowed else ""
     fixable = sum(bool(finding.edits) for finding in report.findings)
     fixes = f"; {fixable} with a fix (--fix)" if fixable else ""
-    return f"{report.tasks} tasks, {', '.join(found) or 'no findings'}{f' ({by_rule})' if by_rule else ''}{allowed}{fixes}"
+    return (
+        f"{report.tasks} tasks, {', '.join(found) or 'no findings'}{f' ({by_rule})' if by_rule else ''}{allowed}{fixes}"
+    )
 
 
 def document(report: Report) -> dict[str, Any]:
@@ -153,7 +155,9 @@ def _example(patch: Patch | Sequence[Patch]) -> str:
 def table() -> str:
     """All rules as a table in Markdown."""
     lines = ["| id | severity | fix | what it finds | from |", "|---|---|---|---|---|"]
-    lines += [f"| {r.id} | {r.severity} | {'yes' if r.fixable else ''} | {r.summary} | {r.source} |" for r in rules().values()]
+    lines += [
+        f"| {r.id} | {r.severity} | {'yes' if r.fixable else ''} | {r.summary} | {r.source} |" for r in rules().values()
+    ]
     return "\n".join(lines)
 
 

@@ -1,4 +1,4 @@
-"""Where in the text of a JSON document each value stands, by its JSON path: for line numbers, and for edits in place."""
+"""Where each value of a JSON document stands in its text, by its path: for line numbers, and for edits in place."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import bisect
 import re
 from dataclasses import dataclass, field
 from functools import cached_property
-from json.decoder import scanstring
+from json import JSONDecoder
 
 from deskbench.envs.wire import MAX_DEPTH
 from deskbench.tasks.lint.facts import below
 
+_DECODER = JSONDecoder()
 _BLANK = re.compile(r"[ \t\n\r]*")
 _PLAIN = re.compile(r"[^\s,\]}]+")
 
@@ -82,7 +83,7 @@ def _value(found: Places, at: int, where: str, key: tuple[int, int] | None, leve
     if start in "{[":
         end = _inner(found, at, where, levels, named=start == "{")
     elif start == '"':
-        end = scanstring(found.text, at + 1, True)[1]
+        end = _DECODER.raw_decode(found.text, at)[1]
     else:
         plain = _PLAIN.match(found.text, at)
         end = plain.end() if plain else at + 1
@@ -97,7 +98,7 @@ def _inner(found: Places, at: int, where: str, levels: int, *, named: bool) -> i
         key = None
         path = f"{where}[{len(paths)}]"
         if named:
-            name, end = scanstring(text, at + 1, True)
+            name, end = _DECODER.raw_decode(text, at)
             key = (at, end)
             at = _skip(text, _skip(text, end) + 1)  # the colon
             path = below(where, name)

@@ -41,13 +41,22 @@ def pixels(facts: Facts) -> Iterator[Hit]:
 
 
 @suite_rule(
-    "DB027", "error", "an infeasible task without a reason and without a feasible twin",
+    "DB027",
+    "error",
+    "an infeasible task without a reason and without a feasible twin",
     source="WindowsAgentArena-V2, which removed such tasks",
     help="let the oracle fail with the reason, or add the same task in a form that can be done",
-    bad={"evaluator": {"func": "infeasible", "result": None, "expected": None}, "oracle": [{"type": "fail"}], "mutants": []},
-    good={"evaluator": {"func": "infeasible", "result": None, "expected": None}, "mutants": [],
-          "oracle": [{"type": "fail", "reason": "the program cannot encrypt"}]},
-)  # fmt: skip
+    bad={
+        "evaluator": {"func": "infeasible", "result": None, "expected": None},
+        "oracle": [{"type": "fail"}],
+        "mutants": [],
+    },
+    good={
+        "evaluator": {"func": "infeasible", "result": None, "expected": None},
+        "mutants": [],
+        "oracle": [{"type": "fail", "reason": "the program cannot encrypt"}],
+    },
+)
 def infeasible(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
     """An agent that always answers "this cannot be done" scores 1 here without looking at the screen.
 
@@ -63,7 +72,10 @@ def infeasible(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
         last = task.oracle[-1].action if task.oracle else {}
         reason = last.get("type") == "fail" and str(last.get("reason", "")).strip()
         if not task.feasible and not reason and not any(_alike(facts, twin) for twin in feasible[_start(facts)]):
-            yield facts, Hit("$.evaluator.func", "always answering FAIL scores 1; no reason is given and no twin is there")
+            yield (
+                facts,
+                Hit("$.evaluator.func", "always answering FAIL scores 1; no reason is given and no twin is there"),
+            )
 
 
 def _alike(facts: Facts, twin: Facts) -> bool:
@@ -100,16 +112,25 @@ def unproven(facts: Facts) -> Iterator[Hit]:
 
 
 @suite_rule(
-    "DB029", "warning", "seeds that are the same, unused, ungrammatical, or leave the start state as it is",
+    "DB029",
+    "warning",
+    "seeds that are the same, unused, ungrammatical, or leave the start state as it is",
     source="PRISM; the blind-replay finding that static suites reward memory",
     help="let each seed change what stands on the screen, and write the sentence so that every value fits",
-    bad={"instruction": 'Replace "Monday" by "{{day}}" in letter.txt, and save it.', "seeds": [{"day": "Friday"}, {"day": "Friday"}]},
-    good={"instruction": 'Replace "{{old}}" by "{{day}}" in letter.txt, and save it.',
-          "config": [{"type": "write_file", "parameters": {"path": "~/Documents/letter.txt", "text": "We meet on {{old}}.\n"}},
-                     {"type": "launch", "parameters": {"command": ["mousepad", "~/Documents/letter.txt"]}}],
-          "evaluator": {"expected": {"rules": {"expected": "We meet on {{day}}."}}},
-          "seeds": [{"old": "Monday", "day": "Friday"}, {"old": "Sunday", "day": "Tuesday"}]},
-)  # fmt: skip
+    bad={
+        "instruction": 'Replace "Monday" by "{{day}}" in letter.txt, and save it.',
+        "seeds": [{"day": "Friday"}, {"day": "Friday"}],
+    },
+    good={
+        "instruction": 'Replace "{{old}}" by "{{day}}" in letter.txt, and save it.',
+        "config": [
+            {"type": "write_file", "parameters": {"path": "~/Documents/letter.txt", "text": "We meet on {{old}}.\n"}},
+            {"type": "launch", "parameters": {"command": ["mousepad", "~/Documents/letter.txt"]}},
+        ],
+        "evaluator": {"expected": {"rules": {"expected": "We meet on {{day}}."}}},
+        "seeds": [{"old": "Monday", "day": "Friday"}, {"old": "Sunday", "day": "Tuesday"}],
+    },
+)
 def seeds(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
     """Seeds are there so that nobody can pass a task by heart.
 
