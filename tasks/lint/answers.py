@@ -13,9 +13,12 @@ from deskbench.tasks.types import Check
 
 _GUESSES = frozenset({"yes", "no", "true", "false", "on", "off", "y", "n", "none"})
 _FORMATS = re.compile(
-    r"\b(only|just|exactly|nothing else|format|formatted|as a|as an|in the form|separated|one word|single word|digits?|"
-    r"rounded|decimal|e\.g|for example|like this|full name|letter|yyyy|iso|yes or no|number|comma|in (euros?|dollars?|"
-    r"percent|minutes|hours|seconds|bytes|kb|mb|meters|metres|km))\b|<[^>]+>|\"[^\"]+\"", re.I)  # fmt: skip
+    r"\b(only|just|exactly|nothing else|format|formatted|in the form|separated|one word|single word|digits?|rounded|"
+    r"decimal|e\.g|for example|like this|full name|yyyy|iso|yes or no|comma|in (euros?|dollars?|percent|minutes|hours|"
+    r"seconds|bytes|kb|mb|meters|metres|km))\b|<[^>]+>|\"[^\"]+\"|"
+    r"\b(as|with|give|answer|write|return|submit) (a|an|the|one) (\w+ )?(number|letter|word|name|date|list)\b",
+    re.I,
+)
 _FILE = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _OWN = re.compile(r"(^|/)\.|/AppData/|/Application Data/|^/(usr|etc|var|opt|proc|sys)/|/snap/|/Program Files", re.I)
 """Paths that a program chooses, not an instruction: settings, profiles, the system."""

@@ -39,8 +39,10 @@ _DATE = re.compile(r"\b(20\d\d[-/.]\d\d?([-/.]\d\d?)?|\d\d?[-/.]\d\d?[-/.]20\d\d
 _SLEEP = re.compile(r"(?:^|[;&|(\s'\"])sleep\s+\d|\btime\.sleep\(|Start-Sleep|\btimeout /t", re.I)
 _LOOP = re.compile(r"\b(while|until|for)\b")
 _SYSTEM = re.compile(
-    r"(?:>>?|\btee (?:-a )?|\b(?:cp|mv|install|ln|touch|mkdir|rm|chmod|chown|sed -i)\b[^;&|]*?)\s*[\"']?"
-    r"(/(?:etc|usr|opt|var|boot|root|srv)/[^\s\"';&|]*)")  # fmt: skip
+    r"(?:>>?|\btee (?:-a )?|\b(?:touch|mkdir|rm|chmod|chown|sed -i)\b[^;&|]*?)\s*[\"']?"
+    r"(/(?:etc|usr|opt|var|boot|root|srv)/[^\s\"';&|]*)|"
+    r"\b(?:cp|mv|install|ln)\b[^;&|]*\s[\"']?(/(?:etc|usr|opt|var|boot|root|srv)/[^\s\"';&|]*)[\"']?\s*(?:$|[;&|\n])"
+)
 _SED = re.compile(r"sed -i\S*(?: -[eE])? (?:'[^']*'|\"[^\"]*\"|s\S+)")
 _INSTALLS = re.compile(r"\b(?:apt(?:-get)?|dpkg|snap|dnf|yum) (?:-\S+ )*(?:install|remove|purge|-i)\b")
 _HOMELESS = re.compile(r"^(/(?!home/|tmp/|root/|media/|mnt/|Users/)|[A-Z]:/(Windows|Program Files)\b)", re.I)
@@ -353,7 +355,8 @@ def _touches(command: Command) -> str:
     installs = _INSTALLS.search(command.line)
     if installs:
         return f"installs packages: {installs[0]}"
-    return f"changes {found[1]}" if found and not found[1].startswith(("/var/tmp", "/usr/bin/env")) else ""
+    path = (found[1] or found[2]) if found else ""
+    return f"changes {path}" if path and not path.startswith("/var/tmp") else ""
 
 
 @rule(

@@ -174,7 +174,7 @@ def substring(facts: Facts) -> Iterator[Hit]:
         found = _contained(check)
         if found is None or trivial(check):
             continue
-        other = _own_words(facts, check, found)
+        other = _own_words(check, found)
         if other is None and check.metric == "compare_table":
             yield Hit(check.where, found)
         elif other is None:
@@ -218,7 +218,7 @@ def _cells(options: Mapping[str, Any]) -> str | None:
     return None
 
 
-def _own_words(facts: Facts, check: Check, wanted: str) -> str | None:
+def _own_words(check: Check, wanted: str) -> str | None:
     """Of a command that prints words of its own: another word that holds the wanted one, or nothing.
 
     None where the command prints something else than its own words.
@@ -229,13 +229,13 @@ def _own_words(facts: Facts, check: Check, wanted: str) -> str | None:
     line = command_line(call)
     printed = {found[1].strip("'\"") for found in _SAYS.finditer(line)}
     words = {word.replace("\\n", "\n").strip() for word in printed}
-    wanted = wanted.strip()
-    if not any(wanted in word for word in words):
-        return "" if _script(facts, line) else None
-    return next((word for word in sorted(words) if wanted in word and word != wanted), "")
+    holding = sorted((word for word in words if wanted.strip() in word), key=len)
+    if not holding:
+        return "" if _script(line) else None
+    return holding[-1] if len(holding) > 1 else ""
 
 
-def _script(facts: Facts, line: str) -> str:
+def _script(line: str) -> str:
     """The script that a command runs, where it is one of the task's own; its name."""
     words = line.split()
     for index, word in enumerate(words):
@@ -435,7 +435,7 @@ def asks_the_desktop(facts: Facts) -> Iterator[Hit]:
     for command in facts.commands:
         if command.phase not in ("result", "expected"):
             continue
-        script = _script(facts, command.line)
+        script = _script(command.line)
         if script in early:
             yield Hit(
                 command.where, f"{script} lies in the desktop during the episode: the agent can read and change it"
@@ -462,24 +462,24 @@ def _unquoted(line: str) -> str:
 
 
 @rule(
-    "DB019", "error", "a model judges without a fixed version, a schema and fences around what it reads",
+    "DB019", "error", "a model judges without a fixed version, a form for its answer and fences around what it reads",
     source="BenchJack V4; ABC I.c",
-    help="name the model's version and a schema in options, fence the evidence, and add a check that is no model",
-    bad={"evaluator": {"func": "tests.tasks.lint.foreign:llm_judge", "options": {"model": "latest"}}},
-    good={"evaluator": {"func": ["tests.tasks.lint.foreign:llm_judge", "text_equals"], "options": [
-              {"model": "judge-2026-01-15", "schema": {"pass": "boolean"}, "fenced": True}, {}],
+    help="name the model's version and the answer's form in options, fence the evidence, and add a check that is no model",
+    bad={"evaluator": {"func": "my_checks:llm_judge", "options": {"model": "latest"}}},
+    good={"evaluator": {"func": ["my_checks:llm_judge", "text_equals"], "options": [
+              {"model": "judge-2026-01-15", "form": {"pass": "boolean"}, "fenced": True}, {}],
           "result": [{"type": "vm_file", "path": "~/Documents/letter.txt", "dest": "letter.txt"}] * 2,
           "expected": [{"type": "rule", "rules": {"expected": "We meet on Thursday."}}] * 2}},
 )  # fmt: skip
 def judged_by_model(facts: Facts) -> Iterator[Hit]:
     """A model's verdict changes with the model, and what the agent wrote can talk to it.
 
-    A metric whose name says judge, llm or the like needs in its options a `model` with a version, a `schema` of the
+    A metric whose name says judge, llm or the like needs in its options a `model` with a version, the `form` of its
     answer and `fenced`, and beside it at least one check that is no model.
     """
     judges = [check for check in facts.checks if _JUDGE.search(check.metric)]
     for check in judges:
-        lacking = [key for key in ("model", "schema", "fenced") if not check.options.get(key)]
+        lacking = [key for key in ("model", "form", "fenced") if not check.options.get(key)]
         if not lacking and not re.search(r"\d", str(check.options["model"])):
             lacking = ["model with a version"]
         if lacking:

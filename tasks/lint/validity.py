@@ -91,7 +91,7 @@ def _start(facts: Facts) -> str:
     "DB028", "warning", "no oracle, or fewer than three wrong end states",
     source="ABC II.9",
     help="write an oracle, and mutants: end states that look almost right and must score 0",
-    bad={"oracle": None}, good={"mutants": []},
+    bad={"oracle": None}, good={},
 )  # fmt: skip
 def unproven(facts: Facts) -> Iterator[Hit]:
     """An oracle shows that the task can be done and that its check says so; wrong ends show that it says no as well.
@@ -107,7 +107,7 @@ def unproven(facts: Facts) -> Iterator[Hit]:
         return
     acting = sum(step.action["type"] not in ("done", "fail", "wait") for step in task.oracle)
     ends = len(task.mutants) + min(STOPPED, acting)
-    if ends < WRONG_ENDS and not (acting > STOPPED and not facts.ours):
+    if ends < WRONG_ENDS:
         yield Hit("$.mutants" if task.mutants else "$", f"{ends} wrong end states are tried; {WRONG_ENDS} should be")
 
 
