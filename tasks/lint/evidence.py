@@ -20,7 +20,7 @@ _SAYS = re.compile(
     r"(?:\becho(?:\s+-[neE]+)*|\bprintf|\bprint\()\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s\"';&|)]+)"
 )
 _READERS = frozenset({"cat", "grep", "egrep", "fgrep", "zgrep", "sed", "awk", "gawk", "head", "tail", "tr", "cut", "wc",
-                      "sort", "uniq", "jq", "xmllint", "nl", "tac", "strings", "md5sum", "sha256sum", "type"})  # fmt: skip
+                      "sort", "uniq", "jq", "xmllint", "nl", "tac", "strings", "md5sum", "sha256sum"})  # fmt: skip
 _RUNNERS = frozenset({"bash", "sh", "python", "python3", "source", ".", "perl", "node", "sudo", "timeout"})
 _PIPE = re.compile(r"\|\||&&|[|;]|\n")
 _EXECUTES = re.compile(
@@ -464,7 +464,7 @@ def _unquoted(line: str) -> str:
 @rule(
     "DB019", "error", "a model judges without a fixed version, a form for its answer and fences around what it reads",
     source="BenchJack V4; ABC I.c",
-    help="name the model's version and the answer's form in options, fence the evidence, and add a check that is no model",
+    help="name the model's version and the answer's form in options, fence the evidence, add a check that is no model",
     bad={"evaluator": {"func": "my_checks:llm_judge", "options": {"model": "latest"}}},
     good={"evaluator": {"func": ["my_checks:llm_judge", "text_equals"], "options": [
               {"model": "judge-2026-01-15", "form": {"pass": "boolean"}, "fenced": True}, {}],
