@@ -65,8 +65,7 @@ def lint(
     told = [_told(problem) for problem in checked.problems]
     kept, allowed = _without_allowed([*told, *_found(checked)], checked)
     wanted = [finding for finding in kept if chosen is None or finding.rule in chosen]
-    order = {file: number for number, file in enumerate(dict.fromkeys(finding.file for finding in wanted))}
-    lined = sorted(_lined(wanted), key=lambda f: (order[f.file], f.line or 0, f.rule))
+    lined = sorted(_lined(wanted), key=lambda found: (found.file, found.line or 0, found.rule))
     return Report(len(checked.tasks), tuple(lined), tuple(allowed))
 
 

@@ -38,36 +38,42 @@ def fix(report: Report, known: Known) -> Fixed:
     fixed: list[Finding] = []
     left: list[tuple[Path, str]] = []
     for file, findings in by_file.items():
-        reason = _fix_file(file, [edit for finding in findings for edit in _edits(finding, known)])
-        if reason:
-            left.append((file, reason))
+        try:
+            after = _fix_file(file, [edit for finding in findings for edit in _edits(finding, known)])
+        except _Left as error:
+            left.append((file, str(error)))
         else:
-            fixed += findings
+            fixed += [finding for finding in findings if _key(finding) not in after]
     return Fixed(tuple(fixed), tuple(left))
 
 
-def _fix_file(file: Path, edits: Sequence[Edit]) -> str:
-    """Write the changed file; returns why it was left alone, or nothing."""
+class _Left(Exception):
+    """A file is left as it was, and why."""
+
+
+def _fix_file(file: Path, edits: Sequence[Edit]) -> Collection[tuple[str, str, str]]:
+    """Write the changed file; returns what is still found in it.
+
+    Raises:
+        _Left: it has been left as it was.
+    """
     data = file.read_bytes()
     try:
         text = data.decode()
     except UnicodeDecodeError:
-        return "is not UTF-8"
-    before = _blocking(lint(file).findings)
+        raise _Left("is not UTF-8") from None
+    before = {_key(finding) for finding in lint(file).findings if finding.blocking}
     file.write_bytes(edited(text, edits).encode())
-    new = [finding for finding in lint(file).findings if finding.blocking and _key(finding) not in before]
+    after = lint(file).findings
+    new = [finding for finding in after if finding.blocking and _key(finding) not in before]
     if new:
         file.write_bytes(data)
-        return f"would not load: {new[0].message}"
-    return ""
+        raise _Left(f"would not load: {new[0].message}")
+    return {_key(finding) for finding in after}
 
 
-def _blocking(findings: Iterable[Finding]) -> Collection[tuple[str, str]]:
-    return {_key(finding) for finding in findings if finding.blocking}
-
-
-def _key(finding: Finding) -> tuple[str, str]:
-    return finding.rule, finding.where
+def _key(finding: Finding) -> tuple[str, str, str]:
+    return finding.rule, finding.where, finding.message
 
 
 def _edits(finding: Finding, known: Known) -> tuple[Edit, ...]:
