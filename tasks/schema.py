@@ -127,6 +127,14 @@ def new_task(path: Path) -> None:
         "limits": {"steps": 15},
         "requires": {"apps": ["mousepad"]},
         "tags": ["easy"],
+        "mutants": [
+            {
+                "name": "another word",
+                "steps": [
+                    {"type": "write_file", "parameters": {"path": "~/Documents/hello.txt", "text": "hallo"}},
+                ],
+            },
+        ],
     }
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps(task, indent=2) + "\n", encoding="utf-8")
