@@ -121,6 +121,11 @@ def _unused(file: Path, id: str) -> Finding:
     return Finding(rule.id, rule.severity, file, where, message, rule.help, edits=(Edit("remove", where),))
 
 
+def at_line(finding: Finding) -> Finding:
+    """A finding with its line."""
+    return next(_lined([finding]))
+
+
 def _lined(findings: Iterable[Finding]) -> Iterator[Finding]:
     """With the line of each, where the file is text."""
     read: dict[Path, Places | None] = {}

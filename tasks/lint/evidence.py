@@ -101,7 +101,7 @@ def met_at_start(facts: Facts) -> Iterator[Hit]:
 
     Found from the file are texts that set-up writes and files that are compared with themselves. A guard, which looks
     at a file that the instruction does not name, is right so and is no finding. What only a desktop can tell is found
-    where the start state is scored (`met_by`).
+    where the start state is scored (`recorded.start_score`).
     """
     if facts.task.evaluator.conj == "or":
         return

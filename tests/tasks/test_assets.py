@@ -157,3 +157,19 @@ def test_files_of_this_machine_are_given_from_beside_the_task_and_from_the_folde
                 fetch(address, tmp_path / "cache", task)
     allowed = task.model_copy(update={"host_files": True})
     assert fetch(secret, tmp_path / "cache", allowed).read_text() == "secret.txt"
+
+
+def test_a_file_that_is_not_the_one_with_the_hash_is_refused(web: Web, tmp_path: Path) -> None:
+    task = Task(id="one", suite="s", instruction="Do it.", path=tmp_path / "one.json", evaluator=Evaluator())
+    url, right = f"{web.address}/whole", hashlib.sha256(DATA).hexdigest()
+    assert fetch(url, tmp_path / "assets", task, right.upper()).read_bytes() == DATA
+    with pytest.raises(SetupError, match=right) as caught:
+        fetch(url, tmp_path / "assets", task, "0" * 64)
+    assert caught.value.permanent
+
+
+def test_the_hash_of_a_file_is_known_once_it_was_fetched(web: Web, tmp_path: Path) -> None:
+    store = AssetStore(tmp_path)
+    assert store.digest(f"{web.address}/whole") is None
+    store.get(f"{web.address}/whole")
+    assert store.digest(f"{web.address}/whole") == hashlib.sha256(DATA).hexdigest()

@@ -49,7 +49,9 @@ def test_formats_are_documents_of_their_own(tmp_path: Path) -> None:
     assert as_json == json.loads(check("suite", "--format", "json", folder=tmp_path).stdout)
     assert as_json["by_rule"] == {"DB028": 1}
     assert json.loads(check("suite", "--format", "sarif", folder=tmp_path).stdout)["version"] == "2.1.0"
-    assert check("suite", "--format", "github", folder=tmp_path).stdout.startswith("::warning file=suite/replace-word.json")
+    assert check("suite", "--format", "github", folder=tmp_path).stdout.startswith(
+        "::warning file=suite/replace-word.json"
+    )
 
 
 def test_a_rule_is_explained_and_an_unknown_one_is_a_mistake_of_the_command(tmp_path: Path) -> None:

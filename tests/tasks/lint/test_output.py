@@ -36,7 +36,9 @@ def test_json_has_what_scripts_read_before_and_the_rules(report: Report) -> None
     assert value["tasks"] == 2
     assert value["counts"] == {"error": 3, "warning": 0, "information": 0}
     assert value["by_rule"] == {"DB001": 1, "DB002": 1, "DB005": 1}
-    assert {"file", "where", "message", "warning", "rule", "severity", "line", "help", "fixable"} == set(value["problems"][0])
+    assert {"file", "where", "message", "warning", "rule", "severity", "line", "help", "fixable"} == set(
+        value["problems"][0]
+    )
     assert value["allowed"][0]["rule"] == "DB028"
 
 
