@@ -1,0 +1,175 @@
+"""Rules about matching: what else than the right text a check would let pass."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from deskbench.tasks.lint.commands import script_of
+from deskbench.tasks.lint.evidence import trivial
+from deskbench.tasks.lint.facts import Facts, command_line, rules_of, strings_in
+from deskbench.tasks.lint.findings import Hit
+from deskbench.tasks.lint.rules import rule
+from deskbench.tasks.types import Check
+
+_SAYS = re.compile(
+    r"(?:\becho(?:\s+-[neE]+)*|\bprintf|\bprint\()\s*(\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'|[^\s\"';&|)]+)"
+)
+_HOLD = {
+    "is_in_vm_clickboard": ("expected",), "compare_image_text": ("text",), "is_added_to_steam_cart": ("items",),
+    "fuzzy_match": ("expected",), "is_shortcut_on_desktop": ("name", "exec"),
+}  # fmt: skip
+"""Metrics that look for a part of a text, and the keys of their rules that say which."""
+
+
+@rule(
+    "DB011",
+    "warning",
+    "a part of the text is enough: a longer one, its negation or a list of all answers passes",
+    source="BenchJack V5; ABC I.b; OSWorld's substring checks that a superset passed",
+    help="compare the whole text, or say in `exclude` what must not be there",
+    bad={
+        "evaluator": {
+            "func": "check_include_exclude",
+            "expected": {"rules": {"include": ["Thursday"], "expected": None}},
+        }
+    },
+    good={
+        "evaluator": {
+            "func": "check_include_exclude",
+            "expected": {"rules": {"include": ["Thursday"], "exclude": ["Monday", "Tuesday"], "expected": None}},
+        }
+    },
+)
+def substring(facts: Facts) -> Iterator[Hit]:
+    """A check for a part of a text passes a text that says the opposite, or names every candidate.
+
+    "not Thursday" holds "Thursday", and so does "Monday Thursday Friday". Likeness scores (fuzzy) have the same hole. A
+    command that prints words of its own, none of which is a part of another, is no finding.
+    """
+    for check in facts.checks:
+        found = _contained(check)
+        if found is None or trivial(check):
+            continue
+        other = _own_words(check, found)
+        if other is None and check.metric == "compare_table":
+            yield Hit(check.where, found)
+        elif other is None:
+            yield Hit(check.where, f"any text that holds {_short(found)} passes")
+        elif other:
+            yield Hit(check.where, f"the command also prints {_short(other)}, which holds what is looked for")
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else f"{text[:57]}...")
+
+
+def _contained(check: Check) -> str | None:
+    """The text of which a result need only have a part, or that it need only hold; None for a check of another kind."""
+    rules = rules_of(check.expected) or rules_of(check.result)
+    expected = rules.get("expected", "")
+    if check.metric in ("check_include_exclude", "file_contains"):
+        texts = rules.get("include" if check.metric == "check_include_exclude" else "expected") or []
+        return str(texts[0]) if texts and not rules.get("exclude") else None
+    if check.metric in _HOLD:
+        return next(strings_in([rules[key] for key in _HOLD[check.metric] if key in rules]), None)
+    if check.metric == "is_extension_installed":
+        return str(expected) if rules.get("type") == "contain" else None
+    if check.metric == "compare_config":
+        whole = not check.options.get("containment_ok", True) or str(expected).lstrip().startswith("{")
+        return None if whole or not rules else str(expected)
+    if check.metric == "match_in_list":
+        return expected if isinstance(expected, str) else None
+    if check.metric == "check_direct_json_object":
+        return next(strings_in(expected), None) if rules.get("expect_in_result") else None
+    return _cells(check.options) if check.metric == "compare_table" else None
+
+
+def _cells(options: Mapping[str, Any]) -> str | None:
+    """What a rule of `compare_table` takes a part of for the whole."""
+    for one in options.get("rules", ()):
+        for inner in one.get("rules", ()) if isinstance(one, Mapping) else ():
+            if isinstance(inner, Mapping) and inner.get("type") in ("includes", "fuzzy_match"):
+                cells = ", ".join(strings_in(inner.get("range")))
+                return f"a part of what {cells} must hold is enough ({inner['type']})"
+    return None
+
+
+def _own_words(check: Check, wanted: str) -> str | None:
+    """Of a command that prints words of its own: another word that holds the wanted one, or nothing.
+
+    None where the command prints something else than its own words.
+    """
+    call = check.result
+    if call is None or call.type not in ("vm_command_line", "vm_command_error"):
+        return None
+    line = command_line(call)
+    printed = {found[1].strip("'\"") for found in _SAYS.finditer(line)}
+    words = {word.replace("\\n", "\n").strip() for word in printed}
+    holding = sorted((word for word in words if wanted.strip() in word), key=len)
+    if not holding:
+        return "" if script_of(line) else None
+    return holding[-1] if len(holding) > 1 else ""
+
+
+@rule(
+    "DB012",
+    "warning",
+    "a pattern that text before, behind or between passes",
+    source="BenchJack V5",
+    help="write the whole text: no .* at an end, ^ and $ around what is searched for",
+    bad={"evaluator": {"func": "text_matches", "expected": {"rules": {"pattern": ".*Thursday.*", "expected": None}}}},
+    good={
+        "evaluator": {
+            "func": "text_matches",
+            "expected": {"rules": {"pattern": "We meet on Thursday\\.?", "expected": None}},
+        }
+    },
+)
+def loose_pattern(facts: Facts) -> Iterator[Hit]:
+    """A pattern that is searched for anywhere, or has `.*` at an end, is a check for a part of the text.
+
+    A longer text passes, and so do a negation and a list of all candidates. `text_matches` compares the whole text;
+    addresses, lines of `check_list` and values of method `re` are searched. (No fix is safe: whoever anchors a pattern
+    must know what the rest of the text is.)
+    """
+    for check in facts.checks:
+        for where, pattern, whole in _patterns(check):
+            if whole and re.search(r"^\^?\(?(\.[*+]|\[\\s\\S\][*+])|(?<!\\)(\.[*+]|\[\\s\\S\][*+])\)?\$?$", pattern):
+                yield Hit(where, f"{_short(pattern)} begins or ends with anything")
+            elif not whole and not (_begins(pattern) and _ends(pattern)):
+                side = "at the end" if _begins(pattern) else "at the start" if _ends(pattern) else "anywhere"
+                yield Hit(where, f"{_short(pattern)} is searched for, and open {side}")
+
+
+def _begins(pattern: str) -> bool:
+    return pattern.startswith(("^", r"\A", "(^"))
+
+
+def _ends(pattern: str) -> bool:
+    return pattern.endswith((r"\Z", "$)")) or (pattern.endswith("$") and not pattern.endswith(r"\$"))
+
+
+def _patterns(check: Check) -> Iterator[tuple[str, str, bool]]:
+    """Where each pattern of a check stands, the pattern, and whether the whole text must match."""
+    rules, at = rules_of(check.expected), f"{check.expected.where if check.expected else ''}.rules"
+    if check.metric == "text_matches":
+        yield f"{at}.pattern", str(rules.get("pattern", "")), True
+    elif check.metric == "check_list":
+        for index, pattern in enumerate(rules.get("expect", ())):
+            yield f"{at}.expect[{index}]", pattern, False
+    elif check.metric == "is_expected_url_pattern_match":
+        for index, pattern in enumerate(rules.get("expected", ())):
+            yield f"{at}.expected[{index}]", str(pattern), False
+    elif check.metric == "is_expected_search_query":
+        yield f"{at}.expect.pattern", str(rules.get("expect", {}).get("pattern", "")), False
+    elif check.metric in ("check_json", "check_thunderbird_prefs"):
+        yield from _methods(rules.get("expect"), f"{at}.expect")
+
+
+def _methods(expect: Any, at: str) -> Iterator[tuple[str, str, bool]]:
+    items = expect.items() if isinstance(expect, Mapping) else enumerate(expect or ())
+    for key, one in items:
+        if isinstance(one, Mapping) and str(one.get("method", "")).startswith("re") and isinstance(one.get("ref"), str):
+            yield f"{at}[{key!r}].ref", one["ref"], False
