@@ -1,31 +1,17 @@
-"""Rules about where a task runs: the web, the clock, other machines, what set-up leaves, what is granted."""
+"""Rules about where a task runs: the clock, other machines, what set-up waits for and leaves, what is granted."""
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
 
-from deskbench.tasks.assets import path_of, urls
-from deskbench.tasks.lint.facts import Command, Facts, Text, command_line, normal, paths_of, source_of
-from deskbench.tasks.lint.findings import Edit, Hit, Pin
+from deskbench.tasks.lint.facts import Command, Facts, Text, command_line
+from deskbench.tasks.lint.findings import Edit, Hit
 from deskbench.tasks.lint.rules import rule
-from deskbench.tasks.web.live import FETCHES, PAGES, live_web
+from deskbench.tasks.web.live import live_web
 
-_URL = re.compile(
-    r"https?://[^\s\"'<>()\[\]{}\\|,;]+|(?<![\w./@])www\.[a-z0-9-]+\.[a-z]{2,}[^\s\"'<>()\[\]{}\\|,;]*", re.I
-)
-_NAMESPACES = ("schemas.", "www.w3.org", "purl.org", "ns.")
-"""Hosts, or how they begin, of XML namespaces: names that nothing fetches."""
-_RESERVED = (".example", ".test", ".invalid", ".localhost", ".local", ".internal", ".example.com", ".example.org",
-             ".example.net")  # fmt: skip
-"""RFC 2606 and RFC 6762: names that are nobody's on the web."""
-_KEPT = re.compile(r"\.files\[\d+\]\.url$|\.parameters\.text$|\.history\[")
-"""Places of addresses in set-up that the desktop does not go to."""
-_GOLD = re.compile(r"(^|[\W_])(gold(en)?|answers?|solutions?|expected|ground[\W_]?truth)([\W_]|$)", re.I)
 _BROWSERS = re.compile(r"\b(chromium|google-chrome|chrome|firefox|epiphany|thunderbird)\b", re.I)
 _USER = re.compile(
     r"/home/(?!user\b)([a-z_][\w-]*)(?=/|$|[\s\"'])|C:[\\/]+Users[\\/]+(?!User\b|Public\b)([\w .-]+?)[\\/]", re.I
@@ -49,190 +35,6 @@ _HOMELESS = re.compile(r"^(/(?!home/|tmp/|root/|media/|mnt/|Users/)|[A-Z]:/(Wind
 _SHELLS = frozenset(
     {"sh", "bash", "env", "sudo", "cd", "export", "nohup", "setsid", "cmd", "start", "socat", "timeout"}
 )
-
-
-def live(url: str) -> str:
-    """The host of an address of the web, where that is a machine elsewhere; else empty."""
-    try:
-        host = (urlsplit(url if "://" in url else f"http://{url}").hostname or "").rstrip(".")
-    except ValueError:
-        return ""
-    if "." not in host or host.startswith(_NAMESPACES) or f".{host}".endswith(_RESERVED) or host == "www":
-        return ""
-    try:
-        return host if ipaddress.ip_address(host).is_global else ""
-    except ValueError:
-        return host
-
-
-def _hosts(text: str) -> list[str]:
-    if "://" not in text and "www." not in text.lower():
-        return []
-    return [host for found in _URL.finditer(text) if (host := live(found[0]))]
-
-
-@rule(
-    "DB004", "error", "a file from the web without its SHA-256",
-    source="ABC II.6; Harbor's unpinned dependencies",
-    help='add "sha256" beside the URL; --fix takes it from what `deskbench tasks mirror` fetched',
-    bad={"config": [{"type": "download", "parameters": {
-        "files": [{"url": "https://files.example/list.txt", "path": "~/list.txt"}]}}]},
-    good={"config": [{"type": "download", "parameters": {
-        "files": [{"url": "https://files.example/list.txt", "path": "~/list.txt", "sha256": "0" * 64}]}}]},
-    fixable=True,
-)  # fmt: skip
-def unpinned(facts: Facts) -> Iterator[Hit]:
-    """What an address gives may change, and then the task is another one under the same name.
-
-    Scores before and after cannot be compared, and nobody can see why. With its hash beside it, a file that has changed
-    is an error of the task. Files beside the task need none: the record of a run has their hashes.
-    """
-    for call in facts.task.config + facts.task.evaluator.postconfig:
-        for index, file in enumerate(call.parameters.get("files", []) if call.type == "download" else []):
-            if path_of(file["url"]) is None and not file.get("sha256"):
-                where = f"{call.where}.parameters.files[{index}]"
-                pin = Edit("insert", where, "sha256", Pin((file["url"],)))
-                yield Hit(f"{where}.url", _no_hash(file["url"]), (pin,))
-    for call in (*facts.results, *facts.expected):
-        found = tuple(url for url in urls(call) if path_of(url) is None) if call.type == "cloud_file" else ()
-        if found and not call.parameters.get("sha256"):
-            pin = Edit("insert", call.where, "sha256", Pin(found, isinstance(call.parameters.get("path"), list)))
-            yield Hit(f"{call.where}.path", _no_hash(found[0]), (pin,))
-
-
-def _no_hash(url: str) -> str:
-    return f"nothing says what {url[:120]} must hold"
-
-
-@rule(
-    "DB005", "error", "an address on the live web",
-    source="ABC II.6; BenchJack; OSWorld's own list of tasks that broke when a site changed",
-    help="serve a copy of the page from the desktop, or put the file beside the task",
-    bad={"config": [{"type": "launch", "parameters": {"command": ["chromium", "https://www.wikipedia.org/"]}}],
-         "requires": {"apps": ["chromium"]}},
-    good={"config": [{"type": "launch", "parameters": {"command": ["chromium", "http://shop.example/"]}}],
-          "requires": {"apps": ["chromium"]}},
-)  # fmt: skip
-def live_addresses(facts: Facts) -> Iterator[Hit]:
-    """A site of the web changes, blocks robots, and shows each visitor another page.
-
-    The task then fails, or passes, for reasons that are not the agent's. Addresses in set-up, in the instruction, and
-    in checks of pages count, and so do commands that install or fetch something. A file that this machine fetches once
-    for all episodes is DB004's.
-    """
-    pages = {c.expected.where for c in facts.checks if c.expected and c.result and c.result.type in PAGES}
-    for text in facts.texts:
-        if not _visited(text, pages, facts):
-            continue
-        for host in dict.fromkeys(_hosts(text.text)):
-            yield Hit(text.where, f"{host} is on the live web")
-    for command in facts.commands:
-        fetch = FETCHES.search(command.line) if command.phase in ("config", "postconfig") else None
-        if fetch and not _hosts(command.line) and "://" not in command.line:
-            yield Hit(command.where, f"set-up says {fetch[0]!r}, which fetches from the live web")
-
-
-def _visited(text: Text, pages: set[str], facts: Facts) -> bool:
-    """Whether an address in a string is one that a desktop, an agent or a getter goes to."""
-    if text.phase == "instruction":
-        return True
-    if text.phase in ("config", "postconfig"):
-        return not _KEPT.search(text.where)
-    if text.phase == "expected":
-        return any(text.where.startswith(where) for where in pages)
-    return not any(text.where.startswith(call.where) and call.type == "cloud_file" for call in facts.results)
-
-
-@rule(
-    "DB006", "error", "the expected file lies where the agent can read or change it",
-    source="BenchJack V2; ABC II.5",
-    help="name it by `task_file` beside the task; it never enters the desktop",
-    bad={"evaluator": {"func": "compare_text_file", "expected": {"type": "vm_file", "path": "~/.gold/letter.txt",
-                                                                  "dest": "gold.txt", "rules": None}}},
-    good={"evaluator": {"func": "compare_text_file", "expected": {"type": "task_file", "path": "assets/list.txt",
-                                                                   "rules": None}}},
-)  # fmt: skip
-def gold_in_reach(facts: Facts) -> Iterator[Hit]:
-    """An agent that finds the expected file copies it, and one that may write to it can make anything right.
-
-    The rule finds what is expected and read from the desktop, and files that set-up puts there and that are called
-    gold, answer or expected, where the instruction does not name them. What only postconfig puts there comes after the
-    episode and is no finding.
-    """
-    later = {normal(put.path) for put in facts.puts if put.phase == "postconfig"}
-    for call in facts.expected:
-        paths = [path for path in paths_of(call) if normal(path) not in later] if source_of(call) == "file" else []
-        if paths:
-            yield Hit(call.where, f"what is expected is read from the desktop: {paths[0]}")
-    results = {normal(path) for call in facts.results for path in paths_of(call)}
-    for put in facts.puts:
-        name = PurePosixPath(normal(put.path)).name
-        if put.phase != "config" or normal(put.path) in results or _told(facts, name):
-            continue
-        from_name = PurePosixPath(urlsplit(put.url).path if put.url else put.asset).name
-        if _GOLD.search(name) or _GOLD.search(from_name):
-            yield Hit(put.where, f"{put.path} is in the desktop, and the instruction does not name it")
-
-
-def _told(facts: Facts, name: str) -> bool:
-    """Whether the instruction names a file, or set-up shows it."""
-    stem = PurePosixPath(name).stem.lower()
-    shown = any(name in command.line for command in facts.commands if command.phase == "config")
-    opened = any(name in str(c.parameters.get("path", "")) for c in facts.task.config if c.type == "open")
-    return stem in facts.instruction or shown or opened
-
-
-@rule(
-    "DB007",
-    "error",
-    "the expected file has a public address that the desktop can reach",
-    source="BenchJack V2",
-    help="put the file beside the task, or take the network from the task",
-    bad={
-        "requires": {"network": "full"},
-        "instruction": "Make letter.txt as http://pages.example/ shows it, and save it.",
-        "evaluator": {
-            "func": "compare_text_file",
-            "expected": {
-                "type": "cloud_file",
-                "path": "https://files.example/gold.txt",
-                "dest": "gold.txt",
-                "sha256": "0" * 64,
-                "rules": None,
-            },
-        },
-    },
-    good={
-        "evaluator": {
-            "func": "compare_text_file",
-            "expected": {
-                "type": "cloud_file",
-                "path": "https://files.example/gold.txt",
-                "dest": "gold.txt",
-                "sha256": "0" * 64,
-                "rules": None,
-            },
-        }
-    },
-)
-def gold_on_the_web(facts: Facts) -> Iterator[Hit]:
-    """Task files are public, so the address of the expected file is too, and an agent with the network can fetch it.
-
-    A desktop without the network, or with a list of names that does not have the file's host, cannot.
-    """
-    network = facts.task.requires.network
-    if network == "off":
-        return
-    for call in facts.expected:
-        for url in urls(call) if call.type == "cloud_file" else ():
-            host = urlsplit(url).hostname or "" if path_of(url) is None else ""
-            if host and (network == "full" or any(_covers(str(name), host) for name in network)):
-                yield Hit(f"{call.where}.path", f"the desktop can fetch what is expected from {host}")
-
-
-def _covers(entry: str, host: str) -> bool:
-    name = entry.partition(":")[0]
-    return host == name or (name.startswith("*.") and host.endswith(name[1:]))
 
 
 @rule(

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import difflib
+import json
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
 
@@ -73,18 +73,27 @@ def ids(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
 def duplicates(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
     """Two tasks that ask for the same count twice in a mean, and a second one shows nothing that the first does not.
 
-    Case, punctuation and blanks are not compared. A check that reads a path that set-up nearly writes, and that nobody
+    Case, punctuation and blanks are not compared, and the same start state with the same checks is the same task in
+    other words. A check that reads a path that set-up nearly writes, and that nobody
     names elsewhere, is a slip of the pen: it scores 0 for ever.
     """
-    same: defaultdict[str, list[Facts]] = defaultdict(list)
+    words: dict[str, Facts] = {}
+    works: dict[str, Facts] = {}
     for facts in suite:
-        same[" ".join(re.findall(r"\w+", facts.instruction))].append(facts)
         yield from ((facts, hit) for hit in _misspelt(facts))
-    for group in same.values():
-        first = group[0]
-        for facts in group[1:]:
-            if facts.task.path.name != first.task.path.name:  # another system's form of a task has its name
-                yield facts, Hit("$.instruction", f"is that of {first.task.path.name}, too")
+        first = words.setdefault(" ".join(re.findall(r"\w+", facts.instruction)), facts)
+        alike = works.setdefault(_work(facts), facts) if facts.task.feasible else facts
+        if first.task.path.name != facts.task.path.name:  # another system's form of a task has its name
+            yield facts, Hit("$.instruction", f"is that of {first.task.path.name}, too")
+        elif alike.task.path.name != facts.task.path.name:
+            yield facts, Hit("$.instruction", f"has the start and the checks of {alike.task.path.name} in other words")
+
+
+def _work(facts: Facts) -> str:
+    """The start state and the checks of a task."""
+    calls = [*facts.task.config, *(call for check in facts.checks for call in (check.result, check.expected) if call)]
+    metrics = [(check.metric, check.options) for check in facts.checks]
+    return json.dumps([[(call.type, call.parameters) for call in calls], metrics], sort_keys=True, default=str)
 
 
 def _misspelt(facts: Facts) -> Iterator[Hit]:

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from deskbench.tasks.lint import Report
+from deskbench.tasks.lint import Report, examples
 from deskbench.tasks.lint.findings import Finding, Severity
 from deskbench.tasks.lint.rules import Patch, Rule, rules
 
@@ -131,7 +131,7 @@ def explained(rule: Rule) -> str:
         f"{rule.id} ({rule.severity}{', --fix' if rule.fixable else ''}): {rule.summary}",
         meaning,
         f"From: {rule.source}.",
-        f"Found, as a change of a task:\n{_example(rule.bad)}",
+        f"Found:\n{_example(rule.bad)}",
         f"Not found:\n{_example(rule.good)}",
         f"What to do: {rule.help}.",
     ]
@@ -146,10 +146,15 @@ BLOCKING = ("DB001", "DB003", "DB032")
 """Rules whose errors nothing allows."""
 
 
-def _example(patch: Patch | Sequence[Patch]) -> str:
-    if patch == {}:
-        return "  the task as it is"
-    return textwrap.indent(json.dumps(patch, indent=1, ensure_ascii=False), "  ")
+def _example(patches: Patch | Sequence[Patch]) -> str:
+    """The parts of the example task that a rule's changes touch, as they are then; each file by itself."""
+    found = []
+    for patch in [patches] if isinstance(patches, Mapping) else patches:
+        task = examples.merged(examples.TASK, patch)
+        shown = {key: task[key] for key in patch if key in task}
+        without = "".join(f"\n(no {key})" for key in patch if key not in task)
+        found.append(json.dumps(shown, indent=1, ensure_ascii=False) * bool(shown) + without or "the task as it is")
+    return textwrap.indent("\n".join(part.strip() for part in found), "  ")
 
 
 def table() -> str:

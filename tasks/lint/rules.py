@@ -22,7 +22,7 @@ from deskbench.tasks.lint.findings import Hit, Severity
 TaskRule = Callable[[Facts], Iterable[Hit]]
 SuiteRule = Callable[[Sequence[Facts]], Iterable[tuple[Facts, Hit]]]
 Patch = Mapping[str, Any]
-_MODULES = ("form", "environment", "evidence", "matching", "trust", "answers", "validity")
+_MODULES = ("form", "elsewhere", "environment", "evidence", "matching", "trust", "answers", "validity")
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,7 @@ def test_a_good_file_is_one_task(tmp_path: Path) -> None:
         ({"id": "a/b"}, "$.id", "a/b"),
         ({"oracle": [{"type": "clik", "target": {"name": "x"}}]}, "$.oracle[0]", "did you mean 'click'"),
         ({"oracle": [{"type": "click", "target": {"nme": "x"}}]}, "$.oracle[0]", "did you mean 'name'"),
+        ({"oracle": [{"target": {"name": "x"}}]}, "$.oracle[0]", "type"),
         ({"requires": {"network": "on"}}, "$.requires.network", "on"),
         ({"limits": {"step": 3}}, "$.limits.step", "did you mean 'steps'"),
         (

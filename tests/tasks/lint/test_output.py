@@ -18,7 +18,8 @@ def report(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Report:
     examples.write(
         tmp_path / "suite",
         [{"oracle": None, "noqa": {"DB028": "a person, 100 %:\nsolved it"}, "evaluater": None},
-         {"id": "Other", "instruction": "Write https://www.python.org/ into letter.txt."},
+         {"id": "Other", "instruction": "Write https://www.python.org/ into letter.txt.",
+          "evaluator": {"expected": {"rules": {"expected": "https://www.python.org/"}}}},
          {"id": "third", "evaluater": {}}],
     )  # fmt: skip
     return lint(tmp_path / "suite")
@@ -75,7 +76,7 @@ def test_a_rule_is_explained_with_both_examples(id: str) -> None:
     text = output.explained(rules()[id])
     parts = text.split("\n\n")
     assert parts[0].startswith(f"{id} ({rules()[id].severity}")
-    assert "From: " in text and "Found, as a change" in text and "Not found:" in text and "What to do: " in text
+    assert "From: " in text and "Found:" in text and "Not found:" in text and "What to do: " in text
     assert len(rules()[id].meaning) > 80
 
 

@@ -1,11 +1,14 @@
 """Each rule finds its example and leaves the one near it alone; so do the variants that stand in the table here."""
 
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from deskbench.tasks.lint import Report, examples, lint
 from deskbench.tasks.lint.rules import named, rules
@@ -211,8 +214,10 @@ CASES: list[tuple[str, bool, Any]] = [
     ("DB030", False, {"requires": {"code": True}, "solutions": [{"name": "by a script", "script": "true"}]}),
     ("DB030", True, {"requires": {"network": ["shop.example"]}}),
     ("DB030", False, {"requires": {"network": ["shop.example"]}, "instruction": "Open http://shop.example/ in letter.txt."}),
-    ("DB031", True, [{}, {"id": "again"}]),
-    ("DB031", False, [{}, {"id": "again", "instruction": 'In the open file letter.txt replace "Monday" by "Friday".'}]),
+    ("DB031", True, [{}, {"id": "again", "evaluator": {"expected": {"rules": {"expected": "x"}}}}]),
+    ("DB031", True, [{}, {"id": "again", "instruction": "Move the meeting of letter.txt to Thursday, and save it."}]),
+    ("DB031", False, [{}, {"id": "again", "instruction": 'In the open file letter.txt replace "Monday" by "Friday".',
+                           "evaluator": {"expected": {"rules": {"expected": "We meet on Friday."}}}}]),
     ("DB031", False, {"config": steps(("write_file", {"path": "~/Documents/letter1.txt", "text": "x"}))}),
     ("DB032", True, {"noqa": {"DB099": "no such rule"}}),
     ("DB032", True, {"noqa": {"DB022": " "}}),
@@ -244,3 +249,42 @@ def test_a_template_is_told_once_for_all_its_seeds(tmp_path: Path) -> None:
     report = found(tmp_path, {**good, "oracle": None})
     assert report.tasks == 2
     assert [finding.rule for finding in report.findings] == ["DB028"]
+
+
+JUNK = [
+    "",
+    ".*",
+    "x" * 300,
+    "http://[bad",
+    "http://a.b:99999/",
+    "{{x}}",
+    "~",
+    "\\",
+    "(?:a)",
+    "cat ~/x | sh",
+    "sed -i s/a/b/ /etc/x",
+    "\u2028",
+]
+
+
+def strings(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """The paths of all strings of a value."""
+    if isinstance(value, str):
+        return [path]
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    return [found for key, inner in items for found in strings(inner, (*path, key))]
+
+
+@settings(max_examples=120, deadline=None)
+@given(st.sampled_from(sorted(rules())), st.data())
+def test_no_rule_breaks_at_an_odd_string(id: str, data: st.DataObject) -> None:
+    bad = named(id).bad
+    task = examples.merged(examples.TASK, bad if isinstance(bad, Mapping) else bad[0])
+    *outer, last = data.draw(st.sampled_from(strings(task)))
+    place = task = examples.merged({}, task)
+    for key in outer:
+        place = place[key]
+    place[last] = data.draw(st.sampled_from(JUNK))
+    with tempfile.TemporaryDirectory() as folder:
+        for finding in found(Path(folder), task).findings:
+            assert finding.rule in rules()
