@@ -71,6 +71,8 @@ def _outer(where: str) -> str:
 
 
 def _skip(text: str, at: int) -> int:
+    if text[at : at + 1] > " ":  # most often
+        return at
     found = _BLANK.match(text, at)
     return found.end() if found else at
 
@@ -99,6 +101,8 @@ def _inner(found: Places, at: int, where: str, levels: int, *, named: bool) -> i
         path = f"{where}[{len(paths)}]"
         if named:
             name, end = _DECODER.raw_decode(text, at)
+            if not isinstance(name, str):
+                raise ValueError("a key is a string")
             key = (at, end)
             at = _skip(text, _skip(text, end) + 1)  # the colon
             path = below(where, name)

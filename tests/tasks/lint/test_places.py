@@ -41,6 +41,14 @@ def test_every_value_is_found_at_its_path(value: Any, indent: int | str | None, 
         assert json.loads(text[place.start : place.end]) == inner
 
 
+@settings(max_examples=300, deadline=None)
+@given(st.text(alphabet='{}[]:,"\\\n 1ae.-', max_size=30))
+def test_no_text_breaks_it(text: str) -> None:
+    found = places(text)
+    assert all(found.line(where) for where in found.by_path)
+    assert found.line("$.a[0]['b']") is None or "$" in found.by_path
+
+
 def test_a_line_is_that_of_the_key_and_of_the_nearest_outer_value() -> None:
     found = places('{\n "a": [\n  1,\n  {"b c": 2}\n ]\n}')
     assert [found.line(where) for where in ("$", "$.a", "$.a[0]", "$.a[1]['b c']")] == [1, 2, 3, 4]
