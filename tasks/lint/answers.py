@@ -145,7 +145,7 @@ def unnamed_file(facts: Facts) -> Iterator[Hit]:
     """An agent cannot know the name, so a right document under another one scores 0.
 
     A file that set-up or postconfig writes or names, one that a program keeps for itself, and one that has the name of
-    another file and the format that the instruction asks for, is no finding.
+    another file and the format that the instruction asks for, is not reported.
     """
     told = " ".join(text.text for text in facts.texts if text.phase in ("config", "postconfig")).lower()
     stems = {PurePosixPath(normal(put.path)).stem.lower() for put in facts.puts}

@@ -85,7 +85,7 @@ def _no_hash(url: str) -> str:
 
 @rule(
     "DB005", "error", "an address on the live web",
-    source="ABC II.6; BenchJack; OSWorld's own list of tasks that broke when a site changed",
+    source="ABC II.6; OSWorld's tasks that broke when a site changed",
     help="serve a copy of the page from the desktop, or put the file beside the task",
     bad={"config": [{"type": "launch", "parameters": {"command": ["chromium", "https://www.wikipedia.org/"]}}],
          "requires": {"apps": ["chromium"]}},
@@ -136,7 +136,7 @@ def gold_in_reach(facts: Facts) -> Iterator[Hit]:
 
     The rule finds what is expected and read from the desktop, and files that set-up puts there and that are called
     gold, answer or expected, where the instruction does not name them. What only postconfig puts there comes after the
-    episode and is no finding.
+    episode and is not reported.
     """
     later = {normal(put.path) for put in facts.puts if put.phase == "postconfig"}
     for call in facts.expected:

@@ -80,7 +80,7 @@ def sleeps(facts: Facts) -> Iterator[Hit]:
     """A fixed time is too long on a fast machine, and too short on a busy one, where set-up then fails at random.
 
     `launch` waits for the program's window and `activate_window` for the window that it names, so a sleep before it is
-    of no use: `--fix` removes that one. A sleep in a loop that asks for something is a wait and no finding.
+    of no use: `--fix` removes that one. A sleep in a loop that polls is a wait and not reported.
     """
     for steps in (facts.task.config, facts.task.evaluator.postconfig):
         for step, after in zip_longest(steps, steps[1:]):
@@ -110,25 +110,39 @@ def undeclared(facts: Facts) -> Iterator[Hit]:
     if not facts.ours:
         return
     known = {_program(app) for app in facts.task.requires.apps}
+    missing: dict[str, str] = {}
     for call in facts.task.config:
-        name = _program(command_line(call).split(" ")[0]) if call.type == "launch" else ""
-        if name and name not in known and name not in _SHELLS and re.fullmatch(r"[\w.+-]+", name):
-            known.add(name)
-            yield Hit(f"{call.where}.parameters.command", f"starts {name}, which requires.apps does not name",
-                      (_declare(facts, name),))  # fmt: skip
+        name = _started(call.parameters.get("command")) if call.type == "launch" else ""
+        if name and name not in known:
+            missing.setdefault(name, f"{call.where}.parameters.command")
+    for number, (name, where) in enumerate(missing.items()):
+        edits = _declare(facts, list(missing), number)
+        yield Hit(where, f"starts {name}, which requires.apps does not name", edits)
+
+
+def _started(command: object) -> str:
+    """The program that a command starts; empty for a shell, for what set-up puts into the home folder, and for more."""
+    words = command if isinstance(command, list) else str(command).split()
+    word = str(words[0]) if words else ""
+    name = _program(word)
+    own = word.startswith(("~", "./", "$", "/home/"))
+    return "" if own or name in _SHELLS or not re.fullmatch(r"[\w.+-]+", name) else name
 
 
 def _program(word: str) -> str:
     return PurePosixPath(word.replace("\\", "/")).name.removesuffix(".exe")
 
 
-def _declare(facts: Facts, name: str) -> Edit:
+def _declare(facts: Facts, names: list[str], number: int) -> tuple[Edit, ...]:
+    """The edit that adds one of some programs; the first adds all where there is no list yet."""
     requires = facts.task.written.get("requires")
-    if not isinstance(requires, dict):
-        return Edit("insert", "$", "requires", {"apps": [name]})
-    if not isinstance(requires.get("apps"), list):
-        return Edit("insert", "$.requires", "apps", [name])
-    return Edit("insert", "$.requires.apps", "", name)
+    if isinstance(requires, dict) and isinstance(requires.get("apps"), list):
+        return (Edit("insert", "$.requires.apps", "", names[number]),)
+    if number:
+        return ()
+    if isinstance(requires, dict):
+        return (Edit("insert", "$.requires", "apps", names),)
+    return (Edit("insert", "$", "requires", {"apps": names}),)
 
 
 @rule(

@@ -89,7 +89,7 @@ def met_at_start(facts: Facts) -> Iterator[Hit]:
     """A check that passes before anything is done adds nothing, and if all do, an agent that does nothing scores 1.
 
     Found from the file are texts that set-up writes and files that are compared with themselves. A guard, which looks
-    at a file that the instruction does not name, is right so and is no finding. What only a desktop can tell is found
+    at a file that the instruction does not name, is right and not reported. What only a desktop can tell is found
     where the start state is scored (`recorded.start_score`).
     """
     if facts.task.evaluator.conj == "or":
@@ -146,7 +146,7 @@ def unguarded(facts: Facts) -> Iterator[Hit]:
     """An agent that empties a document and writes the one right word into it has not done the task.
 
     Found are files that set-up puts there and that only metrics of one property look at. Settings, which the program
-    writes itself, are not documents and no finding.
+    writes itself, are not documents: they are not reported.
     """
     seen: dict[str, list[Check]] = {}
     put = {normal(one.path) for one in facts.puts if one.phase == "config"}

@@ -20,7 +20,7 @@ loader_rule(
     "DB001", "error", "an unknown or missing key, an unknown name, or a value of the wrong type",
     meaning="""A key that is misspelt is not read, so the task is another one than its author believes. Names of set-up
 steps, getters and metrics, their parameters and rules, regular expressions and roles are checked as well. A key that
-deskbench does not know and that is near none of its own is a warning: other people's files have such keys.""",
+deskbench does not know, and that is not close to one of its own, is a warning: other people's files have such keys.""",
     source="Harbor's unknown-config-field and invalid-task-config",
     help="use the name that is offered, or see: deskbench tasks schema",
     bad={"evaluater": {}}, good={"related_apps": ["mousepad", "galculator"]}, fixable=True,

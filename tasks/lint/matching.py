@@ -46,7 +46,7 @@ def substring(facts: Facts) -> Iterator[Hit]:
     """A check for a part of a text passes a text that says the opposite, or names every candidate.
 
     "not Thursday" holds "Thursday", and so does "Monday Thursday Friday". Likeness scores (fuzzy) have the same hole. A
-    command that prints words of its own, none of which is a part of another, is no finding.
+    command that prints words of its own is not reported, unless one of them is a part of another.
     """
     for check in facts.checks:
         found = _contained(check)

@@ -31,7 +31,7 @@ def start_files(task: Task, found: Mapping[str, str], gold: Collection[str]) -> 
     Args:
         task: the task.
         found: the SHA-256 of each file that the agent can read, by its path.
-        gold: the SHA-256 of each file that is expected. A file that a check reads as its result is no finding.
+        gold: the SHA-256 of each file that is expected. A file that a check reads as its result is not reported.
     """
     results = {normal(path) for check in task.evaluator.checks if check.result for path in paths_of(check.result)}
     hits = (

@@ -92,7 +92,7 @@ def _source(name: str) -> str:
 def self_reported(facts: Facts) -> Iterator[Hit]:
     """A log, a status file or the text in a terminal says what somebody typed there, not that the work is done.
 
-    A file that the instruction asks for by name is the work itself and no finding.
+    A file that the instruction asks for by name is the work itself and is not reported.
     """
     told = [_reported(facts, check) for check in facts.checks]
     if told and all(told):
@@ -147,7 +147,7 @@ def asks_the_desktop(facts: Facts) -> Iterator[Hit]:
     """An agent can put another `cat` or `grep` before the right one in PATH, and a script of the check can be changed.
 
     Commands that only read and filter files are found, and scripts that set-up puts into the desktop, where they lie
-    open to the agent until they are run. What only a program can tell (a registry, a process list) is no finding.
+    open to the agent until they are run. What only a program can tell (a registry, a process list) is not reported.
     """
     early = {PurePosixPath(normal(put.path)).name for put in facts.puts if put.phase == "config"}
     early -= {PurePosixPath(normal(put.path)).name for put in facts.puts if put.phase == "postconfig"}

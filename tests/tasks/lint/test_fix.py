@@ -84,6 +84,10 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
         {"requires": {"apps": None}},
         {"$.requires": ({"os": ["linux"]}, {"os": ["linux"], "apps": ["mousepad"]})},
     ),
+    "two programs in no list": (
+        {"requires": {"apps": None}, "config": [{"type": "launch", "parameters": {"command": name}} for name in ("a b", ["c"])]},
+        {"$.requires": ({"os": ["linux"]}, {"os": ["linux"], "apps": ["a", "c"]})},
+    ),
     "a right": (
         {"requires": {"network": "full"}},
         {"$.requires": ({"os": ["linux"], "apps": ["mousepad"], "network": "full"}, {"os": ["linux"], "apps": ["mousepad"]})},

@@ -195,6 +195,8 @@ CASES: list[tuple[str, bool, Any]] = [
     ("DB024", True, {"oracle": [{"type": "drag", "path": [[1, 1], [9, 9]]}]}),
     ("DB025", True, {"requires": None}),
     ("DB025", False, {"config": steps(("launch", {"command": "/usr/bin/mousepad ~/a", "shell": True}))}),
+    ("DB025", False, {"config": steps(("launch", {"command": ["~/program.py"]}))}),
+    ("DB025", True, {"config": steps(("launch", {"command": ["/opt/My Program/pro gram", "x"]}), ("launch", {"command": "vlc a"}))}),
     ("DB025", False, {"oracle": None, "requires": None, "mutants": None}),  # a foreign file
     ("DB026", True, {"config": steps(("execute", {"command": "echo x > /etc/motd", "shell": True}))}),
     ("DB026", True, {"config": steps(("execute", {"command": "apt-get -y install gimp", "shell": True}))}),
