@@ -19,6 +19,10 @@ _FORMATS = re.compile(
     r"\b(as|with|give|answer|write|return|submit) (a|an|the|one) (\w+ )?(number|letter|word|name|date|list)\b",
     re.I,
 )
+_LIST = re.compile(r"(?:[\w'.-]+, )*[\w'.-]+,? or [\w'.-]+\w")
+"""Words in a row, the last after `or`."""
+CHOICES = 5
+"""From so many choices on, a guess is seldom right."""
 _FILE = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _OWN = re.compile(r"(^|/)\.|/AppData/|/Application Data/|^/(usr|etc|var|opt|proc|sys)/|/snap/|/Program Files", re.I)
 """Paths that a program chooses, not an instruction: settings, profiles, the system."""
@@ -100,14 +104,21 @@ def _choices(facts: Facts, word: re.Pattern[str]) -> bool:
 def guessable(facts: Facts) -> Iterator[Hit]:
     """Who guesses between yes and no is right every other time, and nothing shows whether anybody looked.
 
-    Found are yes and no, whole numbers from 0 to 10 and single letters, where no other check looks at anything.
+    Found are yes and no, whole numbers from 0 to 10, single letters, and one of fewer than five choices that the
+    instruction lists, where no other check looks at anything.
     """
     answers = _answers(facts)
     if not answers or len(answers) < len(facts.checks):
         return
     values = [value for check in answers for value in _values(check)]
-    if len(answers) == 1 and len(values) == 1 and _easy(values[0]):
+    if len(answers) == 1 and len(values) == 1 and (_easy(values[0]) or _one_of_few(facts, values[0])):
         yield Hit(answers[0].where, f"the only check is for the answer {values[0]!r}")
+
+
+def _one_of_few(facts: Facts, value: str) -> bool:
+    """Whether the instruction lists fewer than five choices, this one among them: `red, green or blue`."""
+    lists = (re.split(r", or |, | or ", found[0]) for found in _LIST.finditer(facts.task.instruction))
+    return any(len(items) < CHOICES and value.lower() in map(str.lower, items) for items in lists)
 
 
 def _easy(value: str) -> bool:

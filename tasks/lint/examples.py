@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -35,10 +36,10 @@ ASSETS = {"assets/list.txt": "one\ntwo\n"}
 
 
 def merged(value: Any, patch: Any) -> Any:
-    """A value with a change of it, as RFC 7396 says: null removes a key, everything but objects is replaced."""
+    """A copy of a value with a change of it, as RFC 7396 says: null removes a key, all but objects is replaced."""
     if not isinstance(patch, Mapping):
-        return patch
-    kept = dict(value) if isinstance(value, Mapping) else {}
+        return copy.deepcopy(patch)
+    kept = copy.deepcopy(dict(value)) if isinstance(value, Mapping) else {}
     for key, inner in patch.items():
         if inner is None:
             kept.pop(key, None)

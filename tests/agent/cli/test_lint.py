@@ -77,3 +77,14 @@ def test_a_new_task_is_clean(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "deskbench.agent", "tasks", "new", "mine/first-task.json"]
     subprocess.run(command, cwd=tmp_path, env={**os.environ, "PYTHONPATH": path}, check=True, capture_output=True)
     assert check("mine", "--strict", folder=tmp_path).returncode == 0
+
+
+def test_a_run_does_not_load_the_rules(tmp_path: Path) -> None:
+    path = os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH"))))
+    program = (
+        "import sys, deskbench.agent.cli.main, deskbench.agent.build\n"
+        "from deskbench.tasks.load import load\n"
+        "load('basics')\n"
+        "assert not [name for name in sys.modules if name.startswith('deskbench.tasks.lint')]\n"
+    )
+    subprocess.run([sys.executable, "-c", program], env={**os.environ, "PYTHONPATH": path}, check=True, timeout=120)

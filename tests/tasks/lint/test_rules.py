@@ -155,6 +155,10 @@ CASES: list[tuple[str, bool, Any]] = [
     ("DB013", False, {"instruction": "Is it Monday? Answer yes or no.", "evaluator": {
         "func": ["text_equals", "text_equals"], "result": [{"type": "agent_answer"}, TEXT],
         "expected": [{"type": "rule", "rules": {"expected": t}} for t in ("no", "We meet on Thursday.")]}}),
+    ("DB013", True, {"instruction": "Which is the largest file: red, green, or blue? Answer with the name only.",
+                     "evaluator": {"result": ANSWER, "expected": {"rules": {"expected": "green"}}}}),
+    ("DB013", False, {"instruction": "Which of one, two, three, four or five is the largest file? Answer with the name only.",
+                      "evaluator": {"result": ANSWER, "expected": {"rules": {"expected": "four"}}}}),
     ("DB014", False, {"instruction": "How many grams does the letter name? Give a number.",
                       "evaluator": {"func": "number_equals", "result": ANSWER, "expected": {"rules": {"expected": 250}}}}),
     ("DB015", False, {"instruction": "Export letter.txt as PDF.",
@@ -283,7 +287,7 @@ def test_no_rule_breaks_at_an_odd_string(id: str, data: st.DataObject) -> None:
     bad = named(id).bad
     task = examples.merged(examples.TASK, bad if isinstance(bad, Mapping) else bad[0])
     *outer, last = data.draw(st.sampled_from(strings(task)))
-    place = task = examples.merged({}, task)
+    place = task
     for key in outer:
         place = place[key]
     place[last] = data.draw(st.sampled_from(JUNK))
