@@ -104,9 +104,7 @@ def cloud_file(
     """
     paths, names = _named(path, dest)
     pins = [sha256] * len(paths) if isinstance(sha256, str) else sha256
-    found = {
-        name: fetch(url, world.assets, world.task, pin) for name, url, pin in zip(names, paths, pins, strict=True)
-    }
+    found = {name: fetch(url, world.assets, world.task, pin) for name, url, pin in zip(names, paths, pins, strict=True)}
     return _given(world, names, found, gives if multi else None)
 
 

@@ -66,7 +66,8 @@ def lint(
     kept, allowed = _without_allowed([*told, *_found(checked)], checked)
     wanted = [finding for finding in kept if chosen is None or finding.rule in chosen]
     lined = sorted(_lined(wanted), key=lambda found: (found.file, found.line or 0, found.rule))
-    return Report(len(checked.tasks), tuple(lined), tuple(allowed))
+    excused = tuple((at_line(one), why) for one, why in allowed if chosen is None or one.rule in chosen)
+    return Report(len(checked.tasks), tuple(lined), excused)
 
 
 def _told(problem: Problem) -> Finding:

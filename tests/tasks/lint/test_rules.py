@@ -96,6 +96,9 @@ CASES: list[tuple[str, bool, Any]] = [
     ("DB001", True, {"oracle": [{"type": "clik", "target": {"name": "x"}}]}),
     ("DB001", True, {"limits": {"step": 3}}),
     ("DB001", False, {"limits": {"steps": 3}}),
+    ("DB001", True, {"evaluator": {  # one hash for two files
+        "func": "compare_pdfs", "result": {"path": [FILE, FILE], "dest": ["a", "b"]},
+        "expected": {"type": "cloud_file", "path": ["https://a.example/x"] * 2, "dest": ["a", "b"], "sha256": "0" * 64, "rules": None}}}),
     ("DB002", True, [{}, {"id": "Other_Task", "instruction": "x"}]),
     ("DB002", True, [{}, {"id": "other-task.v2", "instruction": "x"}]),
     ("DB002", False, [{}, {"id": "other-task-2", "instruction": "Do it."}]),
@@ -241,7 +244,8 @@ def test_what_a_file_allows_is_reported_with_the_reason(tmp_path: Path) -> None:
     report = found(tmp_path, {"oracle": None, "noqa": {"DB028": "a person has solved it"}})
     assert report.findings == ()
     [(finding, reason)] = report.allowed
-    assert (finding.rule, reason) == ("DB028", "a person has solved it")
+    assert (finding.rule, finding.line, reason) == ("DB028", 1, "a person has solved it")
+    assert lint(tmp_path, chosen={"DB001"}).allowed == ()
 
 
 def test_what_keeps_a_task_from_being_run_cannot_be_allowed(tmp_path: Path) -> None:
