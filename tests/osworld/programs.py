@@ -8,10 +8,10 @@ INTRODUCTION = """## What looks different
 
 ![Nautilus, Chromium, gedit and GIMP in the image `full`](full-programs.png)
 
-Versions are those of `docker/full.lock`; OSWorld's are those of Ubuntu 22.04, which its machine runs. That machine \
-could not be had where this was written: a program that was installed there in another way may be newer. Every \
-program here was started with a new profile and looked at; a test measures that the icons of LibreOffice, GIMP, VLC, \
-gedit and the archive manager stand out from their ground.
+Our versions are those of `docker/full.lock`. OSWorld's are those of Ubuntu 22.04, which its machine runs. We had no \
+access to that machine: a program that was installed there in another way may be newer. We started every program of \
+the image with a new profile and looked at it. A test measures that the icons of LibreOffice, GIMP, VLC, gedit and the \
+archive manager stand out from their background.
 """
 
 
@@ -32,39 +32,39 @@ class Program:
     seen: str
 
 
-OFFICE = "no tip of the day and no notes of the release; icons are Colibre's, Ubuntu's are Yaru's"
+OFFICE = "no tip of the day, no release notes; Colibre icons, where Ubuntu has Yaru"
 SAME = "a newer version of the same program"
 PROGRAMS = (
     Program(
         "XFCE", "xfce4-panel", "GNOME Shell 42",
-        "a menu and a list of windows at the top, a dock at the bottom that hides; no overview; windows have XFCE's "
-        "title bars; settings are XFCE's dialogs",
+        "a menu and a list of windows at the top, a dock at the bottom that hides; no overview; XFCE's title bars and "
+        "settings dialogs",
     ),
     Program(
         "Chromium", "chromium", "Google Chrome",
-        "Chromium's name and icon; DuckDuckGo is the search engine, so that a new tab is not Google's page; no first "
-        "page, and no offer to sign in, which a new profile makes for some seconds; `google-chrome` starts it",
+        "Chromium's name and icon; the search engine is DuckDuckGo, so a new tab is not Google's page; no first page and "
+        "no offer to sign in, which a new profile shows for some seconds; `google-chrome` starts it",
     ),
     Program("LibreOffice Writer", "libreoffice-writer", "7.3.7", OFFICE),
     Program("LibreOffice Calc", "libreoffice-calc", "7.3.7", OFFICE),
     Program(
         "LibreOffice Impress", "libreoffice-impress", "7.3.7",
-        "the same; started without a file it asks for a template, as with every new profile",
+        "the same; without a file it asks for a template, as it does for every new profile",
     ),
-    Program("GIMP", "gimp", "2.10.30", "its window of 1024x768 reaches below a screen of 800 lines"),
-    Program("VLC", "vlc", "3.0.16", "the question about privacy has been answered; nothing is fetched from the web"),
+    Program("GIMP", "gimp", "2.10.30", "its 1024x768 window does not fit on a screen of 800 lines"),
+    Program("VLC", "vlc", "3.0.16", "the privacy question is already answered; it fetches nothing from the web"),
     Program(
-        "Thunderbird", "thunderbird", "Thunderbird of its day",
-        "no account and no assistant for one until a task brings its profile; no page at the start",
+        "Thunderbird", "thunderbird", "Thunderbird of that time",
+        "no account and no account assistant until a task brings its profile; no start page",
     ),
     Program(
         "Files (Nautilus)", "nautilus", "42.6",
-        "in a narrow window the side bar folds away and buttons move to the bottom",
+        "in a narrow window the sidebar folds away and the buttons move to the bottom",
     ),
     Program("Text editor (gedit)", "gedit", "41.0", SAME),
     Program(
         "Terminal", "gnome-terminal", "3.44",
-        "a white ground, Ubuntu's is purple; the dock opens XFCE's own terminal",
+        "a white background, where Ubuntu's is purple; the dock opens XFCE's own terminal",
     ),
     Program("Image viewer (eog)", "eog", "42.0", SAME),
     Program("Document viewer (Evince)", "evince", "42.3", SAME),
@@ -80,7 +80,7 @@ def differences(lock: str) -> list[str]:
         lock: the text of the image's lock file, lines of name, version, SHA-256.
     """
     versions = dict(line.split()[:2] for line in lock.splitlines())
-    lines = [*INTRODUCTION.splitlines(), "", "| here | version | there | what is different |", "|---|---|---|---|"]
+    lines = [*INTRODUCTION.splitlines(), "", "| our program | version | OSWorld's | what is different |", "|---|---|---|---|"]
     for one in PROGRAMS:
         lines.append(f"| {one.name} | {upstream(versions[one.package])} | {one.theirs} | {one.seen} |")
     return [
