@@ -73,13 +73,13 @@ differences that no case shows.
 
 <!-- tested -->
 ```sh
-deskbench run basics/files-rename --agent oracle --out runs/rename
+deskbench run basics --task files-rename --agent oracle --out runs/rename
 deskbench rescore runs/rename --osworld-strict=main
 ```
 
 <!-- prints -->
 ```text
-basics/files-rename 1 -> 1
+1 episodes, 0 scores changed
 ```
 
 ## Store the main branch's answers again
