@@ -1,7 +1,8 @@
 """The documentation is true: each page has an example that runs as it stands, and every link leads somewhere.
 
-`<!-- tested -->` stands before a page's example, a fenced block of `sh` or `python`. It runs in an empty folder and must
-exit with status 0. `<!-- prints -->` stands before a block of lines that it prints, in this order; `…` is any text.
+`<!-- tested -->` stands before a page's example, a fenced block of `sh` or `python`. It runs in an empty folder and
+must exit with status 0. `<!-- prints -->` stands before a block of lines that it prints, in this order; `…` is any
+text on a line.
 """
 
 import os

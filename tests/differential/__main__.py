@@ -73,8 +73,8 @@ differences that no case shows.
 
 <!-- tested -->
 ```sh
-deskbench run basics --task files-rename --agent oracle --out runs/rename
-deskbench rescore runs/rename --osworld-strict=main
+deskbench run basics --task terminal-answer-port --agent oracle --out runs/port
+deskbench rescore runs/port --osworld-strict=main
 ```
 
 <!-- prints -->
@@ -134,7 +134,12 @@ def metrics_table(verdicts: list[Verdict]) -> str:
         ones, zeros = (sum(v.ours == score for v in found) for score in (1.0, 0.0))
         lines.append(f"| `{metric}` | {len(found)} | {agree} | {ones} | {zeros} | {', '.join(sorted(_shown(found)))} |")
     ours_only = sorted(set(upstream_names()) - set(by_metric))
-    lines += ["", "## Metrics without a case", "", *(f"- `{name}`: {WITHOUT.get(name, 'no reason')}" for name in ours_only)]
+    lines += [
+        "",
+        "## Metrics without a case",
+        "",
+        *(f"- `{name}`: {WITHOUT.get(name, 'no reason')}" for name in ours_only),
+    ]
     unseen = [key for key in BY_KEY if key not in _shown(verdicts)]
     lines += ["", "## Listed differences that no case shows", ""]
     lines += [f"- `{key}`: {NOT_SHOWN.get(key, 'no reason')}" for key in unseen] or ["none"]

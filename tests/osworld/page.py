@@ -9,8 +9,8 @@ from tests.osworld.programs import differences
 
 INTRODUCTION = """# OSWorld's tasks in a container
 
-This page shows which of OSWorld's Ubuntu tasks deskbench can set up and grade in a container of the image `full-code`, \
-without a virtual machine or KVM.
+This page shows which of OSWorld's Ubuntu tasks deskbench can set up and grade in a container of the image \
+`full-code`, without a virtual machine or KVM.
 
 ## Result
 """
@@ -29,9 +29,9 @@ The last command writes this page and [the table of tasks](tables/osworld-tasks.
 3. where a check compares a file of the desktop with one of OSWorld's, puts the expected file in the result's place. \
 The check must then give 1.
 
-We had no access to OSWorld's own files. `assets` made files of the same kinds: programs can open them, and each has its \
-own content. So the result shows that set-up and grading work. It does not show that a person could solve the tasks with \
-these files.
+We had no access to OSWorld's own files. `assets` made files of the same kinds: programs can open them, and each has \
+its own content. So the result shows that set-up and grading work. It does not show that a person could solve the \
+tasks with these files.
 
 ## Try it
 
@@ -43,7 +43,8 @@ mkdir -p examples/gimp
 cat > examples/gimp/darker.json <<'END'
 {"id": "darker", "instruction": "Make photo.png on the desktop darker.", "related_apps": ["gimp"],
  "config": [{"type": "launch", "parameters": {"command": ["gimp"]}}],
- "evaluator": {"func": "check_file_exist", "result": {"type": "vm_file", "path": "/home/user/photo.png", "dest": "photo.png"}}}
+ "evaluator": {"func": "check_file_exist",
+               "result": {"type": "vm_file", "path": "/home/user/Desktop/photo.png", "dest": "photo.png"}}}
 END
 deskbench tasks check examples || echo "exit status $?"
 ```
@@ -62,9 +63,14 @@ TABLE = """# Every Ubuntu task of OSWorld in a container
 - **untouched**: the score of the state after set-up.
 - **placed**: `a of b of c`. The task has c checks, b of them compare files, and a of these give 1 with the expected \
 file in the result's place.
-- **stands in**: what replaces a part of OSWorld's machine. A: our own files. C: Chromium for Chrome. V: code-server for \
-VS Code. X: a GNOME setting in an XFCE session.
+- **stands in**: what replaces a part of OSWorld's machine. A: our own files. C: Chromium for Chrome. V: code-server \
+for VS Code. X: a GNOME setting in an XFCE session.
 """
+ODD = (
+    "Either our own file already is what the check looks for (it holds no wrong record, no mail without a star, no "
+    "password), or the image is already as the task wants it (VLC is its only video player)."
+)
+LOST = "These checks look for something that our own files do not have, or for a change relative to the expected file itself."
 LETTERS = {"assets": "A", "Chromium": "C", "code-server": "V", "XFCE": "X"}
 OUTCOMES = ("graded", "not graded", "not set up", "skipped")
 
@@ -97,8 +103,8 @@ def _sentence(tasks: Sequence[Finding]) -> str:
     return (
         f"**{len(graded)} of {len(tasks)} tasks are set up and graded.** {live} need the live web or a Google Drive, "
         f"which we did not have; {len(tasks) - live - len(graded)} failed. Of {checks} checks that compare files, "
-        f"{placed} give 1 with the expected file in place. In {fetched} of the graded tasks one of OSWorld's files is the "
-        "program that judges; there the result only shows that it runs."
+        f"{placed} give 1 with the expected file in place. In {fetched} of the graded tasks one of OSWorld's files is "
+        "the program that judges; there the result only shows that it runs."
     )
 
 
@@ -120,13 +126,10 @@ def _reasons(tasks: Sequence[Finding]) -> list[str]:
     lines = ["## Tasks that failed", ""]
     lines += [f"- {one.task}, {one.outcome}: {_cell(one.reason)}" for one in failed] or ["None."]
     if odd:
-        lines += ["", "## Tasks that score 1 untouched", "", "Either our own file already is what the check looks for "
-                  "(it holds no wrong record, no mail without a star, no password), or the image is already as the task "
-                  "wants it (VLC is its only video player).", ""]  # fmt: skip
+        lines += ["", "## Tasks that score 1 untouched", "", ODD, ""]
         lines += [f"- {one.task}: {one.untouched:g}" for one in odd]
     if lost:
-        lines += ["", "## Checks that the expected file does not pass", "", "These checks look for something that our own "
-                  "files do not have, or for a change relative to the expected file itself.", ""]  # fmt: skip
+        lines += ["", "## Checks that the expected file does not pass", "", LOST, ""]
         lines += [f"- {one.task}: {_cell('; '.join(one.lost))}" for one in lost]
     return lines
 

@@ -42,8 +42,8 @@ PROGRAMS = (
     ),
     Program(
         "Chromium", "chromium", "Google Chrome",
-        "Chromium's name and icon; the search engine is DuckDuckGo, so a new tab is not Google's page; no first page and "
-        "no offer to sign in, which a new profile shows for some seconds; `google-chrome` starts it",
+        "Chromium's name and icon; the search engine is DuckDuckGo, so a new tab is not Google's page; no first page "
+        "and no offer to sign in, which a new profile shows for some seconds; `google-chrome` starts it",
     ),
     Program("LibreOffice Writer", "libreoffice-writer", "7.3.7", OFFICE),
     Program("LibreOffice Calc", "libreoffice-calc", "7.3.7", OFFICE),
@@ -80,7 +80,8 @@ def differences(lock: str) -> list[str]:
         lock: the text of the image's lock file, lines of name, version, SHA-256.
     """
     versions = dict(line.split()[:2] for line in lock.splitlines())
-    lines = [*INTRODUCTION.splitlines(), "", "| our program | version | OSWorld's | what is different |", "|---|---|---|---|"]
+    head = ["| our program | version | OSWorld's | what is different |", "|---|---|---|---|"]
+    lines = [*INTRODUCTION.splitlines(), "", *head]
     for one in PROGRAMS:
         lines.append(f"| {one.name} | {upstream(versions[one.package])} | {one.theirs} | {one.seen} |")
     return [
