@@ -77,6 +77,8 @@ deskbench run basics --task terminal-answer-port --agent oracle --out runs/port
 deskbench rescore runs/port --osworld-strict=main
 ```
 
+The output has these lines:
+
 <!-- prints -->
 ```text
 1 episodes, 0 scores changed

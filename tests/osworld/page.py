@@ -49,6 +49,8 @@ END
 deskbench tasks check examples || echo "exit status $?"
 ```
 
+The output has these lines:
+
 <!-- prints -->
 ```text
 unknown metric 'check_file_exist'; did you mean 'check_file_exists'?
@@ -70,7 +72,7 @@ ODD = (
     "Either our own file already is what the check looks for (it holds no wrong record, no mail without a star, no "
     "password), or the image is already as the task wants it (VLC is its only video player)."
 )
-LOST = "These checks look for something that our own files do not have, or for a change relative to the expected file itself."
+LOST = "These checks look for something that our own files do not have, or for a change to the expected file itself."
 LETTERS = {"assets": "A", "Chromium": "C", "code-server": "V", "XFCE": "X"}
 OUTCOMES = ("graded", "not graded", "not set up", "skipped")
 

@@ -86,7 +86,7 @@ def differences(lock: str) -> list[str]:
         lines.append(f"| {one.name} | {upstream(versions[one.package])} | {one.theirs} | {one.seen} |")
     return [
         *lines,
-        "| code-server (`full-code`) |  | VS Code | a page in Chromium; see [desktops.md](desktops.md) |",
+        "| code-server (`full-code`) |  | VS Code | a page in Chromium; see [Desktops](desktops.md) |",
         "",
     ]
 
