@@ -48,7 +48,7 @@ def slow_inside(arena: Arena) -> Outcome:
     return judged(not good, f"{found['said']}; {said}")
 
 
-@attack("malformed-inside", "limits", "what is no request, by the same ways", LINUX)
+@attack("malformed-inside", "limits", "bytes that are not a request, by the same ways", LINUX)
 def malformed_inside(arena: Arena) -> Outcome:
     found = arena.program("limits", "malformed", timeout=120)
     good, said = _answered(arena, arena.desktop)
