@@ -141,8 +141,8 @@ def _register(kind: Kind, names: tuple[str, ...], **more: Any) -> Callable[[F], 
 @cache
 def _import_all(kind: Kind) -> None:
     package = importlib.import_module(_FOLDERS[kind])
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{_FOLDERS[kind]}.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{_FOLDERS[kind]}."):
+        importlib.import_module(module.name)
 
 
 def names(kind: Kind) -> Iterator[str]:
@@ -170,8 +170,8 @@ def _foreign(kind: Kind, name: str) -> Entry:
     module, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise RegistryError(f"cannot import {name!r}: {error}") from None
+    except Exception as error:  # whatever stands in a module of somebody else's
+        raise RegistryError(f"cannot import {name!r}: {type(error).__name__}: {error}") from None
     return Entry(kind, attribute, function)
 
 
