@@ -14,7 +14,7 @@ PYTEST_FLAGS ?=
 
 help:
 	@echo "make demo    run the oracle, a real vision endpoint and the null agent over 'basics', and open the report"
-	@echo "make test    run every test"
+	@echo "make test    run every test; PYTEST_FLAGS='-k metrics' passes flags to pytest"
 	@echo "make check   ruff and mypy"
 	@echo "make docs    build the documentation as a site, in build/docs"
 	@echo "make bench   print the marks, measured side by side with a reference arm"

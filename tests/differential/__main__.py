@@ -25,15 +25,15 @@ WITHOUT = {
 
 # Why a listed difference has no case: a case calls both functions and compares what they give.
 NOT_SHOWN = {
-    "hostile": "what OSWorld's does with such an archive would fill this machine's disk; tests/tasks/scoring/test_worker.py has ours",
-    "suffixes": "OSWorld's is given the package's list here, for there is no network",
-    "no-result": "ours is decided before the metric is called; tests/tasks/scoring/test_score.py has it",
-    "pdf-text": "OSWorld's reads by PDFium here, for MuPDF is not there",
-    "empty-archive": "both end in an error, ours with a reason",
+    "hostile": "OSWorld's way with such an archive would fill this machine's disk; tests/tasks/scoring/test_worker.py has ours",
+    "suffixes": "OSWorld's gets the package's list here, because there is no network",
+    "no-result": "ours decides before it calls the metric; tests/tasks/scoring/test_score.py has it",
+    "pdf-text": "OSWorld's reads with PDFium here, because MuPDF is not there",
+    "empty-archive": "both raise an error, ours with a reason",
     "ocr": "easyocr is not there",
     "test-suite": "ours needs a desktop; tests/tasks/scoring/test_probes.py has it",
     "not-a-score": "they have no score to compare",
-    "file-exists": "it looks at the controller's disk, by a path that the desktop chooses",
+    "file-exists": "it looks at the controller's disk, at a path that the desktop chooses",
 }
 
 
