@@ -10,6 +10,7 @@ from typing import Any
 
 from deskbench.envs.errors import CheckError, EnvError, Unfit
 from deskbench.tasks import registry, worker
+from deskbench.tasks.guest import Lacking
 from deskbench.tasks.metrics.applied import apply, files_in
 from deskbench.tasks.metrics.differences import Revision
 from deskbench.tasks.metrics.fidelity import osworld_strict
@@ -64,6 +65,8 @@ def _found(check: Check, world: World, probe: Probe, result: Any, expected: Any)
         value = plain(probe(world, result, expected, check.options))
     except Unfit as error:
         value = NotFit(str(error))
+    except Lacking as error:
+        value = _removed(error, world)
     world.state[check.where + PROBED] = packed(value, str)
     return value
 
@@ -115,12 +118,25 @@ def value_of(call: Call | None, world: World) -> Any:
         if call.type in NOT_OF_THE_DESKTOP:
             raise CheckError(f"{call.where}: getter {call.type}: {error}") from error
         value = NotFit(str(error))
+    except Lacking as error:
+        value = _removed(error, world)
     except (EnvError, CheckError):
         raise
     except Exception as error:  # the boundary to the getters, users' own among them
         raise CheckError(f"{call.where}: getter {call.type}: {type(error).__name__}: {error}") from error
     world.state[call.where] = packed(value, lambda file: _recorded(file, world.cache))
     return value
+
+
+def _removed(error: Lacking, world: World) -> NotFit:
+    """A program that was there when the agent began is one that it has removed.
+
+    Raises:
+        Lacking: it was not, or that is not known.
+    """
+    if error.program not in world.programs:
+        raise error
+    return NotFit(f"{error.program}, which the check runs, was there when the agent began and is gone")
 
 
 def _recorded(file: Path, cache: Path) -> str:

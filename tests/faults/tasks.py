@@ -104,9 +104,16 @@ fault("check-no-url", "an expected file whose URL cannot be", Whose.CHECK, Becom
 fault("check-no-program", "a command of a check that cannot be started", Whose.NOBODY,
       Becomes("done", 0.0, said="a command that asks for it has no answer"),
       Scene(task=checked(result={"type": "vm_command_line", "command": ["no-such-program"]})), (LOCAL,))  # fmt: skip
-fault("check-lacks-program", "a program that a check of ours needs is missing", Whose.DESKTOP,
+fault("check-lacks-program", "a program that a check runs, and that the image lacks", Whose.TASK,
+      Becomes("env_error", said="has no xclip, which the task's check runs"),
+      Scene(harm="lacks-xclip", times=1, task=checked(result={"type": "vm_clipboard"})), (LOCAL,))  # fmt: skip
+fault("check-lacks-command", "the same, in the task's own command", Whose.TASK,
+      Becomes("env_error", said="has no xclip, which the task's check runs"),
+      Scene(harm="lacks-xclip", times=1, task=checked(
+          result={"type": "vm_command_line", "command": "cat /dev/null | xclip -o", "shell": True})), (LOCAL,))  # fmt: skip
+fault("check-lacks-program-unasked", "the same on a desktop without a shell, seen when the task is scored", Whose.DESKTOP,
       Becomes("done", said="the check failed: the desktop lacks a program"),
-      Scene(harm="lacks-xclip", times=1, task=checked(result={"type": "vm_clipboard"})))  # fmt: skip
+      Scene(harm="lacks-xclip", times=1, task=checked(result={"type": "vm_clipboard"})), (FAKE,))  # fmt: skip
 fault("half-a-pair-value", "half of a surrogate pair in what a check reads", Whose.NOBODY, Becomes("done", 1.0),
       Scene(harm="half-a-pair", times=1, task=checked(
           "check_include_exclude", expected={"type": "rule", "rules": {"include": ["hello"]}})), (FAKE,))  # fmt: skip
