@@ -98,7 +98,8 @@ fault("check-unread-expected", "an expected file that cannot be read", Whose.CHE
 fault("check-no-program-before", "a program that the image lacks, in a step before the check", Whose.TASK, PERMANENT,
       Scene(task={"evaluator": checked()["evaluator"] | {
           "postconfig": [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]}}))  # fmt: skip
-fault("check-no-url", "an expected file whose URL cannot be", Whose.CHECK, Becomes("env_error"),
+fault("check-no-url", "an expected file whose URL cannot be", Whose.CHECK,
+      Becomes("done", said="the check failed: cannot fetch a file of the task's: http"),
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
                          {"type": "cloud_file", "path": "http://[::1/x.txt"})))  # fmt: skip
 fault("check-no-program", "a command of a check that cannot be started", Whose.NOBODY,

@@ -17,6 +17,7 @@ from deskbench.tasks.assets import AssetStore, urls_of
 from deskbench.tasks.live import drive, live_web
 from deskbench.tasks.score import judge, read, score
 from deskbench.tasks.setup import run_steps
+from deskbench.tasks.tools import look
 from deskbench.tasks.types import Call, Check, Task
 from deskbench.tasks.world import Context, World
 
@@ -104,6 +105,7 @@ def _tried(seen: Finding, task: Task, desktop: Desktop, folder: Path, assets: Pa
     world = World(desktop, task, folder, assets)
     try:
         run_steps(task.config, context)
+        world.programs = look(task, desktop)
     except EnvError as error:
         return dataclasses.replace(seen, outcome="not set up", reason=_line(error))
     try:
