@@ -7,10 +7,10 @@ read here).
 
 SGLang's chat completions ask its engine for generated tokens alone (0.5.23, entrypoints/openai/serving_chat.py:
 `logprob_start_len=-1`, whatever the request says). Its completions (`echo`) give a prompt's and take no pictures. Its
-`/generate` gives them (`return_logprob`, `logprob_start_len`, `meta_info.input_token_logprobs`) and takes no messages, but a
-text or token ids with pictures beside them. `/tokenize` makes ids of messages without their pictures; what `/generate`
-makes of both is each model's processor's affair (most decode the ids to a text and cut it anew), and nothing says that
-it is what chat completions make. So it is not asked. llama.cpp's server has none.
+`/generate` gives them (`return_logprob`, `logprob_start_len`, `meta_info.input_token_logprobs`) and takes no messages,
+but a text or token ids with pictures beside them. `/tokenize` makes ids of messages without their pictures; what
+`/generate` makes of both is each model's processor's affair (most decode the ids to a text and cut it anew), and
+nothing says that it is what chat completions make. So it is not asked. llama.cpp's server has none.
 
 The tokens of the reply are looked up at the prompt's end. Where they are not there as they were generated, which is
 when the other model has another tokenizer, or when the server has cut the same text into other tokens, there is no
