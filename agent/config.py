@@ -13,7 +13,7 @@ from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 from deskbench.envs.foreign import Unread, read_text
 from deskbench.envs.wire import WireError, parse_policy
-from deskbench.tasks.metrics.fidelity import Strict
+from deskbench.tasks.metrics.support.fidelity import Strict
 
 MAX_STEPS, MAX_SECONDS = 15, 600.0
 """Limits of an episode where neither the task nor the person who runs it names any; the first is OSWorld's."""

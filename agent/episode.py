@@ -52,8 +52,8 @@ from deskbench.envs.types import (
     Zoom,
 )
 from deskbench.envs.wire import Observe
-from deskbench.tasks.metrics.differences import Revision
-from deskbench.tasks.parts import Part, opens, prepare, together
+from deskbench.tasks.metrics.support.differences import Revision
+from deskbench.tasks.scoring.parts import Part, opens, prepare, together
 from deskbench.tasks.types import Score, Task
 from deskbench.tasks.user import NOBODY
 from deskbench.tasks.world import Context, World

@@ -14,9 +14,9 @@ from deskbench.envs.errors import UsageError
 from deskbench.tasks.checking import SYSTEMS, check
 from deskbench.tasks.classes.process import describe
 from deskbench.tasks.classes.reading import Unusable, read_class
-from deskbench.tasks.live import drive, live_web
 from deskbench.tasks.taskfile import Problem, Problems, read_tasks
 from deskbench.tasks.types import Task
+from deskbench.tasks.web.live import drive, live_web
 
 LIBRARY = Path(__file__).resolve().parent / "library"
 CLASS_FILES = "task_*.py"

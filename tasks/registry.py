@@ -62,7 +62,7 @@ class Entry:
         linear: a metric that parses nothing and whose time is in proportion to its values: it may be worked out in
             the controller.
         fits: what its signature cannot say of what a task file gives it; raises ValueError where that is of no use.
-        programs: of the desktop that a getter runs (`tasks.tools`).
+        programs: of the desktop that a getter runs (`tasks.scoring.tools`).
     """
 
     kind: Kind
@@ -145,8 +145,8 @@ def _register(kind: Kind, names: tuple[str, ...], **more: Any) -> Callable[[F], 
 @cache
 def _import_all(kind: Kind) -> None:
     package = importlib.import_module(_FOLDERS[kind])
-    for module in pkgutil.iter_modules(package.__path__):
-        importlib.import_module(f"{_FOLDERS[kind]}.{module.name}")
+    for module in pkgutil.walk_packages(package.__path__, f"{_FOLDERS[kind]}."):
+        importlib.import_module(module.name)
 
 
 def names(kind: Kind) -> Iterator[str]:
@@ -174,8 +174,8 @@ def _foreign(kind: Kind, name: str) -> Entry:
     module, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise RegistryError(f"cannot import {name!r}: {error}") from None
+    except Exception as error:  # whatever stands in a module of somebody else's
+        raise RegistryError(f"cannot import {name!r}: {type(error).__name__}: {error}") from None
     return Entry(kind, attribute, function)
 
 

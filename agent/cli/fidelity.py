@@ -7,8 +7,8 @@ from typing import Any, Literal
 import typer.core
 
 from deskbench.envs.errors import UsageError
-from deskbench.tasks.metrics.differences import REVISIONS, Revision
-from deskbench.tasks.metrics.fidelity import OLDEST
+from deskbench.tasks.metrics.support.differences import REVISIONS, Revision
+from deskbench.tasks.metrics.support.fidelity import OLDEST
 
 FLAG = "--osworld-strict"
 STRICT_HELP = f"Score as OSWorld does, mistakes included: {' or '.join(REVISIONS)}; {OLDEST} where none is named."

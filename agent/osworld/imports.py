@@ -27,7 +27,7 @@ from deskbench.envs.actions import ActionError, parse_actions
 from deskbench.envs.errors import CheckError, UsageError
 from deskbench.envs.types import Action, Done, Exec, Fail, Observation, Screenshot, Wait
 from deskbench.tasks.load import load, task_set_hash
-from deskbench.tasks.parts import read_score
+from deskbench.tasks.scoring.parts import read_score
 from deskbench.tasks.types import Task
 
 WORDS: dict[str, type[Done | Fail | Wait]] = {"DONE": Done, "FAIL": Fail, "WAIT": Wait}

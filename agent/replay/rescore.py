@@ -12,8 +12,8 @@ from deskbench.agent.base import Ending
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_atomic
 from deskbench.agent.runs.recorded import task_of
 from deskbench.envs.errors import CheckError, UsageError
-from deskbench.tasks.metrics.differences import REVISIONS, Revision
-from deskbench.tasks.score import PROBED, rescore
+from deskbench.tasks.metrics.support.differences import REVISIONS, Revision
+from deskbench.tasks.scoring.score import PROBED, rescore
 from deskbench.tasks.types import Call, Score, Task
 
 _REVISIONS: dict[Revision | Literal["no"], Revision | None] = {"no": None, **{name: name for name in REVISIONS}}

@@ -23,7 +23,7 @@ from deskbench.agent.base import Decision, Ending, Usage
 from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.types import Observation, Screenshot
-from deskbench.tasks.metrics.fidelity import Strict
+from deskbench.tasks.metrics.support.fidelity import Strict
 
 IMPORTED = "imported"
 """Stands where an episode names its provider, where it is of another harness: `replay` has to be told one."""

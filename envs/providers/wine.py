@@ -68,7 +68,16 @@ class WineProvider(LocalProvider):
     def _inside(self, listener: int, spec: DesktopSpec, chosen: Ids | None) -> list[str]:
         user = ["--user", "user"] if chosen is not None else []
         size = session_arguments(DesktopSpec(spec.width, spec.height, tokens=spec.tokens))
-        return ["/usr/bin/python3", "-s", "-m", "deskbench.envs.server.wine", "--listen", str(listener), *user, *size]
+        return [
+            "/usr/bin/python3",
+            "-s",
+            "-m",
+            "deskbench.envs.server.wine.session",
+            "--listen",
+            str(listener),
+            *user,
+            *size,
+        ]
 
     def _binds(self) -> list[str]:
         return ["--ro-bind", str(template()), "/opt/wine"]

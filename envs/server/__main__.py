@@ -17,7 +17,7 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from deskbench.envs.server import identity
-from deskbench.envs.server.http import Server, Tokens
+from deskbench.envs.server.http.server import Route, Server, Tokens
 
 if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk
@@ -133,7 +133,7 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
 
         tunnel.listen()
     if args.session:
-        from deskbench.envs.server import session
+        from deskbench.envs.server.x11 import session
 
         width, height = (int(side) for side in args.session.split("x"))
         loading = threading.Thread(target=_load, daemon=True)
@@ -162,19 +162,19 @@ def _desk(patience: float) -> Desk:
     if sys.platform == "win32":
         from deskbench.envs.server.win32.desk import Desk as WindowsDesk
 
-        return WindowsDesk()  # type: ignore[return-value,unused-ignore]
+        return WindowsDesk()
     if sys.platform == "darwin":
         from deskbench.envs.server.macos.desk import Desk as MacDesk
 
-        return MacDesk()  # type: ignore[return-value,unused-ignore]
+        return MacDesk()
     from deskbench.envs.server.accessibility import bus
-    from deskbench.envs.server.desk import Desk
+    from deskbench.envs.server.x11.desk import Desk as LinuxDesk
 
     bus.wait_longer(patience)
-    return Desk(patience=patience)
+    return LinuxDesk(patience=patience)
 
 
-def all_routes(desk: Desk) -> list:  # type: ignore[type-arg]
+def all_routes(desk: Desk) -> list[Route]:
     """Every route that this server answers."""
     from deskbench.envs.server import control, launch, osworld, steps, tunnel
 

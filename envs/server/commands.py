@@ -20,8 +20,8 @@ from pathlib import Path
 
 from deskbench.envs import wait
 from deskbench.envs.server import identity
-from deskbench.envs.server.http import HttpError
-from deskbench.envs.server.limits import MAX_OUTPUT, MAX_WRITTEN
+from deskbench.envs.server.http.limits import MAX_OUTPUT, MAX_WRITTEN
+from deskbench.envs.server.http.server import HttpError
 
 CMD = ("cmd", "/s", "/c")
 """Windows' shell; what follows is a line, in which quotes are its own affair."""

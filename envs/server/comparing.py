@@ -8,16 +8,13 @@ import threading
 import time
 from abc import ABC, abstractmethod
 from collections import deque
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from deskbench.envs import wait
-from deskbench.envs.server import commands
-from deskbench.envs.server.capture import Frame
-from deskbench.envs.server.damage import Change
-from deskbench.envs.server.desk import HISTORY
-from deskbench.envs.server.exchange import Watch
+from deskbench.envs.server import desk
+from deskbench.envs.server.desk import Frame
 from deskbench.envs.server.recording import RecordingError
-from deskbench.envs.server.settle import MAXIMUM, REACTION, Sample, Settling
+from deskbench.envs.server.settle import HISTORY, MAXIMUM, Change, Sample, Settling
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -87,20 +84,14 @@ class Screen(ABC):
         return Change(time.monotonic(), left, top, right - left, bottom - top)
 
 
-class Desk(ABC):
+class Desk(desk.Desk):
     """What such desktops have in common; a platform's own gives the parts.
 
     Attributes:
-        patience: how many times slower the machine is than one without emulation.
         missing: features that it does not have, with the reason.
-        watch: what it depends on, where that is watched.
     """
 
     screen: Screen
-    input: Any
-    windows: Any
-    patience = 1.0
-    watch: Watch | None = None
 
     def __init__(self, missing: dict[str, str]) -> None:
         self.missing = missing
@@ -117,12 +108,6 @@ class Desk(ABC):
         history = self.screen.since(now - HISTORY)
         return Settling(began=now, start=now, before=self.sample(None), history=history, launching=launching)
 
-    def look_back(self) -> Settling:
-        """For looking without acting: a screen that has been quiet for a moment already is settled at once."""
-        settling = self.begin_settling()
-        settling.began = settling.start = settling.began - REACTION
-        return settling
-
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
         """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
         settling.maximum = MAXIMUM if maximum is None else maximum
@@ -138,12 +123,6 @@ class Desk(ABC):
         """There is none; said in `problems`."""
         problems.append(f"terminal: {self.missing['terminal']}")
         return None
-
-    def run_source(self, lang: str, source: str, timeout: float) -> str:
-        """Run source text in the session; its output, with the exit status when that is not 0."""
-        done = commands.run_source(lang, source, timeout)
-        text = done.stdout + done.stderr
-        return text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
 
     def features(self) -> dict[str, str]:
         """What a desktop may have, with why not; empty for what works."""

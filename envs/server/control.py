@@ -6,8 +6,8 @@ import dataclasses
 from typing import TYPE_CHECKING
 
 from deskbench.envs.server import commands
-from deskbench.envs.server.http import HttpError, Request, Response, Route, flag, json_response, number, text
-from deskbench.envs.server.limits import MAX_SECONDS
+from deskbench.envs.server.http.limits import MAX_SECONDS
+from deskbench.envs.server.http.server import HttpError, Request, Response, Route, flag, json_response, number, text
 
 if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk

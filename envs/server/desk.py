@@ -1,47 +1,117 @@
-"""The desktop as the server has it: screen, input, settling, accessibility and commands, composed."""
+"""What the server's routes need of a desktop; each platform has one of its own."""
 
 from __future__ import annotations
 
-import os
-import platform
-import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Protocol
 
-from deskbench.envs.server import accessibility, commands
-from deskbench.envs.server.activity import Activity
-from deskbench.envs.server.capture import Screen
-from deskbench.envs.server.input import Input
-from deskbench.envs.server.recording import Recorder
-from deskbench.envs.server.settle import MAXIMUM, REACTION, Settling
-from deskbench.envs.server.windows import Windows
-from deskbench.envs.server.x_watch import XServer
-from deskbench.envs.wire import PROTOCOL, Health
-
-POLL = 0.02
-"""Seconds between two looks at the programs while settling; a change on the screen is noticed at once."""
-HISTORY = 5.0
-"""Seconds of changes before an action in which carets and clocks are looked for."""
+from deskbench.envs.actions import Action
+from deskbench.envs.server import commands
+from deskbench.envs.server.http.exchange import Watch
+from deskbench.envs.server.settle import REACTION, Settling
+from deskbench.envs.wire import Health
 
 
-class Desk:
-    """One desktop on one X display; `patience` is how many times slower it is than a machine without emulation."""
+@dataclass(frozen=True)
+class Frame:
+    """One captured screen.
 
-    def __init__(self, display_name: str | None = None, patience: float = 1.0) -> None:
-        self.patience = patience
-        self.watch = XServer(display_name, patience)
-        self.screen = Screen(display_name)
-        self.input = Input(display_name)
-        self.activity = Activity(display_name)
-        self.windows = Windows(display_name, patience)
-        self.recorder = Recorder(self.screen.width, self.screen.height)
+    Attributes:
+        png: the PNG file.
+        sha256: of the PNG, in hex: the frame's name.
+        cursor: the pointer's position in pixels.
+    """
 
+    png: bytes
+    sha256: str
+    cursor: tuple[int, int]
+
+
+class Screen(Protocol):
+    """The screen as pictures; `width` and `height` are in pixels. Safe to use from several threads."""
+
+    width: int
+    height: int
+
+    def capture(self) -> Frame:
+        """The screen now; the last frame again when nothing has changed."""
+
+    def cursor(self) -> tuple[int, int]:
+        """The pointer's position in pixels."""
+
+
+class Input(Protocol):
+    """Carries out canonical actions."""
+
+    def perform(self, action: Action) -> str | None:
+        """Carry out one action; what it answers, or None."""
+
+    def release_all(self) -> None:
+        """Let go of every key and button that is held."""
+
+
+class Windows(Protocol):
+    """Top-level windows. A name is a title, an id or, `by_class`, a window class; `strict` wants all of it."""
+
+    def listing(self) -> list[dict[str, Any]]:
+        """Every window, as the wire has it."""
+
+    def activate(self, name: str, *, strict: bool, by_class: bool) -> None:
+        """Bring it to the front."""
+
+    def close(self, name: str, *, strict: bool, by_class: bool) -> None:
+        """Close it and wait until it is gone."""
+
+
+class Recorder(Protocol):
+    """Films the screen."""
+
+    @property
+    def running(self) -> bool:
+        """Whether a film is being made."""
+
+    def start(self) -> None:
+        """Begin a film."""
+
+    def end(self) -> bytes:
+        """End it; the film's bytes."""
+
+
+class Desk(ABC):
+    """One desktop.
+
+    Attributes:
+        patience: how many times slower the machine is than one without emulation.
+        watch: what the desktop depends on, where that is watched.
+    """
+
+    patience: float = 1.0
+    watch: Watch | None = None
+    screen: Screen
+    input: Input
+    windows: Windows
+    recorder: Recorder
+
+    @abstractmethod
     def begin_settling(self, *, launching: bool = False) -> Settling:
         """Note how things are before actions; hand the result to `settle` after them."""
-        now = time.monotonic()
-        history = self.screen.damage.since(now - HISTORY)
-        return Settling(
-            began=now, start=now, before=self.activity.sample(), history=history, launching=launching,
-            patience=self.patience,
-        )  # fmt: skip
+
+    @abstractmethod
+    def settle(self, settling: Settling, maximum: float | None = None) -> bool:
+        """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
+
+    @abstractmethod
+    def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
+        """The accessibility tree and whether it is whole; what went wrong is added to `problems`."""
+
+    @abstractmethod
+    def terminal(self, problems: list[str]) -> str | None:
+        """The text of the focused terminal; what went wrong is added to `problems`."""
+
+    @abstractmethod
+    def health(self) -> Health:
+        """What works here; without asking anything that may hang."""
 
     def look_back(self) -> Settling:
         """For looking without acting: a screen that has been quiet for a moment already is settled at once."""
@@ -49,59 +119,8 @@ class Desk:
         settling.began = settling.start = settling.began - REACTION
         return settling
 
-    def settle(self, settling: Settling, maximum: float | None = None) -> bool:
-        """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
-        settling.maximum = MAXIMUM * self.patience if maximum is None else maximum
-        while True:
-            sample = self.activity.sample(settling.before if settling.launching else None)
-            count = self.screen.damage.count
-            verdict = settling.verdict(sample, self.screen.damage.since(settling.began))
-            if verdict is not None:
-                return verdict
-            if self.screen.damage.wait(count, POLL):
-                self.screen.damage.wait(1 << 60, POLL / 4)  # drawing comes in bursts: look at them together
-
-    def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
-        """The accessibility tree and whether it is whole; what went wrong is added to `problems`."""
-        try:
-            return accessibility.tree(timeout)
-        except accessibility.AccessibilityError as error:
-            problems.append(f"accessibility: {error}")
-            return None, False
-
-    def terminal(self, problems: list[str]) -> str | None:
-        """The text of the focused terminal; what went wrong is added to `problems`."""
-        try:
-            return accessibility.terminal_text()
-        except accessibility.AccessibilityError as error:
-            problems.append(f"terminal: {error}")
-            return None
-
     def run_source(self, lang: str, source: str, timeout: float) -> str:
         """Run source text in the session; its output, with the exit status when that is not 0."""
         done = commands.run_source(lang, source, timeout)
         text = done.stdout + done.stderr
         return text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
-
-    def health(self) -> Health:
-        """What works here; without asking the X server, which may hang."""
-        trouble, why_not = self.watch.trouble(), accessibility.why_not() or ""
-        return Health(
-            server="deskbench",
-            protocol=PROTOCOL,
-            platform=platform.system(),
-            screen=(self.screen.width, self.screen.height),
-            features={
-                **dict.fromkeys(("screenshot", "input", "settle"), trouble),
-                **dict.fromkeys(("accessibility", "terminal"), why_not),
-                "recording": "" if commands.installed("ffmpeg") else "ffmpeg is not installed",
-                "clipboard": "" if commands.installed("xclip") else "xclip is not installed",
-                "exec": "",
-            },
-            versions={
-                "python": platform.python_version(),
-                "png": self.screen.compressor,
-                "kernel": platform.release(),
-                "display": os.environ.get("DISPLAY", ""),
-            },
-        )

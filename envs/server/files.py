@@ -20,8 +20,7 @@ from typing import Any
 
 from deskbench.envs import wait
 from deskbench.envs.server.commands import expand
-from deskbench.envs.server.http import HttpError
-from deskbench.envs.server.limits import (
+from deskbench.envs.server.http.limits import (
     LISTING_SECONDS,
     MAX_FILE,
     MAX_FOLDERS,
@@ -29,6 +28,7 @@ from deskbench.envs.server.limits import (
     MAX_LISTING,
     READ_SECONDS,
 )
+from deskbench.envs.server.http.server import HttpError
 
 _PART = 1 << 20
 HELD_SECONDS = 2.0

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 
 from deskbench.envs import actions as act
 from deskbench.envs import wait
-from deskbench.envs.server.input_keys import InputError
+from deskbench.envs.server.x11.keysyms import InputError
 
 STEP, STEP_SECONDS = 8.0, 0.004
 """Pixels and seconds between two points of a drag."""

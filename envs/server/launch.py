@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING
 
 from deskbench.envs import wait
 from deskbench.envs.server import commands, files
-from deskbench.envs.server.activity import LOOK_SECONDS, Rest
-from deskbench.envs.server.http import HttpError, Request, Response, Route, flag, json_response, text
+from deskbench.envs.server.http.server import HttpError, Request, Response, Route, flag, json_response, text
+from deskbench.envs.server.x11.activity import LOOK_SECONDS, Rest
 
 if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk

@@ -11,7 +11,17 @@ import subprocess
 import time
 from pathlib import Path
 
-from deskbench.envs.server.http import HttpError, Request, Response, Route, Server, Tokens, json_response, number, text
+from deskbench.envs.server.http.server import (
+    HttpError,
+    Request,
+    Response,
+    Route,
+    Server,
+    Tokens,
+    json_response,
+    number,
+    text,
+)
 
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207
 """ioctls of random(4)."""

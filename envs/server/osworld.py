@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from deskbench.envs import wait
-from deskbench.envs.server import commands, fetch, files, wallpaper
+from deskbench.envs.server import commands, fetch, files
 from deskbench.envs.server.commands import CommandTimeout
-from deskbench.envs.server.http import (
+from deskbench.envs.server.http.limits import MAX_SECONDS
+from deskbench.envs.server.http.server import (
     HttpError,
     Request,
     Response,
@@ -26,8 +27,8 @@ from deskbench.envs.server.http import (
     text,
     text_response,
 )
-from deskbench.envs.server.limits import MAX_SECONDS
 from deskbench.envs.server.recording import RecordingError
+from deskbench.envs.server.x11 import wallpaper
 
 if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk

@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from deskbench.envs.server.damage import Change
-
 REACTION = 0.15
 """Seconds in which an idle screen may begin to react before it counts as having nothing to say."""
 QUIET = 0.3
@@ -38,6 +36,19 @@ CARET = (40, 48)
 is wider, as a terminal draws a caret's whole line, must come back exactly."""
 PERIOD = 0.25
 """Seconds between two changes of a caret or clock, at the least."""
+HISTORY = 5.0
+"""Seconds of changes before an action in which carets and clocks are looked for."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """A rectangle of the screen that was drawn to, at `time` (monotonic seconds)."""
+
+    time: float
+    x: int
+    y: int
+    width: int
+    height: int
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from deskbench.envs.actions import (
     Zoom,
 )
 from deskbench.envs.server.commands import CommandTimeout
-from deskbench.envs.server.http import HttpError, Request, Response, Route
-from deskbench.envs.server.limits import MAX_SETTLE, REMEMBERED, REMEMBERED_BYTES
+from deskbench.envs.server.http.limits import MAX_SETTLE, REMEMBERED, REMEMBERED_BYTES
+from deskbench.envs.server.http.server import HttpError, Request, Response, Route
 from deskbench.envs.wire import (
     CONTENT_TYPE,
     ActionResult,

@@ -14,7 +14,7 @@ import socket
 import threading
 
 from deskbench.envs.pipe import splice
-from deskbench.envs.server.http import HttpError, Request, Response, Route
+from deskbench.envs.server.http.server import HttpError, Request, Response, Route
 
 PROXY_PORT = 3128
 CONNECT_SECONDS = 5.0

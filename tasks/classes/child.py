@@ -19,8 +19,8 @@ from typing import IO, Any
 
 from deskbench.tasks.classes import stand_ins
 from deskbench.tasks.classes.base import FIELDS, BaseTask, MultiPhaseTask
-from deskbench.tasks.metrics.fidelity import osworld_strict
-from deskbench.tasks.walls import limit
+from deskbench.tasks.metrics.support.fidelity import osworld_strict
+from deskbench.tasks.scoring.walls import limit
 
 MEMORY = 4 * 2**30
 """Bytes of address space."""

@@ -18,8 +18,8 @@ from typing import Any
 
 from deskbench.envs.errors import CheckError, DeskbenchError, SetupError
 from deskbench.tasks.classes.serve import Answers, Refusal
-from deskbench.tasks.metrics.differences import Revision
-from deskbench.tasks.sandbox import environment
+from deskbench.tasks.metrics.support.differences import Revision
+from deskbench.tasks.scoring.sandbox import environment
 
 SECONDS = 3600.0
 """Of one request. OSWorld-V2's tasks train networks in their checks, and wait twenty minutes for one command."""

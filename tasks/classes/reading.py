@@ -13,10 +13,10 @@ from pydantic import TypeAdapter, ValidationError
 
 from deskbench.tasks import registry
 from deskbench.tasks.classes.stand_ins import asset
-from deskbench.tasks.live import FETCHES
 from deskbench.tasks.taskfile import bad_id
 from deskbench.tasks.types import SOURCE, Evaluator, Requires, Task
 from deskbench.tasks.user import User
+from deskbench.tasks.web.live import FETCHES
 
 WEB = re.compile(r"https?://(?!localhost|127\.0\.0\.1)|WEBSITE_HOST_SUFFIX")
 """In a class's texts: it goes to other machines."""

@@ -10,8 +10,8 @@ from deskbench.envs.desktop import CommandResult, Desktop
 from deskbench.envs.errors import CheckError, Unfit
 from deskbench.envs.wire import Observe
 from deskbench.tasks import registry
-from deskbench.tasks.packing import NotFit
-from deskbench.tasks.score import value_of
+from deskbench.tasks.scoring.packing import NotFit
+from deskbench.tasks.scoring.score import value_of
 from deskbench.tasks.setup import run_before_check, run_steps
 from deskbench.tasks.types import Call
 from deskbench.tasks.world import MAX_FILE, Context, World

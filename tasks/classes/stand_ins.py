@@ -18,9 +18,9 @@ from deskbench.envs.errors import CheckError
 from deskbench.tasks import registry
 from deskbench.tasks.assets import V2_FILES
 from deskbench.tasks.classes import base
-from deskbench.tasks.metrics.fidelity import strict_revision
-from deskbench.tasks.packing import plain
-from deskbench.tasks.worker import evaluate
+from deskbench.tasks.metrics.support.fidelity import strict_revision
+from deskbench.tasks.scoring.packing import plain
+from deskbench.tasks.scoring.worker import evaluate
 
 Ask = Callable[..., Any]
 """ask(kind, name, arguments, keywords): the controller's answer."""

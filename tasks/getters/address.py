@@ -8,7 +8,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from deskbench.tasks.getters.session import accessibility_tree
 from deskbench.tasks.registry import getter
-from deskbench.tasks.worker import read
+from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.world import World
 
 

@@ -8,9 +8,9 @@ from typing import Any, Literal, NotRequired
 from typing_extensions import TypedDict
 
 from deskbench.envs.errors import CheckError, EnvError, Unfit
-from deskbench.tasks.chrome import shown
 from deskbench.tasks.getters.address import active_url
 from deskbench.tasks.registry import getter
+from deskbench.tasks.web.chrome import shown
 from deskbench.tasks.world import World
 
 SEARCH = "https://google.com/search?q=query"

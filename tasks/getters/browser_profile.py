@@ -6,11 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.envs.errors import Unfit
-from deskbench.tasks.chrome import profile_file, profile_folder, shown
-from deskbench.tasks.metrics.fidelity import as_upstream
-from deskbench.tasks.pages import SCHEMES
+from deskbench.tasks.metrics.support.fidelity import as_upstream
 from deskbench.tasks.registry import getter
-from deskbench.tasks.worker import read
+from deskbench.tasks.scoring.worker import read
+from deskbench.tasks.web.chrome import profile_file, profile_folder, shown
+from deskbench.tasks.web.pages import SCHEMES
 from deskbench.tasks.world import World
 
 MAX_EXTENSIONS, MAX_SHORTCUTS = 100, 100

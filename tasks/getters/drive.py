@@ -6,9 +6,9 @@ import tempfile
 from pathlib import Path
 
 from deskbench.envs.errors import CheckError
-from deskbench.tasks.drive import Drive, queries_of
 from deskbench.tasks.getters.files import Files
 from deskbench.tasks.registry import getter
+from deskbench.tasks.web.drive import Drive, queries_of
 from deskbench.tasks.world import World
 
 SETTINGS = "evaluation_examples/settings/googledrive/settings.yml"

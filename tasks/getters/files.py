@@ -12,7 +12,7 @@ from deskbench.envs.errors import AssetError, CheckError
 from deskbench.envs.foreign import read_text
 from deskbench.tasks.assets import fetch
 from deskbench.tasks.registry import getter
-from deskbench.tasks.worker import read
+from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.world import MAX_TEXT, World
 
 Files = Path | list[Path | None] | None

@@ -16,8 +16,8 @@ from deskbench.envs.errors import CheckError, NotThere
 from deskbench.tasks.getters.files import vm_file
 from deskbench.tasks.guest import ask
 from deskbench.tasks.registry import getter
-from deskbench.tasks.sandbox import Limits
-from deskbench.tasks.worker import read
+from deskbench.tasks.scoring.sandbox import Limits
+from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.world import MAX_TEXT, World
 
 VLC_PORT = 8080

@@ -10,12 +10,12 @@ from typing_extensions import TypedDict
 
 from deskbench.envs.errors import SetupError
 from deskbench.tasks.assets import fetch
-from deskbench.tasks.chrome import profile_file, profile_folder, shown
-from deskbench.tasks.drive import Drive, settings_of
 from deskbench.tasks.getters.drive import SETTINGS
 from deskbench.tasks.registry import setup_step
+from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.setup.files import put
-from deskbench.tasks.worker import read
+from deskbench.tasks.web.chrome import profile_file, profile_folder, shown
+from deskbench.tasks.web.drive import Drive, settings_of
 from deskbench.tasks.world import MAX_FILE, Context
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from deskbench.envs.clients.http import Client
 from deskbench.envs.errors import DeskbenchError, EnvError
-from deskbench.tasks.probes import run_test_suite
+from deskbench.tasks.scoring.probes import run_test_suite
 from deskbench.tasks.world import World
 from tests.agent.paper import task
 from tests.attacks.arenas import Arena, lives, newcomer

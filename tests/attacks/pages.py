@@ -10,7 +10,7 @@ from deskbench.agent.report.report import write_report
 from tests.agent.browser import CHROMIUM, Tab, chromium, tab
 from tests.agent.report.test_pages import HOSTILE, check_nothing_ran, check_the_episode, check_the_list, hostile_run
 from tests.agent.report.test_view import FORBIDDEN, PATHS, get, serving
-from tests.agent.runs import episode, run
+from tests.agent.staged_runs import episode, run
 from tests.attacks.arenas import Arena
 from tests.attacks.base import CONTROLLER, ROOT, Outcome, attack, blocked, judged, not_applicable, succeeded
 

@@ -15,7 +15,7 @@ from deskbench.envs.clients.http import Client
 from deskbench.envs.errors import DeskbenchError
 from deskbench.envs.wire import Observe
 from deskbench.tasks.load import load
-from deskbench.tasks.score import score
+from deskbench.tasks.scoring.score import score
 from deskbench.tasks.types import Score
 from deskbench.tasks.world import Context, World
 from tests.attacks.arenas import Arena

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deskbench.tasks import registry
-from deskbench.tasks.metrics.differences import BY_KEY, DIFFERENCES, GETTERS, REVISIONS, Difference, Revision
+from deskbench.tasks.metrics.support.differences import BY_KEY, DIFFERENCES, GETTERS, REVISIONS, Difference, Revision
 from tests.differential import mainline, reference
 from tests.differential.case import Case, Files, Verdict, judge
 from tests.differential.families import FAMILIES
@@ -17,7 +17,7 @@ from tests.differential.families import FAMILIES
 WITHOUT = {
     "check_python_file_by_gold_file": "OSWorld's has no body and gives None",
     "check_python_file_by_test_suite": "OSWorld's runs the agent's program where the comparison runs; ours needs a desktop "
-    "(tests/tasks/test_probes.py)",
+    "(tests/tasks/scoring/test_probes.py)",
     "compare_image_text": "OSWorld's needs easyocr, which needs PyTorch and fetches weights",
     "get_unique_train_ids": "a helper that gives a set, no score",
 }
@@ -25,13 +25,13 @@ WITHOUT = {
 
 # Why a listed difference has no case: a case calls both functions and compares what they give.
 NOT_SHOWN = {
-    "hostile": "what OSWorld's does with such an archive would fill this machine's disk; tests/tasks/test_worker.py has ours",
+    "hostile": "what OSWorld's does with such an archive would fill this machine's disk; tests/tasks/scoring/test_worker.py has ours",
     "suffixes": "OSWorld's is given the package's list here, for there is no network",
-    "no-result": "ours is decided before the metric is called; tests/tasks/test_score.py has it",
+    "no-result": "ours is decided before the metric is called; tests/tasks/scoring/test_score.py has it",
     "pdf-text": "OSWorld's reads by PDFium here, for MuPDF is not there",
     "empty-archive": "both end in an error, ours with a reason",
     "ocr": "easyocr is not there",
-    "test-suite": "ours needs a desktop; tests/tasks/test_probes.py has it",
+    "test-suite": "ours needs a desktop; tests/tasks/scoring/test_probes.py has it",
     "not-a-score": "they have no score to compare",
     "file-exists": "it looks at the controller's disk, by a path that the desktop chooses",
 }

@@ -11,9 +11,9 @@ from typing import Any
 
 from deskbench.envs.errors import CheckError
 from deskbench.tasks import registry
-from deskbench.tasks.metrics.applied import apply
-from deskbench.tasks.metrics.differences import BY_KEY, Difference, Revision
-from deskbench.tasks.metrics.fidelity import osworld_strict
+from deskbench.tasks.metrics.support.applied import apply
+from deskbench.tasks.metrics.support.differences import BY_KEY, Difference, Revision
+from deskbench.tasks.metrics.support.fidelity import osworld_strict
 from tests.differential import mainline, reference
 
 NEAR = 1e-6

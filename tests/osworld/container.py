@@ -14,11 +14,11 @@ from deskbench.envs.errors import CheckError, DeskbenchError, EnvError
 from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.tasks.assets import AssetStore, urls_of
-from deskbench.tasks.live import drive, live_web
-from deskbench.tasks.score import judge, read, score
+from deskbench.tasks.scoring.score import judge, read, score
+from deskbench.tasks.scoring.tools import look
 from deskbench.tasks.setup import run_steps
-from deskbench.tasks.tools import look
 from deskbench.tasks.types import Call, Check, Task
+from deskbench.tasks.web.live import drive, live_web
 from deskbench.tasks.world import Context, World
 
 SPEC = DesktopSpec(width=1920, height=1080)

@@ -6,7 +6,7 @@ import socket
 import subprocess
 from pathlib import Path
 
-from deskbench.tasks.metrics.told import Told
+from deskbench.tasks.metrics.support.told import Told
 
 
 def writes(result: list[str], expected: None) -> float:

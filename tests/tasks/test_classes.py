@@ -20,7 +20,7 @@ from deskbench.tasks.assets import urls_of
 from deskbench.tasks.classes.process import ClassFailed, TaskProcess
 from deskbench.tasks.classes.serve import Answers
 from deskbench.tasks.load import load, read, skip_reason
-from deskbench.tasks.parts import Part, prepare, read_score, together
+from deskbench.tasks.scoring.parts import Part, prepare, read_score, together
 from deskbench.tasks.types import Score, Task
 from deskbench.tasks.user import Fixed, Rule, Scripted, answer
 from deskbench.tasks.world import Context, World

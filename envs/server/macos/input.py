@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from deskbench.envs.server.injector import Injector
-from deskbench.envs.server.input_keys import InputError
 from deskbench.envs.server.macos.keys import FLAGS, stroke
+from deskbench.envs.server.x11.keysyms import InputError
 
 HID = 0
 """kCGHIDEventTap: where a real mouse's events come in."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from deskbench.envs import wait
-from deskbench.envs.server.http import HttpError
+from deskbench.envs.server.http.server import HttpError
 from deskbench.envs.server.macos.ax import Accessibility
 
 PROOF_SECONDS = 5.0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 
-from deskbench.envs.server.http import HttpError
+from deskbench.envs.server.http.server import HttpError
 from deskbench.envs.server.win32 import api
 
 GET, SET = 0x0073, 0x0014

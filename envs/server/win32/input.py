@@ -9,8 +9,8 @@ from typing import Any
 
 from deskbench.envs import wait
 from deskbench.envs.server.injector import Injector
-from deskbench.envs.server.input_keys import InputError
 from deskbench.envs.server.win32 import api
+from deskbench.envs.server.x11.keysyms import InputError
 
 MOUSE, KEYBOARD = 0, 1
 KEY_EXTENDED, KEY_UP, KEY_UNICODE = 1, 2, 4

@@ -8,7 +8,7 @@ from ctypes import wintypes
 from typing import Any
 
 from deskbench.envs import wait
-from deskbench.envs.server.http import HttpError
+from deskbench.envs.server.http.server import HttpError
 from deskbench.envs.server.win32 import api
 
 PROOF_SECONDS = 5.0

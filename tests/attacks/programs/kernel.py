@@ -91,7 +91,7 @@ def processes(*words):
 
 def servers():
     """The server's processes: what answers the controller, and what started it where it goes through another."""
-    found = processes("-m", "deskbench.envs.server") or processes("-m", "deskbench.envs.server.wine")
+    found = processes("-m", "deskbench.envs.server") or processes("-m", "deskbench.envs.server.wine.session")
     if not found:
         raise AssertionError("the server is not among the processes that can be seen")
     return found

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
-from deskbench.envs import server, wait
+from deskbench.envs import wait
+from deskbench.envs.server import x11
 
 WIDTH, HEIGHT = 1280, 800
 PROBE = Path(__file__).with_name("gtk_probe.py")
-OPENBOX = Path(server.__file__).with_name("config") / "openbox.xml"
+OPENBOX = Path(x11.__file__).with_name("config") / "openbox.xml"
 PATIENCE = 20.0
 """Seconds after which a program that should have reacted is taken for broken; the machine may be busy."""
 

@@ -13,8 +13,8 @@ import pytest
 from deskbench.envs import wait
 from deskbench.envs.server import commands
 from deskbench.envs.server.commands import CommandTimeout
-from deskbench.envs.server.http import HttpError
-from deskbench.envs.server.limits import MAX_OUTPUT
+from deskbench.envs.server.http.limits import MAX_OUTPUT
+from deskbench.envs.server.http.server import HttpError
 
 PATIENCE = 20.0
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from deskbench.envs.server import files
-from deskbench.envs.server.http import HttpError
-from deskbench.envs.server.limits import MAX_FILE, MAX_FOLDERS
+from deskbench.envs.server.http.limits import MAX_FILE, MAX_FOLDERS
+from deskbench.envs.server.http.server import HttpError
 from deskbench.envs.wire import TREE_DEPTH, folder_tree, loads
 
 

@@ -10,11 +10,11 @@ from lxml import etree
 
 from deskbench.envs.actions import parse_action
 from deskbench.envs.providers import bundle
-from deskbench.envs.server.input_keys import InputError
 from deskbench.envs.server.macos.ax import Accessibility
 from deskbench.envs.server.macos.input import Input
 from deskbench.envs.server.macos.keys import KEYS, stroke
 from deskbench.envs.server.macos.windows import Windows
+from deskbench.envs.server.x11.keysyms import InputError
 from deskbench.envs.targets import Target, find_point
 
 SHIFT, CONTROL, COMMAND = 0x20000, 0x40000, 0x100000

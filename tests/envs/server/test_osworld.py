@@ -19,7 +19,7 @@ from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.server.limits import MAX_OUTPUT
+from deskbench.envs.server.http.limits import MAX_OUTPUT
 
 pytestmark = pytest.mark.desktop
 

@@ -15,10 +15,10 @@ from deskbench.envs import wait
 from deskbench.envs.clients.http import Client, unix
 from deskbench.envs.errors import GuestError
 from deskbench.envs.providers.local import LocalDesktop
-from deskbench.envs.server.desk import Desk
-from deskbench.envs.server.http import Request
-from deskbench.envs.server.limits import REMEMBERED, REMEMBERED_BYTES
+from deskbench.envs.server.http.limits import REMEMBERED, REMEMBERED_BYTES
+from deskbench.envs.server.http.server import Request
 from deskbench.envs.server.steps import Answers, Steps
+from deskbench.envs.server.x11.desk import Desk
 from deskbench.envs.types import Action, Exec, Key, KeyDown, MouseDown, Move, Type, Wait, Zoom
 from deskbench.envs.wire import Observe, StepReply, StepRequest
 

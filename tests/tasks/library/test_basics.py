@@ -19,7 +19,7 @@ from deskbench.agent.replay.replay import replay
 from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
 from deskbench.envs.desktop import Desktop
 from deskbench.tasks.load import load
-from deskbench.tasks.score import score
+from deskbench.tasks.scoring.score import score
 from deskbench.tasks.setup import run_steps
 from deskbench.tasks.types import Call, Mutant, Score, Task
 from deskbench.tasks.world import Context, World

@@ -14,9 +14,9 @@ from pptx import Presentation
 from pptx.util import Inches
 
 from deskbench.tasks import registry
-from deskbench.tasks.metrics.applied import apply
-from deskbench.tasks.metrics.differences import DIFFERENCES, EVERY, GETTERS, REVISIONS, Revision
-from deskbench.tasks.metrics.fidelity import as_upstream, osworld_strict, strict_revision
+from deskbench.tasks.metrics.support.applied import apply
+from deskbench.tasks.metrics.support.differences import DIFFERENCES, EVERY, GETTERS, REVISIONS, Revision
+from deskbench.tasks.metrics.support.fidelity import as_upstream, osworld_strict, strict_revision
 
 
 def score(revision: Revision | None, metric: str, *arguments: Any, **options: Any) -> float:

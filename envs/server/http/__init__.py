@@ -1,0 +1,1 @@
+"""The server's HTTP: connections, who calls, limits. No framework: one would cost ten times the start-up."""

@@ -1,0 +1,104 @@
+"""Who asks: by a bearer token, by a signature, or, where a person has switched that off, anybody on this machine."""
+
+from __future__ import annotations
+
+import hmac
+import ipaddress
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from deskbench.envs import signing
+from deskbench.envs.server.http.exchange import HttpError
+
+
+@dataclass(frozen=True)
+class Caller:
+    """What a request's head says of its sender.
+
+    Attributes:
+        role: `control`, `agent`, or None for a stranger.
+        known: the head alone shows that it is true: a bearer token, or nothing is asked for.
+        signed: the signature, which the body must fit yet.
+        trusted: nothing was asked for, so that a browser could be behind it.
+    """
+
+    role: str | None
+    known: bool = False
+    signed: signing.Signed | None = None
+    trusted: bool = False
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """The two tokens; `open` serves those who carry none, for foreign clients, and so does a server without tokens."""
+
+    agent: str | None = None
+    control: str | None = None
+    open: bool = False
+    _nonces: signing.Nonces = field(default_factory=signing.Nonces, repr=False, compare=False)
+
+    def caller(self, header: str) -> Caller:
+        """Who sends a request with this Authorization header."""
+        signed = signing.Signed.read(header)
+        if signed is not None:
+            return Caller(signed.role, signed=signed) if self._key(signed.role) is not None else Caller(None)
+        given = header[7:] if header.startswith("Bearer ") else ""
+        for role in ("control", "agent"):
+            key = self._key(role)
+            if key is not None and hmac.compare_digest(given.encode("utf-8", "replace"), key.encode()):
+                return Caller(role, known=True)
+        return Caller("control", known=True, trusted=True) if self.open or self.control is None else Caller(None)
+
+    def holds(self, signed: signing.Signed, method: str, path: str, body: bytes, content_type: str) -> bool:
+        """The signature is of this request and comes for the first time."""
+        key = self._key(signed.role)
+        if key is None:
+            return False
+        made = signing.request_proof(key, signed.nonce, method, path, body, content_type)
+        return signing.same(made, signed.proof) and self._nonces.take(signed.nonce)
+
+    def prove(self, signed: signing.Signed, status: int, body: bytes) -> str:
+        """The proof of an answer to a signed request."""
+        return signing.answer_proof(self._key(signed.role) or "", signed.nonce, status, body)
+
+    def _key(self, role: str) -> str | None:
+        return self.control if role == "control" else self.agent
+
+
+def check_origin(headers: Mapping[str, str], caller: Caller, bound: str | None) -> None:
+    """No page in a browser, whoever has opened it, may ask anything here.
+
+    A page is known by its Origin. One whose name has been made to lead here (DNS rebinding) asks its own origin, and
+    is known by its Host; who holds a token is none, and may reach a machine by its own name.
+
+    Args:
+        headers: of the request, by names written as `Host` is.
+        caller: its sender.
+        bound: the host name or address that the server was told to listen on; None for a Unix socket.
+
+    Raises:
+        HttpError: 403.
+    """
+    if "Origin" in headers:
+        raise HttpError(403, "a request with an Origin comes from a page in a browser, and is refused")
+    if caller.trusted and not _is_ours(headers.get("Host", "desktop"), bound):
+        raise HttpError(403, "the Host is not this machine's: ask by its address")
+
+
+def _is_ours(host: str, bound: str | None) -> bool:
+    name = host.strip().lower()
+    name = name[1:].partition("]")[0] if name.startswith("[") else name.partition(":")[0]
+    if name in ("desktop", "localhost", "", bound):
+        return True
+    address = _address(name)
+    if address is None or address.is_loopback:
+        return address is not None
+    here = _address(bound or "")
+    return bound is not None and bound != "localhost" and not (here is not None and here.is_loopback)
+
+
+def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
+    try:
+        return ipaddress.ip_address(name)
+    except ValueError:
+        return None

@@ -1,0 +1,74 @@
+"""What connections share: so many at a time, so many bytes together. Safe for several threads."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import Counter
+from collections.abc import Iterator, Mapping
+
+from deskbench.envs.server.http.exchange import HttpError
+
+
+class Slots:
+    """So many at a time of each kind; safe for several threads."""
+
+    def __init__(self, most: Mapping[str, int]) -> None:
+        self._most, self._taken, self._changed = most, Counter[str](), threading.Condition()
+
+    def take(self, kind: str, patience: float = 0.0) -> bool:
+        """Take one, if there is one within so many seconds."""
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._taken[kind] < self._most[kind], patience):
+                return False
+            self._taken[kind] += 1
+            return True
+
+    def give(self, kind: str) -> None:
+        """Give one back."""
+        with self._changed:
+            self._taken[kind] -= 1
+            self._changed.notify()
+
+
+class Room:
+    """Bytes that several threads may hold together."""
+
+    def __init__(self, most: int) -> None:
+        self._left, self._lock = most, threading.Lock()
+
+    @contextlib.contextmanager
+    def part(self) -> Iterator[Part]:
+        """A share, given back at the end."""
+        part = Part(self)
+        try:
+            yield part
+        finally:
+            self.take(-part.size)
+
+    def take(self, size: int) -> None:
+        """Take so many bytes; fewer than none gives back.
+
+        Raises:
+            HttpError: 503, there are not so many.
+        """
+        with self._lock:
+            if size > self._left:
+                raise HttpError(503, "too much is being sent by others")
+            self._left -= size
+
+
+class Part:
+    """A share of a Room; `size` is in bytes."""
+
+    def __init__(self, room: Room) -> None:
+        self._room, self.size = room, 0
+
+    def grow(self, size: int) -> None:
+        """Be of this size now.
+
+        Raises:
+            HttpError: 503, there is no room for it.
+        """
+        self._room.take(size - self.size)
+        self.size = size

@@ -1,0 +1,1 @@
+"""Windows desktops by Wine: their session, and the way in."""

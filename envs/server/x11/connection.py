@@ -1,0 +1,293 @@
+"""One connection to the X server for input: XTEST events, the XKB requests that python-xlib lacks, window pings."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+from typing import Any
+
+from Xlib import X, Xatom, display, error
+from Xlib.ext import res, xtest
+from Xlib.protocol import event, rq
+
+from deskbench.envs import wait
+from deskbench.envs.server.x11 import xkb as input_xkb
+from deskbench.envs.server.x11.keysyms import InputError
+from deskbench.envs.server.x11.xkb import CORE_KEYBOARD
+
+_KEYBOARD_EVENTS = 0b11
+"""XkbNewKeyboardNotify and XkbMapNotify."""
+_WHEELS = frozenset([4, 5, 6, 7])
+_MAX_PRESSES = 12
+_MANAGER_TIMEOUT = 3.0
+_BLIND_WAIT = 0.05
+"""Seconds given to a client of which nothing can be known; it takes about 20 ms to look new keysyms up."""
+_ROUNDS = 3
+"""Looks in a row at a process that has not run in between."""
+_FAKE_INPUT = struct.Struct("=BBHBBHIIQhhQ")
+"""XTestFakeInput: opcode, 2, length in words, type, detail, pad, time, root, pad, x, y, pad."""
+
+
+class _UseExtension(rq.ReplyRequest):  # type: ignore[misc]
+    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(0), rq.RequestLength(), rq.Card16("major"), rq.Card16("minor"))
+    _reply = rq.Struct(
+        rq.ReplyCode(), rq.Card8("supported"), rq.Card16("sequence_number"), rq.ReplyLength(), rq.Pad(24)
+    )
+
+
+class _SelectEvents(rq.Request):  # type: ignore[misc]
+    _request = rq.Struct(
+        rq.Card8("opcode"), rq.Opcode(1), rq.RequestLength(), rq.Card16("device"), rq.Card16("affect_which"),
+        rq.Card16("clear"), rq.Card16("select_all"), rq.Card16("affect_map"), rq.Card16("map"),
+    )  # fmt: skip
+
+
+class _GetState(rq.ReplyRequest):  # type: ignore[misc]
+    _request = rq.Struct(rq.Card8("opcode"), rq.Opcode(4), rq.RequestLength(), rq.Card16("device"), rq.Pad(2))
+    _reply = rq.Struct(
+        rq.ReplyCode(), rq.Card8("device"), rq.Card16("sequence_number"), rq.ReplyLength(), rq.Card8("mods"),
+        rq.Card8("base_mods"), rq.Card8("latched_mods"), rq.Card8("locked_mods"), rq.Card8("group"),
+        rq.Card8("locked_group"), rq.Pad(18),
+    )  # fmt: skip
+
+
+class _LatchLockState(rq.Request):  # type: ignore[misc]
+    _request = rq.Struct(
+        rq.Card8("opcode"), rq.Opcode(5), rq.RequestLength(), rq.Card16("device"), rq.Card8("affect_mod_locks"),
+        rq.Card8("mod_locks"), rq.Bool("lock_group"), rq.Card8("group_lock"), rq.Card8("affect_mod_latches"),
+        rq.Pad(2), rq.Bool("latch_group"), rq.Card16("group_latch"),
+    )  # fmt: skip
+
+
+class _Ready:
+    """A request that is bytes already: python-xlib takes 25 us to pack one, which counts in a long text."""
+
+    __slots__ = ("_binary", "_serial")
+
+    def __init__(self, binary: bytes) -> None:
+        self._binary = binary
+        self._serial: int | None = None
+
+
+class Connection:
+    """A connection to a display, used by one thread at a time.
+
+    Attributes:
+        mapping_changed: True when the keyboard mapping may have changed since it was last read.
+
+    Raises:
+        InputError: the display cannot be opened, or lacks XTEST or XKB.
+    """
+
+    def __init__(self, display_name: str | None) -> None:
+        try:
+            self.display: Any = display.Display(display_name)
+        except (error.DisplayError, error.XError, OSError) as cause:
+            raise InputError(f"the display {display_name!r} cannot be opened: {cause}") from None
+        for name in ("XTEST", "XKEYBOARD"):
+            if not self.display.has_extension(name) and not self.display.query_extension(name).present:
+                raise InputError(f"the display {display_name!r} has no {name} extension")
+        self.root: Any = self.display.screen().root
+        self.mapping_changed = True
+        self._xtest = self.display.query_extension("XTEST").major_opcode
+        # A client that holds a server grab must not hold up the input that would make it let go.
+        xtest.grab_control(self.display, True)
+        self._start_xkb()
+        # Answers to pings arrive at the root window.
+        self.root.change_attributes(event_mask=X.SubstructureNotifyMask)
+        self._presses = 0  # of buttons, that the window manager has not been seen to let pass
+        self._pings = 0
+        self._answered = 0
+        self._atom_protocols = self.display.get_atom("WM_PROTOCOLS")
+        self._atom_ping = self.display.get_atom("_NET_WM_PING")
+
+    def _start_xkb(self) -> None:
+        extension = self.display.query_extension("XKEYBOARD")
+        self._xkb, self._xkb_event = extension.major_opcode, extension.first_event
+        _UseExtension(display=self.display.display, opcode=self._xkb, major=1, minor=0)
+        # A change of layout tells XKB clients by these events only, not by MappingNotify.
+        _SelectEvents(
+            display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD, affect_which=_KEYBOARD_EVENTS,
+            clear=0, select_all=_KEYBOARD_EVENTS, affect_map=0xFF, map=0xFF,
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Let the connection go."""
+        self.display.close()
+
+    def sync(self) -> None:
+        """Return when the server has carried out everything sent so far."""
+        self.display.sync()
+        self.drain()
+
+    def fake(self, kind: int, detail: int) -> None:
+        """Queue one key or button event."""
+        if kind == X.ButtonPress and detail not in _WHEELS:
+            self._presses += 1
+        self._fake(kind, detail, 0, 0, 0)
+
+    def motion(self, x: int, y: int) -> None:
+        """Queue a move of the pointer to a point of the screen."""
+        self._fake(X.MotionNotify, 0, self.root.id, x, y)
+
+    def _fake(self, kind: int, detail: int, root: int, x: int, y: int) -> None:
+        binary = _FAKE_INPUT.pack(self._xtest, 2, 9, kind, detail, 0, X.CurrentTime, root, 0, x, y, 0)
+        self.display.display.send_request(_Ready(binary), False)
+
+    def size(self) -> tuple[int, int]:
+        """Width and height of the screen in pixels, as it is now."""
+        shape = self.root.get_geometry()
+        return shape.width, shape.height
+
+    def pointer(self) -> tuple[int, int, int]:
+        """Where the pointer is, and the mask of modifiers and buttons down."""
+        found = self.root.query_pointer()
+        return found.root_x, found.root_y, found.mask
+
+    def keys(self) -> dict[int, input_xkb.KeySyms]:
+        """The keyboard map: keycodes to keys."""
+        return input_xkb.keys(self.display, self._xkb)
+
+    def locks(self) -> tuple[int, int, int]:
+        """The locked modifiers, the locked group and the group in effect."""
+        state = _GetState(display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD)
+        return state.locked_mods, state.locked_group, state.group
+
+    def set_locks(self, affected: int, mods: int, group: int | None = None) -> None:
+        """Queue a change of the locked modifiers named by the mask `affected`, and of the locked group."""
+        _LatchLockState(
+            display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD, affect_mod_locks=affected,
+            mod_locks=mods, lock_group=group is not None, group_lock=group or 0, affect_mod_latches=0,
+            latch_group=False, group_latch=0,
+        )  # fmt: skip
+
+    def drain(self) -> None:
+        """Read what events have come: changed mappings, answers to pings."""
+        while self.display.pending_events():
+            seen = self.display.next_event()
+            if seen.type in (X.MappingNotify, self._xkb_event):
+                self.mapping_changed = True
+            elif seen.type == X.ClientMessage and seen.client_type == self._atom_protocols:
+                data = seen.data[1]
+                if data[0] == self._atom_ping:
+                    self._answered = max(self._answered, data[1])
+
+    def wait_consumed(self, patience: float = 0.5) -> bool:
+        """Return when the focused program has taken every event sent so far, or `patience` seconds have passed (False).
+
+        The evidence is its answer to `_NET_WM_PING`, as a program reads its events in order. Xt programs answer none:
+        there it is that the program sleeps, which it does not with events unread.
+        """
+        self.sync()
+        focus = self._focus()
+        if focus is None:
+            return True
+        window = self._pingable(focus)
+        if window is not None:
+            return self._ping(window, patience)
+        process = self._process(focus)
+        if process is not None:
+            return self._wait_asleep(process, patience)
+        wait.sleep(_BLIND_WAIT)
+        return True
+
+    def _process(self, window: Any) -> int | None:
+        """The process id of a window's client, where the server knows it."""
+        try:
+            answer = res.query_client_ids(self.display, [{"client": window.id, "mask": res.LocalClientPIDMask}])
+        except (error.XError, AttributeError):
+            return None  # no X-Resource extension, or the window closed
+        found = [int(value) for item in answer.ids for value in item.value]
+        return found[0] if found and found[0] else None
+
+    def _wait_asleep(self, process: int, patience: float) -> bool:
+        """Return when a process has slept through several of the X server's rounds; False if it has not.
+
+        That it sleeps is not enough: it does so too while it waits for an answer of the X server, with events unread.
+        But the server answers that in the round in which it answers us, and the process would have run since.
+        """
+        status = Path(f"/proc/{process}/status")
+        last, seen = "", 0
+
+        def asleep() -> bool:
+            nonlocal last, seen
+            self.sync()
+            try:
+                text = status.read_text()
+            except OSError:
+                return True  # it is gone
+            now = text[text.index("voluntary_ctxt_switches") :]
+            seen = seen + 1 if now == last and "State:\tS" in text else 0
+            last = now
+            return seen >= _ROUNDS
+
+        return bool(wait.until(asleep, timeout=patience, interval=0.002, max_interval=0.004))
+
+    def before_keys(self) -> None:
+        """Let the clicks before arrive first: keys must go where the click put the focus.
+
+        A window manager holds the press that gives a window the focus back until it has done so; keys overtake it.
+        """
+        # Each press may be held back in its turn, after the one before it was let pass.
+        for _ in range(min(self._presses, _MAX_PRESSES)):
+            self.wait_manager()
+        self._presses = 0
+
+    def wait_manager(self) -> None:
+        """Return when the window manager has dealt with everything sent so far.
+
+        Openbox binds its keys anew after each change (40 ms a keycode, unless told `rebindOnMappingNotify` no) and
+        meanwhile holds every click back. The evidence is its answer to `_NET_REQUEST_FRAME_EXTENTS`.
+        """
+        supported = self.root.get_full_property(self.display.get_atom("_NET_SUPPORTED"), Xatom.ATOM)
+        request = self.display.get_atom("_NET_REQUEST_FRAME_EXTENTS")
+        if supported is None or request not in list(supported.value):
+            return
+        answer = self.display.get_atom("_NET_FRAME_EXTENTS")
+        window = self.root.create_window(-10, -10, 1, 1, 0, X.CopyFromParent)
+        message = event.ClientMessage(window=window, client_type=request, data=(32, [0] * 5))
+        mask = X.SubstructureRedirectMask | X.SubstructureNotifyMask
+        self.root.send_event(message, event_mask=mask)
+        wait.until(
+            lambda: window.get_full_property(answer, Xatom.CARDINAL), timeout=_MANAGER_TIMEOUT, interval=0.001,
+            max_interval=0.02,
+        )  # fmt: skip
+        window.destroy()
+
+    def _focus(self) -> Any:
+        focus = self.display.get_input_focus().focus
+        return focus if hasattr(focus, "id") else None
+
+    def _pingable(self, window: Any) -> Any:
+        """The window or its nearest ancestor that takes part in the ping protocol."""
+        try:
+            while window is not None and window.id != self.root.id:
+                found = window.get_full_property(self._atom_protocols, Xatom.ATOM)
+                if found is not None and self._atom_ping in list(found.value):
+                    return window
+                parent = window.query_tree().parent
+                window = parent if hasattr(parent, "id") else None
+        except (error.BadWindow, error.BadDrawable):
+            pass  # it closed meanwhile: nobody is left to ask
+        return None
+
+    def _ping(self, window: Any, patience: float) -> bool:
+        self._pings += 1
+        number = self._pings
+        message = event.ClientMessage(
+            window=window,
+            client_type=self._atom_protocols,
+            data=(32, [self._atom_ping, number, window.id, 0, 0]),
+        )
+        window.send_event(message, onerror=_ignore)
+        self.display.flush()
+
+        def answered() -> bool:
+            self.drain()
+            return self._answered >= number
+
+        return bool(wait.until(answered, timeout=patience, interval=0.0005, max_interval=0.01))
+
+
+def _ignore(_error: object, _request: object) -> None:
+    """For windows that may close while they are spoken to."""

@@ -1,0 +1,67 @@
+"""What changed on the screen and when, from X's Damage and XFixes extensions: no polling, no cost while idle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+
+from deskbench.envs.server.settle import Change
+
+HISTORY = 4096
+"""Rectangles kept; older ones are forgotten."""
+
+
+class DamageWatch:
+    """Listens on a connection and a thread of its own.
+
+    Attributes:
+        count: grows with every change; equal counts mean an equal screen (but for the cursor).
+        cursors: grows whenever the cursor gets another picture.
+    """
+
+    def __init__(self, display_name: str | None = None) -> None:
+        from Xlib import display
+        from Xlib.ext import damage, xfixes
+
+        self._display = display.Display(display_name)
+        self._damaged = self._display.extension_event.DamageNotify
+        self._cursor = self._display.extension_event.DisplayCursorNotify[0]
+        self._display.damage_query_version()
+        self._display.xfixes_query_version()
+        root = self._display.screen().root
+        root.damage_create(damage.DamageReportRawRectangles)
+        self._display.xfixes_select_cursor_input(root, xfixes.XFixesDisplayCursorNotifyMask)
+        self._display.sync()
+        self.count = self.cursors = 0
+        self._changes: deque[Change] = deque(maxlen=HISTORY)
+        self._changed = threading.Condition()
+        threading.Thread(target=self._listen, name="damage", daemon=True).start()
+
+    def _listen(self) -> None:
+        from Xlib.error import ConnectionClosedError
+
+        try:
+            while True:
+                event = self._display.next_event()
+                if event.type == self._cursor:
+                    self.cursors += 1
+                if event.type != self._damaged:
+                    continue
+                area = event.area
+                with self._changed:
+                    self.count += 1
+                    self._changes.append(Change(time.monotonic(), area.x, area.y, area.width, area.height))
+                    self._changed.notify_all()
+        except (ConnectionClosedError, OSError):
+            return  # the X server is gone, and the desktop with it
+
+    def since(self, moment: float) -> list[Change]:
+        """The changes at or after `moment`, oldest first."""
+        with self._changed:
+            return [c for c in self._changes if c.time >= moment]
+
+    def wait(self, count: int, timeout: float) -> bool:
+        """Wait until there have been more than `count` changes; False when time ran out first."""
+        with self._changed:
+            return self._changed.wait_for(lambda: self.count > count, timeout)

@@ -1,0 +1,96 @@
+"""The desktop of Linux: the parts on X, composed."""
+
+from __future__ import annotations
+
+import os
+import platform
+import time
+
+from deskbench.envs.server import accessibility, commands, desk
+from deskbench.envs.server.recording import Recorder
+from deskbench.envs.server.settle import HISTORY, MAXIMUM, Settling
+from deskbench.envs.server.x11.activity import Activity
+from deskbench.envs.server.x11.capture import Screen
+from deskbench.envs.server.x11.input import Input
+from deskbench.envs.server.x11.watch import XServer
+from deskbench.envs.server.x11.windows import Windows
+from deskbench.envs.wire import PROTOCOL, Health
+
+POLL = 0.02
+"""Seconds between two looks at the programs while settling; a change on the screen is noticed at once."""
+
+
+class Desk(desk.Desk):
+    """One desktop on one X display; `patience` is how many times slower it is than a machine without emulation."""
+
+    screen: Screen
+    watch: XServer
+
+    def __init__(self, display_name: str | None = None, patience: float = 1.0) -> None:
+        self.patience = patience
+        self.watch = XServer(display_name, patience)
+        self.screen = Screen(display_name)
+        self.input = Input(display_name)
+        self.activity = Activity(display_name)
+        self.windows = Windows(display_name, patience)
+        self.recorder = Recorder(self.screen.width, self.screen.height)
+
+    def begin_settling(self, *, launching: bool = False) -> Settling:
+        """Note how things are before actions; hand the result to `settle` after them."""
+        now = time.monotonic()
+        history = self.screen.damage.since(now - HISTORY)
+        return Settling(
+            began=now, start=now, before=self.activity.sample(), history=history, launching=launching,
+            patience=self.patience,
+        )  # fmt: skip
+
+    def settle(self, settling: Settling, maximum: float | None = None) -> bool:
+        """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
+        settling.maximum = MAXIMUM * self.patience if maximum is None else maximum
+        while True:
+            sample = self.activity.sample(settling.before if settling.launching else None)
+            count = self.screen.damage.count
+            verdict = settling.verdict(sample, self.screen.damage.since(settling.began))
+            if verdict is not None:
+                return verdict
+            if self.screen.damage.wait(count, POLL):
+                self.screen.damage.wait(1 << 60, POLL / 4)  # drawing comes in bursts: look at them together
+
+    def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
+        """The accessibility tree and whether it is whole; what went wrong is added to `problems`."""
+        try:
+            return accessibility.tree(timeout)
+        except accessibility.AccessibilityError as error:
+            problems.append(f"accessibility: {error}")
+            return None, False
+
+    def terminal(self, problems: list[str]) -> str | None:
+        """The text of the focused terminal; what went wrong is added to `problems`."""
+        try:
+            return accessibility.terminal_text()
+        except accessibility.AccessibilityError as error:
+            problems.append(f"terminal: {error}")
+            return None
+
+    def health(self) -> Health:
+        """What works here; without asking the X server, which may hang."""
+        trouble, why_not = self.watch.trouble(), accessibility.why_not() or ""
+        return Health(
+            server="deskbench",
+            protocol=PROTOCOL,
+            platform=platform.system(),
+            screen=(self.screen.width, self.screen.height),
+            features={
+                **dict.fromkeys(("screenshot", "input", "settle"), trouble),
+                **dict.fromkeys(("accessibility", "terminal"), why_not),
+                "recording": "" if commands.installed("ffmpeg") else "ffmpeg is not installed",
+                "clipboard": "" if commands.installed("xclip") else "xclip is not installed",
+                "exec": "",
+            },
+            versions={
+                "python": platform.python_version(),
+                "png": self.screen.compressor,
+                "kernel": platform.release(),
+                "display": os.environ.get("DISPLAY", ""),
+            },
+        )

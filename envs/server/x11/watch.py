@@ -1,0 +1,134 @@
+"""Whether the X server is well: one that is stopped, has ended, or is held by a client, hangs whoever asks it.
+
+Xlib has no time limits, and neither has an X server that a client has grabbed. So handlers may hang; what waits for
+them hears of it all the same, from here.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from deskbench.envs.server.http.exchange import Watch
+
+LOOK_SECONDS = 0.25
+ASK_SECONDS = 1.0
+"""How long a handler may be at work before the X server is asked whether it answers, and how often then."""
+SILENT_SECONDS = 15.0
+"""How long it may leave that without an answer: a window manager may hold it for a moment, and a machine be busy."""
+STOPPED, ENDED, SILENT = "the X server is stopped", "the X server has ended", "the X server does not answer"
+
+
+class XServer(Watch):
+    """Watches one X server from threads of its own, over a connection of its own.
+
+    Args:
+        display_name: such as `:0`, or None for $DISPLAY.
+        patience: how many times slower the machine is.
+    """
+
+    def __init__(self, display_name: str | None = None, patience: float = 1.0) -> None:
+        from Xlib import display
+
+        self._display = display.Display(display_name)
+        self._process = _process(self._display.display.socket)
+        self._silent_seconds = SILENT_SECONDS * patience
+        self._trouble = ""
+        self._lock = threading.Lock()
+        self._handlers: dict[object, tuple[float, Callable[[str], None]]] = {}
+        self._wanted = threading.Event()
+        self._asked = self._answered = time.monotonic()
+        self._ended = False
+        for work in (self._watch, self._ask):
+            threading.Thread(target=work, name="x-watch", daemon=True).start()
+
+    def trouble(self) -> str:
+        """Why it cannot be asked now; empty when it can."""
+        return self._trouble
+
+    def enter(self, abandon: Callable[[str], None]) -> object:
+        """A handler begins to ask it."""
+        token = object()
+        with self._lock:
+            self._handlers[token] = (time.monotonic(), abandon)
+        return token
+
+    def leave(self, token: object) -> None:
+        """The handler has ended."""
+        with self._lock:
+            self._handlers.pop(token, None)
+
+    def _watch(self) -> None:
+        before = ""
+        pause = threading.Event()
+        while not pause.wait(LOOK_SECONDS):
+            found = self._look()
+            # A debugger stops a process for a moment; what is seen twice lasts.
+            self._trouble = found if found in (before, ENDED, SILENT) else ""
+            before = found
+            if self._trouble:
+                self._abandon(self._trouble)
+
+    def _look(self) -> str:
+        state = "?" if self._process is None else _state(*self._process)
+        if self._ended or state in ("", "Z", "X"):
+            return ENDED
+        if state in ("T", "t"):
+            return STOPPED
+        now = time.monotonic()
+        if self._asked > self._answered:
+            return SILENT if now - self._asked > self._silent_seconds else ""
+        with self._lock:
+            oldest = min((began for began, _ in self._handlers.values()), default=now)
+        if now - max(oldest, self._answered) > ASK_SECONDS:
+            self._asked = now
+            self._wanted.set()
+        return ""
+
+    def _ask(self) -> None:
+        from Xlib.error import ConnectionClosedError
+
+        while True:
+            self._wanted.wait()
+            self._wanted.clear()
+            try:
+                self._display.sync()
+            except (ConnectionClosedError, OSError):
+                self._ended = True
+                return
+            self._answered = time.monotonic()
+
+    def _abandon(self, why: str) -> None:
+        with self._lock:
+            waiting = [abandon for _, abandon in self._handlers.values()]
+            self._handlers.clear()
+        for abandon in waiting:
+            abandon(why)
+
+
+def _process(connection: socket.socket) -> tuple[int, str] | None:
+    """Number and start time of the process at the other end of a Unix socket; None of one that is not seen here."""
+    if connection.family != socket.AF_UNIX:
+        return None
+    room = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+    pid = struct.unpack("3i", room)[0]
+    fields = _fields(pid) if pid else None
+    return (pid, fields[19]) if fields else None
+
+
+def _state(pid: int, started: str) -> str:
+    """A process's state as proc(5) has it; empty when it is no more."""
+    fields = _fields(pid)
+    return fields[0] if fields and fields[19] == started else ""
+
+
+def _fields(pid: int) -> list[str] | None:
+    """What stands behind the name in a process's `stat`: the state first, the start time as the twentieth."""
+    try:
+        return Path("/proc", str(pid), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()
+    except OSError:
+        return None

@@ -1,0 +1,1 @@
+"""Text, structured files, databases and archives."""

@@ -1,0 +1,51 @@
+"""SQLite files of the desktop: read only, with a limit of steps, and without trust in what their schemas call."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from deskbench.tasks.metrics.support.packages import Unreadable
+
+STEPS = 200_000_000
+"""Of SQLite's virtual machine for one file, a few seconds; a table of 100,000 rows takes two million."""
+_INTERVAL = 1_000_000
+_LIMITS = {
+    sqlite3.SQLITE_LIMIT_LENGTH: 64 * 2**20,
+    sqlite3.SQLITE_LIMIT_SQL_LENGTH: 2**20,
+    sqlite3.SQLITE_LIMIT_EXPR_DEPTH: 200,
+    sqlite3.SQLITE_LIMIT_COMPOUND_SELECT: 50,
+    sqlite3.SQLITE_LIMIT_TRIGGER_DEPTH: 10,
+    sqlite3.SQLITE_LIMIT_ATTACHED: 0,
+}
+
+
+@contextmanager
+def opened_database(file: Path) -> Iterator[sqlite3.Connection]:
+    """A database that is never written to and needs no journal (immutable).
+
+    Raises:
+        Unreadable: what is asked of it takes more than STEPS.
+        sqlite3.DatabaseError: it is none.
+    """
+    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    steps = [0]
+
+    def over() -> bool:
+        steps[0] += _INTERVAL
+        return steps[0] > STEPS
+
+    try:
+        connection.execute("PRAGMA trusted_schema = OFF")
+        for what, most in _LIMITS.items():
+            connection.setlimit(what, most)
+        connection.set_progress_handler(over, _INTERVAL)
+        yield connection
+    except sqlite3.OperationalError:
+        if steps[0] > STEPS:
+            raise Unreadable(f"what is asked of the database takes more than {STEPS} steps", file) from None
+        raise
+    finally:
+        connection.close()

@@ -1,0 +1,1 @@
+"""What programs keep of their state: browsers, mail, editors, the session."""

@@ -1,0 +1,1 @@
+"""What metrics share: matching, bounds for hostile files, differences to OSWorld, reasons."""

@@ -1,0 +1,109 @@
+"""The process that hostile bytes are worked on in: reads one request, writes one answer (`sandbox.run` asks).
+
+{"do": "metric", "metric", "result", "expected", "options", "theirs", "strict", "harmless"} is answered by {"value",
+"note"}, {"do": "read", "reader", "arguments"} by {"value"}. Anything else says why not: {"error": a fault of the
+check's}, {"unfit": what is no such file}, {"spent": no memory or stack was left}, {"failed": an exception, "bug": it is
+one of our own code}.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from deskbench.envs.errors import CheckError, Unfit
+from deskbench.tasks.metrics.support.packages import Unreadable
+from deskbench.tasks.scoring.packing import packed, plain, unpacked
+from deskbench.tasks.scoring.sandbox import MAX_ANSWER
+from deskbench.tasks.scoring.walls import enclose, limit
+
+_BUGS = (TypeError, LookupError, AttributeError, NameError, AssertionError)
+"""What a mistake in a program raises; other exceptions come of what it was given."""
+
+
+def main() -> None:
+    """Read one request, write one answer."""
+    request = json.load(sys.stdin)
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # a library that prints must not be taken for the answer
+    if os.name == "posix":
+        limit(request["seconds"], request["memory"])
+        enclose([Path(folder) for folder in (Path.cwd(), request["into"]) if folder], network=request["network"])
+    said = json.dumps(_answer(request))
+    if len(said) > MAX_ANSWER:
+        said = json.dumps({"spent": f"it gives more than {MAX_ANSWER} bytes"})
+    answers.write(said)
+    answers.flush()
+    os._exit(0)  # nothing of the file's may take its time now
+
+
+def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
+    try:
+        return _metric(request) if request["do"] == "metric" else _read(request)
+    except CheckError as error:
+        return {"error": str(error)}
+    except (Unreadable, Unfit) as error:
+        return {"unfit": str(error)}
+    except MemoryError:
+        return {"spent": f"it took more than {(request['memory'] or 0) // 2**20} MiB of memory"}
+    except RecursionError:
+        return {"spent": "it is nested too deep"}
+    except Exception as error:  # noqa: BLE001  (the boundary to metrics and libraries)
+        return {"failed": f"{type(error).__name__}: {error}"[:500], "bug": is_bug(error)}
+
+
+def _metric(request: Mapping[str, Any]) -> dict[str, Any]:
+    from deskbench.tasks import registry
+    from deskbench.tasks.metrics.support.applied import files_in, worked_out
+    from deskbench.tasks.metrics.support.fidelity import osworld_strict
+    from deskbench.tasks.scoring.harmless import harmless
+
+    try:
+        entry = registry.find("metric", request["metric"])
+        values = [unpacked(request[key], Path) for key in ("result", "expected")]
+        trusted = [file for value, theirs in zip(values, request["theirs"], strict=True) if not theirs
+                   for file in files_in(value)]  # fmt: skip
+        if request["harmless"]:
+            values = harmless(values, request["theirs"], Path.cwd())
+        with osworld_strict(request["strict"]):
+            found = worked_out(entry, values[0], values[1], request["options"], trusted, tuple(request["theirs"]))
+    except registry.RegistryError as error:
+        return {"error": str(error)}
+    return {"value": float(found), "note": found.note}
+
+
+def _read(request: Mapping[str, Any]) -> dict[str, Any]:
+    arguments = {key: unpacked(value, Path) for key, value in request["arguments"].items()}
+    return {"value": packed(plain(_reader(request["reader"])(**arguments)), str)}
+
+
+def _reader(name: str) -> Callable[..., Any]:
+    if name.startswith("chrome."):
+        from deskbench.tasks.web import pages
+
+        return pages.READERS[name]
+    from deskbench.tasks.scoring import readers
+
+    return readers.READERS[name]
+
+
+def is_bug(error: BaseException) -> bool:
+    """Whether an exception shows a mistake in our own code, and not that a library could not read what it was given.
+
+    A library that is not there is ours, too.
+    """
+    if isinstance(error, ImportError):
+        return True
+    trace = error.__traceback__
+    while trace is not None and trace.tb_next is not None:
+        trace = trace.tb_next
+    where = "" if trace is None else str(trace.tb_frame.f_globals.get("__name__", ""))
+    return isinstance(error, _BUGS) and where.startswith("deskbench.")
+
+
+if __name__ == "__main__":
+    main()

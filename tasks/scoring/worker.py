@@ -1,0 +1,139 @@
+"""Checks and readings of what comes from a desktop, each in a process of its own, and whose fault it is when one fails.
+
+What the agent made and nobody can read is its own fault: a 0 with the reason. Where a metric comes to no score, it is
+worked out once more without the agent's part: with what is expected in its place, or something small of its kind
+(`harmless`). If that works, the agent's part was at fault; if it fails too, the check or the machine was.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from deskbench.envs.errors import CheckError, Unfit
+from deskbench.tasks.metrics.support.applied import files_in
+from deskbench.tasks.metrics.support.fidelity import strict_revision
+from deskbench.tasks.metrics.support.told import Told
+from deskbench.tasks.scoring.compiled import compiled
+from deskbench.tasks.scoring.packing import packed, unpacked
+from deskbench.tasks.scoring.sandbox import SECONDS, Ended, Limits, named, run
+from deskbench.tasks.scoring.walls import MEMORY
+
+READING = Limits(seconds=20.0, memory=2**30)
+"""Of one reading."""
+_REMEMBERED = 256
+_controls: dict[str, str] = {}
+"""What was wrong with checks when they were tried without the agent's part; empty where nothing was."""
+
+
+def evaluate(
+    name: str,
+    result: Any,
+    expected: Any,
+    options: Mapping[str, Any],
+    theirs: tuple[bool, bool] = (True, True),
+    *,
+    seconds: float = SECONDS,
+    memory: int = MEMORY,
+) -> Told:
+    """A metric's score, worked out in a process of its own (`metrics.applied` has the arguments).
+
+    Args:
+        name: the metric's.
+        result, expected: what getters read.
+        options: of the task file.
+        theirs: which of the two come from the desktop.
+        seconds: of the processor.
+        memory: bytes of address space.
+
+    Raises:
+        CheckError: the metric failed, and not because of what the agent made.
+    """
+    request: dict[str, Any] = {
+        "do": "metric",
+        "metric": name,
+        "result": packed(result, named),
+        "expected": packed(expected, named),
+        "options": dict(options),
+        "theirs": list(theirs),
+        "strict": strict_revision(),
+        "harmless": False,
+    }
+    limits = Limits(seconds, memory)
+    code = compiled(request)
+    ended = run(request, limits, code=code)
+    answer = ended.answer or {}
+    if "value" in answer:
+        return Told(float(answer["value"]), str(answer["note"]))
+    why = _why(ended)
+    if "error" in answer or answer.get("bug") or not any(theirs):
+        raise CheckError(f"metric {name}: {why}")
+    trusted = [file for value, agents in zip((result, expected), theirs, strict=True) if not agents
+               for file in files_in(value)]  # fmt: skip
+    wrong = _without_the_agent(request, trusted, limits, code, spent=bool(ended.spent))
+    if wrong:
+        raise CheckError(f"metric {name}: {why}; without what the agent made: {wrong}")
+    return Told(0.0, f"what the agent made cannot be read: {why}; the check works without it")
+
+
+def read(reader: str, limits: Limits = READING, **arguments: Any) -> Any:
+    """What one of `readers.READERS` makes of something of the desktop's, read in a process of its own.
+
+    An argument `into` is a file that it writes, in a folder for nothing else (`World.room`).
+
+    Raises:
+        Unfit: it cannot be read.
+        CheckError: the reader has a fault.
+    """
+    sent = {key: packed(value, named) for key, value in arguments.items()}
+    into = arguments["into"].parent if "into" in arguments else None
+    ended = run({"do": "read", "reader": reader, "arguments": sent}, limits, into)
+    answer = ended.answer or {}
+    if "value" in answer:
+        return unpacked(answer["value"], Path)
+    if "error" in answer or answer.get("bug"):
+        raise CheckError(f"{reader}: {_why(ended)}")
+    raise Unfit(f"it cannot be read: {_why(ended)}")
+
+
+def _why(ended: Ended) -> str:
+    answer = ended.answer or {}
+    return ended.spent or str(next((answer[key] for key in ("error", "unfit", "failed") if key in answer), answer))
+
+
+def _without_the_agent(
+    request: Mapping[str, Any], trusted: Sequence[Path], limits: Limits, code: Path | None, *, spent: bool
+) -> str:
+    """What is wrong with a check even without what the agent made; empty for nothing. Found out once for each check."""
+    sent = {**request, "harmless": True}
+    files = [(named(file), file.stat().st_size, file.stat().st_mtime_ns) for file in trusted]
+    kinds = [_kinds(request[key]) if theirs else request[key]
+             for key, theirs in zip(("result", "expected"), request["theirs"], strict=True)]  # fmt: skip
+    what = [request["metric"], kinds, request["options"], request["theirs"], request["strict"], files, spent]
+    key = hashlib.sha256(json.dumps([*what, limits.seconds, limits.memory]).encode()).hexdigest()
+    if key not in _controls:
+        while len(_controls) >= _REMEMBERED:
+            _controls.pop(next(iter(_controls)), None)
+        _controls[key] = _wrong(run(sent, limits, code=code), spent)
+    return _controls[key]
+
+
+def _wrong(ended: Ended, spent: bool) -> str:
+    """What the try without the agent's part says against the check.
+
+    Something small in its place may well raise where the metric wants more; it does not use up time or memory.
+    """
+    answer = ended.answer or {}
+    return _why(ended) if ended.spent or "error" in answer or ("failed" in answer and not spent) else ""
+
+
+def _kinds(value: Any) -> Any:
+    """The shape of a packed value, as far as `harmless` sees it."""
+    if isinstance(value, dict):
+        return [Path(str(item)).suffix for item in value.values()] if set(value) == {"file"} else {}
+    if isinstance(value, list):
+        return [_kinds(item) for item in value[:20]]
+    return type(value).__name__
