@@ -90,7 +90,7 @@ class World:
         answer: what the agent answered with `done`, or None.
         state: what was read, for `rescore`: getter calls' keys to values or files.
         kept: bytes of the desktop's files in the cache.
-        programs: that the checks run and that were there when the agent began (`tasks.scoring.tools`).
+        programs: that scoring runs and that were there when the agent began (`tasks.scoring.tools`).
     """
 
     desktop: Desktop

@@ -18,6 +18,7 @@ from deskbench.tasks.metrics.support.told import Told
 from deskbench.tasks.scoring import worker
 from deskbench.tasks.scoring.packing import NotFit, packed, plain, unpacked
 from deskbench.tasks.scoring.probes import PROBES, Probe
+from deskbench.tasks.scoring.tools import started
 from deskbench.tasks.setup import run_before_check
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 from deskbench.tasks.world import Context, World
@@ -45,7 +46,7 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
     began = time.monotonic()
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
-    missed = run_before_check(task.evaluator.postconfig, context)
+    missed = run_before_check(task.evaluator.postconfig, context, lambda call: started(call) in world.programs)
     with osworld_strict(strict):
         values = [read(check, world) for check in task.evaluator.checks]
     found = judge(task, values, time.monotonic() - began, strict=strict)

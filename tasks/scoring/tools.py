@@ -40,19 +40,22 @@ _GOES_ON = ("|", "&&")
 """What joins programs all of which a line needs."""
 _OPERATORS = "();<>|&\n"
 _VERSION = re.compile("-{1,2}v(ersion)?|-V|-h|-{1,2}help|version")
+_STARTING = ("execute", "command", "launch")
+_PLAIN = re.compile("[A-Za-z0-9_./+-]+")
 _LOOK = 'for name do command -v "$name" >/dev/null 2>&1 || echo "$name"; done; echo seen'
 _SECONDS = 60.0
 
 
 def look(task: Task, desktop: Desktop) -> frozenset[str]:
-    """Which of the programs that the task's checks run are there: all, or this raises. One question, or none.
+    """Which programs are there that scoring runs: the checks' own, or this raises, and those of steps before the check.
 
-    Call it before the agent acts. Nothing is known of a desktop without a POSIX shell.
+    Call it before the agent acts. It is one question, or none. Nothing is known of a desktop without a POSIX shell.
 
     Raises:
         SetupError: permanent; one is missing.
     """
-    wanted = list(dict.fromkeys(programs(task)))
+    checks = list(dict.fromkeys(programs(task)))
+    wanted = [*dict.fromkeys([*checks, *filter(None, map(started, task.evaluator.postconfig))])]
     if not wanted or desktop.health().platform == "Windows":
         return frozenset()
     try:
@@ -61,14 +64,20 @@ def look(task: Task, desktop: Desktop) -> frozenset[str]:
         return frozenset()
     if "seen" not in lines:
         return frozenset()
-    missing = [name for name in wanted if name in lines]
+    missing = [name for name in checks if name in lines]
     if missing:
         raise SetupError(
             f"the desktop has no {', '.join(missing)}, which the task's check runs: the task cannot be scored here; "
             "use an image that has it, or write the check with another program",
             permanent=True,
         )
-    return frozenset(wanted)
+    return frozenset(wanted) - frozenset(lines)
+
+
+def started(call: Call) -> str | None:
+    """The program that a set-up step starts, as it is written; None where that is no plain command."""
+    words = _words(call.parameters.get("command")) if call.type in _STARTING else []
+    return words[0] if words and _PLAIN.fullmatch(words[0]) else None
 
 
 def programs(task: Task) -> Iterator[str]:
@@ -85,27 +94,29 @@ def _of_getter(call: Call) -> Iterator[str]:
     command = call.parameters.get("command")
     if call.parameters.get("shell") in (True, "true") and isinstance(command, str):
         yield from _of_line(command)
-    elif isinstance(command, (str, list)):
-        yield from _of_words(_words(command) if isinstance(command, str) else command)
+    else:
+        yield from _of_words(_words(command))
 
 
-def _words(command: str) -> list[str]:
+def _words(command: object) -> list[str]:
+    """A command in its parts, as the server takes it; none where it is none."""
     try:
-        return shlex.split(command)
-    except ValueError:
+        words = shlex.split(command) if isinstance(command, str) else command
+    except ValueError:  # a quote that is not closed
         return []
+    return [str(word) for word in words] if isinstance(words, list) else []
 
 
-def _of_words(words: Sequence[object]) -> Iterator[str]:
+def _of_words(words: Sequence[str]) -> Iterator[str]:
     """The program of a command, and those of the line that it gives to a shell."""
-    if not words or not isinstance(words[0], str):
+    if not words:
         return
     name = posixpath.basename(words[0])
-    asks_for_it = len(words) == 2 and _VERSION.fullmatch(str(words[1])) is not None
+    asks_for_it = len(words) == 2 and _VERSION.fullmatch(words[1]) is not None
     if name in TOOLS and not asks_for_it:
         yield words[0]
     if name in SHELLS and len(words) > 2 and words[1] == "-c":
-        yield from _of_line(str(words[2]))
+        yield from _of_line(words[2])
 
 
 def _of_line(line: str) -> Iterator[str]:

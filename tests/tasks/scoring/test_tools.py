@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from deskbench.envs.desktop import Desktop, DesktopSpec
-from deskbench.envs.errors import CheckError, SetupError
+from deskbench.envs.errors import CheckError, EnvError, SetupError
 from deskbench.envs.providers.fake import FakeProvider
 from deskbench.tasks.load import load
 from deskbench.tasks.scoring.score import score
@@ -113,3 +113,29 @@ def test_a_program_that_an_agent_removes_is_no_fault_of_the_check(tmp_path: Path
     world.programs = frozenset()
     with pytest.raises(CheckError, match="lacks a program"):
         score(task, world, context, said_fail=False)
+
+
+@pytest.mark.desktop
+def test_a_program_of_a_step_before_the_check_that_the_agent_removes_is_no_fault_of_the_image(
+    tmp_path: Path, lacking: Desktop
+) -> None:
+    """One that was not there either when it began is."""
+    path = tmp_path / "t.json"
+    evaluator = {
+        "func": "exact_match", "result": {"type": "vm_file_text", "path": "/home/user/none"},
+        "expected": {"type": "rule", "rules": {"expected": "x"}},
+        "postconfig": [{"type": "launch", "parameters": {"command": ["xclip", "-o"]}},
+                       {"type": "execute", "parameters": {"command": "cat /dev/null", "shell": True}}],
+    }  # fmt: skip
+    path.write_text(json.dumps({"id": "t", "instruction": "x", "evaluator": evaluator}))
+    task = load(path)[0]
+    there = look(task, lacking)
+    assert there == {"cat"}
+    world = World(lacking, task, tmp_path / "cache", tmp_path / "assets", programs=there)
+    context = Context(lacking, task, tmp_path / "cache", tmp_path / "assets", (1280, 800))
+    with pytest.raises(EnvError, match="xclip"):
+        score(task, world, context, said_fail=False)
+    world.programs = there | {"xclip"}
+    found = score(task, world, context, said_fail=False)
+    assert found.value == 0.0
+    assert "xclip" in found.reason
