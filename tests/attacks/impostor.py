@@ -9,7 +9,7 @@ import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deskbench.envs.clients.http import Client
@@ -85,7 +85,7 @@ def _take(*options: str) -> Callable[[Arena], Outcome]:
         threading.Event().wait(0.5)
         believed = _believed(desktop)
         told = _heard(arena, desktop)
-        return judged(believed != "" or told, f"{believed or 'nothing was believed'}{told}; {found['said']}")
+        return judged(believed != "" or told != "", f"{believed or 'nothing was believed'}{told}; {found['said']}")
 
     return run
 
@@ -177,7 +177,7 @@ def agents_token(arena: Arena) -> Outcome:
 
 
 @contextlib.contextmanager
-def _second(arena: Arena, token: str, url: str = ""):  # type: ignore[no-untyped-def]
+def _second(arena: Arena, token: str, url: str = "") -> Iterator[Client]:
     """Another client of the same desktop."""
     client = Client("attacker", url or f"http://{_address(arena.desktop)}", token=token)
     client.answer_seconds = SECONDS * arena.slow

@@ -10,6 +10,7 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
 from deskbench.envs import signing
 from deskbench.envs.clients.http import Client
@@ -123,7 +124,7 @@ def answer_of_control(arena: Arena) -> Outcome:
 
 def _step(
     desktop: Client, token: str, role: str, number: str, actions: list[dict[str, object]]
-) -> tuple[int, dict[str, object]]:
+) -> tuple[int, dict[str, Any]]:
     body = json.dumps({"id": number, "actions": actions, "observe": {"policy": "none"}}).encode()
     signed = signing.sign(token, role, "POST", "/v1/step", body, "application/json")
     with contextlib.closing(http.client.HTTPConnection("localhost", timeout=SECONDS)) as made:

@@ -333,7 +333,13 @@ def test_a_check_that_could_never_pass_is_refused(
 
 
 def test_keys_of_other_peoples_files_are_warnings_and_slips_are_errors(tmp_path: Path) -> None:
-    more = {"difficulty": "hard", "category": "x", "max_steps": 3, "instruction_de": "Tu es.", "pass_rate": {"m": 0.5}}
+    more: dict[str, Any] = {
+        "difficulty": "hard",
+        "category": "x",
+        "max_steps": 3,
+        "instruction_de": "Tu es.",
+        "pass_rate": {"m": 0.5},
+    }
     found = check_all(write(tmp_path, **more))
     assert len(found.tasks) == 1
     assert {problem.where for problem in found.warnings} == {f"$.{key}" for key in more}
@@ -343,7 +349,8 @@ def test_keys_of_other_peoples_files_are_warnings_and_slips_are_errors(tmp_path:
         ("limit", "limits"),
         ("intruction", "instruction"),
     ):
-        [problem] = check_all(write(tmp_path, **{slip: []})).errors
+        changes: dict[str, Any] = {slip: []}
+        [problem] = check_all(write(tmp_path, **changes)).errors
         assert f"did you mean '{meant}'" in problem.message
 
 

@@ -62,8 +62,10 @@ def start() -> Iterator[Callable[..., tuple[Client, Scripted]]]:
         return clients[-1], servers[-1]
 
     yield make
-    for one in (*clients, *servers):
-        one.close()
+    for client in clients:
+        client.close()
+    for server in servers:
+        server.close()
 
 
 Start = Callable[..., tuple[Client, Scripted]]
