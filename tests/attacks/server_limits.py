@@ -16,7 +16,7 @@ from deskbench.envs import signing
 from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import DeskbenchError
-from tests.attacks.arenas import Arena, newcomer
+from tests.attacks.arenas import Arena, newcomer, tokens_of
 from tests.attacks.base import DESKTOPS, DOCKER, LINUX, QEMU, REMOTE, ROOT, USER, WINE, Outcome, attack, judged
 
 COUNT = 1500
@@ -92,7 +92,7 @@ def slow_outside(arena: Arena) -> Outcome:
 @attack("agents-connections", "limits", "every connection that the agent's token can have, at work", DIRECT, fresh=True)
 def agents_connections(arena: Arena) -> Outcome:
     desktop = arena.desktop
-    token = desktop.tokens["agent_token"]  # type: ignore[attr-defined]
+    token = tokens_of(desktop)["agent_token"]
     body = json.dumps({"id": secrets.token_hex(16), "actions": [{"type": "wait", "seconds": HELD}],
                        "observe": {"policy": "none"}}).encode()  # fmt: skip
     with _many_files(), contextlib.ExitStack() as stack:
@@ -110,7 +110,7 @@ def agents_connections(arena: Arena) -> Outcome:
         DIRECT)  # fmt: skip
 def answer_of_control(arena: Arena) -> Outcome:
     desktop, number = arena.desktop, secrets.token_hex(16)
-    tokens = desktop.tokens  # type: ignore[attr-defined]
+    tokens = tokens_of(desktop)
     wait = [{"type": "wait", "seconds": 0.01}]
     first = _step(desktop, tokens["control_token"], "control", number, wait)
     again = _step(desktop, tokens["control_token"], "control", number, [])

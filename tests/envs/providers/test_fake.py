@@ -70,7 +70,7 @@ def test_every_kind_of_action_is_taken(desktop: FakeDesktop) -> None:
         "exec": {"lang": "bash", "source": "true"},
     }  # fmt: skip
     for kind, cls in ACTION_TYPES.items():
-        (result,) = desktop.act([cls(**made.get(kind, {}))]).results  # type: ignore[list-item]
+        (result,) = desktop.act([cls(**made.get(kind, {}))]).results
         assert result[0] is (kind != "exec"), kind
 
 
