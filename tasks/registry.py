@@ -170,8 +170,8 @@ def _foreign(kind: Kind, name: str) -> Entry:
     module, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise RegistryError(f"cannot import {name!r}: {error}") from None
+    except Exception as error:  # whatever stands in a module of somebody else's
+        raise RegistryError(f"cannot import {name!r}: {type(error).__name__}: {error}") from None
     return Entry(kind, attribute, function)
 
 
