@@ -371,7 +371,7 @@ def test_what_else_leads_to_the_end_state_and_what_may_be_there_is_read(tmp_path
     assert [(one.name, len(one.steps), one.script) for one in task.solutions] == [("keys", 1, ""), ("shell", 0, "true")]
     assert [one.name for one in task.neutral] == ["saved again"]
     assert (task.allowed, task.noqa) == (why, {"DB020": "one file only"})
-    bad = {"solutions": [{"name": "x"}], "allowed": {"text/blank": " "}, "noqa": ["DB020"]}
+    bad: dict[str, Any] = {"solutions": [{"name": "x"}], "allowed": {"text/blank": " "}, "noqa": ["DB020"]}
     assert [problem.where for problem in check_all(write(tmp_path, **bad)).errors] == [
         "$.solutions[0]", "$.allowed", "$.noqa",
     ]  # fmt: skip
