@@ -29,7 +29,7 @@ def fine(connection: socket.socket, asked: Asked) -> None:
     """A step's answer, without a picture."""
     body = asked.json()
     seen = Seen(None, False, 100, 50, (1, 2), True, 3.0)
-    results = tuple(ActionResult(True) for _ in body.get("actions", ()))  # type: ignore[attr-defined]
+    results = tuple(ActionResult(True) for _ in body.get("actions", ()))
     answer(200, StepReply(str(body["id"]), results, 1.0, seen).encode(None))(connection, asked)
 
 
@@ -62,8 +62,10 @@ def start() -> Iterator[Callable[..., tuple[Client, Scripted]]]:
         return clients[-1], servers[-1]
 
     yield make
-    for one in (*clients, *servers):
-        one.close()
+    for client in clients:
+        client.close()
+    for server in servers:
+        server.close()
 
 
 Start = Callable[..., tuple[Client, Scripted]]
