@@ -43,7 +43,7 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "tasks": [task.key for task in prepared.tasks],
         "skipped": [{"task": task.key, "reason": reason} for task, reason in prepared.skipped],
         "config": config.model_dump(mode="json"),
-        "versions": _versions(),
+        "versions": versions(),
         "protocol": PROTOCOL,
     }
 
@@ -64,7 +64,8 @@ def _agent_name(prepared: Prepared) -> str:
     return f"{prepared.config.agent} ({model})" if model else prepared.config.agent
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python, the system, the sources and the packages that scores depend on."""
     found = {"python": platform.python_version(), "system": platform.platform(), "git": _revision()}
     for name in PACKAGES:
         try:
