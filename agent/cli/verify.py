@@ -189,6 +189,7 @@ def exit_status(found: Sequence[Found]) -> int:
 
 def _write(suite: Suite, folder: Path) -> Iterator[Path]:
     """The records of the folders that the tasks stand in; what was known of other tasks stays."""
+    from deskbench.agent.manifest import versions
     from deskbench.agent.verify.record import read, write
     from deskbench.tasks.load import VALIDATION
 
@@ -197,7 +198,12 @@ def _write(suite: Suite, folder: Path) -> Iterator[Path]:
     for place in dict.fromkeys(places[entry.task] for entry in entries):
         path = (place if os.access(place, os.W_OK) else folder) / VALIDATION
         own = {entry.task: entry for entry in entries if places[entry.task] == place}
-        write(path, suite.prepared.tasks[0].suite, sorted({**read(path), **own}.values(), key=lambda one: one.task))
+        write(
+            path,
+            suite.prepared.tasks[0].suite,
+            sorted({**read(path), **own}.values(), key=lambda one: one.task),
+            versions(),
+        )
         yield path
 
 

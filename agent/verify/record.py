@@ -20,7 +20,6 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from deskbench.agent.manifest import versions
 from deskbench.agent.runs.record import write_atomic
 from deskbench.agent.verify.cells import Cell, Column, Outcome
 from deskbench.envs.wire import PROTOCOL
@@ -244,8 +243,8 @@ def _whole(measured: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, 
     return {**{k: v for k, v in measured.items() if k != "valid"}, "cells": cells}
 
 
-def write(path: Path, suite: str, entries: Sequence[Entry]) -> None:
-    """Write a suite's record, in the order of the entries.
+def write(path: Path, suite: str, entries: Sequence[Entry], versions: Mapping[str, str]) -> None:
+    """Write a suite's record, in the order of the entries; `versions` are those that it was made with.
 
     Raises:
         StorageError: it cannot be written.
@@ -261,14 +260,14 @@ def write(path: Path, suite: str, entries: Sequence[Entry]) -> None:
         "policy_version": POLICY,
         "lane": "local",
         "levels_run": [3],
-        "results": [_protocol(), *results],
+        "results": [_made_with(versions), *results],
         "verdict": "pass" if entries and all(entry.valid for entry in entries) else "fail",
     }
     write_atomic(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
 
 
-def _protocol() -> dict[str, Any]:
-    measured = {"date": time.strftime("%Y-%m-%d"), "versions": versions(), "protocol": PROTOCOL}
+def _made_with(versions: Mapping[str, str]) -> dict[str, Any]:
+    measured = {"date": time.strftime("%Y-%m-%d"), "versions": dict(versions), "protocol": PROTOCOL}
     return _result("deskbench.versions", "pass", measured, [], None, 0.0)
 
 
