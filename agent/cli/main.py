@@ -195,8 +195,9 @@ def report(
 ) -> None:
     """Write one self-contained HTML report."""
     from deskbench.agent.report.report import payload, write_report
+    from deskbench.agent.runs.folder import RunFolder
 
-    path = write_report(folders, out or folders[0] / "report.html")
+    path = write_report(folders, out or RunFolder(folders[0]).report)
     if as_json:
         print_json([run["summary"] for run in payload(folders)["runs"]])
     else:

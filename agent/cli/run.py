@@ -19,11 +19,12 @@ from rich.table import Table
 from rich.text import Text
 
 from deskbench.agent.base import Ending
-from deskbench.agent.batch import Batch, Progress, read_records
+from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.build import Prepared, prepare
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.agent.report.report import write_report
-from deskbench.agent.report.stats import Mean, Summary, final_attempts
+from deskbench.agent.report.stats import Mean, Summary
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeRecord
 from deskbench.envs.errors import UsageError
 
@@ -38,10 +39,7 @@ def tell(say: Console, text: str, style: str | None = None) -> None:
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
     """The configuration that a run was begun with; flags may change how it is run, not what."""
-    try:
-        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
+    manifest = RunFolder(folder).manifest()
     given = {k: v for k, v in flags.items() if v is not None}
     return make_config(None, [], {**manifest["config"], **given})
 
@@ -60,7 +58,7 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
         raise UsageError(f"{config.source}: every task is skipped; nothing to run")
     folder = out or default_folder(config)
     summary, state = run_batch(prepared, folder, resume=resume, say=say)
-    report = write_report(folder, folder / "report.html")
+    report = write_report(folder, RunFolder(folder).report)
     if as_json:
         result = {"folder": str(folder), "report": str(report), "state": state, "on_tamper": config.on_tamper,
                   "skipped": len(prepared.skipped), "summary": dataclasses.asdict(summary)}  # fmt: skip
@@ -70,7 +68,7 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
         tell(say, summary_line(prepared, summary))
         if summary.deaths:
             tell(say, deaths_line(config, summary), style="yellow")
-        for text in crash_lines(read_records(folder)):
+        for text in crash_lines([reader.episode for reader in RunFolder(folder).final()]):
             tell(say, text, style="red")
         tell(say, f"run {folder}\nreport {report}")
         if state != "done":
@@ -195,7 +193,7 @@ def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
     """How many episodes an agent's own code or deskbench has failed in, and the first error."""
     lines = []
     for ending, whose in ((Ending.AGENT_CRASH, "the agent's code"), (Ending.CRASHED, "deskbench")):
-        crashed = [record for record in final_attempts(records) if record.ending is ending]
+        crashed = [record for record in records if record.ending is ending]
         if crashed:
             lines.append(f"{whose} failed in {len(crashed)} episodes, first in {crashed[0].task}: {crashed[0].error}")
     return lines

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import StepRecord, read_events
 from deskbench.envs.errors import UsageError
 
@@ -91,8 +92,8 @@ def experts_of(run: Path) -> ExpertsReport:
 
 
 def _notes(run: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted(run.rglob("steps.jsonl")):
-        for event in read_events(path.parent):
+    for episode in EpisodeFolder.below(run):
+        for event in read_events(episode):
             if isinstance(event, StepRecord):
                 yield from (note for note in event.notes if note.get("what") == "mixture")
 
