@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.agent.agents.agreement import same_actions
-from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.mixture_config import MixtureConfig, Rule, load_mixture
+from deskbench.agent.agents.model import ModelAgent
 from deskbench.agent.agents.settings import CLIENT_SETTINGS, read_settings
 from deskbench.agent.agents.vlm import VlmAgent
 from deskbench.agent.base import Decision, Exchange, Goal, Needs, Usage
@@ -23,7 +23,7 @@ from deskbench.agent.prompting.scaling import Scale
 from deskbench.envs.errors import AgentError, ModelError, ReplyError, UsageError
 from deskbench.envs.types import Observation
 
-_Expert = FamilyAgent | VlmAgent
+_Expert = ModelAgent[Any, Any]
 _ELEMENT = re.compile(r"<[A-Za-z]")
 
 
@@ -33,7 +33,7 @@ class MixtureAgent:
     def __init__(self, config: MixtureConfig) -> None:
         self.config = config
         self.name = config.name
-        self._experts: dict[str, _Expert] = {e.name: _made(e.settings) for e in config.experts}
+        self._experts: dict[str, _Expert] = {e.name: VlmAgent.from_settings(e.settings) for e in config.experts}
         seen = [expert.needs for expert in self._experts.values()]
         self.needs = Needs(
             screenshot=True,
@@ -239,10 +239,6 @@ class MixtureAgent:
             "asked": {name: _spent(usage) for name, usage in usages.items()}, "own": _spent(spending.usage),
             "spared": [name for name in self._experts if name not in answers and name not in failed],
         }  # fmt: skip
-
-
-def _made(settings: Mapping[str, str]) -> _Expert:
-    return FamilyAgent.from_settings(settings) if "profile" in settings else VlmAgent.plain(settings)
 
 
 def _client(who: str, settings: Mapping[str, str]) -> ModelClient:
