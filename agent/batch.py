@@ -11,7 +11,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from deskbench.agent import manifest
 from deskbench.agent.base import Agent, AgentCrash, Decision, Ending, Goal, ModelFatal, Needs
@@ -90,6 +89,20 @@ class Batch:
         """The run's budget is spent: no new episode begins, those under way go on to their end."""
         return self._full.is_set()
 
+    @property
+    def state(self) -> str:
+        """How the run ended.
+
+        `done`, or why it stopped before every episode had a score: `broken` (an error that ends a run), `interrupted`,
+        or `budget` (it is spent).
+        """
+        if self._broken is not None:
+            return "broken"
+        summary = self.summary()
+        if summary.scored == summary.planned:
+            return "done"
+        return "interrupted" if self.interrupted else "budget" if self.full else "done"
+
     def run(self, *, resume: bool = False) -> Summary:
         """Run everything that is not done yet.
 
@@ -143,11 +156,10 @@ class Batch:
 
     def _close(self) -> None:
         """Write into run.json how the run ended; until then its state is `running`."""
-        state = "broken" if self._broken else "interrupted" if self.interrupted else "budget" if self.full else "done"
         error = str(self._broken) if self._broken else self.unclosed
         # where the disk is full, that has been said already
         with contextlib.suppress(*([StorageError] if isinstance(self._broken, StorageError) else [])):
-            manifest.update(self._run, state=state, error=error)
+            manifest.update(self._run, state=self.state, error=error)
 
     def summary(self) -> Summary:
         """The whole run in numbers, earlier sessions of a resumed run included."""
@@ -261,7 +273,7 @@ class Batch:
             max_seconds=config.max_seconds,
             policy=config.policy,
             osworld_strict=config.osworld_strict,
-            code_allowed=config.agent_settings.get("action_space", "pyautogui") == "pyautogui",
+            code_allowed=config.code_allowed,
             budget_usd=config.episode_budget_usd,
             deaths=self._deaths[episode.task, episode.repeat],
             on_tamper=config.on_tamper,
@@ -282,16 +294,17 @@ class Batch:
                 reset_ms=(time.monotonic() - began) * 1e3,
             )
         finally:
-            if not isinstance(desktop, _NeverStarted):
+            if not isinstance(desktop, Exception):
                 _stopped(provider, desktop, writer)
 
-    def _started(self, task: Task, provider: Provider) -> Desktop:
+    def _started(self, task: Task, provider: Provider) -> Desktop | Exception:
+        """A desktop, or why it did not start: such an episode is recorded as the others are, with the error."""
         try:
             return provider.start(self._prepared.spec(task))
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
-            return cast(Desktop, _NeverStarted(error))
+            return error
 
     def _agent(self, task: Task) -> Agent:
         try:
@@ -313,18 +326,6 @@ def _stopped(provider: Provider, desktop: Desktop, writer: EpisodeWriter) -> Non
         provider.stop(desktop)
     except Exception as error:  # noqa: BLE001  (the boundary to providers; the episode is recorded, and counts)
         writer.note("error", {"error": f"stopping the desktop: {type(error).__name__}: {error}"})
-
-
-class _NeverStarted:
-    """Stands for a desktop that did not start: the episode is recorded as the others are, with the error."""
-
-    name = "never-started"
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, name: str) -> object:
-        raise self._error
 
 
 class _NeverMade:

@@ -18,6 +18,9 @@ from deskbench.tasks.metrics.support.fidelity import Strict
 MAX_STEPS, MAX_SECONDS = 15, 600.0
 """Limits of an episode where neither the task nor the person who runs it names any; the first is OSWorld's."""
 
+CODE = "pyautogui"
+"""The action space in which an agent may write code; the one that is meant where none is named."""
+
 
 class RunConfig(BaseModel):
     """What a run is made of. Secrets are not in it: keys are named by their environment variable."""
@@ -66,6 +69,11 @@ class RunConfig(BaseModel):
     budget_usd: float | None = Field(default=None, gt=0)
     """Cost of the whole run at which no new episode begins."""
     episode_budget_usd: float | None = Field(default=None, gt=0)
+
+    @property
+    def code_allowed(self) -> bool:
+        """Whether a task that allows code gets it: not if the agent was told an action space that has no code."""
+        return self.agent_settings.get("action_space", CODE) == CODE
 
     @field_validator("policy")
     @classmethod

@@ -97,9 +97,7 @@ def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -
     except KeyboardInterrupt:
         tell(say, f"ended at once; what is recorded stays in {folder}")
         os._exit(130)  # the desktops are stopped; threads that wait for a model would hold up an orderly exit
-    if summary.scored == summary.planned:
-        return summary, "done"
-    return summary, "interrupted" if batch.interrupted else "budget" if batch.full else "done"
+    return summary, batch.state
 
 
 @contextmanager

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deskbench.agent.config import MAX_STEPS
+from deskbench.agent.config import CODE, MAX_STEPS
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, FinalRecord, SeenRecord, StepRecord, write_atomic
 from deskbench.envs.errors import UsageError
@@ -43,7 +43,7 @@ def export(run: Path, out: Path) -> Exported:
     """
     folder = RunFolder(run)
     manifest = folder.manifest()
-    base = out / _name(manifest, "action_space", "pyautogui") / _name(manifest, "observation", "screenshot")
+    base = out / _name(manifest, "action_space", CODE) / _name(manifest, "observation", "screenshot")
     scored, entries = 0, []
     for reader in folder.final():
         episode = reader.episode
@@ -75,7 +75,7 @@ def _arguments(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What OSWorld's runner writes of its own command line, as far as a run has it; and the rest of the run."""
     config = manifest.get("config", {})
     return {
-        "action_space": _name(manifest, "action_space", "pyautogui"),
+        "action_space": _name(manifest, "action_space", CODE),
         "observation_type": _name(manifest, "observation", "screenshot"),
         "model": _model(manifest), "num_envs": config.get("parallel"),
         "max_steps": config.get("max_steps") or MAX_STEPS,
