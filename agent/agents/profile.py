@@ -18,7 +18,7 @@ from deskbench.agent.replies.grammar import Grammar
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
-from deskbench.envs.foreign import Unread, read_text
+from deskbench.envs.foreign import read_toml
 
 
 class _Data(BaseModel):
@@ -245,12 +245,6 @@ def _read(name: str) -> dict[str, Any]:
     if name in known:
         text = (resources.files("deskbench.agent") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
         return {"name": name, **tomllib.loads(text)}
-    path = Path(name).expanduser()
     if not name.endswith(".toml"):
         raise UsageError(f"unknown family {name!r}{nearest(name, known)} (or the path of a .toml file)")
-    try:
-        return tomllib.loads(read_text(path))
-    except OSError as error:
-        raise UsageError(f"cannot read the profile {name}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, Unread) as error:
-        raise UsageError(f"the profile {name} is not TOML: {error}") from None
+    return read_toml(Path(name), f"the profile {name}")

@@ -45,7 +45,7 @@ class VlmAgent(ModelAgent[Seen, _Past]):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> ModelAgent[Any, Any]:
-        """Make one from a run's settings (`vlm_config.SETTINGS`); with `profile`, an agent of that family.
+        """Make one from a run's settings (`VlmConfig`); with `profile`, an agent of that family.
 
         Raises:
             UsageError: an unknown setting, or a bad value.
