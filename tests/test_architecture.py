@@ -33,6 +33,8 @@ ON_THE_DESKTOP = {
 
 
 def module_of(path: Path) -> str:
+    if path == ROOT / "agent/_root/__init__.py":
+        return "deskbench"
     return "deskbench." + path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 

@@ -15,6 +15,7 @@ from typing import Annotated
 
 import typer
 
+import deskbench
 from deskbench.agent.cli import desktop as cli_desktop
 from deskbench.agent.cli import episodes as cli_episodes
 from deskbench.agent.cli import image as cli_image
@@ -66,8 +67,17 @@ def main() -> None:
         sys.exit(2 if isinstance(told, UsageError) else 1)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"deskbench {deskbench.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _for_all(
+    version: Annotated[
+        bool, Opt("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
     debug: Annotated[bool, Opt("--debug", help="Show the traceback of an error; every command takes this.")] = False,
 ) -> None:
     """Benchmark agents that use a computer as a person does."""

@@ -150,6 +150,12 @@ def test_a_path_that_cannot_be_used_is_one_line_and_status_2(
     assert "Traceback" in debugged.stderr
 
 
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    done = deskbench("--version", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"deskbench \d+\.\d+\.\d+\n", done.stdout)
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ran = deskbench("run", "nowhere", "--agent", "null", "--debug", folder=tmp_path)
     assert "Traceback" in ran.stderr
