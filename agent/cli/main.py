@@ -22,7 +22,7 @@ from deskbench.agent.cli import image as cli_image
 from deskbench.agent.cli import results as cli_results
 from deskbench.agent.cli.fidelity import STRICT_HELP, StrictCommand
 from deskbench.agent.cli.models import compare_policies, models_app
-from deskbench.agent.cli.output import HostFiles, Json, message, print_json, say, screen_size
+from deskbench.agent.cli.output import HostFiles, Json, message, print_json, print_table, say, screen_size
 from deskbench.agent.cli.tasks import tasks_app
 from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
 from deskbench.envs.redact import KNOWN, Printed, secrets_in
@@ -130,7 +130,7 @@ def demo(
     if as_json:
         print_json(shown)
     else:
-        say.print(demonstration.table(shown))
+        print_table(demonstration.HEADERS, demonstration.rows(shown), say)
         message(f"{shown.seconds:.0f} s; report {shown.report}")
         if open_:
             demonstration.open_in_browser(shown.report)

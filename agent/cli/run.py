@@ -15,12 +15,12 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from deskbench.agent.base import Ending
 from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.build import Prepared, prepare
+from deskbench.agent.cli.output import print_table, tell
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.agent.report.report import write_report
 from deskbench.agent.report.stats import Mean, Summary
@@ -28,13 +28,9 @@ from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeRecord
 from deskbench.envs.errors import UsageError
 
+MEANS = ("n", "mean", "95 % interval")
 MAX_WARNINGS = 10
 """Lines about task files before a run; `tasks check` has the others."""
-
-
-def tell(say: Console, text: str, style: str | None = None) -> None:
-    """A line as it is: no markup, no colours of rich's own, no wrapping."""
-    say.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
 
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
@@ -64,7 +60,7 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
                   "skipped": len(prepared.skipped), "summary": dataclasses.asdict(summary)}  # fmt: skip
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     else:
-        say.print(summary_table(summary))
+        print_table(("", *MEANS), summary_rows(summary), say)
         tell(say, summary_line(prepared, summary))
         if summary.deaths:
             tell(say, deaths_line(config, summary), style="yellow")
@@ -162,13 +158,10 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def summary_table(summary: Summary) -> Table:
+def summary_rows(summary: Summary) -> list[tuple[str, ...]]:
     """The numbers of a run, feasible and infeasible tasks apart, and what unscored ones as 0 would make of them."""
-    table = Table("", "n", "mean", "95 % interval", box=None)
     rows = {"all": summary.all, "feasible": summary.feasible, "infeasible": summary.infeasible}
-    for name, mean in {**rows, "all, unscored as 0": summary.all_planned}.items():
-        table.add_row(name, *cells(mean))
-    return table
+    return [(name, *cells(mean)) for name, mean in {**rows, "all, unscored as 0": summary.all_planned}.items()]
 
 
 def summary_line(prepared: Prepared, summary: Summary) -> str:
@@ -198,7 +191,7 @@ def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
 
 
 def cells(mean: Mean) -> tuple[str, str, str]:
-    """n, mean and interval as text."""
+    """A mean as text, under MEANS."""
     if mean.mean is None:
         return str(mean.n), "-", "-"
     return str(mean.n), f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}"

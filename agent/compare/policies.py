@@ -355,13 +355,14 @@ _LINES = {
 }  # fmt: skip
 
 
-def report(found: Comparison, first: str, second: str) -> list[str]:
-    """A comparison for people."""
-    lines = [f"P (reference): {first}; Q: {second}; {len(found.steps)} steps"]
+HEADERS = ("", "mean", "95 % interval", "steps", "episodes")
+
+
+def rows(found: Comparison) -> Iterator[tuple[str, ...]]:
+    """The totals of a comparison for people, under HEADERS."""
     for name, total in found.totals.items():
         words, form = _LINES[name]
         ends = "no interval"
         if total.low is not None and total.high is not None:
-            ends = f"[{form.format(total.low)}, {form.format(total.high)}]"
-        lines.append(f"{words:<24} {form.format(total.mean):>17}  {ends}  n={total.n} of {total.episodes} episodes")
-    return [*lines, *found.notes]
+            ends = f"{form.format(total.low)} to {form.format(total.high)}"
+        yield words, form.format(total.mean), ends, str(total.n), str(total.episodes)

@@ -98,17 +98,19 @@ def _notes(run: Path) -> Iterator[dict[str, Any]]:
                 yield from (note for note in event.notes if note.get("what") == "mixture")
 
 
-def table(report: ExpertsReport) -> list[str]:
-    """The report for people."""
-    rows: list[tuple[str, ...]] = [
-        ("expert", "asked", "chosen", "failed", "spared", "tokens", "US dollars", "saved about")
-    ]
+HEADERS = ("expert", "asked", "chosen", "failed", "spared", "tokens", "US dollars", "saved about")
+
+
+def rows(report: ExpertsReport) -> Iterator[tuple[str, ...]]:
+    """The experts for people, under HEADERS."""
     for one in report.experts:
         cost, saved = ("-" if value is None else f"{value:.4f}" for value in (one.cost_usd, one.saved_usd))
         tokens = f"{one.input_tokens} + {one.output_tokens}"
-        rows.append((one.name, *map(str, (one.asked, one.chosen, one.failed, one.spared)), tokens, cost, saved))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        yield (one.name, *map(str, (one.asked, one.chosen, one.failed, one.spared)), tokens, cost, saved)
+
+
+def conclusion(report: ExpertsReport) -> str:
+    """The gate and the whole cost for people, in one line."""
     own = "" if report.own_usd is None else f"; gate, judge and failed answers: {report.own_usd:.4f} US dollars"
     decided = ", ".join(f"{name} {count}" for name, count in sorted(report.gates.items()))
-    return [*lines, f"{report.steps} steps; the gate: {decided}{own}"]
+    return f"{report.steps} steps; the gate: {decided}{own}"

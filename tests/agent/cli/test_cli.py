@@ -156,6 +156,14 @@ def test_the_version_is_printed(tmp_path: Path) -> None:
     assert re.fullmatch(r"deskbench \d+\.\d+\.\d+\n", done.stdout)
 
 
+def test_a_list_of_tasks_is_whole_however_narrow_the_terminal(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "x" * 120, instruction="Open buggy:A: and [bold]save[/bold].")
+    command = [sys.executable, "-m", "deskbench.agent", "tasks", "list", str(tmp_path / "suite")]
+    environ = {**environment(), "COLUMNS": "40"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[1].startswith(f"suite/{'x' * 120}  Open buggy:A: and [bold]save[/bold].")
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ran = deskbench("run", "nowhere", "--agent", "null", "--debug", folder=tmp_path)
     assert "Traceback" in ran.stderr
