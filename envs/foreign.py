@@ -85,8 +85,10 @@ def first_fault(error: ValidationError, known: Iterable[str]) -> str:
     first = error.errors()[0]
     name, kind = ".".join(str(part) for part in first["loc"]), first["type"]
     if kind == "extra_forbidden":
-        return f"unknown setting {name!r}{nearest(name, known)}"
-    given = f"{name} is {first['input']!r}"
+        return f"unknown setting {name!r}{nearest(name, known) if len(first['loc']) == 1 else ''}"
+    if kind == "missing":
+        return f"{name} is missing"
+    given = f"{name} is {repr(first['input'])[:200]}"
     if kind == "literal_error":
         return given + nearest(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
     wanted = _WANTED.get(kind)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
-from deskbench.envs.foreign import read_toml
+from deskbench.envs.foreign import first_fault, read_toml
 
 
 class _Data(BaseModel):
@@ -135,6 +135,4 @@ def load_mixture(path: Path) -> MixtureConfig:
     try:
         return MixtureConfig.model_validate(read_toml(path, f"the mixture {path}"))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"mixture: {path}: {where}{': ' if where else ''}{first['msg']}") from None
+        raise UsageError(f"mixture: {path}: {first_fault(error, MixtureConfig.model_fields)}") from None

@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import time
 import traceback
 import webbrowser
 from collections.abc import Sequence
@@ -124,8 +123,9 @@ def demo(
 ) -> None:
     """Do the main job for real, with no key: three agents over a suite, side by side."""
     from deskbench.agent.cli import demo as demonstration
+    from deskbench.agent.runs.folder import new_folder
 
-    folder = out or Path("runs", f"{time.strftime('%Y%m%d-%H%M%S')}-demo")
+    folder = out or new_folder("demo")
     shown = demonstration.demo(folder, source=source, parallel=parallel, isolated=not unisolated, say=say)
     if as_json:
         print_json(shown)

@@ -24,7 +24,7 @@ from deskbench.agent.cli.output import print_table, tell
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.agent.report.report import write_report
 from deskbench.agent.report.stats import Mean, Summary
-from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.folder import RunFolder, new_folder
 from deskbench.agent.runs.record import EpisodeRecord
 from deskbench.envs.errors import UsageError
 
@@ -74,11 +74,8 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
 
 
 def default_folder(config: RunConfig) -> Path:
-    """runs/<time>-<agent>-<suite>; a second run in the same second gets another name."""
-    agent = config.agent.rpartition(":")[2]
-    base = f"{time.strftime('%Y%m%d-%H%M%S')}-{agent}-{Path(config.source).stem}"
-    names = [base, *(f"{base}-{n}" for n in range(2, 100))]
-    return next(Path("runs", name) for name in names if not Path("runs", name).exists())
+    """runs/<time>-<agent>-<suite>."""
+    return new_folder(f"{config.agent.rpartition(':')[2]}-{Path(config.source).stem}")
 
 
 def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -> tuple[Summary, str]:

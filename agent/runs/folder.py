@@ -9,6 +9,7 @@ report.html     the report; a replay also has difference-<step>.png and task/
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,6 +109,13 @@ class RunFolder:
     def final(self) -> list[EpisodeReader]:
         """The finished episodes: of each its last attempt. Raises as `finished` does."""
         return final_attempts(self.finished(), lambda reader: reader.episode)
+
+
+def new_folder(name: str) -> Path:
+    """runs/<time>-<name>, which is not there yet: a second run in the same second gets another name."""
+    base = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    names = [base, *(f"{base}-{n}" for n in range(2, 100))]
+    return next(Path("runs", name) for name in names if not Path("runs", name).exists())
 
 
 def final_attempts(found: Iterable[Found], record: Callable[[Found], EpisodeRecord]) -> list[Found]:
