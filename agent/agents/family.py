@@ -54,7 +54,7 @@ class FamilyAgent(ModelAgent[Step, Step]):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> FamilyAgent:
-        """Make one from a run's settings: `profile`, and any of `family_config.SETTINGS`.
+        """Make one from a run's settings: `profile`, and any of `family_config.FamilySettings`.
 
         Raises:
             UsageError: an unknown family or setting, or a bad value.
