@@ -355,7 +355,7 @@ _LINES = {
 }  # fmt: skip
 
 
-HEADERS = ("", "mean", "95 % interval", "steps", "episodes")
+HEADERS = ("", "mean", "95 % interval", "over")
 
 
 def rows(found: Comparison) -> Iterator[tuple[str, ...]]:
@@ -364,5 +364,5 @@ def rows(found: Comparison) -> Iterator[tuple[str, ...]]:
         words, form = _LINES[name]
         ends = "no interval"
         if total.low is not None and total.high is not None:
-            ends = f"{form.format(total.low)} to {form.format(total.high)}"
-        yield words, form.format(total.mean), ends, str(total.n), str(total.episodes)
+            ends = f"[{form.format(total.low)}, {form.format(total.high)}]"
+        yield words, form.format(total.mean), ends, f"n={total.n} of {total.episodes} episodes"
