@@ -80,7 +80,11 @@ class RunFolder:
 
     def episode(self, task: str, attempt: int) -> EpisodeFolder:
         """Where an attempt is written; attempts are counted over all repeats of a task."""
-        return EpisodeFolder(self._episodes / task / str(attempt))
+        return EpisodeFolder(self.attempts(task) / str(attempt))
+
+    def attempts(self, task: str) -> Path:
+        """The folder of a task's attempts."""
+        return self._episodes / task
 
     def task_of(self, episode: EpisodeFolder) -> str:
         """The task of an episode, from where it stands."""

@@ -206,7 +206,7 @@ def test_a_fault_is_survived_or_is_the_endpoints(condition: str, wire: str) -> N
 
 
 def test_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
-    rows = [("condition", *WIRES)]
+    rows: list[tuple[str, ...]] = [("condition", *WIRES)]
     rows += [(condition, *(outcome(condition, wire) for wire in WIRES)) for condition in CONDITIONS]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     with capsys.disabled():
