@@ -154,13 +154,13 @@ class _Run:
 def run_episode(
     plan: Plan,
     agent: Agent,
-    desktop: Desktop,
+    desktop: Desktop | Exception,
     writer: EpisodeWriter,
     *,
     interrupted: Callable[[], bool] = lambda: False,
     reset_ms: float = 0.0,
 ) -> EpisodeRecord:
-    """Prepare, loop, score, record. The desktop must be fresh.
+    """Prepare, loop, score, record. The desktop must be fresh; or it is why there is none.
 
     Raises:
         ModelFatal: after the episode has been recorded: no other episode of this run can succeed.

@@ -15,7 +15,6 @@ import re
 import shlex
 import subprocess
 import threading
-import tomllib
 from pathlib import Path
 
 import requests
@@ -27,6 +26,7 @@ from deskbench.envs.clients.http import Client
 from deskbench.envs.clients.osworld import OsworldClient
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
+from deskbench.envs.foreign import read_toml
 from deskbench.envs.redact import secret_of
 from deskbench.envs.wire import PROTOCOL, Health
 
@@ -146,12 +146,7 @@ def machines_of(source: str) -> tuple[Machine, ...]:
         return (_five_parts(*five.groups()),)
     if not source:
         raise UsageError("provider remote: say which machine: remote:http://HOST:5000, or remote:FILE.toml")
-    try:
-        content = tomllib.loads(Path(source).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {source}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{source} is not TOML: {error}") from None
+    content = read_toml(Path(source), source)
     unknown = next((key for key in content if key != "machine"), None)
     if unknown is not None:
         raise UsageError(f"{source}: unknown key {unknown!r}{nearest(unknown, ('machine',))}")

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from deskbench.agent.batch import read_records
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs import wait
 
 from ..dribble import dribbling
@@ -150,6 +150,20 @@ def test_a_path_that_cannot_be_used_is_one_line_and_status_2(
     assert "Traceback" in debugged.stderr
 
 
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    done = deskbench("--version", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"deskbench \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_a_list_of_tasks_is_whole_however_narrow_the_terminal(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "x" * 120, instruction="Open buggy:A: and [bold]save[/bold].")
+    command = [sys.executable, "-m", "deskbench.agent", "tasks", "list", str(tmp_path / "suite")]
+    environ = {**environment(), "COLUMNS": "40"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[1].startswith(f"suite/{'x' * 120}  Open buggy:A: and [bold]save[/bold].")
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ran = deskbench("run", "nowhere", "--agent", "null", "--debug", folder=tmp_path)
     assert "Traceback" in ran.stderr
@@ -224,7 +238,7 @@ def test_a_desktop_is_kept_until_it_is_ended(tmp_path: Path) -> None:
 
 
 def scored(folder: Path) -> list[str]:
-    return [record.task for record in read_records(folder) if record.score.value is not None]
+    return [record.task for record in RunFolder(folder).records() if record.score.value is not None]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -267,7 +281,7 @@ def test_ctrl_c_ends_a_run_though_its_desktop_answers_byte_by_byte(tmp_path: Pat
             _, said = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "Traceback" not in said
-    assert [record.ending for record in read_records(folder)] == ["interrupted"]
+    assert [record.ending for record in RunFolder(folder).records()] == ["interrupted"]
 
 
 def test_a_desktop_that_answers_byte_by_byte_ends_its_episode_and_not_the_run(tmp_path: Path) -> None:
@@ -348,4 +362,4 @@ def test_a_person_solves_a_task_in_the_terminal(tmp_path: Path) -> None:
     assert "The task: Write hello and save." in ran.stderr
     assert "That cannot be carried out" in ran.stderr
     (folder,) = (tmp_path / "runs").iterdir()
-    assert {r.task_id: r.score.value for r in read_records(folder)} == {"impossible": 1.0, "write-0": 1.0}
+    assert {r.task_id: r.score.value for r in RunFolder(folder).records()} == {"impossible": 1.0, "write-0": 1.0}

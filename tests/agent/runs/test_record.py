@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from deskbench.agent.base import Decision, Ending, Exchange
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import (
     EpisodeReader,
     EpisodeRecord,
@@ -87,7 +88,7 @@ def test_an_unfinished_episode_has_no_record_but_can_be_looked_at(writer: Episod
     writer.step(0, seen(), Decision(()))
     with pytest.raises(UsageError, match="no finished episode"):
         EpisodeReader(writer.folder)
-    assert [type(event) for event in read_events(writer.folder)] == [StepRecord]
+    assert [type(event) for event in read_events(EpisodeFolder(writer.folder))] == [StepRecord]
 
 
 def test_a_line_that_was_cut_off_is_left_out(writer: EpisodeWriter) -> None:
@@ -97,7 +98,7 @@ def test_a_line_that_was_cut_off_is_left_out(writer: EpisodeWriter) -> None:
     whole = path.read_bytes()
     for cut in (1, 20, 100):
         path.write_bytes(whole[:-cut])
-        assert [e.index for e in read_events(writer.folder) if isinstance(e, StepRecord)][:1] == [0]
+        assert [e.index for e in read_events(EpisodeFolder(writer.folder)) if isinstance(e, StepRecord)][:1] == [0]
 
 
 def test_a_record_of_another_version_is_refused_in_one_line(writer: EpisodeWriter) -> None:
@@ -182,4 +183,6 @@ def test_a_full_disk_stops_the_run_and_loses_nothing_that_was_recorded(tmp_path:
     ran = subprocess.run([sys.executable, "-c", FILL, str(tmp_path / "e")], capture_output=True, text=True, check=True)
     done, _, message = ran.stdout.partition(" ")
     assert "cannot write" in message and "--resume" in message
-    assert [e.index for e in read_events(tmp_path / "e") if isinstance(e, StepRecord)] == list(range(int(done)))
+    assert [e.index for e in read_events(EpisodeFolder(tmp_path / "e")) if isinstance(e, StepRecord)] == list(
+        range(int(done))
+    )
