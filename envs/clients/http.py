@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from deskbench.envs import signing, wait
+from deskbench.envs import wait
 from deskbench.envs.clients.relay import Relay
 from deskbench.envs.clients.transport import (
     MAX_REFUSAL,
@@ -39,6 +39,7 @@ from deskbench.envs.clients.transport import (
 from deskbench.envs.desktop import CommandResult, Window
 from deskbench.envs.errors import GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit, UsageError
 from deskbench.envs.pipe import splice
+from deskbench.envs.server import signing
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
 from deskbench.envs.wire import (
     MAX_BODY,

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from deskbench.envs.signing import ANSWER_HEADER, Nonces, Signed, answer_proof, request_proof, same
+from deskbench.envs.server.signing import ANSWER_HEADER, Nonces, Signed, answer_proof, request_proof, same
 
 TOKEN = "a-token-that-never-crosses-the-wire"
 
