@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from dataclasses import dataclass
 
 from PIL import Image
 
 from deskbench.envs.errors import ReplyError
-from deskbench.envs.types import Action, Click, Drag, MouseDown, MouseUp, Move, Scroll, Zoom
+from deskbench.envs.types import Action
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,7 @@ class Scale:
         Raises:
             ReplyError: a point is outside the picture.
         """
-        if isinstance(action, Drag):
-            return dataclasses.replace(action, path=tuple(self.to_screen(x, y) for x, y in action.path))
-        if isinstance(action, Zoom):
-            left, top, right, bottom = action.region
-            (x0, y0), (x1, y1) = self.to_screen(left, top), self.to_screen(right, bottom)
-            return Zoom((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
-        if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None:
-            x, y = self.to_screen(action.x, action.y or 0)
-            return dataclasses.replace(action, x=x, y=y)
-        return action
+        return action.moved(self.to_screen)
 
     def picture(self, image: Image.Image) -> Image.Image:
         """A picture of the screen at the model's size."""

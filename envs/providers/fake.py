@@ -20,15 +20,10 @@ from deskbench.envs.types import (
     Action,
     Click,
     CursorPosition,
-    Drag,
     Exec,
     Key,
-    MouseDown,
-    MouseUp,
-    Move,
     Observation,
     Screenshot,
-    Scroll,
     Type,
 )
 from deskbench.envs.wire import PROTOCOL, Health, Observe
@@ -92,14 +87,14 @@ class FakeDesktop:
     def _problem(self, action: Action) -> str | None:
         if isinstance(action, Exec):
             return "a desktop in memory runs no code"
-        for x, y in _points(action):
+        for x, y in action.points:
             if not (0 <= x < self.spec.width and 0 <= y < self.spec.height):
                 return f"({x}, {y}) is off the screen, which is {self.spec.width}x{self.spec.height}"
         return None
 
     def _perform(self, action: Action) -> str | None:
         self.done.append(action)
-        for point in _points(action):
+        for point in action.points:
             self.cursor = point
         if isinstance(action, Type):
             self.text += action.text
@@ -306,14 +301,6 @@ def _expand(path: str) -> str:
     if path == "~" or path.startswith("~/"):
         path = HOME + path[1:]
     return posixpath.normpath(posixpath.join(HOME, path.replace("$HOME", HOME)))
-
-
-def _points(action: Action) -> tuple[tuple[int, int], ...]:
-    if isinstance(action, Drag):
-        return action.path
-    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
-        return ((action.x, action.y),)
-    return ()
 
 
 def _inside(point: tuple[int, int], box: tuple[int, int, int, int]) -> bool:
