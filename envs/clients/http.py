@@ -229,26 +229,12 @@ class Client:
         return self._observation(reply, png, observe, (time.monotonic() - began) * 1e3)
 
     def _observation(self, reply: StepReply, png: bytes | None, asked: Observe, ms: float) -> Observation:
-        results = tuple((r.ok, r.error, r.output) for r in reply.results)
-        seen = reply.seen
+        results, seen = reply.results, reply.seen
         if seen is None:
             return Observation(None, 0, 0, act_ms=reply.act_ms, roundtrip_ms=ms, results=results)
-        return Observation(
-            screenshot=self._picture(seen, png) if asked.screenshot else None,
-            width=seen.width,
-            height=seen.height,
-            cursor=seen.cursor,
-            accessibility=seen.accessibility,
-            accessibility_complete=seen.accessibility_complete,
-            terminal=seen.terminal,
-            settled=seen.settled,
-            settle_ms=seen.settle_ms,
-            capture_ms=seen.capture_ms,
-            act_ms=reply.act_ms,
-            roundtrip_ms=ms,
-            results=results,
-            problems=seen.problems,
-        )
+        shot = self._picture(seen, png) if asked.screenshot else None
+        facts = {name: value for name, value in vars(seen).items() if name not in ("frame", "unchanged")}
+        return Observation(shot, **facts, act_ms=reply.act_ms, roundtrip_ms=ms, results=results)
 
     def _picture(self, seen: Seen, png: bytes | None) -> Screenshot:
         if png is not None:

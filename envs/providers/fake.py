@@ -18,6 +18,7 @@ from deskbench.envs.desktop import Check, CommandResult, Desktop, DesktopSpec, W
 from deskbench.envs.errors import GuestError, GuestUnreachable, NotThere, Unfit
 from deskbench.envs.types import (
     Action,
+    ActionResult,
     Click,
     CursorPosition,
     Exec,
@@ -70,13 +71,13 @@ class FakeDesktop:
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
         """Carry the actions out; behind one that fails none is."""
         self._live()
-        results: list[tuple[bool, str | None, str | None]] = []
+        results: list[ActionResult] = []
         for action in actions:
-            if results and not results[-1][0]:
-                results.append((False, "not carried out: an action before it failed", None))
+            if results and not results[-1].ok:
+                results.append(ActionResult(False, "not carried out: an action before it failed"))
                 continue
             error = self._problem(action)
-            results.append((error is None, error, None if error else self._perform(action)))
+            results.append(ActionResult(error is None, error, None if error else self._perform(action)))
         return self._look(observe or Observe(), tuple(results))
 
     def observe(self, observe: Observe | None = None) -> Observation:
@@ -117,7 +118,7 @@ class FakeDesktop:
     def _save(self) -> None:
         self.files[self.path] = self.text.encode()
 
-    def _look(self, observe: Observe, results: tuple[tuple[bool, str | None, str | None], ...]) -> Observation:
+    def _look(self, observe: Observe, results: tuple[ActionResult, ...]) -> Observation:
         return Observation(
             screenshot=Screenshot.of(self._picture()) if observe.screenshot else None,
             width=self.spec.width,

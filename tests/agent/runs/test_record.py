@@ -24,7 +24,7 @@ from deskbench.agent.runs.record import (
 )
 from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.redact import KNOWN
-from deskbench.envs.types import Click, Observation, Screenshot, Type
+from deskbench.envs.types import ActionResult, Click, Observation, Screenshot, Type
 
 
 def picture(colour: str = "red", size: tuple[int, int] = (8, 8)) -> Screenshot:
@@ -58,7 +58,7 @@ def test_what_is_written_is_read_back(writer: EpisodeWriter) -> None:
     exchanges = (Exchange({"q": 1}, "a"),)
     decision = Decision((Click(x=1, y=2), Type("é✓")), reply="I click.", exchanges=exchanges, notes=(note,))
     writer.note("setup", {"step": "launch"})
-    writer.step(0, seen("red", results=((True, None, "ok"),), accessibility="<tree/>"), decision)
+    writer.step(0, seen("red", results=(ActionResult(True, None, "ok", 3.0),), accessibility="<tree/>"), decision)
     writer.final(seen("blue"))
     writer.finish(record(answer="ja"))
     read = EpisodeReader(writer.folder)

@@ -123,8 +123,8 @@ def test_the_same_request_at_the_same_time_is_carried_out_once(desktop: LocalDes
 def test_a_failed_action_stops_the_rest_and_leaves_no_key_down(desktop: LocalDesktop) -> None:
     desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > /tmp/typed"])
     seen = desktop.act([KeyDown("shift"), Move(x=99999, y=0), Type("never")])
-    assert [ok for ok, _, _ in seen.results] == [True, False, False]
-    assert "1280x800" in str(seen.results[1][1])
+    assert [result.ok for result in seen.results] == [True, False, False]
+    assert "1280x800" in str(seen.results[1].error)
     desktop.act([Type("a")])
     assert typed(desktop) == b"a"
 
@@ -150,7 +150,7 @@ def test_code_needs_the_control_token(desktop: LocalDesktop) -> None:
     with pytest.raises(GuestError, match="control token"):
         agent.act([Exec("bash", "id")])
     seen = desktop.act([Exec("python", "print(6 * 7)")])
-    assert seen.results[0] == (True, None, "42\n")
+    assert (seen.results[0].ok, seen.results[0].output) == (True, "42\n")
     with pytest.raises(GuestError, match="control token"):
         agent.read_file("/etc/passwd")
     with pytest.raises(GuestError, match="control token"):
@@ -159,7 +159,7 @@ def test_code_needs_the_control_token(desktop: LocalDesktop) -> None:
 
 def test_zoom_looks_closer(desktop: LocalDesktop) -> None:
     seen = desktop.act([Zoom((0, 0, 100, 100))])
-    assert seen.results[0][0]
+    assert seen.results[0].ok
 
 
 SHRINK = """
