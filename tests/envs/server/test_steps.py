@@ -157,9 +157,12 @@ def test_code_needs_the_control_token(desktop: LocalDesktop) -> None:
         agent.run("id")
 
 
-def test_zoom_looks_closer(desktop: LocalDesktop) -> None:
+def test_a_zoom_changes_nothing_and_the_whole_screen_is_shown(desktop: LocalDesktop) -> None:
+    before = desktop.act([Move(x=30, y=40)])
     seen = desktop.act([Zoom((0, 0, 100, 100))])
-    assert seen.results[0].ok
+    assert (seen.results[0].ok, seen.results[0].output) == (True, None)
+    assert seen.cursor == before.cursor == (30, 40)
+    assert seen.screenshot and before.screenshot and seen.screenshot.size == before.screenshot.size == (1280, 800)
 
 
 SHRINK = """
