@@ -28,7 +28,16 @@ from deskbench.agent.limits import SCORE_SECONDS, SETUP_SECONDS, Limited
 from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
 from deskbench.envs.actions import ACTION_TYPES
 from deskbench.envs.desktop import Desktop
-from deskbench.envs.errors import CheckError, EnvError, SetupError, StartError, StorageError, Unfit, UsageError
+from deskbench.envs.errors import (
+    AssetError,
+    CheckError,
+    EnvError,
+    SetupError,
+    StartError,
+    StorageError,
+    Unfit,
+    UsageError,
+)
 from deskbench.envs.types import (
     Action,
     ActionResult,
@@ -202,7 +211,8 @@ def _broke_off(run: _Run, writer: EpisodeWriter, error: EnvError) -> tuple[Endin
         if run.deaths > 1:
             reason = f"the desktop died twice while the agent acted: {error}"
             return Ending.ENV_ERROR, Score(value=0.0 if run.plan.on_tamper == "zero" else None, reason=reason)
-    return Ending.ENV_ERROR, Score.none(f"the desktop failed: {error}")
+    whose = "" if isinstance(error, AssetError) else "the desktop failed: "
+    return Ending.ENV_ERROR, Score.none(f"{whose}{error}")
 
 
 def _permanent(error: BaseException | None) -> bool:

@@ -19,7 +19,8 @@ ASSETS = {"task_file": ("path",), "conference_city_in_order": ("csv_path",)}
 
 def check(task: Task) -> list[Problem]:
     """Resolve every name, parameter and asset of a task; all problems, in the order of the file."""
-    steps = [*task.config, *task.evaluator.postconfig, *(s for m in task.mutants for s in m.steps)]
+    changes = [*task.mutants, *task.neutral]
+    steps = [*task.config, *task.evaluator.postconfig, *(s for change in changes for s in change.steps)]
     found: list[tuple[str, str]] = []
     for step in steps:
         found += _unresolved("setup", step.type, step.parameters, step.where)
@@ -101,7 +102,12 @@ def _unknown_roles(task: Task) -> Iterator[tuple[str, str]]:
     known = roles(systems)
     if known is None:
         return
-    for index, step in enumerate(task.oracle):
-        for target in step.targets:
-            if target.role is not None and target.role not in known:
-                yield f"$.oracle[{index}]", f"no element has the role {target.role!r}{nearest(target.role, known)}"
+    ways = [
+        ("$.oracle", task.oracle),
+        *((f"$.solutions[{n}].steps", one.steps) for n, one in enumerate(task.solutions)),
+    ]
+    for where, steps in ways:
+        for index, step in enumerate(steps):
+            for target in step.targets:
+                if target.role is not None and target.role not in known:
+                    yield f"{where}[{index}]", f"no element has the role {target.role!r}{nearest(target.role, known)}"

@@ -21,6 +21,12 @@ def task_schema() -> dict[str, Any]:
     step = {"oneOf": [_call("setup", name) for name in registry.names("setup")]}
     getter = {"oneOf": [_getter(name) for name in registry.names("getter")]}
     one_or_many = {"oneOf": [getter, {"type": "array", "items": getter}]}
+    actions = {"type": "array", "items": {"properties": {"type": {"enum": sorted(ACTION_TYPES)}}}}
+    states = {
+        "type": "array",
+        "items": {"properties": {"name": {"type": "string"}, "steps": {"type": "array", "items": step}}},
+    }
+    reasons = {"type": "object", "additionalProperties": {"type": "string", "minLength": 1}}
     metrics = {"enum": ["infeasible", *registry.names("metric")]}
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -48,14 +54,21 @@ def task_schema() -> dict[str, Any]:
                     "postconfig": {"type": "array", "items": step},
                 },
             },
-            "oracle": {"type": "array", "items": {"properties": {"type": {"enum": sorted(ACTION_TYPES)}}}},
+            "oracle": actions,
             "limits": Limits.model_json_schema(),
             "requires": Requires.model_json_schema(),
             "tags": {"type": "array", "items": {"type": "string"}},
-            "mutants": {
+            "solutions": {
                 "type": "array",
-                "items": {"properties": {"name": {"type": "string"}, "steps": {"type": "array", "items": step}}},
+                "items": {
+                    "required": ["name"],
+                    "properties": {"name": {"type": "string"}, "steps": actions, "script": {"type": "string"}},
+                },
             },
+            "mutants": states,
+            "neutral": states,
+            "allowed": reasons,
+            "noqa": reasons,
             "user": TypeAdapter(User).json_schema(),
             "seeds": {"type": "array", "items": {"type": "object"}},
             **{name: {} for name in DEAD},

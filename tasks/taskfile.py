@@ -16,11 +16,14 @@ from pydantic import TypeAdapter, ValidationError
 from deskbench.envs import foreign
 from deskbench.envs.actions import ActionError, nearest
 from deskbench.envs.targets import OracleStep, parse_oracle_step
-from deskbench.tasks.types import Call, Check, Evaluator, Limits, Mutant, Requires, Task
+from deskbench.tasks.types import Call, Check, Evaluator, Limits, Mutant, Requires, Solution, Task
 from deskbench.tasks.user import User
 from deskbench.tasks.web.live import live_web
 
-OURS = ("oracle", "limits", "requires", "tags", "mutants", "seeds", "user", "$schema")
+OURS = (
+    "oracle", "solutions", "limits", "requires", "tags", "mutants", "neutral", "allowed", "noqa", "seeds", "user",
+    "$schema",
+)  # fmt: skip
 USED = ("id", "instruction", "source", "config", "related_apps", "evaluator", "proxy")
 DEAD = (
     "snapshot", "trajectory", "fixed_ip", "possibility_of_env_change", "hint", "env_may_change", "version", "platform",
@@ -142,12 +145,16 @@ def _task(suite: str, raw: dict[str, Any], digest: str, written: dict[str, Any],
         path=problems.file,
         config=_calls(raw.get("config", []), "$.config", problems),
         evaluator=_evaluator(raw.get("evaluator"), problems),
-        oracle=_oracle(raw.get("oracle", []), problems),
+        oracle=_oracle(raw.get("oracle", []), "$.oracle", problems),
         limits=_model(Limits, raw.get("limits", {}), "$.limits", problems),
         requires=_model(Requires, raw.get("requires", {}), "$.requires", problems),
         related_apps=_strings(raw.get("related_apps", []), "$.related_apps", problems),
         tags=_strings(raw.get("tags", []), "$.tags", problems),
-        mutants=_mutants(raw.get("mutants", []), problems),
+        mutants=_mutants(raw.get("mutants", []), "$.mutants", problems),
+        neutral=_mutants(raw.get("neutral", []), "$.neutral", problems),
+        solutions=_solutions(raw.get("solutions", []), problems),
+        allowed=_reasons(raw.get("allowed", {}), "$.allowed", problems),
+        noqa=_reasons(raw.get("noqa", {}), "$.noqa", problems),
         proxy=raw.get("proxy") is True,
         source=", ".join(map(str, source)) if isinstance(source, list) else str(source),
         sha256=digest,
@@ -195,13 +202,13 @@ def _text(value: object, where: str, problems: Problems) -> str:
     return ""
 
 
-def _oracle(value: Any, problems: Problems) -> tuple[OracleStep, ...]:
+def _oracle(value: Any, at: str, problems: Problems) -> tuple[OracleStep, ...]:
     steps = []
-    for index, item in enumerate(_list(value, "$.oracle", "actions", problems)):
+    for index, item in enumerate(_list(value, at, "actions", problems)):
         try:
             steps.append(parse_oracle_step(item))
         except ActionError as error:
-            problems.add(f"$.oracle[{index}]", str(error))
+            problems.add(f"{at}[{index}]", str(error))
     return tuple(steps)
 
 
@@ -265,10 +272,33 @@ def _step(item: Any, where: str, problems: Problems) -> Call | None:
     return Call(type=item["type"], parameters=parameters, where=where)
 
 
-def _mutants(value: Any, problems: Problems) -> tuple[Mutant, ...]:
+def _solutions(value: Any, problems: Problems) -> tuple[Solution, ...]:
     found = []
-    for index, item in enumerate(_list(value, "$.mutants", "objects with name and steps", problems)):
-        where = f"$.mutants[{index}]"
+    for index, item in enumerate(_list(value, "$.solutions", "objects with name, and steps or script", problems)):
+        where = f"$.solutions[{index}]"
+        if not isinstance(item, dict) or set(item) not in ({"name", "steps"}, {"name", "script"}):
+            problems.add(where, "must be an object with name, and steps or script")
+            continue
+        script = item.get("script", "")
+        if not isinstance(script, str):
+            problems.add(f"{where}.script", "must be a string: a shell script")
+            continue
+        steps = _oracle(item.get("steps", []), f"{where}.steps", problems)
+        found.append(Solution(name=str(item["name"]), steps=steps, script=script))
+    return tuple(found)
+
+
+def _reasons(value: Any, where: str, problems: Problems) -> dict[str, str]:
+    if isinstance(value, dict) and all(isinstance(reason, str) and reason.strip() for reason in value.values()):
+        return value
+    problems.add(where, "must be an object of names, each with a reason in words")
+    return {}
+
+
+def _mutants(value: Any, at: str, problems: Problems) -> tuple[Mutant, ...]:
+    found = []
+    for index, item in enumerate(_list(value, at, "objects with name and steps", problems)):
+        where = f"{at}[{index}]"
         if not isinstance(item, dict) or set(item) != {"name", "steps"}:
             problems.add(where, "must be an object with name and steps")
         else:

@@ -93,13 +93,22 @@ class Mutant(Frozen):
     steps: tuple[Call, ...]
 
 
+class Solution(Frozen):
+    """Another way to the end state than the oracle's: actions, or a shell script that needs no screen."""
+
+    name: str
+    steps: tuple[OracleStep, ...] = ()
+    script: str = ""
+
+
 class Task(Frozen):
     """One task.
 
     `key` is `suite/id`, unique in a run; `path` is the file that it came from; `folder` is where its assets are; `user`
     answers the agent's questions; `files` are addresses that a task class fetches; `lacks` is what it needs and
     deskbench has not. `written` is the file's JSON as it was read, for the record; `host_files` allows assets that
-    stand elsewhere than beside the file.
+    stand elsewhere than beside the file. `neutral` are changes of the solved desktop that a person might make as well:
+    the score stays 1. `allowed` says of mutants that score, `noqa` of rules of `tasks check`, why that is right.
     """
 
     id: str
@@ -114,6 +123,10 @@ class Task(Frozen):
     related_apps: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
     mutants: tuple[Mutant, ...] = ()
+    neutral: tuple[Mutant, ...] = ()
+    solutions: tuple[Solution, ...] = ()
+    allowed: dict[str, str] = Field(default_factory=dict)
+    noqa: dict[str, str] = Field(default_factory=dict)
     proxy: bool = False
     source: str = ""
     sha256: str = ""

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from deskbench.envs.errors import CheckError
+from deskbench.envs.errors import AssetError, CheckError
 from deskbench.envs.foreign import read_text
 from deskbench.tasks.assets import fetch
 from deskbench.tasks.registry import getter
@@ -94,9 +94,19 @@ def cloud_file(
     multi: bool = False,
     gives: list[int] | None = None,
 ) -> Files:
-    """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`."""
+    """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`.
+
+    Raises:
+        AssetError: it cannot be fetched now; the episode is tried again.
+        CheckError: it cannot be fetched at all (`assets.GONE`, no URL): the episode was not the desktop's to lose.
+    """
     paths, names = _named(path, dest)
-    found = {name: fetch(url, world.assets, world.task) for name, url in zip(names, paths, strict=True)}
+    try:
+        found = {name: fetch(url, world.assets, world.task) for name, url in zip(names, paths, strict=True)}
+    except AssetError as error:
+        if error.permanent:
+            raise CheckError(str(error)) from error
+        raise
     return _given(world, names, found, gives if multi else None)
 
 

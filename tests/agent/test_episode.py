@@ -1,5 +1,6 @@
 """The one loop: every ending, what is scored, what an agent gets to see, what is on disk when."""
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -32,6 +33,7 @@ from deskbench.envs.types import (
 )
 from deskbench.envs.wire import Observe
 from deskbench.tasks.types import Task
+from tests.tasks.test_assets import serving
 
 from .paper import WRITE, Script, plan, task
 
@@ -492,3 +494,25 @@ def test_episodes_side_by_side_do_not_mix(tmp_path: Path) -> None:
     assert sorted(r.seed for r in records) == list(range(6))
     for number, one in enumerate(stages):
         assert EpisodeReader(one.episode).steps()[0].actions == [{"type": "type", "text": str(number)}]
+
+
+@pytest.mark.parametrize(
+    ("path", "ending", "said"),
+    [
+        ("/gone", Ending.DONE, r"the check failed: cannot fetch a file of the task's: http://[^ ]*/gone: 404"),
+        ("/short", Ending.ENV_ERROR, r"cannot fetch a file of the task's: http://[^ ]*/short"),
+    ],
+)
+def test_an_expected_file_that_cannot_be_fetched_is_no_fault_of_the_desktop(
+    path: str, ending: Ending, said: str, stage: Stage
+) -> None:
+    """What is gone for good is the check's fault; after what may pass the episode is tried again."""
+    with serving() as web:
+        evaluator = {
+            "func": "compare_text_file",
+            "result": {"type": "vm_file", "path": "/home/user/note.txt"},
+            "expected": {"type": "cloud_file", "path": f"{web.address}{path}", "dest": "b"},
+        }
+        record = stage.run(WRITE, [Done()], task={"evaluator": evaluator})
+    assert (record.ending, record.score.value, record.permanent) == (ending, None, False)
+    assert re.match(said, record.score.reason), record.score.reason

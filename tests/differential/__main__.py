@@ -1,13 +1,15 @@
 """`python -m tests.differential [FAMILY ...] [--write FILE]`: compare our metrics with OSWorld's; exit 1 if one is wrong."""
 
 import argparse
+import json
 import sys
 import tempfile
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from deskbench.tasks import registry
+from deskbench.tasks.load import load
 from deskbench.tasks.metrics.support.differences import BY_KEY, DIFFERENCES, GETTERS, REVISIONS, Difference, Revision
 from tests.differential import mainline, reference
 from tests.differential.case import Case, Files, Verdict, judge
@@ -120,6 +122,22 @@ def upstream_names() -> list[str]:
     return [name for name in registry.names("metric") if reference.has(name) or mainline.has(name)]
 
 
+def differing(examples: Path) -> str:
+    """How many of the tasks of a folder of OSWorld's use something in which its two revisions differ, as a page."""
+    names = json.loads((examples / "test_all.json").read_text(encoding="utf-8"))
+    tasks = [load(examples / "examples" / part / f"{one}.json")[0] for part, ids in names.items() for one in ids]
+    changed = {name for one in (*DIFFERENCES, *GETTERS) if one.revisions != REVISIONS for name in one.metrics}
+    uses: Counter[str] = Counter()
+    any_of = 0
+    for task in tasks:
+        calls = [call.type for check in task.evaluator.checks for call in (check.result, check.expected) if call]
+        found = changed & {*calls, *(check.metric for check in task.evaluator.checks)}
+        any_of += bool(found)
+        uses.update(found)
+    lines = [f"| `{name}` | {number} |" for name, number in sorted(uses.items(), key=lambda item: (-item[1], item[0]))]
+    return "\n".join([f"{any_of} of {len(tasks)} tasks", "", "| metric or getter | tasks |", "|---|---|", *lines, ""])
+
+
 def main() -> int:
     """Compare and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
@@ -129,7 +147,13 @@ def main() -> int:
     parser.add_argument(
         "--store-main", type=Path, help="ask this checkout of OSWorld's main branch, and store its answers"
     )
+    parser.add_argument(
+        "--tasks", type=Path, help="only count the tasks of OSWorld's evaluation_examples that it matters to"
+    )
     args = parser.parse_args()
+    if args.tasks:
+        sys.stdout.write(differing(args.tasks))
+        return 0
     if args.table:
         sys.stdout.write("\n".join(tables()))
         return 0

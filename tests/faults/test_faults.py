@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 REAL = (
     "desktop-never-starts", "desktop-dies-before", "desktop-dies-acting", "desktop-dies-twice", "desktop-dies-scored",
     "desktop-hangs", "desktop-no-tree", "deskbench-surprised", "setup-without-effect", "setup-no-program",
-    "setup-no-command", "check-no-program", "half-a-pair-bytes", "half-a-pair-name", "half-a-pair-argument-messages",
+    "setup-no-command", "check-no-program", "check-lacks-command", "half-a-pair-bytes", "half-a-pair-name", "half-a-pair-argument-messages",
     "oracle-no-target",
 )  # fmt: skip
 """Those in which a real desktop is another matter than one in memory."""

@@ -61,6 +61,9 @@ def test_a_good_file_is_one_task(tmp_path: Path) -> None:
         ({"config": [{"type": "launch", "parameters": {"comand": "x"}}]}, "$.config[0]", "did you mean 'command'"),
         ({"config": [{"type": "launch", "parameters": {}}]}, "$.config[0]", "missing parameter 'command'"),
         ({"config": [{"type": "sleep", "parameters": {"seconds": "soon"}}]}, "$.config[0]", "'soon'"),
+        ({"config": [{"type": ":"}]}, "$.config[0]", "cannot import ':'"),
+        ({"config": [{"type": ".above:step"}]}, "$.config[0]", "cannot import '.above:step'"),
+        ({"config": [{"type": "no_such_module:step"}]}, "$.config[0]", "cannot import 'no_such_module:step'"),
         ({"config": {}}, "$.config", "a list"),
         ({"config": [{"typ": "launch"}]}, "$.config[0]", "type"),
         ({"evaluator": {**GOOD["evaluator"], "func": "text_equal"}}, "$.evaluator.func", "did you mean 'text_equals'"),
@@ -184,7 +187,13 @@ ANY_JSON = st.recursive(
 
 
 @settings(max_examples=300, deadline=None)
-@given(st.sampled_from(["config", "evaluator", "oracle", "limits", "requires", "mutants", "seeds", "tags"]), ANY_JSON)
+@given(
+    st.sampled_from(
+        ["config", "evaluator", "oracle", "solutions", "limits", "requires", "mutants", "neutral", "allowed", "noqa",
+         "seeds", "tags"]
+    ),
+    ANY_JSON,
+)  # fmt: skip
 def test_no_json_makes_the_loader_fall_over(key: str, value: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = check_all(write(Path(folder), **{key: value}))
@@ -345,6 +354,20 @@ def test_keys_of_other_peoples_files_are_warnings_and_slips_are_errors(tmp_path:
     ):
         [problem] = check_all(write(tmp_path, **{slip: []})).errors
         assert f"did you mean '{meant}'" in problem.message
+
+
+def test_what_else_leads_to_the_end_state_and_what_may_be_there_is_read(tmp_path: Path) -> None:
+    step = {"type": "execute", "parameters": {"command": ["true"]}}
+    solutions = [{"name": "keys", "steps": [{"type": "key", "keys": ["enter"]}]}, {"name": "shell", "script": "true"}]
+    neutral, why = [{"name": "saved again", "steps": [step]}], {"text/blank": "the instruction says nothing of blanks"}
+    [task] = load(write(tmp_path, solutions=solutions, neutral=neutral, allowed=why, noqa={"DB020": "one file only"}))
+    assert [(one.name, len(one.steps), one.script) for one in task.solutions] == [("keys", 1, ""), ("shell", 0, "true")]
+    assert [one.name for one in task.neutral] == ["saved again"]
+    assert (task.allowed, task.noqa) == (why, {"DB020": "one file only"})
+    bad = {"solutions": [{"name": "x"}], "allowed": {"text/blank": " "}, "noqa": ["DB020"]}
+    assert [problem.where for problem in check_all(write(tmp_path, **bad)).errors] == [
+        "$.solutions[0]", "$.allowed", "$.noqa",
+    ]  # fmt: skip
 
 
 def test_an_asset_outside_of_the_suite_needs_the_users_word(tmp_path: Path) -> None:

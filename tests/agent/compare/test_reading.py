@@ -106,7 +106,9 @@ def test_what_is_beyond_the_top_is_still_in_the_ratio(run: Path) -> None:
     assert found.totals["kl_reply"].mean * count == pytest.approx(2.302585, abs=1e-3)
 
 
-@pytest.mark.parametrize(("prompts", "said"), [("ignored", "vLLM does"), ("refused", "Unknown parameter")])
+@pytest.mark.parametrize(
+    ("prompts", "said"), [("ignored", "vLLM's do, SGLang's do not"), ("refused", "Unknown parameter")]
+)
 def test_servers_that_do_not_give_it_are_asked_once(run: Path, prompts: str, said: str) -> None:
     theirs = second(prompts=prompts)
     found = compared(run, first(), theirs)
