@@ -13,6 +13,7 @@ from typing import Any
 
 from deskbench.agent.build import Prepared
 from deskbench.agent.runs.record import write_atomic
+from deskbench.agent.verify.record import validated
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.wire import PROTOCOL
@@ -29,6 +30,7 @@ def manifest(prepared: Prepared) -> dict[str, Any]:
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
     config = prepared.config
+    valid = validated(prepared.tasks, config.provider, prepared.made_of)
     return {
         "version": 1,
         "state": "running",
@@ -39,11 +41,12 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "policy": config.policy,
         "on_tamper": config.on_tamper,
         "planned": len(prepared.tasks) * config.repeats,
+        "validated": {"n": valid.n, "of": valid.m},
         "task_set": task_set_hash(prepared.tasks),
         "tasks": [task.key for task in prepared.tasks],
         "skipped": [{"task": task.key, "reason": reason} for task, reason in prepared.skipped],
         "config": config.model_dump(mode="json"),
-        "versions": _versions(),
+        "versions": versions(),
         "protocol": PROTOCOL,
     }
 
@@ -64,7 +67,8 @@ def _agent_name(prepared: Prepared) -> str:
     return f"{prepared.config.agent} ({model})" if model else prepared.config.agent
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python, the system, the sources and the packages that scores depend on."""
     found = {"python": platform.python_version(), "system": platform.platform(), "git": _revision()}
     for name in PACKAGES:
         try:

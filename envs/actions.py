@@ -327,7 +327,7 @@ Action = Union[  # noqa: UP007  (a union that the standard library can take apar
     Move, Click, MouseDown, MouseUp, Drag, Scroll, Type, Key, KeyDown, KeyUp, Wait, TakeScreenshot, Zoom,
     CursorPosition, Exec, AskUser, Done, Fail,
 ]  # fmt: skip
-ACTION_TYPES: dict[str, type[_Base]] = {cls.type: cls for cls in get_args(Action)}
+ACTION_TYPES: dict[str, type[Action]] = {cls.type: cls for cls in get_args(Action)}
 ENDS_EPISODE = (Done, Fail)
 
 
@@ -349,7 +349,7 @@ def parse_action(value: object) -> Action:
             raise ActionError(f"{kind}: unknown field {name!r}{nearest(str(name), hints)}")
     fields = {name: _coerce(f"{kind}.{name}", value[name], hint) for name, hint in hints.items() if name in value}
     try:
-        return cls(**fields)  # type: ignore[return-value]
+        return cls(**fields)
     except TypeError:
         missing = [f.name for f in dataclasses.fields(cls) if f.name not in fields and f.default is dataclasses.MISSING]
         raise ActionError(f"{kind}: missing {', '.join(missing)}") from None

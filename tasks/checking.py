@@ -19,10 +19,8 @@ ASSETS = {"task_file": ("path",), "conference_city_in_order": ("csv_path",)}
 
 def check(task: Task) -> list[Problem]:
     """Resolve every name, parameter and asset of a task; all problems, in the order of the file."""
-    changes = [*task.mutants, *task.neutral]
-    steps = [*task.config, *task.evaluator.postconfig, *(s for change in changes for s in change.steps)]
     found: list[tuple[str, str]] = []
-    for step in steps:
+    for step in _steps(task):
         found += _unresolved("setup", step.type, step.parameters, step.where)
         found += _missing_assets(task, step)
     for one in task.evaluator.checks:
@@ -35,6 +33,26 @@ def check(task: Task) -> list[Problem]:
                 found += _missing_assets(task, call)
     found += _unknown_roles(task)
     return [Problem(task.path, where, message) for where, message in found]
+
+
+def calls_of(task: Task) -> Iterator[tuple[registry.Kind, str]]:
+    """Every set-up step, getter and metric that a task names, by kind and name."""
+    yield from (("setup", step.type) for step in _steps(task))
+    for one in task.evaluator.checks:
+        yield "metric", one.metric
+        yield from (("getter", call.type) for call in (one.result, one.expected) if call is not None)
+
+
+def assets_of(task: Task) -> Iterator[str]:
+    """Every file that a task names beside its own, relative to it."""
+    calls = [call for one in task.evaluator.checks for call in (one.result, one.expected) if call is not None]
+    for call in [*_steps(task), *calls]:
+        yield from (name for _, name in _assets(call))
+
+
+def _steps(task: Task) -> list[Call]:
+    changes = [*task.mutants, *task.neutral]
+    return [*task.config, *task.evaluator.postconfig, *(step for change in changes for step in change.steps)]
 
 
 def _unresolved(

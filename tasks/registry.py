@@ -175,7 +175,7 @@ def _foreign(kind: Kind, name: str) -> Entry:
     try:
         function = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever stands in a module of somebody else's
-        raise RegistryError(f"cannot import {name!r}: {type(error).__name__}: {error}") from None
+        raise RegistryError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
     return Entry(kind, attribute, function)
 
 

@@ -27,6 +27,11 @@ class OracleAgent:
         self._looks = 0
         self.needs = Needs(accessibility=any(step.targets for step in steps))
 
+    @property
+    def left(self) -> int:
+        """Steps that are still to come."""
+        return len(self._steps)
+
     def start(self, goal: Goal) -> None:
         """The steps know what they want."""
 

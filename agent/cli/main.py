@@ -23,6 +23,7 @@ from deskbench.agent.cli.fidelity import STRICT_HELP, StrictCommand
 from deskbench.agent.cli.models import compare_policies, models_app
 from deskbench.agent.cli.output import HostFiles, Json, message, print_json, say, screen_size
 from deskbench.agent.cli.tasks import tasks_app
+from deskbench.agent.cli.verify import EXAMPLE, verify
 from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
 from deskbench.envs.redact import KNOWN, Printed, secrets_in
 
@@ -238,6 +239,7 @@ def serve_ocr(
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
 
 
+tasks_app.command("verify", epilog=EXAMPLE)(verify)
 app.command("replay", epilog="Example: deskbench replay runs/X/episodes/basics/save-note/1")(cli_episodes.replay)
 app.command("export", epilog="Example: deskbench export runs/X --out results/")(cli_results.export)
 app.command(

@@ -63,11 +63,13 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     report = write_report(folder, folder / "report.html")
     if as_json:
         result = {"folder": str(folder), "report": str(report), "state": state, "on_tamper": config.on_tamper,
-                  "skipped": len(prepared.skipped), "summary": dataclasses.asdict(summary)}  # fmt: skip
+                  "skipped": len(prepared.skipped), "validated": validated_of(folder),
+                  "summary": dataclasses.asdict(summary)}  # fmt: skip
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     else:
         say.print(summary_table(summary))
         tell(say, summary_line(prepared, summary))
+        tell(say, validated_line(folder))
         if summary.deaths:
             tell(say, deaths_line(config, summary), style="yellow")
         for text in crash_lines(read_records(folder)):
@@ -182,6 +184,19 @@ def summary_line(prepared: Prepared, summary: Summary) -> str:
         f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
         f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}; policy {prepared.config.policy}"
     )
+
+
+def validated_of(folder: Path) -> dict[str, int]:
+    """How many of the run's tasks had a validation record that held when it began."""
+    found: dict[str, int] = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("validated", {})
+    return found
+
+
+def validated_line(folder: Path) -> str:
+    """The same for people, with what to do where some had none."""
+    found = validated_of(folder)
+    n, of = found.get("n", 0), found.get("of", 0)
+    return f"validated {n} of {of} tasks" + ("" if n == of else "; the others: deskbench tasks verify TASKS --stale")
 
 
 def deaths_line(config: RunConfig, summary: Summary) -> str:

@@ -74,6 +74,7 @@ def _run(folder: Path) -> dict[str, Any]:
         "provider": str(manifest.get("provider", "?")),
         "policy": str(manifest.get("policy", "?")),
         "version": str(versions.get("deskbench", "?")) if isinstance(versions, dict) else "?",
+        "validated": manifest.get("validated"),
         "task_set": str(manifest.get("task_set", ""))[:12],
         "skipped": manifest.get("skipped", []),
         "summary": dataclasses.asdict(summary),

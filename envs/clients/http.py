@@ -91,8 +91,8 @@ class Client:
     Args:
         name: for logs and errors.
         base_url: `http://host:port`; with `connect` its host means nothing.
-        token: signs the requests and proves the answers (`envs.server.signing`), and is never sent; None for a server that
-            knows none.
+        token: signs the requests and proves the answers (`envs.server.signing`), and is never sent; None for a server
+            that knows none.
         connect: makes the sockets, where the desktop is not behind an address of this machine's network.
         role: whose token it is: `control`, or `agent`.
     """

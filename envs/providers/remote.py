@@ -71,7 +71,7 @@ class RemoteProvider:
         self._machines = machines_of(source)
         for machine in self._machines:
             _token(machine)  # one that is not there is found now
-        self.capacity = len(self._machines)
+        self.capacity: int | None = len(self._machines)
         self._free: queue.Queue[Machine] = queue.Queue()
         for machine in self._machines:
             self._free.put(machine)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from deskbench.agent.base import AgentError, Decision, Ending, ModelError, ModelFatal, Needs, RefusalError, Usage
-from deskbench.agent.episode import NOBODY, run_episode
+from deskbench.agent.episode import run_episode
 from deskbench.agent.limits import Limited
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, EpisodeWriter, NoteRecord
 from deskbench.envs.desktop import DesktopSpec
@@ -33,6 +33,7 @@ from deskbench.envs.types import (
 )
 from deskbench.envs.wire import Observe
 from deskbench.tasks.types import Task
+from deskbench.tasks.user import NOBODY
 from tests.tasks.test_assets import serving
 
 from .paper import WRITE, Script, plan, task
@@ -46,7 +47,7 @@ class Stage:
         self.desktop = FakeDesktop("fake", DesktopSpec())
         self.episode = folder / "episode"
 
-    def run(self, *answers: Sequence[Action] | Exception, agent: Script | None = None, **changes: object):
+    def run(self, *answers: Sequence[Action] | Exception, agent: Script | None = None, **changes: Any) -> EpisodeRecord:
         self.agent = agent or Script(*answers)
         one = changes.pop("task", None)
         interrupted = changes.pop("interrupted", lambda: False)
@@ -139,10 +140,14 @@ class Mumbling(Script):
         self.said = said
 
     def act(self, observation: Observation) -> Decision:
-        return self.said  # type: ignore[no-any-return]
+        decision: Decision = self.said
+        return decision
 
 
-@pytest.mark.parametrize("said", ["click 3 4", None, Decision(("click",))])
+CLICK: Any = "click"  # which is no action
+
+
+@pytest.mark.parametrize("said", ["click 3 4", None, Decision((CLICK,))])
 def test_so_is_a_decision_that_is_none(stage: Stage, said: Any) -> None:
     record = stage.run(agent=Mumbling(said))
     assert (record.ending, record.score.value) == (Ending.AGENT_CRASH, None)
@@ -351,7 +356,7 @@ def test_waits_are_cut_to_the_time_that_is_left(stage: Stage) -> None:
 
 
 def test_code_for_which_there_is_no_time_is_not_begun(stage: Stage) -> None:
-    code = [Type("a"), *[Exec("bash", "true")] * 3]
+    code: list[Action] = [Type("a"), *[Exec("bash", "true")] * 3]
     stage.run(code, [Done()], code_allowed=True, task={"requires": {"code": True}}, max_seconds=1.0)
     assert "no time" in str(stage.agent.seen[1].results[-1].error)
 

@@ -73,9 +73,9 @@ def _screenshots(name: str, desktop: LocalDesktop, reference: Reference, least: 
     mine, other = (statistics.median(times[1:]) for times in found)
     row = ratio_row(f"screenshot, {name} wallpaper", mine, other, least)
     size = sizes["ours"] / sizes["reference"]
-    kilobytes = [f"{sizes[arm] / 1000:.0f} kB" for arm in ("ours", "reference")]
+    our_bytes, their_bytes = (f"{sizes[arm] / 1000:.0f} kB" for arm in ("ours", "reference"))
     limit = "<= 1.25x" if name == "photo-like" else ""
-    return [row, Row(f"its bytes, {name}", *kilobytes, f"{size:.2f}x", limit, not limit or size <= 1.25)]
+    return [row, Row(f"its bytes, {name}", our_bytes, their_bytes, f"{size:.2f}x", limit, not limit or size <= 1.25)]
 
 
 def _unchanged(desktop: LocalDesktop, reference: Reference) -> list[Row]:
@@ -112,7 +112,8 @@ def _typing(desktop: LocalDesktop, reference: Reference) -> list[Row]:
         reference.pyautogui(f"pyautogui.typewrite({TEXT!r})")
         until_there(next(lengths))
 
-    row = ratio_row("50 characters, verified in the target", *interleaved(ours, theirs), 60)
+    mine, other = interleaved(ours, theirs)
+    row = ratio_row("50 characters, verified in the target", mine, other, 60)
     assert set(typed.read_text().split(TEXT)) == {""}, "what arrived is not what was typed"
     return [row]
 

@@ -28,6 +28,7 @@ CLICK = reply("I see Save.\n\n```python\npyautogui.click(140, 65)\n```")
 def agent(server: Endpoint, **settings: str) -> VlmAgent:
     quick = {"first_pause": "0.001", "longest_pause": "0.01", "attempts": "2"}
     made = VlmAgent.from_settings({"base_url": server.url, "model": "gpt-4o-mini", **quick, **settings})
+    assert isinstance(made, VlmAgent)
     made.start(GOAL)
     return made
 

@@ -50,6 +50,7 @@ def test_repeats_that_all_pass_leave_the_doubt_of_few_tasks() -> None:
 def test_interval_holds_the_mean(values: dict[str, list[float]]) -> None:
     found = mean_interval(values)
     assert found.mean == pytest.approx(statistics.fmean(statistics.fmean(v) for v in values.values()))
+    assert found.low is not None and found.mean is not None and found.high is not None
     assert found.low - 1e-9 <= found.mean <= found.high + 1e-9
 
 

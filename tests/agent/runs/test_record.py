@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -33,8 +34,8 @@ def picture(colour: str = "red", size: tuple[int, int] = (8, 8)) -> Screenshot:
     return Screenshot.of(buffer.getvalue())
 
 
-def seen(colour: str = "red", **changes: object) -> Observation:
-    return Observation(picture(colour), 8, 8, **changes)  # type: ignore[arg-type]
+def seen(colour: str = "red", **changes: Any) -> Observation:
+    return Observation(picture(colour), 8, 8, **changes)
 
 
 def record(**changes: object) -> EpisodeRecord:

@@ -15,7 +15,7 @@ from deskbench.envs.providers.conformance import DesktopContract
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.providers.remote import RemoteProvider
-from deskbench.envs.types import Click, Exec, Key, Move, Scroll, Type
+from deskbench.envs.types import Action, Click, Exec, Key, Move, Scroll, Type
 from deskbench.envs.wire import Observe
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow]
@@ -119,7 +119,7 @@ def test_code_runs_between_actions(make: Callable[[], Desktop]) -> None:
 
 
 def test_an_action_that_fails_stops_the_rest_and_code_too(make: Callable[[], Desktop]) -> None:
-    actions = [Click(x=5000, y=1), Move(x=1, y=1), Exec(lang="python", source="print(1)")]
+    actions: list[Action] = [Click(x=5000, y=1), Move(x=1, y=1), Exec(lang="python", source="print(1)")]
     seen = make().act(actions, Observe(policy="immediate"))
     assert seen.settled is None
     assert [result.ok for result in seen.results] == [False, False, False]

@@ -1,5 +1,7 @@
 """The desktop in memory: what it promises as a `Desktop`, as far as one editor can."""
 
+from typing import Any
+
 import pytest
 
 from deskbench.envs.actions import ACTION_TYPES
@@ -62,13 +64,13 @@ def test_what_cannot_be_done_is_a_result_and_what_stands_behind_it_is_not_done(
 
 
 def test_every_kind_of_action_is_taken(desktop: FakeDesktop) -> None:
-    made = {
+    made: dict[str, dict[str, Any]] = {
         "move": {"x": 1, "y": 1}, "drag": {"path": ((1, 1), (2, 2))}, "type": {"text": "a"}, "key": {"keys": ("a",)},
         "key_down": {"key": "a"}, "key_up": {"key": "a"}, "zoom": {"region": (0, 0, 5, 5)},
         "exec": {"lang": "bash", "source": "true"},
     }  # fmt: skip
     for kind, cls in ACTION_TYPES.items():
-        (result,) = desktop.act([cls(**made.get(kind, {}))]).results  # type: ignore[list-item]
+        (result,) = desktop.act([cls(**made.get(kind, {}))]).results
         assert result.ok is (kind != "exec"), kind
 
 

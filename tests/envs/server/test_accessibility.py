@@ -96,7 +96,7 @@ def assert_same_tree(desktop: Desktop) -> ET.Element:
 
     def agree() -> bool:
         root, whole = read(desktop)
-        trees = ["", "", [], {}, None, "", {}, {}, []]
+        trees: list[Any] = ["", "", [], {}, None, "", {}, {}, []]
         last[:] = [first_difference([*trees, list(map(as_reference, root))], [*trees, reference(desktop)])]
         return whole and last == [None]
 

@@ -19,6 +19,7 @@ from deskbench.envs.server.http.limits import REMEMBERED, REMEMBERED_BYTES
 from deskbench.envs.server.http.server import Request
 from deskbench.envs.server.steps import Answers, Steps
 from deskbench.envs.server.x11.desk import Desk
+from deskbench.envs.server.x11.input import Input
 from deskbench.envs.types import Action, Exec, Key, KeyDown, MouseDown, Move, Type, Wait, Zoom
 from deskbench.envs.wire import Observe, StepReply, StepRequest
 
@@ -245,5 +246,6 @@ def test_no_key_stays_down_after_a_fault_of_ours(xvfb: Any) -> None:
     desk = FaultyDesk(xvfb.display)
     with pytest.raises(RuntimeError, match="a fault of ours"):
         step(desk, KeyDown("shift"), MouseDown(x=9, y=9), Exec("bash", "true"))
+    assert isinstance(desk.input, Input)
     assert desk.input.held() == ((), ())
     assert step(desk, Move(x=1, y=1)).results[0].ok

@@ -70,7 +70,7 @@ def test_an_archive_writes_nothing_outside(tmp_path: Path) -> None:
             archive.writestr("../../escaped.txt", "x")
             archive.writestr("/tmp/deskbench-escaped.txt", "x")
         paths.append(tmp_path / name)
-    evaluate("compare_archive", *paths, {"file_type": "text"})
+    evaluate("compare_archive", paths[0], paths[1], {"file_type": "text"})
     assert not (tmp_path.parent.parent / "escaped.txt").exists() and not (tmp_path / "escaped.txt").exists()
     assert not Path("/tmp/deskbench-escaped.txt").exists()
 
