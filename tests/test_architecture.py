@@ -17,7 +17,7 @@ TOPS = ("agent", "envs", "tasks")
 SOURCES = sorted(
     path for top in TOPS for path in (ROOT / top).rglob("*.py") if "assets" not in path.relative_to(ROOT).parts
 )
-SHARED = {f"deskbench.envs.{name}" for name in ("wire", "actions", "keys", "wait", "pipe", "signing")}
+SHARED = {f"deskbench.envs.{name}" for name in ("wire", "actions", "keys", "wait", "pipe")}
 ON_THE_DESKTOP = {
     "Xlib",
     "mss",
@@ -86,7 +86,7 @@ def test_metrics_are_pure_functions_of_values_and_files() -> None:
 def test_an_agent_cannot_reach_the_desktop_the_checks_or_the_expected_values() -> None:
     seen = {
         f"deskbench.envs.{name}"
-        for name in ("types", "actions", "targets", "errors", "foreign", "wait", "keys", "redact")
+        for name in ("types", "actions", "targets", "tree", "errors", "foreign", "wait", "keys", "redact")
     }
     rooms = ("agents", "models", "prompting", "replies")
     own = {f"deskbench.agent.{name}" for name in ("base", *rooms)}

@@ -133,7 +133,7 @@ class MixtureAgent:
             last = self._frames[-rule.same_screen - 1 :]
             if len(last) <= rule.same_screen or len(set(last)) > 1:
                 return False
-        if rule.failed is not None and rule.failed is not any(not ok for ok, _, _ in observation.results):
+        if rule.failed is not None and rule.failed is not any(not result.ok for result in observation.results):
             return False
         if rule.tree is not None and not re.search(rule.tree, tree):
             return False

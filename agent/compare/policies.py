@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deskbench.agent.agents.agreement import distance_of, point_of, same_action
+from deskbench.agent.agents.agreement import distance_of, same_action
 from deskbench.agent.base import Agent, AgentError, Decision, Goal, ModelError
 from deskbench.agent.compare.intervals import cluster_interval, share_interval
 from deskbench.agent.compare.kl import drawn_otherwise, empirical, kl, kl_of_names, kl_of_reply, kl_of_tokens
@@ -245,7 +245,7 @@ class _Pairing:
 def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision], near: float) -> StepComparison:
     p, q = ours[0], theirs[0]
     one, other = (decision.actions[0] if decision.actions else None for decision in (p, q))
-    points = (point_of(one), point_of(other))
+    points = (one.end if one else None, other.end if other else None)
     element = _same_element(screen.observation.accessibility, points)
     kinds = (_kind(one), _kind(other))
     counts = [[_kind(d.actions[0] if d.actions else None) for d in each] for each in (ours, theirs)]

@@ -133,7 +133,7 @@ def _lines(reader: EpisodeReader, folder: Path) -> Iterator[dict[str, Any]]:
 
 def _outcome(following: StepRecord | FinalRecord | None, place: int) -> dict[str, Any]:
     results = following.observation.results if following else []
-    error = results[place][1] if place < len(results) else None
+    error = results[place].error if place < len(results) else None
     return {"error": error} if error else {}
 
 

@@ -153,9 +153,9 @@ def _failures(repeated: EpisodeReader) -> Iterator[Failure]:
     acted = [(step, after) for step, after in zip(repeated.steps(), repeated.frames()[1:], strict=False)
              if step.thought != AGAIN]  # fmt: skip
     for number, (step, after) in enumerate(acted):
-        for action, (ok, error, _) in zip(step.actions, after.results, strict=False):
-            if not ok:
-                yield Failure(number, str(action.get("type")), error or "no reason was given")
+        for action, result in zip(step.actions, after.results, strict=False):
+            if not result.ok:
+                yield Failure(number, str(action.get("type")), result.error or "no reason was given")
 
 
 def _seen(repeated: EpisodeReader) -> list[SeenRecord]:

@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import to_json
@@ -51,6 +51,14 @@ def _whole(value: Any, depth: int = 0) -> Any:
     return [_whole(item, depth + 1) for item in value]
 
 
+class ResultRecord(NamedTuple):
+    """What became of an action, as an `ActionResult` without its time; a list of three in the file."""
+
+    ok: bool
+    error: str | None
+    output: str | None
+
+
 class SeenRecord(_Record):
     """An observation without its bytes: `frame` names frames/<frame>.png, `accessibility` names files/<sha256>."""
 
@@ -66,7 +74,7 @@ class SeenRecord(_Record):
     accessibility: str | None = None
     accessibility_complete: bool = True
     terminal: str | None = None
-    results: list[tuple[bool, str | None, str | None]] = Field(default_factory=list)
+    results: list[ResultRecord] = Field(default_factory=list)
     answer: str | None = None
     problems: list[str] = Field(default_factory=list)
 
@@ -290,23 +298,10 @@ class EpisodeWriter:
             data = KNOWN.text(str(_whole(observation.accessibility))).encode()
             tree = Screenshot.of(data).sha256
             self._once(self._place.file(tree), data)
-        return SeenRecord(
-            frame=shot.sha256 if shot else None,
-            width=observation.width,
-            height=observation.height,
-            cursor=observation.cursor,
-            settled=observation.settled,
-            settle_ms=observation.settle_ms,
-            capture_ms=observation.capture_ms,
-            act_ms=observation.act_ms,
-            roundtrip_ms=observation.roundtrip_ms,
-            accessibility=tree,
-            accessibility_complete=observation.accessibility_complete,
-            terminal=observation.terminal,
-            results=list(observation.results),
-            answer=observation.answer,
-            problems=list(observation.problems),
-        )
+        facts = {name: value for name, value in vars(observation).items() if name != "screenshot"}
+        results = [ResultRecord(one.ok, one.error, one.output) for one in observation.results]
+        files = {"frame": shot.sha256 if shot else None, "accessibility": tree}
+        return SeenRecord(**{**facts, **files, "results": results})
 
     def _once(self, path: Path, data: bytes) -> None:
         if not path.exists():

@@ -221,25 +221,24 @@ def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
     """
     ours = Client(machine.url, machine.url, token=_token(machine))
     theirs = OsworldClient(machine.url, machine.url, machine.ports)
-    last: list[str] = ["nothing"]
 
-    def answers() -> tuple[Client, Health] | None:
+    def answers() -> tuple[Client, Health]:
         try:
             return ours, ours.health()
         except GuestError as error:
-            last[0] = str(error)
             # Nobody who was asked for a proof is driven without one.
             if error.status in (401, 403) or (error.status == 404 and machine.token_env is not None):
                 hint = "name the token's environment variable as token_env; OSWorld's server has none"
                 raise UsageError(f"{error} ({hint})") from None
-            return _as_osworld(theirs) if error.status == 404 else None
-        except EnvError as error:
-            last[0] = str(error)
-            return None
+            found = _as_osworld(theirs) if error.status == 404 else None
+            if found is None:
+                raise
+            return found
 
-    found = wait.until(answers, timeout=seconds, interval=0.1, max_interval=2.0)
-    if found is None:
-        raise StartError(f"{machine.url} did not answer within {seconds:g} s; last: {last[0]}")
+    try:
+        found = wait.retry(answers, EnvError, timeout=seconds, interval=0.1, max_interval=2.0)
+    except EnvError as error:
+        raise StartError(f"{machine.url} did not answer within {seconds:g} s; last: {error}") from None
     if found[1].protocol != PROTOCOL:
         raise UsageError(f"{machine.url} speaks protocol {found[1].protocol}; this is protocol {PROTOCOL}")
     return found

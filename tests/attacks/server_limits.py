@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from deskbench.envs import signing
 from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import DeskbenchError
+from deskbench.envs.server import signing
 from tests.attacks.arenas import Arena, newcomer, tokens_of
 from tests.attacks.base import DESKTOPS, DOCKER, LINUX, QEMU, REMOTE, ROOT, USER, WINE, Outcome, attack, judged
 

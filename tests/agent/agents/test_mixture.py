@@ -12,7 +12,7 @@ from deskbench.agent.base import Decision, Goal
 from deskbench.agent.report.experts import conclusion, experts_of, rows
 from deskbench.agent.runs.record import EpisodeWriter
 from deskbench.envs.errors import AgentError, ModelError, UsageError
-from deskbench.envs.types import Click, Observation
+from deskbench.envs.types import ActionResult, Click, Observation
 
 from ..models.endpoint import Endpoint, Say, endpoint, error, reply
 from .screens import node, observation, picture, tree
@@ -77,7 +77,7 @@ otherwise = ["small"]
 rules = [{ steps = [1, 1], use = ["big"] }, { same_screen = 2, use = ["big"] }, { failed = true, use = ["big"] }]
 """
     made = bench.mixture(["small", "big"], rules)
-    failed = ((False, "no", None),)
+    failed = (ActionResult(False, "no"),)
     seen = [screen(1), screen(2), screen(3), screen(3), screen(3), screen(4, results=failed)]
     notes = [note(made.act(one)) for one in seen]
     assert [n["chosen"] for n in notes] == ["big", "small", "small", "small", "big", "big"]

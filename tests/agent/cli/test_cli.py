@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -13,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.core
+import typer.testing
 
+from deskbench.agent.cli.main import app
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs import wait
 
@@ -178,13 +182,43 @@ def test_the_words_of_an_unknown_option_are_a_usage_error(tmp_path: Path) -> Non
     assert deskbench("run", "--no-such-option", folder=tmp_path).returncode == 2
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "replay", "rescore", "report", "view", "desktop", "doctor", "demo", "serve ocr", "tasks list"]
-)
-def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) -> None:
-    ran = deskbench(*command.split(), "--help", folder=tmp_path)
-    assert ran.returncode == 0
-    assert "Example" in ran.stdout
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, with the words that call it."""
+    if not isinstance(command, typer.core.TyperGroup) or command.invoke_without_command:
+        yield path, command
+    if isinstance(command, typer.core.TyperGroup):
+        for name, inner in command.commands.items():
+            yield from commands(inner, (*path, name))
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def test_the_commands_are_found() -> None:
+    assert len(COMMANDS) > 15
+    assert {("run",), ("serve", "ocr"), ("models",), ("models", "try")} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example_that_it_takes(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    shown = typer.testing.CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "300"})
+    assert shown.exit_code == 0
+    assert str(command.help).split(".")[0].split()[0] in shown.stdout
+    words = shlex.split(str(command.epilog).partition(" > ")[0])
+    assert words[: 2 + len(path)] == ["Example:", "deskbench", *path]
+    assert str(command.epilog) in shown.stdout
+    command.make_context(path[-1], words[2 + len(path) :])  # a usage error where it does not take them
+
+
+def test_every_option_and_argument_says_what_it_is() -> None:
+    silent = [
+        f"{' '.join(path)} {parameter.name}"
+        for path, command in COMMANDS.items()
+        for parameter in command.params
+        if not getattr(parameter, "help", None) and parameter.name != "help"
+    ]
+    assert silent == []
 
 
 def test_replay_and_rescore_say_in_their_status_whether_they_agree(suite: Path, tmp_path: Path) -> None:
