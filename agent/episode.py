@@ -28,9 +28,19 @@ from deskbench.agent.limits import SCORE_SECONDS, SETUP_SECONDS, Limited
 from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
 from deskbench.envs.actions import ACTION_TYPES
 from deskbench.envs.desktop import Desktop
-from deskbench.envs.errors import CheckError, EnvError, SetupError, StartError, StorageError, Unfit, UsageError
+from deskbench.envs.errors import (
+    AssetError,
+    CheckError,
+    EnvError,
+    SetupError,
+    StartError,
+    StorageError,
+    Unfit,
+    UsageError,
+)
 from deskbench.envs.types import (
     Action,
+    ActionResult,
     AskUser,
     CursorPosition,
     Done,
@@ -145,13 +155,13 @@ class _Run:
 def run_episode(
     plan: Plan,
     agent: Agent,
-    desktop: Desktop,
+    desktop: Desktop | Exception,
     writer: EpisodeWriter,
     *,
     interrupted: Callable[[], bool] = lambda: False,
     reset_ms: float = 0.0,
 ) -> EpisodeRecord:
-    """Prepare, loop, score, record. The desktop must be fresh.
+    """Prepare, loop, score, record. The desktop must be fresh; or it is why there is none.
 
     Raises:
         ModelFatal: after the episode has been recorded: no other episode of this run can succeed.
@@ -201,7 +211,8 @@ def _broke_off(run: _Run, writer: EpisodeWriter, error: EnvError) -> tuple[Endin
         if run.deaths > 1:
             reason = f"the desktop died twice while the agent acted: {error}"
             return Ending.ENV_ERROR, Score(value=0.0 if run.plan.on_tamper == "zero" else None, reason=reason)
-    return Ending.ENV_ERROR, Score.none(f"the desktop failed: {error}")
+    whose = "" if isinstance(error, AssetError) else "the desktop failed: "
+    return Ending.ENV_ERROR, Score.none(f"{whose}{error}")
 
 
 def _permanent(error: BaseException | None) -> bool:
@@ -417,7 +428,7 @@ def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) ->
     run.acted = run.acted or not all(isinstance(action, INERT) for action in allowed)
     observation = desktop.act(allowed, _look(run.plan, needs))
     if len(allowed) < len(actions):
-        refused: tuple[bool, str | None, str | None] = (False, why, None)
+        refused = ActionResult(False, why)
         results = observation.results + (refused,) * (len(actions) - len(allowed))
         observation = replace(observation, results=results)
     questions = [action.text or "" for action in actions if isinstance(action, AskUser)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -12,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.agent.build import Prepared
-from deskbench.agent.runs.record import write_atomic
+from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.verify.record import validated
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.wire import PROTOCOL
@@ -29,6 +29,7 @@ def manifest(prepared: Prepared) -> dict[str, Any]:
 
 def _facts(prepared: Prepared) -> dict[str, Any]:
     config = prepared.config
+    valid = validated(prepared.tasks, config.provider, prepared.made_of)
     return {
         "version": 1,
         "state": "running",
@@ -39,24 +40,24 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "policy": config.policy,
         "on_tamper": config.on_tamper,
         "planned": len(prepared.tasks) * config.repeats,
+        "validated": {"n": valid.n, "of": valid.m},
         "task_set": task_set_hash(prepared.tasks),
         "tasks": [task.key for task in prepared.tasks],
         "skipped": [{"task": task.key, "reason": reason} for task, reason in prepared.skipped],
         "config": config.model_dump(mode="json"),
-        "versions": _versions(),
+        "versions": versions(),
         "protocol": PROTOCOL,
     }
 
 
-def update(path: Path, **changes: Any) -> None:
-    """Change entries of a manifest; None takes one away.
+def update(run: RunFolder, **changes: Any) -> None:
+    """Change entries of a run's manifest; None takes one away.
 
     Raises:
         StorageError: it cannot be written.
     """
-    value = {**json.loads(path.read_text(encoding="utf-8")), **changes, "ended": time.time()}
-    kept = {k: KNOWN.told(v) if k == "error" else v for k, v in value.items() if v is not None}
-    write_atomic(path, json.dumps(kept, indent=1).encode())
+    value = {**run.manifest(), **changes, "ended": time.time()}
+    run.write_manifest({k: KNOWN.told(v) if k == "error" else v for k, v in value.items() if v is not None})
 
 
 def _agent_name(prepared: Prepared) -> str:
@@ -64,7 +65,8 @@ def _agent_name(prepared: Prepared) -> str:
     return f"{prepared.config.agent} ({model})" if model else prepared.config.agent
 
 
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Of Python, the system, the sources and the packages that scores depend on."""
     found = {"python": platform.python_version(), "system": platform.platform(), "git": _revision()}
     for name in PACKAGES:
         try:
@@ -90,17 +92,17 @@ def _revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def check_same(path: Path, prepared: Prepared) -> None:
+def check_same(run: RunFolder, prepared: Prepared) -> None:
     """A run is resumed only with the tasks and settings that it was begun with.
 
     Raises:
         UsageError: naming what differs.
     """
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = run.manifest()
     now = manifest(prepared)
     if before["task_set"] != now["task_set"]:
-        raise UsageError(f"{path.parent} was begun with other tasks, or they have changed since; start a new run")
+        raise UsageError(f"{run.path} was begun with other tasks, or they have changed since; start a new run")
     free = ("parallel", "retries", "budget_usd")
     differing = [k for k, v in now["config"].items() if before["config"].get(k) != v and k not in free]
     if differing:
-        raise UsageError(f"{path.parent} was begun with another {', '.join(differing)}; start a new run")
+        raise UsageError(f"{run.path} was begun with another {', '.join(differing)}; start a new run")

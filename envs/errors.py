@@ -9,6 +9,7 @@ DeskbenchError
 |   |-- GuestError          it answered with an error of its own
 |   |   `-- NotThere            what it was asked to work on is not there: a window, a file, a program
 |   `-- SetupError          a set-up step did not take effect
+|       `-- AssetError         a file that the task wants from the web, or from here, could not be fetched
 |-- Unfit               the end state's: what is there is not what was asked for; scored 0, with the reason
 |-- CheckError          the evaluator's: the episode is unscored, with the cause
 |-- StorageError        the disk's: the run stops, what is recorded stays
@@ -77,6 +78,10 @@ class SetupError(EnvError):
     def __init__(self, message: str, *, permanent: bool = False) -> None:
         super().__init__(message)
         self.permanent = permanent
+
+
+class AssetError(SetupError):
+    """A file that the task wants from the web, or from this machine, could not be fetched."""
 
 
 class Unfit(DeskbenchError):

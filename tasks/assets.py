@@ -24,7 +24,7 @@ from urllib.parse import unquote, urlsplit
 import requests
 
 from deskbench.envs import wait
-from deskbench.envs.errors import SetupError
+from deskbench.envs.errors import AssetError
 from deskbench.tasks.types import Call, Task
 
 HUB = "https://huggingface.co"
@@ -61,7 +61,7 @@ class AssetStore:
         """The file that a URL gives, whole and as it was when it was first fetched.
 
         Raises:
-            SetupError: it is not here and cannot be fetched.
+            AssetError: it is not here and cannot be fetched.
         """
         with _locks[f"{self.root}\0{url}"]:
             for root in self._folders():
@@ -86,7 +86,7 @@ class AssetStore:
 
     def _fetch(self, url: str) -> Path:
         if self.offline:
-            raise SetupError(f"{url} is not in {self.root} and DESKBENCH_OFFLINE is set; fetch it with: "
+            raise AssetError(f"{url} is not in {self.root} and DESKBENCH_OFFLINE is set; fetch it with: "
                              "deskbench tasks mirror", permanent=True)  # fmt: skip
         address = url
         if self.mirror is not None and "://" in self.mirror and url.startswith(HUB):
@@ -104,7 +104,7 @@ class AssetStore:
                 if error.response is not None and 400 <= error.response.status_code < 500:
                     permanent = error.response.status_code in GONE
                     break
-        raise SetupError(f"cannot fetch {address}: {last}", permanent=permanent)
+        raise AssetError(f"cannot fetch a file of the task's: {address}: {last}", permanent=permanent)
 
     def _store(self, url: str, address: str) -> Path:
         """Fetch into a file of its own, which gets its name when it is whole."""
@@ -213,7 +213,7 @@ def fetch(url: str, assets: Path, task: Task, sha256: str = "") -> Path:
     """A URL's file, fetched when it is not here.
 
     Raises:
-        SetupError: it cannot be fetched, or is not the file with this SHA-256 (where one is given).
+        AssetError: it cannot be fetched, or is not the file with this SHA-256 (where one is given).
         Outside: it is a file of this machine, and neither beside the task nor in the folder that V2_FILES names.
     """
     path = _fetched(url, assets, task)
@@ -221,7 +221,7 @@ def fetch(url: str, assets: Path, task: Task, sha256: str = "") -> Path:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256.lower():
-            raise SetupError(f"{url} has the SHA-256 {found}; the task wants {sha256}", permanent=True)
+            raise AssetError(f"{url} has the SHA-256 {found}; the task wants {sha256}", permanent=True)
     return path
 
 
@@ -233,5 +233,5 @@ def _fetched(url: str, assets: Path, task: Task) -> Path:
     within = bool(theirs) and Path(name).resolve().is_relative_to(Path(path_of(theirs) or theirs).resolve())
     path = Path(name) if within else task.asset(name)
     if not path.is_file():
-        raise SetupError(f"no such file: {path}", permanent=True)
+        raise AssetError(f"no such file: {path}", permanent=True)
     return path

@@ -19,14 +19,12 @@ ASSETS = {"task_file": ("path",), "conference_city_in_order": ("csv_path",)}
 
 def check(task: Task) -> list[Problem]:
     """Resolve every name, parameter and asset of a task; all problems, in the order of the file."""
-    changes = [*task.mutants, *task.neutral]
-    steps = [*task.config, *task.evaluator.postconfig, *(s for change in changes for s in change.steps)]
     found: list[Problem] = []
 
     def note(told: Iterator[tuple[str, str]], rule: str = "DB001") -> None:
         found.extend(Problem(task.path, where, message, rule=rule) for where, message in told)
 
-    for step in steps:
+    for step in _steps(task):
         note(_unresolved("setup", step.type, step.parameters, step.where))
         note(_missing_assets(task, step), "DB003")
     for one in task.evaluator.checks:
@@ -39,6 +37,26 @@ def check(task: Task) -> list[Problem]:
                 note(_missing_assets(task, call), "DB003")
     note(_unknown_roles(task))
     return found
+
+
+def calls_of(task: Task) -> Iterator[tuple[registry.Kind, str]]:
+    """Every set-up step, getter and metric that a task names, by kind and name."""
+    yield from (("setup", step.type) for step in _steps(task))
+    for one in task.evaluator.checks:
+        yield "metric", one.metric
+        yield from (("getter", call.type) for call in (one.result, one.expected) if call is not None)
+
+
+def assets_of(task: Task) -> Iterator[str]:
+    """Every file that a task names beside its own, relative to it."""
+    calls = [call for one in task.evaluator.checks for call in (one.result, one.expected) if call is not None]
+    for call in [*_steps(task), *calls]:
+        yield from (name for _, name in _assets(call))
+
+
+def _steps(task: Task) -> list[Call]:
+    changes = [*task.mutants, *task.neutral]
+    return [*task.config, *task.evaluator.postconfig, *(step for change in changes for step in change.steps)]
 
 
 def _unresolved(

@@ -21,6 +21,18 @@ _NOT_STARTED = (126, 127)
 _TIMED_OUT, _CANNOT_RUN = 504, 400
 
 
+class Lacking(CheckError):
+    """The desktop lacks a program that a getter needs.
+
+    Attributes:
+        program: its name.
+    """
+
+    def __init__(self, program: str, said: str) -> None:
+        super().__init__(f"the desktop lacks a program that the check needs: {said}")
+        self.program = program
+
+
 def clean(command: Sequence[str], platform: str = "Linux", **variables: str) -> list[str]:
     """A command with a clean PATH and environment; `env` finds the program. On Windows as it is."""
     if platform == "Windows":
@@ -33,12 +45,12 @@ def ask(desktop: Desktop, command: Sequence[str], *, timeout: float = 30.0, **va
     """Run a command of ours (`clean`).
 
     Raises:
-        CheckError: the desktop has no such program in folders that only an administrator writes to.
+        Lacking: the desktop has no such program in folders that only an administrator writes to.
         Unfit: as `told`.
     """
     done = told(desktop, clean(command, desktop.health().platform, **variables), timeout=timeout)
     if done.returncode in _NOT_STARTED and done.stderr.startswith("/usr/bin/env:"):
-        raise CheckError(f"the desktop lacks a program that the check needs: {done.stderr.strip()[:300]}")
+        raise Lacking(command[0], done.stderr.strip()[:300])
     return done
 
 

@@ -19,6 +19,8 @@ from deskbench.tasks.types import Task
 from deskbench.tasks.web.live import drive, live_web
 
 LIBRARY = Path(__file__).resolve().parent / "library"
+VALIDATION = "validation.json"
+"""The record that `tasks verify` writes beside task files."""
 CLASS_FILES = "task_*.py"
 """Task classes, as OSWorld-V2 names their files."""
 EXAMPLES = ("examples", "examples_windows")
@@ -148,7 +150,8 @@ def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]
 
 
 def _asset(file: Path, root: Path) -> bool:
-    return "assets" in file.relative_to(root).parts[:-1]
+    """Whether a file beside the tasks is none of them."""
+    return "assets" in file.relative_to(root).parts[:-1] or file.name == VALIDATION
 
 
 def _osworld_files(root: Path) -> tuple[list[tuple[str, Path]], list[Path]]:

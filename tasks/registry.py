@@ -62,6 +62,7 @@ class Entry:
         linear: a metric that parses nothing and whose time is in proportion to its values: it may be worked out in
             the controller.
         fits: what its signature cannot say of what a task file gives it; raises ValueError where that is of no use.
+        programs: of the desktop that a getter runs (`tasks.scoring.tools`).
     """
 
     kind: Kind
@@ -70,6 +71,7 @@ class Entry:
     source: Source = "program"
     linear: bool = False
     fits: Fits | None = None
+    programs: tuple[str, ...] = ()
 
     @cached_property
     def _signature(self) -> inspect.Signature:
@@ -117,9 +119,11 @@ def setup_step(*names: str) -> Callable[[F], F]:
     return _register("setup", names)
 
 
-def getter(*names: str, source: Source = "program", fits: Fits | None = None) -> Callable[[F], F]:
+def getter(
+    *names: str, source: Source = "program", fits: Fits | None = None, programs: tuple[str, ...] = ()
+) -> Callable[[F], F]:
     """Register `def get(world, *, ...) -> value` under these names; `source` is in the record of each check."""
-    return _register("getter", names, source=source, fits=fits)
+    return _register("getter", names, source=source, fits=fits, programs=programs)
 
 
 def metric(*names: str, linear: bool = False, fits: Fits | None = None) -> Callable[[F], F]:
@@ -171,7 +175,7 @@ def _foreign(kind: Kind, name: str) -> Entry:
     try:
         function = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # whatever stands in a module of somebody else's
-        raise RegistryError(f"cannot import {name!r}: {type(error).__name__}: {error}") from None
+        raise RegistryError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
     return Entry(kind, attribute, function)
 
 

@@ -90,6 +90,7 @@ class World:
         answer: what the agent answered with `done`, or None.
         state: what was read, for `rescore`: getter calls' keys to values or files.
         kept: bytes of the desktop's files in the cache.
+        programs: that scoring runs and that were there when the agent began (`tasks.scoring.tools`).
     """
 
     desktop: Desktop
@@ -99,6 +100,7 @@ class World:
     answer: str | None = None
     state: dict[str, Any] = field(default_factory=dict)
     kept: int = 0
+    programs: frozenset[str] = frozenset()
 
     def read(self, path: str, *, max_bytes: int = MAX_FILE) -> bytes | None:
         """A file of the desktop; None when there is no such file.

@@ -126,7 +126,8 @@ def private_engine() -> Iterator[Callable[[], None]]:
         try:
             start()
             with contextlib.closing(docker.from_env(timeout=600)) as mine:
-                mine.images.load(image)
+                for said in mine.api.load_image(image):
+                    assert "error" not in said, said
             yield restart
         finally:
             _end(root)

@@ -3,8 +3,14 @@
 OpenAI's chat completions have no such thing: they give log-probabilities of what was generated alone. vLLM's have, as
 an addition of its own: `prompt_logprobs` asks for those of the prompt's tokens, and with `continue_final_message` the
 prompt ends within the assistant's turn (vLLM, entrypoints/openai/chat_completion/protocol.py; its answers are what is
-read here). SGLang has them on `/generate` alone, which takes a text to which the caller has applied the model's
-template; llama.cpp's server has none.
+read here).
+
+SGLang's chat completions ask its engine for generated tokens alone (0.5.23, entrypoints/openai/serving_chat.py:
+`logprob_start_len=-1`, whatever the request says). Its completions (`echo`) give a prompt's and take no pictures. Its
+`/generate` gives them (`return_logprob`, `logprob_start_len`, `meta_info.input_token_logprobs`) and takes no messages,
+but a text or token ids with pictures beside them. `/tokenize` makes ids of messages without their pictures; what
+`/generate` makes of both is each model's processor's affair (most decode the ids to a text and cut it anew), and
+nothing says that it is what chat completions make. So it is not asked. llama.cpp's server has none.
 
 The tokens of the reply are looked up at the prompt's end. Where they are not there as they were generated, which is
 when the other model has another tokenizer, or when the server has cut the same text into other tokens, there is no
@@ -76,7 +82,9 @@ def read_prompt(document: Mapping[str, Any]) -> Prompt:
         raise Again(f"HTTP 200 without choices[0]: {excerpt(str(document))}")
     found = document.get("prompt_logprobs")
     if not isinstance(found, list):
-        raise NotGiven("the endpoint does not give the log-probabilities of a prompt (vLLM does)")
+        raise NotGiven(
+            "the endpoint's chat completions do not give the log-probabilities of a prompt (vLLM's do, SGLang's do not)"
+        )
     ids = document.get("prompt_token_ids")
     named = ids if isinstance(ids, list) and len(ids) == len(found) else [None] * len(found)
     places = tuple(_place(mapping(entries), count(number)) for entries, number in zip(found, named, strict=True))

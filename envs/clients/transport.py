@@ -35,6 +35,8 @@ MAX_ANSWER_HEAD = 2**13
 MAX_REFUSAL = 2**16
 """Bytes of an answer that are read where a connection was wanted."""
 _CHUNK = 1 << 20
+_TOGETHER = 1 << 16
+"""Bytes of a request up to which its body is one packet with its head: each packet wakes the server."""
 
 Connect = Callable[[], socket.socket]
 """Makes a connected stream socket to the server in a desktop.
@@ -109,18 +111,15 @@ def unix(path: str) -> Connect:
     def connect() -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
-        def taken() -> bool:
-            with contextlib.suppress(BlockingIOError):  # many wait already: a Unix socket does not say when it is less
-                made.connect(path)
-                return True
-            return False
-
         try:
             seconds = _connect_seconds()
             made.settimeout(seconds)
-            if not wait.until(taken, timeout=seconds, max_interval=0.05):
-                raise TimeoutError("the server takes no connection")
+            # Many wait already: a Unix socket does not say when there are fewer.
+            wait.retry(lambda: made.connect(path), BlockingIOError, timeout=seconds, max_interval=0.05)
             made.settimeout(None)
+        except BlockingIOError:
+            made.close()
+            raise TimeoutError("the server takes no connection") from None
         except BaseException:
             made.close()
             raise
@@ -169,6 +168,7 @@ class _Connection(HTTPConnection):
     def __init__(self, connect: Connect, host: str, port: int | None) -> None:
         super().__init__(host, port or self.default_port)
         self._make = connect
+        self._held = b""
 
     def connect(self) -> None:
         try:
@@ -179,6 +179,23 @@ class _Connection(HTTPConnection):
         if not isinstance(made, TimedSocket):
             made = TimedSocket(made.family, made.type, made.proto, fileno=made.detach())
         self.sock = made
+
+    def request(self, *args: Any, **kwargs: Any) -> None:
+        self._held = b""
+        super().request(*args, **kwargs)
+        self._send_held()
+
+    def send(self, data: Any) -> None:
+        if isinstance(data, bytes) and len(self._held) + len(data) <= _TOGETHER:
+            self._held += data
+        else:
+            self._send_held()
+            super().send(data)
+
+    def _send_held(self) -> None:
+        held, self._held = self._held, b""
+        if held:
+            super().send(held)
 
 
 class _SecureConnection(_Connection):

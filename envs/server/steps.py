@@ -50,7 +50,9 @@ class Answers:
     """The last answers of one role by the ids of their requests; safe for several threads."""
 
     def __init__(self) -> None:
-        self._kept: OrderedDict[str, Future[bytes]] = OrderedDict()
+        self._kept: dict[str, Future[bytes]] = {}
+        self._made: OrderedDict[str, int] = OrderedDict()  # bytes of those that are not being made any more
+        self._bytes = 0
         self._lock = threading.Lock()
 
     def get(self, identity: str, make: Callable[[], bytes]) -> bytes:
@@ -59,27 +61,25 @@ class Answers:
         with self._lock:
             found = self._kept.setdefault(identity, mine)
         if found is mine:
+            size = 0
             try:
-                mine.set_result(make())
+                answer = make()
+                size = len(answer)
+                mine.set_result(answer)
             except BaseException as error:  # noqa: BLE001  (whoever asks again must get the same answer)
                 mine.set_exception(error)
-            self._forget()
+            self._keep(identity, size)
         return found.result()
 
-    def _forget(self) -> None:
+    def _keep(self, identity: str, size: int) -> None:
         """Drop the oldest beyond the limits; one that is still being made is not done twice for that."""
         with self._lock:
-            sizes = {name: _size(answer) for name, answer in self._kept.items() if answer.done()}
-            count, size = len(sizes), sum(sizes.values())
-            for name in list(sizes)[:-1]:
-                if count <= REMEMBERED and size <= REMEMBERED_BYTES:
-                    break
-                del self._kept[name]
-                count, size = count - 1, size - sizes[name]
-
-
-def _size(answer: Future[bytes]) -> int:
-    return 0 if answer.exception() else len(answer.result())
+            self._made[identity] = size
+            self._bytes += size
+            while len(self._made) > 1 and (len(self._made) > REMEMBERED or self._bytes > REMEMBERED_BYTES):
+                oldest, size = self._made.popitem(last=False)
+                self._bytes -= size
+                del self._kept[oldest]
 
 
 class Steps:

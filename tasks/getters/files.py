@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
 from typing import Any, Literal
 
-from deskbench.envs.errors import CheckError
+from deskbench.envs.errors import AssetError, CheckError
 from deskbench.envs.foreign import read_text
 from deskbench.tasks.assets import fetch
 from deskbench.tasks.registry import getter
@@ -101,10 +101,21 @@ def cloud_file(
     """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`.
 
     `sha256` is what the file must be, or each of the files.
+
+    Raises:
+        AssetError: it cannot be fetched now; the episode is tried again.
+        CheckError: it cannot be fetched at all (`assets.GONE`, no URL), or has another hash: the episode was not the
+            desktop's to lose.
     """
     paths, names = _named(path, dest)
     pins = [sha256] * len(paths) if isinstance(sha256, str) else sha256
-    found = {name: fetch(url, world.assets, world.task, pin) for name, url, pin in zip(names, paths, pins, strict=True)}
+    try:
+        wanted = zip(names, paths, pins, strict=True)
+        found = {name: fetch(url, world.assets, world.task, pin) for name, url, pin in wanted}
+    except AssetError as error:
+        if error.permanent:
+            raise CheckError(str(error)) from error
+        raise
     return _given(world, names, found, gives if multi else None)
 
 

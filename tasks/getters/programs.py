@@ -65,7 +65,7 @@ def vlc_playing_info(world: World, *, dest: str = "status.xml") -> Path | None:
         return world.keep_together({dest: file.read_bytes()})[0]
 
 
-@getter("default_video_player")
+@getter("default_video_player", programs=("xdg-mime",))
 def default_video_player(world: World) -> str:
     """The program that most kinds of films open with, as xdg-mime names it; `unknown` without one."""
     queries = "; ".join(f"xdg-mime query default video/{kind}" for kind in VIDEO_TYPES)

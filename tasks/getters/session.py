@@ -55,7 +55,7 @@ def accessibility_tree(world: World) -> str:
     return short(seen.accessibility)
 
 
-@getter("vm_clipboard")
+@getter("vm_clipboard", programs=("xclip",))
 def vm_clipboard(world: World, *, selection: str = "clipboard") -> str:
     """The text on the clipboard (or the `primary` selection); empty when there is none."""
     return short(ask(world.desktop, ["xclip", "-o", "-selection", selection], timeout=10).stdout)

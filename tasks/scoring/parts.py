@@ -16,6 +16,7 @@ from deskbench.tasks.classes.process import ClassFailed, PhaseFacts, TaskProcess
 from deskbench.tasks.classes.serve import Answers
 from deskbench.tasks.metrics.support.differences import Revision
 from deskbench.tasks.scoring.score import score
+from deskbench.tasks.scoring.tools import look
 from deskbench.tasks.setup import run_steps
 from deskbench.tasks.types import PartScore, Score
 from deskbench.tasks.world import Context, World
@@ -46,13 +47,14 @@ def prepare(context: Context, world: World, *, strict: Revision | None = None) -
     """Prepare the desktop for a task, and say what its parts are; the first has not begun.
 
     Raises:
-        SetupError: a step did not take effect, or the task's own code failed.
+        SetupError: a step did not take effect, the task's own code failed, or a program of its checks is missing.
         EnvError: the desktop broke off.
     """
     task = context.task
     if task.is_class:
         return _class_parts(context, world, strict)
     run_steps(task.config, context)
+    world.programs = look(task, context.desktop)
     return [
         Part("", task.instruction, 1.0, None, lambda: None,
              lambda said_fail: score(task, world, context, said_fail=said_fail, strict=strict))

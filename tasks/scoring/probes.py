@@ -136,3 +136,5 @@ def _said(stdout: str) -> dict[str, Any] | None:
 
 PROBES: dict[str, Probe] = {"check_python_file_by_test_suite": run_test_suite}
 """By the metric that judges what they find."""
+PROGRAMS: dict[str, tuple[str, ...]] = {"check_python_file_by_test_suite": ("python3",)}
+"""Programs of the desktop that they run, by the same."""

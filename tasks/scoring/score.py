@@ -10,6 +10,7 @@ from typing import Any
 
 from deskbench.envs.errors import CheckError, EnvError, Unfit
 from deskbench.tasks import registry
+from deskbench.tasks.guest import Lacking
 from deskbench.tasks.metrics.support.applied import apply, files_in
 from deskbench.tasks.metrics.support.differences import Revision
 from deskbench.tasks.metrics.support.fidelity import osworld_strict
@@ -17,6 +18,7 @@ from deskbench.tasks.metrics.support.told import Told
 from deskbench.tasks.scoring import worker
 from deskbench.tasks.scoring.packing import NotFit, packed, plain, unpacked
 from deskbench.tasks.scoring.probes import PROBES, Probe
+from deskbench.tasks.scoring.tools import started
 from deskbench.tasks.setup import run_before_check
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 from deskbench.tasks.world import Context, World
@@ -44,7 +46,7 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
     began = time.monotonic()
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
-    missed = run_before_check(task.evaluator.postconfig, context)
+    missed = run_before_check(task.evaluator.postconfig, context, lambda call: started(call) in world.programs)
     with osworld_strict(strict):
         values = [read(check, world) for check in task.evaluator.checks]
     found = judge(task, values, time.monotonic() - began, strict=strict)
@@ -65,6 +67,8 @@ def _found(check: Check, world: World, probe: Probe, result: Any, expected: Any)
         value = plain(probe(world, result, expected, check.options))
     except Unfit as error:
         value = NotFit(str(error))
+    except Lacking as error:
+        value = _removed(error, world)
     world.state[check.where + PROBED] = packed(value, str)
     return value
 
@@ -116,12 +120,25 @@ def value_of(call: Call | None, world: World) -> Any:
         if call.type in NOT_OF_THE_DESKTOP:
             raise CheckError(f"{call.where}: getter {call.type}: {error}") from error
         value = NotFit(str(error))
+    except Lacking as error:
+        value = _removed(error, world)
     except (EnvError, CheckError):
         raise
     except Exception as error:  # the boundary to the getters, users' own among them
         raise CheckError(f"{call.where}: getter {call.type}: {type(error).__name__}: {error}") from error
     world.state[call.where] = packed(value, lambda file: _recorded(file, world.cache))
     return value
+
+
+def _removed(error: Lacking, world: World) -> NotFit:
+    """A program that was there when the agent began is one that it has removed.
+
+    Raises:
+        Lacking: it was not, or that is not known.
+    """
+    if error.program not in world.programs:
+        raise error
+    return NotFit(f"{error.program}, which the check runs, was there when the agent began and is gone")
 
 
 def _recorded(file: Path, cache: Path) -> str:

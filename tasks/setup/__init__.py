@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from deskbench.envs.errors import EnvError, GuestError, NotThere, SetupError, Unfit
 from deskbench.tasks import registry
@@ -24,11 +24,14 @@ def run_steps(calls: Sequence[Call], context: Context) -> None:
         _run(call, context)
 
 
-def run_before_check(calls: Sequence[Call], context: Context) -> list[str]:
+def run_before_check(
+    calls: Sequence[Call], context: Context, removed: Callable[[Call], bool] = lambda call: False
+) -> list[str]:
     """Run the steps between the agent's work and the check; what could not be done, one line each.
 
     A window that a step brings to the front may be one that the agent has closed, a file one that it has made a folder
-    of, a command one that never ends now. That is no fault of the machine's: the check says what it means.
+    of, a command one that never ends now, a program one that it has removed (`removed`: it was there when the agent
+    began). That is no fault of the machine's: the check says what it means.
 
     Raises:
         SetupError, EnvError: as `run_steps`, for every other reason.
@@ -39,7 +42,8 @@ def run_before_check(calls: Sequence[Call], context: Context) -> list[str]:
         try:
             _run(call, after)
         except EnvError as error:
-            if not _of_the_end_state(error):
+            gone = isinstance(error, GuestError) and cannot_start(error) and removed(call)
+            if not gone and not _of_the_end_state(error):
                 raise
             missed.append(str(error))
             context.note("setup", {"step": call.type, "where": call.where, "missed": str(error)})

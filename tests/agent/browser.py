@@ -6,7 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Dialog, Page, sync_playwright
 
 from deskbench.envs import wait
 
@@ -53,9 +53,14 @@ def tab(browser: Browser, url: str) -> Iterator[Tab]:
     """Open a page; errors are those of the console, of scripts and of dialogs, requests are all that it made."""
     page = browser.new_page(viewport={"width": 1400, "height": 900})
     made = Tab(page)
+
+    def dismiss(dialog: Dialog) -> None:
+        made.errors.append(f"dialog: {dialog.message}")
+        dialog.dismiss()
+
     page.on("console", lambda said: made.errors.append(said.text) if said.type in ("error", "warning") else None)
     page.on("pageerror", lambda error: made.errors.append(str(error)))
-    page.on("dialog", lambda dialog: (made.errors.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+    page.on("dialog", dismiss)
     page.on("request", lambda request: made.requests.append(request.url))
     try:
         page.goto(url)

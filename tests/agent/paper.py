@@ -22,7 +22,7 @@ from deskbench.envs.wire import Observe
 from deskbench.tasks.load import load
 from deskbench.tasks.types import Task
 
-WRITE = [Type("hello"), Key(("ctrl", "s"))]
+WRITE: list[Action] = [Type("hello"), Key(("ctrl", "s"))]
 
 
 def write_task(folder: Path, name: str, **changes: Any) -> Path:

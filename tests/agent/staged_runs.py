@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 from pathlib import Path
+from typing import Any
 
 from PIL import Image, ImageDraw
 
@@ -47,7 +48,8 @@ def episode(
     folder = run / "episodes" / task / str(attempt)
     frames = [picture(folder, f"{task} {i}") for i in range(3)]
     seen = [SeenRecord(frame=f, width=640, height=400, cursor=(5, 5), settle_ms=120.0, act_ms=3.0) for f in frames]
-    actions = [[{"type": "click", "button": "left", "count": 1, "x": 100, "y": 60}], [{"type": "type", "text": "hi"}]]
+    click = {"type": "click", "button": "left", "count": 1, "x": 100, "y": 60}
+    actions: list[list[dict[str, Any]]] = [[click], [{"type": "type", "text": "hi"}]]
     lines: list[StepRecord | FinalRecord] = [
         StepRecord(
             index=i, time=float(i), observation=seen[i], actions=actions[i], reply=reply, model_ms=500.0,

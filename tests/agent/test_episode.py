@@ -1,5 +1,6 @@
 """The one loop: every ending, what is scored, what an agent gets to see, what is on disk when."""
 
+import re
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -9,7 +10,7 @@ from typing import Any
 import pytest
 
 from deskbench.agent.base import AgentError, Decision, Ending, ModelError, ModelFatal, Needs, RefusalError, Usage
-from deskbench.agent.episode import NOBODY, run_episode
+from deskbench.agent.episode import run_episode
 from deskbench.agent.limits import Limited
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, EpisodeWriter, NoteRecord
 from deskbench.envs.desktop import DesktopSpec
@@ -32,6 +33,8 @@ from deskbench.envs.types import (
 )
 from deskbench.envs.wire import Observe
 from deskbench.tasks.types import Task
+from deskbench.tasks.user import NOBODY
+from tests.tasks.test_assets import serving
 
 from .paper import WRITE, Script, plan, task
 
@@ -44,7 +47,7 @@ class Stage:
         self.desktop = FakeDesktop("fake", DesktopSpec())
         self.episode = folder / "episode"
 
-    def run(self, *answers: Sequence[Action] | Exception, agent: Script | None = None, **changes: object):
+    def run(self, *answers: Sequence[Action] | Exception, agent: Script | None = None, **changes: Any) -> EpisodeRecord:
         self.agent = agent or Script(*answers)
         one = changes.pop("task", None)
         interrupted = changes.pop("interrupted", lambda: False)
@@ -137,10 +140,14 @@ class Mumbling(Script):
         self.said = said
 
     def act(self, observation: Observation) -> Decision:
-        return self.said  # type: ignore[no-any-return]
+        decision: Decision = self.said
+        return decision
 
 
-@pytest.mark.parametrize("said", ["click 3 4", None, Decision(("click",))])
+CLICK: Any = "click"  # which is no action
+
+
+@pytest.mark.parametrize("said", ["click 3 4", None, Decision((CLICK,))])
 def test_so_is_a_decision_that_is_none(stage: Stage, said: Any) -> None:
     record = stage.run(agent=Mumbling(said))
     assert (record.ending, record.score.value) == (Ending.AGENT_CRASH, None)
@@ -349,9 +356,9 @@ def test_waits_are_cut_to_the_time_that_is_left(stage: Stage) -> None:
 
 
 def test_code_for_which_there_is_no_time_is_not_begun(stage: Stage) -> None:
-    code = [Type("a"), *[Exec("bash", "true")] * 3]
+    code: list[Action] = [Type("a"), *[Exec("bash", "true")] * 3]
     stage.run(code, [Done()], code_allowed=True, task={"requires": {"code": True}}, max_seconds=1.0)
-    assert "no time" in str(stage.agent.seen[1].results[-1][1])
+    assert "no time" in str(stage.agent.seen[1].results[-1].error)
 
 
 def test_a_desktop_that_is_slow_at_every_call_is_not_asked_for_ever() -> None:
@@ -390,9 +397,9 @@ def test_an_agent_sees_what_it_needs_and_no_more(stage: Stage) -> None:
 def test_the_next_observation_says_what_became_of_the_actions(stage: Stage) -> None:
     stage.run([CursorPosition(), Click(x=5000, y=5), Type("never")], [Done()])
     results = stage.agent.seen[1].results
-    assert [ok for ok, _, _ in results] == [True, False, False]
-    assert results[0][2] == "640, 400"
-    assert "off the screen" in (results[1][1] or "")
+    assert [result.ok for result in results] == [True, False, False]
+    assert results[0].output == "640, 400"
+    assert "off the screen" in (results[1].error or "")
 
 
 def test_nobody_answers_a_question_and_the_agent_is_told_so(stage: Stage) -> None:
@@ -404,14 +411,14 @@ def test_code_that_is_not_allowed_is_refused_with_what_stands_behind_it(stage: S
     stage.run([Type("a"), Exec("bash", "rm -rf /"), Type("b")], [Done()], code_allowed=True)
     assert [a.type for a in stage.desktop.done] == ["type", "done"]
     results = stage.agent.seen[1].results
-    assert [ok for ok, _, _ in results] == [True, False, False]
-    assert "not allowed" in (results[1][1] or "")
+    assert [result.ok for result in results] == [True, False, False]
+    assert "not allowed" in (results[1].error or "")
 
 
 def test_code_is_allowed_where_both_the_task_and_the_action_space_allow_it(stage: Stage) -> None:
     stage.run([Exec("bash", "true")], [Done()], code_allowed=True, task={"requires": {"code": True}})
     assert stage.agent.goal and stage.agent.goal.code_allowed
-    assert "runs no code" in (stage.agent.seen[1].results[0][1] or "")  # it arrived at the desktop
+    assert "runs no code" in (stage.agent.seen[1].results[0].error or "")  # it arrived at the desktop
 
 
 def test_looking_changes_nothing_and_shows_the_whole_screen(stage: Stage) -> None:
@@ -492,3 +499,25 @@ def test_episodes_side_by_side_do_not_mix(tmp_path: Path) -> None:
     assert sorted(r.seed for r in records) == list(range(6))
     for number, one in enumerate(stages):
         assert EpisodeReader(one.episode).steps()[0].actions == [{"type": "type", "text": str(number)}]
+
+
+@pytest.mark.parametrize(
+    ("path", "ending", "said"),
+    [
+        ("/gone", Ending.DONE, r"the check failed: cannot fetch a file of the task's: http://[^ ]*/gone: 404"),
+        ("/short", Ending.ENV_ERROR, r"cannot fetch a file of the task's: http://[^ ]*/short"),
+    ],
+)
+def test_an_expected_file_that_cannot_be_fetched_is_no_fault_of_the_desktop(
+    path: str, ending: Ending, said: str, stage: Stage
+) -> None:
+    """What is gone for good is the check's fault; after what may pass the episode is tried again."""
+    with serving() as web:
+        evaluator = {
+            "func": "compare_text_file",
+            "result": {"type": "vm_file", "path": "/home/user/note.txt"},
+            "expected": {"type": "cloud_file", "path": f"{web.address}{path}", "dest": "b"},
+        }
+        record = stage.run(WRITE, [Done()], task={"evaluator": evaluator})
+    assert (record.ending, record.score.value, record.permanent) == (ending, None, False)
+    assert re.match(said, record.score.reason), record.score.reason

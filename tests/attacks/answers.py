@@ -68,13 +68,17 @@ def _tried(send: Send) -> Outcome:
     )
 
 
+def _whole(body: bytes, sock: socket.socket, head: Head) -> None:
+    sock.sendall(head(200, body).encode("latin-1") + body)
+
+
 def _bodies(*bodies: bytes) -> Callable[[Arena], Outcome]:
     """Whole answers, one after another."""
 
     def run(arena: Arena) -> Outcome:
         outcome = judged(False, "nothing was tried")
         for body in bodies:
-            outcome = _tried(lambda sock, head, body=body: sock.sendall(head(200, body).encode("latin-1") + body))  # type: ignore[misc]
+            outcome = _tried(functools.partial(_whole, body))
             if outcome.verdict != "blocked":
                 break
         return outcome
@@ -168,7 +172,7 @@ SENDS: tuple[tuple[str, str, Send], ...] = (
     ("chunks", "chunks without end", _chunks),
     ("headers", "headers without end", _headers),
     ("continues", "100 Continue without end", _continues),
-    ("gzip", "200 MB that are 200 kB on the way", _gzip),
+    ("gzip", "200 MB that are 200 kB on the wire", _gzip),
     ("silent", "nothing at all", _silent),
 )
 for _id, _title, _some in BODIES:

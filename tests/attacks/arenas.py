@@ -127,9 +127,16 @@ def lives(desktop: Client) -> bool:
     return True
 
 
+def tokens_of(desktop: Client) -> dict[str, str]:
+    """The agent's and the controller's."""
+    found: dict[str, str] = getattr(desktop, "tokens", {})
+    assert found, "the desktop has no tokens"
+    return found
+
+
 def newcomer(desktop: Client) -> Client:
     """Another client of a desktop, which has no connection yet."""
-    tokens: dict[str, str] = desktop.tokens  # type: ignore[attr-defined]
+    tokens = tokens_of(desktop)
     return Client(f"{desktop.name}-too", desktop.address or "http://desktop", token=tokens["control_token"],
                   connect=None if desktop.address else desktop._connect)  # fmt: skip
 

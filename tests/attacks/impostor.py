@@ -9,7 +9,7 @@ import secrets
 import socket
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from deskbench.envs.clients.http import Client
@@ -17,7 +17,7 @@ from deskbench.envs.errors import DeskbenchError, EnvError
 from deskbench.tasks.scoring.probes import run_test_suite
 from deskbench.tasks.world import World
 from tests.agent.paper import task
-from tests.attacks.arenas import Arena, lives, newcomer
+from tests.attacks.arenas import Arena, lives, newcomer, tokens_of
 from tests.attacks.base import (
     CONTROLLER,
     DOCKER,
@@ -38,12 +38,6 @@ FORGED = "forged-by-the-agent"
 HEARD = "/tmp/attack-heard"
 SECONDS = 15.0
 """How long the controller may wait for an answer in these attacks."""
-
-
-def _tokens(desktop: Client) -> dict[str, str]:
-    found: dict[str, str] = getattr(desktop, "tokens", {})
-    assert found, "the desktop has no tokens"
-    return found
 
 
 def _signal(name: str) -> Callable[[Arena], Outcome]:
@@ -85,7 +79,7 @@ def _take(*options: str) -> Callable[[Arena], Outcome]:
         threading.Event().wait(0.5)
         believed = _believed(desktop)
         told = _heard(arena, desktop)
-        return judged(believed != "" or told, f"{believed or 'nothing was believed'}{told}; {found['said']}")
+        return judged(believed != "" or told != "", f"{believed or 'nothing was believed'}{told}; {found['said']}")
 
     return run
 
@@ -108,7 +102,7 @@ def _heard(arena: Arena, desktop: Client) -> str:
     """Whether a token was told to an impostor, where somebody is left who can say so."""
     with contextlib.suppress(DeskbenchError, FileNotFoundError):
         text = desktop.read_file(HEARD)
-        if any(token.encode() in text for token in _tokens(desktop).values()):
+        if any(token.encode() in text for token in tokens_of(desktop).values()):
             return ", and the token was told to it"
     return ""
 
@@ -137,7 +131,7 @@ def socket_link(arena: Arena) -> Outcome:
             with contextlib.closing(newcomer(client)) as other:
                 other.answer_seconds = SECONDS
                 assert lives(other) or listener.heard, "nobody was asked"
-            told = any(token.encode() in heard for heard in listener.heard for token in _tokens(client).values())
+            told = any(token.encode() in heard for heard in listener.heard for token in tokens_of(client).values())
             more = ", with the token" if told else ""
             return judged(
                 bool(listener.heard),
@@ -150,7 +144,7 @@ def socket_link(arena: Arena) -> Outcome:
 
 @attack("find-tokens", "impostor", "find the tokens: command lines, environments, memory, files")
 def find_tokens(arena: Arena) -> Outcome:
-    pieces = [token[4:20][::-1] for token in _tokens(arena.desktop).values()]
+    pieces = [token[4:20][::-1] for token in tokens_of(arena.desktop).values()]
     found = arena.program("impostor", "tokens", *pieces, timeout=120)
     return judged(found["ok"], found["said"])
 
@@ -168,7 +162,7 @@ def ask_for_control(arena: Arena) -> Outcome:
 
 @attack("agents-token", "impostor", "control with the agent's token")
 def agents_token(arena: Arena) -> Outcome:
-    with _second(arena, _tokens(arena.desktop)["agent_token"]) as client:
+    with _second(arena, tokens_of(arena.desktop)["agent_token"]) as client:
         try:
             done = client.run(["echo", "carried-out"])
         except EnvError as error:
@@ -177,7 +171,7 @@ def agents_token(arena: Arena) -> Outcome:
 
 
 @contextlib.contextmanager
-def _second(arena: Arena, token: str, url: str = ""):  # type: ignore[no-untyped-def]
+def _second(arena: Arena, token: str, url: str = "") -> Iterator[Client]:
     """Another client of the same desktop."""
     client = Client("attacker", url or f"http://{_address(arena.desktop)}", token=token)
     client.answer_seconds = SECONDS * arena.slow
@@ -194,7 +188,7 @@ def _address(desktop: Client) -> str:
 
 @attack("token-on-the-wire", "impostor", "read the token off the connection")
 def token_on_the_wire(arena: Arena) -> Outcome:
-    tokens = _tokens(arena.desktop)
+    tokens = tokens_of(arena.desktop)
     with between(_address(arena.desktop)) as middle, _second(arena, tokens["control_token"], middle.url) as client:
         client.health()
         client.run(["cmd", "/c", "exit"] if arena.name == WINE else ["true"])
@@ -211,7 +205,7 @@ def replay(arena: Arena) -> Outcome:
     python = "python" if arena.name == WINE else "/usr/bin/python3"
     desktop = arena.desktop
     with between(_address(desktop)) as middle:
-        with _second(arena, _tokens(desktop)["control_token"], middle.url) as client:
+        with _second(arena, tokens_of(desktop)["control_token"], middle.url) as client:
             client.run([python, "-c", script])
         recorded = bytes(middle.asked[-1])
         host, _, port = _address(desktop).partition(":")
@@ -232,7 +226,7 @@ def change_an_answer(arena: Arena) -> Outcome:
     swap = lambda data: data.replace(b"the-truth", b"the-lies!")  # noqa: E731
     with (
         between(_address(desktop), swap) as middle,
-        _second(arena, _tokens(desktop)["control_token"], middle.url) as client,
+        _second(arena, tokens_of(desktop)["control_token"], middle.url) as client,
     ):
         try:
             said = client.run(["echo", "the-truth"]).stdout

@@ -52,7 +52,7 @@ def report_hostile(arena: Arena) -> Outcome:
             path = write_report(hostile_run(Path(scratch) / str(number), text), Path(scratch) / f"{number}.html")
             with tab(browser, path.as_uri()) as seen:
                 own = path.as_uri()
-                wrong = _shown(seen, text, lambda url, own=own: url == own or url.startswith("data:image/webp;"))  # type: ignore[misc]
+                wrong = _shown(seen, text, lambda url: url == own or url.startswith("data:image/webp;"))
             if wrong:
                 return succeeded(f"{kind}: {wrong}")
     return blocked(f"{len(HOSTILE)} texts, shown as text; nothing ran, nothing was loaded")
@@ -66,7 +66,7 @@ def view_hostile(arena: Arena) -> Outcome:
         for number, (kind, plain) in enumerate(HOSTILE.items()):
             text = _written(arena, plain)
             with serving(hostile_run(Path(scratch) / str(number), text)) as base, tab(browser, base) as seen:
-                wrong = _shown(seen, text, lambda url, base=base: url.startswith(f"{base}/"))  # type: ignore[misc]
+                wrong = _shown(seen, text, lambda url: url.startswith(f"{base}/"))
             if wrong:
                 return succeeded(f"{kind}: {wrong}")
     return blocked(f"{len(HOSTILE)} texts, shown as text; nothing ran, nothing was loaded")

@@ -10,12 +10,13 @@ import secrets
 import socket
 import time
 from collections.abc import Iterator
+from typing import Any
 
-from deskbench.envs import signing
 from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import DeskbenchError
-from tests.attacks.arenas import Arena, newcomer
+from deskbench.envs.server import signing
+from tests.attacks.arenas import Arena, newcomer, tokens_of
 from tests.attacks.base import DESKTOPS, DOCKER, LINUX, QEMU, REMOTE, ROOT, USER, WINE, Outcome, attack, judged
 
 COUNT = 1500
@@ -48,7 +49,7 @@ def slow_inside(arena: Arena) -> Outcome:
     return judged(not good, f"{found['said']}; {said}")
 
 
-@attack("malformed-inside", "limits", "what is no request, by the same ways", LINUX)
+@attack("malformed-inside", "limits", "bytes that are not a request, by the same ways", LINUX)
 def malformed_inside(arena: Arena) -> Outcome:
     found = arena.program("limits", "malformed", timeout=120)
     good, said = _answered(arena, arena.desktop)
@@ -91,7 +92,7 @@ def slow_outside(arena: Arena) -> Outcome:
 @attack("agents-connections", "limits", "every connection that the agent's token can have, at work", DIRECT, fresh=True)
 def agents_connections(arena: Arena) -> Outcome:
     desktop = arena.desktop
-    token = desktop.tokens["agent_token"]  # type: ignore[attr-defined]
+    token = tokens_of(desktop)["agent_token"]
     body = json.dumps({"id": secrets.token_hex(16), "actions": [{"type": "wait", "seconds": HELD}],
                        "observe": {"policy": "none"}}).encode()  # fmt: skip
     with _many_files(), contextlib.ExitStack() as stack:
@@ -109,7 +110,7 @@ def agents_connections(arena: Arena) -> Outcome:
         DIRECT)  # fmt: skip
 def answer_of_control(arena: Arena) -> Outcome:
     desktop, number = arena.desktop, secrets.token_hex(16)
-    tokens = desktop.tokens  # type: ignore[attr-defined]
+    tokens = tokens_of(desktop)
     wait = [{"type": "wait", "seconds": 0.01}]
     first = _step(desktop, tokens["control_token"], "control", number, wait)
     again = _step(desktop, tokens["control_token"], "control", number, [])
@@ -123,7 +124,7 @@ def answer_of_control(arena: Arena) -> Outcome:
 
 def _step(
     desktop: Client, token: str, role: str, number: str, actions: list[dict[str, object]]
-) -> tuple[int, dict[str, object]]:
+) -> tuple[int, dict[str, Any]]:
     body = json.dumps({"id": number, "actions": actions, "observe": {"policy": "none"}}).encode()
     signed = signing.sign(token, role, "POST", "/v1/step", body, "application/json")
     with contextlib.closing(http.client.HTTPConnection("localhost", timeout=SECONDS)) as made:

@@ -12,7 +12,7 @@ import pytest
 from deskbench.envs import wait
 from deskbench.envs.providers.local import LocalProvider
 from tests.attacks.arenas import Arena
-from tests.attacks.base import KINDS, Attack, Verdict, attempt, judged
+from tests.attacks.base import KINDS, Attack, Outcome, Verdict, attempt, succeeded
 from tests.attacks.exhaustion import Seen
 
 ROOT = Path(__file__).parents[2]
@@ -60,7 +60,11 @@ def test_slower_is_more_than_twice_of_before_of_an_honest_load_and_of_after(
 
 
 def test_an_attack_that_never_ends_is_an_error() -> None:
-    hanging = Attack("hangs", "limits", "hangs", lambda arena: judged(not wait.sleep(60), "woke up"), seconds=0.2)
+    def hang(arena: Arena) -> Outcome:
+        wait.sleep(60)
+        return succeeded("woke up")
+
+    hanging = Attack("hangs", "limits", "hangs", hang, seconds=0.2)
     began = time.monotonic()
     outcome = attempt(hanging, Arena(COLUMN, LocalProvider))
     assert outcome.verdict is Verdict.ERROR and "did not end" in outcome.evidence

@@ -19,7 +19,8 @@ import psutil
 from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec, Provider
 from deskbench.envs.providers.docker.provider import DEFAULT_IMAGE, LABEL, DockerProvider
-from deskbench.envs.providers.local import PREFIX, LocalProvider
+from deskbench.envs.providers.leftovers import PREFIX
+from deskbench.envs.providers.local import LocalProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.providers.qemu.image import build_vm
 from deskbench.envs.providers.qemu.provider import QemuProvider

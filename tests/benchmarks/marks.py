@@ -15,10 +15,10 @@ import psutil
 from lxml import etree
 from rich.console import Console
 
-from deskbench.agent.batch import read_records
 from deskbench.agent.build import prepare
 from deskbench.agent.cli.run import run_batch
 from deskbench.agent.config import RunConfig
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.providers.local import LocalDesktop, LocalProvider
@@ -73,9 +73,9 @@ def _screenshots(name: str, desktop: LocalDesktop, reference: Reference, least: 
     mine, other = (statistics.median(times[1:]) for times in found)
     row = ratio_row(f"screenshot, {name} wallpaper", mine, other, least)
     size = sizes["ours"] / sizes["reference"]
-    kilobytes = [f"{sizes[arm] / 1000:.0f} kB" for arm in ("ours", "reference")]
+    our_bytes, their_bytes = (f"{sizes[arm] / 1000:.0f} kB" for arm in ("ours", "reference"))
     limit = "<= 1.25x" if name == "photo-like" else ""
-    return [row, Row(f"its bytes, {name}", *kilobytes, f"{size:.2f}x", limit, not limit or size <= 1.25)]
+    return [row, Row(f"its bytes, {name}", our_bytes, their_bytes, f"{size:.2f}x", limit, not limit or size <= 1.25)]
 
 
 def _unchanged(desktop: LocalDesktop, reference: Reference) -> list[Row]:
@@ -112,7 +112,8 @@ def _typing(desktop: LocalDesktop, reference: Reference) -> list[Row]:
         reference.pyautogui(f"pyautogui.typewrite({TEXT!r})")
         until_there(next(lengths))
 
-    row = ratio_row("50 characters, verified in the target", *interleaved(ours, theirs), 60)
+    mine, other = interleaved(ours, theirs)
+    row = ratio_row("50 characters, verified in the target", mine, other, 60)
     assert set(typed.read_text().split(TEXT)) == {""}, "what arrived is not what was typed"
     return [row]
 
@@ -262,7 +263,7 @@ def episode() -> list[Row]:
     config = RunConfig(source="basics", agent="oracle", only=("form-order",))
     with tempfile.TemporaryDirectory() as folder:
         run_batch(prepare(config), Path(folder) / "run", resume=False, say=Console(quiet=True))
-        [record] = read_records(Path(folder) / "run")
+        [record] = RunFolder(Path(folder) / "run").records()
     name = f"scripted episode of {record.totals.steps} steps, scored {record.score.value}"
     return [limit_row(name, record.totals.wall_ms / 1e3, "s", 10)]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import mkdtemp
 
 
-def cursor_picture():  # type: ignore[no-untyped-def]
+def cursor_picture():
     """The cursor as an RGBA picture, through XFixes."""
     from PIL import Image
     from Xlib import display
@@ -28,7 +28,7 @@ def cursor_picture():  # type: ignore[no-untyped-def]
     return Image.frombytes("RGBA", (found.width, found.height), pixels, "raw", "BGRA")
 
 
-def make_app():  # type: ignore[no-untyped-def]
+def make_app():
     """The Flask application with the three routes that are measured."""
     import pyautogui
     from flask import Flask, jsonify, request, send_file
@@ -39,7 +39,7 @@ def make_app():  # type: ignore[no-untyped-def]
     path = Path(mkdtemp(prefix="reference-")) / "screenshot.png"
 
     @app.get("/screenshot")
-    def screenshot():  # type: ignore[no-untyped-def]
+    def screenshot():
         picture = ImageGrab.grab()  # what pyautogui.screenshot() comes to where gnome-screenshot is installed
         cursor = cursor_picture()
         picture.paste(cursor, tuple(pyautogui.position()), cursor)
@@ -47,12 +47,12 @@ def make_app():  # type: ignore[no-untyped-def]
         return send_file(io.BytesIO(path.read_bytes()), mimetype="image/png")
 
     @app.post("/execute")
-    def execute():  # type: ignore[no-untyped-def]
+    def execute():
         done = subprocess.run(request.json["command"], capture_output=True, text=True, timeout=120, check=False)
         return jsonify(status="success", output=done.stdout, error=done.stderr, returncode=done.returncode)
 
     @app.get("/platform")
-    def platform():  # type: ignore[no-untyped-def]
+    def platform():
         return "Linux"
 
     return app

@@ -14,7 +14,7 @@ gi.require_version("Atspi", "2.0")
 from gi.repository import Atspi  # noqa: E402
 
 
-def element(node, depth):  # type: ignore[no-untyped-def]  # noqa: C901
+def element(node, depth):  # noqa: C901
     """One node with all that OSWorld's server asks of it."""
     made = ET.Element(node.get_role_name().replace(" ", "-") or "unknown", name=node.get_name() or "")
     states = node.get_state_set()
@@ -49,7 +49,7 @@ def element(node, depth):  # type: ignore[no-untyped-def]  # noqa: C901
 class Handler(BaseHTTPRequestHandler):
     """Answers with the tree as it is now."""
 
-    def do_GET(self):  # type: ignore[no-untyped-def]
+    def do_GET(self):
         """Walk and answer."""
         root = ET.Element("desktop-frame")
         desktop = Atspi.get_desktop(0)
@@ -63,7 +63,7 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(body)
 
-    def log_message(self, *args):  # type: ignore[no-untyped-def]
+    def log_message(self, *args):
         """Quiet."""
 
 

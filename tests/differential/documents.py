@@ -4,7 +4,7 @@ import io
 import shutil
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -37,7 +37,7 @@ def base(document: Any) -> None:
 
 
 def made(
-    files: Files, change: Callable[[Any], None] = lambda document: None, start: Callable[[Any], None] = base
+    files: Files, change: Callable[[Any], object] = lambda document: None, start: Callable[[Any], object] = base
 ) -> Path:
     """A document, changed in one property."""
     document = Document()
@@ -52,11 +52,11 @@ def _runs(document: Any) -> list[Any]:
     return [run for paragraph in document.paragraphs for run in paragraph.runs]
 
 
-def _text(index: int, text: str) -> Callable[[Any], None]:
+def _text(index: int, text: str) -> Callable[[Any], object]:
     return lambda document: document.paragraphs[index].runs[0].__setattr__("text", text)
 
 
-def _each(change: Callable[[Any], None]) -> Callable[[Any], None]:
+def _each(change: Callable[[Any], object]) -> Callable[[Any], object]:
     def run_all(document: Any) -> None:
         for run in _runs(document):
             change(run)
@@ -64,7 +64,7 @@ def _each(change: Callable[[Any], None]) -> Callable[[Any], None]:
     return run_all
 
 
-def _drop(index: int) -> Callable[[Any], None]:
+def _drop(index: int) -> Callable[[Any], object]:
     return lambda document: document.paragraphs[index]._element.getparent().remove(document.paragraphs[index]._element)
 
 
@@ -77,7 +77,7 @@ def _other_picture(document: Any) -> None:
     document.add_picture(io.BytesIO(as_bytes(photo((40, 30), seed=5))), width=Cm(3))
 
 
-CHANGES: dict[str, Callable[[Any], None]] = {
+CHANGES: dict[str, Callable[[Any], object]] = {
     "equal": lambda document: None,
     "a word differs": _text(0, "The first paragraph. It has three sentences."),
     "case": _text(0, TEXTS[0].upper()),
@@ -142,7 +142,7 @@ def _options(metric: str) -> list[dict[str, Any]]:
     return [{}, *used]
 
 
-def _breaks(kinds: list[str]) -> Callable[[Any], None]:
+def _breaks(kinds: list[str]) -> Callable[[Any], object]:
     def change(document: Any) -> None:
         for kind in kinds:
             paragraph = document.add_paragraph("x")
@@ -156,7 +156,7 @@ def _breaks(kinds: list[str]) -> Callable[[Any], None]:
     return change
 
 
-def _footer(*texts: str, field: bool = False) -> Callable[[Any], None]:
+def _footer(*texts: str, field: bool = False) -> Callable[[Any], object]:
     def change(document: Any) -> None:
         footer = document.sections[0].footer
         footer.paragraphs[0].text = texts[0] if texts else ""
@@ -184,7 +184,7 @@ def _add_field(paragraph: Any) -> None:
             run.text = text
 
 
-def _coloured(words: dict[str, tuple[int, int, int] | None]) -> Callable[[Any], None]:
+def _coloured(words: Mapping[str, tuple[int, int, int] | None]) -> Callable[[Any], object]:
     def change(document: Any) -> None:
         cell = document.add_table(1, 1).cell(0, 0)
         for word, colour in words.items():
@@ -200,7 +200,7 @@ RED, BLUE, NEARLY, GREEN = (255, 0, 0), (0, 0, 255), (250, 5, 5), (0, 255, 0)
 
 def looks(files: Files) -> Iterator[Case]:
     """Metrics of how a document looks."""
-    plain: Callable[[Any], None] = lambda document: [document.add_paragraph(text) for text in TEXTS[:3]]
+    plain: Callable[[Any], object] = lambda document: [document.add_paragraph(text) for text in TEXTS[:3]]
     for rule in (*rules("contains_page_break"), {"page_break_count": 1}, {}):
         for kinds, differs in (
             ([], ""),
@@ -224,7 +224,7 @@ def looks(files: Files) -> Iterator[Case]:
     for name, value in (("centre", WD_ALIGN_PARAGRAPH.CENTER), ("left", WD_ALIGN_PARAGRAPH.LEFT), ("none", None)):
         change = lambda d, v=value: d.paragraphs[0].__setattr__("alignment", v)
         yield Case("is_first_line_centered", name, (made(files, change, plain),))
-    by_style: Callable[[Any], None] = lambda d: d.styles["Normal"].paragraph_format.__setattr__("alignment", 1)
+    by_style: Callable[[Any], object] = lambda d: d.styles["Normal"].paragraph_format.__setattr__("alignment", 1)
     yield Case("is_first_line_centered", "by style", (made(files, by_style, plain),), differs="font-of-style")
     for name, change, differs in (
         ("nothing", _footer(), ""), ("a word", _footer("page"), ""), ("a field", _footer(field=True), ""), ("a digit", _footer("2024"), "footer-digit"),
@@ -243,7 +243,7 @@ def looks(files: Files) -> Iterator[Case]:
     yield from highlights(files, plain)
 
 
-def _spacings(values: tuple[float, ...]) -> Callable[[Any], None]:
+def _spacings(values: tuple[float, ...]) -> Callable[[Any], object]:
     def change(document: Any) -> None:
         for paragraph, value in zip(document.paragraphs, values, strict=False):
             paragraph.paragraph_format.line_spacing = value
@@ -252,7 +252,7 @@ def _spacings(values: tuple[float, ...]) -> Callable[[Any], None]:
     return change
 
 
-def coloured(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
+def coloured(files: Files, plain: Callable[[Any], object]) -> Iterator[Case]:
     """`evaluate_colored_words_in_tables`."""
     name = "evaluate_colored_words_in_tables"
     wanted = made(files, start=plain)
@@ -267,11 +267,11 @@ def coloured(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
     yield Case(name, "other text", (made(files, _text(0, "other"), plain), wanted))
 
 
-def letters(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
+def letters(files: Files, plain: Callable[[Any], object]) -> Iterator[Case]:
     """Italics, strike-through, capitals, sentences."""
     wanted = made(files, start=plain)
 
-    def italic(size: float | None, which: int = 0) -> Callable[[Any], None]:
+    def italic(size: float | None, which: int = 0) -> Callable[[Any], object]:
         def change(document: Any) -> None:
             run = _runs(document)[which]
             run.italic = True
@@ -287,7 +287,7 @@ def letters(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
         ("other text", _text(0, "x")),
     ):
         yield Case("check_italic_font_size_14", name, (made(files, change, plain), wanted))
-    strike: Callable[[int], Callable[[Any], None]] = lambda index: (
+    strike: Callable[[int], Callable[[Any], object]] = lambda index: (
         lambda d: [run.font.__setattr__("strike", True) for run in d.paragraphs[index].runs]
     )
     for name, change in (
@@ -301,13 +301,13 @@ def letters(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
                          ("in a table", lambda d: d.add_table(1, 1).cell(0, 0).paragraphs[0].add_run("LOUD"))):  # fmt: skip
         yield Case("evaluate_conversion", name, (made(files, change, plain),))
     for text in ("One two three four five.", "One two  three four five.", "One two three\tfour five.", "A b.", ""):
-        yield Case("evaluate_alignment", text, (made(files, start=lambda d, t=text: d.add_paragraph(t)),))
+        yield Case("evaluate_alignment", text, (made(files, start=lambda d: d.add_paragraph(text)),))
     trains = ["10:00:00, 1, 5, 2", "10:05:00, 2, 5, 2", "10:07:00, 1, 6, 1", "no train"]
     initial = made(files, start=lambda d: [d.add_paragraph(t) for t in trains])
     right = made(files, start=lambda d: [d.add_paragraph(t) for t in trains[:2] + trains[3:]])
     for name, rows in (("right", trains[:2] + trains[3:]), ("as it was", trains), ("the other of two", trains[1:]), ("one lacks", trains[:1]),
                        ("a line that was not there", [*trains[:2], "x"]), ("without the last", trains[:2])):  # fmt: skip
-        found = made(files, start=lambda d, rows=rows: [d.add_paragraph(t) for t in rows])
+        found = made(files, start=lambda d: [d.add_paragraph(t) for t in rows])
         yield Case("compare_unique_train_records", name, (found, [right, initial]))
         yield Case("check_no_duplicates", name, (initial, found))
 
@@ -315,7 +315,7 @@ def letters(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
 def tabs(files: Files) -> Iterator[Case]:
     """`check_tabstops`."""
 
-    def document(stops: list[tuple[float, Any]], texts: list[str]) -> Callable[[Any], None]:
+    def document(stops: list[tuple[float, Any]], texts: list[str]) -> Callable[[Any], object]:
         def start(d: Any) -> None:
             for text in texts:
                 paragraph = d.add_paragraph(text)
@@ -345,12 +345,12 @@ def tabs(files: Files) -> Iterator[Case]:
     )
 
 
-def highlights(files: Files, plain: Callable[[Any], None]) -> Iterator[Case]:
+def highlights(files: Files, plain: Callable[[Any], object]) -> Iterator[Case]:
     """`check_highlighted_words`, whose documents are LibreOffice's own."""
     if not has_office():
         return
-    yellow: Callable[[Any], None] = lambda d: _runs(d)[0].font.__setattr__("highlight_color", WD_COLOR_INDEX.YELLOW)
-    green: Callable[[Any], None] = lambda d: _runs(d)[0].font.__setattr__(
+    yellow: Callable[[Any], object] = lambda d: _runs(d)[0].font.__setattr__("highlight_color", WD_COLOR_INDEX.YELLOW)
+    green: Callable[[Any], object] = lambda d: _runs(d)[0].font.__setattr__(
         "highlight_color", WD_COLOR_INDEX.BRIGHT_GREEN
     )
     changes = {"none": lambda d: None, "yellow": yellow, "green": green, "other text": _text(0, "x")}

@@ -45,18 +45,18 @@ def values(files: Files) -> Iterator[Case]:
         yield Case("is_in_vm_clickboard", "not there", (rule, "$ \n"))
         yield Case("is_in_vm_clickboard", "list", ({"expected": ["a", "b"]}, "a b"))
         yield Case("is_in_vm_clickboard", "list, one lacks", ({"expected": ["a", "b"]}, "a"))
-    for one, other in (("abc", "abc"), ("abc", "abd"), ("", "x"), ("Straße", "strasse")):
-        yield Case("fuzzy_match", f"{one} {other}", (one, {"expected": other}))
-        yield Case("compare_answer", f"{one} {other}", (one, {"expected": other}))
+    for text, wanted in (("abc", "abc"), ("abc", "abd"), ("", "x"), ("Straße", "strasse")):
+        yield Case("fuzzy_match", f"{text} {wanted}", (text, {"expected": wanted}))
+        yield Case("compare_answer", f"{text} {wanted}", (text, {"expected": wanted}))
     for options in ({}, {"ignore_case": True}, {"type": "list"}, {"type": "list", "ignore_case": True}):
-        for one, other in (
+        for found, expected in (
             (["A", "1"], ["a", "1"]),
             (["a"], ["a", "b"]),
             ("A", "a"),
             ("a", "a"),
             (["a", 2], ["a", "2"]),
         ):
-            yield Case("literal_match", f"{one} {other} {options}", (one, other), options)
+            yield Case("literal_match", f"{found} {expected} {options}", (found, expected), options)
     yield Case("literal_match", "a rule", ("a", {"expected": "a"}), differs="rule-value")
 
 
@@ -225,12 +225,13 @@ def _set(into: dict[str, Any], path: list[str], value: Any) -> None:
 
 def methods(files: Files) -> Iterator[Case]:
     """Every method of matching a value, on values around where it turns."""
-    for method, ref, found in (
+    table: tuple[tuple[str, Any, list[Any]], ...] = (
         *((m, 2, [1, 2, 3]) for m in ("eq", "ne", "le", "lt", "ge", "gt")),
         ("re", "^a.c$", ["abc", "ab", "a\nc"]), ("re.S", "^a.c$", ["a\nc"]), ("re.I.S", "^A.C$", ["a\nc", "b"]),
         ("approx:0.1", 2, [2.05, 2.2, "2.1", "x"]), ("range.te", [0, 2], [0, 1, 2, 3]), ("range.et", [0, 2], [0, 2]),
         ("str_list_eq", ["a", "b"], ['"a,b"', "b,a", "a"]), ("str_set_eq", ["a", "b"], ['"a,b"', "b,a", "a"]),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for method, ref, found in table:
         for value in found:
             rule = {"expect": [{"key": ["v"], "method": method, "ref": ref}]}
             yield Case(

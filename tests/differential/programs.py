@@ -69,8 +69,8 @@ def vlc(files: Files) -> Iterator[Case]:
     for rule in (*rules(metric), {"expected_global_key_play_pause": 0}):
         for text in ("", "global-key-play-pause=\n", "global-key-play-pause=Space\n", "#global-key-play-pause=\n"):
             yield Case(metric, f"{text!r} {rule}", (files.text("vlcrc", text), rule))
-        hidden = files.text("vlcrc", "#global-key-play-pause=Space\n")
-        yield Case(metric, f"hidden {rule}", (hidden, rule), differs="vlc-comments")
+        commented = files.text("vlcrc", "#global-key-play-pause=Space\n")
+        yield Case(metric, f"hidden {rule}", (commented, rule), differs="vlc-comments")
     metric = "is_vlc_recordings_folder"
     for rule in rules(metric):
         for text in (
@@ -87,8 +87,8 @@ def vlc(files: Files) -> Iterator[Case]:
         for colours in ("1;2;3", "1;2;3;99;99;99", "1;2;100", "153;210;153"):
             yield Case(metric, f"{colours} {rule}", (files.text("vlcrc", f"qt-slider-colours={colours}\n"), rule))
         yield Case(metric, f"as it comes {rule}", (files.text("vlcrc", ""), rule))
-        hidden = files.text("vlcrc", "#qt-slider-colours=1;2;3\n")
-        yield Case(metric, f"hidden {rule}", (hidden, rule), differs="vlc-comments")
+        commented = files.text("vlcrc", "#qt-slider-colours=1;2;3\n")
+        yield Case(metric, f"hidden {rule}", (commented, rule), differs="vlc-comments")
     sizes = ({"width": 1920, "height": 1080}, {"width": 1920, "height": 1000}, None)
     for size in sizes:
         yield Case("is_vlc_fullscreen", str(size), (sizes[0], size))

@@ -138,7 +138,9 @@ def _functions() -> dict[str, Callable[..., Any]]:
     offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     with redirect_stdout(io.StringIO()):
         metrics = importlib.import_module("desktop_env.evaluators.metrics")
-        sys.modules["desktop_env.evaluators.metrics.utils"].tldextract = types.SimpleNamespace(extract=offline)
+        sys.modules["desktop_env.evaluators.metrics.utils"].__dict__["tldextract"] = types.SimpleNamespace(
+            extract=offline
+        )
     return {name: value for name, value in vars(metrics).items() if callable(value)}
 
 

@@ -64,12 +64,27 @@ def _run(deck: Any, index: int = 0) -> Any:
     return _shape(1, 1)(deck).text_frame.paragraphs[0].runs[index]
 
 
+def _set(thing: Any, **values: Any) -> None:
+    for name, value in values.items():
+        setattr(thing, name, value)
+
+
+def _each(*changes: Change) -> Change:
+    """One change after the other."""
+
+    def run_all(deck: Any) -> None:
+        for change in changes:
+            change(deck)
+
+    return run_all
+
+
 def _font(**looks: Any) -> Change:
-    return lambda deck: [setattr(_run(deck).font, name, value) for name, value in looks.items()]
+    return lambda deck: _set(_run(deck).font, **looks)
 
 
 def _place(slide: int, shape: int, **places: int) -> Change:
-    return lambda deck: [setattr(_shape(slide, shape)(deck), name, Emu(value)) for name, value in places.items()]
+    return lambda deck: _set(_shape(slide, shape)(deck), **{name: Emu(value) for name, value in places.items()})
 
 
 def _background(rgb: str | None = None, theme: Any = None) -> Change:
@@ -89,7 +104,7 @@ def _cell(deck: Any) -> Any:
 
 
 def _cell_font(**looks: Any) -> Change:
-    return lambda deck: [setattr(_cell(deck).text_frame.paragraphs[0].runs[0].font, n, v) for n, v in looks.items()]
+    return lambda deck: _set(_cell(deck).text_frame.paragraphs[0].runs[0].font, **looks)
 
 
 def _bullet(tag: str, **attributes: str) -> Change:
@@ -102,7 +117,7 @@ def _bullet(tag: str, **attributes: str) -> Change:
 
 
 def _paragraph(**values: Any) -> Change:
-    return lambda deck: [setattr(_shape(0, 1)(deck).text_frame.paragraphs[0], n, v) for n, v in values.items()]
+    return lambda deck: _set(_shape(0, 1)(deck).text_frame.paragraphs[0], **values)
 
 
 def _split(deck: Any) -> None:
@@ -246,14 +261,13 @@ def revised(files: Files, plain: Path) -> Iterator[Case]:
     bulleted = made(files, _bullet("buChar", char="-"))
     lower = made(files, lambda d: (_bullet("buChar", char="-")(d), _paragraph(level=1)(d)))
     yield Case(name, "a bullet's level", (lower, bulleted), {"examine_indent": False})
-    blank = made(files, lambda d: setattr(_cell(d).text_frame.paragraphs[0].runs[0], "text", " "))
-    blanks = made(
-        files, lambda d: (setattr(_cell(d).text_frame.paragraphs[0].runs[0], "text", " "), _cell_font(bold=True)(d))
-    )
+    emptied: Change = lambda d: _set(_cell(d).text_frame.paragraphs[0].runs[0], text=" ")
+    blank = made(files, emptied)
+    blanks = made(files, _each(emptied, _cell_font(bold=True)))
     yield Case(name, "blanks that are bold", (blanks, blank), differs="blank-runs")
     for what, path in (
         ("of one look", made(files, _split)),
-        ("of two", made(files, lambda d: (_split(d), _font(bold=True)(d)))),
+        ("of two", made(files, _each(_split, _font(bold=True)))),
     ):
         for other, wanted in (("one", plain), ("a bold one", made(files, _font(bold=True)))):
             yield Case(
@@ -315,9 +329,7 @@ def single(files: Files) -> Iterator[Case]:
     for rule in rules("check_transition"):
         for kind in ("dissolve", "fade"):
             text = TRANSITION.format(kind)
-            path = _with_part(
-                files, plain, "ppt/slides/slide1.xml", lambda s, t=text: s.replace("</p:sld>", f"{t}</p:sld>")
-            )
+            path = _with_part(files, plain, "ppt/slides/slide1.xml", lambda s: s.replace("</p:sld>", f"{text}</p:sld>"))
             yield Case("check_transition", kind, (path, rule))
         yield Case("check_transition", "none", (plain, rule))
         yield Case("check_transition", "no such slide", (plain, {**rule, "slide_idx": 9}))
@@ -325,11 +337,8 @@ def single(files: Files) -> Iterator[Case]:
         path = _with_part(files, plain, "ppt/slides/slide1.xml", lambda s: s.replace("</p:sld>", f"{two}</p:sld>"))
         yield Case("check_transition", "two", (path, rule), differs="transition-first")
     for width, height in ((10, 7.5), (7.5, 10), (8, 8)):
-        change = lambda d, w=width, h=height: (
-            setattr(d, "slide_width", Inches(w)),
-            setattr(d, "slide_height", Inches(h)),
-        )
-        yield Case("check_slide_orientation_Portrait", f"{width} {height}", (made(files, change),))
+        turned = made(files, lambda d: _set(d, slide_width=Inches(width), slide_height=Inches(height)))
+        yield Case("check_slide_orientation_Portrait", f"{width} {height}", (turned,))
     for rule in (*rules("evaluate_presentation_fill_to_rgb_distance"), {"rgb": [0, 255, 0]}):
         for what, change in (
             ("none", lambda d: None),
@@ -398,11 +407,11 @@ def numbers(files: Files) -> Iterator[Case]:
             text = f"{colour} {rule['color']}"
             odd = colour == "0000FF" and rule["color"] in ("blue", "black")
             yield Case("check_page_number_colors", text, (path, rule), differs="number-colour" if odd else "")
-        odd = deck_with("FF0000", "00FF00")
+        mixed = deck_with("FF0000", "00FF00")
         yield Case(
             "check_page_number_colors",
             f"two colours {rule['color']}",
-            (odd, rule),
+            (mixed, rule),
             differs={"red": "number-colour", "green": "number-guess"}.get(rule["color"], ""),
         )
 

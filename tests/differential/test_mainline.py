@@ -1,5 +1,6 @@
 """The hash by which a case finds what OSWorld's main branch said of its inputs."""
 
+import json
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.differential import mainline
+from tests.differential.__main__ import differing
 from tests.differential.case import Case, Verdict, judge
 
 
@@ -70,3 +72,24 @@ def test_a_disagreement_needs_a_listed_difference(tmp_path: Path, differs: str, 
     case = Case("compare_csv", "byte order mark", (tmp_path / "a.csv", tmp_path / "b.csv"), differs=differs)
     verdict: Verdict = judge(case, tmp_path)
     assert verdict.problem == problem
+
+
+def test_the_tasks_to_which_the_revisions_difference_matters_are_counted(tmp_path: Path) -> None:
+    """By metric and by getter; a task that uses two such things is one task."""
+    time = {"type": "rule_relativeTime", "rules": {"relativeTime": {"from": "tomorrow"}, "expected": {"a": "{Day}"}}}
+    rule = {"type": "rule", "rules": {"expected": "x"}}
+    text = {"type": "vm_file_text", "path": "/a"}
+    evaluators = [
+        (["check_direct_json_object", "compare_config"], [{"type": "agent_answer"}, text], [time, rule]),
+        ("compare_config", text, rule),
+        ("exact_match", text, rule),
+    ]
+    (tmp_path / "examples/os").mkdir(parents=True)
+    for name, (func, result, expected) in enumerate(evaluators):
+        evaluator = {"func": func, "result": result, "expected": expected}
+        task = {"id": str(name), "instruction": "x", "evaluator": evaluator}
+        (tmp_path / f"examples/os/{name}.json").write_text(json.dumps(task))
+    (tmp_path / "test_all.json").write_text(json.dumps({"os": ["0", "1", "2"]}))
+    page = differing(tmp_path)
+    assert page.startswith("2 of 3 tasks\n")
+    assert "| `compare_config` | 2 |\n| `rule_relativeTime` | 1 |\n" in page

@@ -98,8 +98,8 @@ class OsworldMachine:
         command = request.json["command"]
         if isinstance(command, list) and SOURCE in command:
             self.acted.append(command[-1])
-            done = [{"ok": True, "error": None, "output": None} for _ in json.loads(command[-1])]
-            return _ran(json.dumps(done) + "\n", "", 0)
+            results = [{"ok": True, "error": None, "output": None} for _ in json.loads(command[-1])]
+            return _ran(json.dumps(results) + "\n", "", 0)
         done = subprocess.run(
             command, shell=request.json.get("shell", False), capture_output=True, text=True, cwd=self.home, check=False,
             env={**os.environ, "HOME": str(self.home)},

@@ -6,8 +6,9 @@ import socket
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
-from deskbench.envs.signing import ANSWER_HEADER, Nonces, Signed, answer_proof, request_proof, same
+from deskbench.envs.server.signing import ANSWER_HEADER, Nonces, Signed, answer_proof, request_proof, same
 
 TOKEN = "a-token-that-never-crosses-the-wire"
 
@@ -36,7 +37,7 @@ class Asked:
         assert self.signed is not None
         return answer_proof(TOKEN, self.signed.nonce, status, body)
 
-    def json(self) -> dict[str, object]:
+    def json(self) -> dict[str, Any]:
         return json.loads(self.body) if self.body[:1] == b"{" else {}
 
 

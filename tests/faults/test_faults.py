@@ -16,7 +16,7 @@ ROOT = Path(__file__).parents[2]
 REAL = (
     "desktop-never-starts", "desktop-dies-before", "desktop-dies-acting", "desktop-dies-twice", "desktop-dies-scored",
     "desktop-hangs", "desktop-no-tree", "deskbench-surprised", "setup-without-effect", "setup-no-program",
-    "setup-no-command", "check-no-program", "half-a-pair-bytes", "half-a-pair-name", "half-a-pair-argument-messages",
+    "setup-no-command", "check-no-program", "check-lacks-command", "half-a-pair-bytes", "half-a-pair-name", "half-a-pair-argument-messages",
     "oracle-no-target",
 )  # fmt: skip
 """Those in which a real desktop is another matter than one in memory."""
@@ -60,7 +60,7 @@ def test_the_command_prints_what_it_found() -> None:
 
 
 def test_the_page_has_every_fault() -> None:
-    page = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/tables/faults.md").read_text(encoding="utf-8")
     lines = page[page.index(BEGIN) : page.index(END)].splitlines()
     rows = {line for line in lines if line.startswith("| ") and not line.startswith("| fault |")}
     assert rows == {row(one, [RIGHT if place in one.places else "n/a" for place in PLACES]) for one in FAULTS.values()}

@@ -15,6 +15,7 @@ from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.tasks.assets import AssetStore, urls_of
 from deskbench.tasks.scoring.score import judge, read, score
+from deskbench.tasks.scoring.tools import look
 from deskbench.tasks.setup import run_steps
 from deskbench.tasks.types import Call, Check, Task
 from deskbench.tasks.web.live import drive, live_web
@@ -104,6 +105,7 @@ def _tried(seen: Finding, task: Task, desktop: Desktop, folder: Path, assets: Pa
     world = World(desktop, task, folder, assets)
     try:
         run_steps(task.config, context)
+        world.programs = look(task, desktop)
     except EnvError as error:
         return dataclasses.replace(seen, outcome="not set up", reason=_line(error))
     try:

@@ -247,7 +247,7 @@ def test_a_failing_setup_is_the_machines_and_a_failing_check_is_nobodys(tmp_path
         prepare(context, world)[0].judge(False)
     context.close()
     context, world = of_the_fake(task, tmp_path)
-    assert prepare(context, world, strict=True)[0].judge(False).value == 0.0
+    assert prepare(context, world, strict="1.0.2")[0].judge(False).value == 0.0
     context.close()
 
 
@@ -256,7 +256,8 @@ class Hands(Script):
 
     def __init__(self, desktop: Desktop, answers: list[list[Action]], files: list[dict[str, str]]) -> None:
         super().__init__(*answers)
-        self._desktop, self._files, self.told = desktop, files, []  # type: ignore[var-annotated]
+        self._desktop, self._files = desktop, files
+        self.told: list[str] = []
 
     def start(self, goal: Any) -> None:
         super().start(goal)

@@ -343,7 +343,13 @@ def test_a_check_that_could_never_pass_is_refused(
 
 
 def test_keys_of_other_peoples_files_are_warnings_and_slips_are_errors(tmp_path: Path) -> None:
-    more = {"difficulty": "hard", "category": "x", "max_steps": 3, "instruction_de": "Tu es.", "pass_rate": {"m": 0.5}}
+    more: dict[str, Any] = {
+        "difficulty": "hard",
+        "category": "x",
+        "max_steps": 3,
+        "instruction_de": "Tu es.",
+        "pass_rate": {"m": 0.5},
+    }
     found = check_all(write(tmp_path, **more))
     assert len(found.tasks) == 1
     assert {problem.where for problem in found.warnings} == {f"$.{key}" for key in more}
@@ -353,7 +359,8 @@ def test_keys_of_other_peoples_files_are_warnings_and_slips_are_errors(tmp_path:
         ("limit", "limits"),
         ("intruction", "instruction"),
     ):
-        [problem] = check_all(write(tmp_path, **{slip: []})).errors
+        changes: dict[str, Any] = {slip: []}
+        [problem] = check_all(write(tmp_path, **changes)).errors
         assert f"did you mean '{meant}'" in problem.message
 
 
@@ -365,7 +372,7 @@ def test_what_else_leads_to_the_end_state_and_what_may_be_there_is_read(tmp_path
     assert [(one.name, len(one.steps), one.script) for one in task.solutions] == [("keys", 1, ""), ("shell", 0, "true")]
     assert [one.name for one in task.neutral] == ["saved again"]
     assert (task.allowed, task.noqa) == (why, {"DB020": "one file only"})
-    bad = {"solutions": [{"name": "x"}], "allowed": {"text/blank": " "}, "noqa": ["DB020"]}
+    bad: dict[str, Any] = {"solutions": [{"name": "x"}], "allowed": {"text/blank": " "}, "noqa": ["DB020"]}
     assert [problem.where for problem in check_all(write(tmp_path, **bad)).errors] == [
         "$.solutions[0]", "$.allowed", "$.noqa",
     ]  # fmt: skip

@@ -52,7 +52,7 @@ function runs() {
       el("td", {class: "num"}, s.input_tokens + s.output_tokens ? `${s.input_tokens} / ${s.output_tokens}` : ""), el("td", {class: "num"}, money(s.cost_usd)),
       el("td", {}, Object.entries(s.endings).map(([k, v]) => `${k} ${v}`).join(", "))); }, "the run", line))))),
     el("p", {class: "soft key"}, "Time:", el("i", {class: "m"}), "model", el("i", {class: "a"}), "actions", el("i", {class: "s"}), "settling", el("i", {class: "o"}), "reset, set-up, scoring"),
-    data.runs.map(r => attempt(() => el("p", {class: "soft"}, own(r.agent), ": ", own(r.provider), ", observation policy ", own(r.policy), `, interval by ${r.summary.all.method}, deskbench `, own(r.version), ", task set ", own(r.task_set),
+    data.runs.map(r => attempt(() => el("p", {class: "soft"}, own(r.agent), ": ", own(r.provider), ", observation policy ", own(r.policy), `, interval by ${r.summary.all.method}, deskbench `, own(r.version), ", task set ", own(r.task_set), r.validated ? `, validated ${r.validated.n} of ${r.validated.of} tasks` : "",
       r.skipped.length ? [`; skipped ${r.skipped.length}: `, joined(r.skipped.map(x => [own(x.task), " (", own(x.reason), ")"]), "; ")] : null,
       r.summary.deaths ? [`; desktops that died while the agent acted: ${r.summary.deaths}; tampered: ${r.summary.tampered.length} `, joined(r.summary.tampered.map(own), ", ")] : null), "the run"))];
 }

@@ -37,7 +37,14 @@ _patience = 1.0
 _READ = 1 << 18
 _APPLICATION = "org.a11y.atspi.Application"
 _WHERE = Question(_APPLICATION, "GetApplicationBusAddress", "s", messages.string)
-_HELLO = Question("org.freedesktop.DBus", "Hello", "s", messages.string)
+_DAEMON, _DAEMON_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
+_HELLO = Question(_DAEMON, "Hello", "s", messages.string)
+_ID = Question(_DAEMON, "GetId", "s", messages.string)
+REGISTRY = "org.a11y.atspi.Registry"
+"""Knows the applications; it is started when it is asked."""
+_OWNER = Question(_DAEMON, "GetNameOwner", "s", messages.string, "s", messages.written(REGISTRY))
+SIGNING_UP_SECONDS = 2.0
+"""How long applications may take to tell a new registry that they are there (it was 0.5 s at most)."""
 ROOT = "/org/a11y/atspi/accessible/root"
 
 Taker = Callable[[Any], None]
@@ -170,7 +177,23 @@ class Bus:
         self._left = MAX_READING
         self.slow: set[str] = set()
         """Names that have not answered in this reading."""
-        self._daemon.ask("org.freedesktop.DBus", "/org/freedesktop/DBus", _HELLO, lambda _: None)
+        self._daemon.ask(_DAEMON, _DAEMON_PATH, _HELLO, lambda _: None)
+        self.id = self._answer(_ID, patiently(BUS_SECONDS))
+        """Of this bus, and of no other."""
+        if not self.id:
+            self.close()
+            raise AccessibilityError("the accessibility bus does not answer")
+
+    def _answer(self, question: Question, seconds: float) -> str | None:
+        """What the bus itself says."""
+        found: list[str | None] = []
+        self._daemon.ask(_DAEMON, _DAEMON_PATH, question, found.append)
+        self.run(time.monotonic() + seconds)
+        return found[0] if found else None
+
+    def registry(self, seconds: float) -> str | None:
+        """The name of the connection that is the registry, which no other ever has."""
+        return self._answer(_OWNER, seconds)
 
     def close(self) -> None:
         """Close all connections."""
@@ -285,3 +308,18 @@ class Bus:
             self._daemon.forget(names)
         for name in names & set(self._own):
             self._drop(self._own[name])
+
+
+class SigningUp:
+    """Whether applications are telling a registry that they are there, since the one before it has ended."""
+
+    def __init__(self) -> None:
+        self._registry: str | None = None
+        self._until = 0.0
+
+    def goes_on(self, registry: str | None) -> bool:
+        """Told which registry there is now."""
+        if registry != self._registry and self._registry is not None:
+            self._until = time.monotonic() + patiently(SIGNING_UP_SECONDS)
+        self._registry = registry or self._registry
+        return time.monotonic() < self._until

@@ -18,7 +18,14 @@ from itertools import islice
 from typing import Any
 
 from deskbench.envs.server.accessibility import messages
-from deskbench.envs.server.accessibility.bus import ROOT, AccessibilityError, Bus, patiently
+from deskbench.envs.server.accessibility.bus import (
+    REGISTRY,
+    ROOT,
+    AccessibilityError,
+    Bus,
+    SigningUp,
+    patiently,
+)
 from deskbench.envs.server.accessibility.cells import BOX, MAX_SHOWN, ShownCells
 from deskbench.envs.server.accessibility.constants import ROLES, STATES
 from deskbench.envs.server.accessibility.markup import Node, to_xml
@@ -38,7 +45,6 @@ MAX_TERMINAL = 2**20
 TERMINAL_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 _A11Y = "org.a11y.atspi."
-_REGISTRY = _A11Y + "Registry"
 _NULL = "/org/a11y/atspi/null"
 
 
@@ -75,6 +81,9 @@ SKELETON = (ROLE, STATE)
 
 _lock = threading.Lock()
 _bus: Bus | None = None
+_first: str | None = None
+"""The id of the session's bus: applications look for it when they start, and never for another."""
+_signing_up = SigningUp()
 _action_names: dict[tuple[str, int, str, str], str] = {}
 """An action's name by application, number, localized name and description. `GetActions` tells only the latter two."""
 MAX_ACTION_NAMES = 10_000
@@ -163,9 +172,14 @@ def _reading(make: Callable[[Bus], _Reader]) -> tuple[list[Node], bool]:
 
 
 def _connected() -> Bus:
-    global _bus  # noqa: PLW0603  (one connection for the life of the desktop)
+    global _bus, _first  # noqa: PLW0603  (one connection for the life of the desktop)
     if _bus is None:
-        _bus = Bus()
+        found = Bus()
+        _first = _first or found.id
+        if found.id != _first:
+            found.close()
+            raise AccessibilityError("the accessibility bus is gone; programs that run are not on the one in its place")
+        _bus = found
     return _bus
 
 
@@ -214,10 +228,11 @@ class _Reader:
 
     def _applications(self) -> list[tuple[str, str]]:
         found: list[Any] = []
-        self._bus.ask(_REGISTRY, ROOT, CHILDREN, found.append)
+        self._bus.ask(REGISTRY, ROOT, CHILDREN, found.append)
         self._bus.run(self._deadline)
         if not found or found[0] is None:
             raise AccessibilityError("the accessibility registry does not answer")
+        self._cut = _signing_up.goes_on(self._bus.registry(self._deadline - time.monotonic()))
         return list(found[0][:MAX_WIDTH])
 
     def _ask_about(self, node: Node, depth: int) -> None:

@@ -52,11 +52,16 @@ class Question:
 
 def property_of(interface: str, name: str) -> Question:
     """The question for a property."""
+    return Question("org.freedesktop.DBus.Properties", "Get", "v", variant, "ss", written(interface, name))
+
+
+def written(*texts: str) -> bytes:
+    """Strings as the body of a message."""
     body = b""
-    for text in (interface, name):
+    for text in texts:
         data = text.encode()
         body += b"\0" * (-len(body) % 4) + _LENGTH.pack(len(data)) + data + b"\0"
-    return Question("org.freedesktop.DBus.Properties", "Get", "v", variant, "ss", body)
+    return body
 
 
 @lru_cache(4096)

@@ -1,5 +1,6 @@
 """Screens and trees to show an agent, made without a desktop."""
 
+from typing import Any
 from xml.sax.saxutils import escape, quoteattr
 
 from PIL import Image, ImageDraw
@@ -45,7 +46,7 @@ def picture(width: int = 640, height: int = 400, *boxes: Box) -> Image.Image:
     return image
 
 
-def observation(image: Image.Image | None = None, xml: str | None = None, **more: object) -> Observation:
+def observation(image: Image.Image | None = None, xml: str | None = None, **more: Any) -> Observation:
     """What a desktop would give."""
     image = image or picture()
-    return Observation(Screenshot.of(png_bytes(image)), image.width, image.height, accessibility=xml, **more)  # type: ignore[arg-type]
+    return Observation(Screenshot.of(png_bytes(image)), image.width, image.height, accessibility=xml, **more)

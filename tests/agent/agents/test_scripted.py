@@ -22,8 +22,8 @@ def oracle(*steps: dict[str, object]) -> OracleAgent:
     return agent
 
 
-SAVE = {"type": "click", "target": {"role": "push-button", "name": "Save"}}
-OPEN = {"type": "click", "target": {"role": "push-button", "name": "Open"}}
+SAVE: dict[str, object] = {"type": "click", "target": {"role": "push-button", "name": "Save"}}
+OPEN: dict[str, object] = {"type": "click", "target": {"role": "push-button", "name": "Open"}}
 
 
 def test_steps_come_one_by_one_and_done_is_added() -> None:

@@ -39,6 +39,7 @@ def form() -> Image.Image:
 
 def play(url: str, instruction: str, **settings: str) -> list[object]:
     agent = VlmAgent.from_settings({"base_url": url, "model": "deskbench-ocr", **settings})
+    assert isinstance(agent, VlmAgent)
     agent.check()
     agent.start(Goal(instruction, *SIZE))
     actions: list[object] = []

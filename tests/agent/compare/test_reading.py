@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deskbench.agent.base import Decision, Exchange
-from deskbench.agent.compare.policies import Comparison, compare, maker, report
+from deskbench.agent.compare.policies import Comparison, compare, maker
 from deskbench.agent.compare.reading import parts
 from deskbench.agent.models.answers import Token
 from deskbench.agent.models.likelihood import NotGiven, along, read_prompt
@@ -106,7 +106,9 @@ def test_what_is_beyond_the_top_is_still_in_the_ratio(run: Path) -> None:
     assert found.totals["kl_reply"].mean * count == pytest.approx(2.302585, abs=1e-3)
 
 
-@pytest.mark.parametrize(("prompts", "said"), [("ignored", "vLLM does"), ("refused", "Unknown parameter")])
+@pytest.mark.parametrize(
+    ("prompts", "said"), [("ignored", "vLLM's do, SGLang's do not"), ("refused", "Unknown parameter")]
+)
 def test_servers_that_do_not_give_it_are_asked_once(run: Path, prompts: str, said: str) -> None:
     theirs = second(prompts=prompts)
     found = compared(run, first(), theirs)
@@ -128,7 +130,7 @@ def test_other_temperatures_are_named(run: Path) -> None:
     found = compared(run, first(), second(), temperature="0.2")
     assert found.totals["kl_reply"].n == 6
     assert [note for note in found.notes if "temperature 0.2" in note and "6 of 6 steps" in note]
-    assert "no lower bound" in "\n".join(report(found, "a", "b"))
+    assert "no lower bound" in "\n".join(found.notes)
 
 
 def test_a_reply_after_a_complaint_is_another_prompts(run: Path) -> None:

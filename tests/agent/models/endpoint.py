@@ -63,9 +63,9 @@ E = TypeVar("E", bound=Endpoint)
 @contextmanager
 def serving(state: E) -> Iterator[E]:
     """Serve what this one answers; it is told its address."""
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     state.url = f"http://127.0.0.1:{server.server_port}/v1"
-    server.state = state  # type: ignore[attr-defined]
+    server.state = state
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
@@ -77,15 +77,20 @@ def serving(state: E) -> Iterator[E]:
         thread.join()
 
 
+class _Server(ThreadingHTTPServer):
+    state: Endpoint
+
+
 class _Handler(BaseHTTPRequestHandler):
+    server: _Server
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
-        state: Endpoint = self.server.state  # type: ignore[attr-defined]
+        state = self.server.state
         self._say(state.answer(None), state)
 
     def do_POST(self) -> None:
-        state: Endpoint = self.server.state  # type: ignore[attr-defined]
+        state = self.server.state
         raw = self.rfile.read(int(self.headers["Content-Length"]))
         state.asked.append({"path": self.path, **json.loads(raw)})
         state.headers.append(dict(self.headers.items()))

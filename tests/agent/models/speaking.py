@@ -102,6 +102,7 @@ SSE = {"Content-Type": "text/event-stream"}
 def events(wire: str, text: str) -> list[dict[str, Any]]:
     """A whole reply as a stream's events."""
     half = len(text) // 2
+    deltas: list[dict[str, Any]]
     if wire == "chat":
         deltas = [{"choices": [{"delta": {"content": part}}]} for part in (text[:half], text[half:])]
         return [*deltas, {"choices": [{"delta": {}, "finish_reason": "stop"}]}, {"done": True}]

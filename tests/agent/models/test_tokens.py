@@ -22,7 +22,7 @@ def tokenizer(tmp_path: Path) -> Path:
     from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
     made = Tokenizer(models.BPE(unk_token="?"))
-    made.pre_tokenizer = pre_tokenizers.Whitespace()  # type: ignore[assignment]
+    made.pre_tokenizer = pre_tokenizers.Whitespace()
     made.train_from_iterator(["push-button Save Cancel entry menu"] * 9, trainers.BpeTrainer(special_tokens=["?"]))
     made.save(str(tmp_path / "tokenizer.json"))
     return tmp_path / "tokenizer.json"

@@ -11,6 +11,7 @@ import pytest
 import requests
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from deskbench.agent.ocr.read import TILE, Reader, changed_regions, overlap
@@ -173,7 +174,7 @@ BOXES = st.tuples(st.integers(0, 380), st.integers(0, 280), st.integers(1, 200),
 def test_changed_regions_hold_what_changed_and_cut_no_line(
     tiles: list[tuple[int, int]], lines: list[tuple[int, int, int, int]]
 ) -> None:
-    changed = np.zeros((15, 20), dtype=bool)
+    changed: NDArray[np.bool_] = np.zeros((15, 20), dtype=bool)
     for row, column in tiles:
         changed[row, column] = True
     regions = changed_regions(changed, lines, (400, 300))

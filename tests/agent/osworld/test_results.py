@@ -44,7 +44,8 @@ def recorded(tmp_path: Path) -> Path:
 def test_a_run_is_counted_by_osworlds_tools_as_it_is_here(recorded: Path, tmp_path: Path) -> None:
     done = export(recorded, tmp_path / "results")
     assert (done.scored, done.not_scored) == (3, 1)
-    assert counted(done.folder) == (3, pytest.approx(1.25 / 3))
+    episodes, mean = counted(done.folder)
+    assert episodes == 3 and mean == pytest.approx(1.25 / 3)
     assert done.folder.relative_to(tmp_path).parts[:3] == ("results", "pyautogui", "screenshot")
     lines = [json.loads(line) for line in (done.folder / "chrome/a/traj.jsonl").read_text().splitlines()]
     assert [line["step_num"] for line in lines] == [1, 2] and [line["done"] for line in lines] == [False, True]

@@ -98,7 +98,7 @@ def marked(case: dict[str, Any], marks: list[list[int]]) -> list[dict[str, Any]]
     return [a.to_json() for a in parse_reply(case["reply"], action_space="pyautogui", screen=screen, names=names)[1]]
 
 
-ERRORS = {
+ERRORS: dict[str, type[Exception] | tuple[type[Exception], ...]] = {
     "truncated": (CutOff, Truncated),
     "refusal": RefusalError,
     "malformed_tool_call": Malformed,

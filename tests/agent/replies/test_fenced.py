@@ -2,23 +2,24 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.blocks import ActionSpace
 from deskbench.agent.replies.fenced import parse_reply
-from deskbench.agent.replies.onscreen import points_of
-from deskbench.envs.actions import Exec
+from deskbench.envs.actions import Action, Exec
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "replies.json").read_text())
 SCREEN = (1280, 800)
 
 
 @pytest.mark.parametrize("case", GOLDEN, ids=[case["id"] for case in GOLDEN])
-def test_golden_replies(case: dict) -> None:
-    def parse() -> tuple:
+def test_golden_replies(case: dict[str, Any]) -> None:
+    def parse() -> tuple[str | None, list[Action]]:
         names = {name: tuple(point) for name, point in case.get("names", {}).items()}
         return parse_reply(case["reply"], action_space=case["space"], screen=SCREEN, names=names)
 
@@ -141,7 +142,7 @@ REPLIES = st.one_of(st.text(max_size=200), st.lists(st.one_of(PIECES, st.text(ma
 @example(reply="<think>" * 30_000, space="pyautogui", code=False)
 @example(reply="<think></think>" * 20_000, space="pyautogui", code=False)
 def test_a_broken_reply_raises_nothing_but_a_reply_error_and_stays_on_the_screen(
-    reply: str, space: str, code: bool
+    reply: str, space: ActionSpace, code: bool
 ) -> None:
     try:
         _, actions = parse_reply(reply, action_space=space, screen=SCREEN, names={"tag_1": (5, 6)}, code_allowed=code)
@@ -150,4 +151,4 @@ def test_a_broken_reply_raises_nothing_but_a_reply_error_and_stays_on_the_screen
         assert len(str(error)) < 2000
         return
     assert actions
-    assert all(0 <= x < 1280 and 0 <= y < 800 for action in actions for x, y in points_of(action))
+    assert all(0 <= x < 1280 and 0 <= y < 800 for action in actions for x, y in action.points)

@@ -1,10 +1,13 @@
 """pyautogui source becomes canonical actions without ever being run."""
 
+from typing import Any
+
 import pytest
 
 from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.envs.actions import (
+    Action,
     Click,
     Drag,
     Exec,
@@ -22,8 +25,8 @@ from deskbench.envs.actions import (
 SCREEN = (1920, 1080)
 
 
-def parse(source: str, **more: object) -> list:
-    return parse_pyautogui(source, SCREEN, **more)  # type: ignore[arg-type]
+def parse(source: str, **more: Any) -> list[Action]:
+    return parse_pyautogui(source, SCREEN, **more)
 
 
 CALLS = {

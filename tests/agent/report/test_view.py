@@ -194,12 +194,17 @@ def hostile_frames(folder: Path, outside: Path) -> Iterator[tuple[str, Any]]:
     real = next(place.iterdir()).read_bytes()
     outside.mkdir()
     (outside / "secret.png").write_bytes(real)
+
+    def sparse(path: Path) -> None:
+        path.write_bytes(real)
+        os.truncate(path, 2**40)
+
     yield "HTML", lambda path: path.write_bytes(b"<script>alert(1)</script>")
     yield "a link out", lambda path: path.symlink_to(outside / "secret.png")
     yield "a device", lambda path: path.symlink_to("/dev/zero")
     yield "a pipe", os.mkfifo
     yield "a folder", Path.mkdir
-    yield "sparse", lambda path: (path.write_bytes(real), os.truncate(path, 2**40))
+    yield "sparse", sparse
 
 
 def test_pictures_alone_are_served_and_none_from_outside(folder: Path, tmp_path: Path) -> None:

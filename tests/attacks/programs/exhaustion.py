@@ -110,7 +110,7 @@ def memory(tell, argument):
 
 def places():
     """A folder that it may write to of each file system."""
-    found = {}
+    found: dict[int, str] = {}
     for folder, folders, _ in os.walk("/"):
         if folder == "/":
             folders[:] = [name for name in folders if name not in ("proc", "sys", "usr")]
@@ -262,6 +262,7 @@ def flicker(tell, argument):
 def clipboard(tell, argument):
     """Own a clipboard of so many megabytes."""
     feed = subprocess.Popen(["xclip", "-i", "-selection", "clipboard"], stdin=subprocess.PIPE)
+    assert feed.stdin is not None
     for _ in range(int(argument)):
         feed.stdin.write(b"x" * MEGABYTE)
     feed.stdin.close()

@@ -8,6 +8,7 @@ import ctypes
 import json
 import os
 import sys
+from collections.abc import Callable
 
 TMPFS, RAMFS, PROC, SYSFS, DEVPTS, MQUEUE = 0x01021994, 0x858458F6, 0x9FA0, 0x62656572, 0x1CD1, 0x19800202
 
@@ -118,7 +119,14 @@ def cgroups():
 
 def main():
     """Run one of them."""
-    todo = {"write": write, "write_new": write_new, "read": read, "spill": spill, "masked": masked, "cgroups": cgroups}
+    todo: dict[str, Callable[..., object]] = {
+        "write": write,
+        "write_new": write_new,
+        "read": read,
+        "spill": spill,
+        "masked": masked,
+        "cgroups": cgroups,
+    }
     print(json.dumps(todo[sys.argv[1]](*sys.argv[2:])))
 
 

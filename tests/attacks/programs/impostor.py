@@ -53,7 +53,7 @@ def everything():
 
 def ports():
     """TCP ports that somebody listens at."""
-    found = set()
+    found: set[int] = set()
     for name in ("tcp", "tcp6"):
         with open(f"/proc/net/{name}", encoding="ascii") as file:
             found.update(

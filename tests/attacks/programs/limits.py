@@ -10,6 +10,7 @@ import select
 import socket
 import sys
 import time
+from collections.abc import Callable
 
 MALFORMED = (
     b"\0" * 100, b"GET\r\n\r\n", b"\x16\x03\x01\0\0\r\n\r\n", b"GET / HTTP/9.9\r\n\r\n", b"POST /v1/run HTTP/1.1\r\n\r\n",
@@ -25,7 +26,7 @@ MALFORMED = (
 
 def ways():
     """Addresses of programs that listen, which are not the session's own: the server's, if there is a way to it."""
-    found = []
+    found: list[tuple[socket.AddressFamily, tuple[str, int] | str]] = []
     for name, family, host in (("tcp", socket.AF_INET, "127.0.0.1"), ("tcp6", socket.AF_INET6, "::1")):
         try:
             with open(f"/proc/net/{name}", encoding="ascii") as file:
@@ -111,4 +112,5 @@ def malformed():
 
 
 if __name__ == "__main__":
-    print(json.dumps({"slow": slow, "malformed": malformed}[sys.argv[1]](*sys.argv[2:])))
+    todo: dict[str, Callable[..., object]] = {"slow": slow, "malformed": malformed}
+    print(json.dumps(todo[sys.argv[1]](*sys.argv[2:])))

@@ -9,6 +9,7 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Callable
 
 SECONDS = 2.0
 
@@ -80,7 +81,13 @@ def names():
 
 def main():
     """Run one of them."""
-    todo = {"tcp": tcp, "proxy": proxy, "abstract": abstract, "shared": shared, "names": names}
+    todo: dict[str, Callable[..., object]] = {
+        "tcp": tcp,
+        "proxy": proxy,
+        "abstract": abstract,
+        "shared": shared,
+        "names": names,
+    }
     print(json.dumps(todo[sys.argv[1]](*sys.argv[2:])))
 
 

@@ -15,7 +15,7 @@ import pytest
 from deskbench.envs.clients import transport
 from deskbench.envs.clients.http import Client, unix
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit
-from deskbench.envs.signing import ANSWER_HEADER
+from deskbench.envs.server.signing import ANSWER_HEADER
 from deskbench.envs.types import Key, Screenshot
 from deskbench.envs.wire import ActionResult, Observe, Seen, StepReply
 
@@ -29,7 +29,7 @@ def fine(connection: socket.socket, asked: Asked) -> None:
     """A step's answer, without a picture."""
     body = asked.json()
     seen = Seen(None, False, 100, 50, (1, 2), True, 3.0)
-    results = tuple(ActionResult(True) for _ in body.get("actions", ()))  # type: ignore[attr-defined]
+    results = tuple(ActionResult(True) for _ in body.get("actions", ()))
     answer(200, StepReply(str(body["id"]), results, 1.0, seen).encode(None))(connection, asked)
 
 
@@ -62,8 +62,10 @@ def start() -> Iterator[Callable[..., tuple[Client, Scripted]]]:
         return clients[-1], servers[-1]
 
     yield make
-    for one in (*clients, *servers):
-        one.close()
+    for client in clients:
+        client.close()
+    for server in servers:
+        server.close()
 
 
 Start = Callable[..., tuple[Client, Scripted]]
@@ -333,7 +335,7 @@ def test_the_time_is_for_a_request_that_nobody_reads(start: Start) -> None:
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
     """A server's context, with a certificate that this machine trusts for now."""
-    own = Path(__file__).with_name("localhost.pem")
+    own = Path(__file__).parents[1] / "localhost.pem"
     monkeypatch.setenv("SSL_CERT_FILE", str(own))
     transport.tls.cache_clear()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

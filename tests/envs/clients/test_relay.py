@@ -4,6 +4,7 @@ import http.server
 import socket
 import threading
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 import requests
@@ -96,6 +97,9 @@ class Desk:
         self.ends.append(far)
         return near
 
+    def has_more_than(self, count: int) -> bool:
+        return len(self.ends) > count
+
 
 def test_programs_have_only_so_many_connections_at_a_time() -> None:
     desk = Desk()
@@ -104,7 +108,7 @@ def test_programs_have_only_so_many_connections_at_a_time() -> None:
         relay = Relay([f"127.0.0.1:{port}"], desk.open, most=6)
         assert len(desk.ends) == 4
         for number in range(6):
-            assert wait.until(lambda wanted=number: len(desk.ends) > wanted, timeout=10)
+            assert wait.until(partial(desk.has_more_than, number), timeout=10)
             desk.ends[number].sendall(f"CONNECT 127.0.0.1:{port} HTTP/1.1\r\n\r\n".encode())
             assert desk.ends[number].recv(100).startswith(b"HTTP/1.1 200")
         assert len(desk.ends) == 6

@@ -83,7 +83,7 @@ def make(provider: DockerProvider) -> Callable[[], DockerDesktop]:
 
 def containers(engine: docker.DockerClient, controller: int | None = None) -> set[str]:
     label = f"{LABEL}={controller or os.getpid()}"
-    return {found.id for found in engine.containers.list(all=True, filters={"label": label})}
+    return {found.id for found in engine.containers.list(all=True, filters={"label": label}) if found.id}
 
 
 class TestContract(DesktopContract):

@@ -1,5 +1,7 @@
 """The desktop in memory: what it promises as a `Desktop`, as far as one editor can."""
 
+from typing import Any
+
 import pytest
 
 from deskbench.envs.actions import ACTION_TYPES
@@ -56,20 +58,20 @@ def test_what_cannot_be_done_is_a_result_and_what_stands_behind_it_is_not_done(
     desktop: FakeDesktop, action: Click
 ) -> None:
     results = desktop.act([CursorPosition(), action, Type("never")]).results
-    assert [ok for ok, _, _ in results] == [True, False, False]
-    assert results[1][1]
+    assert [result.ok for result in results] == [True, False, False]
+    assert results[1].error
     assert desktop.text == ""
 
 
 def test_every_kind_of_action_is_taken(desktop: FakeDesktop) -> None:
-    made = {
+    made: dict[str, dict[str, Any]] = {
         "move": {"x": 1, "y": 1}, "drag": {"path": ((1, 1), (2, 2))}, "type": {"text": "a"}, "key": {"keys": ("a",)},
         "key_down": {"key": "a"}, "key_up": {"key": "a"}, "zoom": {"region": (0, 0, 5, 5)},
         "exec": {"lang": "bash", "source": "true"},
     }  # fmt: skip
     for kind, cls in ACTION_TYPES.items():
-        (result,) = desktop.act([cls(**made.get(kind, {}))]).results  # type: ignore[list-item]
-        assert result[0] is (kind != "exec"), kind
+        (result,) = desktop.act([cls(**made.get(kind, {}))]).results
+        assert result.ok is (kind != "exec"), kind
 
 
 def test_files_folders_and_commands(desktop: FakeDesktop) -> None:

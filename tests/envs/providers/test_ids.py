@@ -19,12 +19,12 @@ def run(chosen: ids.Ids | None, *command: str) -> subprocess.CompletedProcess[st
     """A command under the ids."""
     with ids.entry(chosen) as entry:
         process = subprocess.Popen(
-            entry.command(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            entry.command(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
             pass_fds=entry.descriptors,
         )  # fmt: skip
-        entry.map(process)  # type: ignore[arg-type]
+        entry.map(process)
         out, err = process.communicate(timeout=60)
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
+    return subprocess.CompletedProcess(command, process.returncode, out.decode(), err.decode())
 
 
 @root

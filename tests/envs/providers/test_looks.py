@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import docker
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from deskbench.envs import wait
@@ -66,11 +67,12 @@ class Box:
         return self.x + 2, self.y + 2, self.x + width - 2, self.y + self.height - 2
 
 
-def luminance(picture: Image.Image) -> np.ndarray:
+def luminance(picture: Image.Image) -> NDArray[np.float64]:
     """Relative luminance of each pixel, by WCAG 2.2."""
     part = np.asarray(picture.convert("RGB")).reshape(-1, 3) / 255
     linear = np.where(part <= 0.04045, part / 12.92, ((part + 0.055) / 1.055) ** 2.4)
-    return np.asarray(linear @ [0.2126, 0.7152, 0.0722])
+    found: NDArray[np.float64] = np.asarray(linear @ [0.2126, 0.7152, 0.0722])
+    return found
 
 
 def contrast(picture: Image.Image) -> float:

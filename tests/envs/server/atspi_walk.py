@@ -14,7 +14,7 @@ from gi.repository import Atspi  # noqa: E402
 S = Atspi.StateType
 
 
-def values(node):  # type: ignore[no-untyped-def]
+def values(node):
     value = node.get_value_iface()
     if value is None:
         return {}
@@ -22,7 +22,7 @@ def values(node):  # type: ignore[no-untyped-def]
     return {key: str(getattr(value, f"get_{name}")()) for key, name in parts.items()}
 
 
-def actions(node):  # type: ignore[no-untyped-def]
+def actions(node):
     action = node.get_action_iface()
     if action is None:
         return {}
@@ -33,7 +33,7 @@ def actions(node):  # type: ignore[no-untyped-def]
     }
 
 
-def text(node):  # type: ignore[no-untyped-def]
+def text(node):
     found = node.get_text_iface()
     if found is None:
         return ""
@@ -41,7 +41,7 @@ def text(node):  # type: ignore[no-untyped-def]
     return whole.replace("\ufffc", "").replace("\ufffd", "")
 
 
-def box(node, states):  # type: ignore[no-untyped-def]
+def box(node, states):
     component = node.get_component_iface()
     if component is None or not (states.contains(S.VISIBLE) and states.contains(S.SHOWING)):
         return None
@@ -49,7 +49,7 @@ def box(node, states):  # type: ignore[no-untyped-def]
     return [found.x, found.y, found.width, found.height]
 
 
-def read(node):  # type: ignore[no-untyped-def]
+def read(node):
     states = node.get_state_set()
     interfaces = node.get_interfaces()
     children = (node.get_child_at_index(index) for index in range(node.get_child_count()))

@@ -32,7 +32,7 @@ def text_view():
     path = Path(sys.argv[3])
     view = Gtk.TextView(accepts_tab=True)
     buffer = view.get_buffer()
-    pending = []
+    pending: list[int] = []
 
     def write():
         pending.clear()

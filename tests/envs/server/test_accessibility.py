@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deskbench.envs import wait
-from deskbench.envs.desktop import Desktop
+from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.providers.pool import Pool
 from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.linux import ACTIONS, ATTRIBUTES, CHILDREN, INTERFACES, NAME, ROLE, STATE, TEXT
 from deskbench.envs.server.accessibility.markup import NAMESPACES, Node, to_xml
@@ -95,7 +96,7 @@ def assert_same_tree(desktop: Desktop) -> ET.Element:
 
     def agree() -> bool:
         root, whole = read(desktop)
-        trees = ["", "", [], {}, None, "", {}, {}, []]
+        trees: list[Any] = ["", "", [], {}, None, "", {}, {}, []]
         last[:] = [first_difference([*trees, list(map(as_reference, root))], [*trees, reference(desktop)])]
         return whole and last == [None]
 
@@ -307,3 +308,39 @@ def test_what_libreoffice_draws_is_where_its_tree_says(desktop: Desktop) -> None
     assert (cells["B6"], cells["B7"], cells["B8"]) == ("b5", "here", "b7")
     desktop.act([click("table-cell", "A3"), click("toggle-button", "Bold")])
     assert wait.until(lambda: part(shown("toggle-button", "Bold"), "st").get("checked") == "true", timeout=PATIENCE)
+
+
+@pytest.mark.desktop
+def test_a_bus_that_was_killed_leaves_no_tree_that_is_empty_and_whole(local_provider: Pool) -> None:
+    """Another takes its place at once, and the programs that run are not on it."""
+    desktop = local_provider.start(DesktopSpec())
+    desktop.launch(["mousepad"])
+    assert "mousepad" in [child.get("name") for child in read(desktop)[0]]
+    desktop.run("pkill -f at-spi2/accessibility.con[f]", shell=True)
+    for _ in range(3):
+        seen = desktop.observe(TREE)
+        assert (seen.accessibility, seen.accessibility_complete) == (None, False)
+        assert "accessibility bus" in seen.problems[0]
+        desktop.launch(["galculator"])  # it starts the bus anew, and is on it
+    assert "is gone" in seen.problems[0]
+    assert "is gone" in desktop.health().features["accessibility"]
+    local_provider.stop(desktop)
+
+
+@pytest.mark.desktop
+def test_a_registry_that_was_killed_is_whole_again_when_programs_have_come_back(local_provider: Pool) -> None:
+    desktop = local_provider.start(DesktopSpec())
+    desktop.launch(["mousepad"])
+    before = count(read(desktop)[0], "mousepad")
+    assert before
+    desktop.run("pkill -f at-spi2-registry[d]", shell=True)
+    found: list[tuple[int, bool]] = []
+
+    def whole() -> bool:
+        root, complete = read(desktop)
+        found.append((count(root, "mousepad"), complete))
+        return complete
+
+    assert wait.until(whole, timeout=PATIENCE)
+    assert len(found) > 1 and found[-1] == (before, True)
+    local_provider.stop(desktop)

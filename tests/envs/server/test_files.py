@@ -148,8 +148,8 @@ def test_a_folder_is_listed_in_order(home: Path) -> None:
         (home / name).touch()
     (home / "folder").mkdir()
     tree = files.listing("~")
-    assert [child["name"] for child in tree["children"]] == [".hidden", "C", "a", "b", "folder"]  # type: ignore[attr-defined]
-    assert tree["children"][-1] == {"type": "directory", "name": "folder", "children": []}  # type: ignore[index]
+    assert [child["name"] for child in tree["children"]] == [".hidden", "C", "a", "b", "folder"]
+    assert tree["children"][-1] == {"type": "directory", "name": "folder", "children": []}
 
 
 def test_links_that_go_round_and_names_that_are_no_text_are_listed(home: Path) -> None:

@@ -68,7 +68,7 @@ class Server:
         connection.sock = socket.socket(socket.AF_UNIX)
         connection.sock.connect(self.desktop.socket)
         try:
-            connection.request(method, path, made.body, headers)  # type: ignore[arg-type]
+            connection.request(method, path, made.body, headers)
             found = connection.getresponse()
             return Answer(found.status, found.headers["Content-Type"], found.read())
         finally:

@@ -7,13 +7,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
 from deskbench.envs.server.png import Encoder
 
 
-def decoded(png: bytes) -> np.ndarray:
-    return np.asarray(Image.open(io.BytesIO(png), formats=["PNG"]))
+def decoded(png: bytes) -> NDArray[np.uint8]:
+    pixels: NDArray[np.uint8] = np.asarray(Image.open(io.BytesIO(png), formats=["PNG"]))
+    return pixels
 
 
 @pytest.fixture(params=["isal", "zlib"])
@@ -64,7 +66,7 @@ def test_the_file_is_a_well_formed_png(encoder: Encoder) -> None:
 
 
 def test_bytes_are_near_what_pillow_makes_of_a_desktop() -> None:
-    made = np.full((600, 800, 4), 240, np.uint8)
+    made: NDArray[np.uint8] = np.full((600, 800, 4), 240, np.uint8)
     made[40:80] = (110, 60, 30, 0)
     made[100:500:7, 50:700:3] = 0
     buffer = io.BytesIO()

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from deskbench.envs.server.settle import MAXIMUM, QUIET, QUIET_LAUNCH, REACTION, Sample, Settling
-from deskbench.envs.server.x11.damage import Change
+from deskbench.envs.server.settle import MAXIMUM, QUIET, QUIET_LAUNCH, REACTION, Change, Sample, Settling
 
 BIG = (0, 0, 400, 300)
 CARET = (100, 100, 2, 16)

@@ -1,6 +1,7 @@
 """Checks of files run in a process of their own: hostile files end as a 0 or an error, never as harm or a hang."""
 
 import os
+import re
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -58,6 +59,10 @@ def test_a_document_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path: Path) ->
     assert evaluate("compare_docx_files", path, document(tmp_path / "b.docx"), {}, seconds=60) == 0.0
 
 
+LATE = r"took more than (2 s of the processor|8 s)"
+"""On a busy machine the clock is first."""
+
+
 def test_an_archive_writes_nothing_outside(tmp_path: Path) -> None:
     paths = []
     for name in ("a.zip", "b.zip"):
@@ -65,7 +70,7 @@ def test_an_archive_writes_nothing_outside(tmp_path: Path) -> None:
             archive.writestr("../../escaped.txt", "x")
             archive.writestr("/tmp/deskbench-escaped.txt", "x")
         paths.append(tmp_path / name)
-    evaluate("compare_archive", *paths, {"file_type": "text"})
+    evaluate("compare_archive", paths[0], paths[1], {"file_type": "text"})
     assert not (tmp_path.parent.parent / "escaped.txt").exists() and not (tmp_path / "escaped.txt").exists()
     assert not Path("/tmp/deskbench-escaped.txt").exists()
 
@@ -73,11 +78,11 @@ def test_an_archive_writes_nothing_outside(tmp_path: Path) -> None:
 def test_a_check_that_does_not_end_is_ended_and_the_text_is_at_fault() -> None:
     found = evaluate("text_matches", "a" * 40 + "b", {"pattern": "(a+)+$"}, {}, (True, False), seconds=2)
     assert found == 0.0
-    assert "took more than 2 s of the processor; the check works without it" in found.note
+    assert re.search(f"{LATE}; the check works without it", found.note)
 
 
 def test_a_check_of_what_the_agent_has_no_hand_in_is_at_fault_itself() -> None:
-    with pytest.raises(CheckError, match="took more than 2 s"):
+    with pytest.raises(CheckError, match=LATE):
         evaluate("text_matches", "a" * 40 + "b", {"pattern": "(a+)+$"}, {}, (False, False), seconds=2)
 
 

@@ -10,11 +10,13 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 
-from deskbench.envs import signing, wait
+from deskbench.envs import wait
+from deskbench.envs.server import signing
 from deskbench.envs.server.http.limits import HEAD_SECONDS, MAX_AGENT_BODY, MAX_CONNECTIONS, MAX_HEAD, MAX_WAITING
 from deskbench.envs.server.http.server import HttpError, Request, Response, Route, Server, Tokens, Watch, json_response
 from deskbench.envs.wire import MAX_BODY
@@ -94,9 +96,9 @@ def base(server: Server) -> str:
     return f"http://127.0.0.1:{server.server_address[1]}"
 
 
-def post(url: str, token: str | None = "control-token", **content: object) -> requests.Response:
+def post(url: str, token: str | None = "control-token", **content: Any) -> requests.Response:
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
-    return requests.post(url, headers=headers, timeout=10, **content)  # type: ignore[arg-type]
+    return requests.post(url, headers=headers, timeout=10, **content)
 
 
 @pytest.mark.parametrize(
@@ -213,8 +215,8 @@ class Signing:
     """Signs on one connection, and keeps what it sent."""
 
     def __init__(self, server: Server) -> None:
-        address = server.server_address
-        self.connection = http.client.HTTPConnection(*address[:2], timeout=20)
+        host, port, *_ = server.server_address
+        self.connection = http.client.HTTPConnection(host, port, timeout=20)
         self.last: dict[str, str] = {}
 
     def __call__(
@@ -250,7 +252,7 @@ def test_every_answer_to_a_signed_request_is_proven(server: Server, path: str, r
 
 
 @pytest.mark.parametrize("changed", [{"token": "wrong"}, {"sent": "/agent"}, {"sent": "/control?"}])
-def test_a_signature_of_something_else_is_401_and_answered_proven(server: Server, changed: dict[str, str]) -> None:
+def test_a_signature_of_something_else_is_401_and_answered_proven(server: Server, changed: dict[str, Any]) -> None:
     assert Signing(server)("/control", **changed)[::2] == (401, True)
 
 

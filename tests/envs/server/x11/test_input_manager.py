@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,13 +31,17 @@ def hands(xvfb: Xvfb) -> Iterator[Input]:
 
 def test_alt_tab_changes_the_window_with_no_further_key(xvfb: Xvfb, hands: Input) -> None:
     connection = display.Display(xvfb.display)
+
+    def focused(name: str) -> bool:
+        return name in focused_class(connection)
+
     try:
         for name in ("first", "second"):
             xvfb.start(["xterm", "-name", name])
             xvfb.wait_focus(name)
         for name in ("first", "second") * 5:
             hands.perform(Key(("alt", "tab")))
-            assert wait.until(lambda name=name: name in focused_class(connection), timeout=PATIENCE), name
+            assert wait.until(partial(focused, name), timeout=PATIENCE), name
     finally:
         connection.close()
 

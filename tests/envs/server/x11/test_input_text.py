@@ -33,6 +33,7 @@ SAMPLES = {
     "cjk": "日本語 中文 한국어 ひらがな カタカナ",
     "right to left": "שלום עולם مرحبا بالعالم",
     "combining": "e\u0301 n\u0303 a\u0323\u0302",
+    "a mark before a digit": "\u03640 a\u03640\u0364",
     "indic": "नमस्ते ไทย",
     "emoji": "😀 🚀 🏳️‍🌈 👩‍👩‍👧‍👦 👍🏽 🇺🇳",
     "math beyond the BMP": "𝔘𝔫𝔦 𝑥² ≤ ∞",

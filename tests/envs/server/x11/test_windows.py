@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Iterator
+from functools import partial
 from typing import Any
 
 import pytest
@@ -32,7 +33,7 @@ def windows(xvfb: Any) -> Iterator[Windows]:
         script = f"printf '\\033]2;{name}\\007'; cat"
         place = f"40x10+{100 * number + 20}+{50 * number + 40}"
         xvfb.start(["xterm", "-geometry", place, "-e", "sh", "-c", script])
-        assert wait.until(lambda name=name: shown(found, name), timeout=PATIENCE)  # type: ignore[misc]
+        assert wait.until(partial(shown, found, name), timeout=PATIENCE)
     yield found
     for process in xvfb.programs[1:]:  # the first one is the window manager
         xvfb.stop(process)

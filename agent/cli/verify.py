@@ -1,0 +1,234 @@
+"""`deskbench tasks verify`: whether tasks can be trusted, proved on fresh desktops."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import signal
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from deskbench.agent.cli.output import HostFiles, Json, message, print_json
+from deskbench.envs.errors import UsageError
+
+if TYPE_CHECKING:
+    from deskbench.agent.build import Prepared
+    from deskbench.agent.verify.verify import Found, Verification
+
+EXAMPLE = "Example: deskbench tasks verify basics --k 1 -n 2"
+VALID, INVALID, UNSUPPORTED, BROKEN = range(4)
+"""Exit statuses, as OpenEnv's validator has them (openenv 0.10): pass, fail, unsupported, internal."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Suite:
+    """One suite of the command line, and what came of it."""
+
+    prepared: Prepared
+    verification: Verification
+
+    @property
+    def found(self) -> list[Found]:
+        """Its tasks, as far as something was found."""
+        return [found for found in self.verification.found.values() if found.cells]
+
+
+def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+    sources: Annotated[list[str], typer.Argument(metavar="TASKS...", help="Task files, folders or suites.")],
+    k: Annotated[int, typer.Option("--k", min=1, help="Times that each oracle must pass.")] = 3,
+    parallel: Annotated[int, typer.Option("-n", "--parallel", min=1, help="Desktops at once.")] = 1,
+    provider: Annotated[
+        str | None, typer.Option(help="Where desktops come from (default: local; wine for tasks of Windows).")
+    ] = None,
+    only: Annotated[list[str] | None, typer.Option("--task", help="Verify this task only (repeatable).")] = None,
+    stale: Annotated[bool, typer.Option("--stale", help="Only tasks whose record does not hold any more.")] = False,
+    network: Annotated[bool, typer.Option(help="Let tasks that require the network have it.")] = False,
+    host_files: HostFiles = False,
+    out: Annotated[Path | None, typer.Option(help="Folder of the episodes (default: runs/<time>-verify).")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Go on with this folder: what is decided stays.")] = None,
+    record: Annotated[bool, typer.Option(help="Write validation.json beside the task files.")] = True,
+    as_json: Json = False,
+) -> None:  # fmt: skip
+    """Prove tasks on fresh desktops: solutions score 1, everything else 0, the same end state always the same.
+
+    The record beside the suite goes stale by itself when a task, an asset, the code of a check or the desktop changes.
+    Exit status 0: every task is valid; 1: one is not; 2: nothing could be tried; 3: errors or timeouts only.
+    """
+    if resume is not None and out is not None:
+        raise UsageError("--resume goes on with its own folder: leave out --out")
+    from deskbench.agent.runs.folder import new_folder
+
+    began = time.monotonic()
+    folder = resume or out or new_folder("verify")
+    prepared = [_prepare(source, provider, only or [], network, host_files) for source in sources]
+    if stale:
+        prepared = [_stale(one) for one in prepared]
+        if not any(one.tasks for one in prepared):
+            message("every record holds: nothing to verify")
+            raise typer.Exit(VALID)
+    suites = _verified([one for one in prepared if one.tasks], folder, k, parallel)
+    written = [path for suite in suites for path in _write(suite, folder)] if record else []
+    found = [one for suite in suites for one in suite.found]
+    status = exit_status(found)
+    if as_json:
+        print_json(_document(found, written, folder, status))
+    else:
+        for path in written:
+            message(f"record {path}")
+        message(f"{_counts(found)}; {time.monotonic() - began:.0f} s; episodes in {folder}")
+    if any(suite.verification.interrupted for suite in suites):
+        message(f"interrupted; go on with: deskbench tasks verify {' '.join(sources)} --resume {folder}")
+        status = BROKEN
+    raise typer.Exit(status)
+
+
+def _prepare(source: str, provider: str | None, only: Sequence[str], network: bool, host_files: bool) -> Prepared:
+    """The tasks of a source and what they run on; what cannot run here is told."""
+    from deskbench.agent.build import prepare
+    from deskbench.agent.config import RunConfig
+    from deskbench.tasks.load import check_all
+
+    if provider is None:
+        tasks = check_all(source, host_files=host_files).usable()
+        provider = "wine" if tasks and all("windows" in task.requires.os for task in tasks) else "local"
+    found = prepare(
+        RunConfig(source=source, agent="null", provider=provider, only=tuple(only), network=network,
+                  host_files=host_files)
+    )  # fmt: skip
+    for task, reason in found.skipped:
+        message(f"skipped {task.key}: {reason}", "yellow")
+    return found
+
+
+def _stale(prepared: Prepared) -> Prepared:
+    """The tasks whose record does not hold; why is told."""
+    from deskbench.agent.verify.record import validated
+
+    why = validated(prepared.tasks, prepared.config.provider, prepared.made_of).why_not
+    for task, reason in why.items():
+        message(f"stale {task}: {reason}")
+    return dataclasses.replace(prepared, tasks=tuple(task for task in prepared.tasks if task.key in why))
+
+
+def _verified(prepared: Sequence[Prepared], folder: Path, k: int, parallel: int) -> list[Suite]:
+    from deskbench.agent.verify.verify import Verification
+
+    suites: list[Suite] = []
+    for one in prepared:
+        verification = Verification(one, folder / one.tasks[0].suite, k=k, parallel=parallel, on_task=_say)
+        suites.append(Suite(one, verification))
+        with _interrupts(verification):
+            verification.run()
+        if verification.interrupted:
+            break
+    return suites
+
+
+@contextmanager
+def _interrupts(verification: Verification) -> Iterator[None]:
+    """The first Ctrl-C ends it after what is under way, the second at once; what was found stays."""
+
+    def ask(signum: int, frame: object) -> None:
+        if verification.interrupted:
+            os._exit(130)
+        verification.interrupt()
+        message("ending: trials under way stop after their step (Ctrl-C again: at once)")
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _say(found: Found) -> None:
+    """A task's line, and a line for each trial that was not as it must be."""
+    from deskbench.agent.verify.cells import COLUMNS, Outcome
+    from deskbench.agent.verify.record import is_valid
+
+    cells = list(found.cells.values())
+    counts = []
+    for column in COLUMNS:
+        own = [cell for cell in found.of(column) if cell.outcome is not Outcome.NONE]
+        if own:
+            right = sum(cell.outcome is Outcome.RIGHT for cell in own)
+            counts.append(f"{column} {right}/{len(own)}")
+    seconds = sum(cell.seconds for cell in cells)
+    valid = is_valid(cells)
+    message(f"{'valid' if valid else 'INVALID':8}{found.task.key}: {', '.join(counts)} ({seconds:.0f} s)",
+            None if valid else "red")  # fmt: skip
+    for cell in cells:
+        if cell.outcome not in (Outcome.RIGHT, Outcome.NONE):
+            score = "no score" if cell.score is None else f"score {cell.score:g}"
+            message(f"        {cell.column} {cell.name}: {cell.outcome}: {score}: {cell.reason} [{cell.folder}]", "red")
+    if not any(cell.column in ("oracle", "fail") and cell.score == 1.0 for cell in cells):
+        message("        no solution was shown to pass: give the file an oracle", "red")
+
+
+def exit_status(found: Sequence[Found]) -> int:
+    """0: every task is valid; 1: one is not; 2: nothing was tried; 3: errors or timeouts alone are in the way."""
+    from deskbench.agent.verify.cells import Outcome
+    from deskbench.agent.verify.record import is_valid
+
+    if not found:
+        return UNSUPPORTED
+    invalid = [one for one in found if not is_valid(list(one.cells.values()))]
+    if not invalid:
+        return VALID
+    undecided = [
+        one for one in invalid if {cell.outcome for cell in one.cells.values()} & {Outcome.ERROR, Outcome.TIMEOUT}
+        and not any(cell.outcome is Outcome.WRONG for cell in one.cells.values())
+    ]  # fmt: skip
+    return BROKEN if len(undecided) == len(invalid) else INVALID
+
+
+def _write(suite: Suite, folder: Path) -> Iterator[Path]:
+    """The records of the folders that the tasks stand in; what was known of other tasks stays."""
+    from deskbench.agent.manifest import versions
+    from deskbench.agent.verify.record import read, write
+    from deskbench.tasks.load import VALIDATION
+
+    places = {task.key: task.folder for task in suite.prepared.tasks}
+    entries = list(suite.verification.entries())
+    for place in dict.fromkeys(places[entry.task] for entry in entries):
+        path = (place if os.access(place, os.W_OK) else folder) / VALIDATION
+        own = {entry.task: entry for entry in entries if places[entry.task] == place}
+        write(
+            path,
+            suite.prepared.tasks[0].suite,
+            sorted({**read(path), **own}.values(), key=lambda one: one.task),
+            versions(),
+        )
+        yield path
+
+
+def _counts(found: Sequence[Found]) -> str:
+    from deskbench.agent.verify.record import is_valid
+
+    valid = sum(is_valid(list(one.cells.values())) for one in found)
+    outcomes = Counter(cell.outcome.value for one in found for cell in one.cells.values())
+    return f"{valid} of {len(found)} tasks are valid; trials: " + ", ".join(
+        f"{count} {name}" for name, count in sorted(outcomes.items())
+    )
+
+
+def _document(found: Sequence[Found], written: Sequence[Path], folder: Path, status: int) -> dict[str, Any]:
+    from deskbench.agent.verify.record import is_valid
+
+    tasks = [
+        {
+            "task": one.task.key,
+            "valid": is_valid(list(one.cells.values())),
+            "key": one.key,
+            "cells": [cell.model_dump(mode="json", exclude={"task", "key"}) for cell in one.cells.values()],
+        }
+        for one in found
+    ]
+    return {"folder": str(folder), "records": [str(path) for path in written], "status": status, "tasks": tasks}

@@ -1,0 +1,306 @@
+"""The validation record of a suite: `validation.json` beside its task files. It goes stale by itself.
+
+Its fields are those of OpenEnv's validation report, so that its readers can read it (openenv 0.10,
+`openenv/validation/schemas/report-v2.schema.json`); what is deskbench's own stands under `measured`.
+"""
+
+from __future__ import annotations
+
+import ast
+import hashlib
+import importlib.util
+import json
+import shutil
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from deskbench.agent.runs.record import write_atomic
+from deskbench.agent.verify.cells import Cell, Column, Outcome
+from deskbench.envs.wire import PROTOCOL
+from deskbench.tasks import registry
+from deskbench.tasks.checking import assets_of, calls_of
+from deskbench.tasks.load import VALIDATION
+from deskbench.tasks.types import Task
+
+POLICY = "deskbench-1"
+"""Which trials a task must stand; another number where that changes."""
+REACHED = tuple(
+    f"deskbench.tasks.{name}" for name in ("getters", "guest", "metrics", "scoring", "setup", "web", "world")
+)
+"""Where the code lies that a result rests on."""
+UNREAD = ("$schema", "tags", "noqa", "allowed", "source")
+"""Keys of a task file that no result rests on."""
+CHECK_IDS: dict[Column, str] = {
+    "oracle": "semantic.oracle_max", "solution": "semantic.oracle_max", "again": "semantic.verifier_determinism",
+    "neutral": "semantic.neutral_changes", "nothing": "semantic.floor_gap", "done": "semantic.floor_gap",
+    "fail": "semantic.floor_gap", "random": "semantic.floor_gap", "mutant": "semantic.canary_floor",
+    "prefix": "semantic.canary_floor", "blind": "semantic.blind_replay", "shell": "semantic.screen_needed",
+}  # fmt: skip
+"""OpenEnv's names of what a column shows, and ours where it has none."""
+REMEDIES: dict[Column, str] = {
+    "oracle": "fix the oracle, or the check that refuses its end state",
+    "solution": "let the check accept what this solution leaves, or take the solution out",
+    "again": "let the check only look: the same end state must score the same",
+    "neutral": "let the check accept what a person may do as well",
+    "nothing": "let the check ask for what set-up does not leave",
+    "done": "let the check ask for what set-up does not leave",
+    "fail": "let only infeasible tasks pass by Fail", "random": "let the check ask for more than chance leaves",
+    "mutant": "let the check tell this end state from the right one",
+    "prefix": "let the check ask for what the last steps do",
+    "blind": "let the seeds move what is on the screen, and what is expected",
+}  # fmt: skip
+
+
+class Entry(BaseModel):
+    """One task's record: its trials, and what they rest on."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    task: str
+    key: str
+    desktop: dict[str, str]
+    date: str
+    k: int
+    cells: tuple[Cell, ...]
+
+    @property
+    def valid(self) -> bool:
+        """Every trial was as it must be, or does not apply, and a solution passed."""
+        return is_valid(self.cells)
+
+
+def is_valid(cells: Sequence[Cell]) -> bool:
+    """Every trial was as it must be, or does not apply; and one of them was a solution that passed."""
+    solved = any(cell.outcome is Outcome.RIGHT and cell.score == 1.0 for cell in cells)
+    return solved and all(cell.outcome in (Outcome.RIGHT, Outcome.NONE) for cell in cells)
+
+
+# -- what a result rests on
+
+
+def key_of(task: Task) -> str:
+    """Hash over the task as it is meant, its assets, and the code of everything that it reaches.
+
+    Comments and docstrings do not count, nor does the order of a file's keys.
+    """
+    file = {name: value for name, value in task.written.items() if name not in UNREAD}
+    parts = {
+        "id": task.id,
+        "file": file or task.sha256,
+        "assets": {name: _asset(task, name) for name in sorted(set(assets_of(task)))},
+        "code": {name: _code(name) for name in sorted(_reached(task))},
+        "policy": POLICY,
+    }
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _asset(task: Task, name: str) -> str:
+    try:
+        return hashlib.sha256(task.asset(name).read_bytes()).hexdigest()
+    except OSError:
+        return "missing"
+
+
+def _reached(task: Task) -> set[str]:
+    """The modules of the set-up steps, getters and metrics of a task, and those that they import."""
+    found: set[str] = set()
+    left = [registry.find(kind, name).function.__module__ for kind, name in calls_of(task)]
+    while left:
+        module = left.pop()
+        if module not in found:
+            found.add(module)
+            left += [name for name in _imports(module) if name.startswith(REACHED)]
+    return found
+
+
+@cache
+def _tree(module: str) -> ast.Module | None:
+    try:
+        spec = importlib.util.find_spec(module)
+    except (ImportError, AttributeError, ValueError):
+        return None
+    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
+        return None
+    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [part for part in body if not _said(part)]  # type: ignore[attr-defined]
+    return tree
+
+
+def _said(node: object) -> bool:
+    """A docstring, which does nothing."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+
+
+@cache
+def _code(module: str) -> str:
+    tree = _tree(module)
+    return "" if tree is None else hashlib.sha256(ast.dump(tree).encode()).hexdigest()
+
+
+@cache
+def _imports(module: str) -> tuple[str, ...]:
+    tree = _tree(module)
+    found = []
+    for node in ast.walk(tree) if tree is not None else ():
+        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+    return tuple(name for name in found if _tree(name) is not None)
+
+
+def desktop_of(task: Task, provider: str, made_of: Mapping[str, str]) -> dict[str, str]:
+    """What a result was found on: the provider, its image, and on this machine the programs that the task requires."""
+    found = {"provider": provider.partition(":")[0], "protocol": str(PROTOCOL), **made_of}
+    if not made_of:
+        for app in task.requires.apps:
+            path = shutil.which(app)
+            found[app] = _digest(path) if path is not None else "missing"
+    return found
+
+
+@cache
+def _digest(path: str) -> str:
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()[:16]
+
+
+# -- the file
+
+
+class Records:
+    """The records of the suites that tasks stand in; each file is read once."""
+
+    def __init__(self) -> None:
+        self._read: dict[Path, dict[str, Entry]] = {}
+
+    def of(self, task: Task) -> Entry | None:
+        """A task's record, fresh or stale."""
+        path = task.folder / VALIDATION
+        if path not in self._read:
+            self._read[path] = read(path)
+        return self._read[path].get(task.key)
+
+    def stale(self, task: Task, provider: str, made_of: Mapping[str, str]) -> str | None:
+        """Why a task does not count as validated here; None where it does."""
+        entry = self.of(task)
+        if entry is None:
+            return "was never verified"
+        if entry.key != key_of(task):
+            return "has changed since it was verified, or its assets or the code of its check have"
+        now = desktop_of(task, provider, made_of)
+        if entry.desktop != now:
+            return f"was verified on another desktop: {_difference(entry.desktop, now)}"
+        return None if entry.valid else "did not stand its verification"
+
+
+@dataclass(frozen=True)
+class Validated:
+    """How many tasks of a run count as validated, and why the others do not."""
+
+    n: int
+    m: int
+    why_not: Mapping[str, str]
+
+    def __str__(self) -> str:
+        """For a line."""
+        return f"validated {self.n} of {self.m}"
+
+
+def validated(tasks: Sequence[Task], provider: str, made_of: Mapping[str, str]) -> Validated:
+    """Which tasks have a record that holds here and now."""
+    records = Records()
+    why = {task.key: records.stale(task, provider, made_of) for task in tasks}
+    return Validated(
+        sum(reason is None for reason in why.values()), len(tasks), {k: reason for k, reason in why.items() if reason}
+    )
+
+
+def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
+    return ", ".join(f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}" for name in names)
+
+
+def read(path: Path) -> dict[str, Entry]:
+    """The entries of a record by task key; a file that cannot be read holds none."""
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+        found = [one["measured"] for one in value["results"] if one["check_id"] == "deskbench.task"]
+        return {entry.task: entry for entry in (Entry.model_validate(_whole(one, value)) for one in found)}
+    except (OSError, ValueError, KeyError, TypeError, ValidationError):
+        return {}
+
+
+def _whole(measured: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
+    trials = [one["measured"] for one in report["results"] if one["check_id"] != "deskbench.task"]
+    cells = [cell for one in trials if one.get("task") == measured["task"] for cell in one["trials"]]
+    return {**{k: v for k, v in measured.items() if k != "valid"}, "cells": cells}
+
+
+def write(path: Path, suite: str, entries: Sequence[Entry], versions: Mapping[str, str]) -> None:
+    """Write a suite's record, in the order of the entries; `versions` are those that it was made with.
+
+    Raises:
+        StorageError: it cannot be written.
+    """
+    results = [one for entry in entries for one in _results(entry)]
+    digest = hashlib.sha256("".join(entry.key for entry in entries).encode()).hexdigest()
+    document = {
+        "report_schema_version": "2",
+        "target": suite,
+        "source_digest": f"sha256:{digest}",
+        "signature": "openenv.yaml",  # OpenEnv's readers know no other that would fit
+        "manifest": None,
+        "policy_version": POLICY,
+        "lane": "local",
+        "levels_run": [3],
+        "results": [_made_with(versions), *results],
+        "verdict": "pass" if entries and all(entry.valid for entry in entries) else "fail",
+    }
+    write_atomic(path, (json.dumps(document, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def _made_with(versions: Mapping[str, str]) -> dict[str, Any]:
+    measured = {"date": time.strftime("%Y-%m-%d"), "versions": dict(versions), "protocol": PROTOCOL}
+    return _result("deskbench.versions", "pass", measured, [], None, 0.0)
+
+
+def _results(entry: Entry) -> Iterator[dict[str, Any]]:
+    yield _result(
+        "deskbench.task", "pass" if entry.valid else "fail",
+        {**entry.model_dump(exclude={"cells"}), "valid": entry.valid}, [], None,
+        sum(cell.seconds for cell in entry.cells),
+    )  # fmt: skip
+    for column in dict.fromkeys(cell.column for cell in entry.cells):
+        cells = [cell for cell in entry.cells if cell.column == column]
+        status = _status(cells)
+        rows = [cell.model_dump(mode="json", exclude={"folder"}) for cell in cells]
+        yield _result(
+            CHECK_IDS[column], status, {"task": entry.task, "column": column, "trials": rows},
+            [f"{cell.name or column}: {cell.outcome}: {cell.reason}" for cell in cells if cell.reason],
+            REMEDIES.get(column) if status == "fail" else None, sum(cell.seconds for cell in cells),
+        )  # fmt: skip
+
+
+def _status(cells: Sequence[Cell]) -> Literal["pass", "fail", "skip", "error"]:
+    outcomes = {cell.outcome for cell in cells}
+    if Outcome.WRONG in outcomes:
+        return "fail"
+    if outcomes & {Outcome.ERROR, Outcome.TIMEOUT}:
+        return "error"
+    return "skip" if outcomes == {Outcome.NONE} else "pass"
+
+
+def _result(
+    check_id: str, status: str, measured: dict[str, Any], evidence: list[str], remediation: str | None, seconds: float
+) -> dict[str, Any]:
+    return {
+        "check_id": check_id, "status": status, "measured": measured, "evidence": evidence, "remediation": remediation,
+        "duration_s": round(seconds, 2),
+    }  # fmt: skip

@@ -1,0 +1,220 @@
+"""Where trials are carried out: each in a fresh desktop, as an episode that can be looked at."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from deskbench.agent.agents.scripted import OracleAgent
+from deskbench.agent.base import Ending
+from deskbench.agent.build import ASSETS
+from deskbench.agent.episode import Plan, run_episode
+from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
+from deskbench.agent.verify.cells import Cell, Outcome
+from deskbench.agent.verify.trials import Trial, WatchedOracle, last
+from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
+from deskbench.envs.errors import CheckError, EnvError, Unfit
+from deskbench.tasks.scoring.score import PROBED, score
+from deskbench.tasks.setup import run_steps
+from deskbench.tasks.types import Call, Score, Task
+from deskbench.tasks.world import Context, World
+
+ATTEMPTS = 3
+"""Desktops that a trial has: one that dies costs an attempt, and is named."""
+
+
+@dataclass
+class Result:
+    """What a trial left behind.
+
+    Attributes:
+        cell: what came of it.
+        evidence: hash of what the check read of the end state.
+        again: the same end state scored once more, where that was asked for.
+        folder: the episode.
+        passing: what broke may go well on another desktop.
+    """
+
+    cell: Cell
+    evidence: str = ""
+    again: Cell | None = None
+    folder: Path = field(default_factory=Path)
+    passing: bool = False
+
+
+class Stage:
+    """A provider's desktops, and a folder for what happens on them.
+
+    Args:
+        provider: gives fresh desktops.
+        name: the provider's, for the record.
+        spec: the desktop that a task wants.
+        folder: for the episodes; one below it for each trial.
+        interrupted: whether to end soon.
+    """
+
+    def __init__(
+        self, provider: Provider, name: str, spec: Callable[[Task], DesktopSpec], folder: Path,
+        interrupted: Callable[[], bool] = lambda: False,
+    ) -> None:  # fmt: skip
+        self._provider, self._name, self._spec, self._folder = provider, name, spec, folder
+        self.interrupted = interrupted
+
+    def carry_out(self, trial: Trial, *, again: bool = False) -> Result:
+        """Try it, on another desktop where one failed.
+
+        Args:
+            trial: what to try.
+            again: score the same end state once more.
+        """
+        began, lost = time.monotonic(), []
+        for attempt in range(1, ATTEMPTS + 1):
+            result = self._attempt(trial, attempt, again=again)
+            if not result.passing or self.interrupted():
+                break
+            lost.append(f"attempt {attempt}: {result.cell.reason}")
+        reason = "; ".join([result.cell.reason, *lost[: attempt - 1]]).strip("; ")
+        seconds = round(time.monotonic() - began, 2)
+        return replace(result, cell=result.cell.model_copy(update={"reason": reason, "seconds": seconds}))
+
+    def prefixes(self, task: Task) -> list[Cell]:
+        """Every prefix of the oracle, from one episode of it; for tasks whose check only looks (`looks_only`)."""
+        seen: dict[int, tuple[Score, str]] = {}
+
+        def look(desktop: Desktop, left: int) -> None:
+            world = _world(task, desktop, self._folder / "looks" / task.key / str(left))
+            seen[left] = score(task, world, _context(world), said_fail=False), evidence_of(task, world.state)
+
+        def watched(desktop: Desktop) -> OracleAgent:
+            seen.clear()
+            return WatchedOracle(task.oracle, partial(look, desktop))
+
+        trial = Trial("prefix", "", task, watched, 1.0)
+        result = self.carry_out(trial)
+        if result.cell.outcome is not Outcome.RIGHT:  # the oracle itself failed here
+            return [result.cell]
+        return [self._prefix(trial, left, *seen[left], result) for left in sorted(seen) if left]
+
+    def _prefix(self, trial: Trial, left: int, found: Score, evidence: str, whole: Result) -> Cell:
+        about = replace(trial, name=last(left), want=0.0, partial=True)
+        if evidence == whole.evidence:
+            return self._cell(about, whole.folder, Outcome.NONE, found.value, "what is checked is there already")
+        return self._cell(about, whole.folder, verdict(about, found.value), found.value, found.reason)
+
+    def _attempt(self, trial: Trial, attempt: int, *, again: bool) -> Result:
+        folder = self._free(trial)
+        writer = EpisodeWriter(folder)
+        try:
+            return self._on_a_desktop(trial, attempt, writer, again=again)
+        except EnvError as error:  # before the episode, or after its end
+            cell = self._cell(trial, folder, Outcome.ERROR, None, f"the desktop failed: {error}")
+            return Result(cell, passing=not error.permanent)
+        except (CheckError, Unfit) as error:
+            return Result(self._cell(trial, folder, Outcome.ERROR, None, f"the check failed: {error}"))
+        finally:
+            writer.close()
+
+    def _on_a_desktop(self, trial: Trial, attempt: int, writer: EpisodeWriter, *, again: bool) -> Result:
+        desktop = self._provider.start(self._spec(trial.task))
+        try:
+            plan = self._plan(trial, attempt)
+            record = run_episode(plan, trial.agent(desktop), desktop, writer, interrupted=self.interrupted)
+            result = self._judged(trial, record, writer.folder)
+            if trial.after and record.score.value == 1.0:
+                found = _scored_now(trial.task, desktop, writer.folder / "after", record, trial.after)
+                outcome = verdict(trial, found.value)
+                result.cell = self._cell(trial, writer.folder, outcome, found.value, found.reason, record)
+            if again and record.score.value is not None:
+                result.again = self._again(trial, record, desktop, writer.folder)
+            return result
+        finally:
+            self._provider.stop(desktop)
+
+    def _plan(self, trial: Trial, attempt: int) -> Plan:
+        return Plan(
+            task=trial.task, agent_name=f"verify-{trial.column}", provider_name=self._name, assets=ASSETS,
+            attempt=attempt, seed=trial.seed, task_json=trial.task.written,
+        )  # fmt: skip
+
+    def _judged(self, trial: Trial, record: EpisodeRecord, folder: Path) -> Result:
+        value = record.score.value
+        outcome = Outcome.ERROR if value is None else verdict(trial, value)
+        if record.ending is Ending.TIME_LIMIT and outcome is Outcome.WRONG and trial.want == 1.0:
+            outcome = Outcome.TIMEOUT
+        reason = "the episode's time ran out" if outcome is Outcome.TIMEOUT else record.score.reason
+        broke = record.ending in (Ending.ENV_ERROR, Ending.CRASHED) and not record.permanent
+        cell = self._cell(trial, folder, outcome, value, reason, record)
+        return Result(cell, evidence_of(trial.task, record.state), folder=folder, passing=broke and value is None)
+
+    def _again(self, trial: Trial, record: EpisodeRecord, desktop: Desktop, folder: Path) -> Cell:
+        about = replace(trial, column="again", name="", want=None)
+        if trial.task.is_class:
+            return self._cell(about, folder, Outcome.NONE, None, "a task class is judged once")
+        found = _scored_now(trial.task, desktop, folder / "again", record)
+        same = found.value == record.score.value
+        reason = "" if same else f"{record.score.value} at first, then {found.value}: {found.reason}"
+        return self._cell(about, folder, Outcome.RIGHT if same else Outcome.WRONG, found.value, reason)
+
+    def _cell(
+        self, trial: Trial, folder: Path, outcome: Outcome, value: float | None, reason: str,
+        record: EpisodeRecord | None = None,
+    ) -> Cell:  # fmt: skip
+        right = outcome is Outcome.RIGHT and trial.want is not None
+        return Cell(
+            task=trial.task.key, column=trial.column, name=trial.name, outcome=outcome, score=value,
+            reason="" if right else " ".join(reason.split())[:400],
+            folder=folder.relative_to(self._folder).as_posix(),
+            steps=record.totals.steps if record is not None else 0,
+        )  # fmt: skip
+
+    def _free(self, trial: Trial) -> Path:
+        """A folder that no episode has yet."""
+        name = re.sub(r"[^\w.@-]+", "-", f"{trial.column}-{trial.name}").strip("-")[:80]
+        base = RunFolder(self._folder).attempts(trial.task.key)
+        taken = sum(1 for path in base.glob(f"{name}.*") if path.is_dir()) if base.is_dir() else 0
+        return base / f"{name}.{taken + 1}"
+
+
+def verdict(trial: Trial, value: float | None) -> Outcome:
+    """Whether a score is the one that is wanted; None was not scored."""
+    if value is None:
+        return Outcome.ERROR
+    right = trial.want in (None, value) or (trial.partial and value < 1.0)
+    return Outcome.RIGHT if right else Outcome.WRONG
+
+
+def evidence_of(task: Task, state: Mapping[str, Any]) -> str:
+    """What the check read of the end state, hashed; files count by their content."""
+    wheres = {check.result.where for check in task.evaluator.checks if check.result is not None}
+    read = {where: value for where, value in state.items() if where in wheres or where.endswith(PROBED)}
+    return hashlib.sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _scored_now(
+    task: Task, desktop: Desktop, folder: Path, record: EpisodeRecord, steps: tuple[Call, ...] = ()
+) -> Score:
+    """The score of a desktop whose episode has ended, after more set-up steps."""
+    world = _world(task, desktop, folder, record.answer)
+    context = _context(world)
+    try:
+        run_steps(steps, context)
+        return score(task, world, context, said_fail=record.ending is Ending.FAILED)
+    finally:
+        context.close()
+
+
+def _world(task: Task, desktop: Desktop, folder: Path, answer: str | None = None) -> World:
+    folder.mkdir(parents=True, exist_ok=True)
+    return World(desktop, task, folder, ASSETS, answer)
+
+
+def _context(world: World) -> Context:
+    return Context(world.desktop, world.task, world.cache, ASSETS, world.desktop.health().screen)

@@ -1,0 +1,251 @@
+"""Verification of a suite: every task, every trial, in fresh desktops; what is done is kept."""
+
+from __future__ import annotations
+
+import os
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deskbench.agent.build import Prepared, make_provider
+from deskbench.agent.runs.record import EpisodeReader
+from deskbench.agent.verify import trials
+from deskbench.agent.verify.cells import COLUMNS, DECIDED, Cell, Column, Outcome
+from deskbench.agent.verify.record import Entry, desktop_of, key_of
+from deskbench.agent.verify.stage import Result, Stage
+from deskbench.envs.errors import StorageError
+from deskbench.envs.providers.pool import Pool
+from deskbench.envs.types import Action, parse_actions
+from deskbench.tasks.types import Task
+
+ROWS = "results.jsonl"
+NOT_THERE: dict[Column, str] = {
+    "oracle": "the file has no oracle", "solution": "the file has no other solution", "again": "nothing was scored",
+    "neutral": "the file has no neutral change", "mutant": "the file has no mutants",
+    "prefix": "the oracle has one step, or none", "blind": "the task has no seeds", "shell": "the file has no script",
+}  # fmt: skip
+"""Why a column does not apply."""
+
+
+@dataclass
+class Found:
+    """The cells of one task so far.
+
+    Attributes:
+        key: what they rest on.
+        cells: by place.
+        oracle: folders of its oracle's episodes that passed, for other seeds.
+    """
+
+    task: Task
+    key: str
+    cells: dict[tuple[str, str, str], Cell] = field(default_factory=dict)
+    oracle: list[str] = field(default_factory=list)
+
+    @property
+    def complete(self) -> bool:
+        """Every column has something."""
+        return {cell.column for cell in self.cells.values()} >= set(COLUMNS)
+
+    def of(self, column: Column) -> list[Cell]:
+        """The cells of one column."""
+        return [cell for cell in self.cells.values() if cell.column == column]
+
+
+class Verification:
+    """One verification.
+
+    Args:
+        prepared: the tasks and the provider.
+        folder: for episodes and results; one that holds results already is gone on with.
+        k: oracle runs of a task.
+        parallel: desktops at a time.
+        on_task: called with each task that is finished, from any thread.
+    """
+
+    def __init__(
+        self, prepared: Prepared, folder: Path, *, k: int = 3, parallel: int = 1,
+        on_task: Callable[[Found], None] = lambda found: None,
+    ) -> None:  # fmt: skip
+        self._prepared, self._folder, self._k, self._parallel = prepared, folder, k, parallel
+        self._on_task, self._stop, self._lock = on_task, threading.Event(), threading.Lock()
+        self._broken: BaseException | None = None
+        self.found = {task.key: Found(task, key_of(task)) for task in prepared.tasks}
+
+    def interrupt(self) -> None:
+        """End soon; what was found stays."""
+        self._stop.set()
+
+    @property
+    def interrupted(self) -> bool:
+        """It was ended before its end."""
+        return self._stop.is_set()
+
+    def run(self) -> dict[str, Found]:
+        """Carry out every trial that has no result yet.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        self._read()
+        owner = make_provider(self._prepared.config.provider)
+        provider = Pool(owner, ahead=1 if owner.capacity is None else 0)
+        workers = max(1, min(self._parallel, owner.capacity or self._parallel, len(self.found)))
+        stage = Stage(
+            provider, self._prepared.config.provider, self._prepared.spec, self._folder, lambda: self.interrupted
+        )
+        threads = ThreadPoolExecutor(workers, thread_name_prefix="verify")
+        try:
+            self._over(threads, workers, lambda found: self._own_trials(stage, found))
+            self._over(threads, workers, lambda found: self._blind(stage, found))
+        finally:
+            threads.shutdown(wait=False)
+            provider.close()
+        if self._broken is not None:
+            raise self._broken
+        return self.found
+
+    def entries(self) -> Iterator[Entry]:
+        """The record of every task that is complete."""
+        config = self._prepared.config
+        for found in self.found.values():
+            if found.complete:
+                yield Entry(
+                    task=found.task.key, key=found.key, k=self._k, date=time.strftime("%Y-%m-%d"),
+                    desktop=desktop_of(found.task, config.provider, self._prepared.made_of),
+                    cells=tuple(sorted(found.cells.values(), key=lambda cell: list(COLUMNS).index(cell.column))),
+                )  # fmt: skip
+
+    def _over(self, threads: ThreadPoolExecutor, workers: int, work: Callable[[Found], None]) -> None:
+        """Every task once, several at a time; the first thing that breaks ends them all."""
+        pending: queue.SimpleQueue[Found] = queue.SimpleQueue()
+        for found in self.found.values():
+            pending.put(found)
+
+        def loop() -> None:
+            while not self.interrupted:
+                try:
+                    work(pending.get_nowait())
+                except queue.Empty:
+                    return
+                except BaseException as error:  # noqa: BLE001  (the boundary of a thread: it all ends, with the cause)
+                    with self._lock:
+                        self._broken = self._broken or error
+                    self._stop.set()
+
+        wait([threads.submit(loop) for _ in range(workers)])
+
+    def _own_trials(self, stage: Stage, found: Found) -> None:
+        """All but what needs another seed."""
+        task = found.task
+        for number, trial in enumerate(trials.solving(task, self._k)):
+            again = number == 0 and not found.of("again")
+            self._trial(stage, found, trial, again=again)
+        for trial in [*trials.failing(task), *trials.scripts(task)]:
+            self._trial(stage, found, trial)
+        if not self.interrupted:
+            self._prefixes(stage, found)
+        for column in ("oracle", "solution", "again", "neutral", "mutant", "prefix", "shell"):
+            self._fill(found, column)
+        if len(self._siblings(task)) < 2:
+            self._fill(found, "blind")
+            self._done(found)
+
+    def _trial(self, stage: Stage, found: Found, trial: trials.Trial, *, again: bool = False) -> None:
+        known = found.cells.get((found.task.key, trial.column, trial.name))
+        if self.interrupted or (known is not None and known.outcome in DECIDED):
+            return
+        result = stage.carry_out(trial, again=again)
+        if not self.interrupted:
+            self._keep(found, result.cell, *([result.again] if result.again is not None else []))
+
+    def _prefixes(self, stage: Stage, found: Found) -> None:
+        task = found.task
+        if len(task.oracle) < 2 or any(cell.outcome in DECIDED for cell in found.of("prefix")):
+            return
+        if trials.looks_only(task):
+            cells = stage.prefixes(task)
+            if not self.interrupted:
+                self._keep(found, *cells)
+            return
+        whole = stage.carry_out(trials.solving(task, 1)[0]).evidence
+        for trial in trials.prefixes(task):
+            result = stage.carry_out(trial)
+            if not self.interrupted:
+                self._keep(found, _unless_same(result, whole))
+
+    def _blind(self, stage: Stage, found: Found) -> None:
+        """Another seed's oracle, as it was recorded, on this one."""
+        siblings = self._siblings(found.task)
+        if len(siblings) < 2 or self.interrupted:
+            return
+        other = siblings[(siblings.index(found) + 1) % len(siblings)]
+        passed = [cell.folder for cell in other.of("oracle") if cell.outcome is Outcome.RIGHT]
+        if not passed:
+            reason = f"the oracle of {other.task.id} has not passed"
+            self._keep(found, Cell(task=found.task.key, column="blind", outcome=Outcome.ERROR, reason=reason))
+        else:
+            self._trial(stage, found, trials.blind(found.task, other.task.id, _decisions(self._folder / passed[0])))
+        if not self.interrupted:
+            self._done(found)
+
+    def _siblings(self, task: Task) -> list[Found]:
+        """The instances of one file."""
+        return [found for found in self.found.values() if found.task.path == task.path]
+
+    def _fill(self, found: Found, column: Column) -> None:
+        if not self.interrupted and not found.of(column):
+            reason = NOT_THERE[column]
+            self._keep(found, Cell(task=found.task.key, column=column, outcome=Outcome.NONE, reason=reason))
+
+    def _done(self, found: Found) -> None:
+        if not self.interrupted:
+            with self._lock:
+                self._on_task(found)
+
+    def _keep(self, found: Found, *cells: Cell) -> None:
+        """Note results, each as one line that is written at once."""
+        with self._lock:
+            for cell in cells:
+                kept = cell.model_copy(update={"key": found.key})
+                found.cells[kept.place] = kept
+                _append(self._folder / ROWS, kept)
+
+    def _read(self) -> None:
+        """Results of an earlier session, as far as they still hold; a broken last line is left out."""
+        path = self._folder / ROWS
+        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+            try:
+                cell = Cell.model_validate_json(line)
+            except ValueError:
+                continue
+            found = self.found.get(cell.task)
+            if found is not None and found.key == cell.key:
+                found.cells[cell.place] = cell
+
+
+def _append(path: Path, cell: Cell) -> None:
+    try:
+        descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
+        try:
+            os.write(descriptor, cell.model_dump_json().encode() + b"\n")
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        raise StorageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _unless_same(result: Result, whole: str) -> Cell:
+    """A prefix that leaves what the whole oracle leaves is no wrong end state."""
+    if result.evidence == whole and result.cell.score is not None:
+        return result.cell.model_copy(update={"outcome": Outcome.NONE, "reason": "what is checked is there already"})
+    return result.cell
+
+
+def _decisions(folder: Path) -> list[tuple[Action, ...]]:
+    return [tuple(parse_actions(step.actions)) for step in EpisodeReader(folder).steps()]
