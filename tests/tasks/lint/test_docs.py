@@ -9,7 +9,7 @@ from deskbench.tasks.lint import Report, lint, output
 
 ROOT = Path(__file__).resolve().parents[3]
 OSWORLD = Path(os.environ.get("OSWORLD_TASKS") or ROOT.parent / "shared" / "osworld_tasks")
-PAGE = (ROOT / "docs" / "lint.md").read_text(encoding="utf-8")
+PAGE = (ROOT / "docs" / "tables" / "lint.md").read_text(encoding="utf-8")
 
 
 def test_the_page_has_the_table_of_the_rules() -> None:
