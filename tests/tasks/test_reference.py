@@ -7,8 +7,9 @@ from typing import Any, Literal
 import pytest
 
 from deskbench.tasks import registry
-from deskbench.tasks.reference import Field, describe, described, shape
+from deskbench.tasks.reference import COMMANDS, Field, describe, described, examples, shape, table
 from deskbench.tasks.registry import Kind, Regex
+from deskbench.tasks.taskfile import OURS, USED
 
 KINDS: tuple[Kind, ...] = ("metric", "getter", "setup")
 
@@ -64,3 +65,20 @@ def test_where_a_value_is_from() -> None:
 def test_an_unknown_name_says_the_nearest() -> None:
     with pytest.raises(registry.RegistryError, match="did you mean 'text_equals'"):
         describe("metric", "text_equal")
+
+
+@pytest.mark.parametrize(("kind", "command"), COMMANDS.items())
+def test_the_page_is_what_the_registry_says(kind: Kind, command: str) -> None:
+    page = Path(__file__).parents[2] / f"docs/tables/{command}.md"
+    assert page.read_text(encoding="utf-8") == table(kind), f"deskbench tasks {command} --markdown > {page}"
+
+
+def test_the_page_on_tasks_names_every_key_of_a_file() -> None:
+    page = (Path(__file__).parents[2] / "docs/tasks.md").read_text(encoding="utf-8")
+    assert [key for key in (*USED, *OURS) if f"`{key}`" not in page] == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_example_is_shown(kind: Kind) -> None:
+    name, example = next(iter(examples(kind).items()))
+    assert describe(kind, name).example == example
