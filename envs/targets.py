@@ -68,7 +68,7 @@ class OracleStep:
 
 
 def _with_points(action: Mapping[str, Any], points: list[tuple[int, int]]) -> dict[str, Any]:
-    if action["type"] == "drag":
+    if action.get("type") == "drag":
         return {"path": [list(p) for p in points]}
     return {"x": points[0][0], "y": points[0][1]}
 

@@ -1,6 +1,7 @@
 """`deskbench tasks metrics|getters|setup`: tables, one by its name, JSON, and names that are not known."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from deskbench.agent.cli.main import app
 from deskbench.envs.errors import UsageError
 from deskbench.tasks import registry
 from deskbench.tasks.registry import Kind
+from deskbench.tasks.schema import LIKE
 
 COMMANDS: list[tuple[str, Kind]] = [("metrics", "metric"), ("getters", "getter"), ("setup", "setup")]
 
@@ -49,3 +51,13 @@ def test_a_getter_says_where_its_value_is_from() -> None:
 def test_an_unknown_name_is_the_users_error() -> None:
     with pytest.raises(UsageError, match="unknown set-up type 'lanch'; did you mean 'launch'"):
         said("setup", "lanch")
+
+
+def test_help_lists_every_template() -> None:
+    assert [like for like in LIKE if like not in said("new", "--help")] == []
+
+
+def test_a_task_that_is_like_another(tmp_path: Path) -> None:
+    path = tmp_path / "mine.json"
+    assert said("new", str(path), "--like", "terminal").strip() == str(path)
+    assert json.loads(path.read_text())["related_apps"] == ["lxterminal"]
