@@ -116,7 +116,7 @@ def new(
     like: Annotated[
         str,
         typer.Option(
-            help="What it is about: editor, files, terminal, form, infeasible or several (programs); browser or office, "
+            help="What it is like: editor, files, terminal, form, infeasible, several (programs); or browser, office, "
             "which need the image full."
         ),
     ] = "editor",
