@@ -9,13 +9,14 @@ PACKAGES := $(shell sed 's/\#.*//' envs/packages.txt)
 TEST_PACKAGES := $(shell sed 's/\#.*//' tests/packages.txt)
 PYTEST_FLAGS ?=
 
-.PHONY: help demo test check bench install tools apt clean
+.PHONY: help demo test check docs bench install tools apt clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo "make demo    run the oracle, a real vision endpoint and the null agent over 'basics', and open the report"
-	@echo "make test    run every test"
+	@echo "make test    run every test; PYTEST_FLAGS='-k metrics' passes flags to pytest"
 	@echo "make check   ruff and mypy"
+	@echo "make docs    build the documentation as a site, in build/docs"
 	@echo "make bench   print the marks, measured side by side with a reference arm"
 	@echo "make clean   remove what these commands made here"
 
@@ -32,6 +33,11 @@ check: tools
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
+
+# mkdocs-material warns of a later mkdocs on every build; the extra `docs` pins the one that it needs.
+docs: install $(VENV)/.docs
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	@echo "build/docs/index.html"
 
 bench: tools
 	@$(BIN)/python -m tests.benchmarks
@@ -66,6 +72,13 @@ $(VENV)/.installed: pyproject.toml Makefile
 $(VENV)/.tools: $(VENV)/.installed
 	@echo "Installing what tests and checks need into $(VENV) (some minutes the first time)"
 	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[ocr,dev]'
+	@$(BIN)/python -m pip uninstall -q -y python3-xlib
+	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps 'python-xlib>=0.33'
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.installed
+	@echo "Installing what builds the documentation into $(VENV)"
+	@$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[docs]'
 	@$(BIN)/python -m pip uninstall -q -y python3-xlib
 	@$(BIN)/python -m pip install -q --disable-pip-version-check --force-reinstall --no-deps 'python-xlib>=0.33'
 	@touch $@

@@ -7,14 +7,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from deskbench.envs.errors import AgentCrash, AgentError, CheckError, ModelError, ModelFatal, RefusalError, ReplyError
 from deskbench.envs.types import Action, Observation
 
 __all__ = [
-    "Agent", "AgentCrash", "AgentError", "CheckError", "Decision", "Ending", "Exchange", "Goal", "ModelError",
-    "ModelFatal", "Needs", "RefusalError", "ReplyError", "Usage",
+    "Agent", "AgentCrash", "AgentError", "CheckError", "Checked", "Configured", "Decision", "Ending", "Exchange",
+    "Goal", "ModelError", "ModelFatal", "Needs", "RefusalError", "ReplyError", "Usage",
 ]  # fmt: skip
 
 
@@ -140,3 +140,19 @@ class Agent(Protocol):
 
     def close(self) -> None:
         """Let go of what it holds."""
+
+
+@runtime_checkable
+class Checked(Protocol):
+    """An agent that can find out, before a run, whether what it needs is there."""
+
+    def check(self) -> None:
+        """Raises what `Agent.act` would raise."""
+
+
+@runtime_checkable
+class Configured(Protocol):
+    """An agent's class that takes a run's settings; all of them are text."""
+
+    def from_settings(self, settings: Mapping[str, str]) -> Agent:
+        """Make an agent. Raises UsageError where a setting is unknown or wrong."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import queue
 import threading
 import time
@@ -12,15 +11,15 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import cast
 
 from deskbench.agent import manifest
 from deskbench.agent.base import Agent, AgentCrash, Decision, Ending, Goal, ModelFatal, Needs
 from deskbench.agent.build import ASSETS, Prepared, make_provider
 from deskbench.agent.episode import Plan, run_episode
-from deskbench.agent.report.stats import Summary, final_attempts, summarize
+from deskbench.agent.report.stats import Summary, summarize
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import Ledger, Planned
-from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, EpisodeWriter, write_atomic
+from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
 from deskbench.agent.user import user_of
 from deskbench.envs.desktop import Desktop, Provider
 from deskbench.envs.errors import StorageError, UsageError
@@ -66,6 +65,7 @@ class Batch:
     ) -> None:
         self._prepared = prepared
         self.folder = folder
+        self._run = RunFolder(folder)
         self._tasks = {task.key: task for task in prepared.tasks}
         self._on_change = on_change
         self._stop = threading.Event()
@@ -88,6 +88,20 @@ class Batch:
     def full(self) -> bool:
         """The run's budget is spent: no new episode begins, those under way go on to their end."""
         return self._full.is_set()
+
+    @property
+    def state(self) -> str:
+        """How the run ended.
+
+        `done`, or why it stopped before every episode had a score: `broken` (an error that ends a run), `interrupted`,
+        or `budget` (it is spent).
+        """
+        if self._broken is not None:
+            return "broken"
+        summary = self.summary()
+        if summary.scored == summary.planned:
+            return "done"
+        return "interrupted" if self.interrupted else "budget" if self.full else "done"
 
     def run(self, *, resume: bool = False) -> Summary:
         """Run everything that is not done yet.
@@ -120,7 +134,7 @@ class Batch:
 
     def _todo(self, ledger: Ledger) -> list[Planned]:
         """The episodes without a score, but for those whose desktop has died twice while the agent acted."""
-        records = read_records(self.folder)
+        records = self._run.records()
         for record in records:
             key = record.task, record.repeat
             self._deaths[key] = max(self._deaths[key], record.deaths)
@@ -136,36 +150,34 @@ class Batch:
 
     def _spent(self) -> float | None:
         """What earlier sessions of a resumed run have cost, or None where no price is known."""
-        costs = [record.totals.usage.cost_usd for record in read_records(self.folder)]
+        costs = [record.totals.usage.cost_usd for record in self._run.records()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if known else None
 
     def _close(self) -> None:
         """Write into run.json how the run ended; until then its state is `running`."""
-        state = "broken" if self._broken else "interrupted" if self.interrupted else "budget" if self.full else "done"
         error = str(self._broken) if self._broken else self.unclosed
         # where the disk is full, that has been said already
         with contextlib.suppress(*([StorageError] if isinstance(self._broken, StorageError) else [])):
-            manifest.update(self.folder / "run.json", state=state, error=error)
+            manifest.update(self._run, state=self.state, error=error)
 
     def summary(self) -> Summary:
         """The whole run in numbers, earlier sessions of a resumed run included."""
         planned = len(self._prepared.tasks) * self._prepared.config.repeats
-        return summarize(final_attempts(read_records(self.folder)), planned)
+        return summarize([reader.episode for reader in self._run.final()], planned)
 
     def _open(self, resume: bool) -> Ledger:
-        existing = self.folder / "run.json"
-        if existing.exists() and not resume:
+        if self._run.exists and not resume:
             raise UsageError(f"{self.folder} holds a run already; go on with --resume, or name another folder")
-        if existing.exists():
-            manifest.check_same(existing, self._prepared)
+        if self._run.exists:
+            manifest.check_same(self._run, self._prepared)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StorageError(f"cannot make {self.folder}: {error.strerror}") from error
-        if not existing.exists():  # first of all, so that whatever happens next, --resume knows the run
-            write_atomic(existing, json.dumps(manifest.manifest(self._prepared), indent=1).encode())
-        ledger = Ledger(self.folder / "ledger.sqlite")
+        if not self._run.exists:  # first of all, so that whatever happens next, --resume knows the run
+            self._run.write_manifest(manifest.manifest(self._prepared))
+        ledger = Ledger(self._run.ledger)
         self._reconcile(ledger)
         config = self._prepared.config
         ledger.plan(
@@ -180,7 +192,7 @@ class Batch:
     def _reconcile(self, ledger: Ledger) -> None:
         """An episode that was recorded just before a kill is finished, though the ledger does not know it yet."""
         unknown = ledger.unfinished()
-        for record in read_records(self.folder) if unknown else ():
+        for record in self._run.records() if unknown else ():
             if (record.task, record.attempt) in unknown:
                 ledger.finish(record.task, record.attempt, record.ending, record.score.value)
 
@@ -235,7 +247,7 @@ class Batch:
     def _attempt(self, episode: Planned, provider: Provider, ledger: Ledger) -> EpisodeRecord:
         task = self._tasks[episode.task]
         number = ledger.begin(episode)
-        writer = EpisodeWriter(episode_folder(self.folder, episode.task, number))
+        writer = EpisodeWriter(self._run.episode(episode.task, number).path)
         try:
             record = self._with_desktop(self._plan(task, episode, number), provider, writer)
             self._deaths[episode.task, episode.repeat] = record.deaths
@@ -261,7 +273,7 @@ class Batch:
             max_seconds=config.max_seconds,
             policy=config.policy,
             osworld_strict=config.osworld_strict,
-            code_allowed=config.agent_settings.get("action_space", "pyautogui") == "pyautogui",
+            code_allowed=config.code_allowed,
             budget_usd=config.episode_budget_usd,
             deaths=self._deaths[episode.task, episode.repeat],
             on_tamper=config.on_tamper,
@@ -282,16 +294,17 @@ class Batch:
                 reset_ms=(time.monotonic() - began) * 1e3,
             )
         finally:
-            if not isinstance(desktop, _NeverStarted):
+            if not isinstance(desktop, Exception):
                 _stopped(provider, desktop, writer)
 
-    def _started(self, task: Task, provider: Provider) -> Desktop:
+    def _started(self, task: Task, provider: Provider) -> Desktop | Exception:
+        """A desktop, or why it did not start: such an episode is recorded as the others are, with the error."""
         try:
             return provider.start(self._prepared.spec(task))
         except UsageError:
             raise
         except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
-            return cast(Desktop, _NeverStarted(error))
+            return error
 
     def _agent(self, task: Task) -> Agent:
         try:
@@ -315,18 +328,6 @@ def _stopped(provider: Provider, desktop: Desktop, writer: EpisodeWriter) -> Non
         writer.note("error", {"error": f"stopping the desktop: {type(error).__name__}: {error}"})
 
 
-class _NeverStarted:
-    """Stands for a desktop that did not start: the episode is recorded as the others are, with the error."""
-
-    name = "never-started"
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def __getattr__(self, name: str) -> object:
-        raise self._error
-
-
 class _NeverMade:
     """Stands for an agent that could not be made: the episode is recorded as the others are, with the error."""
 
@@ -344,13 +345,3 @@ class _NeverMade:
 
     def close(self) -> None:
         """It holds nothing."""
-
-
-def episode_folder(run: Path, task: str, number: int) -> Path:
-    """Where an attempt is written; attempts are counted over all repeats of a task."""
-    return run / "episodes" / task / str(number)
-
-
-def read_records(folder: Path) -> list[EpisodeRecord]:
-    """Every finished episode of a run."""
-    return [EpisodeReader(path.parent).episode for path in sorted((folder / "episodes").glob("*/*/*/episode.json"))]

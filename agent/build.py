@@ -14,7 +14,7 @@ from platformdirs import user_cache_path
 
 from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.profile import profile_names
-from deskbench.agent.base import Agent
+from deskbench.agent.base import Agent, Checked, Configured
 from deskbench.agent.config import RunConfig
 from deskbench.agent.user import lacks_player
 from deskbench.envs.actions import nearest
@@ -179,7 +179,7 @@ def _try_agent(name: str, make: Callable[[], Agent]) -> None:
     """
     try:
         with contextlib.closing(make()) as agent:
-            if hasattr(agent, "check"):
+            if isinstance(agent, Checked):
                 agent.check()
     except DeskbenchError:
         raise
@@ -227,7 +227,7 @@ def agent_factory(name: str, settings: Mapping[str, str]) -> Callable[[], Agent]
         given = {"profile": name, **settings}
         return lambda: FamilyAgent.from_settings(given)
     made = lookup("agent", dict.fromkeys(profile_names(), "") | AGENTS, name)
-    if hasattr(made, "from_settings"):
+    if isinstance(made, Configured):
         return lambda: made.from_settings(settings)
     if settings:
         raise UsageError(f"agent {name!r} has no settings; given: {', '.join(settings)}")

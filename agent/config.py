@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
-from deskbench.envs.foreign import Unread, read_text
+from deskbench.envs.foreign import first_fault, read_toml
 from deskbench.envs.wire import WireError, parse_policy
 from deskbench.tasks.metrics.support.fidelity import Strict
 
 MAX_STEPS, MAX_SECONDS = 15, 600.0
 """Limits of an episode where neither the task nor the person who runs it names any; the first is OSWorld's."""
+
+CODE = "pyautogui"
+"""The action space in which an agent may write code; the one that is meant where none is named."""
 
 
 class RunConfig(BaseModel):
@@ -67,6 +68,11 @@ class RunConfig(BaseModel):
     """Cost of the whole run at which no new episode begins."""
     episode_budget_usd: float | None = Field(default=None, gt=0)
 
+    @property
+    def code_allowed(self) -> bool:
+        """Whether a task that allows code gets it: not if the agent was told an action space that has no code."""
+        return self.agent_settings.get("action_space", CODE) == CODE
+
     @field_validator("policy")
     @classmethod
     def _known_policy(cls, value: str) -> str:
@@ -87,14 +93,7 @@ def make_config(file: Path | None, settings: Sequence[str], flags: Mapping[str, 
     """
     values: dict[str, Any] = {}
     if file is not None:
-        try:
-            values.update(tomllib.loads(read_text(file)))
-        except OSError as error:
-            raise UsageError(f"cannot read {file}: {error.strerror}") from None
-        except Unread as error:
-            raise UsageError(f"{file} {error}") from None
-        except tomllib.TOMLDecodeError as error:
-            raise UsageError(f"{file} is not TOML: {error}") from None
+        values.update(read_toml(file, str(file)))
     for setting in settings:
         key, equals, value = setting.partition("=")
         if not equals:
@@ -104,7 +103,8 @@ def make_config(file: Path | None, settings: Sequence[str], flags: Mapping[str, 
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
-        raise UsageError(_one_line(error)) from None
+        fault = first_fault(error, RunConfig.model_fields)
+        raise UsageError(fault if fault.startswith("unknown") else f"setting {fault}") from None
 
 
 def _put(values: dict[str, Any], key: str, value: str) -> None:
@@ -113,11 +113,3 @@ def _put(values: dict[str, Any], key: str, value: str) -> None:
         values[key] = value
     else:
         values.setdefault("agent_settings", {})[key.removeprefix("agent.")] = value
-
-
-def _one_line(error: ValidationError) -> str:
-    first = error.errors()[0]
-    name = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
-        return f"unknown setting {name!r}{nearest(name, RunConfig.model_fields)}"
-    return f"setting {name} is {first['input']!r}: {first['msg']}"

@@ -40,6 +40,7 @@ from deskbench.envs.errors import (
 )
 from deskbench.envs.types import (
     Action,
+    ActionResult,
     AskUser,
     CursorPosition,
     Done,
@@ -154,13 +155,13 @@ class _Run:
 def run_episode(
     plan: Plan,
     agent: Agent,
-    desktop: Desktop,
+    desktop: Desktop | Exception,
     writer: EpisodeWriter,
     *,
     interrupted: Callable[[], bool] = lambda: False,
     reset_ms: float = 0.0,
 ) -> EpisodeRecord:
-    """Prepare, loop, score, record. The desktop must be fresh.
+    """Prepare, loop, score, record. The desktop must be fresh; or it is why there is none.
 
     Raises:
         ModelFatal: after the episode has been recorded: no other episode of this run can succeed.
@@ -427,7 +428,7 @@ def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) ->
     run.acted = run.acted or not all(isinstance(action, INERT) for action in allowed)
     observation = desktop.act(allowed, _look(run.plan, needs))
     if len(allowed) < len(actions):
-        refused: tuple[bool, str | None, str | None] = (False, why, None)
+        refused = ActionResult(False, why)
         results = observation.results + (refused,) * (len(actions) - len(allowed))
         observation = replace(observation, results=results)
     questions = [action.text or "" for action in actions if isinstance(action, AskUser)]

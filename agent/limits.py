@@ -23,12 +23,14 @@ class Limited:
     """Passes every call on, but begins none when time is up.
 
     Args:
-        desktop: who is called.
+        desktop: who is called; or why there is no desktop, which every call then raises.
         interrupted: whether the run is to end soon.
         grace: seconds that it has from then on.
     """
 
-    def __init__(self, desktop: Desktop, interrupted: Callable[[], bool], grace: float = GRACE_SECONDS) -> None:
+    def __init__(
+        self, desktop: Desktop | Exception, interrupted: Callable[[], bool], grace: float = GRACE_SECONDS
+    ) -> None:
         self._desktop = desktop
         self._interrupted = interrupted
         self._grace = grace
@@ -46,6 +48,8 @@ class Limited:
             self._deadline = math.inf
 
     def __getattr__(self, name: str) -> Any:
+        if isinstance(self._desktop, Exception):
+            raise self._desktop
         found = getattr(self._desktop, name)
         return functools.partial(self._call, found) if callable(found) else found
 
@@ -54,7 +58,7 @@ class Limited:
         if self._interrupted():
             self._ends = min(self._ends, now + self._grace)
         if now > self._ends:
-            raise GuestTimeout(f"{self._desktop.name}: the run is ending")
+            raise GuestTimeout(f"{self.name}: the run is ending")
         if now > self._deadline:
-            raise GuestTimeout(f"{self._desktop.name}: {self._late}")
+            raise GuestTimeout(f"{self.name}: {self._late}")
         return method(*args, **named)

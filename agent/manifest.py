@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import platform
 import subprocess
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.agent.build import Prepared
-from deskbench.agent.runs.record import write_atomic
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.verify.record import validated
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN, without_logins
@@ -51,15 +50,14 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
     }
 
 
-def update(path: Path, **changes: Any) -> None:
-    """Change entries of a manifest; None takes one away.
+def update(run: RunFolder, **changes: Any) -> None:
+    """Change entries of a run's manifest; None takes one away.
 
     Raises:
         StorageError: it cannot be written.
     """
-    value = {**json.loads(path.read_text(encoding="utf-8")), **changes, "ended": time.time()}
-    kept = {k: KNOWN.told(v) if k == "error" else v for k, v in value.items() if v is not None}
-    write_atomic(path, json.dumps(kept, indent=1).encode())
+    value = {**run.manifest(), **changes, "ended": time.time()}
+    run.write_manifest({k: KNOWN.told(v) if k == "error" else v for k, v in value.items() if v is not None})
 
 
 def _agent_name(prepared: Prepared) -> str:
@@ -94,17 +92,17 @@ def _revision() -> str:
     return done.stdout.strip() or "unknown"
 
 
-def check_same(path: Path, prepared: Prepared) -> None:
+def check_same(run: RunFolder, prepared: Prepared) -> None:
     """A run is resumed only with the tasks and settings that it was begun with.
 
     Raises:
         UsageError: naming what differs.
     """
-    before = json.loads(path.read_text(encoding="utf-8"))
+    before = run.manifest()
     now = manifest(prepared)
     if before["task_set"] != now["task_set"]:
-        raise UsageError(f"{path.parent} was begun with other tasks, or they have changed since; start a new run")
+        raise UsageError(f"{run.path} was begun with other tasks, or they have changed since; start a new run")
     free = ("parallel", "retries", "budget_usd")
     differing = [k for k, v in now["config"].items() if before["config"].get(k) != v and k not in free]
     if differing:
-        raise UsageError(f"{path.parent} was begun with another {', '.join(differing)}; start a new run")
+        raise UsageError(f"{run.path} was begun with another {', '.join(differing)}; start a new run")

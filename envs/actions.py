@@ -9,15 +9,19 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import types
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, Union, get_args, get_origin, get_type_hints
+from typing import Any, ClassVar, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from deskbench.envs import keys as _keys
 
 BUTTONS = ("left", "middle", "right", "back", "forward")
 MAX_TEXT = 100_000
 MAX_WAIT = 600.0
+Point = tuple[int, int]
+"""x and y in pixels."""
+_A = TypeVar("_A", bound="_Base")
+_P = TypeVar("_P", bound="_AtPoint")
 
 
 class ActionError(ValueError):
@@ -36,6 +40,34 @@ class _Base:
             if value is not None and value != ():
                 out[f.name] = _plain(value)
         return out
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """Where the pointer goes, in order; empty where it stays."""
+        return ()
+
+    @property
+    def end(self) -> Point | None:
+        """Where the pointer is left; None where it stays."""
+        return self.points[-1] if self.points else None
+
+    def moved(self: _A, to: Callable[[int, int], Point]) -> _A:
+        """The same action at other points: `to` is called with each x and y."""
+        return self
+
+
+@dataclass(frozen=True)
+class _AtPoint(_Base):
+    """What is done at one point, or where the pointer is."""
+
+    @property
+    def points(self) -> tuple[Point, ...]:
+        x, y = vars(self)["x"], vars(self)["y"]
+        return () if x is None or y is None else ((x, y),)
+
+    def moved(self: _P, to: Callable[[int, int], Point]) -> _P:
+        fields = vars(self) | dict(zip("xy", to(*self.points[0]), strict=True)) if self.points else vars(self)
+        return type(self)(**fields)
 
 
 def _plain(value: Any) -> Any:
@@ -65,7 +97,7 @@ def _check_keys(action: object, field: str) -> None:
 
 
 @dataclass(frozen=True)
-class Move(_Base):
+class Move(_AtPoint):
     """Move the pointer."""
 
     type: ClassVar[str] = "move"
@@ -74,7 +106,7 @@ class Move(_Base):
 
 
 @dataclass(frozen=True)
-class Click(_Base):
+class Click(_AtPoint):
     """Click `count` times in one place (where the pointer is, without x, y), with keys held."""
 
     type: ClassVar[str] = "click"
@@ -93,7 +125,7 @@ class Click(_Base):
 
 
 @dataclass(frozen=True)
-class MouseDown(_Base):
+class MouseDown(_AtPoint):
     """Press a button and keep it down."""
 
     type: ClassVar[str] = "mouse_down"
@@ -107,7 +139,7 @@ class MouseDown(_Base):
 
 
 @dataclass(frozen=True)
-class MouseUp(_Base):
+class MouseUp(_AtPoint):
     """Let a button go."""
 
     type: ClassVar[str] = "mouse_up"
@@ -135,9 +167,18 @@ class Drag(_Base):
             raise ActionError(f"path has {len(self.path)} points; it needs 2 to 1000")
         _check_keys(self, "modifiers")
 
+    @property
+    def points(self) -> tuple[Point, ...]:
+        """The path."""
+        return self.path
+
+    def moved(self, to: Callable[[int, int], Point]) -> Drag:
+        """The same drag along another path."""
+        return dataclasses.replace(self, path=tuple(to(x, y) for x, y in self.path))
+
 
 @dataclass(frozen=True)
-class Scroll(_Base):
+class Scroll(_AtPoint):
     """Turn the wheel: notches, +dy up, +dx right."""
 
     type: ClassVar[str] = "scroll"
@@ -231,6 +272,11 @@ class Zoom(_Base):
         left, top, right, bottom = self.region
         if right <= left or bottom <= top:
             raise ActionError(f"region {list(self.region)} is empty: it is [left, top, right, bottom]")
+
+    def moved(self, to: Callable[[int, int], Point]) -> Zoom:
+        """The same look at another region, at least a pixel wide and high."""
+        (left, top), (right, bottom) = to(*self.region[:2]), to(*self.region[2:])
+        return Zoom((left, top, max(right, left + 1), max(bottom, top + 1)))
 
 
 @dataclass(frozen=True)

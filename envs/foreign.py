@@ -9,11 +9,16 @@ from __future__ import annotations
 import json
 import math
 import re
+import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import ValidationError
+
+from deskbench.envs.actions import nearest
+from deskbench.envs.errors import UsageError
 from deskbench.envs.wire import MAX_DEPTH, MAX_DIGITS
 
 _HALF = re.compile("[\ud800-\udfff]")
@@ -54,6 +59,54 @@ def read_text(path: Path) -> str:
         OSError: it cannot be read.
     """
     return decoded(path.read_bytes())
+
+
+def read_toml(path: Path, name: str) -> dict[str, Any]:
+    """A user's TOML file; `name` is what an error calls it.
+
+    Raises:
+        UsageError: it cannot be read, or is not TOML; one line.
+    """
+    try:
+        return tomllib.loads(read_text(path.expanduser()))
+    except OSError as error:
+        raise UsageError(f"cannot read {name}: {error.strerror}") from None
+    except (tomllib.TOMLDecodeError, Unread) as error:
+        raise UsageError(f"{name} is not TOML: {error}") from None
+
+
+def first_fault(error: ValidationError, known: Iterable[str]) -> str:
+    """The first thing that is wrong with settings, on one line.
+
+    Args:
+        error: what pydantic says.
+        known: names of settings: the nearest is told for one that is unknown.
+    """
+    first = error.errors()[0]
+    name, kind = ".".join(str(part) for part in first["loc"]), first["type"]
+    if kind == "extra_forbidden":
+        return f"unknown setting {name!r}{nearest(name, known) if len(first['loc']) == 1 else ''}"
+    if kind == "missing":
+        return f"{name} is missing"
+    given = f"{name} is {repr(first['input'])[:200]}"
+    if kind == "literal_error":
+        return given + nearest(str(first["input"]), re.findall(r"'([^']*)'", first["ctx"]["expected"]))
+    wanted = _WANTED.get(kind)
+    why = wanted.format_map(first.get("ctx", {})) if wanted else first["msg"].removeprefix("Value error, ")
+    return f"{given}: {why}" if name else why
+
+
+_WANTED = {
+    "int_parsing": "it must be a whole number",
+    "int_from_float": "it must be a whole number",
+    "float_parsing": "it must be a number",
+    "finite_number": "it must be a number",
+    "bool_parsing": "it must be true or false",
+    "dict_type": "it must be a JSON object",
+    "greater_than_equal": "it must be at least {ge}",
+    "less_than_equal": "it must be at most {le}",
+}
+"""Kinds of pydantic's errors, in the words of this project; the others are told in pydantic's own."""
 
 
 def lines(data: bytes) -> list[str]:

@@ -7,19 +7,15 @@ tree of the observation at hand, so an oracle works through the GUI as any agent
 
 from __future__ import annotations
 
-import ast
 import re
 from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from lxml import etree
-
 from deskbench.envs.actions import Action, ActionError, nearest, parse_action
 from deskbench.envs.server.accessibility.constants import CONTROL_TYPES, ROLES
+from deskbench.envs.tree import Element, elements
 
-_NAMESPACE = "https://accessibility.{}.example.org/ns/{}"
-_SYSTEMS = ("ubuntu", "windows", "macos")
 SCREEN = "screen"
 
 
@@ -58,7 +54,11 @@ class OracleStep:
     targets: tuple[Target, ...] = ()
 
     def resolve(self, tree: str | None, screen: tuple[int, int]) -> Action | None:
-        """The action with its points, or None while a target is not on the screen (width and height in pixels)."""
+        """The action with its points, or None while a target is not on the screen (width and height in pixels).
+
+        Raises:
+            EnvError: the tree cannot be read.
+        """
         if not self.targets:
             return parse_action(dict(self.action))
         points = [find_point(tree, target, screen) if tree else None for target in self.targets]
@@ -147,7 +147,11 @@ def roles(systems: Set[str]) -> frozenset[str] | None:
 
 
 def find_point(tree: str, target: Target, screen: tuple[int, int] = (0, 0)) -> tuple[int, int] | None:
-    """The point of a target in pixels, or None when it is not on the screen (`screen`: its width and height)."""
+    """The point of a target in pixels, or None when it is not on the screen (`screen`: its width and height).
+
+    Raises:
+        EnvError: the tree cannot be read.
+    """
     boxes = [(0, 0, *screen)] if target.role == SCREEN else list(_boxes(tree, target))
     try:
         x, y, width, height = boxes[target.index]
@@ -157,32 +161,20 @@ def find_point(tree: str, target: Target, screen: tuple[int, int] = (0, 0)) -> t
 
 
 def _boxes(tree: str, target: Target) -> Iterator[tuple[int, int, int, int]]:
-    root = etree.fromstring(tree.encode(), etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False))
-    for node in root.iter():
-        if not isinstance(node.tag, str) or not _matches(node, target):
-            continue
-        if "true" not in (_get(node, "state", "sensitive"), _get(node, "state", "enabled")):
+    for element in elements(tree):
+        if not _matches(element, target) or not (element.has("sensitive") or element.has("enabled")):
             continue  # greyed out: whoever looks for it must wait
-        where, size = _get(node, "component", "screencoord"), _get(node, "component", "size")
-        if where is None or size is None:
-            continue
-        (x, y), (width, height) = ast.literal_eval(where), ast.literal_eval(size)
-        if width > 0 and height > 0 and x + width > 0 and y + height > 0:
-            yield x, y, width, height
+        if box := element.box:
+            x, y, width, height = box
+            if x + width > 0 and y + height > 0:
+                yield box
 
 
-def _get(node: etree._Element, kind: str, name: str) -> str | None:
-    """An attribute, whose namespace is the system's."""
-    names = (f"{{{_NAMESPACE.format(system, kind)}}}{name}" for system in _SYSTEMS)
-    return next((found for qualified in names if (found := node.get(qualified)) is not None), None)
-
-
-def _matches(node: etree._Element, target: Target) -> bool:
-    name = node.get("name") or ""
+def _matches(element: Element, target: Target) -> bool:
     return (
-        (target.role is None or node.tag == target.role)
-        and (target.name is None or name == target.name)
-        and (target.name_re is None or re.search(target.name_re, name) is not None)
-        and (target.text is None or (node.text or "") == target.text)
-        and (target.within is None or any(target.within in (a.get("name") or "") for a in node.iterancestors()))
+        (target.role is None or element.tag == target.role)
+        and (target.name is None or element.name == target.name)
+        and (target.name_re is None or re.search(target.name_re, element.name) is not None)
+        and (target.text is None or element.text == target.text)
+        and (target.within is None or any(target.within in holder.name for holder in element.above()))
     )

@@ -37,12 +37,12 @@ from deskbench.envs.actions import (
     parse_actions,
 )
 from deskbench.envs.errors import GuestError
-from deskbench.envs.wire import MAX_PIXELS, WireError, check_size
+from deskbench.envs.wire import MAX_PIXELS, ActionResult, WireError, check_size
 
 __all__ = [
-    "ACTION_TYPES", "ENDS_EPISODE", "MAX_PIXELS", "Action", "ActionError", "AskUser", "Click", "CursorPosition", "Done",
-    "Drag", "Exec", "Fail", "Key", "KeyDown", "KeyUp", "MouseDown", "MouseUp", "Move", "Observation", "Screenshot",
-    "Scroll", "TakeScreenshot", "Type", "Wait", "Zoom", "parse_action", "parse_actions",
+    "ACTION_TYPES", "ENDS_EPISODE", "MAX_PIXELS", "Action", "ActionError", "ActionResult", "AskUser", "Click",
+    "CursorPosition", "Done", "Drag", "Exec", "Fail", "Key", "KeyDown", "KeyUp", "MouseDown", "MouseUp", "Move",
+    "Observation", "Screenshot", "Scroll", "TakeScreenshot", "Type", "Wait", "Zoom", "parse_action", "parse_actions",
 ]  # fmt: skip
 
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
@@ -115,7 +115,7 @@ class Observation:
         capture_ms: for screenshot and encoding, in the desktop.
         act_ms: for carrying out the actions before it, in the desktop.
         roundtrip_ms: wall time of the whole exchange as the controller saw it.
-        results: (ok, error, output) of each action before it.
+        results: what became of each action before it.
         answer: what a user answered to `ask_user`, or None.
         problems: what was asked for and could not be had, one line each.
     """
@@ -132,6 +132,6 @@ class Observation:
     capture_ms: float = 0.0
     act_ms: float = 0.0
     roundtrip_ms: float = 0.0
-    results: tuple[tuple[bool, str | None, str | None], ...] = ()
+    results: tuple[ActionResult, ...] = ()
     answer: str | None = None
     problems: tuple[str, ...] = ()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
+E = TypeVar("E", bound=Exception)
 
 
 def sleep(seconds: float) -> None:
@@ -41,5 +42,40 @@ def until(
         left = deadline - time.monotonic()
         if left <= 0:
             return None
+        sleep(min(interval, left))
+        interval = min(interval * 2, max_interval)
+
+
+def retry(
+    attempt: Callable[[], T],
+    on: type[E],
+    *,
+    timeout: float,
+    interval: float = 0.005,
+    max_interval: float = 0.25,
+    final: Callable[[E], bool] = lambda _: False,
+) -> T:
+    """Call `attempt` until it raises nothing, or `timeout` seconds have passed.
+
+    Args:
+        attempt: what may not work yet.
+        on: the error that says so; others pass through at once.
+        timeout, interval, max_interval: as of `until`.
+        final: whether another attempt is of no use after this error.
+
+    Returns:
+        What the attempt returned.
+
+    Raises:
+        E: the last one, when time ran out or it was final.
+    """
+    deadline = time.monotonic() + timeout
+    while True:
+        try:
+            return attempt()
+        except on as error:
+            left = deadline - time.monotonic()
+            if left <= 0 or final(error):
+                raise
         sleep(min(interval, left))
         interval = min(interval * 2, max_interval)

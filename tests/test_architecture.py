@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import glob
+import re
 import sys
 import tomllib
 from collections.abc import Iterator
@@ -16,7 +17,7 @@ TOPS = ("agent", "envs", "tasks")
 SOURCES = sorted(
     path for top in TOPS for path in (ROOT / top).rglob("*.py") if "assets" not in path.relative_to(ROOT).parts
 )
-SHARED = {f"deskbench.envs.{name}" for name in ("wire", "actions", "keys", "wait", "pipe", "signing")}
+SHARED = {f"deskbench.envs.{name}" for name in ("wire", "actions", "keys", "wait", "pipe")}
 ON_THE_DESKTOP = {
     "Xlib",
     "mss",
@@ -32,6 +33,8 @@ ON_THE_DESKTOP = {
 
 
 def module_of(path: Path) -> str:
+    if path == ROOT / "agent/_root/__init__.py":
+        return "deskbench"
     return "deskbench." + path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 
@@ -83,7 +86,7 @@ def test_metrics_are_pure_functions_of_values_and_files() -> None:
 def test_an_agent_cannot_reach_the_desktop_the_checks_or_the_expected_values() -> None:
     seen = {
         f"deskbench.envs.{name}"
-        for name in ("types", "actions", "targets", "errors", "foreign", "wait", "keys", "redact")
+        for name in ("types", "actions", "targets", "tree", "errors", "foreign", "wait", "keys", "redact")
     }
     rooms = ("agents", "models", "prompting", "replies")
     own = {f"deskbench.agent.{name}" for name in ("base", *rooms)}
@@ -151,6 +154,31 @@ def test_every_data_file_is_shipped() -> None:
         if path.is_file() and path.suffix not in (".py", ".pyc") and "__pycache__" not in path.parts
     }
     assert there - shipped == set()
+
+
+LAYOUT = re.compile(r"run\.json|ledger\.sqlite|episode\.json|steps\.jsonl")
+LAYOUT_FOLDERS = {"episodes", "frames", "files"}
+
+
+def spelled(path: Path) -> Iterator[tuple[int, str]]:
+    """Names of a run folder's layout in a file's code: texts that hold one, and paths that are joined from one."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
+            yield from ((node.lineno, name) for name in LAYOUT.findall(node.value))
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Div) and isinstance(node.right, ast.Constant):
+            yield from ((node.lineno, name) for name in LAYOUT_FOLDERS & {node.right.value})
+
+
+def test_one_room_knows_what_is_where_in_a_run_folder() -> None:
+    own = set(of("agent/runs/"))
+    wrong = [f"{path}:{line}: {name}" for path in of("agent/") if path not in own for line, name in spelled(path)]
+    assert wrong == []
+    assert {name for path in own for _, name in spelled(path)} == {
+        *LAYOUT.pattern.replace("\\", "").split("|"),
+        *LAYOUT_FOLDERS,
+    }
 
 
 def calls(path: Path) -> Iterator[tuple[int, str]]:

@@ -5,25 +5,16 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-from deskbench.envs.types import Action, Click, Drag, Key, MouseDown, MouseUp, Move, Scroll, Type
+from deskbench.envs.types import Action, Click, Key, Type
 
 NEAR = 14.0
 """Points nearer than so many pixels are the same target: half of a small button."""
 
 
-def point_of(action: Action | None) -> tuple[int, int] | None:
-    """The point that an action aims at, a drag's end; None where it has none."""
-    if isinstance(action, Drag):
-        return action.path[-1]
-    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
-        return action.x, action.y
-    return None
-
-
 def distance_of(one: Action | None, other: Action | None) -> float | None:
     """Between the points of two actions, in pixels; None where either has none."""
-    here, there = point_of(one), point_of(other)
-    return None if here is None or there is None else math.dist(here, there)
+    here, there = (action and action.end for action in (one, other))
+    return math.dist(here, there) if here and there else None
 
 
 def same_action(one: Action | None, other: Action | None, near: float = NEAR, same_element: bool | None = None) -> bool:

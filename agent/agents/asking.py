@@ -96,11 +96,11 @@ def decision_of(
 def results_of(observation: Observation) -> list[str]:
     """What the last actions gave back, one line each: what failed, what was printed, what the person answered."""
     lines: list[str] = []
-    for number, (ok, error, output) in enumerate(observation.results, 1):
-        if not ok:
-            lines.append(f"Action {number} of the last step failed: {error}")
-        elif output:
-            lines.append(f"Action {number} of the last step gave: {output[:2000]}")
+    for number, result in enumerate(observation.results, 1):
+        if not result.ok:
+            lines.append(f"Action {number} of the last step failed: {result.error}")
+        elif result.output:
+            lines.append(f"Action {number} of the last step gave: {result.output[:2000]}")
     if observation.answer is not None:
         lines.append(f"The person answers: {observation.answer}")
     return lines

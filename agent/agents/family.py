@@ -5,21 +5,20 @@ from __future__ import annotations
 import io
 import json
 import re
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from PIL import Image
 
-from deskbench.agent.agents.asking import ask, complaint, decision_of, done_by_another, logprobs_note, results_of
+from deskbench.agent.agents.asking import complaint, results_of
 from deskbench.agent.agents.family_config import FamilyConfig
 from deskbench.agent.agents.grounding import Grounder
+from deskbench.agent.agents.model import ModelAgent, Turn
 from deskbench.agent.agents.profile import Templates
-from deskbench.agent.base import Decision, Goal, Needs
+from deskbench.agent.base import Needs
 from deskbench.agent.models.answers import Answer
 from deskbench.agent.models.client import ModelClient, Spending
-from deskbench.agent.models.likelihood import Prompt
 from deskbench.agent.models.messages import Message, Native, Picture, Result, Text
 from deskbench.agent.models.wires.base import merged
 from deskbench.agent.prompting.history import Step, build
@@ -33,7 +32,7 @@ from deskbench.agent.replies.grammars import read_reply
 from deskbench.agent.replies.reasoning import split_reasoning
 from deskbench.agent.replies.spaces import Space
 from deskbench.envs.errors import AgentError
-from deskbench.envs.types import Action, Observation, Zoom
+from deskbench.envs.types import Observation
 
 _MEMORY = re.compile(r"(?:Memory:|\bsummary:)\s*(.*)", re.DOTALL)
 _ENVIRONMENTS = {"Linux": "linux", "Windows": "windows", "Darwin": "mac"}
@@ -41,26 +40,21 @@ _KEPT_MEMORY = 4000
 """Characters of what a model wants to remember."""
 
 
-class FamilyAgent:
+class FamilyAgent(ModelAgent[Step, Step]):
     """Shows a family's model what the desktop shows in the form that it was trained on, and reads its reply."""
 
     def __init__(self, config: FamilyConfig) -> None:
+        name = f"{config.profile.name}:{config.client.model}"
+        super().__init__(name, Needs(), ModelClient(config.client), config.retries)
         self.config = config
         self.profile = config.profile
-        self.name = f"{config.profile.name}:{config.client.model}"
-        self.needs = Needs()
         self._templates = _expanded(config)
-        self._client = ModelClient(config.client)
         rules = config.profile.grounder
         self._grounder = Grounder(rules, config.grounder) if rules and config.grounder else None
-        self._past: list[Step] = []
-        self._goal = Goal("", 0, 0)
-        self._deadline: float | None = None
-        self._zooms: tuple[Zoom, ...] = ()
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> FamilyAgent:
-        """Make one from a run's settings: `profile`, and any of `family_config.SETTINGS`.
+        """Make one from a run's settings: `profile`, and any of `family_config.FamilySettings`.
 
         Raises:
             UsageError: an unknown family or setting, or a bad value.
@@ -73,79 +67,27 @@ class FamilyAgent:
         Raises:
             ModelError: one cannot be reached, or does not take the key.
         """
-        self._client.check()
+        super().check()
         if self._grounder is not None:
             self._grounder.check()
 
-    def start(self, goal: Goal) -> None:
-        """Begin an episode: nothing of an earlier one is remembered."""
-        self._goal = goal
-        self._past = []
-        self._zooms = ()
-        self._deadline = time.monotonic() + goal.seconds if goal.seconds is not None else None
-
     def close(self) -> None:
         """Close its connections."""
-        self._client.close()
+        super().close()
         if self._grounder is not None:
             self._grounder.close()
 
-    def act(self, observation: Observation) -> Decision:
-        """Show the observation and return the model's actions, in pixels of the screen.
-
-        Raises:
-            AgentError: no reply was an action, after all retries; its `decision` holds what was spent.
-            RefusalError: the model declined.
-            ModelError: an endpoint failed.
-        """
+    def turn(self, observation: Observation) -> Turn[Step]:
+        """The request about an observation, in the family's form."""
         scale = scale_for(self.profile.image, (observation.width, observation.height))
         now = self._step(observation, scale)
-        spending = Spending()
-        try:
-            answer, read = ask(
-                self._client,
-                self.messages(now, scale),
-                lambda answer: self._read(answer, observation, scale, spending),
-                spending,
-                retries=self.config.retries,
-                deadline=self._deadline,
-                extra=self.request(scale),
-                complain=lambda answer, reply, again: self._complain(answer, reply, again, now),
-            )
-            notes = [*self._checks(answer), *logprobs_note(answer)]
-        except AgentError as error:
-            error.decision = decision_of(spending)
-            raise
-        self._remember(now, answer, read)
-        self._zooms = tuple(action for action in read.actions if isinstance(action, Zoom))
-        thoughts = [part for part in (answer.reasoning, read.thought) if part]
-        return decision_of(spending, read.actions, _text(answer), "\n".join(thoughts) or None, notes)
-
-    def likelihood(self, observation: Observation, reply: str, spending: Spending) -> Prompt:
-        """How likely its model finds a reply that another has given in its place.
-
-        Raises:
-            NotGiven: its endpoint does not say.
-            ModelFatal: no request of this run can succeed.
-        """
-        scale = scale_for(self.profile.image, (observation.width, observation.height))
-        turns = self.messages(self._step(observation, scale), scale)
-        return self._client.likelihood(turns, reply, spending, self.request(scale))
-
-    def witness(self, observation: Observation, actions: Sequence[Action], *, asked: bool) -> None:
-        """Another agent did this step: what was seen and done is remembered in place of its own reply, if any."""
-        if asked and self._past:
-            self._past.pop()
-        now = self._step(observation, scale_for(self.profile.image, (observation.width, observation.height)))
-        did = done_by_another(actions)
-        small = tuple(_smaller(part, self.profile.history.past_scale) for part in now.shown)
-        self._past.append(replace(now, small=small, reply=did, said=did))
-        self._zooms = tuple(action for action in actions if isinstance(action, Zoom))
+        messages = build(self._templates, self.profile.history, self._past, now, self._values(scale))
+        return Turn(observation, scale, now, messages, self.request(scale))
 
     def preview(self, observation: Observation) -> dict[str, Any]:
         """The request for an observation, as it would be recorded; nothing is sent."""
-        scale = scale_for(self.profile.image, (observation.width, observation.height))
-        return self._client.preview(self.messages(self._step(observation, scale), scale), self.request(scale))
+        turn = self.turn(observation)
+        return self._client.preview(turn.messages, turn.extra)
 
     def read(self, text: str, observation: Observation) -> Reading:
         """What a reply's text would do on an observation; nothing is sent but what a grounder is asked.
@@ -153,12 +95,7 @@ class FamilyAgent:
         Raises:
             ReplyError: it is not an action.
         """
-        scale = scale_for(self.profile.image, (observation.width, observation.height))
-        return self._read(Answer(text), observation, scale, Spending())
-
-    def messages(self, now: Step, scale: Scale) -> list[Message]:
-        """The turns of a request for this step."""
-        return build(self._templates, self.profile.history, self._past, now, self._values(scale))
+        return self._read(Answer(text), self.turn(observation), Spending())
 
     def request(self, scale: Scale) -> dict[str, Any]:
         """What the profile puts into every request's body, for a picture of this size."""
@@ -189,22 +126,22 @@ class FamilyAgent:
         shown = (*shown[1:], shown[0])  # the whole screen last: some wires show one picture only
         return Step(len(self._past) + 1, shown, notes="\n".join(results_of(observation)))
 
-    def _read(self, answer: Answer, observation: Observation, scale: Scale, spending: Spending) -> Reading:
+    def _read(self, answer: Answer, turn: Turn[Step], spending: Spending) -> Reading:
         def locate(description: str) -> tuple[int, int]:
             assert self._grounder is not None
-            return self._grounder.locate(description, observation, spending, self._deadline)
+            return self._grounder.locate(description, turn.observation, spending, self._deadline)
 
         return read_reply(
             answer.text,
             answer.calls,
             self.profile.reply.grammar,
-            self._space(scale),
-            pointer=observation.cursor,
+            self._space(turn.scale),
+            pointer=turn.observation.cursor,
             code_allowed=self._goal.code_allowed,
             locate=locate if self._grounder is not None else None,
         )
 
-    def _checks(self, answer: Answer) -> list[dict[str, Any]]:
+    def _notes(self, answer: Answer, turn: Turn[Step]) -> Sequence[Mapping[str, object]]:
         """Safety checks of the endpoint, as the policy has it; on the record in any case."""
         if not answer.checks:
             return []
@@ -214,15 +151,15 @@ class FamilyAgent:
             raise AgentError(f"the endpoint asks for a confirmation, and safety is stop: {said}")
         return [note]
 
-    def _complain(self, answer: Answer | None, reply: str, again: str, now: Step) -> list[Message]:
+    def _complain(self, answer: Answer | None, reply: str, again: str, turn: Turn[Step]) -> list[Message]:
         """What was wrong, in the wire's own way where the reply was a native call."""
         native = None
         if answer is not None and self.profile.history.native:
             native = self._native(answer, answer.text)
         if answer is None or native is None:
-            return complaint(answer, reply if answer is None else _text(answer), again)
+            return complaint(answer, reply if answer is None else self._text(answer), again)
         told = Text(again)
-        results = [Result(str(c.id), c.name, (told, *self._proof(now)), False, c.extra) for c in answer.calls]
+        results = [Result(str(c.id), c.name, (told, *self._proof(turn.shown)), False, c.extra) for c in answer.calls]
         extra = [told] if not results or self.profile.endpoint == "responses" else []
         return [Message.of("assistant", native), Message("user", (*results, *extra))]
 
@@ -230,8 +167,8 @@ class FamilyAgent:
         """The computer's output in Responses is a picture, whatever became of the call."""
         return now.shown if self.profile.endpoint == "responses" else ()
 
-    def _remember(self, now: Step, answer: Answer, read: Reading) -> None:
-        text = _text(answer)
+    def _remember(self, turn: Turn[Step], answer: Answer, read: Reading) -> None:
+        text = self._text(answer)
         try:
             _, rest = split_reasoning(text)
         except Truncated:
@@ -239,8 +176,8 @@ class FamilyAgent:
         memory = _MEMORY.search(rest)
         native = self._native(answer, rest if not answer.calls else answer.text)
         step = replace(
-            now,
-            small=tuple(_smaller(part, self.profile.history.past_scale) for part in now.shown),
+            turn.shown,
+            small=self._small(turn.shown),
             reply=rest,
             thought="\n".join(part for part in (answer.reasoning, read.thought) if part),
             said=read.said,
@@ -249,6 +186,18 @@ class FamilyAgent:
             calls=answer.calls if native is not None else (),
         )
         self._past.append(step)
+
+    def _remember_other(self, turn: Turn[Step], did: str) -> None:
+        self._past.append(replace(turn.shown, small=self._small(turn.shown), reply=did, said=did))
+
+    def _small(self, step: Step) -> tuple[Text | Picture, ...]:
+        return tuple(_smaller(part, self.profile.history.past_scale) for part in step.shown)
+
+    def _text(self, answer: Answer) -> str:
+        """A reply's text; calls that the server took out of it are put back in the form that most families write."""
+        calls = [{"name": call.name, "arguments": dict(call.arguments)} for call in answer.calls]
+        written = [f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>" for call in calls]
+        return "\n".join([answer.text, *written] if answer.text else written)
 
     def _native(self, answer: Answer, rest: str) -> Native | None:
         """Chat completions has a form for reasoning and calls that go back, too (Seed, Kimi)."""
@@ -263,13 +212,6 @@ def _tool_call(call: Call) -> dict[str, Any]:
     """A call as chat completions has it; servers want arguments that are JSON, also where the model's were not."""
     arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
     return {"id": str(call.id), "type": "function", "function": {"name": call.name, "arguments": arguments}}
-
-
-def _text(answer: Answer) -> str:
-    """A reply's text; calls that the server took out of it are put back in the form that most families write."""
-    calls = [{"name": call.name, "arguments": dict(call.arguments)} for call in answer.calls]
-    written = [f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>" for call in calls]
-    return "\n".join([answer.text, *written] if answer.text else written)
 
 
 def _expanded(config: FamilyConfig) -> Templates:

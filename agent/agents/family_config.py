@@ -4,24 +4,45 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
 
 from deskbench.agent.agents.profile import GrounderRules, ImagePolicy, Profile, Sampling, load_profile
 from deskbench.agent.agents.settings import (
-    CLIENT_SETTINGS,
-    Reader,
-    file_text,
-    optional,
+    Amount,
+    ClientSettings,
+    Count,
+    FileText,
+    Optional,
+    Size,
     read_settings,
-    size_text,
-    whole,
 )
 from deskbench.agent.models.client import ClientConfig
-from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 
-SAFETY = ("acknowledge", "stop")
 _GROUNDER = "grounder_"
+
+
+class FamilySettings(ClientSettings):
+    """What a run can say beyond its endpoint; `FamilyConfig` and `profile` explain it. `prompt` is a file's path."""
+
+    history: Count | None = None
+    image_size: Optional[Size] = None
+    max_side: Optional[Annotated[int, Field(ge=1)]] = None
+    retries: Count = 3
+    safety: Literal["acknowledge", "stop"] = "acknowledge"
+    prompt: FileText | None = None
+    grounder_base_url: str = ""
+    grounder_model: str = ""
+    grounder_api_key_env: Optional[str] = None
+    grounder_temperature: Optional[Amount] = None
+    grounder_max_tokens: Optional[Annotated[int, Field(ge=1)]] = None
+
+    def grounder(self) -> dict[str, Any]:
+        """What is said of the second endpoint."""
+        names = (name for name in self.model_fields_set if name.startswith(_GROUNDER))
+        return {name.removeprefix(_GROUNDER): getattr(self, name) for name in sorted(names)}
 
 
 @dataclass(frozen=True)
@@ -47,29 +68,27 @@ class FamilyConfig:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> FamilyConfig:
-        """Read a run's settings: `profile`, and any of `SETTINGS`.
+        """Read a run's settings: `profile`, and any of `FamilySettings`.
 
         Raises:
             UsageError: an unknown family or setting, or a bad value; one line.
         """
         given = dict(settings)
         profile = load_profile(given.pop("profile"))
-        values = read_settings(profile.name, given, SETTINGS)
-        if values.get("safety", "acknowledge") not in SAFETY:
-            raise UsageError(f"{profile.name}: safety is {values['safety']!r}{nearest(values['safety'], SAFETY)}")
-        grounded = {k.removeprefix(_GROUNDER): values.pop(k) for k in list(values) if k.startswith(_GROUNDER)}
+        said = read_settings(profile.name, given, FamilySettings)
+        grounded = said.grounder()
         if grounded and profile.grounder is None:
             raise UsageError(f"{profile.name}: {_GROUNDER}{next(iter(grounded))} is for planners")
-        profile = _changed(profile, values)
-        own = {name: values.pop(name) for name in ("retries", "safety", "prompt") if name in values}
-        client = _client(profile, profile.sampling, profile.image, values)
+        profile = _changed(profile, said)
+        client = _client(profile, profile.sampling, profile.image, said.given())
         client = replace(client, wire=profile.endpoint, headers=profile.headers)
-        return cls(profile, client, _grounder(profile.grounder, grounded, client), **own)
+        grounder = _grounder(profile.grounder, grounded, client)
+        return cls(profile, client, grounder, said.retries, said.safety, said.prompt)
 
 
-def _changed(profile: Profile, values: dict[str, Any]) -> Profile:
+def _changed(profile: Profile, said: FamilySettings) -> Profile:
     """The profile with the settings that change how it looks and remembers."""
-    pictures, size, longest = (values.pop(name, None) for name in ("history", "image_size", "max_side"))
+    pictures, size, longest = said.history, said.image_size, said.max_side
     if pictures is not None:
         profile = profile.model_copy(
             update={"history": profile.history.model_copy(update={"pictures": pictures + 1, "chunk": 1})}
@@ -103,19 +122,3 @@ def _grounder(rules: GrounderRules | None, values: Mapping[str, Any], client: Cl
               "longest_retry_after", "max_bytes")  # fmt: skip
     shared = {name: getattr(client, name) for name in limits}
     return _client(rules, rules.sampling, rules.image, {**shared, **values})
-
-
-SETTINGS: dict[str, Reader] = {
-    **CLIENT_SETTINGS,
-    "history": whole(0),
-    "image_size": optional(size_text),
-    "max_side": optional(whole(1)),
-    "retries": whole(0),
-    "safety": str.strip,
-    "prompt": file_text,
-    **{
-        f"{_GROUNDER}{name}": CLIENT_SETTINGS[name]
-        for name in ("base_url", "model", "api_key_env", "temperature", "max_tokens")
-    },
-}
-"""Every setting and how its text is read; `prompt` is the path of a UTF-8 file."""

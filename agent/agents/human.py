@@ -64,9 +64,9 @@ class HumanAgent:
 
     def _show(self, observation: Observation) -> None:
         self._steps += 1
-        for number, (ok, error, output) in enumerate(observation.results, 1):
-            if not ok or output:
-                self._say(f"action {number}: {output if ok else f'failed: {error}'}")
+        for number, result in enumerate(observation.results, 1):
+            if not result.ok or result.output:
+                self._say(f"action {number}: {result.output if result.ok else f'failed: {result.error}'}")
         if observation.answer is not None:
             self._say(f"answer: {observation.answer}")
         where = "no screenshot"

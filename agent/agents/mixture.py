@@ -11,19 +11,19 @@ from pathlib import Path
 from typing import Any
 
 from deskbench.agent.agents.agreement import same_actions
-from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.mixture_config import MixtureConfig, Rule, load_mixture
-from deskbench.agent.agents.settings import CLIENT_SETTINGS, read_settings
+from deskbench.agent.agents.model import ModelAgent
+from deskbench.agent.agents.settings import client_config
 from deskbench.agent.agents.vlm import VlmAgent
 from deskbench.agent.base import Decision, Exchange, Goal, Needs, Usage
-from deskbench.agent.models.client import ClientConfig, ModelClient, Spending
+from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message
 from deskbench.agent.prompting.observing import look
 from deskbench.agent.prompting.scaling import Scale
 from deskbench.envs.errors import AgentError, ModelError, ReplyError, UsageError
 from deskbench.envs.types import Observation
 
-_Expert = FamilyAgent | VlmAgent
+_Expert = ModelAgent[Any, Any]
 _ELEMENT = re.compile(r"<[A-Za-z]")
 
 
@@ -33,14 +33,16 @@ class MixtureAgent:
     def __init__(self, config: MixtureConfig) -> None:
         self.config = config
         self.name = config.name
-        self._experts: dict[str, _Expert] = {e.name: _made(e.settings) for e in config.experts}
+        self._experts: dict[str, _Expert] = {e.name: VlmAgent.from_settings(e.settings) for e in config.experts}
         seen = [expert.needs for expert in self._experts.values()]
         self.needs = Needs(
             screenshot=True,
             accessibility=config.needs_tree or any(needs.accessibility for needs in seen),
         )
-        self._gate = _client("gate", config.gate.settings) if config.gate.kind == "model" else None
-        self._judge = _client("combine", config.combine.settings) if config.combine.kind == "judge" else None
+        self._gate = ModelClient(client_config("gate", config.gate.settings)) if config.gate.kind == "model" else None
+        self._judge = (
+            ModelClient(client_config("combine", config.combine.settings)) if config.combine.kind == "judge" else None
+        )
         self._classify = _function(config.gate.function) if config.gate.kind == "classifier" else None
         self._goal = Goal("", 0, 0)
         self._deadline: float | None = None
@@ -131,7 +133,7 @@ class MixtureAgent:
             last = self._frames[-rule.same_screen - 1 :]
             if len(last) <= rule.same_screen or len(set(last)) > 1:
                 return False
-        if rule.failed is not None and rule.failed is not any(not ok for ok, _, _ in observation.results):
+        if rule.failed is not None and rule.failed is not any(not result.ok for result in observation.results):
             return False
         if rule.tree is not None and not re.search(rule.tree, tree):
             return False
@@ -239,14 +241,6 @@ class MixtureAgent:
             "asked": {name: _spent(usage) for name, usage in usages.items()}, "own": _spent(spending.usage),
             "spared": [name for name in self._experts if name not in answers and name not in failed],
         }  # fmt: skip
-
-
-def _made(settings: Mapping[str, str]) -> _Expert:
-    return FamilyAgent.from_settings(settings) if "profile" in settings else VlmAgent.plain(settings)
-
-
-def _client(who: str, settings: Mapping[str, str]) -> ModelClient:
-    return ModelClient(ClientConfig(**read_settings(who, settings, CLIENT_SETTINGS)))
 
 
 def _function(dotted: str | None) -> Callable[[Observation, int], str | Sequence[str]]:

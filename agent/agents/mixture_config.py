@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
-from deskbench.envs.foreign import Unread, read_text
+from deskbench.envs.foreign import first_fault, read_toml
 
 
 class _Data(BaseModel):
@@ -134,13 +133,6 @@ def load_mixture(path: Path) -> MixtureConfig:
         UsageError: one line with what is wrong.
     """
     try:
-        values: dict[str, Any] = tomllib.loads(read_text(path.expanduser()))
-        return MixtureConfig.model_validate(values)
-    except OSError as error:
-        raise UsageError(f"mixture: cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, Unread) as error:
-        raise UsageError(f"mixture: {path} is not TOML: {error}") from None
+        return MixtureConfig.model_validate(read_toml(path, f"the mixture {path}"))
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        raise UsageError(f"mixture: {path}: {where}{': ' if where else ''}{first['msg']}") from None
+        raise UsageError(f"mixture: {path}: {first_fault(error, MixtureConfig.model_fields)}") from None

@@ -18,7 +18,7 @@ from deskbench.agent.replies.grammar import Grammar
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
-from deskbench.envs.foreign import Unread, read_text
+from deskbench.envs.foreign import first_fault, read_toml
 
 
 class _Data(BaseModel):
@@ -220,10 +220,7 @@ def load_profile(name: str) -> Profile:
     try:
         return Profile.model_validate(values)
     except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(str(part) for part in first["loc"])
-        hint = nearest(where, Profile.model_fields) if first["type"] == "extra_forbidden" and "." not in where else ""
-        raise UsageError(f"profile {name}: {where}: {first['msg']}{hint}") from None
+        raise UsageError(f"profile {name}: {first_fault(error, Profile.model_fields)}") from None
 
 
 def _values(name: str, above: tuple[str, ...]) -> dict[str, Any]:
@@ -245,12 +242,6 @@ def _read(name: str) -> dict[str, Any]:
     if name in known:
         text = (resources.files("deskbench.agent") / "profiles" / f"{name}.toml").read_text(encoding="utf-8")
         return {"name": name, **tomllib.loads(text)}
-    path = Path(name).expanduser()
     if not name.endswith(".toml"):
         raise UsageError(f"unknown family {name!r}{nearest(name, known)} (or the path of a .toml file)")
-    try:
-        return tomllib.loads(read_text(path))
-    except OSError as error:
-        raise UsageError(f"cannot read the profile {name}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, Unread) as error:
-        raise UsageError(f"the profile {name} is not TOML: {error}") from None
+    return read_toml(Path(name), f"the profile {name}")

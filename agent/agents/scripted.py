@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from lxml import etree
-
 from deskbench.agent.base import CheckError, Decision, Goal, Needs
 from deskbench.envs.actions import ENDS_EPISODE
 from deskbench.envs.errors import EnvError
 from deskbench.envs.targets import OracleStep, Target
+from deskbench.envs.tree import elements
 from deskbench.envs.types import Done, Observation, Wait
 
 LOOKS = 8
@@ -75,7 +74,6 @@ def _named(step: OracleStep) -> str:
 
 def _seen(tree: str, step: OracleStep) -> str:
     """Names on the screen of the target's role, for the error."""
-    target, root = step.targets[0], etree.fromstring(tree.encode())
-    nodes = [n for n in root.iter() if target.role is None or n.tag == target.role]
-    names = sorted({str(n.get("name")) for n in nodes if n.get("name")})
-    return ", ".join(repr(n) for n in names[:40]) or f"no {target.role}"
+    role = step.targets[0].role
+    names = sorted({element.name for element in elements(tree) if role in (None, element.tag)} - {""})
+    return ", ".join(map(repr, names[:40])) or f"no {role}"

@@ -1,130 +1,112 @@
-"""Settings of agents that ask models: how each text is read, in one place for all of them."""
+"""Settings of agents that ask models: a run gives all of them as text, and here they become values."""
 
 from __future__ import annotations
 
-import json
-import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeVar
 
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, Json, ValidationError, model_validator
+
+from deskbench.agent.models.client import ClientConfig
 from deskbench.agent.models.prices import Price
-from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
-from deskbench.envs.foreign import read_text
-
-Reader = Callable[[str], Any]
+from deskbench.envs.foreign import first_fault, read_text
 
 
-def read_settings(who: str, settings: Mapping[str, str], known: Mapping[str, Reader]) -> dict[str, Any]:
-    """A run's settings, all of them text, as values; the prices become one `price`.
-
-    Raises:
-        UsageError: naming the setting, its bad value and what would be right, or the nearest known name.
-    """
-    values: dict[str, Any] = {}
-    for name, text in settings.items():
-        if name not in known:
-            raise UsageError(f"{who}: unknown setting {name!r}{nearest(name, known)}")
-        try:
-            values[name] = known[name](text)
-        except (ValueError, OSError) as error:
-            raise UsageError(f"{who}: {name} is {text!r}: {error}") from None
-    return values | _price(who, values)
+def _none(text: Any) -> Any:
+    return None if isinstance(text, str) and text.strip().lower() in ("", "none") else text
 
 
-def _price(who: str, values: dict[str, Any]) -> dict[str, Any]:
-    given = [values.pop(name, None) for name in ("price_input", "price_output", "price_cached")]
-    if given == [None, None, None]:
-        return {}
-    if given[0] is None or given[1] is None:
-        raise UsageError(f"{who}: price_input and price_output go together (US dollars per million tokens)")
-    return {"price": Price(*given)}
-
-
-def whole(least: int) -> Callable[[str], int]:
-    """A whole number of at least so much."""
-
-    def read(text: str) -> int:
-        if not re.fullmatch(r"-?\d{1,12}", text.strip()) or int(text) < least:
-            raise ValueError(f"it must be a whole number of at least {least}")
-        return int(text)
-
-    return read
-
-
-def number(least: float) -> Callable[[str], float]:
-    """A number of at least so much."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not (math.isfinite(value) and value >= least):
-            raise ValueError(f"it must be a number of at least {least:g}")
-        return value
-
-    return read
-
-
-def optional(read: Callable[[str], Any]) -> Callable[[str], Any]:
-    """The same, or None for `none` and nothing."""
-    return lambda text: None if text.strip().lower() in ("", "none") else read(text)
-
-
-def size_text(text: str) -> tuple[int, int]:
-    """`1280x720` as (width, height) in pixels."""
+def _size(text: Any) -> Any:
+    if not isinstance(text, str):
+        return text
     found = re.fullmatch(r"([1-9]\d{0,4})[x×]([1-9]\d{0,4})", text.strip())
     if not found:
         raise ValueError("it must be WIDTHxHEIGHT in pixels, for example 1280x720")
     return int(found[1]), int(found[2])
 
 
-def json_object(text: str) -> dict[str, Any]:
-    """A JSON object."""
-    value = json.loads(text)
-    if not isinstance(value, dict):
-        raise ValueError("it must be a JSON object")
-    return value
+def _file(text: str) -> str:
+    try:
+        return read_text(Path(text).expanduser())
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name`, and nobody has this name
+        raise ValueError(str(error)) from None
 
 
-def file_text(text: str) -> str:
-    """The text of a file, in UTF-8 or with a byte order mark."""
-    return read_text(Path(text).expanduser())
+Value = TypeVar("Value")
+Optional = Annotated[Value | None, BeforeValidator(_none)]
+"""`none` and nothing mean None."""
+Count = Annotated[int, Field(ge=0)]
+Amount = Annotated[float, Field(ge=0)]
+Seconds = Annotated[float, Field(ge=0.001)]
+Size = Annotated[tuple[int, int], BeforeValidator(_size)]
+"""`1280x720`: width and height in pixels."""
+FileText = Annotated[str, BeforeValidator(_file)]
+"""The path of a file, whose text it becomes: in UTF-8 or with a byte order mark."""
 
 
-def yes_or_no(text: str) -> bool:
-    """`true` or `false`."""
-    lowered = text.strip().lower()
-    if lowered not in ("true", "false", "1", "0", "yes", "no"):
-        raise ValueError("it must be true or false")
-    return lowered in ("true", "1", "yes")
+class ClientSettings(BaseModel):
+    """Those of `models.client.ClientConfig`, where a run gives them: what is not given keeps the default from there."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
+
+    base_url: str = ""
+    model: str = ""
+    api_key_env: Optional[str] = None
+    temperature: Optional[Amount] = None
+    top_p: Optional[Amount] = None
+    seed: Optional[Count] = None
+    max_tokens: Optional[Annotated[int, Field(ge=1)]] = None
+    max_tokens_name: str = ""
+    detail: Optional[str] = None
+    extra: Json[dict[str, Any]] = {}
+    price_input: Amount = 0.0
+    price_output: Amount = 0.0
+    price_cached: Amount | None = None
+    connect_timeout: Seconds = 0.0
+    read_timeout: Seconds = 0.0
+    total_timeout: Seconds = 0.0
+    attempts: Annotated[int, Field(ge=1)] = 1
+    first_pause: Amount = 0.0
+    longest_pause: Amount = 0.0
+    longest_retry_after: Amount = 0.0
+    stream: bool = False
+    logprobs: Count = 0
+
+    @model_validator(mode="after")
+    def _whole_price(self) -> ClientSettings:
+        given = self.model_fields_set & _PRICES
+        if given and not given >= {"price_input", "price_output"}:
+            raise ValueError("price_input and price_output go together (US dollars per million tokens)")
+        return self
+
+    def given(self) -> dict[str, Any]:
+        """The arguments of a ClientConfig that the run names; the prices are one `price`."""
+        names = (self.model_fields_set & ClientSettings.model_fields.keys()) - _PRICES
+        values = {name: getattr(self, name) for name in names}
+        if "price_input" in self.model_fields_set:
+            values["price"] = Price(self.price_input, self.price_output, self.price_cached)
+        return values
 
 
-CLIENT_SETTINGS: dict[str, Reader] = {
-    "base_url": str.strip,
-    "model": str.strip,
-    "api_key_env": optional(str.strip),
-    "temperature": optional(number(0)),
-    "top_p": optional(number(0)),
-    "seed": optional(whole(0)),
-    "max_tokens": optional(whole(1)),
-    "max_tokens_name": str.strip,
-    "detail": optional(str.strip),
-    "extra": json_object,
-    "price_input": number(0),
-    "price_output": number(0),
-    "price_cached": number(0),
-    "connect_timeout": number(0.001),
-    "read_timeout": number(0.001),
-    "total_timeout": number(0.001),
-    "attempts": whole(1),
-    "first_pause": number(0),
-    "longest_pause": number(0),
-    "longest_retry_after": number(0),
-    "stream": yes_or_no,
-    "logprobs": whole(0),
-}
-"""Those of `models.client.ClientConfig`; `extra` is a JSON object."""
+_PRICES = {"price_input", "price_output", "price_cached"}
+Settings = TypeVar("Settings", bound=ClientSettings)
+
+
+def read_settings(who: str, settings: Mapping[str, str], kind: type[Settings]) -> Settings:
+    """A run's settings, all of them text, as values.
+
+    Raises:
+        UsageError: naming the setting, its bad value and what would be right, or the nearest known name.
+    """
+    try:
+        return kind.model_validate(dict(settings))
+    except ValidationError as error:
+        raise UsageError(f"{who}: {first_fault(error, kind.model_fields)}") from None
+
+
+def client_config(who: str, settings: Mapping[str, str]) -> ClientConfig:
+    """An endpoint from a run's settings; they name `base_url` and `model`. Raises as `read_settings` does."""
+    return ClientConfig(**read_settings(who, settings, ClientSettings).given())

@@ -21,10 +21,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 from rich.console import Console
-from rich.table import Table
 
 from deskbench.agent.build import prepare
-from deskbench.agent.cli.run import cells, run_batch
+from deskbench.agent.cli.run import MEANS, cells, run_batch
 from deskbench.agent.config import RunConfig
 from deskbench.agent.report.report import write_report
 from deskbench.agent.report.stats import Summary
@@ -109,16 +108,15 @@ def await_address(process: subprocess.Popen[bytes]) -> str:
     return line
 
 
-def table(shown: Shown) -> Table:
-    """The agents side by side."""
-    found = Table(
-        "agent", "n", "mean", "95 % interval", "feasible", "infeasible", "unscored", "unscored as 0", box=None
-    )
+HEADERS = ("agent", *MEANS, "feasible", "infeasible", "unscored", "unscored as 0")
+
+
+def rows(shown: Shown) -> Iterator[tuple[str, ...]]:
+    """The agents side by side, under HEADERS."""
     for name, summary in shown.summaries.items():
         feasible, infeasible = cells(summary.feasible)[1], cells(summary.infeasible)[1]
         as_zero = cells(summary.all_planned)[1]
-        found.add_row(name, *cells(summary.all), feasible, infeasible, str(summary.unscored), as_zero)
-    return found
+        yield name, *cells(summary.all), feasible, infeasible, str(summary.unscored), as_zero
 
 
 def open_in_browser(report: Path) -> bool:

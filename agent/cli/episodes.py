@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Annotated
 
@@ -25,10 +24,11 @@ def replay(
     from deskbench.agent.build import with_image
     from deskbench.agent.replay.replay import describe
     from deskbench.agent.replay.replay import replay as repeat
+    from deskbench.agent.runs.folder import new_folder
     from deskbench.agent.runs.record import EpisodeReader
 
     record = EpisodeReader(episode).episode
-    folder = out or Path("runs", f"{time.strftime('%Y%m%d-%H%M%S')}-replay-{record.task_id}")
+    folder = out or new_folder(f"replay-{record.task_id}")
     found = repeat(
         episode, folder, provider=with_image(provider, image), isolated=not unisolated, host_files=host_files
     )

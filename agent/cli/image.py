@@ -18,7 +18,7 @@ def image() -> None:
     """Build the images that desktops are started from."""
 
 
-@image_app.command()
+@image_app.command(epilog="Example: deskbench image build --programs full --code")
 def build(
     programs: Annotated[str, typer.Option(help="light (a few programs) or full (OSWorld's).")] = "light",
     code: Annotated[bool, typer.Option("--code", help="With code-server, which stands in for VS Code.")] = False,
@@ -29,10 +29,7 @@ def build(
     write_lock: Annotated[bool, typer.Option(help="Write the lock file from what was installed.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Build the desktop's image with the Docker engine; what has not changed since the last time is not done again.
-
-    For example: deskbench image build; deskbench image build --programs full --code; deskbench image build --vm
-    """
+    """Build the desktop's image with the Docker engine; what has not changed since the last time is not done again."""
     if vm:
         if base is not None or locked or write_lock or code:
             raise UsageError(

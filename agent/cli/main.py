@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import time
 import traceback
 import webbrowser
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ from typing import Annotated
 
 import typer
 
+import deskbench
 from deskbench.agent.cli import desktop as cli_desktop
 from deskbench.agent.cli import episodes as cli_episodes
 from deskbench.agent.cli import image as cli_image
@@ -22,7 +22,7 @@ from deskbench.agent.cli import reference as cli_reference
 from deskbench.agent.cli import results as cli_results
 from deskbench.agent.cli.fidelity import STRICT_HELP, StrictCommand
 from deskbench.agent.cli.models import compare_policies, models_app
-from deskbench.agent.cli.output import HostFiles, Json, message, print_json, say, screen_size
+from deskbench.agent.cli.output import HostFiles, Json, message, print_json, print_table, say, screen_size
 from deskbench.agent.cli.tasks import tasks_app
 from deskbench.agent.cli.verify import EXAMPLE, verify
 from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
@@ -68,8 +68,17 @@ def main() -> None:
         sys.exit(2 if isinstance(told, UsageError) else 1)
 
 
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"deskbench {deskbench.__version__}")
+        raise typer.Exit
+
+
 @app.callback()
 def _for_all(
+    version: Annotated[
+        bool, Opt("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+    ] = False,
     debug: Annotated[bool, Opt("--debug", help="Show the traceback of an error; every command takes this.")] = False,
 ) -> None:
     """Benchmark agents that use a computer as a person does."""
@@ -116,13 +125,14 @@ def demo(
 ) -> None:
     """Do the main job for real, with no key: three agents over a suite, side by side."""
     from deskbench.agent.cli import demo as demonstration
+    from deskbench.agent.runs.folder import new_folder
 
-    folder = out or Path("runs", f"{time.strftime('%Y%m%d-%H%M%S')}-demo")
+    folder = out or new_folder("demo")
     shown = demonstration.demo(folder, source=source, parallel=parallel, isolated=not unisolated, say=say)
     if as_json:
         print_json(shown)
     else:
-        say.print(demonstration.table(shown))
+        print_table(demonstration.HEADERS, demonstration.rows(shown), say)
         message(f"{shown.seconds:.0f} s; report {shown.report}")
         if open_:
             demonstration.open_in_browser(shown.report)
@@ -197,8 +207,9 @@ def report(
 ) -> None:
     """Write one self-contained HTML report."""
     from deskbench.agent.report.report import payload, write_report
+    from deskbench.agent.runs.folder import RunFolder
 
-    path = write_report(folders, out or folders[0] / "report.html")
+    path = write_report(folders, out or RunFolder(folders[0]).report)
     if as_json:
         print_json([run["summary"] for run in payload(folders)["runs"]])
     else:

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
-from deskbench.agent.cli.output import Json, message, print_json
+from deskbench.agent.cli.output import Json, message, print_json, print_table
 from deskbench.envs.errors import UsageError
 from deskbench.envs.foreign import Unread, read_text
 
@@ -29,11 +29,8 @@ def models(context: typer.Context, as_json: Json = False) -> None:
     if as_json:
         print_json([_row(profile) for profile in profiles])
         return
-    rows = [("family", "endpoint", "points", "key", "models")]
-    rows += [(p.name, p.endpoint, p.space_text, p.key or "-", p.title) for p in profiles]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    for row in rows:
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
+    rows = [(p.name, p.endpoint, p.space_text, p.key or "-", p.title) for p in profiles]
+    print_table(("family", "endpoint", "points", "key", "models"), rows)
     typer.echo(f"{len(profiles)} families; run one with --agent FAMILY, a file of your own with --agent mine.toml")
 
 
@@ -62,14 +59,14 @@ def experts(
     as_json: Json = False,
 ) -> None:
     """Show which expert of a mixture did what, what it cost, and what the gate saved."""
-    from deskbench.agent.report.experts import experts_of, table
+    from deskbench.agent.report.experts import HEADERS, conclusion, experts_of, rows
 
     found = experts_of(run)
     if as_json:
         print_json(found)
     else:
-        for line in table(found):
-            typer.echo(line)
+        print_table(HEADERS, rows(found))
+        typer.echo(conclusion(found))
 
 
 @models_app.command("try", epilog='Example: deskbench models try kimi-vl --screenshot x.png --instruction "Save it"')
@@ -165,5 +162,7 @@ def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: t
     if as_json:
         print_json(found)
     else:
-        for line in policies.report(found, agents[0], agents[1]):
-            typer.echo(line)
+        typer.echo(f"P (reference): {agents[0]}; Q: {agents[1]}; {len(found.steps)} steps")
+        print_table(policies.HEADERS, policies.rows(found))
+        for note in found.notes:
+            typer.echo(note)

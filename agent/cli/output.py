@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.table import Table
+from rich.text import Text
 
 from deskbench.envs.errors import UsageError
 
+out = Console()
+"""Results."""
 say = Console(stderr=True)
 """Messages; stdout belongs to results."""
+_UNBOUNDED = 1_000_000
+"""Columns of a line that no terminal shows: nothing is wrapped or cut."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; messages go to stderr.")]
 
@@ -32,8 +39,31 @@ def _jsonable(value: Any) -> Any:
 
 
 def message(text: str, style: str | None = None) -> None:
-    """A line for people on stderr, as it is: no markup, no wrapping."""
-    say.print(text, style=style, markup=False, highlight=False, soft_wrap=True)
+    """A line for people on stderr, as it is."""
+    tell(say, text, style)
+
+
+def tell(console: Console, text: str, style: str | None = None) -> None:
+    """A line as it is: no markup, no emoji, no colours of rich's own, no wrapping."""
+    console.print(Text(text, style or ""), soft_wrap=True)
+
+
+def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], console: Console = out) -> None:
+    """A table; what stands in its cells is printed as it is.
+
+    On a terminal, what is too wide goes on in the next line. Elsewhere a row is one line, whole and plain, for `grep`
+    and the like.
+    """
+    table = Table(box=None, pad_edge=False)
+    for header in headers:
+        table.add_column(Text(header), overflow="fold")
+    for row in rows:
+        table.add_row(*(Text(" ".join(cell.splitlines())) for cell in row))
+    if console.is_terminal:
+        console.print(table)
+        return
+    for line in console.render_lines(table, console.options.update(width=_UNBOUNDED), pad=False):
+        console.print(Text("".join(segment.text for segment in line).rstrip()), soft_wrap=True)
 
 
 def screen_size(text: str | None) -> tuple[int | None, int | None]:

@@ -15,33 +15,27 @@ from typing import Any
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from deskbench.agent.base import Ending
-from deskbench.agent.batch import Batch, Progress, read_records
+from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.build import Prepared, prepare
+from deskbench.agent.cli.output import print_table, tell
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.agent.report.report import write_report
-from deskbench.agent.report.stats import Mean, Summary, final_attempts
+from deskbench.agent.report.stats import Mean, Summary
+from deskbench.agent.runs.folder import RunFolder, new_folder
 from deskbench.agent.runs.record import EpisodeRecord
 from deskbench.envs.errors import UsageError
 
+MEANS = ("n", "mean", "95 % interval")
 MAX_WARNINGS = 10
 """Lines about task files before a run; `tasks check` has the others."""
 
 
-def tell(say: Console, text: str, style: str | None = None) -> None:
-    """A line as it is: no markup, no colours of rich's own, no wrapping."""
-    say.print(text, style=style, highlight=False, markup=False, soft_wrap=True)
-
-
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
     """The configuration that a run was begun with; flags may change how it is run, not what."""
-    try:
-        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
+    manifest = RunFolder(folder).manifest()
     given = {k: v for k, v in flags.items() if v is not None}
     return make_config(None, [], {**manifest["config"], **given})
 
@@ -60,19 +54,19 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
         raise UsageError(f"{config.source}: every task is skipped; nothing to run")
     folder = out or default_folder(config)
     summary, state = run_batch(prepared, folder, resume=resume, say=say)
-    report = write_report(folder, folder / "report.html")
+    report = write_report(folder, RunFolder(folder).report)
     if as_json:
         result = {"folder": str(folder), "report": str(report), "state": state, "on_tamper": config.on_tamper,
                   "skipped": len(prepared.skipped), "validated": validated_of(folder),
                   "summary": dataclasses.asdict(summary)}  # fmt: skip
         sys.stdout.write(json.dumps(result, indent=1) + "\n")
     else:
-        say.print(summary_table(summary))
+        print_table(("", *MEANS), summary_rows(summary), say)
         tell(say, summary_line(prepared, summary))
         tell(say, validated_line(folder))
         if summary.deaths:
             tell(say, deaths_line(config, summary), style="yellow")
-        for text in crash_lines(read_records(folder)):
+        for text in crash_lines([reader.episode for reader in RunFolder(folder).final()]):
             tell(say, text, style="red")
         tell(say, f"run {folder}\nreport {report}")
         if state != "done":
@@ -82,11 +76,8 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
 
 
 def default_folder(config: RunConfig) -> Path:
-    """runs/<time>-<agent>-<suite>; a second run in the same second gets another name."""
-    agent = config.agent.rpartition(":")[2]
-    base = f"{time.strftime('%Y%m%d-%H%M%S')}-{agent}-{Path(config.source).stem}"
-    names = [base, *(f"{base}-{n}" for n in range(2, 100))]
-    return next(Path("runs", name) for name in names if not Path("runs", name).exists())
+    """runs/<time>-<agent>-<suite>."""
+    return new_folder(f"{config.agent.rpartition(':')[2]}-{Path(config.source).stem}")
 
 
 def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -> tuple[Summary, str]:
@@ -101,9 +92,7 @@ def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -
     except KeyboardInterrupt:
         tell(say, f"ended at once; what is recorded stays in {folder}")
         os._exit(130)  # the desktops are stopped; threads that wait for a model would hold up an orderly exit
-    if summary.scored == summary.planned:
-        return summary, "done"
-    return summary, "interrupted" if batch.interrupted else "budget" if batch.full else "done"
+    return summary, batch.state
 
 
 @contextmanager
@@ -168,13 +157,10 @@ def _clock(seconds: float) -> str:
     return f"{minutes}:{rest:02d}"
 
 
-def summary_table(summary: Summary) -> Table:
+def summary_rows(summary: Summary) -> list[tuple[str, ...]]:
     """The numbers of a run, feasible and infeasible tasks apart, and what unscored ones as 0 would make of them."""
-    table = Table("", "n", "mean", "95 % interval", box=None)
     rows = {"all": summary.all, "feasible": summary.feasible, "infeasible": summary.infeasible}
-    for name, mean in {**rows, "all, unscored as 0": summary.all_planned}.items():
-        table.add_row(name, *cells(mean))
-    return table
+    return [(name, *cells(mean)) for name, mean in {**rows, "all, unscored as 0": summary.all_planned}.items()]
 
 
 def summary_line(prepared: Prepared, summary: Summary) -> str:
@@ -188,7 +174,7 @@ def summary_line(prepared: Prepared, summary: Summary) -> str:
 
 def validated_of(folder: Path) -> dict[str, int]:
     """How many of the run's tasks had a validation record that held when it began."""
-    found: dict[str, int] = json.loads((folder / "run.json").read_text(encoding="utf-8")).get("validated", {})
+    found: dict[str, int] = RunFolder(folder).manifest().get("validated", {})
     return found
 
 
@@ -210,14 +196,14 @@ def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
     """How many episodes an agent's own code or deskbench has failed in, and the first error."""
     lines = []
     for ending, whose in ((Ending.AGENT_CRASH, "the agent's code"), (Ending.CRASHED, "deskbench")):
-        crashed = [record for record in final_attempts(records) if record.ending is ending]
+        crashed = [record for record in records if record.ending is ending]
         if crashed:
             lines.append(f"{whose} failed in {len(crashed)} episodes, first in {crashed[0].task}: {crashed[0].error}")
     return lines
 
 
 def cells(mean: Mean) -> tuple[str, str, str]:
-    """n, mean and interval as text."""
+    """A mean as text, under MEANS."""
     if mean.mean is None:
         return str(mean.n), "-", "-"
     return str(mean.n), f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}"

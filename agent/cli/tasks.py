@@ -7,11 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from deskbench.agent.cli.output import HostFiles, print_json
+from deskbench.agent.cli.output import HostFiles, print_json, print_table
 
 tasks_app = typer.Typer(help="Look at task files.", no_args_is_help=True)
 Source = Annotated[str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")]
@@ -32,10 +29,10 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
         ]  # fmt: skip
         typer.echo(json.dumps(rows, indent=1))
         return
-    table = Table("task", "instruction", "programs", "oracle", box=None)
-    for task in tasks:
-        table.add_row(task.key, Text(task.instruction), ", ".join(task.requires.apps), "yes" if task.oracle else "")
-    Console().print(table)
+    print_table(
+        ("task", "instruction", "programs", "oracle"),
+        ((t.key, t.instruction, ", ".join(t.requires.apps), "yes" if t.oracle else "") for t in tasks),
+    )
     typer.echo(f"{len(tasks)} tasks, {sum(not t.feasible for t in tasks)} of them infeasible on purpose")
 
 

@@ -54,7 +54,7 @@ def try_family(
 
     Args:
         family: its name, or the path of a profile.
-        settings: of the run (`family_config.SETTINGS`).
+        settings: of the run (`family_config.FamilySettings`).
         screenshot: a PNG.
         instruction: what is to be done.
         out: the picture to write.

@@ -62,8 +62,10 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how
     """
     if resume is not None and out is not None:
         raise UsageError("--resume goes on with its own folder: leave out --out")
+    from deskbench.agent.runs.folder import new_folder
+
     began = time.monotonic()
-    folder = resume or out or Path("runs", f"{time.strftime('%Y%m%d-%H%M%S')}-verify")
+    folder = resume or out or new_folder("verify")
     prepared = [_prepare(source, provider, only or [], network, host_files) for source in sources]
     if stale:
         prepared = [_stale(one) for one in prepared]

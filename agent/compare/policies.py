@@ -17,13 +17,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from deskbench.agent.agents.agreement import distance_of, point_of, same_action
+from deskbench.agent.agents.agreement import distance_of, same_action
 from deskbench.agent.base import Agent, AgentError, Decision, Goal, ModelError
 from deskbench.agent.compare.intervals import cluster_interval, share_interval
 from deskbench.agent.compare.kl import drawn_otherwise, empirical, kl, kl_of_names, kl_of_reply, kl_of_tokens
 from deskbench.agent.compare.reading import Reading, said_at_once
 from deskbench.agent.prompting.tree import Node, nodes
-from deskbench.agent.replay.comparing import tree_of
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeReader, SeenRecord
 from deskbench.envs.errors import EnvError, UsageError
 from deskbench.envs.types import Action, Observation
@@ -163,9 +163,10 @@ class _Screen:
 
 def _screens(run: Path) -> Iterator[_Screen]:
     """What was seen before each step of every finished episode, in order."""
-    found = sorted(path.parent for path in run.rglob("episode.json"))
-    for folder in found:
-        reader = EpisodeReader(folder)
+    for folder in EpisodeFolder.below(run):
+        if not folder.finished:
+            continue
+        reader = EpisodeReader(folder.path)
         for step in reader.steps():
             seen = step.observation
             goal = Goal(reader.episode.instruction, seen.width, seen.height, seed=reader.episode.seed)
@@ -179,7 +180,7 @@ def _seen(reader: EpisodeReader, seen: SeenRecord) -> Observation:
         seen.width,
         seen.height,
         cursor=seen.cursor,
-        accessibility=tree_of(reader, seen),
+        accessibility=reader.tree(seen),
         accessibility_complete=seen.accessibility_complete,
     )
 
@@ -244,7 +245,7 @@ class _Pairing:
 def _step(screen: _Screen, ours: Sequence[Decision], theirs: Sequence[Decision], near: float) -> StepComparison:
     p, q = ours[0], theirs[0]
     one, other = (decision.actions[0] if decision.actions else None for decision in (p, q))
-    points = (point_of(one), point_of(other))
+    points = (one.end if one else None, other.end if other else None)
     element = _same_element(screen.observation.accessibility, points)
     kinds = (_kind(one), _kind(other))
     counts = [[_kind(d.actions[0] if d.actions else None) for d in each] for each in (ours, theirs)]
@@ -354,13 +355,14 @@ _LINES = {
 }  # fmt: skip
 
 
-def report(found: Comparison, first: str, second: str) -> list[str]:
-    """A comparison for people."""
-    lines = [f"P (reference): {first}; Q: {second}; {len(found.steps)} steps"]
+HEADERS = ("", "mean", "95 % interval", "over")
+
+
+def rows(found: Comparison) -> Iterator[tuple[str, ...]]:
+    """The totals of a comparison for people, under HEADERS."""
     for name, total in found.totals.items():
         words, form = _LINES[name]
         ends = "no interval"
         if total.low is not None and total.high is not None:
             ends = f"[{form.format(total.low)}, {form.format(total.high)}]"
-        lines.append(f"{words:<24} {form.format(total.mean):>17}  {ends}  n={total.n} of {total.episodes} episodes")
-    return [*lines, *found.notes]
+        yield words, form.format(total.mean), ends, f"n={total.n} of {total.episodes} episodes"

@@ -10,16 +10,18 @@ from __future__ import annotations
 import functools
 import os
 import re
-import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from platformdirs import user_config_path
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
 from deskbench.envs.errors import UsageError
-from deskbench.envs.foreign import Unread, read_text
+from deskbench.envs.foreign import read_toml
+
+_Dollars = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,12 @@ class Price:
     `cached` is for input that the endpoint had in its cache, `written` for input that it put there (None: as input).
     """
 
-    input: float
-    output: float
-    cached: float | None = None
-    written: float | None = None
+    input: _Dollars
+    output: _Dollars
+    cached: _Dollars | None = None
+    written: _Dollars | None = None
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
 
     def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0, written_tokens: int = 0) -> float:
         """US dollars for so many tokens; `cached_tokens` and `written_tokens` are a part of `input_tokens`."""
@@ -84,6 +88,9 @@ def price_of(model: str) -> Price | None:
     return next((table[name] for table in tables for name in (model, undated) if name in table), None)
 
 
+_PRICE = TypeAdapter(Price)
+
+
 @functools.cache
 def read_prices(path: Path) -> Mapping[str, Price]:
     """A user's own table.
@@ -91,18 +98,14 @@ def read_prices(path: Path) -> Mapping[str, Price]:
     Raises:
         UsageError: it cannot be read; one line.
     """
-    try:
-        values = tomllib.loads(read_text(path))
-    except OSError as error:
-        raise UsageError(f"prices: cannot read {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, Unread) as error:
-        raise UsageError(f"prices: {path} is not TOML: {error}") from None
-    return {model: _price(path, model, value) for model, value in values.items()}
+    found = read_toml(path, f"the prices {path}")
+    return {model: _price(path, model, value) for model, value in found.items()}
 
 
 def _price(path: Path, model: str, value: Any) -> Price:
-    known = {field.name for field in fields(Price)}
-    good = isinstance(value, dict) and {"input", "output"} <= set(value) <= known
-    if not good or any(isinstance(v, bool) or not isinstance(v, (int, float)) or v < 0 for v in value.values()):
-        raise UsageError(f"prices: {path}: {model} needs input and output, and may have cached and written, in dollars")
-    return Price(**{name: float(number) for name, number in value.items()})
+    try:
+        return _PRICE.validate_python(value)
+    except ValidationError:
+        raise UsageError(
+            f"prices: {path}: {model} needs input and output, and may have cached and written, in dollars"
+        ) from None

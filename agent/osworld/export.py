@@ -17,8 +17,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deskbench.agent.config import MAX_STEPS
-from deskbench.agent.report.stats import final_attempts
+from deskbench.agent.config import CODE, MAX_STEPS
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, FinalRecord, SeenRecord, StepRecord, write_atomic
 from deskbench.envs.errors import UsageError
 
@@ -41,18 +41,12 @@ def export(run: Path, out: Path) -> Exported:
     Raises:
         UsageError: it is no run, or the folder holds results of its tasks already.
     """
-    try:
-        manifest = json.loads((run / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"{run} is not a run folder: run.json: {error}") from None
-    base = out / _name(manifest, "action_space", "pyautogui") / _name(manifest, "observation", "screenshot")
-    readers = [EpisodeReader(path.parent) for path in sorted((run / "episodes").glob("*/*/*/episode.json"))]
-    kept = {(e.task, e.repeat, e.attempt) for e in final_attempts([reader.episode for reader in readers])}
+    folder = RunFolder(run)
+    manifest = folder.manifest()
+    base = out / _name(manifest, "action_space", CODE) / _name(manifest, "observation", "screenshot")
     scored, entries = 0, []
-    for reader in readers:
+    for reader in folder.final():
         episode = reader.episode
-        if (episode.task, episode.repeat, episode.attempt) not in kept:
-            continue
         model = base / (_model(manifest) + (f"-{episode.repeat + 1}" if episode.repeat else ""))
         model.mkdir(parents=True, exist_ok=True)
         write_atomic(model / "args.json", json.dumps(_arguments(manifest), indent=4).encode())
@@ -81,7 +75,7 @@ def _arguments(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """What OSWorld's runner writes of its own command line, as far as a run has it; and the rest of the run."""
     config = manifest.get("config", {})
     return {
-        "action_space": _name(manifest, "action_space", "pyautogui"),
+        "action_space": _name(manifest, "action_space", CODE),
         "observation_type": _name(manifest, "observation", "screenshot"),
         "model": _model(manifest), "num_envs": config.get("parallel"),
         "max_steps": config.get("max_steps") or MAX_STEPS,
@@ -139,7 +133,7 @@ def _lines(reader: EpisodeReader, folder: Path) -> Iterator[dict[str, Any]]:
 
 def _outcome(following: StepRecord | FinalRecord | None, place: int) -> dict[str, Any]:
     results = following.observation.results if following else []
-    error = results[place][1] if place < len(results) else None
+    error = results[place].error if place < len(results) else None
     return {"error": error} if error else {}
 
 

@@ -20,8 +20,9 @@ from deskbench.agent.config import RunConfig
 from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.agent.replies.valid import valid
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import Ledger, Planned
-from deskbench.agent.runs.record import IMPORTED, EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, write_atomic
+from deskbench.agent.runs.record import IMPORTED, EpisodeRecord, EpisodeWriter, ScoreRecord, Totals
 from deskbench.envs import foreign
 from deskbench.envs.actions import ActionError, parse_actions
 from deskbench.envs.errors import CheckError, UsageError
@@ -64,7 +65,8 @@ def import_results(source: Path, out: Path, *, tasks: str | None = None, split: 
     known = {(task.suite, task.id): task for task in (load(tasks, split=split) if tasks else [])}
     keys = list(known) if known else [(folder.parent.name, folder.name) for folder in found]
     out.mkdir(parents=True)
-    model, ledger = found[0].parent.parent, Ledger(out / "ledger.sqlite")
+    model, run = found[0].parent.parent, RunFolder(out)
+    ledger = Ledger(run.ledger)
     scored, problems = 0, []
     try:
         ledger.plan([Planned(f"{suite}/{name}", 0, 0) for suite, name in keys])
@@ -73,13 +75,13 @@ def import_results(source: Path, out: Path, *, tasks: str | None = None, split: 
             if key not in keys:
                 problems.append(f"{key[0]}/{key[1]} is not among the tasks: left out")
                 continue
-            record = _import(folder, out, known.get(key), model.name, problems)
+            record = _import(folder, run, known.get(key), model.name, problems)
             scored += record.score.value is not None
             number = ledger.begin(Planned(record.task, 0, 0))
             ledger.finish(record.task, number, record.ending.value, record.score.value)
     finally:
         ledger.close()
-    _write_manifest(out, source, model, keys, list(known.values()))
+    run.write_manifest(_manifest(source, model, keys, list(known.values())))
     return Imported(out, scored, len(keys) - scored, len(keys), tuple(problems))
 
 
@@ -93,22 +95,21 @@ def _results(source: Path) -> list[Path]:
     return found
 
 
-def _write_manifest(out: Path, source: Path, model: Path, keys: list[tuple[str, str]], tasks: list[Task]) -> None:
+def _manifest(source: Path, model: Path, keys: list[tuple[str, str]], tasks: list[Task]) -> dict[str, Any]:
     settings = {"model": model.name, "observation": model.parent.name, "action_space": model.parent.parent.name}
-    manifest = {
+    return {
         "version": 1, "state": "finished", "created": time.time(), "ended": time.time(), "agent": model.name,
         "provider": IMPORTED, "policy": "fixed", "planned": len(keys), "tasks": [f"{s}/{n}" for s, n in keys],
         "task_set": task_set_hash(tasks), "skipped": [], "imported_from": str(source), "versions": {},
         "config": RunConfig(agent_settings=settings).model_dump(mode="json"),
     }  # fmt: skip
-    write_atomic(out / "run.json", json.dumps(manifest, indent=1).encode())
 
 
-def _import(folder: Path, out: Path, task: Task | None, model: str, problems: list[str]) -> EpisodeRecord:
+def _import(folder: Path, run: RunFolder, task: Task | None, model: str, problems: list[str]) -> EpisodeRecord:
     suite, name = folder.parent.name, folder.name
     where = f"{suite}/{name}"
     lines, error = _lines(folder, where, problems)
-    target = out / "episodes" / suite / name / "1"
+    target = run.episode(where, 1).path
     writer = EpisodeWriter(target)
     shots = _Pictures(folder, where, problems)
     last: Action | None = None

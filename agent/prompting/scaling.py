@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
+import math
 from dataclasses import dataclass
 
 from PIL import Image
 
 from deskbench.envs.errors import ReplyError
-from deskbench.envs.types import Action, Click, Drag, MouseDown, MouseUp, Move, Scroll, Zoom
+from deskbench.envs.types import Action
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Scale:
 
     def to_image(self, x: int, y: int) -> tuple[int, int]:
         """A point of the screen in the picture."""
-        return _along(x, self.screen[0], self.image[0]), _along(y, self.screen[1], self.image[1])
+        return pixel_at((x + 0.5, y + 0.5), self.screen, self.image)
 
     def to_screen(self, x: int, y: int) -> tuple[int, int]:
         """A point of the picture on the screen; the picture's far edge counts as its last pixel.
@@ -41,7 +41,7 @@ class Scale:
         width, height = self.image
         if not (0 <= x <= width and 0 <= y <= height):
             raise ReplyError(f"The point ({x}, {y}) is outside the picture, which is {width}x{height} pixels.")
-        return _along(x, width, self.screen[0]), _along(y, height, self.screen[1])
+        return pixel_at((x + 0.5, y + 0.5), self.image, self.screen)
 
     def action_to_screen(self, action: Action) -> Action:
         """The same action with its points on the screen.
@@ -49,16 +49,7 @@ class Scale:
         Raises:
             ReplyError: a point is outside the picture.
         """
-        if isinstance(action, Drag):
-            return dataclasses.replace(action, path=tuple(self.to_screen(x, y) for x, y in action.path))
-        if isinstance(action, Zoom):
-            left, top, right, bottom = action.region
-            (x0, y0), (x1, y1) = self.to_screen(left, top), self.to_screen(right, bottom)
-            return Zoom((x0, y0, max(x1, x0 + 1), max(y1, y0 + 1)))
-        if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None:
-            x, y = self.to_screen(action.x, action.y or 0)
-            return dataclasses.replace(action, x=x, y=y)
-        return action
+        return action.moved(self.to_screen)
 
     def picture(self, image: Image.Image) -> Image.Image:
         """A picture of the screen at the model's size."""
@@ -72,6 +63,16 @@ def png_bytes(image: Image.Image) -> bytes:
     return file.getvalue()
 
 
-def _along(value: int, size: int, other: int) -> int:
-    """Centre of a pixel on one axis to the pixel of the other size that holds it."""
-    return min(other - 1, max(0, int((value + 0.5) * other / size)))
+def pixel_at(at: tuple[float, float], size: tuple[float, float], whole: tuple[int, int]) -> tuple[int, int]:
+    """The pixel of a screen or picture that holds a position of another, or of a grid: always rounded down.
+
+    Args:
+        at: x and y. A pixel n reaches from n to n + 1, so whoever means a pixel gives its centre, n + 0.5.
+        size: (width, height) of what the position is in.
+        whole: (width, height) in pixels. The pixel is one of them: a position off the edge counts as on it.
+    """
+    across, down = (
+        min(pixels - 1, max(0, math.floor(value * pixels / side)))
+        for value, side, pixels in zip(at, size, whole, strict=True)
+    )
+    return across, down

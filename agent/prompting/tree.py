@@ -6,18 +6,14 @@ the namespace of the tree's own platform (OSWorld reads Windows' for every tree,
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from lxml import etree
-
 from deskbench.agent.models.tokens import Budget, Fitted, fit_lines
 from deskbench.agent.prompting.scaling import Scale
-from deskbench.envs.errors import EnvError
+from deskbench.envs.tree import Element, elements
 
 COLUMNS = ("tag", "name", "text", "class", "description", "position (top-left x&y)", "size (w&h)")
-_PLATFORMS = ("ubuntu", "windows", "macos")
 _STARTS = ("document",)
 _ENDS = (
     "item", "button", "heading", "label", "scrollbar", "searchbox", "textbox", "link", "tabelement", "textfield",
@@ -50,14 +46,8 @@ def nodes(xml: str) -> Iterator[Node]:
     Raises:
         EnvError: it is not XML.
     """
-    parser = etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
-    try:
-        root = etree.fromstring(xml.encode("utf-8"), parser)
-    except (etree.XMLSyntaxError, ValueError) as error:
-        raise EnvError(f"the accessibility tree is not XML: {error}") from None
-    platform = _platform(root)
-    for element in root.iter(etree.Element):
-        node = _node(element, platform)
+    for element in elements(xml):
+        node = _node(element)
         if node is not None:
             yield node
 
@@ -92,60 +82,23 @@ def _flat(text: str) -> str:
     return " ".join(text.split())
 
 
-def _platform(root: etree._Element) -> str:
-    spaces = " ".join(uri for element in root.iter(etree.Element) for uri in element.nsmap.values())
-    return next((p for p in _PLATFORMS if f"accessibility.{p}." in spaces), _PLATFORMS[0])
-
-
-def _node(element: etree._Element, platform: str) -> Node | None:
-    tag = str(element.tag)
-    if not _is_widget(tag.lower()) or not _is_shown(element, platform):
+def _node(element: Element) -> Node | None:
+    if not _is_widget(element.tag.lower()) or not _is_shown(element):
         return None
-    name = element.get("name") or ""
-    text = element.text or ""
-    if platform == "windows":
-        text = element.get(_in(platform, "value") + "value") or text
-    box = _box(element, platform)
-    if not (name.strip() or text.strip()) or box is None:
+    name, text, box = element.name, element.value, element.box
+    if not (name.strip() or text.strip()) or box is None or min(box) < 0:
         return None
-    attributes = _in(platform, "attributes")
-    class_name = element.get(attributes + "class") or element.get(_in(platform, "class") + "class") or ""
-    return Node(tag, name, text, class_name, element.get(attributes + "description") or "", box)
+    class_name = element.get("attributes", "class") or element.get("class", "class") or ""
+    return Node(element.tag, name, text, class_name, element.get("attributes", "description") or "", box)
 
 
 def _is_widget(tag: str) -> bool:
     return tag.startswith(_STARTS) or tag.endswith(_ENDS) or tag in _WHOLE
 
 
-def _is_shown(element: etree._Element, platform: str) -> bool:
-    state = _in(platform, "state")
-
-    def has(name: str) -> bool:
-        return element.get(state + name) == "true"
-
-    if platform == "macos":
+def _is_shown(element: Element) -> bool:
+    if element.platform == "macos":
         return True  # its trees carry no states
-    if not has("visible") or (platform == "ubuntu" and not has("showing")):
+    if not element.has("visible") or (element.platform == "ubuntu" and not element.has("showing")):
         return False
-    return any(has(name) for name in _USABLE)
-
-
-def _box(element: etree._Element, platform: str) -> tuple[int, int, int, int] | None:
-    component = _in(platform, "component")
-    where, size = _pair(element.get(component + "screencoord")), _pair(element.get(component + "size"))
-    if where is None or size is None or min(where) < 0 or min(size) <= 0:
-        return None
-    return *where, *size
-
-
-def _pair(text: str | None) -> tuple[int, int] | None:
-    """`(x, y)` as written by the machine under test: read as a literal, never run."""
-    try:
-        x, y = ast.literal_eval(text or "")
-        return int(x), int(y)
-    except (ValueError, TypeError, SyntaxError, MemoryError, RecursionError, OverflowError):
-        return None
-
-
-def _in(platform: str, space: str) -> str:
-    return f"{{https://accessibility.{platform}.example.org/ns/{space}}}"
+    return any(map(element.has, _USABLE))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
 from PIL import Image
 
@@ -51,13 +50,6 @@ class RecordedScreens:
             idle = all(action["type"] in IDLE for action in step.actions)
             if idle and one.frame and other.frame and one.frame != other.frame:
                 yield _image(self._reader, one), _image(self._reader, other)
-
-
-def tree_of(reader: EpisodeReader, seen: SeenRecord) -> str | None:
-    """The accessibility tree of an observation, or None."""
-    if seen.accessibility is None:
-        return None
-    return (reader.folder / "files" / Path(seen.accessibility).name).read_text(encoding="utf-8")
 
 
 def _image(reader: EpisodeReader, seen: SeenRecord) -> Image.Image:

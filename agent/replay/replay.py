@@ -8,12 +8,12 @@ from pathlib import Path
 
 from deskbench.agent.agents.replay import AGAIN, LOOKS, ReplayAgent
 from deskbench.agent.base import Ending
-from deskbench.agent.batch import Batch, Progress, episode_folder, read_records
+from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.build import Prepared
 from deskbench.agent.config import RunConfig
-from deskbench.agent.replay.comparing import RecordedScreens, tree_of
+from deskbench.agent.replay.comparing import RecordedScreens
 from deskbench.agent.replay.screens import Box, picture
-from deskbench.agent.report.stats import final_attempts
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import IMPORTED, EpisodeReader, EpisodeRecord, SeenRecord
 from deskbench.agent.runs.recorded import task_of
 from deskbench.envs.errors import EnvError, UsageError
@@ -83,28 +83,31 @@ def replay(
         EnvError: no desktop lived through it.
     """
     recorded = EpisodeReader(folder)
-    prepared = _prepared(recorded, out, provider, isolated, host_files)
+    run = RunFolder(out)
+    prepared = _prepared(recorded, run, provider, isolated, host_files)
     batch = Batch(prepared, out, on_change)
     batch.run()
-    record = final_attempts(read_records(out))[0]
+    repeated = run.final()[0]
+    record = repeated.episode
     if record.error is not None and record.ending in (Ending.ENV_ERROR, Ending.CRASHED):
         raise EnvError(f"the replay did not come to its end: {record.error}")
-    repeated = EpisodeReader(episode_folder(out, record.task, record.attempt))
     return Replayed(
         folder=out,
         steps=len(recorded.steps()),
         recorded=recorded.episode.score.value,
         replayed=record.score.value,
-        divergence=first_divergence(recorded, repeated, out),
+        divergence=first_divergence(recorded, repeated, run),
         failures=tuple(_failures(repeated)),
     )
 
 
-def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated: bool, host_files: bool) -> Prepared:
+def _prepared(
+    recorded: EpisodeReader, run: RunFolder, provider: str | None, isolated: bool, host_files: bool
+) -> Prepared:
     record = recorded.episode
     if provider is None and record.provider == IMPORTED:
         raise UsageError("the episode was imported, and its desktop is not known: name one with --provider or --image")
-    task = task_of(record, out / "task", host_files=host_files).model_copy(update={"limits": Limits()})
+    task = task_of(record, run.task, host_files=host_files).model_copy(update={"limits": Limits()})
     steps = recorded.steps()
     config = RunConfig(
         source=str(task.path),
@@ -132,14 +135,14 @@ def _prepared(recorded: EpisodeReader, out: Path, provider: str | None, isolated
     return Prepared(config, (task,), (), make_agent, {task.key: record.task_json})
 
 
-def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, out: Path) -> Divergence | None:
+def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, run: RunFolder) -> Divergence | None:
     """Compare what was seen at each step."""
     screens = RecordedScreens(recorded)
     for step, seen in enumerate(_seen(repeated)):
         shot = repeated.screenshot(seen)
-        difference = screens.difference(step, shot, tree_of(repeated, seen))
+        difference = screens.difference(step, shot, repeated.tree(seen))
         if difference is not None and shot is not None:
-            path = out / f"difference-{step:03}.png"
+            path = run.difference(step)
             picture(screens.image(step), shot.image, difference).save(path)
             return Divergence(step, difference.share, difference.boxes, path)
     return None
@@ -150,9 +153,9 @@ def _failures(repeated: EpisodeReader) -> Iterator[Failure]:
     acted = [(step, after) for step, after in zip(repeated.steps(), repeated.frames()[1:], strict=False)
              if step.thought != AGAIN]  # fmt: skip
     for number, (step, after) in enumerate(acted):
-        for action, (ok, error, _) in zip(step.actions, after.results, strict=False):
-            if not ok:
-                yield Failure(number, str(action.get("type")), error or "no reason was given")
+        for action, result in zip(step.actions, after.results, strict=False):
+            if not result.ok:
+                yield Failure(number, str(action.get("type")), result.error or "no reason was given")
 
 
 def _seen(repeated: EpisodeReader) -> list[SeenRecord]:

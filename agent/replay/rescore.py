@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deskbench.agent.base import Ending
-from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_atomic
+from deskbench.agent.runs.layout import EpisodeFolder
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_record
 from deskbench.agent.runs.recorded import task_of
 from deskbench.envs.errors import CheckError, UsageError
 from deskbench.tasks.metrics.support.differences import REVISIONS, Revision
@@ -49,31 +50,25 @@ def rescore_all(
     Raises:
         UsageError: nothing finished is there, or a task is not.
     """
-    return [_again(path, source, write, strict) for path in _episodes(folder)]
-
-
-def _episodes(folder: Path) -> Iterator[Path]:
-    found = sorted(folder.glob("episodes/*/*/*/episode.json"))
-    if (folder / "episode.json").is_file():
-        found = [folder / "episode.json"]
+    found = [episode for episode in EpisodeFolder.below(folder) if episode.finished]
     if not found:
-        raise UsageError(f"{folder} is neither a run nor an episode: it holds no episode.json")
-    return (path.parent for path in found)
+        raise UsageError(f"{folder} is neither a run nor an episode: it holds no {EpisodeFolder(folder).record.name}")
+    return [_again(episode, source, write, strict) for episode in found]
 
 
-def _again(folder: Path, source: str | None, write: bool, strict: Revision | Literal["no"] | None) -> Rescored:
-    record = EpisodeReader(folder).episode
+def _again(folder: EpisodeFolder, source: str | None, write: bool, strict: Revision | Literal["no"] | None) -> Rescored:
+    record = EpisodeReader(folder.path).episode
     revision = record.osworld_strict if strict is None else _REVISIONS[strict]
     score = _score(record, folder, source, revision)
     if score is None:
-        return Rescored(folder, record.task, record.score.value, record.score.value, record.score.reason)
+        return Rescored(folder.path, record.task, record.score.value, record.score.value, record.score.reason)
     if write and (score.value, revision) != (record.score.value, record.osworld_strict):
         update = {"score": ScoreRecord.model_validate(score.model_dump(mode="json")), "osworld_strict": revision}
-        write_atomic(folder / "episode.json", record.model_copy(update=update).model_dump_json(indent=1).encode())
-    return Rescored(folder, record.task, record.score.value, score.value, score.reason)
+        write_record(folder, record.model_copy(update=update))
+    return Rescored(folder.path, record.task, record.score.value, score.value, score.reason)
 
 
-def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: Revision | None) -> Score | None:
+def _score(record: EpisodeRecord, folder: EpisodeFolder, source: str | None, strict: Revision | None) -> Score | None:
     """The score now, or None where nothing was recorded that could be scored."""
     said_fail = record.ending is Ending.FAILED
     if record.ending in (Ending.ENV_ERROR, Ending.CRASHED, Ending.INTERRUPTED):
@@ -87,7 +82,7 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: Revi
             return None  # a task class is judged on its desktop, and nowhere else
         try:
             return rescore(
-                task, _state(record, before, task), folder / "files", said_fail=said_fail,
+                task, _state(record, before, task), folder.files, said_fail=said_fail,
                 strict=strict,
             )  # fmt: skip
         except CheckError as error:

@@ -13,7 +13,7 @@ from deskbench.agent.replies.blocks import ActionSpace, bare, json_values, split
 from deskbench.agent.replies.calls import NoAction
 from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.kimi_code import as_source, bare_code
-from deskbench.agent.replies.onscreen import check_screen, place_named
+from deskbench.agent.replies.onscreen import check_screen
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.agent.replies.reasoning import split_reasoning
 from deskbench.envs.types import (
@@ -101,7 +101,7 @@ class _Reader:
             if self.actions and isinstance(self.actions[-1], ENDS_EPISODE):
                 return
             self.actions.append(action)
-            self._pointer = place_named(action) or self._pointer
+            self._pointer = action.end or self._pointer
 
     def _block(self, block: str) -> list[Action]:
         source, tail = split_specials(block)

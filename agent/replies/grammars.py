@@ -19,7 +19,7 @@ from deskbench.agent.replies.spaces import Space
 from deskbench.agent.replies.tagged import parse_tagged
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.agent.replies.vocabulary import Vocabulary, to_actions
-from deskbench.envs.types import Action, AskUser, Click, Done, Drag, Fail, MouseDown, MouseUp, Move, Scroll, Zoom
+from deskbench.envs.types import Action, AskUser, Done, Fail
 
 
 def read_reply(
@@ -128,20 +128,7 @@ def _python(
         code_allowed=code_allowed,
         family=grammar.form == "python",
     )
-    return thought or "", [_placed(action, space) if on_image else action for action in actions]
-
-
-def _placed(action: Action, space: Space) -> Action:
-    """An action from the picture's pixels to the screen's."""
-    if isinstance(action, Drag):
-        return dataclasses.replace(action, path=tuple(space.place(*point) for point in action.path))
-    if isinstance(action, Zoom):
-        left, top, right, bottom = action.region
-        return Zoom((*space.place(left, top), *space.place(right, bottom)))
-    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
-        x, y = space.place(action.x, action.y)
-        return dataclasses.replace(action, x=x, y=y)
-    return action
+    return thought or "", [action.moved(space.place) if on_image else action for action in actions]
 
 
 _SAID = re.compile(

@@ -3,40 +3,16 @@
 from __future__ import annotations
 
 from deskbench.agent.base import ReplyError
-from deskbench.envs.types import (
-    Action,
-    Click,
-    Drag,
-    MouseDown,
-    MouseUp,
-    Move,
-    Scroll,
-    Zoom,
-)
+from deskbench.envs.types import Action, Zoom
 
 
 def check_screen(action: Action, screen: tuple[int, int]) -> None:
     """Raises ReplyError where one is off a screen of this width and height (pixels)."""
     width, height = screen
-    for x, y in points_of(action):
+    for x, y in action.points:
         if not (0 <= x < width and 0 <= y < height):
             point = f"({x}, {y})" if max(abs(x), abs(y)) < 10**9 else "far away"
             raise ReplyError(f"{action.type}: the point {point} is off the screen, which is {width}x{height} pixels")
     if isinstance(action, Zoom) and not (0 <= action.region[0] < action.region[2] <= width
                                          and 0 <= action.region[1] < action.region[3] <= height):  # fmt: skip
         raise ReplyError(f"zoom: the region is off the screen, which is {width}x{height} pixels")
-
-
-def points_of(action: Action) -> list[tuple[int, int]]:
-    """Every point of an action."""
-    if isinstance(action, Drag):
-        return list(action.path)
-    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
-        return [(action.x, action.y)]
-    return []
-
-
-def place_named(action: Action) -> tuple[int, int] | None:
-    """Where an action leaves the pointer, or None where it does not move it."""
-    points = points_of(action)
-    return points[-1] if points else None

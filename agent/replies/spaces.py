@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+from deskbench.agent.prompting.scaling import pixel_at
 from deskbench.agent.replies.calls import Malformed
 
 KINDS = ("screen", "image", "unit", "auto", "grid", "auto_grid")
@@ -43,11 +44,17 @@ class Space:
             0 <= value <= size + slack for value, size in zip((x, y), sizes, strict=True)
         ):
             raise Malformed(f"the point ({x:g}, {y:g}) is outside of {self.described(kind)}")
-        half = 0.5 if kind == "image" and float(x).is_integer() and float(y).is_integer() else 0.0
-        across, down = (
-            _along(value + half, size, whole) for value, size, whole in zip((x, y), sizes, self.screen, strict=True)
-        )
-        return across, down
+        across, down = self._half(kind, x, y)
+        return pixel_at((x + across, y + down), sizes, self.screen)
+
+    def _half(self, kind: str, x: float, y: float) -> tuple[float, float]:
+        """From a point to the middle of the pixel that it stands for.
+
+        Whole numbers are pixels of the picture. In `unit`, a pixel of the screen is told by its edge, and rounded.
+        """
+        if kind == "unit":
+            return 0.5 / self.screen[0], 0.5 / self.screen[1]
+        return (0.5, 0.5) if kind == "image" and float(x).is_integer() and float(y).is_integer() else (0.0, 0.0)
 
     def described(self, kind: str | None = None) -> str:
         """The space in words, for a model or a table."""
@@ -70,8 +77,3 @@ class Space:
             return round(x / width, 4), round(y / height, 4)
         across, down = {"screen": self.screen, "image": self.image}.get(self.kind, (self.grid, self.grid))
         return min(across, round((x + 0.5) * across / width)), min(down, round((y + 0.5) * down / height))
-
-
-def _along(value: float, size: float, whole: int) -> int:
-    found = value * whole / size
-    return min(whole - 1, round(found) if size == 1 else int(found))

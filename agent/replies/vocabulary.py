@@ -18,12 +18,6 @@ from deskbench.envs.types import (
     ENDS_EPISODE,
     Action,
     ActionError,
-    Click,
-    Drag,
-    MouseDown,
-    MouseUp,
-    Move,
-    Scroll,
 )
 
 MOST_ACTIONS = 500
@@ -87,7 +81,7 @@ def to_actions(
             raise given.wrong(str(error)) from None
         _check_left(given, vocabulary.strict)
         actions += made
-        pointer = next((p for a in reversed(made) if (p := place_of(a)) is not None), pointer)
+        pointer = next((p for a in reversed(made) if (p := a.end) is not None), pointer)
         if made and isinstance(made[-1], ENDS_EPISODE):
             break
         if len(actions) > MOST_ACTIONS:
@@ -112,12 +106,3 @@ KNOWN = frozenset(
     start_x start_y end_x end_y destination_x destination_y magnitude_in_pixels magnitude_in_wheel_clicks reason code
     """.split()
 )
-
-
-def place_of(action: Action) -> tuple[int, int] | None:
-    """Where an action leaves the pointer, or None."""
-    if isinstance(action, Drag):
-        return action.path[-1]
-    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
-        return action.x, action.y
-    return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from PIL import Image, ImageDraw, ImageFont
 
-from deskbench.envs.types import Action, Click, Drag, MouseDown, MouseUp, Move, Scroll, Zoom
+from deskbench.envs.types import Action, Zoom
 
 _COLOUR = (220, 20, 60)
 _INK = (255, 255, 255)
@@ -45,19 +45,17 @@ def describe(action: Action) -> str:
 
 def _draw(pen: ImageDraw.ImageDraw, action: Action) -> tuple[int, int] | None:
     """Draw what has a place; returns where its label goes."""
-    if isinstance(action, Drag):
-        pen.line(list(action.path), fill=_COLOUR, width=4)
-        _ring(pen, action.path[0], 5)
-        _ring(pen, action.path[-1], _RADIUS)
-        return action.path[-1]
     if isinstance(action, Zoom):
         pen.rectangle(action.region, outline=_COLOUR, width=3)
         return action.region[0], action.region[1] + _RADIUS
-    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
-        _ring(pen, (action.x, action.y), _RADIUS)
-        pen.point((action.x, action.y), fill=_COLOUR)
-        return action.x, action.y
-    return None
+    if action.end is None:
+        return None
+    if len(action.points) > 1:
+        pen.line(list(action.points), fill=_COLOUR, width=4)
+        _ring(pen, action.points[0], 5)
+    _ring(pen, action.end, _RADIUS)
+    pen.point(action.end, fill=_COLOUR)
+    return action.end
 
 
 def _ring(pen: ImageDraw.ImageDraw, at: tuple[int, int], radius: int) -> None:

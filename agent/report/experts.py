@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import StepRecord, read_events
 from deskbench.envs.errors import UsageError
 
@@ -91,23 +92,25 @@ def experts_of(run: Path) -> ExpertsReport:
 
 
 def _notes(run: Path) -> Iterator[dict[str, Any]]:
-    for path in sorted(run.rglob("steps.jsonl")):
-        for event in read_events(path.parent):
+    for episode in EpisodeFolder.below(run):
+        for event in read_events(episode):
             if isinstance(event, StepRecord):
                 yield from (note for note in event.notes if note.get("what") == "mixture")
 
 
-def table(report: ExpertsReport) -> list[str]:
-    """The report for people."""
-    rows: list[tuple[str, ...]] = [
-        ("expert", "asked", "chosen", "failed", "spared", "tokens", "US dollars", "saved about")
-    ]
+HEADERS = ("expert", "asked", "chosen", "failed", "spared", "tokens", "US dollars", "saved about")
+
+
+def rows(report: ExpertsReport) -> Iterator[tuple[str, ...]]:
+    """The experts for people, under HEADERS."""
     for one in report.experts:
         cost, saved = ("-" if value is None else f"{value:.4f}" for value in (one.cost_usd, one.saved_usd))
         tokens = f"{one.input_tokens} + {one.output_tokens}"
-        rows.append((one.name, *map(str, (one.asked, one.chosen, one.failed, one.spared)), tokens, cost, saved))
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        yield (one.name, *map(str, (one.asked, one.chosen, one.failed, one.spared)), tokens, cost, saved)
+
+
+def conclusion(report: ExpertsReport) -> str:
+    """The gate and the whole cost for people, in one line."""
     own = "" if report.own_usd is None else f"; gate, judge and failed answers: {report.own_usd:.4f} US dollars"
     decided = ", ".join(f"{name} {count}" for name, count in sorted(report.gates.items()))
-    return [*lines, f"{report.steps} steps; the gate: {decided}{own}"]
+    return f"{report.steps} steps; the gate: {decided}{own}"

@@ -8,10 +8,10 @@ from __future__ import annotations
 import io
 import re
 import struct
-from pathlib import Path
 
 from PIL import Image
 
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.envs.types import MAX_PIXELS
 
 MAX_BYTES = 64 * 2**20
@@ -23,7 +23,7 @@ WEBP_QUALITY = 80
 """Lossy, for size: about 30 kB a desktop of 1280x800. The lossless PNGs stay in the run folder."""
 
 
-def read_frame(episode: Path, name: object) -> bytes | None:
+def read_frame(episode: EpisodeFolder, name: object) -> bytes | None:
     """The PNG of a frame, or None where there is none that can be shown.
 
     Args:
@@ -32,9 +32,9 @@ def read_frame(episode: Path, name: object) -> bytes | None:
     """
     if not isinstance(name, str) or not _NAME.fullmatch(name):
         return None
-    path = episode / "frames" / f"{name}.png"
+    path = episode.frame(name)
     try:
-        if not path.is_file() or path.resolve() != episode.resolve() / "frames" / path.name:
+        if not path.is_file() or path.resolve() != EpisodeFolder(episode.path.resolve()).frame(name):
             return None
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)

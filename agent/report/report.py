@@ -11,7 +11,6 @@ import base64
 import dataclasses
 import hashlib
 import itertools
-import json
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,7 +21,9 @@ from pydantic import ValidationError
 
 from deskbench.agent.report.frames import read_frame, webp
 from deskbench.agent.report.page import report_page
-from deskbench.agent.report.stats import final_attempts, summarize
+from deskbench.agent.report.stats import summarize
+from deskbench.agent.runs.folder import RunFolder, final_attempts
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import (
     EpisodeRecord,
     FinalRecord,
@@ -30,9 +31,10 @@ from deskbench.agent.runs.record import (
     SeenRecord,
     StepRecord,
     read_events,
+    read_record,
     write_atomic,
 )
-from deskbench.envs.errors import StorageError, UsageError
+from deskbench.envs.errors import StorageError
 from deskbench.envs.redact import KNOWN
 
 
@@ -61,12 +63,12 @@ def payload(folders: Sequence[Path]) -> dict[str, Any]:
 
 
 def _run(folder: Path) -> dict[str, Any]:
-    manifest = _manifest(folder)
-    finished, others = _episodes(folder)
-    kept = {(e.task, e.repeat, e.attempt): e for e in final_attempts([e for e, _ in finished])}
-    shown = [shown for e, shown in finished if (e.task, e.repeat, e.attempt) in kept]
+    run = RunFolder(folder)
+    manifest = run.manifest()
+    finished, others = _episodes(run)
+    final = final_attempts(finished, lambda one: one[0])
     planned = manifest.get("planned")
-    summary = summarize(list(kept.values()), planned if isinstance(planned, int) else None)
+    summary = summarize([record for record, _ in final], planned if isinstance(planned, int) else None)
     versions = manifest.get("versions")
     return {
         "name": folder.name,
@@ -78,43 +80,32 @@ def _run(folder: Path) -> dict[str, Any]:
         "task_set": str(manifest.get("task_set", ""))[:12],
         "skipped": manifest.get("skipped", []),
         "summary": dataclasses.asdict(summary),
-        "episodes": sorted(shown + others, key=lambda e: str(e["task"])),
+        "episodes": sorted([shown for _, shown in final] + others, key=lambda e: str(e["task"])),
     }
 
 
-def _manifest(folder: Path) -> dict[str, Any]:
-    try:
-        manifest = json.loads((folder / "run.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"{folder} is not a run folder: run.json: {error}") from None
-    if not isinstance(manifest, dict):
-        raise UsageError(f"{folder} is not a run folder: run.json holds no object")
-    return manifest
-
-
-def episode_folders(folder: Path) -> dict[str, Path]:
+def episode_folders(run: RunFolder) -> dict[str, EpisodeFolder]:
     """The episodes of a run that have begun, by the names that a page knows them by: hashes of where they are."""
-    found = sorted((folder / "episodes").glob("**/steps.jsonl"))
-    return {_id(folder, steps.parent): steps.parent for steps in found if steps.is_file()}
+    return {_id(run, episode): episode for episode in run.episodes()}
 
 
-def _id(folder: Path, path: Path) -> str:
-    return hashlib.sha256(os.fsencode(path.relative_to(folder))).hexdigest()[:32]
+def _id(run: RunFolder, episode: EpisodeFolder) -> str:
+    return hashlib.sha256(os.fsencode(episode.path.relative_to(run.path))).hexdigest()[:32]
 
 
-def _episodes(folder: Path) -> tuple[list[tuple[EpisodeRecord, dict[str, Any]]], list[dict[str, Any]]]:
+def _episodes(run: RunFolder) -> tuple[list[tuple[EpisodeRecord, dict[str, Any]]], list[dict[str, Any]]]:
     """The finished ones with what is shown of them, and what is shown of the others: going on, or not to be read."""
     finished, others = [], []
-    for path in episode_folders(folder).values():
+    for name, episode in episode_folders(run).items():
         try:
-            if (path / "episode.json").is_file():
-                record = EpisodeRecord.model_validate_json((path / "episode.json").read_bytes())
-                finished.append((record, _episode(folder, path, record)))
-            elif not _superseded(path):
-                others.append(_unfinished(folder, path, *_steps(path)))
+            if episode.finished:
+                record = read_record(episode)
+                finished.append((record, {"id": name, **_episode(record, *_steps(episode))}))
+            elif not episode.superseded:
+                others.append({"id": name, **_unfinished(run.task_of(episode), *_steps(episode))})
         except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:  # not written by us, or damaged
-            unreadable = {"ending": "unreadable", "reason": _why(error), "running": False}
-            others.append({**_unfinished(folder, path, [], None), **unreadable})
+            unreadable = {"id": name, "ending": "unreadable", "reason": _why(error), "running": False}
+            others.append({**_unfinished(run.task_of(episode), [], None), **unreadable})
     return finished, others
 
 
@@ -123,15 +114,9 @@ def _why(error: Exception) -> str:
     return f"the record cannot be read: {type(error).__name__}: {first}"
 
 
-def _superseded(path: Path) -> bool:
-    """A kill cut this attempt off, and the task has been attempted again since."""
-    later = [int(other.name) for other in path.parent.iterdir() if other.name.isdigit()]
-    return path.name.isdigit() and max(later) > int(path.name)
-
-
-def _steps(path: Path) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
+def _steps(episode: EpisodeFolder) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
     """Each step with the outcome of its actions, which the next observation carries."""
-    events = [e for e in read_events(path) if not isinstance(e, NoteRecord)]
+    events = [e for e in read_events(episode) if not isinstance(e, NoteRecord)]
     steps, final = [], None
     for event, following in itertools.zip_longest(events, events[1:]):
         if isinstance(event, FinalRecord):
@@ -166,12 +151,10 @@ def _step(step: StepRecord, after: SeenRecord | None) -> dict[str, Any]:
     }
 
 
-def _episode(folder: Path, path: Path, record: EpisodeRecord) -> dict[str, Any]:
-    steps, final = _steps(path)
+def _episode(record: EpisodeRecord, steps: list[dict[str, Any]], final: dict[str, Any] | None) -> dict[str, Any]:
     totals = record.totals
     return {
         "task": record.task,
-        "id": _id(folder, path),
         "instruction": record.instruction,
         "attempt": record.attempt,
         "limits": [record.max_steps, record.max_seconds],
@@ -192,12 +175,11 @@ def _episode(folder: Path, path: Path, record: EpisodeRecord) -> dict[str, Any]:
     }
 
 
-def _unfinished(folder: Path, path: Path, steps: list[dict[str, Any]], final: dict[str, Any] | None) -> dict[str, Any]:
+def _unfinished(task: str, steps: list[dict[str, Any]], final: dict[str, Any] | None) -> dict[str, Any]:
     """An episode without episode.json: going on, or cut off."""
     times = {name: sum(s[name] for s in steps) for name in ("model_ms", "act_ms", "settle_ms")}
     return {
-        "task": path.parent.relative_to(folder / "episodes").as_posix(),
-        "id": _id(folder, path),
+        "task": task,
         "instruction": "",
         "attempt": 0,
         "limits": [None, None],
@@ -217,9 +199,9 @@ def _unfinished(folder: Path, path: Path, steps: list[dict[str, Any]], final: di
 
 
 def _images(folders: Sequence[Path], data: dict[str, Any]) -> dict[str, str]:
-    wanted: dict[str, Path] = {}
+    wanted: dict[str, EpisodeFolder] = {}
     for folder, run in zip(folders, data["runs"], strict=True):
-        places = episode_folders(folder)
+        places = episode_folders(RunFolder(folder))
         for episode in run["episodes"]:
             for seen in [*episode["steps"], episode["final"]]:
                 if seen and seen["frame"]:
@@ -229,7 +211,7 @@ def _images(folders: Sequence[Path], data: dict[str, Any]) -> dict[str, str]:
         return {frame: url for frame, url in zip(wanted, found, strict=True) if url}
 
 
-def _data_url(episode: Path, frame: str) -> str | None:
+def _data_url(episode: EpisodeFolder, frame: str) -> str | None:
     data = read_frame(episode, frame)
     small = webp(data) if data else None
     return "data:image/webp;base64," + base64.b64encode(small).decode() if small else None

@@ -103,7 +103,7 @@ class Summary:
 
 
 def summarize(episodes: Sequence[EpisodeRecord], planned: int | None = None) -> Summary:
-    """Sum up the final attempts of a run (`final_attempts`)."""
+    """Sum up the final attempts of a run (`RunFolder.final`)."""
     values = [(e, e.score.value) for e in episodes if e.score.value is not None]
     totals = [e.totals for e in episodes]
     model, act, settle = (sum(getattr(t, name) for t in totals) for name in ("model_ms", "act_ms", "settle_ms"))
@@ -150,11 +150,3 @@ def _with_zeros(episodes: Sequence[EpisodeRecord], planned: int) -> dict[str, li
     for number in range(0, missing, repeats):
         found[f"missing {number}"] = [0.0] * min(repeats, missing - number)
     return found
-
-
-def final_attempts(episodes: Sequence[EpisodeRecord]) -> list[EpisodeRecord]:
-    """Of each (task, repeat) the last attempt: earlier ones were broken off or failed for reasons of ours."""
-    last: dict[tuple[str, int], EpisodeRecord] = {}
-    for episode in sorted(episodes, key=lambda e: e.attempt):
-        last[(episode.task, episode.repeat)] = episode
-    return [last[key] for key in sorted(last)]

@@ -20,6 +20,8 @@ from typing import Any
 from deskbench.agent.report.frames import read_frame
 from deskbench.agent.report.page import page_json, report_page
 from deskbench.agent.report.report import episode_folders, payload
+from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.layout import EpisodeFolder
 
 CONNECTIONS = 64
 """At once; more are closed unanswered. A browser has six."""
@@ -65,20 +67,20 @@ class Runs:
     """What is served. No path is ever made of what a client says: it names episodes by hashes that we looked up."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
-        self._folders = list(folders)
-        self._known: dict[tuple[int, str], Path] = {}
+        self._runs = [RunFolder(folder) for folder in folders]
+        self._known: dict[tuple[int, str], EpisodeFolder] = {}
         self.page = report_page(None, {}, live=True).encode()
 
     def data(self) -> bytes:
         """What the page shows, as JSON."""
-        return page_json(payload(self._folders)).encode()
+        return page_json(payload([run.path for run in self._runs])).encode()
 
     def frame(self, run: int, episode: str, name: str) -> bytes | None:
         """A frame's PNG, or None."""
-        if run >= len(self._folders):
+        if run >= len(self._runs):
             return None
         if (run, episode) not in self._known:
-            self._known |= {(run, key): path for key, path in episode_folders(self._folders[run]).items()}
+            self._known |= {(run, key): path for key, path in episode_folders(self._runs[run]).items()}
         folder = self._known.get((run, episode))
         return None if folder is None else read_frame(folder, name)
 

@@ -47,7 +47,7 @@ class Ledger:
             self._base.execute("pragma synchronous=normal")
             self._base.executescript(_SCHEMA)
         except sqlite3.Error as error:
-            if "locked" in str(error):
+            if getattr(error, "sqlite_errorcode", 0) & 0xFF == sqlite3.SQLITE_BUSY:  # the low byte of extended codes
                 raise UsageError(f"another process is working on {path.parent}") from None
             raise StorageError(f"cannot write {path}: {error}") from None
 

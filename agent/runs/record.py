@@ -1,9 +1,4 @@
-"""An episode on disk: what is written, and how it is read back.
-
-episode.json   written last, atomically: without it the episode did not finish
-steps.jsonl    one line per event: a step before it is carried out, its outcome after, the final observation
-frames/<sha256>.png   files/<sha256>   recording.mp4   log.jsonl
-"""
+"""An episode on disk (`layout` names its files): what is written, and how it is read back."""
 
 from __future__ import annotations
 
@@ -14,12 +9,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import to_json
 
 from deskbench.agent.base import Decision, Ending, Usage
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.types import Observation, Screenshot
@@ -55,6 +51,14 @@ def _whole(value: Any, depth: int = 0) -> Any:
     return [_whole(item, depth + 1) for item in value]
 
 
+class ResultRecord(NamedTuple):
+    """What became of an action, as an `ActionResult` without its time; a list of three in the file."""
+
+    ok: bool
+    error: str | None
+    output: str | None
+
+
 class SeenRecord(_Record):
     """An observation without its bytes: `frame` names frames/<frame>.png, `accessibility` names files/<sha256>."""
 
@@ -70,7 +74,7 @@ class SeenRecord(_Record):
     accessibility: str | None = None
     accessibility_complete: bool = True
     terminal: str | None = None
-    results: list[tuple[bool, str | None, str | None]] = Field(default_factory=list)
+    results: list[ResultRecord] = Field(default_factory=list)
     answer: str | None = None
     problems: list[str] = Field(default_factory=list)
 
@@ -235,10 +239,11 @@ class EpisodeWriter:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._place = EpisodeFolder(folder)
         try:
-            for name in ("frames", "files"):
-                (folder / name).mkdir(parents=True, exist_ok=True)
-            self._lines = (folder / "steps.jsonl").open("ab", buffering=0)
+            for part in (self._place.frames, self._place.files):
+                part.mkdir(parents=True, exist_ok=True)
+            self._lines = self._place.steps.open("ab", buffering=0)
         except OSError as error:
             raise _storage(error, folder) from None
 
@@ -276,40 +281,27 @@ class EpisodeWriter:
 
     def finish(self, record: EpisodeRecord) -> None:
         """Write episode.json: from here on the episode is finished."""
-        write_atomic(self.folder / "episode.json", to_json(KNOWN.value(_dumped(record)), indent=1, inf_nan_mode="null"))
+        write_record(self._place, record)
 
     @property
     def files(self) -> Path:
         """Where getters keep what they read, by its hash (`tasks.world.World.cache`)."""
-        return self.folder / "files"
+        return self._place.files
 
     def seen(self, observation: Observation) -> SeenRecord:
         """The record of an observation; its frame and tree go into files of their own."""
         shot = observation.screenshot
         if shot is not None:
-            self._once(self.folder / "frames" / f"{shot.sha256}.png", shot.png)
+            self._once(self._place.frame(shot.sha256), shot.png)
         tree = None
         if observation.accessibility is not None:
             data = KNOWN.text(str(_whole(observation.accessibility))).encode()
             tree = Screenshot.of(data).sha256
-            self._once(self.folder / "files" / tree, data)
-        return SeenRecord(
-            frame=shot.sha256 if shot else None,
-            width=observation.width,
-            height=observation.height,
-            cursor=observation.cursor,
-            settled=observation.settled,
-            settle_ms=observation.settle_ms,
-            capture_ms=observation.capture_ms,
-            act_ms=observation.act_ms,
-            roundtrip_ms=observation.roundtrip_ms,
-            accessibility=tree,
-            accessibility_complete=observation.accessibility_complete,
-            terminal=observation.terminal,
-            results=list(observation.results),
-            answer=observation.answer,
-            problems=list(observation.problems),
-        )
+            self._once(self._place.file(tree), data)
+        facts = {name: value for name, value in vars(observation).items() if name != "screenshot"}
+        results = [ResultRecord(one.ok, one.error, one.output) for one in observation.results]
+        files = {"frame": shot.sha256 if shot else None, "accessibility": tree}
+        return SeenRecord(**{**facts, **files, "results": results})
 
     def _once(self, path: Path, data: bytes) -> None:
         if not path.exists():
@@ -321,7 +313,16 @@ class EpisodeWriter:
             while rest:  # a disk that is nearly full takes a part, and refuses what is left
                 rest = rest[self._lines.write(rest) :]
         except OSError as error:
-            raise _storage(error, self.folder / "steps.jsonl") from None
+            raise _storage(error, self._place.steps) from None
+
+
+def write_record(episode: EpisodeFolder, record: EpisodeRecord) -> None:
+    """Write an episode's record, or a new one in its place.
+
+    Raises:
+        StorageError: the disk is full or refuses.
+    """
+    write_atomic(episode.record, to_json(KNOWN.value(_dumped(record)), indent=1, inf_nan_mode="null"))
 
 
 def _dumped(record: EpisodeRecord) -> dict[str, Any]:
@@ -349,13 +350,14 @@ class EpisodeReader:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder = EpisodeFolder(folder)
+        path = self.folder.record
         try:
-            self.episode = EpisodeRecord.model_validate_json((folder / "episode.json").read_bytes())
+            self.episode = read_record(self.folder)
         except OSError as error:
-            raise UsageError(f"{folder} holds no finished episode: episode.json: {error.strerror}") from None
+            raise UsageError(f"{folder} holds no finished episode: {path.name}: {error.strerror}") from None
         except ValidationError as error:
-            raise UsageError(f"{folder}/episode.json: {error.errors()[0]['msg']}") from None
+            raise UsageError(f"{path}: {error.errors()[0]['msg']}") from None
 
     def events(self) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
         """The events in order; a line that was cut off by a crash is left out."""
@@ -373,7 +375,11 @@ class EpisodeReader:
         """The picture of an observation."""
         if seen.frame is None:
             return None
-        return Screenshot((self.folder / "frames" / f"{Path(seen.frame).name}.png").read_bytes(), seen.frame)
+        return Screenshot(self.folder.frame(seen.frame).read_bytes(), seen.frame)
+
+    def tree(self, seen: SeenRecord) -> str | None:
+        """The accessibility tree of an observation."""
+        return None if seen.accessibility is None else self.folder.file(seen.accessibility).read_text(encoding="utf-8")
 
 
 _KINDS: dict[str, type[StepRecord] | type[FinalRecord] | type[NoteRecord]] = {
@@ -381,9 +387,19 @@ _KINDS: dict[str, type[StepRecord] | type[FinalRecord] | type[NoteRecord]] = {
 }  # fmt: skip
 
 
-def read_events(folder: Path) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
+def read_record(episode: EpisodeFolder) -> EpisodeRecord:
+    """The record of an episode.
+
+    Raises:
+        OSError: it cannot be read.
+        ValidationError: it is damaged, or of another version.
+    """
+    return EpisodeRecord.model_validate_json(episode.record.read_bytes())
+
+
+def read_events(episode: EpisodeFolder) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
     """The events of an episode that may still be going on."""
-    for line in (folder / "steps.jsonl").read_text(encoding="utf-8").split("\n"):
+    for line in episode.steps.read_text(encoding="utf-8").split("\n"):
         try:
             value = json.loads(line)
         except ValueError:

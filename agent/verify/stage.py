@@ -16,6 +16,7 @@ from deskbench.agent.agents.scripted import OracleAgent
 from deskbench.agent.base import Ending
 from deskbench.agent.build import ASSETS
 from deskbench.agent.episode import Plan, run_episode
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
 from deskbench.agent.verify.cells import Cell, Outcome
 from deskbench.agent.verify.trials import Trial, WatchedOracle, last
@@ -177,7 +178,7 @@ class Stage:
     def _free(self, trial: Trial) -> Path:
         """A folder that no episode has yet."""
         name = re.sub(r"[^\w.@-]+", "-", f"{trial.column}-{trial.name}").strip("-")[:80]
-        base = self._folder / "episodes" / trial.task.key
+        base = RunFolder(self._folder).attempts(trial.task.key)
         taken = sum(1 for path in base.glob(f"{name}.*") if path.is_dir()) if base.is_dir() else 0
         return base / f"{name}.{taken + 1}"
 

@@ -19,7 +19,7 @@ from urllib.parse import urlsplit
 import requests
 import urllib3
 
-from deskbench.envs import signing, wait
+from deskbench.envs import wait
 from deskbench.envs.clients.relay import Relay
 from deskbench.envs.clients.transport import (
     MAX_REFUSAL,
@@ -39,6 +39,7 @@ from deskbench.envs.clients.transport import (
 from deskbench.envs.desktop import CommandResult, Window
 from deskbench.envs.errors import GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit, UsageError
 from deskbench.envs.pipe import splice
+from deskbench.envs.server import signing
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Type, Wait
 from deskbench.envs.wire import (
     MAX_BODY,
@@ -90,8 +91,8 @@ class Client:
     Args:
         name: for logs and errors.
         base_url: `http://host:port`; with `connect` its host means nothing.
-        token: signs the requests and proves the answers (`envs.signing`), and is never sent; None for a server that
-            knows none.
+        token: signs the requests and proves the answers (`envs.server.signing`), and is never sent; None for a server
+            that knows none.
         connect: makes the sockets, where the desktop is not behind an address of this machine's network.
         role: whose token it is: `control`, or `agent`.
     """
@@ -228,26 +229,12 @@ class Client:
         return self._observation(reply, png, observe, (time.monotonic() - began) * 1e3)
 
     def _observation(self, reply: StepReply, png: bytes | None, asked: Observe, ms: float) -> Observation:
-        results = tuple((r.ok, r.error, r.output) for r in reply.results)
-        seen = reply.seen
+        results, seen = reply.results, reply.seen
         if seen is None:
             return Observation(None, 0, 0, act_ms=reply.act_ms, roundtrip_ms=ms, results=results)
-        return Observation(
-            screenshot=self._picture(seen, png) if asked.screenshot else None,
-            width=seen.width,
-            height=seen.height,
-            cursor=seen.cursor,
-            accessibility=seen.accessibility,
-            accessibility_complete=seen.accessibility_complete,
-            terminal=seen.terminal,
-            settled=seen.settled,
-            settle_ms=seen.settle_ms,
-            capture_ms=seen.capture_ms,
-            act_ms=reply.act_ms,
-            roundtrip_ms=ms,
-            results=results,
-            problems=seen.problems,
-        )
+        shot = self._picture(seen, png) if asked.screenshot else None
+        facts = {name: value for name, value in vars(seen).items() if name not in ("frame", "unchanged")}
+        return Observation(shot, **facts, act_ms=reply.act_ms, roundtrip_ms=ms, results=results)
 
     def _picture(self, seen: Seen, png: bytes | None) -> Screenshot:
         if png is not None:

@@ -141,8 +141,8 @@ class OsworldClient(Client):
         """Look without acting."""
         return self._look(observe or Observe(), time.monotonic(), 0.0, ())
 
-    def _perform(self, actions: Sequence[Action]) -> tuple[tuple[bool, str | None, str | None], ...]:
-        results: list[tuple[bool, str | None, str | None]] = []
+    def _perform(self, actions: Sequence[Action]) -> tuple[ActionResult, ...]:
+        results: list[ActionResult] = []
         plain: list[Action] = []
         for action in [*actions, None]:
             if action is not None and not isinstance(action, Exec):
@@ -152,11 +152,11 @@ class OsworldClient(Client):
                 results += self._run_actions(plain)
                 plain = []
             if isinstance(action, Exec):
-                done = all(ok for ok, _, _ in results)
-                results.append(self._exec(action) if done else (False, NOT_DONE, None))
+                done = all(result.ok for result in results)
+                results.append(self._exec(action) if done else ActionResult(False, NOT_DONE))
         return tuple(results)
 
-    def _run_actions(self, actions: Sequence[Action]) -> list[tuple[bool, str | None, str | None]]:
+    def _run_actions(self, actions: Sequence[Action]) -> list[ActionResult]:
         waits = sum(action.seconds or 1.0 for action in actions if isinstance(action, Wait))
         sent = json.dumps([action.to_json() for action in actions])
         done = self._execute([self._python(), "-c", SOURCE, sent], shell=False, timeout=self.command_seconds + waits)
@@ -165,24 +165,21 @@ class OsworldClient(Client):
             told = loads(said[0].encode("utf-8", "replace"))
             if not isinstance(told, list) or len(told) != len(actions):
                 raise WireError("not one result for each action")
-            results = [decode(ActionResult, one, "results") for one in told]
+            return [decode(ActionResult, one, "results") for one in told]
         except WireError:
             why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode
             raise GuestError(f"{self.name}: the actions were not carried out: {str(why)[:500]}") from None
-        return [(one.ok, one.error, one.output) for one in results]
 
-    def _exec(self, action: Exec) -> tuple[bool, str | None, str | None]:
+    def _exec(self, action: Exec) -> ActionResult:
         program = [self._python(), "-c"] if action.lang == "python" else ["bash", "-c"]
         done = self._execute([*program, action.source], shell=False, timeout=self.command_seconds)
         text = done.stdout + done.stderr
-        return True, None, text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"
+        return ActionResult(True, None, text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]")
 
     def _python(self) -> str:
         return "python" if self.platform == "Windows" else "python3"
 
-    def _look(
-        self, asked: Observe, began: float, act_ms: float, results: tuple[tuple[bool, str | None, str | None], ...]
-    ) -> Observation:
+    def _look(self, asked: Observe, began: float, act_ms: float, results: tuple[ActionResult, ...]) -> Observation:
         policy, seconds = parse_policy(asked.policy)
         now = time.monotonic()
         if policy == "none":

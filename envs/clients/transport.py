@@ -111,18 +111,15 @@ def unix(path: str) -> Connect:
     def connect() -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
 
-        def taken() -> bool:
-            with contextlib.suppress(BlockingIOError):  # many wait already: a Unix socket does not say when it is less
-                made.connect(path)
-                return True
-            return False
-
         try:
             seconds = _connect_seconds()
             made.settimeout(seconds)
-            if not wait.until(taken, timeout=seconds, max_interval=0.05):
-                raise TimeoutError("the server takes no connection")
+            # Many wait already: a Unix socket does not say when there are fewer.
+            wait.retry(lambda: made.connect(path), BlockingIOError, timeout=seconds, max_interval=0.05)
             made.settimeout(None)
+        except BlockingIOError:
+            made.close()
+            raise TimeoutError("the server takes no connection") from None
         except BaseException:
             made.close()
             raise

@@ -112,7 +112,7 @@ class DesktopContract:
         before = desktop.act([Move(x=40, y=60)])
         after = desktop.act([Move(x=200, y=120), CursorPosition()])
         assert after.cursor == (200, 120)
-        assert after.results[1] == (True, None, "200, 120")
+        assert (after.results[1].ok, after.results[1].output) == (True, "200, 120")
         assert before.screenshot is not None and after.screenshot is not None
         assert before.screenshot.sha256 != after.screenshot.sha256
 
@@ -120,8 +120,8 @@ class DesktopContract:
         """A point off the screen is the agent's error, not the desktop's."""
         width, height = desktop.health().screen
         seen = desktop.act([Click(x=width, y=height), Move(x=1, y=1)])
-        assert [ok for ok, _, _ in seen.results] == [False, False]
-        assert str(width) in str(seen.results[0][1])
+        assert [result.ok for result in seen.results] == [False, False]
+        assert str(width) in str(seen.results[0].error)
 
     def test_what_is_typed_arrives_in_the_program(self, desktop: Desktop) -> None:
         """Launch, type, save: the file holds the text, every character of it."""

@@ -18,17 +18,13 @@ from deskbench.envs.desktop import Check, CommandResult, Desktop, DesktopSpec, W
 from deskbench.envs.errors import GuestError, GuestUnreachable, NotThere, Unfit
 from deskbench.envs.types import (
     Action,
+    ActionResult,
     Click,
     CursorPosition,
-    Drag,
     Exec,
     Key,
-    MouseDown,
-    MouseUp,
-    Move,
     Observation,
     Screenshot,
-    Scroll,
     Type,
 )
 from deskbench.envs.wire import PROTOCOL, Health, Observe
@@ -75,13 +71,13 @@ class FakeDesktop:
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
         """Carry the actions out; behind one that fails none is."""
         self._live()
-        results: list[tuple[bool, str | None, str | None]] = []
+        results: list[ActionResult] = []
         for action in actions:
-            if results and not results[-1][0]:
-                results.append((False, "not carried out: an action before it failed", None))
+            if results and not results[-1].ok:
+                results.append(ActionResult(False, "not carried out: an action before it failed"))
                 continue
             error = self._problem(action)
-            results.append((error is None, error, None if error else self._perform(action)))
+            results.append(ActionResult(error is None, error, None if error else self._perform(action)))
         return self._look(observe or Observe(), tuple(results))
 
     def observe(self, observe: Observe | None = None) -> Observation:
@@ -92,14 +88,14 @@ class FakeDesktop:
     def _problem(self, action: Action) -> str | None:
         if isinstance(action, Exec):
             return "a desktop in memory runs no code"
-        for x, y in _points(action):
+        for x, y in action.points:
             if not (0 <= x < self.spec.width and 0 <= y < self.spec.height):
                 return f"({x}, {y}) is off the screen, which is {self.spec.width}x{self.spec.height}"
         return None
 
     def _perform(self, action: Action) -> str | None:
         self.done.append(action)
-        for point in _points(action):
+        for point in action.points:
             self.cursor = point
         if isinstance(action, Type):
             self.text += action.text
@@ -122,7 +118,7 @@ class FakeDesktop:
     def _save(self) -> None:
         self.files[self.path] = self.text.encode()
 
-    def _look(self, observe: Observe, results: tuple[tuple[bool, str | None, str | None], ...]) -> Observation:
+    def _look(self, observe: Observe, results: tuple[ActionResult, ...]) -> Observation:
         return Observation(
             screenshot=Screenshot.of(self._picture()) if observe.screenshot else None,
             width=self.spec.width,
@@ -306,14 +302,6 @@ def _expand(path: str) -> str:
     if path == "~" or path.startswith("~/"):
         path = HOME + path[1:]
     return posixpath.normpath(posixpath.join(HOME, path.replace("$HOME", HOME)))
-
-
-def _points(action: Action) -> tuple[tuple[int, int], ...]:
-    if isinstance(action, Drag):
-        return action.path
-    if isinstance(action, (Move, Click, MouseDown, MouseUp, Scroll)) and action.x is not None and action.y is not None:
-        return ((action.x, action.y),)
-    return ()
 
 
 def _inside(point: tuple[int, int], box: tuple[int, int, int, int]) -> bool:

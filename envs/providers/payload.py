@@ -24,7 +24,7 @@ from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import UsageError
 
 ENVS = Path(__file__).resolve().parent.parent
-SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py", "signing.py")
+SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py")
 """What the server needs beside its own folder. Nothing of `tasks`: the answers are not in the exam room."""
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 KEPT_SECONDS = 7 * 86400.0

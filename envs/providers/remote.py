@@ -15,7 +15,6 @@ import re
 import shlex
 import subprocess
 import threading
-import tomllib
 from pathlib import Path
 
 import requests
@@ -27,6 +26,7 @@ from deskbench.envs.clients.http import Client
 from deskbench.envs.clients.osworld import OsworldClient
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestError, StartError, UsageError
+from deskbench.envs.foreign import read_toml
 from deskbench.envs.redact import secret_of
 from deskbench.envs.wire import PROTOCOL, Health
 
@@ -146,12 +146,7 @@ def machines_of(source: str) -> tuple[Machine, ...]:
         return (_five_parts(*five.groups()),)
     if not source:
         raise UsageError("provider remote: say which machine: remote:http://HOST:5000, or remote:FILE.toml")
-    try:
-        content = tomllib.loads(Path(source).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UsageError(f"cannot read {source}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{source} is not TOML: {error}") from None
+    content = read_toml(Path(source), source)
     unknown = next((key for key in content if key != "machine"), None)
     if unknown is not None:
         raise UsageError(f"{source}: unknown key {unknown!r}{nearest(unknown, ('machine',))}")
@@ -226,25 +221,24 @@ def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
     """
     ours = Client(machine.url, machine.url, token=_token(machine))
     theirs = OsworldClient(machine.url, machine.url, machine.ports)
-    last: list[str] = ["nothing"]
 
-    def answers() -> tuple[Client, Health] | None:
+    def answers() -> tuple[Client, Health]:
         try:
             return ours, ours.health()
         except GuestError as error:
-            last[0] = str(error)
             # Nobody who was asked for a proof is driven without one.
             if error.status in (401, 403) or (error.status == 404 and machine.token_env is not None):
                 hint = "name the token's environment variable as token_env; OSWorld's server has none"
                 raise UsageError(f"{error} ({hint})") from None
-            return _as_osworld(theirs) if error.status == 404 else None
-        except EnvError as error:
-            last[0] = str(error)
-            return None
+            found = _as_osworld(theirs) if error.status == 404 else None
+            if found is None:
+                raise
+            return found
 
-    found = wait.until(answers, timeout=seconds, interval=0.1, max_interval=2.0)
-    if found is None:
-        raise StartError(f"{machine.url} did not answer within {seconds:g} s; last: {last[0]}")
+    try:
+        found = wait.retry(answers, EnvError, timeout=seconds, interval=0.1, max_interval=2.0)
+    except EnvError as error:
+        raise StartError(f"{machine.url} did not answer within {seconds:g} s; last: {error}") from None
     if found[1].protocol != PROTOCOL:
         raise UsageError(f"{machine.url} speaks protocol {found[1].protocol}; this is protocol {PROTOCOL}")
     return found

@@ -153,18 +153,8 @@ def write(path: str, data: bytes) -> None:
 
 def _rename(temporary: Path, where: Path) -> None:
     """Give a file its name. Windows refuses for a moment while anybody (a scanner, an indexer) looks at one of them."""
-    refused: list[PermissionError] = []
-
-    def renamed() -> bool:
-        try:
-            temporary.replace(where)
-        except PermissionError as error:
-            refused.append(error)
-            return False
-        return True
-
-    if not wait.until(renamed, timeout=HELD_SECONDS if os.name == "nt" else 0.0):
-        raise refused[-1]
+    held = HELD_SECONDS if os.name == "nt" else 0.0
+    wait.retry(lambda: temporary.replace(where), PermissionError, timeout=held)
 
 
 Tree = dict[str, Any]

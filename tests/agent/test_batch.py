@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from deskbench.agent.base import Ending, ModelFatal
-from deskbench.agent.batch import Batch, Progress, read_records
+from deskbench.agent.batch import Batch, Progress
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import Ledger
 from deskbench.envs import wait
 from deskbench.envs.errors import UsageError
@@ -52,7 +53,7 @@ def test_the_random_agent_does_the_same_for_the_same_seed(suite: Path, tmp_path:
 @pytest.mark.parametrize("parallel", [1, 4])
 def test_repeats_have_folders_and_seeds_of_their_own(suite: Path, tmp_path: Path, parallel: int) -> None:
     summary = Batch(prepared(suite, repeats=3, parallel=parallel, seed=10), tmp_path / "run").run()
-    records = read_records(tmp_path / "run")
+    records = RunFolder(tmp_path / "run").records()
     assert (summary.scored, len(records)) == (12, 12)
     assert sorted((r.repeat, r.seed) for r in records if r.task == "suite/write-0") == [(0, 10), (1, 11), (2, 12)]
 
@@ -62,7 +63,7 @@ def test_what_infrastructure_broke_is_tried_again_and_never_scored(suite: Path, 
     batch = Batch(prepared(suite, provider=f"{HERE}:Flaky", retries=9), tmp_path / "run", told.append)
     summary = batch.run()
     assert (summary.scored, summary.all.mean) == (4, 1.0)
-    broken = [r for r in read_records(tmp_path / "run") if r.ending is Ending.ENV_ERROR]
+    broken = [r for r in RunFolder(tmp_path / "run").records() if r.ending is Ending.ENV_ERROR]
     assert broken and all(r.score.value is None for r in broken)
     assert told[-1].retried == len(broken)
 
@@ -70,7 +71,7 @@ def test_what_infrastructure_broke_is_tried_again_and_never_scored(suite: Path, 
 def test_what_stays_broken_is_unscored_and_kept_out_of_the_mean(suite: Path, tmp_path: Path) -> None:
     summary = Batch(prepared(suite, provider=f"{HERE}:Dead", retries=1), tmp_path / "run").run()
     assert (summary.planned, summary.scored, summary.unscored, summary.all.mean) == (4, 0, 4, None)
-    assert len(read_records(tmp_path / "run")) == 8
+    assert len(RunFolder(tmp_path / "run").records()) == 8
 
 
 # Desktops that die while the agent acts.
@@ -82,7 +83,7 @@ def test_a_desktop_that_dies_again_while_the_agent_acts_counts_as_0_with_the_rea
     summary = batch.run()
     assert (summary.scored, summary.unscored, summary.all.mean) == (1, 0, 0.0)
     assert (summary.deaths, summary.tampered) == (2, ("suite/one",))
-    first, second = read_records(tmp_path / "run")  # two retries were allowed, and one was made
+    first, second = RunFolder(tmp_path / "run").records()  # two retries were allowed, and one was made
     assert (first.score.value, first.deaths, first.tampered) == (None, 1, False)
     assert (second.score.value, second.deaths, second.tampered, second.ending) == (0.0, 2, True, Ending.ENV_ERROR)
     assert second.score.reason.startswith("the desktop died twice while the agent acted: ")
@@ -97,7 +98,7 @@ def test_it_stays_unscored_where_the_run_says_so_and_is_not_tried_again(tmp_path
     assert (summary.scored, summary.unscored, summary.all.mean, summary.all_planned.mean) == (0, 1, None, 0.0)
     assert summary.tampered == ("suite/one",)
     again = Batch(wanted, tmp_path / "run").run(resume=True)
-    assert (again, len(read_records(tmp_path / "run"))) == (summary, 2)
+    assert (again, len(RunFolder(tmp_path / "run").records())) == (summary, 2)
     assert manifest(tmp_path / "run")["on_tamper"] == "unscored"
 
 
@@ -128,7 +129,7 @@ def test_desktops_that_die_before_the_agent_acts_are_never_held_against_it(tmp_p
     write_task(tmp_path / "suite", "one")
     wanted = prepared(tmp_path / "suite", agent=f"{HERE}:Killer", provider=f"{HERE}:Unready", retries=4)
     summary = Batch(wanted, tmp_path / "run").run()
-    assert (summary.unscored, summary.deaths, len(read_records(tmp_path / "run"))) == (1, 0, 5)
+    assert (summary.unscored, summary.deaths, len(RunFolder(tmp_path / "run").records())) == (1, 0, 5)
 
 
 def test_what_will_fail_the_same_way_is_not_tried_again(tmp_path: Path) -> None:
@@ -139,7 +140,7 @@ def test_what_will_fail_the_same_way_is_not_tried_again(tmp_path: Path) -> None:
         summary = Batch(prepared(tmp_path / "suite", retries=5), tmp_path / "run").run()
         server.shutdown()
     assert (summary.unscored, summary.deaths) == (1, 0)
-    (record,) = read_records(tmp_path / "run")
+    (record,) = RunFolder(tmp_path / "run").records()
     assert record.permanent and "404" in (record.error or "")
 
 
@@ -147,7 +148,7 @@ def test_nor_is_set_up_with_a_program_that_is_not_there(tmp_path: Path) -> None:
     missing = [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]
     write_task(tmp_path / "suite", "one", config=missing)
     assert Batch(prepared(tmp_path / "suite", retries=5), tmp_path / "run").run().unscored == 1
-    (record,) = read_records(tmp_path / "run")
+    (record,) = RunFolder(tmp_path / "run").records()
     assert record.permanent and "cannot start" in (record.error or "")
 
 
@@ -159,7 +160,7 @@ def test_one_episode_never_ends_the_run(suite: Path, tmp_path: Path) -> None:
     batch = Batch(prepared(suite, provider=f"{HERE}:Buggy", retries=9), tmp_path / "run")
     summary = batch.run()
     assert (summary.scored, summary.all.mean, summary.endings) == (4, 1.0, {"done": 3, "failed": 1})
-    crashed = [r for r in read_records(tmp_path / "run") if r.ending is Ending.CRASHED]
+    crashed = [r for r in RunFolder(tmp_path / "run").records() if r.ending is Ending.CRASHED]
     assert {str(r.error).partition(":")[0] for r in crashed} == {"RecursionError", "DecompressionBombError"}
     assert all(r.score.value is None for r in crashed)
     notes = [json.loads(line) for path in tmp_path.rglob("steps.jsonl") for line in path.read_text().splitlines()]
@@ -172,13 +173,13 @@ def test_one_episode_never_ends_the_run(suite: Path, tmp_path: Path) -> None:
 def test_an_agent_whose_code_has_a_mistake_is_not_scored(suite: Path, tmp_path: Path) -> None:
     summary = Batch(prepared(suite, agent=f"{HERE}:Confused"), tmp_path / "run").run()
     assert (summary.all.mean, summary.endings) == (None, {"agent_crash": 4})
-    assert len(read_records(tmp_path / "run")) == 4  # none is tried again
+    assert len(RunFolder(tmp_path / "run").records()) == 4  # none is tried again
 
 
 def test_an_endpoint_that_refuses_the_key_ends_the_run_at_once(suite: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelFatal, match="401"):
         Batch(prepared(suite, agent=f"{HERE}:Refused"), tmp_path / "run").run()
-    assert len(read_records(tmp_path / "run")) == 1
+    assert len(RunFolder(tmp_path / "run").records()) == 1
     assert manifest(tmp_path / "run")["state"] == "broken"
 
 
@@ -201,15 +202,15 @@ def test_an_interrupted_run_ends_soon_and_is_resumed_where_it_was(suite: Path, t
     batch = Batch(prepared(suite, agent=f"{HERE}:SlowWriter", max_steps=10), folder)
     thread = threading.Thread(target=batch.run)
     thread.start()
-    assert wait.until(lambda: read_records(folder), timeout=30)
+    assert wait.until(lambda: RunFolder(folder).records(), timeout=30)
     batch.interrupt()
     thread.join()
-    before = {r.task for r in read_records(folder) if r.score.value is not None}
+    before = {r.task for r in RunFolder(folder).records() if r.score.value is not None}
     assert 1 <= len(before) < 4
     assert manifest(folder)["state"] == "interrupted"
 
     Batch(prepared(suite, agent=f"{HERE}:SlowWriter", max_steps=10), folder).run(resume=True)
-    scored = [r.task for r in read_records(folder) if r.score.value is not None]
+    scored = [r.task for r in RunFolder(folder).records() if r.score.value is not None]
     assert sorted(scored) == sorted(set(scored)) and len(scored) == 4
     assert manifest(folder)["state"] == "done"
 
@@ -222,7 +223,7 @@ def test_an_episode_that_was_recorded_just_before_a_kill_is_not_run_again(suite:
         base.execute("update attempt set finished = null, ending = null, score = null where task = 'suite/write-1'")
     ledger.close()
     Batch(prepared(suite), folder).run(resume=True)
-    assert len(read_records(folder)) == 4
+    assert len(RunFolder(folder).records()) == 4
 
 
 def test_a_folder_with_a_run_is_not_written_over(suite: Path, tmp_path: Path) -> None:
@@ -268,7 +269,7 @@ def test_the_limit_that_a_person_names_wins_over_the_tasks(
     write_task(tmp_path / "suite", "write", limits={} if own is None else {"steps": own})
     ready = prepared(tmp_path / "suite", agent=f"{HERE}:Idle", max_steps=named)
     Batch(ready, tmp_path / "run").run()
-    (record,) = read_records(tmp_path / "run")
+    (record,) = RunFolder(tmp_path / "run").records()
     assert (record.max_steps, record.totals.steps) == (in_force, in_force)
 
 
@@ -277,4 +278,4 @@ def test_the_same_for_seconds(tmp_path: Path) -> None:
     for named, in_force in ((None, 500.0), (50.0, 50.0)):
         folder = tmp_path / f"run-{named}"
         Batch(prepared(tmp_path / "suite", agent="null", max_seconds=named), folder).run()
-        assert read_records(folder)[0].max_seconds == in_force
+        assert RunFolder(folder).records()[0].max_seconds == in_force

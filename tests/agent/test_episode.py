@@ -358,7 +358,7 @@ def test_waits_are_cut_to_the_time_that_is_left(stage: Stage) -> None:
 def test_code_for_which_there_is_no_time_is_not_begun(stage: Stage) -> None:
     code: list[Action] = [Type("a"), *[Exec("bash", "true")] * 3]
     stage.run(code, [Done()], code_allowed=True, task={"requires": {"code": True}}, max_seconds=1.0)
-    assert "no time" in str(stage.agent.seen[1].results[-1][1])
+    assert "no time" in str(stage.agent.seen[1].results[-1].error)
 
 
 def test_a_desktop_that_is_slow_at_every_call_is_not_asked_for_ever() -> None:
@@ -397,9 +397,9 @@ def test_an_agent_sees_what_it_needs_and_no_more(stage: Stage) -> None:
 def test_the_next_observation_says_what_became_of_the_actions(stage: Stage) -> None:
     stage.run([CursorPosition(), Click(x=5000, y=5), Type("never")], [Done()])
     results = stage.agent.seen[1].results
-    assert [ok for ok, _, _ in results] == [True, False, False]
-    assert results[0][2] == "640, 400"
-    assert "off the screen" in (results[1][1] or "")
+    assert [result.ok for result in results] == [True, False, False]
+    assert results[0].output == "640, 400"
+    assert "off the screen" in (results[1].error or "")
 
 
 def test_nobody_answers_a_question_and_the_agent_is_told_so(stage: Stage) -> None:
@@ -411,14 +411,14 @@ def test_code_that_is_not_allowed_is_refused_with_what_stands_behind_it(stage: S
     stage.run([Type("a"), Exec("bash", "rm -rf /"), Type("b")], [Done()], code_allowed=True)
     assert [a.type for a in stage.desktop.done] == ["type", "done"]
     results = stage.agent.seen[1].results
-    assert [ok for ok, _, _ in results] == [True, False, False]
-    assert "not allowed" in (results[1][1] or "")
+    assert [result.ok for result in results] == [True, False, False]
+    assert "not allowed" in (results[1].error or "")
 
 
 def test_code_is_allowed_where_both_the_task_and_the_action_space_allow_it(stage: Stage) -> None:
     stage.run([Exec("bash", "true")], [Done()], code_allowed=True, task={"requires": {"code": True}})
     assert stage.agent.goal and stage.agent.goal.code_allowed
-    assert "runs no code" in (stage.agent.seen[1].results[0][1] or "")  # it arrived at the desktop
+    assert "runs no code" in (stage.agent.seen[1].results[0].error or "")  # it arrived at the desktop
 
 
 def test_looking_changes_nothing_and_shows_the_whole_screen(stage: Stage) -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from deskbench.agent.batch import Batch, read_records
+from deskbench.agent.batch import Batch
 from deskbench.agent.replay.replay import replay
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeReader
 from deskbench.envs import wait
 from deskbench.tasks.schema import new_task
@@ -75,7 +76,7 @@ def test_no_process_is_left_when_a_run_is_killed(suite: Path, tmp_path: Path, nu
         process.communicate(timeout=60)
         assert wait.until(lambda: not any(alive(child) for child in children), timeout=20)
     if number == signal.SIGTERM:
-        assert [record.ending for record in read_records(folder)] == ["interrupted"]
+        assert [record.ending for record in RunFolder(folder).records()] == ["interrupted"]
 
 
 def test_an_agent_does_not_leave_the_mean_by_ending_its_desktop(tmp_path: Path) -> None:
@@ -87,7 +88,7 @@ def test_an_agent_does_not_leave_the_mean_by_ending_its_desktop(tmp_path: Path) 
     assert ran.returncode == 0, ran.stderr
     summary = json.loads(ran.stdout)["summary"]
     assert (summary["planned"], summary["scored"], summary["all"]["mean"]) == (1, 1, 0.0)
-    records = read_records(tmp_path / "run")
+    records = RunFolder(tmp_path / "run").records()
     last = max(records, key=lambda record: record.attempt)
     if last.tampered:
         assert [record.deaths for record in records] == [1, 2]

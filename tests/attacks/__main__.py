@@ -127,7 +127,7 @@ def shown(table: Table) -> str:
         if name in one.accepted and one.id in table[name] and table[name][one.id].verdict is Verdict.OPEN
     ]  # fmt: skip
     return "\n".join(
-        [*lines, "", *(["Accepted: it succeeds, and breaks no promise:", "", *accepted, ""] if accepted else [])]
+        [*lines, "", *(["Accepted attacks succeed, and break no promise:", "", *accepted, ""] if accepted else [])]
     )
 
 

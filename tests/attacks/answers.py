@@ -172,7 +172,7 @@ SENDS: tuple[tuple[str, str, Send], ...] = (
     ("chunks", "chunks without end", _chunks),
     ("headers", "headers without end", _headers),
     ("continues", "100 Continue without end", _continues),
-    ("gzip", "200 MB that are 200 kB on the way", _gzip),
+    ("gzip", "200 MB that are 200 kB on the wire", _gzip),
     ("silent", "nothing at all", _silent),
 )
 for _id, _title, _some in BODIES:

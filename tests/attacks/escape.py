@@ -119,9 +119,9 @@ KERNEL: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("remount", "remount", "make what is read-only writable", DESKTOPS),
     ("umount", "umount", "take away what covers a file", DESKTOPS),
     ("pivot_root", "pivot-root", "another root by pivot_root(2)", DESKTOPS),
-    ("chroot", "chroot", "chroot(2), of which .. leads out", DESKTOPS),
+    ("chroot", "chroot", "chroot(2), from which .. leads out", DESKTOPS),
     ("mknod", "mknod", "make a device: a disk, the memory", DESKTOPS),
-    ("devices", "devices", "open a device that is no program's (kvm, fuse, disks)", DESKTOPS),
+    ("devices", "devices", "open a device that no program may have (kvm, fuse, disks)", DESKTOPS),
     ("open_by_handle", "open-by-handle", "open a file by its inode, past every mount", DESKTOPS),
     ("vsock", "vsock", "AF_VSOCK to the machine's hypervisor", SHARED),
     ("vsock_x32", "vsock-x32", "the same by the x32 numbering, past a filter", SHARED),
@@ -145,7 +145,7 @@ KERNEL: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("setuid_programs", "setuid-programs", "run a setuid program as root", SHARED),
     ("sudo", "sudo", "become root by sudo, su, pkexec and easy passwords", DESKTOPS),
     ("id_maps", "id-maps", "write another map of user ids", DESKTOPS),
-    ("oom_below_zero", "oom-score", "be spared when memory ends (oom_score_adj below 0)", DESKTOPS),
+    ("oom_below_zero", "oom-score", "escape the OOM killer (oom_score_adj below 0)", DESKTOPS),
     ("tty", "tiocsti", "type into the terminal that the controller was started in", DESKTOPS),
     ("ptrace_server", "ptrace-server", "ptrace the server", DESKTOPS),
     ("ptrace_init", "ptrace-init", "ptrace the sandbox's first process", DESKTOPS),
@@ -178,7 +178,7 @@ for _attempt, _id, _title, _columns in KERNEL:
 attack("ptrace-bus", "escape", "ptrace the session's bus", accepted=OWN_BUS)(_kernel("ptrace_bus"))
 
 
-@attack("masked-files", "escape", "read what tells about the whole machine: kcore, keys, timer_list, firmware", SHARED)
+@attack("masked-files", "escape", "read what describes the whole machine: kcore, keys, timer_list, firmware", SHARED)
 def masked(arena: Arena) -> Outcome:
     found = arena.program("files", "masked")
     return judged(found["ok"], found["said"])

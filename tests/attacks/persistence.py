@@ -145,7 +145,7 @@ def _digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-@attack("stay-here", "persistence", "go on after the desktop's end: programs, files, memory, control groups of the host",
+@attack("stay-here", "persistence", "continue after the desktop's end: programs, files, memory, control groups of the host",
         (ROOT, USER, DOCKER, WINE))  # fmt: skip
 def stay_here(arena: Arena) -> Outcome:
     mark = _mark()

@@ -12,10 +12,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from deskbench.envs import signing
 from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import DeskbenchError
+from deskbench.envs.server import signing
 from tests.attacks.arenas import Arena, newcomer, tokens_of
 from tests.attacks.base import DESKTOPS, DOCKER, LINUX, QEMU, REMOTE, ROOT, USER, WINE, Outcome, attack, judged
 
@@ -49,7 +49,7 @@ def slow_inside(arena: Arena) -> Outcome:
     return judged(not good, f"{found['said']}; {said}")
 
 
-@attack("malformed-inside", "limits", "what is no request, by the same ways", LINUX)
+@attack("malformed-inside", "limits", "bytes that are not a request, by the same ways", LINUX)
 def malformed_inside(arena: Arena) -> Outcome:
     found = arena.program("limits", "malformed", timeout=120)
     good, said = _answered(arena, arena.desktop)

@@ -8,7 +8,7 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 
-from deskbench.envs import signing
+from deskbench.envs.server import signing
 
 Change = Callable[[bytes], bytes]
 

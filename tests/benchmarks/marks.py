@@ -15,10 +15,10 @@ import psutil
 from lxml import etree
 from rich.console import Console
 
-from deskbench.agent.batch import read_records
 from deskbench.agent.build import prepare
 from deskbench.agent.cli.run import run_batch
 from deskbench.agent.config import RunConfig
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.providers.local import LocalDesktop, LocalProvider
@@ -263,7 +263,7 @@ def episode() -> list[Row]:
     config = RunConfig(source="basics", agent="oracle", only=("form-order",))
     with tempfile.TemporaryDirectory() as folder:
         run_batch(prepare(config), Path(folder) / "run", resume=False, say=Console(quiet=True))
-        [record] = read_records(Path(folder) / "run")
+        [record] = RunFolder(Path(folder) / "run").records()
     name = f"scripted episode of {record.totals.steps} steps, scored {record.score.value}"
     return [limit_row(name, record.totals.wall_ms / 1e3, "s", 10)]
 

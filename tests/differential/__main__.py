@@ -1,4 +1,4 @@
-"""`python -m tests.differential [FAMILY ...] [--write FILE]`: compare our metrics with OSWorld's; exit 1 if one is wrong."""
+"""`python -m tests.differential [FAMILY ...] [--write DOCS]`: compare our metrics with OSWorld's; exit 1 if one is wrong."""
 
 import argparse
 import json
@@ -27,15 +27,15 @@ WITHOUT = {
 
 # Why a listed difference has no case: a case calls both functions and compares what they give.
 NOT_SHOWN = {
-    "hostile": "what OSWorld's does with such an archive would fill this machine's disk; tests/tasks/scoring/test_worker.py has ours",
-    "suffixes": "OSWorld's is given the package's list here, for there is no network",
-    "no-result": "ours is decided before the metric is called; tests/tasks/scoring/test_score.py has it",
-    "pdf-text": "OSWorld's reads by PDFium here, for MuPDF is not there",
-    "empty-archive": "both end in an error, ours with a reason",
+    "hostile": "OSWorld's way with such an archive would fill this machine's disk; tests/tasks/scoring/test_worker.py has ours",
+    "suffixes": "OSWorld's gets the package's list here, because there is no network",
+    "no-result": "ours decides before it calls the metric; tests/tasks/scoring/test_score.py has it",
+    "pdf-text": "OSWorld's reads with PDFium here, because MuPDF is not there",
+    "empty-archive": "both raise an error, ours with a reason",
     "ocr": "easyocr is not there",
     "test-suite": "ours needs a desktop; tests/tasks/scoring/test_probes.py has it",
     "not-a-score": "they have no score to compare",
-    "file-exists": "it looks at the controller's disk, by a path that the desktop chooses",
+    "file-exists": "it looks at the controller's disk, at a path that the desktop chooses",
 }
 
 
@@ -52,46 +52,106 @@ def run(names: list[str]) -> list[Verdict]:
     return [judge(case, folder) for case, folder in made(names)]
 
 
+PAGE = """# How our metrics compare with OSWorld's
+
+`python -m tests.differential --write docs` runs our metrics and OSWorld's on the same generated inputs, compares the scores, and writes
+this page. It compares with two revisions of OSWorld's evaluators: `desktop-env` {version} from PyPI, which runs next to ours, and the \
+main branch of
+spring 2026. The main branch is not a package, so the repository stores its answers (`tests/differential/main.json`).
+
+A case agrees if both scores are the same, with and without `--osworld-strict=REVISION`. A case that differs must be one of the
+[listed differences](tables/differences.md), by its key. Anything else is wrong, and the command exits with status 1.
+
+**{metrics} metrics, {cases} cases, {wrong} wrong.** Cases show {shown} of the {listed} listed differences.
+
+{revisions}
+
+[The table of metrics](tables/differential.md) has the numbers for each metric, the metrics without a case and why, and the listed
+differences that no case shows.
+
+## Try it
+
+`rescore` scores a recorded episode again, here as OSWorld's main branch would:
+
+<!-- tested -->
+```sh
+deskbench run basics --task terminal-answer-port --agent oracle --out runs/port
+deskbench rescore runs/port --osworld-strict=main
+```
+
+The output has these lines:
+
+<!-- prints -->
+```text
+1 episodes, 0 scores changed
+```
+
+## Store the main branch's answers again
+
+`python -m tests.differential --store-main CHECKOUT` asks a checkout of OSWorld's main branch and writes the stored answers anew. Another
+version of LibreOffice or of an image library may write different bytes for the same input. We have no answer of the main branch about
+those bytes, so we compare such cases with the release only.
+"""
+TABLE = """# Every metric compared with OSWorld's
+
+[How our metrics compare with OSWorld's](../differential.md) explains the comparison. `python -m tests.differential --write docs` writes
+this table.
+
+- **cases**: generated inputs, including those that only one revision could be asked about.
+- **agree with both**: cases in which both revisions give our score.
+- **score 1**, **score 0**: cases that our metric scores 1 or 0, so that you can see that both happen.
+- **differences shown**: keys of the [listed differences](differences.md) that these cases show.
+"""
+HEADER = (
+    "| metric | cases | agree with both | score 1 | score 0 | differences shown |",
+    "|---|---|---|---|---|---|",
+)
+
+
 def report(verdicts: list[Verdict]) -> str:
-    """The verdicts as a page: one line a metric, and what each listed difference was shown by."""
-    by_metric: dict[str, list[Verdict]] = defaultdict(list)
-    for one in verdicts:
-        by_metric[one.case.metric].append(one)
-    shown = {key for v in verdicts for key in v.case.differs.split()}
-    wrong = sum(bool(v.problem) for v in verdicts)
-    lines = [
-        "# Our metrics beside OSWorld's",
-        "",
-        "Written by `python -m tests.differential`, against two revisions of OSWorld's evaluators: `desktop-env` "
-        f"{reference.VERSION} of PyPI, which runs over the same inputs, and the main branch of spring 2026, whose answers to them are "
-        "stored (`tests/differential/main.json`), since it is no package. A case agrees when the scores do, with and "
-        "without `--osworld-strict=REVISION`, or stands in the table of differences of [osworld.md](osworld.md), by its key.",
-        "",
-        "`python -m tests.differential --store-main CHECKOUT` asks a checkout of OSWorld's main branch and writes the stored answers "
-        "anew. What LibreOffice or a library of pictures makes may be other bytes in another version, about "
-        "which main was not asked; such cases are compared with the release alone.",
-        "",
-        f"**{len(by_metric)} metrics, {len(verdicts)} cases, {wrong} wrong.** {len(shown)} of {len(BY_KEY)} differences "
-        "are shown by a case.",
-        "",
+    """The verdicts as a page: how many cases agree."""
+    shown = _shown(verdicts)
+    revisions = [
         "| revision | cases | agree | are listed differences |",
         "|---|---|---|---|",
         *(_line(revision, verdicts) for revision in REVISIONS),
-        "",
-        "| metric | cases | agree with both | score 1 | score 0 | differences shown |",
-        "|---|---|---|---|---|---|",
     ]
+    return PAGE.format(
+        version=reference.VERSION,
+        metrics=len({one.case.metric for one in verdicts}),
+        cases=len(verdicts),
+        wrong=sum(bool(one.problem) for one in verdicts),
+        shown=len(shown),
+        listed=len(BY_KEY),
+        revisions="\n".join(revisions),
+    )
+
+
+def metrics_table(verdicts: list[Verdict]) -> str:
+    """The page behind it: a line for each metric, what has no case and what no case shows."""
+    by_metric: dict[str, list[Verdict]] = defaultdict(list)
+    for one in verdicts:
+        by_metric[one.case.metric].append(one)
+    lines = [TABLE, *HEADER]
     for metric, found in sorted(by_metric.items()):
         agree = sum(not v.case.differs and not v.problem for v in found)
         ones, zeros = (sum(v.ours == score for v in found) for score in (1.0, 0.0))
-        keys = ", ".join(sorted({key for v in found for key in v.case.differs.split()}))
-        lines.append(f"| `{metric}` | {len(found)} | {agree} | {ones} | {zeros} | {keys} |")
+        lines.append(f"| `{metric}` | {len(found)} | {agree} | {ones} | {zeros} | {', '.join(sorted(_shown(found)))} |")
     ours_only = sorted(set(upstream_names()) - set(by_metric))
-    lines += ["", "Without a case:", "", *(f"- `{name}`: {WITHOUT.get(name, 'no reason')}" for name in ours_only)]
-    unseen = [key for key in BY_KEY if key not in shown]
-    lines += ["", "Listed, but shown by no case of this run:", ""]
+    lines += [
+        "",
+        "## Metrics without a case",
+        "",
+        *(f"- `{name}`: {WITHOUT.get(name, 'no reason')}" for name in ours_only),
+    ]
+    unseen = [key for key in BY_KEY if key not in _shown(verdicts)]
+    lines += ["", "## Listed differences that no case shows", ""]
     lines += [f"- `{key}`: {NOT_SHOWN.get(key, 'no reason')}" for key in unseen] or ["none"]
     return "\n".join(lines) + "\n"
+
+
+def _shown(verdicts: Iterable[Verdict]) -> set[str]:
+    return {key for one in verdicts for key in one.case.differs.split()}
 
 
 def _line(revision: Revision, verdicts: list[Verdict]) -> str:
@@ -101,7 +161,7 @@ def _line(revision: Revision, verdicts: list[Verdict]) -> str:
 
 
 def tables() -> tuple[str, str]:
-    """The listed differences of metrics and of getters as tables, which docs/osworld.md has."""
+    """The listed differences of metrics and of getters as tables, which docs/tables/differences.md has."""
     return _table("metrics", DIFFERENCES), _table("getters", GETTERS)
 
 
@@ -142,7 +202,7 @@ def main() -> int:
     """Compare and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.differential", description=__doc__)
     parser.add_argument("names", nargs="*", help=f"any of {', '.join(FAMILIES)} (default: all)")
-    parser.add_argument("--write", type=Path, help="write the report to this file, too")
+    parser.add_argument("--write", type=Path, metavar="DOCS", help="write both pages into this folder, too")
     parser.add_argument("--table", action="store_true", help="only print the tables of differences")
     parser.add_argument(
         "--store-main", type=Path, help="ask this checkout of OSWorld's main branch, and store its answers"
@@ -163,10 +223,11 @@ def main() -> int:
         sys.stdout.write(f"{number} answers in {mainline.STORED}\n")
         return 0
     verdicts = run(names)
-    page = report(verdicts)
-    sys.stdout.write(page)
+    page, table = report(verdicts), metrics_table(verdicts)
+    sys.stdout.write(f"{page}\n{table}")
     if args.write:
-        args.write.write_text(page, encoding="utf-8")
+        (args.write / "differential.md").write_text(page, encoding="utf-8")
+        (args.write / "tables" / "differential.md").write_text(table, encoding="utf-8")
     for one in verdicts:
         if one.problem:
             sys.stderr.write(f"{one}: {one.problem}\n")

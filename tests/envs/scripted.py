@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from deskbench.envs.signing import ANSWER_HEADER, Nonces, Signed, answer_proof, request_proof, same
+from deskbench.envs.server.signing import ANSWER_HEADER, Nonces, Signed, answer_proof, request_proof, same
 
 TOKEN = "a-token-that-never-crosses-the-wire"
 

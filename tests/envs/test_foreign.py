@@ -2,13 +2,16 @@
 
 import codecs
 import json
-from typing import Any
+from pathlib import Path
+from typing import Any, Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import BaseModel, Field, ValidationError
 
 from deskbench.envs import foreign
+from deskbench.envs.errors import UsageError
 
 VALUE = {"text": "a\u2028b\x85c é 𝄞", "list": [1, 2.5, None, True, {"k": "v"}]}
 ENCODINGS = ("utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be")
@@ -101,3 +104,44 @@ def test_a_score_is_a_number(text: str) -> None:
 def test_what_is_no_score_is_refused(text: str) -> None:
     with pytest.raises(foreign.Unread):
         foreign.number(text)
+
+
+class Inner(BaseModel, extra="forbid"):
+    kind: Literal["first", "vote"] = "first"
+
+
+class Outer(BaseModel, extra="forbid"):
+    name: str
+    count: int = Field(default=1, ge=1, le=9)
+    inner: Inner = Inner()
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ({"name": "a", "cuont": 1}, "unknown setting 'cuont'; did you mean 'count'?"),
+        ({"name": "a", "inner": {"kin": "vote"}}, "unknown setting 'inner.kin'"),
+        ({}, "name is missing"),
+        ({"name": "a", "count": "three"}, "count is 'three': it must be a whole number"),
+        ({"name": "a", "count": 0}, "count is 0: it must be at least 1"),
+        ({"name": "a", "count": 10}, "count is 10: it must be at most 9"),
+        ({"name": "a", "inner": {"kind": "vot"}}, "inner.kind is 'vot'; did you mean 'vote'?"),
+        ({"name": ["{x}"]}, "name is ['{x}']: Input should be a valid string"),
+    ],
+)
+def test_the_first_thing_that_is_wrong_is_told_on_one_line(value: object, said: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        Outer.model_validate(value)
+    assert foreign.first_fault(caught.value, Outer.model_fields) == said
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [(None, "cannot read it: No such file"), (b"a =", "it is not TOML"), (b"\xff\xfe\x00", "it is not TOML")],
+)
+def test_a_toml_file_that_cannot_be_read_is_told_on_one_line(tmp_path: Path, data: bytes | None, said: str) -> None:
+    if data is not None:
+        (tmp_path / "x.toml").write_bytes(data)
+    with pytest.raises(UsageError, match=said) as caught:
+        foreign.read_toml(tmp_path / "x.toml", "it")
+    assert "\n" not in str(caught.value)

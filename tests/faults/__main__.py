@@ -1,4 +1,4 @@
-"""`python -m tests.faults [--provider fake|local]...`: inject every fault into a run; a table of what becomes of each."""
+"""`python -m tests.faults [--provider fake|local]...`: inject every fault into a run; a table of the results."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.page import put
 
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
 """Between these lines of a page stands the table."""
-RIGHT, WRONG, NOT_RUN, NONE = "as it must", "WRONG", "not run", "n/a"
+RIGHT, WRONG, NOT_RUN, NONE = "as expected", "WRONG", "not run", "n/a"
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ def verdict(one: Fault, place: str) -> Verdict:
 def shown(chosen: Sequence[Fault], table: Table) -> str:
     """The table in Markdown."""
     places = [place for place in PLACES if place in table]
-    lines = [f"| fault | whose | what becomes of it | {' | '.join(places)} |", f"|---|---|---|{'---|' * len(places)}"]
+    lines = [f"| fault | owner | result | {' | '.join(places)} |", f"|---|---|---|{'---|' * len(places)}"]
     lines += [row(one, [table[place][one.id].verdict for place in places]) for one in chosen]
     return "\n".join([*lines, ""])
 

@@ -13,7 +13,7 @@ def raises(result: Any, expected: Any) -> float:
 
 
 def says_two(result: Any, expected: Any) -> float:
-    """A metric whose value is no score."""
+    """A metric whose value is not a score."""
     return 2.0
 
 

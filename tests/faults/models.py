@@ -74,7 +74,7 @@ def over_each_wire(wire: str) -> None:
     """What can go wrong over any."""
     for how in BROKEN_OFF[wire]:
         name = f"{wire}-{how.lower().replace('[0].', '-')}"
-        what = f"a reply that broke off ({wire}: {how if '[' in how else f'{NAMED[wire]} {how}'})"
+        what = f"a reply that breaks off ({wire}: {how if '[' in how else f'{NAMED[wire]} {how}'})"
         fault(
             f"{name}-once", f"{what}, once", Whose.ENDPOINT, FINE, Scene(wire=wire, reply=once(broken_off(wire, how)))
         )
@@ -82,7 +82,7 @@ def over_each_wire(wire: str) -> None:
     cut = said(wire, "I th", "cut off")
     fault(f"{wire}-cut-off", f"a reply that stays cut off ({wire})", Whose.MODEL, COUNTS,
           Scene(wire=wire, reply=always(cut)))  # fmt: skip
-    fault(f"{wire}-cut-off-too-long", f"a cut-off whose longer request is 'too long' ({wire})", Whose.MODEL, COUNTS,
+    fault(f"{wire}-cut-off-too-long", f"a cut-off reply whose longer request is 'too long' ({wire})", Whose.MODEL, COUNTS,
           Scene(wire=wire, reply=lambda number: (cut, too_long(wire))[number % 2]))  # fmt: skip
     fault(f"{wire}-reasoning", f"a reply of reasoning alone ({wire})", Whose.MODEL, COUNTS,
           Scene(wire=wire, reply=always(Say(REASONED[wire]))))  # fmt: skip
@@ -102,9 +102,9 @@ fault("half-a-pair-reply", "half of a surrogate pair in a reply", Whose.MODEL, F
 _EXPECTS = {"func": "exact_match", "result": {"type": "vm_command_line", "command": ["cat", "/home/user/note.txt"]},
             "expected": {"type": "rule", "rules": {"expected": "hello\ufffd"}}}  # fmt: skip
 for _wire in WIRES:
-    fault(f"half-a-pair-argument-{_wire}", f"half of a surrogate pair in what is typed ({_wire})", Whose.MODEL, FINE,
+    fault(f"half-a-pair-argument-{_wire}", f"half of a surrogate pair in typed text ({_wire})", Whose.MODEL, FINE,
           Scene(wire=_wire, reply=first(_wire, good(_wire, 0, "hello\ud83d")), task={"evaluator": _EXPECTS}))  # fmt: skip
-fault("too-long", "a request that is too long, without older pictures too", Whose.ENDPOINT, UNSCORED,
+fault("too-long", "a request that is too long even without the older pictures", Whose.ENDPOINT, UNSCORED,
       Scene(wire="chat", reply=always(too_long("chat"))))  # fmt: skip
 
 for _status in (401, 402, 403, 404):
@@ -121,11 +121,11 @@ for _status in (429, 500):
           Scene(wire="chat", reply=always(failed("chat", _status, "busy"))))  # fmt: skip
 fault("status-400", "HTTP 400, always", Whose.ENDPOINT, UNSCORED,
       Scene(wire="chat", reply=always(failed("chat", 400, "no such field"))))  # fmt: skip
-fault("drip", "one byte a second, for ever", Whose.ENDPOINT, UNSCORED,
+fault("drip", "one byte a second, forever", Whose.ENDPOINT, UNSCORED,
       Scene(wire="chat", settings={"total_timeout": "4"}, reply=always(Say(fault="drip", pace=1.0))))  # fmt: skip
 fault("closed", "a connection that is closed half-way through a reply, once", Whose.ENDPOINT, FINE,
       Scene(wire="chat", reply=once(Say(document("chat", "x" * 999), fault="cut"))))  # fmt: skip
-fault("silent", "no answer, for ever", Whose.ENDPOINT, UNSCORED,
+fault("silent", "no answer, forever", Whose.ENDPOINT, UNSCORED,
       Scene(wire="chat", settings={"read_timeout": "0.5", "attempts": "2"}, reply=always(Say(fault="hang"))))  # fmt: skip
 fault("no-json", "a page of HTML under HTTP 200, always", Whose.ENDPOINT, UNSCORED,
       Scene(wire="chat", reply=always(Say("<!doctype html><title>Sign in</title>"))))  # fmt: skip

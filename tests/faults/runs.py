@@ -18,9 +18,9 @@ from typing import Any
 
 from rich.console import Console
 
-from deskbench.agent.batch import read_records
 from deskbench.agent.cli import run as running
 from deskbench.agent.config import RunConfig
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeRecord
 from tests.agent.models.endpoint import Endpoint, serving
 from tests.faults.base import FAKE, LOCAL, MARK, Fault, Scene
@@ -154,7 +154,7 @@ def _command(config: RunConfig, out: Path) -> tuple[int, str]:
 
 
 def _found(run: Path, scene: Scene, status: int, told: str) -> Found:
-    records = sorted(read_records(run), key=lambda record: record.attempt)
+    records = sorted(RunFolder(run).records(), key=lambda record: record.attempt)
     bad = "b-bad" if scene.behind else "a-bad"
     manifest = run / "run.json"
     state = json.loads(manifest.read_text())["state"] if manifest.exists() else ""

@@ -52,17 +52,17 @@ fault("setup-never-takes-effect", "a set-up step that never takes effect", Whose
           "command": ["true"], "max_wait_time": 0.5, "verification": {"window_exists": "No such window"}}})))  # fmt: skip
 fault("setup-no-window", "a set-up step for a window that is not there", Whose.TASK, BROKEN,
       Scene(task={"config": [{"type": "close_window", "parameters": {"window_name": "No such window"}}]}))  # fmt: skip
-fault("setup-no-program", "a set-up step whose program the image lacks", Whose.TASK, PERMANENT,
+fault("setup-no-program", "a set-up step with a program that the image lacks", Whose.TASK, PERMANENT,
       Scene(task=steps({"type": "launch", "parameters": {"command": ["no-such-program"]}})))  # fmt: skip
-fault("setup-no-program-shell", "the same, in a line for the shell", Whose.TASK, PERMANENT,
+fault("setup-no-program-shell", "the same, in a shell command", Whose.TASK, PERMANENT,
       Scene(task=steps({"type": "launch", "parameters": {"command": "no-such-program x", "shell": True}})))  # fmt: skip
-fault("setup-no-command", "a command of set-up that the image lacks", Whose.TASK, PERMANENT,
+fault("setup-no-command", "a set-up command that the image lacks", Whose.TASK, PERMANENT,
       Scene(task=steps({"type": "execute", "parameters": {"command": ["no-such-program", "x"]}})), (LOCAL,))  # fmt: skip
-fault("setup-impossible-url", "a URL that cannot be", Whose.TASK, PERMANENT,
+fault("setup-impossible-url", "an invalid URL", Whose.TASK, PERMANENT,
       Scene(task=steps(downloaded("http://[::1/x.txt"))))  # fmt: skip
-fault("setup-no-scheme", "a URL of no known kind", Whose.TASK, PERMANENT,
+fault("setup-no-scheme", "a URL of an unknown kind", Whose.TASK, PERMANENT,
       Scene(task=steps(downloaded("htp://example.org/x.txt"))))  # fmt: skip
-fault("setup-host-file", "a file of the controller's machine that nobody has allowed", Whose.TASK,
+fault("setup-host-file", "a file of the controller's machine without `--host-files`", Whose.TASK,
       Becomes(None, goes_on=False, status=2, told="error: .*--host-files"),
       Scene(task=steps(downloaded("file:///etc/hostname")), command=True))  # fmt: skip
 fault("setup-users-own", "a user's own set-up step that raises", Whose.TASK, BROKEN,
@@ -81,7 +81,7 @@ fault("oracle-no-target", "a task's own solution does not find its target", Whos
 UNSCORED = Becomes("done", said="the check failed")
 fault("check-raises", "a user's own metric that raises", Whose.CHECK, UNSCORED,
       Scene(task=checked(f"{HERE}.checks:raises")))  # fmt: skip
-fault("check-no-score", "a user's own metric whose value is no score", Whose.CHECK, UNSCORED,
+fault("check-no-score", "a user's own metric whose value is not a score", Whose.CHECK, UNSCORED,
       Scene(task=checked(f"{HERE}.checks:says_two")))  # fmt: skip
 fault("check-getter-raises", "a user's own getter that raises", Whose.CHECK, UNSCORED,
       Scene(task=checked(result={"type": f"{HERE}.checks:reads_wrong"})))  # fmt: skip
@@ -98,14 +98,14 @@ fault("check-unread-expected", "an expected file that cannot be read", Whose.CHE
 fault("check-no-program-before", "a program that the image lacks, in a step before the check", Whose.TASK, PERMANENT,
       Scene(task={"evaluator": checked()["evaluator"] | {
           "postconfig": [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]}}))  # fmt: skip
-fault("check-no-url", "an expected file whose URL cannot be", Whose.CHECK,
+fault("check-no-url", "an expected file with an invalid URL", Whose.CHECK,
       Becomes("done", said="the check failed: cannot fetch a file of the task's: http"),
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
                          {"type": "cloud_file", "path": "http://[::1/x.txt"})))  # fmt: skip
 fault("check-no-program", "a command of a check that cannot be started", Whose.NOBODY,
       Becomes("done", 0.0, said="a command that asks for it has no answer"),
       Scene(task=checked(result={"type": "vm_command_line", "command": ["no-such-program"]})), (LOCAL,))  # fmt: skip
-fault("check-lacks-program", "a program that a check runs, and that the image lacks", Whose.TASK,
+fault("check-lacks-program", "a program that a check runs and the image lacks", Whose.TASK,
       Becomes("env_error", said="has no xclip, which the task's check runs"),
       Scene(harm="lacks-xclip", times=1, task=checked(result={"type": "vm_clipboard"})), (LOCAL,))  # fmt: skip
 fault("check-lacks-command", "the same, in the task's own command", Whose.TASK,
@@ -115,7 +115,7 @@ fault("check-lacks-command", "the same, in the task's own command", Whose.TASK,
 fault("check-lacks-program-unasked", "the same on a desktop without a shell, seen when the task is scored", Whose.DESKTOP,
       Becomes("done", said="the check failed: the desktop lacks a program"),
       Scene(harm="lacks-xclip", times=1, task=checked(result={"type": "vm_clipboard"})), (FAKE,))  # fmt: skip
-fault("half-a-pair-value", "half of a surrogate pair in what a check reads", Whose.NOBODY, Becomes("done", 1.0),
+fault("half-a-pair-value", "half of a surrogate pair in the value that a check reads", Whose.NOBODY, Becomes("done", 1.0),
       Scene(harm="half-a-pair", times=1, task=checked(
           "check_include_exclude", expected={"type": "rule", "rules": {"include": ["hello"]}})), (FAKE,))  # fmt: skip
 _PRINTS = {"type": "vm_command_line", "command": ["printf", "hello\\355\\240\\275"]}
@@ -123,7 +123,7 @@ fault("half-a-pair-bytes", "the same, from a program that prints it", Whose.NOBO
       Scene(task=checked("check_include_exclude", _PRINTS, {"type": "rule", "rules": {"include": ["hello"]}})),
       (LOCAL,))  # fmt: skip
 _NAME = "import os; os.mkdir('/home/user/d'); open(b'/home/user/d/\\xff\\xed\\xa0\\xbd.txt', 'w')"
-fault("half-a-pair-name", "a file name that is no text", Whose.NOBODY, Becomes("done", 0.0, said="directory_tree"),
+fault("half-a-pair-name", "a file name that is not text", Whose.NOBODY, Becomes("done", 0.0, said="directory_tree"),
       Scene(task={**steps({"type": "execute", "parameters": {"command": ["python3", "-c", _NAME], "check": True}}),
                   **checked("directory_tree", {"type": "list_directory", "path": "/home/user/d"},
                             {"type": "rule", "rules": {"expected": {"a.txt": None}}})}), (LOCAL,))  # fmt: skip
@@ -151,11 +151,11 @@ fault("result-missing", "nothing in the result's place", Whose.NOBODY,
       Scene(task=checked(result={"type": "vm_file_text", "path": "/home/user/none.txt"})))  # fmt: skip
 fault("answer-wrong", "a wrong answer", Whose.NOBODY, Becomes("done", 0.0), Scene(agent=f"{HERE}.agents:Wrong"))
 fault("answer-right", "a right answer", Whose.NOBODY, Becomes("done", 1.0), Scene())
-fault("answer-none", "an agent that does not come to an end", Whose.NOBODY, Becomes("step_limit", 0.0),
+fault("answer-none", "an agent that never finishes", Whose.NOBODY, Becomes("step_limit", 0.0),
       Scene(agent=f"{HERE}.agents:Idle"))  # fmt: skip
-fault("answer-fail", "'it cannot be done', and it can", Whose.NOBODY, Becomes("failed", 0.0),
+fault("answer-fail", "the agent says 'it cannot be done', and it can", Whose.NOBODY, Becomes("failed", 0.0),
       Scene(agent=f"{HERE}.agents:Resigned"))  # fmt: skip
-fault("answer-infeasible", "'it cannot be done', and it cannot", Whose.NOBODY, Becomes("failed", 1.0),
+fault("answer-infeasible", "the agent says 'it cannot be done', and it cannot", Whose.NOBODY, Becomes("failed", 1.0),
       Scene(agent=f"{HERE}.agents:Resigned", task={"evaluator": {"func": "infeasible"}}))  # fmt: skip
 
 # Agents' own code
@@ -169,10 +169,10 @@ def crash(agent: str, title: str, error: str) -> None:
 
 crash("Misspelt", "`NameError` at the agent's first step", "NameError: name 'anwsers' is not defined")
 crash("Unimportable", "`ImportError` at the agent's first step", "ModuleNotFoundError: No module named")
-crash("FalseStart", "an agent that fails before it has begun", "KeyError: 'history'")
-crash("Untyped", "an agent that returns what is no decision", r"act\(\) returned str")
-crash("Stringly", "an agent that decides on what is no action", r"act\(\) decided on 'click'")
-fault("agent-unmakeable", "an agent that cannot be made", Whose.AGENT,
+crash("FalseStart", "an agent that fails before it begins", "KeyError: 'history'")
+crash("Untyped", "an agent that returns something other than a decision", r"act\(\) returned str")
+crash("Stringly", "an agent that decides on something other than an action", r"act\(\) decided on 'click'")
+fault("agent-unmakeable", "an agent that cannot be created", Whose.AGENT,
       Becomes(None, goes_on=False, told="error: agent .*Unmakeable': NameError: name 'anwsers' is not defined"),
       Scene(agent=f"{HERE}.agents:Unmakeable", command=True))  # fmt: skip
 fault("agent-unfinished", "an agent whose module cannot be imported", Whose.AGENT,

@@ -60,7 +60,7 @@ def test_the_command_prints_what_it_found() -> None:
 
 
 def test_the_page_has_every_fault() -> None:
-    page = (ROOT / "docs/faults.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs/tables/faults.md").read_text(encoding="utf-8")
     lines = page[page.index(BEGIN) : page.index(END)].splitlines()
     rows = {line for line in lines if line.startswith("| ") and not line.startswith("| fault |")}
     assert rows == {row(one, [RIGHT if place in one.places else "n/a" for place in PLACES]) for one in FAULTS.values()}

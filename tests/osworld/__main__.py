@@ -2,7 +2,7 @@
 
     python -m tests.osworld assets CHECKOUT FOLDER       files of our own in place of those that the tasks fetch
     python -m tests.osworld measure CHECKOUT FOUND.jsonl --assets FOLDER    try each task in the image `full-code`
-    python -m tests.osworld table FOUND.jsonl            what was found, as the page that docs/containers.md is
+    python -m tests.osworld table FOUND.jsonl DOCS       write what was found as pages: containers.md and its table
 
 `measure` goes on where it was broken off. With OSWorld's own files (`deskbench tasks mirror`), leave `--assets` out.
 """
@@ -19,7 +19,7 @@ from deskbench.tasks.load import load
 from deskbench.tasks.types import Task
 from tests.osworld.assets import generate
 from tests.osworld.container import Finding, measure
-from tests.osworld.page import page
+from tests.osworld.page import page, tasks_table
 
 
 def main() -> int:
@@ -38,11 +38,14 @@ def main() -> int:
     measuring.add_argument("--image", default="full-code")
     measuring.add_argument("--task", action="append", default=[], help="this one only (repeatable)")
     measuring.add_argument("-n", "--parallel", type=int, default=2)
-    commands.add_parser("table").add_argument("found", type=Path)
+    writing = commands.add_parser("table")
+    writing.add_argument("found", type=Path)
+    writing.add_argument("docs", type=Path)
     given = parser.parse_args()
     if given.command == "table":
-        lines = given.found.read_text().splitlines()
-        sys.stdout.write(page([Finding(**json.loads(line)) for line in lines]))
+        found = [Finding(**json.loads(line)) for line in given.found.read_text().splitlines()]
+        (given.docs / "containers.md").write_text(page(found), encoding="utf-8")
+        (given.docs / "tables" / "osworld-tasks.md").write_text(tasks_table(found), encoding="utf-8")
     elif given.command == "assets":
         sys.stdout.write(f"{generate(ubuntu(given.checkout), given.folder)} files written to {given.folder}\n")
     else:

@@ -1,4 +1,4 @@
-"""The findings as a page of the documentation."""
+"""The findings as two pages of the documentation."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -7,43 +7,92 @@ from deskbench.envs.providers.docker import image as images
 from tests.osworld.container import Finding
 from tests.osworld.programs import differences
 
-INTRODUCTION = """# OSWorld in a plain container
+INTRODUCTION = """# OSWorld's tasks in a container
 
-Which of OSWorld's Ubuntu tasks can be set up and graded in a container of the image `full-code`, with no virtual \
-machine and no KVM. Written by
+This page shows which of OSWorld's Ubuntu tasks deskbench can set up and grade in a container of the image \
+`full-code`, without a virtual machine or KVM.
 
-    python -m tests.osworld assets CHECKOUT FOLDER
-    python -m tests.osworld measure CHECKOUT FOUND.jsonl --assets FOLDER
-    python -m tests.osworld table FOUND.jsonl
-
-Each task is set up as its file says, at 1920x1080 with the network off, and every step proves itself. Then the task's \
-own steps before the check are run and the untouched state is graded. Then, where a check compares a file of the \
-desktop with one of OSWorld's, the expected file is put in the result's place, and that check has to give 1.
-
-The files were not OSWorld's (there was no way to them) but made by `assets`: of the same kinds, openable, each with \
-content of its own. So this shows that set-up and grading work, not that a person could solve the task with these files.
+## Result
 """
-LEGEND = """
-**untouched**: the score of the state after set-up. **placed**: checks that give 1 with the expected file in the \
-result's place, of those that compare files, of all. **stands in**: A files of our own for OSWorld's, C Chromium for \
-Chrome, V code-server for VS Code, X a setting of GNOME on a session of XFCE.
+METHOD = """## How we measured it
+
+```sh
+python -m tests.osworld assets CHECKOUT FOLDER
+python -m tests.osworld measure CHECKOUT FOUND.jsonl --assets FOLDER
+python -m tests.osworld table FOUND.jsonl docs
+```
+
+The last command writes this page and [the table of tasks](tables/osworld-tasks.md). For each task, `measure`:
+
+1. sets the task up as its file says, at 1920x1080 with the network off; every step proves that it took effect;
+2. runs the steps that the task has before its check, and grades the untouched state;
+3. where a check compares a file of the desktop with one of OSWorld's, puts the expected file in the result's place. \
+The check must then give 1.
+
+We had no access to OSWorld's own files. `assets` made files of the same kinds: programs can open them, and each has \
+its own content. So the result shows that set-up and grading work. It does not show that a person could solve the \
+tasks with these files.
+
+## Try it
+
+`tasks check` needs no container. It tells you what is wrong with a task file before you run it:
+
+<!-- tested -->
+```sh
+mkdir -p examples/gimp
+cat > examples/gimp/darker.json <<'END'
+{"id": "darker", "instruction": "Make photo.png on the desktop darker.", "related_apps": ["gimp"],
+ "config": [{"type": "launch", "parameters": {"command": ["gimp"]}}],
+ "evaluator": {"func": "check_file_exist",
+               "result": {"type": "vm_file", "path": "/home/user/Desktop/photo.png", "dest": "photo.png"}}}
+END
+deskbench tasks check examples || echo "exit status $?"
+```
+
+The output has these lines:
+
+<!-- prints -->
+```text
+unknown metric 'check_file_exist'; did you mean 'check_file_exists'?
+exit status 1
+```
 """
+TABLE = """# Every Ubuntu task of OSWorld in a container
+
+[OSWorld's tasks in a container](../containers.md) explains how we measured this. The columns:
+
+- **outcome**: `graded`, `not graded` (set up, but the check failed to run), `not set up`, or `skipped`.
+- **untouched**: the score of the state after set-up.
+- **placed**: `a of b of c`. The task has c checks, b of them compare files, and a of these give 1 with the expected \
+file in the result's place.
+- **stands in**: what replaces a part of OSWorld's machine. A: our own files. C: Chromium for Chrome. V: code-server \
+for VS Code. X: a GNOME setting in an XFCE session.
+"""
+ODD = (
+    "Either our own file already is what the check looks for (it holds no wrong record, no mail without a star, no "
+    "password), or the image is already as the task wants it (VLC is its only video player)."
+)
+LOST = "These checks look for something that our own files do not have, or for a change to the expected file itself."
 LETTERS = {"assets": "A", "Chromium": "C", "code-server": "V", "XFCE": "X"}
 OUTCOMES = ("graded", "not graded", "not set up", "skipped")
 
 
 def page(findings: Sequence[Finding]) -> str:
-    """The page: how many, by domain; why the others not; a line for each task."""
+    """The page: how many, by domain; how it was measured; what looks different; what failed."""
     tasks = sorted(findings, key=lambda finding: finding.task)
-    lines = [INTRODUCTION, _sentence(tasks), "", *_by_domain(tasks), ""]
-    lines += differences(images.lock_file("full").read_text(encoding="utf-8"))
-    lines += [*_reasons(tasks), "", "## Every task"]
-    lines += [LEGEND, "| task | outcome | untouched | placed | stands in | why |", "|---|---|---|---|---|---|"]
-    for one in tasks:
+    lines = [INTRODUCTION, _sentence(tasks), "", *_by_domain(tasks), "", METHOD]
+    lines += [*differences(images.lock_file("full").read_text(encoding="utf-8")), *_reasons(tasks)]
+    return "\n".join(lines) + "\n"
+
+
+def tasks_table(findings: Sequence[Finding]) -> str:
+    """The page behind it, with a line for each task."""
+    lines = [TABLE, "| task | outcome | untouched | placed | stands in | why |", "|---|---|---|---|---|---|"]
+    for one in sorted(findings, key=lambda finding: finding.task):
         untouched = "" if one.untouched is None else f"{one.untouched:g}"
         placed = f"{one.placed} of {one.placeable} of {one.checks}" if one.placeable else ""
         letters = " ".join(LETTERS[name] for name in one.stand_ins)
-        why = one.reason if one.feasible or one.reason else "infeasible: graded by the agent's word"
+        why = one.reason if one.feasible or one.reason else "infeasible: graded by what the agent says"
         lines.append(f"| {one.task} | {one.outcome} | {untouched} | {placed} | {letters} | {_cell(why)} |")
     return "\n".join(lines) + "\n"
 
@@ -54,10 +103,10 @@ def _sentence(tasks: Sequence[Finding]) -> str:
     checks, placed = sum(one.placeable for one in graded), sum(one.placed for one in graded)
     fetched = sum(bool(one.reason) for one in graded)
     return (
-        f"**{len(graded)} of {len(tasks)} tasks are set up and graded.** {live} want the live web or a Google Drive, "
-        f"which there was not; {len(tasks) - live - len(graded)} failed. Of {checks} checks that compare files, "
-        f"{placed} give 1 with the expected file in place. In {fetched} of the graded tasks the program that judges is "
-        "one of OSWorld's files: that it runs is all that is shown there."
+        f"**{len(graded)} of {len(tasks)} tasks are set up and graded.** {live} need the live web or a Google Drive, "
+        f"which we did not have; {len(tasks) - live - len(graded)} failed. Of {checks} checks that compare files, "
+        f"{placed} give 1 with the expected file in place. In {fetched} of the graded tasks one of OSWorld's files is "
+        "the program that judges; there the result only shows that it runs."
     )
 
 
@@ -76,16 +125,13 @@ def _reasons(tasks: Sequence[Finding]) -> list[str]:
     failed = [one for one in tasks if one.outcome in ("not graded", "not set up")]
     odd = [one for one in tasks if one.untouched and one.feasible]
     lost = [one for one in tasks if one.placed < one.placeable]
-    lines = ["## What failed", ""]
-    lines += [f"- {one.task}, {one.outcome}: {_cell(one.reason)}" for one in failed] or ["Nothing."]
+    lines = ["## Tasks that failed", ""]
+    lines += [f"- {one.task}, {one.outcome}: {_cell(one.reason)}" for one in failed] or ["None."]
     if odd:
-        lines += ["", "Passed with nothing done: the check wants what a file of our own holds as it is made (no record "
-                  "that is wrong, no mail without a star, no password), or the image is as the task wants it (VLC is "
-                  "its only player of films).", ""]  # fmt: skip
+        lines += ["", "## Tasks that score 1 untouched", "", ODD, ""]
         lines += [f"- {one.task}: {one.untouched:g}" for one in odd]
     if lost:
-        lines += ["", "Checks that the expected file in its place does not pass: they want what a file of our own has "
-                  "not, or a change of the very file that is expected.", ""]  # fmt: skip
+        lines += ["", "## Checks that the expected file does not pass", "", LOST, ""]
         lines += [f"- {one.task}: {_cell('; '.join(one.lost))}" for one in lost]
     return lines
 

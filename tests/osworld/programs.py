@@ -8,12 +8,12 @@ INTRODUCTION = """## What looks different
 
 ![Nautilus, Chromium, gedit and GIMP in the image `full`](full-programs.png)
 
-Versions here are those of `docker/full.lock`. Those of OSWorld's machine are what its setup guide names \
+Our versions are those of `docker/full.lock`. OSWorld's are those that its setup guide names \
 (`desktop_env/server/README.md` of xlang-ai/OSWorld in 2025, read in the copy of SalesforceAIResearch/CoAct-1): GNOME \
-on Xorg, on Ubuntu 22.04 (20.04 in one place), and five programs with where they are to come from. The guide \
-names no others, nor the version of Chrome, and the machine itself could not be had where this was written: \
-those are **unknown** here. Every program here was started with a new profile and looked at; a test measures \
-that the icons of LibreOffice, GIMP, VLC, gedit and the archive manager stand out from their ground.
+on Xorg, on Ubuntu 22.04 (20.04 in one place), and five programs with where they come from. The guide names no other \
+programs and no version of Chrome, and we had no access to the machine itself: those are **unknown** here. We started \
+every program of the image with a new profile and looked at it. A test measures that the icons of LibreOffice, GIMP, \
+VLC, gedit and the archive manager stand out from their background.
 """
 
 
@@ -24,7 +24,7 @@ class Program:
     Attributes:
         name: what it is to a person.
         package: Debian's, whose version is shown.
-        theirs: program and version on OSWorld's machine, as its setup guide has it.
+        theirs: program and version on OSWorld's machine.
         seen: what is different on the screen.
     """
 
@@ -34,41 +34,41 @@ class Program:
     seen: str
 
 
-OFFICE = "no tip of the day and no notes of the release; icons are Colibre's"
+OFFICE = "no tip of the day, no release notes; Colibre icons"
 UNKNOWN = "unknown"
 """OSWorld's setup guide does not say."""
-UNSEEN = "not compared: the version there is unknown"
+UNSEEN = "not compared: OSWorld's version is unknown"
 PROGRAMS = (
     Program(
         "XFCE", "xfce4-panel", "GNOME",
-        "a menu and a list of windows at the top, a dock at the bottom that hides; no overview; windows have XFCE's "
-        "title bars; settings are XFCE's dialogs",
+        "a menu and a list of windows at the top, a dock at the bottom that hides; no overview; XFCE's title bars and "
+        "settings dialogs",
     ),
     Program(
         "Chromium", "chromium", "Google Chrome, unknown",
-        "Chromium's name and icon; DuckDuckGo is the search engine, so that a new tab is not Google's page; no first "
-        "page, and no offer to sign in, which a new profile makes for some seconds; `google-chrome` starts it",
+        "Chromium's name and icon; the search engine is DuckDuckGo, so a new tab is not Google's page; no first page "
+        "and no offer to sign in, which a new profile shows for some seconds; `google-chrome` starts it",
     ),
     Program("LibreOffice Writer", "libreoffice-writer", "7.3.7.2", OFFICE),
     Program("LibreOffice Calc", "libreoffice-calc", "7.3.7.2", OFFICE),
     Program(
         "LibreOffice Impress", "libreoffice-impress", "7.3.7.2",
-        "the same; started without a file it asks for a template, as with every new profile",
+        "the same; without a file it asks for a template, as it does for every new profile",
     ),
-    Program("GIMP", "gimp", "2.10.30", "its window of 1024x768 reaches below a screen of 800 lines"),
-    Program("VLC", "vlc", "3.0.16", "the question about privacy has been answered; nothing is fetched from the web"),
+    Program("GIMP", "gimp", "2.10.30", "its 1024x768 window does not fit on a screen of 800 lines"),
+    Program("VLC", "vlc", "3.0.16", "the privacy question is already answered; it fetches nothing from the web"),
     Program(
         "Thunderbird", "thunderbird", UNKNOWN,
-        "no account and no assistant for one until a task brings its profile; no page at the start",
+        "no account and no account assistant until a task brings its profile; no start page",
     ),
     Program(
         "Files (Nautilus)", "nautilus", UNKNOWN,
-        "in a narrow window the side bar folds away and buttons move to the bottom",
+        "in a narrow window the sidebar folds away and the buttons move to the bottom",
     ),
     Program("Text editor (gedit)", "gedit", UNKNOWN, UNSEEN),
     Program(
         "Terminal", "gnome-terminal", UNKNOWN,
-        "a white ground; the dock opens XFCE's own terminal",
+        "a white background; the dock opens XFCE's own terminal",
     ),
     Program("Image viewer (eog)", "eog", UNKNOWN, UNSEEN),
     Program("Document viewer (Evince)", "evince", UNKNOWN, UNSEEN),
@@ -84,12 +84,13 @@ def differences(lock: str) -> list[str]:
         lock: the text of the image's lock file, lines of name, version, SHA-256.
     """
     versions = dict(line.split()[:2] for line in lock.splitlines())
-    lines = [*INTRODUCTION.splitlines(), "", "| here | version | there | what is different |", "|---|---|---|---|"]
+    head = ["| our program | version | OSWorld's | what is different |", "|---|---|---|---|"]
+    lines = [*INTRODUCTION.splitlines(), "", *head]
     for one in PROGRAMS:
         lines.append(f"| {one.name} | {upstream(versions[one.package])} | {one.theirs} | {one.seen} |")
     return [
         *lines,
-        "| code-server (`full-code`) |  | VS Code 1.91.1 | a page in Chromium; see [desktops.md](desktops.md) |",
+        "| code-server (`full-code`) |  | VS Code 1.91.1 | a page in Chromium; see [Desktops](desktops.md) |",
         "",
     ]
 

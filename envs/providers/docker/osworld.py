@@ -121,24 +121,15 @@ class OsworldContainers:
         return {int(name.split("/")[0]): f"{host}:{bound[0]['HostPort']}" for name, bound in found.items() if bound}
 
     def _await(self, desktop: OsworldDesktop) -> None:
-        last: list[str] = ["nothing"]
-
-        def answers() -> bool:
-            try:
-                desktop.health()
-            except EnvError as error:
-                last[0] = str(error)
-                return False
-            return True
-
-        def ended() -> bool:
-            return bool(self._engine.containers.get(desktop.container).status in ("exited", "dead"))
+        def ended(_: EnvError) -> bool:
+            return self._engine.containers.get(desktop.container).status in ("exited", "dead")
 
         seconds = SECONDS if self._kvm else SECONDS_WITHOUT_KVM
-        wait.until(lambda: answers() or ended(), timeout=seconds, interval=0.2, max_interval=2.0)
-        if not answers():
-            said = f"{desktop.name} did not answer within {seconds:g} s; last: {last[0]}"
-            raise StartError(f"{said}\n{self._log(desktop.container)}")
+        try:
+            wait.retry(desktop.health, EnvError, timeout=seconds, interval=0.2, max_interval=2.0, final=ended)
+        except EnvError as error:
+            said = f"{desktop.name} did not answer within {seconds:g} s; last: {error}"
+            raise StartError(f"{said}\n{self._log(desktop.container)}") from None
 
     def _log(self, container: str) -> str:
         return self._engine.containers.get(container).logs(tail=LOG_LINES).decode("utf-8", "replace")

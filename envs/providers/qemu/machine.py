@@ -29,7 +29,7 @@ from deskbench.envs.providers import ids
 from deskbench.envs.providers.leftovers import PREFIX
 from deskbench.envs.providers.qemu import porter as qemu_porter
 from deskbench.envs.providers.qemu.image import HOME
-from deskbench.envs.providers.qemu.qmp import Command, Event, MonitorAbsentError, MonitorError, execute
+from deskbench.envs.providers.qemu.qmp import Command, Event, MonitorAbsentError, execute
 from deskbench.envs.providers.sandbox import (
     SLIRP_DNS,
     end_network,
@@ -175,21 +175,10 @@ class Machine:
         Raises:
             MonitorError: QEMU refused one, took too long, or has ended.
         """
-        last = [MonitorError("QEMU's monitor is not there")]
-        told: list[Any] = []
-
-        def done() -> bool:
-            try:
-                told.extend(execute(self.folder / "monitor", commands, awaited, seconds))
-            except MonitorAbsentError as error:  # QEMU is not so far yet
-                last[0] = error
-                return self.ended
-            return True
-
-        wait.until(done, timeout=seconds, max_interval=0.02)
-        if len(told) < len(commands):
-            raise last[0]
-        return told
+        return wait.retry(
+            lambda: execute(self.folder / "monitor", commands, awaited, seconds), MonitorAbsentError,
+            timeout=seconds, max_interval=0.02, final=lambda _: self.ended,
+        )  # fmt: skip
 
     # -- what it says ---------------------------------------------------------------------------------------------
 

@@ -222,22 +222,17 @@ def _await_server(machine: Machine, desktop: Client, seconds: float) -> None:
         StartError: it does not answer, with the last thing seen.
     """
     patient, desktop.answer_seconds = desktop.answer_seconds, 2.0  # QEMU takes connections before the guest does
-    last: list[str] = ["nothing"]
-
-    def answers() -> bool:
-        try:
-            desktop.health()
-        except EnvError as error:
-            last[0] = str(error)
-            return machine.ended
-        return True
-
-    up = wait.until(answers, timeout=seconds, interval=0.05, max_interval=0.2)
-    desktop.answer_seconds = patient
-    if fault := machine.sandbox_fault():
-        raise fault
-    if not up or machine.ended:
-        raise StartError(f"nothing answered within {seconds:.0f} s; last: {last[0]}" if not up else last[0])
+    try:
+        wait.retry(
+            desktop.health, EnvError, timeout=seconds, interval=0.05, max_interval=0.2, final=lambda _: machine.ended
+        )
+    except EnvError as error:
+        if fault := machine.sandbox_fault():
+            raise fault from None
+        why = f"{error}" if machine.ended else f"nothing answered within {seconds:.0f} s; last: {error}"
+        raise StartError(why) from None
+    finally:
+        desktop.answer_seconds = patient
 
 
 def _restored(saved: Snapshot, plan: Plan, spec: DesktopSpec, pace: Speed) -> tuple[Client, Machine]:
@@ -307,23 +302,19 @@ def _await_disk(machine: Machine, desktop: DiskDesktop, seconds: float | None) -
     """Until a screenshot comes, as OSWorld's own provider waits."""
     emulated = machine.plan.accelerator == TCG
     seconds = seconds or (DISK_SECONDS_WITHOUT_KVM if emulated else DISK_SECONDS)
-    last: list[str] = ["nothing"]
 
-    def shows() -> bool:
-        try:
-            desktop.observe()
-        except GuestError as error:
-            if error.status == 404:
-                raise machine.fault(f"what answers at port {SERVER} is not OSWorld's server: {error}") from None
-            last[0] = str(error)
-        except EnvError as error:
-            last[0] = str(error)
-        else:
-            return True
-        return machine.ended
+    def final(error: EnvError) -> bool:
+        return machine.ended or _is_no_osworld(error)
 
-    shown = wait.until(shows, timeout=seconds, interval=0.2, max_interval=2.0)
-    if fault := machine.sandbox_fault():
-        raise fault
-    if machine.ended or not shown:
-        raise machine.fault(f"no screenshot within {seconds:g} s; last: {last[0]}")
+    try:
+        wait.retry(desktop.observe, EnvError, timeout=seconds, interval=0.2, max_interval=2.0, final=final)
+    except EnvError as error:
+        if fault := machine.sandbox_fault():
+            raise fault from None
+        if _is_no_osworld(error):
+            raise machine.fault(f"what answers at port {SERVER} is not OSWorld's server: {error}") from None
+        raise machine.fault(f"no screenshot within {seconds:g} s; last: {error}") from None
+
+
+def _is_no_osworld(error: EnvError) -> bool:
+    return isinstance(error, GuestError) and error.status == 404

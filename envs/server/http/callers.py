@@ -7,7 +7,7 @@ import ipaddress
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from deskbench.envs import signing
+from deskbench.envs.server import signing
 from deskbench.envs.server.http.exchange import HttpError
 
 

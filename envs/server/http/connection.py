@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Protocol
 
-from deskbench.envs import signing, wait
-from deskbench.envs.server import identity
+from deskbench.envs import wait
+from deskbench.envs.server import identity, signing
 from deskbench.envs.server.http.callers import Caller, Tokens, check_origin
 from deskbench.envs.server.http.exchange import HttpError, Request, Response, Route, json_response
 from deskbench.envs.server.http.limits import (

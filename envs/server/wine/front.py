@@ -70,20 +70,16 @@ class Behind:
         return {**kept, "Authorization": f"Bearer {token}"}
 
     def _connect(self) -> socket.socket:
-        made: list[socket.socket] = []
-
-        def connected() -> bool:
-            try:
-                made.append(socket.create_connection(("127.0.0.1", self._port), CONNECT_SECONDS))
-            except OSError:
-                return False
-            return True
-
-        if not wait.until(connected, timeout=CONNECT_SECONDS):
-            raise HttpError(502, "the server inside Wine is not there")
-        made[0].settimeout(ANSWER_SECONDS)
-        made[0].setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return made[0]
+        address = ("127.0.0.1", self._port)
+        try:
+            made = wait.retry(
+                lambda: socket.create_connection(address, CONNECT_SECONDS), OSError, timeout=CONNECT_SECONDS
+            )
+        except OSError:
+            raise HttpError(502, "the server inside Wine is not there") from None
+        made.settimeout(ANSWER_SECONDS)
+        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return made
 
 
 def routes(prefix: Path) -> list[Route]:

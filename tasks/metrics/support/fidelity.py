@@ -1,7 +1,7 @@
 """Where we part from OSWorld, and the switch that goes back to one of its revisions (`--osworld-strict=REVISION`).
 
-`DIFFERENCES` and `GETTERS` (of `differences.py`) are the one list: `docs/osworld.md` prints it, the differential test
-explains disagreements by it, and `as_upstream` takes only keys that stand in it.
+`DIFFERENCES` and `GETTERS` (of `differences.py`) are the one list: `docs/tables/differences.md` prints it, the
+differential test explains disagreements by it, and `as_upstream` takes only keys that stand in it.
 """
 
 from __future__ import annotations

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from deskbench.agent.base import Ending
-from deskbench.agent.batch import Batch, read_records
+from deskbench.agent.batch import Batch
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord
 
 from ..models.endpoint import Endpoint, Say, endpoint
@@ -37,7 +38,7 @@ def played(folder: Path, wire: str, *script: Say, task: dict[str, Any] = QUESTIO
     source = write_task(folder / "suite", "asked", **task)
     with endpoint(*script) as server:
         run(folder, FAMILIES[wire], source, server, settings)
-    (record,) = read_records(folder / "run")
+    (record,) = RunFolder(folder / "run").records()
     return record
 
 
@@ -91,7 +92,7 @@ def test_infeasible_is_a_function_where_there_are_functions(wire: str, tmp_path:
     with endpoint(CALLED[wire]) as server:
         run(tmp_path, FAMILIES[wire], source, server, {})
         assert wire == "chat" or '"infeasible"' in json.dumps(server.asked[0])
-    (record,) = read_records(tmp_path / "run")
+    (record,) = RunFolder(tmp_path / "run").records()
     assert (record.score.value, record.ending) == (1.0, Ending.FAILED)
 
 
@@ -183,7 +184,7 @@ def test_half_a_character_that_is_written_as_an_escape_is_mended(family: str, tm
     source = write_task(tmp_path / "suite", "asked", **QUESTION)
     with endpoint(said("chat", WRITTEN[family])) as server:
         run(tmp_path, family, source, server, {})
-    (record,) = read_records(tmp_path / "run")
+    (record,) = RunFolder(tmp_path / "run").records()
     assert record.ending is Ending.STEP_LIMIT, record.error
     first = EpisodeReader(tmp_path / "run/episodes/suite/asked/1").steps()[0]
     assert first.actions == [{"type": "type", "text": "a\ufffd"}]

@@ -9,10 +9,10 @@ import pytest
 
 from deskbench.agent.agents.mixture import MixtureAgent
 from deskbench.agent.base import Decision, Goal
-from deskbench.agent.report.experts import experts_of, table
+from deskbench.agent.report.experts import conclusion, experts_of, rows
 from deskbench.agent.runs.record import EpisodeWriter
 from deskbench.envs.errors import AgentError, ModelError, UsageError
-from deskbench.envs.types import Click, Observation
+from deskbench.envs.types import ActionResult, Click, Observation
 
 from ..models.endpoint import Endpoint, Say, endpoint, error, reply
 from .screens import node, observation, picture, tree
@@ -77,7 +77,7 @@ otherwise = ["small"]
 rules = [{ steps = [1, 1], use = ["big"] }, { same_screen = 2, use = ["big"] }, { failed = true, use = ["big"] }]
 """
     made = bench.mixture(["small", "big"], rules)
-    failed = ((False, "no", None),)
+    failed = (ActionResult(False, "no"),)
     seen = [screen(1), screen(2), screen(3), screen(3), screen(3), screen(4, results=failed)]
     notes = [note(made.act(one)) for one in seen]
     assert [n["chosen"] for n in notes] == ["big", "small", "small", "small", "big", "big"]
@@ -209,7 +209,8 @@ def test_a_run_says_which_expert_did_what_and_what_was_saved(bench: Bench, tmp_p
     assert (big.name, big.asked, big.chosen, big.spared) == ("big", 1, 1, 2)
     assert (small.asked, small.chosen, small.spared) == (2, 2, 1)
     assert big.saved_usd == pytest.approx(2 * (100 * 2.5 + 10 * 10) / 1e6)
-    assert "3 steps; the gate: otherwise 2, rule 1 1" in table(experts_of(tmp_path))[-1]
+    assert "3 steps; the gate: otherwise 2, rule 1 1" in conclusion(experts_of(tmp_path))
+    assert [(row[0], row[1]) for row in rows(experts_of(tmp_path))] == [("big", "1"), ("small", "2")]
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ def test_random_is_the_same_for_the_same_seed_and_ends_at_the_limit() -> None:
 def test_random_stays_on_the_screen() -> None:
     desktop = FakeDesktop("fake", DesktopSpec())
     results = desktop.act(random_actions(9)[:-1]).results
-    assert all(ok for ok, _, _ in results)
+    assert all(result.ok for result in results)
 
 
 def test_replay_answers_what_was_recorded_and_says_when_it_ends() -> None:

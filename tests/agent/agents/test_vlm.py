@@ -14,7 +14,7 @@ from deskbench.agent.agents.vlm import NOT_SHOWN, VlmAgent
 from deskbench.agent.base import Decision, Goal, Needs
 from deskbench.agent.prompting.scaling import png_bytes
 from deskbench.envs.errors import AgentError, EnvError, ModelError, ModelFatal, RefusalError
-from deskbench.envs.types import Click, Done, Fail, Observation, Screenshot, Type, Wait
+from deskbench.envs.types import ActionResult, Click, Done, Fail, Observation, Screenshot, Type, Wait
 
 from ..models.endpoint import Endpoint, Say, endpoint, error, reply
 from .screens import node, observation, picture, tree
@@ -271,7 +271,7 @@ def test_a_new_episode_begins_with_nothing() -> None:
 
 
 def test_what_went_wrong_with_an_action_is_told() -> None:
-    results = ((True, None, None), (False, "no such key", None), (True, None, "42"))
+    results = (ActionResult(True), ActionResult(False, "no such key"), ActionResult(True, None, "42"))
     with endpoint(CLICK) as server:
         act(server, observation(results=results, answer="Yes."))
     said = text(sent(server)[-1])

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deskbench.agent.agents.vlm_config import SETTINGS, VlmConfig
+from deskbench.agent.agents.vlm_config import VlmConfig
 from deskbench.agent.models.prices import Price
 from deskbench.agent.prompting.scaling import Scale
 from deskbench.envs.errors import ReplyError, UsageError
@@ -81,7 +81,7 @@ def test_address_and_model_are_asked_for() -> None:
         VlmConfig.from_settings({})
 
 
-@given(st.sampled_from(sorted(SETTINGS)), st.text())
+@given(st.sampled_from(sorted(VlmConfig.model_fields)), st.text())
 def test_any_text_is_a_value_or_the_users_error(name: str, text: str) -> None:
     try:
         VlmConfig.from_settings(LEAST | {name: text})

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import signal
 import sqlite3
 import subprocess
@@ -13,8 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.core
+import typer.testing
 
-from deskbench.agent.batch import read_records
+from deskbench.agent.cli.main import app
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs import wait
 
 from ..dribble import dribbling
@@ -150,6 +154,20 @@ def test_a_path_that_cannot_be_used_is_one_line_and_status_2(
     assert "Traceback" in debugged.stderr
 
 
+def test_the_version_is_printed(tmp_path: Path) -> None:
+    done = deskbench("--version", folder=tmp_path)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert re.fullmatch(r"deskbench \d+\.\d+\.\d+\n", done.stdout)
+
+
+def test_a_list_of_tasks_is_whole_however_narrow_the_terminal(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "x" * 120, instruction="Open buggy:A: and [bold]save[/bold].")
+    command = [sys.executable, "-m", "deskbench.agent", "tasks", "list", str(tmp_path / "suite")]
+    environ = {**environment(), "COLUMNS": "40"}
+    done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.splitlines()[1].startswith(f"suite/{'x' * 120}  Open buggy:A: and [bold]save[/bold].")
+
+
 def test_debug_shows_the_traceback(tmp_path: Path) -> None:
     ran = deskbench("run", "nowhere", "--agent", "null", "--debug", folder=tmp_path)
     assert "Traceback" in ran.stderr
@@ -164,13 +182,43 @@ def test_the_words_of_an_unknown_option_are_a_usage_error(tmp_path: Path) -> Non
     assert deskbench("run", "--no-such-option", folder=tmp_path).returncode == 2
 
 
-@pytest.mark.parametrize(
-    "command", ["run", "replay", "rescore", "report", "view", "desktop", "doctor", "demo", "serve ocr", "tasks list"]
-)
-def test_every_command_has_help_with_an_example(tmp_path: Path, command: str) -> None:
-    ran = deskbench(*command.split(), "--help", folder=tmp_path)
-    assert ran.returncode == 0
-    assert "Example" in ran.stdout
+def commands(command: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, with the words that call it."""
+    if not isinstance(command, typer.core.TyperGroup) or command.invoke_without_command:
+        yield path, command
+    if isinstance(command, typer.core.TyperGroup):
+        for name, inner in command.commands.items():
+            yield from commands(inner, (*path, name))
+
+
+COMMANDS = dict(commands(typer.main.get_command(app)))
+
+
+def test_the_commands_are_found() -> None:
+    assert len(COMMANDS) > 15
+    assert {("run",), ("serve", "ocr"), ("models",), ("models", "try")} <= set(COMMANDS)
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_has_help_with_an_example_that_it_takes(path: tuple[str, ...]) -> None:
+    command = COMMANDS[path]
+    shown = typer.testing.CliRunner().invoke(app, [*path, "--help"], env={"COLUMNS": "300"})
+    assert shown.exit_code == 0
+    assert str(command.help).split(".")[0].split()[0] in shown.stdout
+    words = shlex.split(str(command.epilog).partition(" > ")[0])
+    assert words[: 2 + len(path)] == ["Example:", "deskbench", *path]
+    assert str(command.epilog) in shown.stdout
+    command.make_context(path[-1], words[2 + len(path) :])  # a usage error where it does not take them
+
+
+def test_every_option_and_argument_says_what_it_is() -> None:
+    silent = [
+        f"{' '.join(path)} {parameter.name}"
+        for path, command in COMMANDS.items()
+        for parameter in command.params
+        if not getattr(parameter, "help", None) and parameter.name != "help"
+    ]
+    assert silent == []
 
 
 def test_replay_and_rescore_say_in_their_status_whether_they_agree(suite: Path, tmp_path: Path) -> None:
@@ -224,7 +272,7 @@ def test_a_desktop_is_kept_until_it_is_ended(tmp_path: Path) -> None:
 
 
 def scored(folder: Path) -> list[str]:
-    return [record.task for record in read_records(folder) if record.score.value is not None]
+    return [record.task for record in RunFolder(folder).records() if record.score.value is not None]
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -267,7 +315,7 @@ def test_ctrl_c_ends_a_run_though_its_desktop_answers_byte_by_byte(tmp_path: Pat
             _, said = process.communicate(timeout=180)
     assert process.returncode == 1
     assert "Traceback" not in said
-    assert [record.ending for record in read_records(folder)] == ["interrupted"]
+    assert [record.ending for record in RunFolder(folder).records()] == ["interrupted"]
 
 
 def test_a_desktop_that_answers_byte_by_byte_ends_its_episode_and_not_the_run(tmp_path: Path) -> None:
@@ -348,4 +396,4 @@ def test_a_person_solves_a_task_in_the_terminal(tmp_path: Path) -> None:
     assert "The task: Write hello and save." in ran.stderr
     assert "That cannot be carried out" in ran.stderr
     (folder,) = (tmp_path / "runs").iterdir()
-    assert {r.task_id: r.score.value for r in read_records(folder)} == {"impossible": 1.0, "write-0": 1.0}
+    assert {r.task_id: r.score.value for r in RunFolder(folder).records()} == {"impossible": 1.0, "write-0": 1.0}

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deskbench.agent.base import Decision, Exchange
-from deskbench.agent.compare.policies import Comparison, compare, maker, report
+from deskbench.agent.compare.policies import Comparison, compare, maker
 from deskbench.agent.compare.reading import parts
 from deskbench.agent.models.answers import Token
 from deskbench.agent.models.likelihood import NotGiven, along, read_prompt
@@ -130,7 +130,7 @@ def test_other_temperatures_are_named(run: Path) -> None:
     found = compared(run, first(), second(), temperature="0.2")
     assert found.totals["kl_reply"].n == 6
     assert [note for note in found.notes if "temperature 0.2" in note and "6 of 6 steps" in note]
-    assert "no lower bound" in "\n".join(report(found, "a", "b"))
+    assert "no lower bound" in "\n".join(found.notes)
 
 
 def test_a_reply_after_a_complaint_is_another_prompts(run: Path) -> None:

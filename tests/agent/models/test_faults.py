@@ -1,10 +1,6 @@
-"""What endpoints do, on every wire, and what becomes of it: no fault is ever an action, Done, Fail or a score.
-
-`pytest tests/agent/models/test_faults.py -p no:xdist -s -k matrix` prints the matrix.
-"""
+"""What endpoints do, on every wire, and what becomes of it: no fault is ever an action, Done, Fail or a score."""
 
 import email.utils
-import functools
 import hashlib
 import time
 from collections.abc import Callable
@@ -194,22 +190,8 @@ CONDITIONS: dict[str, tuple[Callable[[str], str], str]] = {
 }  # fmt: skip
 
 
-@functools.cache
-def outcome(condition: str, wire: str) -> str:
-    return CONDITIONS[condition][0](wire)
-
-
 @pytest.mark.parametrize("wire", WIRES)
 @pytest.mark.parametrize("condition", CONDITIONS)
 def test_a_fault_is_survived_or_is_the_endpoints(condition: str, wire: str) -> None:
-    assert outcome(condition, wire) == CONDITIONS[condition][1]
-
-
-def test_the_matrix(capsys: pytest.CaptureFixture[str]) -> None:
-    rows: list[tuple[str, ...]] = [("condition", *WIRES)]
-    rows += [(condition, *(outcome(condition, wire) for wire in WIRES)) for condition in CONDITIONS]
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    with capsys.disabled():
-        print()  # noqa: T201
-        for row in rows:
-            print("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())  # noqa: T201
+    happens, becomes = CONDITIONS[condition]
+    assert happens(wire) == becomes

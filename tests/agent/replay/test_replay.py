@@ -10,9 +10,10 @@ from PIL import Image
 
 from deskbench.agent.agents.replay import AGAIN
 from deskbench.agent.base import Ending
-from deskbench.agent.batch import Batch, read_records
+from deskbench.agent.batch import Batch
 from deskbench.agent.replay.replay import describe, replay
 from deskbench.agent.replay.rescore import rescore_all
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeReader
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, UsageError
@@ -85,7 +86,7 @@ def test_every_agents_episode_can_be_repeated(suite: Path, tmp_path: Path, agent
     episode = recorded(suite, tmp_path / "run", name, agent=agent, max_steps=5)
     found = replay(episode, tmp_path / "replay")
     assert found.agrees
-    assert read_records(tmp_path / "replay")[0].ending == EpisodeReader(episode).episode.ending
+    assert RunFolder(tmp_path / "replay").records()[0].ending == EpisodeReader(episode).episode.ending
 
 
 def test_an_agent_that_broke_off_is_repeated_to_where_it_did(suite: Path, tmp_path: Path) -> None:
@@ -131,7 +132,7 @@ def test_steps_that_were_refused_are_listed_with_the_reason(suite: Path, tmp_pat
 def test_a_replay_is_a_run_of_its_own_with_the_recorded_conditions(suite: Path, tmp_path: Path) -> None:
     episode = recorded(suite, tmp_path / "run", policy="immediate", width=800, height=600, seed=9)
     replay(episode, tmp_path / "replay")
-    (again,) = read_records(tmp_path / "replay")
+    (again,) = RunFolder(tmp_path / "replay").records()
     assert (again.policy, again.width, again.height, again.seed) == ("immediate", 800, 600, 9)
     assert again.agent == "replay"
 
@@ -212,5 +213,5 @@ def test_a_recording_of_elsewhere_gets_no_files_of_this_machine(tmp_path: Path) 
     Batch(made, tmp_path / "run").run()
     with pytest.raises(EnvError, match="--host-files"):
         replay(tmp_path / "run/episodes/suite/one/1", tmp_path / "again")
-    assert len(read_records(tmp_path / "again")) == 1
+    assert len(RunFolder(tmp_path / "again").records()) == 1
     assert replay(tmp_path / "run/episodes/suite/one/1", tmp_path / "allowed", host_files=True).agrees

@@ -16,7 +16,6 @@ from deskbench.agent.models.wires.registry import WIRES
 from deskbench.agent.replies.calls import Call
 from deskbench.agent.replies.grammar import Grammar
 from deskbench.agent.replies.grammars import read_reply
-from deskbench.agent.replies.onscreen import points_of
 from deskbench.agent.replies.spaces import KINDS, Space
 from deskbench.agent.replies.vocabularies import VOCABULARIES
 from deskbench.envs.errors import AgentError, ReplyError
@@ -63,7 +62,7 @@ SPACES = st.builds(
 
 
 def on_screen(action: Action) -> bool:
-    points = list(points_of(action))
+    points = list(action.points)
     if isinstance(action, Zoom):
         left, top, right, bottom = action.region
         points += [(left, top), (right, bottom)]

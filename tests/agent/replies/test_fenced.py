@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.blocks import ActionSpace
 from deskbench.agent.replies.fenced import parse_reply
-from deskbench.agent.replies.onscreen import points_of
 from deskbench.envs.actions import Action, Exec
 
 GOLDEN = json.loads((Path(__file__).parent / "golden" / "replies.json").read_text())
@@ -152,4 +151,4 @@ def test_a_broken_reply_raises_nothing_but_a_reply_error_and_stays_on_the_screen
         assert len(str(error)) < 2000
         return
     assert actions
-    assert all(0 <= x < 1280 and 0 <= y < 800 for action in actions for x, y in points_of(action))
+    assert all(0 <= x < 1280 and 0 <= y < 800 for action in actions for x, y in action.points)

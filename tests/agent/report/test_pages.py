@@ -13,7 +13,7 @@ from playwright.sync_api import Browser
 
 from deskbench.agent.base import Ending
 from deskbench.agent.report.report import write_report
-from deskbench.agent.runs.record import EpisodeRecord, ScoreRecord, SeenRecord, StepRecord, Totals
+from deskbench.agent.runs.record import EpisodeRecord, ResultRecord, ScoreRecord, SeenRecord, StepRecord, Totals
 
 from ..browser import Tab, chromium, tab
 from ..staged_runs import episode, picture, run
@@ -62,8 +62,9 @@ def hostile_run(folder: Path, text: str) -> Path:
     task = f"{named(text)}/{named(text)}"
     place = made / "episodes" / task / "1"
     frames = [picture(place, str(index)) for index in range(2)]
+    results = [ResultRecord(False, text, None), ResultRecord(True, None, text)]
     sights = [SeenRecord(frame=f, width=640, height=400, cursor=(1, 2), problems=[text], answer=text,
-                         results=[(False, text, None), (True, None, text)], terminal=text) for f in frames]  # fmt: skip
+                         results=results, terminal=text) for f in frames]  # fmt: skip
     steps = [
         StepRecord(index=i, time=0.0, observation=seen, reply=text, thought=text, notes=[{text: text}],
                    actions=[{"type": "type", "text": text}, {"type": text, text: text}])

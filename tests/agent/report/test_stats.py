@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from deskbench.agent.base import Ending
-from deskbench.agent.report.stats import final_attempts, mean_interval, summarize
+from deskbench.agent.report.stats import mean_interval, summarize
 
 from ..staged_runs import episode
 
@@ -86,10 +86,3 @@ def test_desktops_that_died_are_counted_and_the_tasks_where_one_did_twice_listed
     twice = episode(tmp_path, "s/b", 0.0).model_copy(update={"deaths": 2, "tampered": True})
     summary = summarize([once, twice, episode(tmp_path, "s/c", 1.0)])
     assert (summary.deaths, summary.tampered) == (3, ("s/b",))
-
-
-def test_the_last_attempt_of_each_repeat_counts(tmp_path: Path) -> None:
-    first = episode(tmp_path, "s/a", None, attempt=1)
-    second = episode(tmp_path, "s/a", 1.0, attempt=2)
-    other = episode(tmp_path, "s/a", 0.0, attempt=3, repeat=1)
-    assert final_attempts([second, other, first]) == [second, other]

@@ -14,6 +14,7 @@ import pytest
 from PIL import Image
 
 from deskbench.agent.base import Decision, Ending, Exchange
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import (
     EpisodeReader,
     EpisodeRecord,
@@ -25,7 +26,7 @@ from deskbench.agent.runs.record import (
 )
 from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.redact import KNOWN
-from deskbench.envs.types import Click, Observation, Screenshot, Type
+from deskbench.envs.types import ActionResult, Click, Observation, Screenshot, Type
 
 
 def picture(colour: str = "red", size: tuple[int, int] = (8, 8)) -> Screenshot:
@@ -59,7 +60,7 @@ def test_what_is_written_is_read_back(writer: EpisodeWriter) -> None:
     exchanges = (Exchange({"q": 1}, "a"),)
     decision = Decision((Click(x=1, y=2), Type("é✓")), reply="I click.", exchanges=exchanges, notes=(note,))
     writer.note("setup", {"step": "launch"})
-    writer.step(0, seen("red", results=((True, None, "ok"),), accessibility="<tree/>"), decision)
+    writer.step(0, seen("red", results=(ActionResult(True, None, "ok", 3.0),), accessibility="<tree/>"), decision)
     writer.final(seen("blue"))
     writer.finish(record(answer="ja"))
     read = EpisodeReader(writer.folder)
@@ -73,9 +74,13 @@ def test_what_is_written_is_read_back(writer: EpisodeWriter) -> None:
 
 
 def test_a_picture_that_comes_again_is_stored_once(writer: EpisodeWriter) -> None:
-    for index in range(5):
-        writer.step(index, seen("red"), Decision(()))
-    assert [path.stem for path in (writer.folder / "frames").iterdir()] == [picture("red").sha256]
+    writer.step(0, seen("red"), Decision(()))
+    (frame,) = (writer.folder / "frames").iterdir()
+    assert frame.stem == picture("red").sha256
+    before = frame.stat()
+    writer.step(1, seen("red"), Decision(()))
+    after = frame.stat()
+    assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
 def test_a_line_is_with_the_operating_system_when_the_call_returns(writer: EpisodeWriter) -> None:
@@ -87,7 +92,7 @@ def test_an_unfinished_episode_has_no_record_but_can_be_looked_at(writer: Episod
     writer.step(0, seen(), Decision(()))
     with pytest.raises(UsageError, match="no finished episode"):
         EpisodeReader(writer.folder)
-    assert [type(event) for event in read_events(writer.folder)] == [StepRecord]
+    assert [type(event) for event in read_events(EpisodeFolder(writer.folder))] == [StepRecord]
 
 
 def test_a_line_that_was_cut_off_is_left_out(writer: EpisodeWriter) -> None:
@@ -95,9 +100,9 @@ def test_a_line_that_was_cut_off_is_left_out(writer: EpisodeWriter) -> None:
     writer.step(1, seen(), Decision((Type("x" * 50),)))
     path = writer.folder / "steps.jsonl"
     whole = path.read_bytes()
-    for cut in (1, 20, 100):
-        path.write_bytes(whole[:-cut])
-        assert [e.index for e in read_events(writer.folder) if isinstance(e, StepRecord)][:1] == [0]
+    for cut, kept in ((0, [0, 1]), (1, [0, 1]), (2, [0]), (20, [0]), (100, [0])):
+        path.write_bytes(whole[: len(whole) - cut])
+        assert [e.index for e in read_events(EpisodeFolder(writer.folder)) if isinstance(e, StepRecord)] == kept
 
 
 def test_a_record_of_another_version_is_refused_in_one_line(writer: EpisodeWriter) -> None:
@@ -116,10 +121,11 @@ def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
     writer.step(0, seen(accessibility=f"<t>{key}</t>"), Decision((Type(key),), reply=key, exchanges=(exchange,)))
     writer.note("error", {"traceback": key})
     writer.finish(record(error=f"failed with {key}"))
-    for path in tmp_path.rglob("*"):
-        if path.is_file():
-            data = path.read_text(errors="replace")
-            assert key not in data and json.dumps(key)[1:-1] not in data, path
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+    assert {"steps.jsonl", "episode.json"} < {path.name for path in files}
+    for path in files:
+        data = path.read_text(errors="replace")
+        assert key not in data and json.dumps(key)[1:-1] not in data, path
 
 
 def test_errors_have_no_logins_in_their_urls(writer: EpisodeWriter) -> None:
@@ -182,4 +188,7 @@ def test_a_full_disk_stops_the_run_and_loses_nothing_that_was_recorded(tmp_path:
     ran = subprocess.run([sys.executable, "-c", FILL, str(tmp_path / "e")], capture_output=True, text=True, check=True)
     done, _, message = ran.stdout.partition(" ")
     assert "cannot write" in message and "--resume" in message
-    assert [e.index for e in read_events(tmp_path / "e") if isinstance(e, StepRecord)] == list(range(int(done)))
+    assert int(done) > 1
+    assert [e.index for e in read_events(EpisodeFolder(tmp_path / "e")) if isinstance(e, StepRecord)] == list(
+        range(int(done))
+    )

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 from deskbench.envs.clients.http import Client
 from deskbench.envs.clients.osworld import KIND, SOURCE, OsworldClient
 from deskbench.envs.errors import EnvError, GuestTimeout, GuestUnreachable, Unfit
-from deskbench.envs.signing import ANSWER_HEADER
+from deskbench.envs.server.signing import ANSWER_HEADER
 from deskbench.envs.types import Exec, Key, Observation, Screenshot
 from deskbench.envs.wire import Observe
 

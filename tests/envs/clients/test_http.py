@@ -15,7 +15,7 @@ import pytest
 from deskbench.envs.clients import transport
 from deskbench.envs.clients.http import Client, unix
 from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, GuestUnreachable, NotThere, Unfit
-from deskbench.envs.signing import ANSWER_HEADER
+from deskbench.envs.server.signing import ANSWER_HEADER
 from deskbench.envs.types import Key, Screenshot
 from deskbench.envs.wire import ActionResult, Observe, Seen, StepReply
 

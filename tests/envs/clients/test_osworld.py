@@ -102,7 +102,7 @@ def test_every_kind_of_input_arrives(make: Callable[[], Desktop]) -> None:
     desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > ~/typed"])
     typed = "a<b>&c|'\"\\ é漢🙂"
     results = desktop.act([Type(typed), Key(("ctrl", "x")), Click(x=900, y=700, modifiers=("shift",))]).results
-    assert [ok for ok, _, _ in results] == [True] * 3
+    assert [result.ok for result in results] == [True] * 3
     assert wait.until(lambda: desktop.read_file("~/typed").endswith(b"\x18"), timeout=5)
     assert desktop.read_file("~/typed").decode() == typed + "\x18"
     assert desktop.act([Move(x=7, y=9), Scroll(dx=0, dy=-2)]).cursor == (7, 9)
@@ -110,7 +110,11 @@ def test_every_kind_of_input_arrives(make: Callable[[], Desktop]) -> None:
 
 def test_code_runs_between_actions(make: Callable[[], Desktop]) -> None:
     seen = make().act([Move(x=5, y=6), Exec(lang="python", source="print(6 * 7)"), Move(x=7, y=8)])
-    assert seen.results == ((True, None, None), (True, None, "42\n"), (True, None, None))
+    assert [(r.ok, r.error, r.output) for r in seen.results] == [
+        (True, None, None),
+        (True, None, "42\n"),
+        (True, None, None),
+    ]
     assert seen.cursor == (7, 8)
 
 
@@ -118,8 +122,8 @@ def test_an_action_that_fails_stops_the_rest_and_code_too(make: Callable[[], Des
     actions: list[Action] = [Click(x=5000, y=1), Move(x=1, y=1), Exec(lang="python", source="print(1)")]
     seen = make().act(actions, Observe(policy="immediate"))
     assert seen.settled is None
-    assert [ok for ok, _, _ in seen.results] == [False, False, False]
-    assert "5000, 1 is off the screen" in str(seen.results[0][1])
+    assert [result.ok for result in seen.results] == [False, False, False]
+    assert "5000, 1 is off the screen" in str(seen.results[0].error)
 
 
 def test_a_command_that_does_not_end_is_ended_there(make: Callable[[], Desktop]) -> None:

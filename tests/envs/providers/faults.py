@@ -11,7 +11,8 @@ from typing import Any, ClassVar
 
 import pytest
 
-from deskbench.agent.batch import Batch, read_records
+from deskbench.agent.batch import Batch
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs import wait
 from deskbench.envs.clients.http import Client
 from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
@@ -130,7 +131,7 @@ class Faults:
         write_task(tmp_path / "suite", "write", **self.means.task)
         ready = prepared(tmp_path / "suite", provider=f"{__name__}:Frail", retries=1)
         summary = Batch(ready, tmp_path / "run").run()
-        first, second = read_records(tmp_path / "run")
+        first, second = RunFolder(tmp_path / "run").records()
         assert (first.ending, first.score.value) == ("env_error", None)
         assert first.error and first.error.startswith("Guest")
         assert (second.ending, second.score.value) == ("done", 1.0)

@@ -58,8 +58,8 @@ def test_what_cannot_be_done_is_a_result_and_what_stands_behind_it_is_not_done(
     desktop: FakeDesktop, action: Click
 ) -> None:
     results = desktop.act([CursorPosition(), action, Type("never")]).results
-    assert [ok for ok, _, _ in results] == [True, False, False]
-    assert results[1][1]
+    assert [result.ok for result in results] == [True, False, False]
+    assert results[1].error
     assert desktop.text == ""
 
 
@@ -71,7 +71,7 @@ def test_every_kind_of_action_is_taken(desktop: FakeDesktop) -> None:
     }  # fmt: skip
     for kind, cls in ACTION_TYPES.items():
         (result,) = desktop.act([cls(**made.get(kind, {}))]).results
-        assert result[0] is (kind != "exec"), kind
+        assert result.ok is (kind != "exec"), kind
 
 
 def test_files_folders_and_commands(desktop: FakeDesktop) -> None:

@@ -13,7 +13,7 @@ def test_it_holds_the_server_and_nothing_of_the_tasks() -> None:
     made = payload()
     assert (made / "deskbench/envs/server/__main__.py").read_bytes() == (ENVS / "server/__main__.py").read_bytes()
     assert {path.name for path in (made / "deskbench").iterdir()} == {"envs"}
-    assert (made / "deskbench/envs/server/config/home").is_dir()
+    assert (made / "deskbench/envs/server/x11/config/home").is_dir()
 
 
 def test_everybody_may_read_it_and_only_its_owner_write() -> None:

@@ -124,8 +124,8 @@ def test_the_same_request_at_the_same_time_is_carried_out_once(desktop: LocalDes
 def test_a_failed_action_stops_the_rest_and_leaves_no_key_down(desktop: LocalDesktop) -> None:
     desktop.launch(["xterm", "-e", "sh", "-c", "stty raw -echo; cat > /tmp/typed"])
     seen = desktop.act([KeyDown("shift"), Move(x=99999, y=0), Type("never")])
-    assert [ok for ok, _, _ in seen.results] == [True, False, False]
-    assert "1280x800" in str(seen.results[1][1])
+    assert [result.ok for result in seen.results] == [True, False, False]
+    assert "1280x800" in str(seen.results[1].error)
     desktop.act([Type("a")])
     assert typed(desktop) == b"a"
 
@@ -151,16 +151,19 @@ def test_code_needs_the_control_token(desktop: LocalDesktop) -> None:
     with pytest.raises(GuestError, match="control token"):
         agent.act([Exec("bash", "id")])
     seen = desktop.act([Exec("python", "print(6 * 7)")])
-    assert seen.results[0] == (True, None, "42\n")
+    assert (seen.results[0].ok, seen.results[0].output) == (True, "42\n")
     with pytest.raises(GuestError, match="control token"):
         agent.read_file("/etc/passwd")
     with pytest.raises(GuestError, match="control token"):
         agent.run("id")
 
 
-def test_zoom_looks_closer(desktop: LocalDesktop) -> None:
+def test_a_zoom_changes_nothing_and_the_whole_screen_is_shown(desktop: LocalDesktop) -> None:
+    before = desktop.act([Move(x=30, y=40)])
     seen = desktop.act([Zoom((0, 0, 100, 100))])
-    assert seen.results[0][0]
+    assert (seen.results[0].ok, seen.results[0].output) == (True, None)
+    assert seen.cursor == before.cursor == (30, 40)
+    assert seen.screenshot and before.screenshot and seen.screenshot.size == before.screenshot.size == (1280, 800)
 
 
 SHRINK = """

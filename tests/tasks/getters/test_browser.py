@@ -1,5 +1,6 @@
 """Getters and set-up steps of Chrome, on Debian's Chromium in a real desktop, with pages that the desktop serves."""
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -23,6 +24,16 @@ CHROMIUM = [
 ]  # fmt: skip
 VISIT = {"url": f"{SITE}/seen.html", "title": "Seen", "visit_time_from_now_in_seconds": 3600}
 
+_EMPTY = {"children": [], "id": "9", "name": "", "type": "folder"}
+BOOKMARKS = {
+    "roots": {
+        "bookmark_bar": {**_EMPTY, "id": "1", "children": [
+            {"id": "4", "name": "Shop", "type": "url", "url": f"{SITE}/two.html"}]},
+        "other": {**_EMPTY, "id": "2"}, "synced": {**_EMPTY, "id": "3"},
+    },
+    "version": 1,
+}  # fmt: skip
+
 
 @pytest.fixture(scope="module")
 def stage(local_provider: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
@@ -32,6 +43,7 @@ def stage(local_provider: Pool, tmp_path_factory: pytest.TempPathFactory) -> Ite
         desktop.write_file(f"~/site/{name}.html", PAGE.replace("Shop", f"Shop {name}").encode())
     desktop.launch(["python3", "-m", "http.server", "8000", "--directory", "site"])
     made.do("update_browse_history", history=[VISIT])
+    desktop.write_file("~/.config/chromium/Default/Bookmarks", json.dumps(BOOKMARKS).encode())
     desktop.launch(CHROMIUM)
     yield made
     local_provider.stop(desktop)
@@ -85,7 +97,8 @@ def test_the_profile_says_its_settings(stage: Stage) -> None:
     assert stage.get("default_search_engine") == "Google"
     assert stage.get("enable_do_not_track") == "false"
     assert stage.get("chrome_font_size")["default_font_size"] == 16
-    assert stage.get("bookmarks") in ({}, []) or "bookmark_bar" in stage.get("bookmarks")
+    (kept,) = stage.get("bookmarks")["bookmark_bar"]["children"]
+    assert (kept["name"], kept["url"]) == ("Shop", f"{SITE}/two.html")
 
 
 def test_visits_of_before_are_in_the_history(stage: Stage) -> None:

@@ -18,10 +18,10 @@ def test_every_case_agrees_or_is_a_listed_difference(family: str) -> None:
 
 
 def test_the_page_of_differences_is_what_the_code_says() -> None:
-    page = (Path(__file__).parents[3] / "docs/osworld.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/tables/differences.md").read_text(encoding="utf-8")
     assert all(table in page for table in tables()), "python -m tests.differential --table prints what belongs there"
 
 
 def test_a_metric_without_a_case_has_a_reason() -> None:
-    page = (Path(__file__).parents[3] / "docs/differential.md").read_text(encoding="utf-8")
+    page = (Path(__file__).parents[3] / "docs/tables/differential.md").read_text(encoding="utf-8")
     assert {name for name in upstream_names() if f"\n| `{name}` |" not in page} == set(WITHOUT)

@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 import requests
 
-from deskbench.envs import signing, wait
+from deskbench.envs import wait
+from deskbench.envs.server import signing
 from deskbench.envs.server.http.limits import HEAD_SECONDS, MAX_AGENT_BODY, MAX_CONNECTIONS, MAX_HEAD, MAX_WAITING
 from deskbench.envs.server.http.server import HttpError, Request, Response, Route, Server, Tokens, Watch, json_response
 from deskbench.envs.wire import MAX_BODY

@@ -2,7 +2,7 @@
 
 import itertools
 
-from deskbench.envs.signing import Nonces, Signed, answer_proof, request_proof, same, sign
+from deskbench.envs.server.signing import Nonces, Signed, answer_proof, request_proof, same, sign
 
 TOKEN = "a token of the desktop"
 

@@ -1,0 +1,1 @@
+../../agent/_root/__init__.py

@@ -1,0 +1,128 @@
+"""The folder of a run, and the only place that knows what is where in it.
+
+run.json        the manifest: what the run was made of, and how it ended
+ledger.sqlite   which episodes were planned, begun and finished
+episodes/<suite>/<task>/<attempt>/   one episode each (`layout`)
+report.html     the report; a replay also has difference-<step>.png and task/
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from deskbench.agent.runs.layout import EpisodeFolder
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, write_atomic
+from deskbench.envs.errors import UsageError
+
+Found = TypeVar("Found")
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """A run on disk; nothing needs to be there yet."""
+
+    path: Path
+
+    @property
+    def exists(self) -> bool:
+        """The manifest is there: a run has begun in this folder."""
+        return self._manifest.exists()
+
+    def manifest(self) -> dict[str, Any]:
+        """Read what the run was made of.
+
+        Raises:
+            UsageError: the folder is not a run.
+        """
+        try:
+            manifest = json.loads(self._manifest.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError) as error:
+            raise UsageError(f"{self.path} is not a run folder: {self._manifest.name}: {error}") from None
+        if not isinstance(manifest, dict):
+            raise UsageError(f"{self.path} is not a run folder: {self._manifest.name} holds no object")
+        return manifest
+
+    def write_manifest(self, manifest: Mapping[str, Any]) -> None:
+        """Write the manifest, whole or not at all.
+
+        Raises:
+            StorageError: the disk is full or refuses.
+        """
+        write_atomic(self._manifest, json.dumps(manifest, indent=1).encode())
+
+    @property
+    def _manifest(self) -> Path:
+        return self.path / "run.json"
+
+    @property
+    def ledger(self) -> Path:
+        """The ledger's file."""
+        return self.path / "ledger.sqlite"
+
+    @property
+    def report(self) -> Path:
+        """Where the report goes if no other file is named."""
+        return self.path / "report.html"
+
+    @property
+    def task(self) -> Path:
+        """Where a replay puts a task file that is gone or has changed since."""
+        return self.path / "task"
+
+    def difference(self, step: int) -> Path:
+        """The picture of both screens where a replay first differs."""
+        return self.path / f"difference-{step:03}.png"
+
+    def episode(self, task: str, attempt: int) -> EpisodeFolder:
+        """Where an attempt is written; attempts are counted over all repeats of a task."""
+        return EpisodeFolder(self.attempts(task) / str(attempt))
+
+    def attempts(self, task: str) -> Path:
+        """The folder of a task's attempts."""
+        return self._episodes / task
+
+    def task_of(self, episode: EpisodeFolder) -> str:
+        """The task of an episode, from where it stands."""
+        return episode.path.parent.relative_to(self._episodes).as_posix()
+
+    @property
+    def _episodes(self) -> Path:
+        return self.path / "episodes"
+
+    def episodes(self) -> list[EpisodeFolder]:
+        """Every attempt that has begun: finished ones, ones under way, and ones that a kill cut off."""
+        return EpisodeFolder.below(self._episodes)
+
+    def finished(self) -> list[EpisodeReader]:
+        """Every finished attempt.
+
+        Raises:
+            UsageError: a record cannot be read.
+        """
+        return [EpisodeReader(episode.path) for episode in self.episodes() if episode.finished]
+
+    def records(self) -> list[EpisodeRecord]:
+        """The records of the finished attempts; raises as `finished` does."""
+        return [reader.episode for reader in self.finished()]
+
+    def final(self) -> list[EpisodeReader]:
+        """The finished episodes: of each its last attempt. Raises as `finished` does."""
+        return final_attempts(self.finished(), lambda reader: reader.episode)
+
+
+def new_folder(name: str) -> Path:
+    """runs/<time>-<name>, which is not there yet: a second run in the same second gets another name."""
+    base = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
+    names = [base, *(f"{base}-{n}" for n in range(2, 100))]
+    return next(Path("runs", name) for name in names if not Path("runs", name).exists())
+
+
+def final_attempts(found: Iterable[Found], record: Callable[[Found], EpisodeRecord]) -> list[Found]:
+    """Of each (task, repeat) the last attempt: earlier ones were broken off or failed for reasons of ours."""
+    last = {(record(one).task, record(one).repeat): one for one in sorted(found, key=lambda one: record(one).attempt)}
+    return [last[key] for key in sorted(last)]
