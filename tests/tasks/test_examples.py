@@ -46,7 +46,8 @@ CHECKS = examples("metric")
 
 def test_what_has_no_example_is_listed() -> None:
     for kind, without in WITHOUT.items():
-        assert set(registry.names(kind)) - set(examples(kind)) == set(without), kind
+        lacking = set(registry.names(kind)) - set(examples(kind))
+        assert lacking == set(without), f"tasks/examples/{kind}.json has an example of each"
         assert set(examples(kind)) <= set(registry.names(kind))
     assert sum(map(len, WITHOUT.values())) <= 11
 
@@ -115,7 +116,7 @@ def score(name: str, result: Any, expected: Any) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_metrics_of_documents_score_1_with_a_case_of_the_comparison() -> None:
-    """The others: some case with the example's rules and options is right, and another is wrong."""
+    """Those without inputs in `INPUTS`: one case with the example's rules and options is right, and another wrong."""
     right, wrong = set(CHECKS) - set(INPUTS), set(CHECKS) - set(INPUTS)
     for case, _ in cases_of(list(FAMILIES)):
         if case.metric in right | wrong and is_of_the_example(case):
