@@ -8,12 +8,20 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from deskbench.envs.actions import ACTION_TYPES
+from deskbench.envs.actions import ACTION_TYPES, nearest
 from deskbench.envs.errors import UsageError
 from deskbench.tasks import registry
+from deskbench.tasks.load import LIBRARY
 from deskbench.tasks.taskfile import DEAD
 from deskbench.tasks.types import Limits, Requires
 from deskbench.tasks.user import User
+
+TEMPLATES = Path(__file__).parent / "templates"
+LIKE: dict[str, tuple[str, ...]] = {
+    "editor": (), "files": (), "terminal": (), "form": ("assets/form.py",), "browser": (), "office": (),
+    "infeasible": (), "several": (),
+}  # fmt: skip
+"""The templates of new tasks, each with the files of `basics` that it needs beside it."""
 
 
 def task_schema() -> dict[str, Any]:
@@ -98,43 +106,27 @@ def _getter(name: str) -> dict[str, Any]:
     }
 
 
-def new_task(path: Path) -> None:
-    """Write a small task that passes the check and whose oracle solves it.
+def new_task(path: Path, like: str = "editor") -> None:
+    """Write a small task that passes the check and whose oracle solves it, with the files that it needs beside it.
+
+    Args:
+        path: the task's file; its name is the id.
+        like: one of `LIKE`.
 
     Raises:
-        UsageError: the file is there already.
+        UsageError: no such template; the file, or another where one that it needs must be, is there already.
     """
+    if like not in LIKE:
+        raise UsageError(f"no template {like!r}{nearest(like, LIKE)}")
     if path.exists():
         raise UsageError(f"{path} is there already")
-    task = {
-        "id": path.stem,
-        "instruction": 'Type "hello" in the text editor and save the file as hello.txt in the Documents folder.',
-        "source": "mine",
-        "config": [{"type": "launch", "parameters": {"command": ["mousepad"]}}],
-        "related_apps": ["mousepad"],
-        "evaluator": {
-            "func": "text_equals",
-            "result": {"type": "vm_file", "path": "~/Documents/hello.txt", "dest": "hello.txt"},
-            "expected": {"type": "rule", "rules": {"expected": "hello"}},
-        },
-        "oracle": [
-            {"type": "type", "text": "hello"},
-            {"type": "key", "keys": ["ctrl", "s"]},
-            {"type": "key", "keys": ["ctrl", "a"]},
-            {"type": "type", "text": "/home/user/Documents/hello.txt"},
-            {"type": "key", "keys": ["enter"]},
-        ],
-        "limits": {"steps": 15},
-        "requires": {"apps": ["mousepad"]},
-        "tags": ["easy"],
-        "mutants": [
-            {
-                "name": "another word",
-                "steps": [
-                    {"type": "write_file", "parameters": {"path": "~/Documents/hello.txt", "text": "hallo"}},
-                ],
-            },
-        ],
-    }
+    task = json.loads((TEMPLATES / f"{like}.json").read_text(encoding="utf-8"))
+    needed = {path.parent / name: (LIBRARY / "basics" / name).read_bytes() for name in LIKE[like]}
+    for file, content in needed.items():
+        if file.exists() and file.read_bytes() != content:
+            raise UsageError(f"{file} is there already, and is another file than the task needs")
+    for file, content in needed.items():
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(task, indent=2) + "\n", encoding="utf-8")
+    path.write_text(json.dumps({**task, "id": path.stem}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")

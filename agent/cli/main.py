@@ -18,6 +18,7 @@ import deskbench
 from deskbench.agent.cli import desktop as cli_desktop
 from deskbench.agent.cli import episodes as cli_episodes
 from deskbench.agent.cli import image as cli_image
+from deskbench.agent.cli import reference as cli_reference
 from deskbench.agent.cli import results as cli_results
 from deskbench.agent.cli.fidelity import STRICT_HELP, StrictCommand
 from deskbench.agent.cli.models import compare_policies, models_app
@@ -251,6 +252,9 @@ def serve_ocr(
 
 
 tasks_app.command("verify", epilog=EXAMPLE)(verify)
+tasks_app.command("metrics", epilog="Example: deskbench tasks metrics text_equals")(cli_reference.metrics)
+tasks_app.command("getters", epilog="Example: deskbench tasks getters vm_file")(cli_reference.getters)
+tasks_app.command("setup", epilog="Example: deskbench tasks setup launch")(cli_reference.setup)
 app.command("replay", epilog="Example: deskbench replay runs/X/episodes/basics/save-note/1")(cli_episodes.replay)
 app.command("export", epilog="Example: deskbench export runs/X --out results/")(cli_results.export)
 app.command(

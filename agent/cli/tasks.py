@@ -106,10 +106,19 @@ def schema() -> None:
     typer.echo(json.dumps(task_schema(), indent=1))
 
 
-@tasks_app.command("new", epilog="Example: deskbench tasks new my-tasks/rename-file.json")
-def new(path: Annotated[Path, typer.Argument(help="The file to write.")]) -> None:
-    """Write a small task that passes the check, to be changed."""
+@tasks_app.command("new", epilog="Example: deskbench tasks new my-tasks/rename-file.json --like files")
+def new(
+    path: Annotated[Path, typer.Argument(help="The file to write.")],
+    like: Annotated[
+        str,
+        typer.Option(
+            help="What it is like: editor, files, terminal, form, infeasible, several (programs); or browser, office, "
+            "which need the image full."
+        ),
+    ] = "editor",
+) -> None:
+    """Write a small task that works, to be changed."""
     from deskbench.tasks.schema import new_task
 
-    new_task(path)
+    new_task(path, like)
     typer.echo(path)

@@ -439,6 +439,11 @@ def test_a_split_may_begin_with_a_byte_order_mark(tmp_path: Path) -> None:
     assert [task.id for task in load(tmp_path, split="test_mine")] == ["one"]
 
 
+def test_an_oracles_step_that_has_a_target_and_no_type_is_told(tmp_path: Path) -> None:
+    (problem,) = check_all(write(tmp_path, oracle=[{"target": {"text": "a"}}])).problems
+    assert problem.where == "$.oracle[0]" and "type" in problem.message
+
+
 def test_a_new_task_passes_the_check(tmp_path: Path) -> None:
     new_task(tmp_path / "t" / "mine.json")
     assert check_all(tmp_path / "t").problems == ()
