@@ -49,10 +49,15 @@ def rescore_all(
     Raises:
         UsageError: nothing finished is there, or a task is not.
     """
-    return [_again(path, source, write, strict) for path in _episodes(folder)]
+    return [_again(path, source, write, strict) for path in episodes(folder)]
 
 
-def _episodes(folder: Path) -> Iterator[Path]:
+def episodes(folder: Path) -> Iterator[Path]:
+    """The folders of a run's finished episodes, or the one that it is.
+
+    Raises:
+        UsageError: nothing finished is there.
+    """
     found = sorted(folder.glob("episodes/*/*/*/episode.json"))
     if (folder / "episode.json").is_file():
         found = [folder / "episode.json"]
@@ -87,14 +92,14 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: Revi
             return None  # a task class is judged on its desktop, and nowhere else
         try:
             return rescore(
-                task, _state(record, before, task), folder / "files", said_fail=said_fail,
+                task, state_for(record, before, task), folder / "files", said_fail=said_fail,
                 strict=strict,
             )  # fmt: skip
         except CheckError as error:
             return Score.none(f"the check failed: {error}")
 
 
-def _state(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
+def state_for(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
     """What was read, for the getters that are still the same; a rule's value stands in the task file itself."""
     known = {call.where: call for call in _getters(before)}
     state = {where: value for where, value in record.state.items() if where.endswith(PROBED)}

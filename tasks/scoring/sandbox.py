@@ -116,7 +116,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
     except subprocess.TimeoutExpired:
         return f"it took more than {wall:g} s"
     finally:
-        _end(process)
+        end(process)
     if status == -getattr(signal, "SIGXCPU", 0):
         return f"it took more than {limits.seconds:g} s of the processor"
     if status < 0:
@@ -124,7 +124,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
     return ""
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End the process and all that it started in its group."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):

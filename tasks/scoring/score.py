@@ -143,6 +143,15 @@ def rescore(
     """
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
+    return judge(task, recorded(task, state, files), strict=strict)
+
+
+def recorded(task: Task, state: dict[str, Any], files: Path) -> list[tuple[Check, Any, Any]]:
+    """What each check judges, as it was recorded.
+
+    Raises:
+        CheckError: the record lacks a value that the task's checks want now.
+    """
     values = []
     for check in task.evaluator.checks:
         pair = []
@@ -153,7 +162,7 @@ def rescore(
         if check.metric in PROBES and pair[0] is not None and not any(isinstance(v, NotFit) for v in pair):
             pair[0] = _probed(task, check, state)
         values.append((check, pair[0], pair[1]))
-    return judge(task, values, strict=strict)
+    return values
 
 
 def _probed(task: Task, check: Check, state: dict[str, Any]) -> Any:

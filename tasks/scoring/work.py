@@ -1,4 +1,5 @@
-"""The process that hostile bytes are worked on in: reads one request, writes one answer (`sandbox.run` asks).
+"""The process that hostile bytes are worked on in: reads one request, writes one answer (`sandbox.run` asks),
+or with the argument `session` one after another (`session.Session`).
 
 {"do": "metric", "metric", "result", "expected", "options", "theirs", "strict", "harmless"} is answered by {"value",
 "note"}, {"do": "read", "reader", "arguments"} by {"value"}. Anything else says why not: {"error": a fault of the
@@ -13,13 +14,13 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from deskbench.envs.errors import CheckError, Unfit
 from deskbench.tasks.metrics.support.packages import Unreadable
 from deskbench.tasks.scoring.packing import packed, plain, unpacked
 from deskbench.tasks.scoring.sandbox import MAX_ANSWER
-from deskbench.tasks.scoring.walls import enclose, limit
+from deskbench.tasks.scoring.walls import enclose, limit, more_time
 
 _BUGS = (TypeError, LookupError, AttributeError, NameError, AssertionError)
 """What a mistake in a program raises; other exceptions come of what it was given."""
@@ -28,17 +29,40 @@ _BUGS = (TypeError, LookupError, AttributeError, NameError, AssertionError)
 def main() -> None:
     """Read one request, write one answer."""
     request = json.load(sys.stdin)
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # a library that prints must not be taken for the answer
+    answers = _own_output()
     if os.name == "posix":
         limit(request["seconds"], request["memory"])
         enclose([Path(folder) for folder in (Path.cwd(), request["into"]) if folder], network=request["network"])
-    said = json.dumps(_answer(request))
-    if len(said) > MAX_ANSWER:
-        said = json.dumps({"spent": f"it gives more than {MAX_ANSWER} bytes"})
-    answers.write(said)
+    answers.write(_said(request))
     answers.flush()
     os._exit(0)  # nothing of the file's may take its time now
+
+
+def session() -> None:
+    """Read the names of requests' files, a line each; write a line for each answer (`session.Session` asks)."""
+    answers = _own_output()
+    if os.name == "posix":
+        limit(None)
+        enclose([Path.cwd()])
+    for line in sys.stdin:
+        request = json.loads(Path(line.rstrip("\n")).read_text(encoding="utf-8"))
+        if os.name == "posix":
+            more_time(request["seconds"])
+        answers.write(_said(request) + "\n")
+        answers.flush()
+    os._exit(0)
+
+
+def _own_output() -> TextIO:
+    """Where answers go; a library that prints must not be taken for one."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def _said(request: Mapping[str, Any]) -> str:
+    said = json.dumps(_answer(request))
+    return said if len(said) <= MAX_ANSWER else json.dumps({"spent": f"it gives more than {MAX_ANSWER} bytes"})
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +110,10 @@ def _reader(name: str) -> Callable[..., Any]:
         from deskbench.tasks.web import pages
 
         return pages.READERS[name]
+    if name == "mutation.copies":
+        from deskbench.tasks.mutation.copies import copies
+
+        return copies
     from deskbench.tasks.scoring import readers
 
     return readers.READERS[name]
@@ -106,4 +134,6 @@ def is_bug(error: BaseException) -> bool:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] == ["session"]:
+        session()
     main()
