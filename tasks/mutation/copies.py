@@ -91,6 +91,8 @@ def _by_operator(one: Evidence, kind: Kind, model: Any, operator: Operator, made
                 if _wanted(name, one.label, made.only):
                     difference = list(_difference(kind, model, changed)) if made.only else []
                     _keep(one, made, name, operator.must, words, raw, difference)
+    except Unlike:
+        return  # what it changes is not in this one
     except Exception as error:  # noqa: BLE001  (the boundary to libraries that are given an agent's files)
         made.notes.append(f"{operator.name} could not be tried on {one.label}: {type(error).__name__}: {error}"[:300])
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from deskbench.tasks.mutation.kinds.settings import is_registry
+from deskbench.tasks.mutation.kinds.settings import has_entries, is_registry
 from deskbench.tasks.mutation.operators import About, Raw, seed_of
 
 MAX_BYTES = 16 * 2**20
@@ -19,10 +19,11 @@ _BY_SUFFIX = {
     ".json": "json", ".jsonl": "text", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".xml": "xml", ".html": "xml",
     ".xhtml": "xml", ".svg": "xml", ".xcu": "xml", ".csv": "csv", ".tsv": "csv", ".ini": "ini", ".conf": "ini",
     ".cfg": "ini", ".desktop": "ini", ".xlsx": "xlsx", ".xlsm": "xlsx", ".docx": "docx", ".pptx": "pptx",
-    ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".pdf": "pdf", ".wav": "wav",
+    ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".pdf": "pdf", ".wav": "wav", ".rtf": "rtf",
     ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite",
 }  # fmt: skip
-_MAGIC = {b"\x89PNG\r\n": "png", b"\xff\xd8\xff": "jpeg", b"%PDF-": "pdf", b"SQLite format 3\0": "sqlite"}
+_MAGIC = {b"\x89PNG\r\n": "png", b"\xff\xd8\xff": "jpeg", b"%PDF-": "pdf", b"SQLite format 3\0": "sqlite",
+          b"{\\rtf": "rtf"}  # fmt: skip
 _OF_PROGRAMS = ("/.", "\\AppData\\", "~/.")
 """In the paths of files that are a program's own."""
 
@@ -81,7 +82,9 @@ def kinds_of(one: Evidence) -> Iterator[str]:
         yield "files"
         data = one.value.read_bytes()
         if len(data) <= MAX_BYTES:
-            yield from _content(one.value, data)
+            found = _content(one.value, data)
+            lines_of_settings = found == "text" and one.about.settings and has_entries(data.decode("utf-8", "replace"))
+            yield from ("ini",) if lines_of_settings else (found,) if found else ()
     elif one.getter in _BY_GETTER:
         yield _BY_GETTER[one.getter]
     elif isinstance(one.value, str):
@@ -92,15 +95,13 @@ def kinds_of(one: Evidence) -> Iterator[str]:
         yield "object"
 
 
-def _content(file: Path, data: bytes) -> Iterator[str]:
+def _content(file: Path, data: bytes) -> str:
+    """The kind of what is in a file; empty for one that no kind is made for."""
     magic = next((kind for head, kind in _MAGIC.items() if data.startswith(head)), None)
     found = magic or _BY_SUFFIX.get(file.suffix.lower())
     if found is None and data.lstrip().startswith(b"<?xml"):
         found = "xml"
-    if found is not None:
-        yield found
-    elif b"\0" not in data[:4096]:
-        yield "text"
+    return found or ("" if b"\0" in data[:4096] else "text")
 
 
 def _of_text(one: Evidence) -> str:

@@ -39,5 +39,6 @@ def empty(data: bytes, about: About) -> Change:
 @operator("files/half", kind="files", must="fail")
 def half(data: bytes, about: About) -> Change:
     """It breaks off in the middle; of a program's settings that is left out, since no task is about it."""
-    if not about.settings:
-        yield data[: len(data) // 2], f"the file ends after {len(data) // 2} of {len(data)} bytes"
+    kept = data[: len(data) // 2]
+    if not about.settings and kept.strip() != data.strip():
+        yield kept, f"the file ends after {len(data) // 2} of {len(data)} bytes"

@@ -54,6 +54,11 @@ def _entries(lines: Lines) -> Iterator[Entry]:
             yield Entry(number, section, entry[2], entry[4], "".join(entry.group(1, 2, 3)))
 
 
+def has_entries(text: str) -> bool:
+    """Whether a text has `key=value` lines."""
+    return next(_entries(text.split("\n")), None) is not None
+
+
 def _chosen(lines: Lines, about: About, most: int = 6) -> list[Entry]:
     return about.some([entry for entry in _entries(lines) if about.matters(entry.key, entry.section)], most)
 
@@ -143,6 +148,8 @@ def unrelated(lines: Lines, about: About) -> Change:
 def section_order(lines: Lines, about: About) -> Change:
     """The sections are in the reverse order."""
     starts = [n for n, line in enumerate(lines) if _SECTION.match(line)]
+    if not starts:
+        return
     parts = [lines[start:end] for start, end in zip(starts, [*starts[1:], len(lines)], strict=True)]
     names = [part[0] for part in parts]
     if len(parts) > 1 and len(set(names)) == len(names):
@@ -226,10 +233,10 @@ def registry_name(lines: Lines, about: About) -> Change:
 
 
 def _subkeys(lines: Lines, about: About) -> list[tuple[int, str]]:
-    """The keys below the one that was asked for, which is the first line."""
-    found = [(n, line.rstrip("\r").rpartition("\\")) for n, line in enumerate(lines) if line.startswith("HKEY_")]
-    heads = [(number, name) for number, (_, _, name) in found if name]
-    return about.some([(number, name) for number, name in heads[1:] if about.matters(name)])
+    """The keys below the one that was asked for; that one is followed by its values."""
+    heads = [n for n, line in enumerate(lines) if line.startswith("HKEY_") and not _VALUE.match("".join(lines[n + 1 : n + 2]))]
+    found = [(number, lines[number].rstrip("\r").rpartition("\\")[2]) for number in heads]
+    return about.some([(number, name) for number, name in found if about.matters(name)])
 
 
 @operator("registry/key-gone", kind="registry", must="fail")
@@ -249,8 +256,8 @@ def registry_key_renamed(lines: Lines, about: About) -> Change:
 
 @operator("registry/other-value", kind="registry", must="stay")
 def registry_other_value(lines: Lines, about: About) -> Change:
-    """A value that no task is about is there as well."""
+    """A value that no task is about is there as well, where all of a key's values are listed."""
     found = [(number, m) for number, line in enumerate(lines) if (m := _VALUE.match(line))]
-    for number, m in found[-1:]:
+    for number, m in found[-1:] if len(found) > 1 else []:
         extra = _line(m, name="LastUsed", type="REG_SZ", data="yesterday")
         yield [*lines[: number + 1], extra, *lines[number + 1 :]], "a value LastUsed is there as well"
