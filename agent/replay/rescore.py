@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -100,15 +101,22 @@ def _score(record: EpisodeRecord, folder: Path, source: str | None, strict: Revi
 
 
 def state_for(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
-    """What was read, for the getters that are still the same; a rule's value stands in the task file itself."""
-    known = {call.where: call for call in _getters(before)}
+    """What was read, for the getters that read the same, wherever in the task file they stand now.
+
+    A rule's value stands in the task file itself.
+    """
+    known = {_asked(call): record.state[call.where] for call in _getters(before) if call.where in record.state}
     state = {where: value for where, value in record.state.items() if where.endswith(PROBED)}
     for call in _getters(now):
         if call.type == "rule":
             state[call.where] = call.parameters.get("rules")
-        elif known.get(call.where) == call and call.where in record.state:
-            state[call.where] = record.state[call.where]
+        elif _asked(call) in known:
+            state[call.where] = known[_asked(call)]
     return state
+
+
+def _asked(call: Call) -> str:
+    return json.dumps([call.type, call.parameters], sort_keys=True, default=str)
 
 
 def _getters(task: Task) -> Iterator[Call]:

@@ -60,7 +60,7 @@ def _key(model: Picture) -> dict[str, object]:
     """Size, form and pixels; of bytes, what they decode to."""
     image = model.image if model.data is None else Image.open(io.BytesIO(model.data))
     pixels = hashlib.sha256(image.convert("RGBA").tobytes()).hexdigest()
-    return {"size": image.size, "form": image.format or model.form, "alpha": "A" in image.getbands(), "pixels": pixels}
+    return {"size": image.size, "form": image.format or model.form, "pixels": pixels}
 
 
 kind("png", "PNG pictures", read=_read_as("PNG"), write=_write, key=_key)
@@ -137,7 +137,7 @@ for _form in ("png", "jpeg"):
 @operator("png/opaque", kind="png", must="fail")
 def opaque(picture: Picture, about: About) -> Change:
     """What was transparent is not."""
-    if "A" in picture.image.getbands():
+    if "A" in picture.image.getbands() and picture.image.getchannel("A").getextrema() != (255, 255):
         yield Picture(picture.image.convert("RGB"), picture.form), "what was transparent is not"
 
 
