@@ -89,7 +89,7 @@ def _by_operator(one: Evidence, kind: Kind, model: Any, operator: Operator, made
                 number += 1
                 name = f"{operator.name}[{number}]"
                 if _wanted(name, one.label, made.only):
-                    difference = list(_difference(kind, model, changed)) if made.only else []
+                    difference = list(_difference(kind, (model, one.raw), (changed, raw))) if made.only else []
                     _keep(one, made, name, operator.must, words, raw, difference)
     except Unlike:
         return  # what it changes is not in this one
@@ -140,12 +140,21 @@ def _beside_its_like(file: Path, folder: Path, data: bytes) -> Path:
     return copy
 
 
-def _difference(kind: Kind, model: Any, changed: Any) -> Iterator[str]:
-    before, after = (_lines(kind.key(one)) for one in (model, changed))
-    lines = [line.rstrip("\n") for line in difflib.unified_diff(before, after, "recorded", "changed", n=2)]
+def _difference(kind: Kind, before: tuple[Any, Raw], after: tuple[Any, Raw]) -> Iterator[str]:
+    """What a kind sees of a change; where that is nothing, what is written differently."""
+    old, new = (_lines(kind.key(model)) for model, _ in (before, after))
+    if old == new:
+        old, new = (_written(raw) for _, raw in (before, after))
+    lines = [line.rstrip("\n") for line in difflib.unified_diff(old, new, "recorded", "changed", n=2)]
     yield from lines[:SHOWN_LINES]
     if len(lines) > SHOWN_LINES:
         yield f"({len(lines) - SHOWN_LINES} more lines)"
+
+
+def _written(raw: Raw) -> list[str]:
+    if isinstance(raw, bytes):
+        return [repr(line)[2:-1] for line in raw.splitlines(keepends=True)] if b"\0" not in raw else []
+    return [repr(line) for line in raw.splitlines(keepends=True)] if isinstance(raw, str) else _lines(raw)
 
 
 def _lines(key: Any) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from io import BytesIO
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 
 Change = Iterator[tuple[bytes, str]]
 FEW = 3
+_ID = re.compile(rb"/ID\s*\[\s*<[0-9A-Fa-f]*>\s*<[0-9A-Fa-f]*>\s*\]")
+"""A document's name, which PDFium makes anew each time."""
 MOST_PAGES = 50
 
 
@@ -37,7 +40,7 @@ def _read(raw: Raw) -> bytes:
 def _saved(document: PdfDocument) -> bytes:
     out = BytesIO()
     document.save(out)
-    return out.getvalue()
+    return _ID.sub(lambda m: b"/ID" + re.sub(rb"[0-9A-Fa-f]", b"0", m[0][3:]), out.getvalue())
 
 
 def _key(data: bytes) -> list[dict[str, Any]]:

@@ -34,6 +34,12 @@ def _sheets(parts: Parts) -> list[str]:
     return parts.named("xl/worksheets/")
 
 
+def _named(sheet: str, ref: str) -> str:
+    """A cell in words: `B2`, with the sheet's number where it is not the first."""
+    number = "".join(sign for sign in sheet.rpartition("/")[2] if sign.isdigit())
+    return ref if number in ("", "1") else f"{ref} of sheet {number}"
+
+
 Choice = Callable[["_Element"], bool]
 
 
@@ -88,7 +94,7 @@ def number(parts: Parts, about: About) -> Change:
             root, cell = _cell(parts, sheet, ref)
             old = _value(cell)
             _set_value(cell, _shifted(old, by))
-            yield parts.having(sheet, root), f"{ref} is {_value(cell)}, not {old}"
+            yield parts.having(sheet, root), f"{_named(sheet, ref)} is {_value(cell)}, not {old}"
 
 
 def _texts(parts: Parts) -> list[str]:
@@ -122,7 +128,7 @@ def text(parts: Parts, about: About) -> Change:
         for new, _ in other_text(old):
             root, cell = _cell(parts, sheet, ref)
             _set_text(cell, new)
-            yield parts.having(sheet, root), f"{ref} is {new!r}, not {old!r}"
+            yield parts.having(sheet, root), f"{_named(sheet, ref)} is {new!r}, not {old!r}"
 
 
 @operator("xlsx/number-as-text", kind="xlsx", must="fail")
@@ -132,7 +138,7 @@ def number_as_text(parts: Parts, about: About) -> Change:
         root, cell = _cell(parts, sheet, ref)
         old = _value(cell)
         _set_text(cell, old)
-        yield parts.having(sheet, root), f"{ref} is the text {old!r}, no number"
+        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the text {old!r}, no number"
 
 
 @operator("xlsx/clear", kind="xlsx", must="fail")
@@ -143,7 +149,7 @@ def clear(parts: Parts, about: About) -> Change:
         for child in list(cell):
             cell.remove(child)
         cell.attrib.pop("t", None)
-        yield parts.having(sheet, root), f"{ref} is empty"
+        yield parts.having(sheet, root), f"{_named(sheet, ref)} is empty"
 
 
 @operator("xlsx/value-for-formula", kind="xlsx", must="fail")
@@ -154,7 +160,7 @@ def value_for_formula(parts: Parts, about: About) -> Change:
         formula = _child(cell, "f")
         assert formula is not None
         cell.remove(formula)
-        yield parts.having(sheet, root), f"{ref} is the value {_value(cell)}, no formula"
+        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the value {_value(cell)}, no formula"
 
 
 @operator("xlsx/formula-range", kind="xlsx", must="fail")
@@ -172,7 +178,7 @@ def formula_range(parts: Parts, about: About) -> Change:
         formula.text = _RANGE.sub(lambda m: m[1] + str(max(1, int(m[2]) - 1)), old, count=1)
         if cell.get("t", "n") == "n" and _value(cell):
             _set_value(cell, _shifted(_value(cell), -1))
-        yield parts.having(sheet, root), f"{ref} is ={formula.text}, not ={old}"
+        yield parts.having(sheet, root), f"{_named(sheet, ref)} is ={formula.text}, not ={old}"
 
 
 @operator("xlsx/drop-row", kind="xlsx", must="fail")
@@ -185,7 +191,7 @@ def drop_row(parts: Parts, about: About) -> Change:
         row = next(row for row in root.iter(f"{MAIN}row") if row.get("r") == number)
         for cell in list(row):
             row.remove(cell)
-        yield parts.having(sheet, root), f"row {number} is empty"
+        yield parts.having(sheet, root), f"row {_named(sheet, number)} is empty"
 
 
 @operator("xlsx/hide-row", kind="xlsx", must="fail")
@@ -196,7 +202,7 @@ def hide_row(parts: Parts, about: About) -> Change:
     for sheet, number in about.some(rows, 1):
         root = parts.xml(sheet)
         next(row for row in root.iter(f"{MAIN}row") if row.get("r") == number).set("hidden", "1")
-        yield parts.having(sheet, root), f"row {number} is hidden"
+        yield parts.having(sheet, root), f"row {_named(sheet, number)} is hidden"
 
 
 # -- sheets
@@ -289,7 +295,7 @@ def bold(parts: Parts, about: About) -> Change:
         new.set("applyFont", "1")
 
     for sheet, ref in about.some(_cells(parts, _filled), FEW):
-        yield _restyled(parts, sheet, ref, change), f"{ref} is bold, or is so no more"
+        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} is bold, or is so no more"
 
 
 @operator("xlsx/fill", kind="xlsx", must="fail")
@@ -306,7 +312,7 @@ def fill(parts: Parts, about: About) -> Change:
         new.set("applyFill", "1")
 
     for sheet, ref in about.some(_cells(parts, _filled), FEW):
-        yield _restyled(parts, sheet, ref, change), f"{ref} has green behind it"
+        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} has green behind it"
 
 
 @operator("xlsx/number-format", kind="xlsx", must="fail")
@@ -318,7 +324,7 @@ def number_format(parts: Parts, about: About) -> Change:
 
     chosen = _cells(parts, lambda cell: cell.get("t", "n") == "n" and bool(_value(cell)))
     for sheet, ref in about.some(chosen, FEW):
-        yield _restyled(parts, sheet, ref, change), f"{ref} is shown in another form"
+        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} is shown in another form"
 
 
 # -- what lies over the cells
@@ -403,12 +409,13 @@ def widths(parts: Parts, about: About) -> Change:
 
 @operator("xlsx/active-cell", kind="xlsx", must="stay")
 def active_cell(parts: Parts, about: About) -> Change:
-    """Another cell is selected."""
-    for sheet in _sheets(parts)[:1]:
+    """Another cell is selected, where no rows are frozen."""
+    for sheet in _sheets(parts):
         root = parts.xml(sheet)
-        for view in list(root.iter(f"{MAIN}sheetView"))[:1]:
+        view = next(root.iter(f"{MAIN}sheetView"), None)
+        if view is not None and next(view.iter(f"{MAIN}pane"), None) is None:
             for old in list(view.iter(f"{MAIN}selection")):
                 view.remove(old)
-            if next(view.iter(f"{MAIN}pane"), None) is None:
-                etree.SubElement(view, f"{MAIN}selection", activeCell="H9", sqref="H9")
-                yield parts.having(sheet, root), "the cell H9 is selected"
+            etree.SubElement(view, f"{MAIN}selection", activeCell="H9", sqref="H9")
+            yield parts.having(sheet, root), f"{_named(sheet, 'H9')} is selected"
+            return

@@ -134,7 +134,7 @@ def _changed(name: str, tag: str, words: str, change: Callable[[_Element], bool]
         for slide, place in about.some(_all(parts, tag), FEW):
             root = parts.xml(slide)
             if change(at(root, tag, place)):
-                yield parts.having(slide, root), f"slide {_number(slide)}: {words}"
+                yield parts.having(slide, root), f"slide {_number(slide)}, number {place + 1} of its kind: {words}"
 
     changed.__doc__ = f"{words[0].upper()}{words[1:]}."
     operator(f"pptx/{name}", kind="pptx", must="fail")(changed)

@@ -287,7 +287,7 @@ def _reversed(model: Any) -> Any:
     return [_reversed(item) for item in model] if isinstance(model, list) else model
 
 
-for _kind in ("json", "yaml", "object"):
+for _kind in ("json", "yaml"):
     operator(f"{_kind}/key-order", kind=_kind, must="stay")(key_order)
 
 

@@ -48,7 +48,7 @@ def _write(model: Rows, raw: Raw) -> Raw:
 
 
 def _key(model: Rows) -> dict[str, object]:
-    return {"delimiter": model.delimiter, "rows": model.rows}
+    return {"delimiter": model.delimiter, "rows": [", ".join(map(repr, row)) for row in model.rows]}
 
 
 kind("csv", "CSV files", read=_read, write=_write, key=_key)
