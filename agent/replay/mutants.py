@@ -32,7 +32,7 @@ from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 
 Outcome = Literal["killed", "survived", "stayed", "broke", "failed"]
-"""A copy that must cost the score is killed or survives, one that must not stays or breaks; `failed`: no check of it."""
+"""A copy that must cost the score is killed or survives, one that must not stays or breaks; `failed`: its check did."""
 Values = list[tuple[Check, Any, Any]]
 MAKING = Limits(seconds=60.0, memory=MEMORY)
 """Of the copies of one piece of evidence."""
@@ -252,9 +252,10 @@ def _places(values: Values, found: Mutated) -> Iterator[_Place]:
         value = values[number][side]
         if call is None or value is None or isinstance(value, NotFit):
             continue
-        files = [n for n, item in enumerate(value) if isinstance(item, Path)] if isinstance(value, list) else []
-        for item in files or [None]:
-            yield _Place(call, tuple(checks), item, value if item is None else value[item])
+        whole: list[tuple[int | None, Any]] = [(None, value)]
+        files = [(n, one) for n, one in enumerate(value if isinstance(value, list) else []) if isinstance(one, Path)]
+        for item, part in files or whole:
+            yield _Place(call, tuple(checks), item, part)
 
 
 def _evidence_of(check: Check) -> tuple[int, Call | None]:
@@ -265,9 +266,7 @@ def _evidence_of(check: Check) -> tuple[int, Call | None]:
     return 0, None
 
 
-def _judge_copies(
-    one: _Solved, values: Values, place: _Place, only: Sequence[str], room: Path, found: Mutated
-) -> None:
+def _judge_copies(one: _Solved, values: Values, place: _Place, only: Sequence[str], room: Path, found: Mutated) -> None:
     try:
         made = read("mutation.copies", MAKING, getter=place.call.type, parameters=place.call.parameters,
                     value=place.value, named=_named(values, place), instruction=one.task.instruction, only=list(only),

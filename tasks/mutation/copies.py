@@ -116,9 +116,7 @@ def _canonical(kind: Kind, model: Any) -> str:
     return json.dumps(kind.key(model), sort_keys=True, default=str)
 
 
-def _keep(
-    one: Evidence, made: _Made, name: str, must: str, words: str, raw: Raw, difference: list[str]
-) -> None:
+def _keep(one: Evidence, made: _Made, name: str, must: str, words: str, raw: Raw, difference: list[str]) -> None:
     value: Any = raw
     if isinstance(raw, bytes):
         made.written += len(raw)

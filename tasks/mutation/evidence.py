@@ -50,9 +50,7 @@ class Evidence:
         return self.value.read_bytes() if isinstance(self.value, Path) else self.value
 
 
-def evidence(
-    getter: str, parameters: Mapping[str, Any], value: Any, *, named: str, instruction: str
-) -> Evidence:
+def evidence(getter: str, parameters: Mapping[str, Any], value: Any, *, named: str, instruction: str) -> Evidence:
     """A piece of evidence with what is known of it.
 
     Args:

@@ -49,7 +49,7 @@ class About:
         """At most so many of the items, in their order, the same each time."""
         if len(items) <= most:
             return list(items)
-        draw = random.Random(f"{self.seed} {len(items)}")  # noqa: S311  (a choice that can be repeated)
+        draw = random.Random(f"{self.seed} {len(items)}")
         return [items[index] for index in sorted(draw.sample(range(len(items)), most))]
 
     def matters(self, *names: str) -> bool:

@@ -115,7 +115,7 @@ def one_process() -> Iterator[Session]:
 
 
 def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None, code: Path | None = None) -> Ended:
-    """As `sandbox.run`, by the session that is there; a process of its own for what needs its own folders or network."""
+    """As `sandbox.run`, by the session where there is one; what needs another folder or the network has its own."""
     session = _current.get()
     if session is None or code is not None or limits.network or (limits.memory or MEMORY) > MEMORY:
         return sandbox.run(request, limits, into, code)

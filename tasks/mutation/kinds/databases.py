@@ -17,7 +17,7 @@ FEW = 3
 
 def _opened(data: bytes) -> sqlite3.Connection:
     connection = sqlite3.connect(":memory:")
-    connection.setconfig(sqlite3.SQLITE_DBCONFIG_TRUSTED_SCHEMA, False) if hasattr(connection, "setconfig") else None
+    connection.execute("PRAGMA trusted_schema = OFF")
     connection.deserialize(data)
     return connection
 
@@ -43,8 +43,11 @@ def _quoted(name: str) -> str:
 
 def _key(data: bytes) -> dict[str, Any]:
     with closing(_opened(data)) as connection:
-        return {name: sorted(repr(row) for row in connection.execute(f"SELECT * FROM {_quoted(name)} LIMIT {MOST_ROWS}"))
-                for name in _tables(connection)}  # fmt: skip
+        found = {}
+        for name in _tables(connection):
+            rows = connection.execute(f"SELECT * FROM {_quoted(name)} LIMIT {MOST_ROWS}")
+            found[name] = sorted(repr(row) for row in rows)
+        return found
 
 
 kind("sqlite", "SQLite databases", read=_read, write=lambda model, raw: model, key=_key)

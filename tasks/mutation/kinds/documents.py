@@ -98,6 +98,7 @@ def repeat_paragraph(parts: Parts, about: About) -> Change:
 @operator("docx/swap-paragraphs", kind="docx", must="fail")
 def swap_paragraphs(parts: Parts, about: About) -> Change:
     """Two paragraphs are the other way round."""
+
     def followed(paragraph: _Element) -> bool:
         after = paragraph.getnext()
         return after is not None and after.tag == f"{W}p" and bool(_said(paragraph).strip() or _said(after).strip())
@@ -284,6 +285,7 @@ def tracked(parts: Parts, about: About) -> Change:
 @operator("docx/split-runs", kind="docx", must="stay")
 def split_runs(parts: Parts, about: About) -> Change:
     """A run of letters is two, of the same look."""
+
     def simple(run: _Element) -> bool:
         return len(_said(run)) > 3 and [child.tag for child in run if child.tag != f"{W}rPr"] == [f"{W}t"]
 

@@ -38,9 +38,9 @@ def _key(model: _Element) -> list[str]:
     lines = []
     for element in model.iter(etree.Element):
         depth = sum(1 for _ in element.iterancestors())
-        attributes = "".join(f" {name}={value!r}" for name, value in sorted(element.items()))
+        attributes = "".join(f" {name!s}={value!r}" for name, value in sorted(element.items()))
         texts = [" ".join((text or "").split()) for text in (element.text, element.tail)]
-        lines.append(f"{'  ' * depth}{element.tag}{attributes}: {texts[0]} / {texts[1]}")
+        lines.append(f"{'  ' * depth}{_name(element)}{attributes}: {texts[0]} / {texts[1]}")
     return lines
 
 
@@ -108,7 +108,7 @@ def change_text(root: _Element, about: About) -> Change:
 @operator("xml/comment-out", kind="xml", must="fail")
 def comment_out(root: _Element, about: About) -> Change:
     """An element stands in a comment."""
-    for place, old in about.some([one for one in _texts(root, about)], 3):
+    for place, old in about.some(list(_texts(root, about)), 3):
         new, element = _copied(root, place)
         text = re.sub("-{2,}", "-", etree.tostring(element, encoding="unicode", with_tail=False))
         comment = etree.Comment(re.sub(r' xmlns(:\w+)?="[^"]*"', "", text))

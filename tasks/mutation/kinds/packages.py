@@ -117,7 +117,10 @@ def other_text(text: str) -> Iterator[tuple[str, str]]:
     """Texts near this one, with what was done: a digit or letter that is another, the case, a word more or less."""
     digit = next((n for n, sign in enumerate(text) if sign.isdigit()), None)
     if digit is not None:
-        yield text[:digit] + str((int(text[digit]) + 1) % 10 if text[digit].isascii() else 1) + text[digit + 1 :], "digit"
+        yield (
+            text[:digit] + str((int(text[digit]) + 1) % 10 if text[digit].isascii() else 1) + text[digit + 1 :],
+            "digit",
+        )
     if text.swapcase() != text:
         yield text.swapcase(), "case"
     words = text.split(" ")

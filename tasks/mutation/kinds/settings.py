@@ -234,7 +234,11 @@ def registry_name(lines: Lines, about: About) -> Change:
 
 def _subkeys(lines: Lines, about: About) -> list[tuple[int, str]]:
     """The keys below the one that was asked for; that one is followed by its values."""
-    heads = [n for n, line in enumerate(lines) if line.startswith("HKEY_") and not _VALUE.match("".join(lines[n + 1 : n + 2]))]
+    heads = [
+        n
+        for n, line in enumerate(lines)
+        if line.startswith("HKEY_") and not _VALUE.match("".join(lines[n + 1 : n + 2]))
+    ]
     found = [(number, lines[number].rstrip("\r").rpartition("\\")[2]) for number in heads]
     return about.some([(number, name) for number, name in found if about.matters(name)])
 

@@ -148,7 +148,7 @@ def clear(parts: Parts, about: About) -> Change:
         root, cell = _cell(parts, sheet, ref)
         for child in list(cell):
             cell.remove(child)
-        cell.attrib.pop("t", None)
+        cell.attrib.pop("t", "")
         yield parts.having(sheet, root), f"{_named(sheet, ref)} is empty"
 
 
@@ -166,6 +166,7 @@ def value_for_formula(parts: Parts, about: About) -> Change:
 @operator("xlsx/formula-range", kind="xlsx", must="fail")
 def formula_range(parts: Parts, about: About) -> Change:
     """A formula's range is a row too short, and its value another."""
+
     def ranged(cell: _Element) -> bool:
         formula = _child(cell, "f")
         return formula is not None and any(int(m[2]) > 1 for m in _RANGE.finditer(formula.text or ""))
@@ -283,6 +284,7 @@ def _filled(cell: _Element) -> bool:
 @operator("xlsx/bold", kind="xlsx", must="fail")
 def bold(parts: Parts, about: About) -> Change:
     """A cell that was not bold is, or the other way round."""
+
     def toggle(font: _Element) -> None:
         old = _child(font, "b")
         if old is None:
@@ -301,6 +303,7 @@ def bold(parts: Parts, about: About) -> Change:
 @operator("xlsx/fill", kind="xlsx", must="fail")
 def fill(parts: Parts, about: About) -> Change:
     """A cell has another colour behind it."""
+
     def paint(fill: _Element) -> None:
         for child in list(fill):
             fill.remove(child)
@@ -318,6 +321,7 @@ def fill(parts: Parts, about: About) -> Change:
 @operator("xlsx/number-format", kind="xlsx", must="fail")
 def number_format(parts: Parts, about: About) -> Change:
     """A number is shown in another form."""
+
     def change(styles: _Element, new: _Element) -> None:
         new.set("numFmtId", "11" if new.get("numFmtId") != "11" else "2")  # 0.00E+00, 0.00
         new.set("applyNumberFormat", "1")
@@ -329,15 +333,21 @@ def number_format(parts: Parts, about: About) -> Change:
 
 # -- what lies over the cells
 
-_OVER = {"autoFilter": "the filter", "mergeCells": "the merging of cells", "conditionalFormatting": "a condition's format",
-         "dataValidations": "the validation of entries", "hyperlinks": "the links"}  # fmt: skip
+_OVER = {
+    "autoFilter": "the filter",
+    "mergeCells": "the merging of cells",
+    "conditionalFormatting": "a condition's format",
+    "dataValidations": "the validation of entries",
+    "hyperlinks": "the links",
+    "pane": "the freezing of rows",
+}
 
 
 @operator("xlsx/feature-gone", kind="xlsx", must="fail")
 def feature_gone(parts: Parts, about: About) -> Change:
     """A filter, merged cells, a condition's format, a validation, links or frozen rows are gone."""
     for sheet in _sheets(parts):
-        for tag, words in {**_OVER, "pane": "the freezing of rows"}.items():
+        for tag, words in _OVER.items():
             root = parts.xml(sheet)
             found = next(root.iter(MAIN + tag), None)
             parent = None if found is None else found.getparent()

@@ -32,7 +32,9 @@ Change = Iterator[tuple[Sound, str]]
 def _read(raw: Raw) -> Sound:
     try:
         with wave.open(io.BytesIO(raw)) as file:
-            return Sound(file.getnchannels(), file.getsampwidth(), file.getframerate(), file.readframes(file.getnframes()))
+            return Sound(
+                file.getnchannels(), file.getsampwidth(), file.getframerate(), file.readframes(file.getnframes())
+            )
     except (wave.Error, EOFError) as error:
         raise Unlike(f"no WAV: {error}") from None
 

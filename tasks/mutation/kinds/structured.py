@@ -1,7 +1,8 @@
-"""JSON, YAML and TOML: files and values; the model is what they hold. Values (objects, lists) are a kind of their own."""
+"""JSON, YAML and TOML files, and objects and lists that getters give; the model is what they hold."""
 
 from __future__ import annotations
 
+import itertools
 import json
 import re
 import tomllib
@@ -223,7 +224,7 @@ def move_value(model: Any, about: About) -> Change:
     """Two texts of one object have changed places."""
     for at, node in about.some(list(_nodes(model, dict)), 3):
         texts = [name for name, value in node.items() if isinstance(value, str) and value and about.matters(name)]
-        for one, other in zip(texts, texts[1:], strict=False):
+        for one, other in itertools.pairwise(texts):
             if node[one] != node[other]:
                 swapped = {**node, one: node[other], other: node[one]}
                 yield _put(model, at, swapped), f"{_told((*at, one))} and {_told((*at, other))} have changed places"

@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Literal
 
 from deskbench.tasks.mutation.kinds.settings import neighbours
 from deskbench.tasks.mutation.kinds.text import decoded, encoded
@@ -42,7 +43,7 @@ def _read(raw: Raw) -> Rows:
 def _write(model: Rows, raw: Raw) -> Raw:
     text = io.StringIO()
     end = "\r\n" if "\r\n" in decoded(raw) else "\n"
-    quoting = csv.QUOTE_ALL if model.quoted else csv.QUOTE_MINIMAL
+    quoting: Literal[0, 1] = csv.QUOTE_ALL if model.quoted else csv.QUOTE_MINIMAL
     csv.writer(text, delimiter=model.delimiter, lineterminator=end, quoting=quoting).writerows(model.rows)
     return encoded(text.getvalue(), raw)
 

@@ -1,4 +1,4 @@
-"""Text: files and values; the model is a string with `\\n` as the end of a line."""
+r"""Text: files and values; the model is a string with `\\n` as the end of a line."""
 
 from __future__ import annotations
 

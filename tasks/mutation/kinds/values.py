@@ -32,7 +32,7 @@ def changed(text: str) -> list[str]:
     for m in list(re.finditer(r"\d+", text))[:2]:
         for value in {str(int(m[0]) + 1), str(abs(int(m[0]) - 1)), m[0] + "0"}:
             found.append(text[: m.start()] + value + text[m.end() :])
-    words = [m for m in re.finditer(r"[^\W\d_]+", text)]
+    words = list(re.finditer(r"[^\W\d_]+", text))
     if words:
         found += [other + text[len(text.strip()) :] for other in neighbours(text.strip())]
         found.append(text.replace(words[0][0], words[0][0].swapcase(), 1))
@@ -241,7 +241,10 @@ def moved_up(tree: Node, about: About) -> Trees:
     """A file or folder stands one level too high."""
     for at, node in about.some([(at, node) for at, node in _entries(tree) if len(at) > 1]):
         without = _instead(tree, at)
-        yield _with_children(without, at[:-2], [*_folder(without, at[:-2]), node]), f"{node['name']} is one level higher"
+        yield (
+            _with_children(without, at[:-2], [*_folder(without, at[:-2]), node]),
+            f"{node['name']} is one level higher",
+        )
 
 
 @operator("tree/moved-down", kind="tree", must="fail")

@@ -25,13 +25,16 @@ from PIL import Image, ImageDraw
 from pptx import Presentation
 from pptx.dml.color import RGBColor
 from pptx.oxml.ns import qn as of_slide
-from pptx.util import Inches, Pt as Points
+from pptx.util import Inches
+from pptx.util import Pt as Points
 
 from deskbench.tasks.mutation.operators import About, find_kind, operators, seed_of
 
 TEXT = "The meeting is on Monday at 17:45.\nBring the naïve plan.\nIt was good.\n"
-JSON = json.dumps({"name": "Ana", "city": "Oslo", "seats": 3, "express": True, "tags": ["a", "b"], "note": "é"}, indent=2)
-INI = "# head\n[general]\nmode=1\nname = \"old\"\n\n[view]\nshow=true\n"
+JSON = json.dumps(
+    {"name": "Ana", "city": "Oslo", "seats": 3, "express": True, "tags": ["a", "b"], "note": "é"}, indent=2
+)
+INI = '# head\n[general]\nmode=1\nname = "old"\n\n[view]\nshow=true\n'
 XML = '<?xml version="1.0"?><conf><desktops n="1" m="2"><number>3</number><first>1</first></desktops><last/></conf>'
 CSV = "item,cost\nrent,900\nfood,300\n"
 REGISTRY = (
@@ -79,7 +82,9 @@ def _cached_sum(data: bytes) -> bytes:
 
     parts = read_parts(data, "xl/workbook.xml")
     sheet = "xl/worksheets/sheet1.xml"
-    with_value = parts.members[sheet].replace(b"</f><v></v>", b"</f><v>1200.5</v>").replace(b"</f><v/>", b"</f><v>1200.5</v>")
+    with_value = (
+        parts.members[sheet].replace(b"</f><v></v>", b"</f><v>1200.5</v>").replace(b"</f><v/>", b"</f><v>1200.5</v>")
+    )
     return write_parts(parts.having(sheet, with_value), data)
 
 

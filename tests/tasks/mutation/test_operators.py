@@ -1,4 +1,4 @@
-"""Every operator: it has something to change in its kind's sample, changes that and nothing else, and always the same."""
+"""Every operator has something to change in its kind's sample, and does so in the same way each time."""
 
 from __future__ import annotations
 
