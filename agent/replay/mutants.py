@@ -26,7 +26,7 @@ from deskbench.tasks.scoring.packing import NotFit, packed
 from deskbench.tasks.scoring.probes import PROBES
 from deskbench.tasks.scoring.sandbox import Limits
 from deskbench.tasks.scoring.score import NOT_OF_THE_DESKTOP, judge, recorded
-from deskbench.tasks.scoring.session import one_process
+from deskbench.tasks.scoring.session import Nursery
 from deskbench.tasks.scoring.walls import MEMORY
 from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
@@ -157,9 +157,9 @@ def mutate(
     chosen = _wanted(_solved_episodes(folder), tasks)
     with tempfile.TemporaryDirectory(prefix="deskbench-mutate-") as scratch:
         solved = [_read(path, record, source, Path(scratch)) for path, record in chosen]
-        with ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
-            found = []
-            for one in pool.map(lambda one: _mutated(one, solved, only), solved):
+        found = []
+        with Nursery() as nursery, ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
+            for one in pool.map(lambda one: _mutated(one, solved, only, nursery), solved):
                 told(one)
                 found.append(one)
     suite = Suite(tuple(found))
@@ -196,7 +196,7 @@ def _read(folder: Path, record: EpisodeRecord, source: str | None, scratch: Path
     return _Solved(folder, record, now, state_for(record, before, now))
 
 
-def _mutated(one: _Solved, all_solved: Sequence[_Solved], only: Sequence[str]) -> Mutated:
+def _mutated(one: _Solved, all_solved: Sequence[_Solved], only: Sequence[str], nursery: Nursery) -> Mutated:
     """Everything about one task; its copies are made and judged in one process."""
     found = Mutated(one.task.key, one.folder)
     if not one.task.feasible:
@@ -205,7 +205,7 @@ def _mutated(one: _Solved, all_solved: Sequence[_Solved], only: Sequence[str]) -
         found.excuse = "a task class is judged on its desktop"
     if found.excuse:
         return found
-    with one_process() as session:
+    with nursery.one_process() as session:
         try:
             values = one.values()
             score = judge(one.task, values, strict=one.record.osworld_strict)

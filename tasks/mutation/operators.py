@@ -159,3 +159,12 @@ def seed_of(raw: Raw) -> str:
     """What choices about a piece of evidence are made by."""
     data = raw if isinstance(raw, bytes) else repr(raw).encode("utf-8", "replace")
     return hashlib.sha256(data).hexdigest()
+
+
+def table(kind: str) -> list[str]:
+    """A Markdown table of a kind's operators, which `docs/mutation.md` has."""
+    rows = [f"| `{one.name}` | {one.title[0].lower()}{one.title[1:]} | {_MUST[one.must]} |" for one in operators(kind)]
+    return ["| operator | what its copies are | the score |", "|---|---|---|", *rows]
+
+
+_MUST: dict[Must, str] = {"fail": "must be lost", "stay": "must stay"}
