@@ -45,7 +45,7 @@ def mutate(
         for line in summary_lines(suite):
             typer.echo(line)
     if not suite.sound and not as_json:
-        message("mend the check, or say in the task's `allowed` why a copy may score (docs/mutation.md)")
+        message("fix the check, or say in the task's `allowed` why a copy may score (docs/mutation.md)")
     raise typer.Exit(0 if suite.sound else 1)
 
 

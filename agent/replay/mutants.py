@@ -11,7 +11,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -377,6 +377,6 @@ def _account(task: Task, found: Mutated, *, everything: bool) -> None:
         pattern = next((p for p in task.allowed if any(matches(name, p) for name in names)), None)
         if pattern is not None and verdict.outcome in ("survived", "broke"):
             used.add(pattern)
-            found.verdicts[number] = Verdict(**{**vars(verdict), "allowed": task.allowed[pattern]})
+            found.verdicts[number] = replace(verdict, allowed=task.allowed[pattern])
     if everything:
         found.unused = [pattern for pattern in task.allowed if pattern not in used]

@@ -72,21 +72,19 @@ def _of_kind(one: Evidence, kind: Kind, made: _Made) -> None:
     if again != one.raw:
         _keep(one, made, f"{kind.name}/{AS_IS}", "same", "it is read and written again", again, [])
     for operator in operators(kind.name):
-        if not made.only or any(p.partition("[")[0].rpartition(":")[2] in ("*", operator.name) or "*" in p
-                                for p in made.only):  # fmt: skip
+        if _may_be_wanted(operator, made.only):
             _by_operator(one, kind, model, operator, made)
 
 
 def _by_operator(one: Evidence, kind: Kind, model: Any, operator: Operator, made: _Made) -> None:
-    number = 0
     try:
-        for changed, words in islice(operator.change(model, one.about), MOST_COPIES):
+        found = islice(operator.change(model, one.about), MOST_COPIES)
+        for number, (changed, words) in enumerate(found, 1):
             raw = kind.write(changed, one.raw)
             if _changes_nothing(kind, operator, model, changed, raw, one.raw):
                 made.equivalent += 1
             elif (operator.must, _digest(raw)) not in made.seen:
                 made.seen.add((operator.must, _digest(raw)))
-                number += 1
                 name = f"{operator.name}[{number}]"
                 if _wanted(name, one.label, made.only):
                     difference = list(_difference(kind, (model, one.raw), (changed, raw))) if made.only else []
@@ -95,6 +93,12 @@ def _by_operator(one: Evidence, kind: Kind, model: Any, operator: Operator, made
         return  # what it changes is not in this one
     except Exception as error:  # noqa: BLE001  (the boundary to libraries that are given an agent's files)
         made.notes.append(f"{operator.name} could not be tried on {one.label}: {type(error).__name__}: {error}"[:300])
+
+
+def _may_be_wanted(operator: Operator, only: Sequence[str]) -> bool:
+    """Whether a pattern could mean one of an operator's copies: the others need not be made."""
+    patterns = [pattern.rpartition(":")[2].partition("[")[0] for pattern in only]
+    return not only or any("*" in pattern or matches(operator.name, pattern) for pattern in patterns)
 
 
 def _wanted(name: str, label: str, only: Sequence[str]) -> bool:

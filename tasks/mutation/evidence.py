@@ -20,10 +20,11 @@ _BY_SUFFIX = {
     ".xhtml": "xml", ".svg": "xml", ".xcu": "xml", ".csv": "csv", ".tsv": "csv", ".ini": "ini", ".conf": "ini",
     ".cfg": "ini", ".desktop": "ini", ".xlsx": "xlsx", ".xlsm": "xlsx", ".docx": "docx", ".pptx": "pptx",
     ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".pdf": "pdf", ".wav": "wav", ".rtf": "rtf",
-    ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite",
+    ".zip": "archive", ".tar": "archive", ".gz": "archive", ".tgz": "archive", ".xz": "archive", ".bz2": "archive",
+    ".eml": "mail", ".mbox": "mail", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite",
 }  # fmt: skip
 _MAGIC = {b"\x89PNG\r\n": "png", b"\xff\xd8\xff": "jpeg", b"%PDF-": "pdf", b"SQLite format 3\0": "sqlite",
-          b"{\\rtf": "rtf"}  # fmt: skip
+          b"{\\rtf": "rtf", b"From ": "mail"}  # fmt: skip
 _OF_PROGRAMS = ("/.", "\\AppData\\", "~/.")
 """In the paths of files that are a program's own."""
 

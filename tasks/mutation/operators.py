@@ -46,7 +46,7 @@ class About:
     settings: bool = False
 
     def some(self, items: Sequence[T], most: int = MOST) -> list[T]:
-        """At most so many of the items, in their order, the same each time."""
+        """At most `most` of the items, in their order, the same each time."""
         if len(items) <= most:
             return list(items)
         draw = random.Random(f"{self.seed} {len(items)}")

@@ -45,7 +45,7 @@ def limit(seconds: float | None, memory: int | None = MEMORY) -> None:
 
 
 def more_time(seconds: float) -> None:
-    """Let this process have so many seconds of the processor from now on; past them the system ends it."""
+    """Give this process `seconds` more of the processor from now on; past them the system ends it."""
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)

@@ -58,7 +58,7 @@ def read_parts(raw: Raw, needed: str) -> Parts:
     """The parts of an archive that has a part of this name.
 
     Raises:
-        Unlike: it has not, is none, or too large.
+        Unlike: it is no such archive, or too large.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:

@@ -6,8 +6,10 @@ import io
 import json
 import sqlite3
 import wave
+import zipfile
 from collections.abc import Callable
 from contextlib import closing
+from email.message import EmailMessage
 from functools import cache
 from typing import Any
 
@@ -176,6 +178,29 @@ def sound() -> bytes:
     return out.getvalue()
 
 
+@cache
+def archive() -> bytes:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as made:
+        made.writestr("a.txt", "one\n")
+        made.writestr("b/c.txt", "two\n" * 50)
+    return out.getvalue()
+
+
+@cache
+def mail() -> bytes:
+    first, second = EmailMessage(), EmailMessage()
+    for number, message in enumerate((first, second), 1):
+        message["From"] = "ana@lake.example"
+        message["To"] = "ben@hill.example"
+        message["Subject"] = f"Plan {number}"
+        message["Message-ID"] = f"<{number}@lake.example>"
+        message.set_content(f"Text of {number}.\n")
+    first["Cc"] = "eva@lake.example"
+    second.add_attachment(b"bytes", maintype="application", subtype="pdf", filename="plan.pdf")
+    return b"".join(b"From - Mon May  5 2031\n" + message.as_bytes() + b"\n" for message in (first, second))
+
+
 def _saved(save: Callable[[io.BytesIO], Any]) -> bytes:
     out = io.BytesIO()
     save(out)
@@ -188,7 +213,8 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "toml": lambda: b'name = "Ana"\ncity = "Oslo"\nseats = 3\ntags = ["a", "b"]\n\n[view]\nshow = true\n',
     "object": lambda: {"name": "Ana", "city": "Oslo", "seats": 3, "tags": ["a", "b"]},
     "csv": CSV.encode, "registry": lambda: REGISTRY, "rtf": RTF.encode, "xlsx": workbook, "docx": document,
-    "pptx": slides, "png": picture, "jpeg": lambda: picture("JPEG"), "pdf": pages, "sqlite": database, "wav": sound,
+    "pptx": slides, "png": picture, "jpeg": lambda: picture("JPEG"), "pdf": pages,
+    "archive": archive, "mail": mail, "sqlite": database, "wav": sound,
     "answer": lambda: "54329", "clipboard": lambda: "beta 0815", "output": lambda: "true\n", "number": lambda: 5,
     "windows": lambda: ["Notes", "report.txt - Editor"], "tree": lambda: TREE,
 }  # fmt: skip

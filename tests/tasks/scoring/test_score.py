@@ -162,8 +162,8 @@ def test_a_file_beside_the_task_is_read_from_there_when_it_is_scored_again(tmp_p
     config = [{"type": "write_file", "parameters": {"path": "~/a.txt", "text": "hello"}}]
     wanted = {"type": "task_file", "path": "gold.txt"}
     evaluator = {"func": "compare_text_file", "result": {"type": "vm_file", "path": "~/a.txt"}, "expected": wanted}
+    (tmp_path / "gold.txt").write_text("hello")
     one = task(tmp_path, evaluator, config=config)
-    (one.folder / "gold.txt").write_text("hello")
     found, world = scored(one, tmp_path)
     state = json.loads(json.dumps(world.state))
     assert found.value == 1.0 == rescore(one, state, tmp_path / "cache", said_fail=False).value

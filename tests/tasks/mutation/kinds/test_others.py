@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import email
 import io
+import re
 import sqlite3
+import tarfile
 import wave
+import zipfile
 from contextlib import closing
+from email.message import Message
 
 import pypdfium2
 import pytest
 from PIL import Image, ImageChops
 
 from deskbench.tasks.mutation.operators import About, Unlike, find_kind, operators
-from tests.tasks.mutation.samples import TREE, changes, database, pages, picture, sound
+from tests.tasks.mutation.samples import TREE, archive, changes, database, pages, picture, sound
 
 
 def opened(raw: bytes) -> Image.Image:
@@ -102,6 +107,56 @@ def test_a_sound() -> None:
     assert backwards[:2] == data[-2:] and backwards[-2:] == data[:2]
 
 
+def test_an_archive() -> None:
+    def inside(raw: bytes) -> dict[str, bytes]:
+        with zipfile.ZipFile(io.BytesIO(raw)) as made:
+            return {name: made.read(name) for name in made.namelist()}
+
+    old = inside(archive())
+    found = {
+        words: inside(raw) for name in ("missing", "renamed", "content") for raw, words in changes("archive", name)
+    }
+    assert found["a.txt is not in it"] == {"b/c.txt": old["b/c.txt"]}
+    assert found["a.txt is called other/a.txt"] == {"other/a.txt": old["a.txt"], "b/c.txt": old["b/c.txt"]}
+    assert found["b/c.txt is empty"] == {**old, "b/c.txt": b""}
+    assert list(inside(changes("archive", "folder")[0][0])) == ["all/a.txt", "all/b/c.txt"]
+    for name in ("order", "stored"):
+        [(raw, _)] = changes("archive", name)
+        assert raw != archive() and inside(raw) == old
+
+
+@pytest.mark.parametrize("form", ["", "gz", "bz2", "xz"])
+def test_an_archive_of_tapes_keeps_its_form(form: str) -> None:
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode=f"w:{form}") as made:  # type: ignore[call-overload]
+        for name in ("a.txt", "b.txt"):
+            info = tarfile.TarInfo(name)
+            info.size = 3
+            made.addfile(info, io.BytesIO(b"abc"))
+    [(first, _), (second, _)] = changes("archive", "missing", out.getvalue())
+    for raw, left in ((first, "b.txt"), (second, "a.txt")):
+        with tarfile.open(fileobj=io.BytesIO(raw), mode=f"r:{form}") as read:  # type: ignore[call-overload]
+            assert read.getnames() == [left]
+
+
+def test_mail() -> None:
+    def folder(raw: bytes) -> list[Message]:
+        parts = [part for part in re.split(rb"^From -.*\n", raw, flags=re.MULTILINE) if part]
+        return [email.message_from_bytes(part) for part in parts]
+
+    assert [[m["Subject"] for m in folder(raw)] for raw, _ in changes("mail", "missing")] == [["Plan 2"], ["Plan 1"]]
+    assert len(folder(changes("mail", "twice")[0][0])) == 3
+    assert folder(changes("mail", "to")[0][0])[0]["To"] == "other.ben@hill.example"
+    assert folder(changes("mail", "cc")[0][0])[0]["Cc"] == "other.eva@lake.example"
+    assert folder(changes("mail", "subject")[1][0])[1]["Subject"] == "Plan 2 2"
+    assert folder(changes("mail", "body")[0][0])[0].get_payload() == "One more line.\nText of 1.\n\n"
+    [(lost, words)] = changes("mail", "attachment")
+    assert words == "the message 'Plan 2' has no attachment"
+    assert [part.get_filename() for part in folder(lost)[1].walk()] == [None, None]
+    [(renumbered, _)] = changes("mail", "id")
+    assert [m["Message-ID"] for m in folder(renumbered)].count("<another@mail.example>") == 1
+
+
 def test_rich_text() -> None:
     words = {words: raw.decode("latin-1") for raw, words in changes("rtf", "word")}
     assert "Invoice 2048" in words["2047 is 2048"]
@@ -167,7 +222,7 @@ def test_values() -> None:
     assert [titles for titles, _ in changes("windows", "unsaved", about=named)] == [["*Notes", "report.txt - Editor"]]
 
 
-@pytest.mark.parametrize("kind", ["png", "jpeg", "pdf", "sqlite", "wav", "rtf"])
+@pytest.mark.parametrize("kind", ["png", "jpeg", "pdf", "sqlite", "wav", "rtf", "archive", "mail"])
 def test_what_is_none_is_not_changed_as_one(kind: str) -> None:
     with pytest.raises(Unlike):
         find_kind(kind).read(b"not at all")
