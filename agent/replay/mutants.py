@@ -156,10 +156,11 @@ def mutate(
     """
     chosen = _wanted(_solved_episodes(folder), tasks)
     with tempfile.TemporaryDirectory(prefix="deskbench-mutate-") as scratch:
-        solved = [_read(path, record, source, Path(scratch)) for path, record in chosen]
+        entries = [_read(path, record, source, Path(scratch)) for path, record in chosen]
+        solved = [one for one in entries if isinstance(one, _Solved)]
         found = []
         with Nursery() as nursery, ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
-            for one in pool.map(lambda one: _mutated(one, solved, only, nursery), solved):
+            for one in pool.map(lambda one: _mutated(one, solved, only, nursery), entries):
                 told(one)
                 found.append(one)
     suite = Suite(tuple(found))
@@ -189,15 +190,23 @@ def _wanted(solved: list[tuple[Path, EpisodeRecord]], tasks: Sequence[str]) -> l
     return [one for one in solved if not tasks or one[1].task in tasks or one[1].task_id in tasks]
 
 
-def _read(folder: Path, record: EpisodeRecord, source: str | None, scratch: Path) -> _Solved:
-    before = task_of(record, scratch)
-    own = record.task_path if record.task_path and Path(record.task_path).is_file() else None
-    now = task_of(record, scratch, source or own)
+def _read(folder: Path, record: EpisodeRecord, source: str | None, scratch: Path) -> _Solved | Mutated:
+    """An episode with its task, or why the task cannot be read."""
+    if not record.task_json:
+        return Mutated(record.task, folder, excuse="the record has no task: it is of another harness")
+    try:
+        before = task_of(record, scratch)
+        own = record.task_path if record.task_path and Path(record.task_path).is_file() else None
+        now = task_of(record, scratch, source or own)
+    except UsageError as error:
+        return Mutated(record.task, folder, excuse=f"its task cannot be read: {error}")
     return _Solved(folder, record, now, state_for(record, before, now))
 
 
-def _mutated(one: _Solved, all_solved: Sequence[_Solved], only: Sequence[str], nursery: Nursery) -> Mutated:
+def _mutated(one: _Solved | Mutated, all_solved: Sequence[_Solved], only: Sequence[str], nursery: Nursery) -> Mutated:
     """Everything about one task; its copies are made and judged in one process."""
+    if isinstance(one, Mutated):
+        return one
     found = Mutated(one.task.key, one.folder)
     if not one.task.feasible:
         found.excuse = "it is infeasible: no end state is judged"

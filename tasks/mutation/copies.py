@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from deskbench.tasks.mutation.evidence import Evidence, evidence, kinds_of
+from deskbench.tasks.mutation.evidence import Evidence, evidence, kinds_of, too_large
 from deskbench.tasks.mutation.operators import Kind, Operator, Raw, Unlike, find_kind, operators, seed_of
 
 AS_IS = "as-is"
@@ -38,6 +38,7 @@ class _Made:
     notes: list[str] = field(default_factory=list)
     equivalent: int = 0
     written: int = 0
+    left_out: list[str] = field(default_factory=list)
     seen: set[tuple[str, str]] = field(default_factory=set)
 
 
@@ -59,10 +60,16 @@ def copies(
     made = _Made(into.parent, only)
     for name in kinds_of(one):
         _of_kind(one, find_kind(name), made)
+    if made.left_out:
+        many = f"{made.left_out[0]} and {len(made.left_out) - 1} more"
+        made.notes.append(f"{many} are left out: the copies of {one.label} have more than {MOST_WRITTEN} bytes")
     return {"copies": made.copies, "equivalent": made.equivalent, "notes": made.notes, "label": one.label}
 
 
 def _of_kind(one: Evidence, kind: Kind, made: _Made) -> None:
+    if too_large(kind.name, one.raw):
+        made.notes.append(f"{one.label} is not changed as {kind.name}: it is too large")
+        return
     try:
         model = kind.read(one.raw)
     except Unlike as error:
@@ -125,7 +132,7 @@ def _keep(one: Evidence, made: _Made, name: str, must: str, words: str, raw: Raw
     if isinstance(raw, bytes):
         made.written += len(raw)
         if made.written > MOST_WRITTEN:
-            made.notes.append(f"{name} is left out: the copies of {one.label} are more than {MOST_WRITTEN} bytes")
+            made.left_out.append(name)
             return
         value = _beside_its_like(one.value, made.into / f"copy-{len(made.copies)}", raw)
     made.copies.append({"id": name, "must": must, "words": words, "value": value, "difference": difference})

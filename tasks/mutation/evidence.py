@@ -11,8 +11,11 @@ from typing import Any
 from deskbench.tasks.mutation.kinds.settings import has_entries, is_registry
 from deskbench.tasks.mutation.operators import About, Raw, seed_of
 
+MAX_TEXT = 2**18
+"""Bytes or characters of a text that is changed; of a larger file only what any file may suffer is tried."""
 MAX_BYTES = 16 * 2**20
-"""Of a file that is changed; of a larger one only what any file may suffer is tried."""
+"""The same for the kinds of `_PACKED`."""
+_PACKED = ("xlsx", "docx", "pptx", "png", "jpeg", "pdf", "wav", "sqlite", "archive")
 _BY_GETTER = {"list_directory": "tree", "agent_answer": "answer", "vm_clipboard": "clipboard",
               "vm_window_titles": "windows"}  # fmt: skip
 _BY_SUFFIX = {
@@ -80,10 +83,10 @@ def kinds_of(one: Evidence) -> Iterator[str]:
     if isinstance(one.value, Path):
         yield "files"
         data = one.value.read_bytes()
-        if len(data) <= MAX_BYTES:
-            found = _content(one.value, data)
-            lines_of_settings = found == "text" and one.about.settings and has_entries(data.decode("utf-8", "replace"))
-            yield from ("ini",) if lines_of_settings else (found,) if found else ()
+        found = _content(one.value, data)
+        if found == "text" and one.about.settings and has_entries(data[:MAX_TEXT].decode("utf-8", "replace")):
+            found = "ini"
+        yield from (found,) if found else ()
     elif one.getter in _BY_GETTER:
         yield _BY_GETTER[one.getter]
     elif isinstance(one.value, str):
@@ -92,6 +95,12 @@ def kinds_of(one: Evidence) -> Iterator[str]:
         yield "number"
     elif isinstance(one.value, (list, dict)):
         yield "object"
+
+
+def too_large(kind: str, raw: Raw) -> bool:
+    """Whether evidence of a kind is too large to be changed in all the ways that the kind has."""
+    most = MAX_BYTES if kind in _PACKED else MAX_TEXT
+    return kind != "files" and (len(raw) if isinstance(raw, (bytes, str)) else len(json.dumps(raw))) > most
 
 
 def _content(file: Path, data: bytes) -> str:

@@ -120,6 +120,20 @@ def test_a_task_whose_getters_are_others_now_is_not_counted(tmp_path: Path) -> N
     assert "the record has no value of $.evaluator.result" in found.excuse
 
 
+def test_a_task_that_cannot_be_read_is_not_counted_and_stops_no_other(tmp_path: Path) -> None:
+    task = written(tmp_path, "note", equals(SAID))
+    record(tmp_path / "run", task, SAID.encode())
+    foreign = record(tmp_path / "run", written(tmp_path, "foreign", equals(SAID)), SAID.encode())
+    told = json.loads((foreign / "episode.json").read_text())
+    (foreign / "episode.json").write_text(json.dumps({**told, "task_json": {}, "task_path": ""}))
+    record(tmp_path / "run", written(tmp_path, "spoilt", equals(SAID)), SAID.encode())
+    (tmp_path / "suite" / "spoilt.json").write_text("{")
+    found = {one.task: one for one in mutate(tmp_path / "run").tasks}
+    assert found["suite/foreign"].excuse == "the record has no task: it is of another harness"
+    assert found["suite/spoilt"].excuse.startswith("its task cannot be read: ")
+    assert found["suite/note"].count("killed") > 20
+
+
 def test_the_checks_are_those_of_the_file_as_it_is_now(tmp_path: Path) -> None:
     task = written(tmp_path, "note", contains("Anna"))
     record(tmp_path / "run", task, SAID.encode())

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +148,18 @@ def test_a_large_value_has_bounded_copies(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_brackets_of_a_pattern_stand_for_themselves(pattern: str, fits: bool) -> None:
     assert matches("text/drop-line[1]", pattern) is fits
+
+
+@pytest.mark.parametrize("name", ["a.txt", "a.json", "a.ini", "a.xml"])
+def test_of_a_text_that_is_too_large_only_what_any_file_may_suffer_is_tried(name: str, tmp_path: Path) -> None:
+    found = made(a_file(tmp_path, name, b"a=1\n" * 2**19), tmp_path)
+    assert {copy["id"].partition("/")[0] for copy in found["copies"]} == {"files"}
+    assert found["notes"] == [f"{name} is not changed as {name[2:].replace('txt', 'text')}: it is too large"]
+
+
+def test_an_archive_that_unpacks_to_more_is_not_unpacked(tmp_path: Path) -> None:
+    out = io.BytesIO()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bomb:
+        bomb.writestr("word/document.xml", bytes(80 * 2**20))
+    found = made(a_file(tmp_path, "a.docx", out.getvalue()), tmp_path)
+    assert found["notes"] == ["a.docx is not changed as docx: no archive: its parts are too large"]
