@@ -21,6 +21,7 @@ from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord
 from deskbench.agent.runs.recorded import task_of
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import CheckError, Unfit, UsageError
+from deskbench.tasks.metrics.support.applied import files_in
 from deskbench.tasks.mutation.copies import AS_IS, matches
 from deskbench.tasks.scoring.packing import NotFit, packed
 from deskbench.tasks.scoring.probes import PROBES
@@ -290,6 +291,9 @@ def _judge_copies(one: _Solved, values: Values, place: _Place, only: Sequence[st
         kind = copy["id"].partition("/")[0]
         if kind in spoilt:
             continue
+        if not all(_stands_in(room, file) for file in files_in(copy["value"])):
+            found.notes.append(f"{copy['id']} is left out: its file does not stand where copies are made")
+            continue
         verdict = _verdict(one, _replaced(values, place, copy["value"]), copy, made["label"])
         if copy["must"] != "same":
             found.verdicts.append(verdict)
@@ -297,6 +301,11 @@ def _judge_copies(one: _Solved, values: Values, place: _Place, only: Sequence[st
             spoilt.add(kind)
             found.notes.append(f"{made['label']} is not changed as {kind}: {kind}/{AS_IS} does not score 1: "
                                f"{verdict.reason}")  # fmt: skip
+
+
+def _stands_in(room: Path, file: Path) -> bool:
+    """Whether a file is one that was made there: the process that names it has read an agent's bytes."""
+    return file.is_file() and not file.is_symlink() and file.resolve().is_relative_to(room.resolve())
 
 
 def _named(values: Values, place: _Place) -> str:
