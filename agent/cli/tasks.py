@@ -9,9 +9,11 @@ from typing import Annotated
 import typer
 
 from deskbench.agent.cli.lint import Format, Wanted, check_tasks, explain_rule
+from deskbench.agent.cli.mutate import mutate
 from deskbench.agent.cli.output import HostFiles, print_table
 
 tasks_app = typer.Typer(help="Look at task files.", no_args_is_help=True)
+tasks_app.command("mutate", epilog="Example: deskbench tasks mutate runs/X --task editor-write-note")(mutate)
 Source = Annotated[str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -50,10 +51,19 @@ def rescore_all(
     Raises:
         UsageError: nothing finished is there, or a task is not.
     """
+    return [_again(episode, source, write, strict) for episode in episodes(folder)]
+
+
+def episodes(folder: Path) -> list[EpisodeFolder]:
+    """The finished episodes of a run, or the one that the folder is.
+
+    Raises:
+        UsageError: nothing finished is there.
+    """
     found = [episode for episode in EpisodeFolder.below(folder) if episode.finished]
     if not found:
         raise UsageError(f"{folder} is neither a run nor an episode: it holds no {EpisodeFolder(folder).record.name}")
-    return [_again(episode, source, write, strict) for episode in found]
+    return found
 
 
 def _again(folder: EpisodeFolder, source: str | None, write: bool, strict: Revision | Literal["no"] | None) -> Rescored:
@@ -82,23 +92,30 @@ def _score(record: EpisodeRecord, folder: EpisodeFolder, source: str | None, str
             return None  # a task class is judged on its desktop, and nowhere else
         try:
             return rescore(
-                task, _state(record, before, task), folder.files, said_fail=said_fail,
+                task, state_for(record, before, task), folder.files, said_fail=said_fail,
                 strict=strict,
             )  # fmt: skip
         except CheckError as error:
             return Score.none(f"the check failed: {error}")
 
 
-def _state(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
-    """What was read, for the getters that are still the same; a rule's value stands in the task file itself."""
-    known = {call.where: call for call in _getters(before)}
+def state_for(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
+    """What was read, for the getters that read the same, wherever in the task file they stand now.
+
+    A rule's value stands in the task file itself.
+    """
+    known = {_asked(call): record.state[call.where] for call in _getters(before) if call.where in record.state}
     state = {where: value for where, value in record.state.items() if where.endswith(PROBED)}
     for call in _getters(now):
         if call.type == "rule":
             state[call.where] = call.parameters.get("rules")
-        elif known.get(call.where) == call and call.where in record.state:
-            state[call.where] = record.state[call.where]
+        elif _asked(call) in known:
+            state[call.where] = known[_asked(call)]
     return state
+
+
+def _asked(call: Call) -> str:
+    return json.dumps([call.type, call.parameters], sort_keys=True, default=str)
 
 
 def _getters(task: Task) -> Iterator[Call]:

@@ -99,13 +99,17 @@ def environment(scratch: str) -> dict[str, str]:
     kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
     return {
         **kept,
-        **dict.fromkeys(_HOMES, scratch),
-        "NUMBA_CACHE_DIR": str(Path(scratch, NUMBA)),
+        **homes(scratch),
         "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
         "PYTHONDONTWRITEBYTECODE": "1",
         "OPENBLAS_NUM_THREADS": "1",  # each thread's buffers count as address space
         "OMP_NUM_THREADS": "1",
     }
+
+
+def homes(folder: str) -> dict[str, str]:
+    """What tells programs and libraries that a folder is where their own files belong."""
+    return {**dict.fromkeys(_HOMES, folder), "NUMBA_CACHE_DIR": str(Path(folder, NUMBA))}
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
@@ -116,7 +120,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
     except subprocess.TimeoutExpired:
         return f"it took more than {wall:g} s"
     finally:
-        _end(process)
+        end(process)
     if status == -getattr(signal, "SIGXCPU", 0):
         return f"it took more than {limits.seconds:g} s of the processor"
     if status < 0:
@@ -124,7 +128,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
     return ""
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end(process: subprocess.Popen[bytes]) -> None:
     """End the process and all that it started in its group."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):

@@ -160,17 +160,35 @@ def rescore(
     """
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
+    return judge(task, recorded(task, state, files), strict=strict)
+
+
+def recorded(task: Task, state: dict[str, Any], files: Path) -> list[tuple[Check, Any, Any]]:
+    """What each check judges, as it was recorded.
+
+    Raises:
+        CheckError: the record lacks a value that the task's checks want now.
+    """
     values = []
     for check in task.evaluator.checks:
         pair = []
         for call in (check.result, check.expected):
             if call is not None and call.where not in state:
                 raise CheckError(f"{task.key}: the record has no value of {call.where}")
-            pair.append(None if call is None else restore(state[call.where], files))
+            pair.append(None if call is None else _as_recorded(task, call, state[call.where], files))
         if check.metric in PROBES and pair[0] is not None and not any(isinstance(v, NotFit) for v in pair):
             pair[0] = _probed(task, check, state)
         values.append((check, pair[0], pair[1]))
-    return judge(task, values, strict=strict)
+    return values
+
+
+def _as_recorded(task: Task, call: Call, value: Any, files: Path) -> Any:
+    """A value of the record; a file that stands beside the task is not kept in it."""
+    if call.type == "task_file":
+        beside = task.asset(str(call.parameters["path"]))
+        if beside.is_file():
+            return beside
+    return restore(value, files)
 
 
 def _probed(task: Task, check: Check, state: dict[str, Any]) -> Any:

@@ -1,4 +1,5 @@
-"""The process that hostile bytes are worked on in: reads one request, writes one answer (`sandbox.run` asks).
+"""The process that hostile bytes are worked on in: reads one request, writes one answer (`sandbox.run` asks),
+or with the argument `nursery` starts copies of itself that read one after another (`session.Nursery`).
 
 {"do": "metric", "metric", "result", "expected", "options", "theirs", "strict", "harmless"} is answered by {"value",
 "note"}, {"do": "read", "reader", "arguments"} by {"value"}. Anything else says why not: {"error": a fault of the
@@ -8,19 +9,25 @@ one of our own code}.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
+import signal
+import socket
 import sys
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn, TextIO
 
 from deskbench.envs.errors import CheckError, Unfit
 from deskbench.tasks.metrics.support.packages import Unreadable
 from deskbench.tasks.scoring.packing import packed, plain, unpacked
-from deskbench.tasks.scoring.sandbox import MAX_ANSWER
-from deskbench.tasks.scoring.walls import enclose, limit
+from deskbench.tasks.scoring.sandbox import MAX_ANSWER, homes
+from deskbench.tasks.scoring.walls import enclose, limit, more_time
 
+_LOADED = ("deskbench.tasks.mutation.copies", "deskbench.tasks.scoring.harmless", "deskbench.tasks.scoring.readers")
+"""Modules that are loaded before a process is copied."""
 _BUGS = (TypeError, LookupError, AttributeError, NameError, AssertionError)
 """What a mistake in a program raises; other exceptions come of what it was given."""
 
@@ -28,17 +35,78 @@ _BUGS = (TypeError, LookupError, AttributeError, NameError, AssertionError)
 def main() -> None:
     """Read one request, write one answer."""
     request = json.load(sys.stdin)
-    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # a library that prints must not be taken for the answer
+    answers = _own_output()
     if os.name == "posix":
         limit(request["seconds"], request["memory"])
         enclose([Path(folder) for folder in (Path.cwd(), request["into"]) if folder], network=request["network"])
-    said = json.dumps(_answer(request))
-    if len(said) > MAX_ANSWER:
-        said = json.dumps({"spent": f"it gives more than {MAX_ANSWER} bytes"})
-    answers.write(said)
+    answers.write(_said(request))
     answers.flush()
     os._exit(0)  # nothing of the file's may take its time now
+
+
+def nursery() -> None:
+    """Load what checks need; then start a copy of this process for each folder that is named, with two pipes for it.
+
+    Answers with the copy's number (`session.Nursery` asks).
+    """
+    from deskbench.tasks import registry
+    from deskbench.tasks.mutation.operators import operators
+
+    link = socket.socket(fileno=os.dup(0))
+    registry.find("metric", "exact_match")  # finds it among all, and so loads them
+    operators()
+    for name in _LOADED:
+        importlib.import_module(name)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # nobody waits for the copies
+    while True:
+        folder, pipes, _, _ = socket.recv_fds(link, 4096, 2)
+        if not folder:
+            os._exit(0)
+        number = os.fork()
+        if number == 0:
+            link.close()
+            _settled(os.fsdecode(folder), pipes)
+            session()
+        for pipe in pipes:
+            os.close(pipe)
+        link.send(str(number).encode())
+
+
+def _settled(folder: str, pipes: Sequence[int]) -> None:
+    """Make this copy a process of its own, whose folder, home and pipes are these."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.setsid()
+    for number, pipe in enumerate(pipes):
+        os.dup2(pipe, number)
+        os.close(pipe)
+    os.chdir(folder)
+    os.environ.update(homes(folder))
+    tempfile.tempdir = None
+
+
+def session() -> NoReturn:
+    """Read the names of requests' files, a line each; write a line for each answer (`session.Session` asks)."""
+    answers = _own_output()
+    limit(None)
+    enclose([Path.cwd()])
+    for line in sys.stdin:
+        request = json.loads(Path(line.rstrip("\n")).read_text(encoding="utf-8"))
+        more_time(request["seconds"])
+        answers.write(_said(request) + "\n")
+        answers.flush()
+    os._exit(0)
+
+
+def _own_output() -> TextIO:
+    """Where answers go; a library that prints must not be taken for one."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return answers
+
+
+def _said(request: Mapping[str, Any]) -> str:
+    said = json.dumps(_answer(request))
+    return said if len(said) <= MAX_ANSWER else json.dumps({"spent": f"it gives more than {MAX_ANSWER} bytes"})
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -86,6 +154,10 @@ def _reader(name: str) -> Callable[..., Any]:
         from deskbench.tasks.web import pages
 
         return pages.READERS[name]
+    if name == "mutation.copies":
+        from deskbench.tasks.mutation.copies import copies
+
+        return copies
     from deskbench.tasks.scoring import readers
 
     return readers.READERS[name]
@@ -106,4 +178,4 @@ def is_bug(error: BaseException) -> bool:
 
 
 if __name__ == "__main__":
-    main()
+    nursery() if sys.argv[1:] == ["nursery"] else main()

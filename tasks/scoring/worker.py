@@ -19,7 +19,8 @@ from deskbench.tasks.metrics.support.fidelity import strict_revision
 from deskbench.tasks.metrics.support.told import Told
 from deskbench.tasks.scoring.compiled import compiled
 from deskbench.tasks.scoring.packing import packed, unpacked
-from deskbench.tasks.scoring.sandbox import SECONDS, Ended, Limits, named, run
+from deskbench.tasks.scoring.sandbox import SECONDS, Ended, Limits, named
+from deskbench.tasks.scoring.session import run
 from deskbench.tasks.scoring.walls import MEMORY
 
 READING = Limits(seconds=20.0, memory=2**30)

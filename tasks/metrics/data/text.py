@@ -57,6 +57,10 @@ class Contain(TypedDict):
     expected: str
 
 
+BOM = "\ufeff"
+"""A byte order mark, which editors put at the start of a file and nobody sees."""
+
+
 def text_of(value: object) -> str:
     """A value's text: a file's content (UTF-8, what is not is replaced), or the value as it prints."""
     return value.read_text(encoding="utf-8", errors="replace") if isinstance(value, Path) else str(value)
@@ -77,12 +81,16 @@ def text_equals(
     ignore_blanks: bool = False,
     strip: bool = True,
 ) -> float:
-    """1 when the text of a value or file is `expected`, line ends of DOS and outer blanks apart."""
+    """1 when the text of a value or file is `expected`.
+
+    A byte order mark and line ends of DOS make no difference, nor do blanks around the text and at its lines' ends
+    (with `strip`).
+    """
     found, wanted = text_of(result), str(rules["expected"])
 
     def plain(text: str) -> str:
-        text = text.replace("\r\n", "\n")
-        text = text.strip() if strip else text
+        text = text.removeprefix(BOM).replace("\r\n", "\n")
+        text = re.sub(r"[ \t]+$", "", text, flags=re.MULTILINE).strip() if strip else text
         text = re.sub(r"\s+", " ", text) if ignore_blanks else text
         return text.casefold() if ignore_case else text
 
@@ -306,7 +314,7 @@ class Number(TypedDict):
 def number_equals(result: Any, rules: Number) -> float:
     """1 when the text is a number within `tolerance` (default 1e-9) of `expected`; thousands may have commas."""
     try:
-        found = float(re.sub(r"(?<=\d),(?=\d)", "", text_of(result).strip()))
+        found = float(re.sub(r"(?<=\d),(?=\d)", "", text_of(result).removeprefix(BOM).strip()))
     except ValueError:
         return 0.0
     return float(abs(found - float(rules["expected"])) <= float(rules.get("tolerance", 1e-9)))

@@ -184,10 +184,20 @@ def test_a_check_that_asks_for_more_than_was_recorded_is_not_scored(suite: Path,
     value = json.loads((suite / "write-0.json").read_text())
     evaluator = value["evaluator"]
     value["evaluator"] = {key: [evaluator[key]] * 2 for key in ("func", "result", "expected")}
+    value["evaluator"]["result"] = [evaluator["result"], {"type": "vm_clipboard"}]
     write_task(tmp_path / "other", "write-0", evaluator=value["evaluator"])
     (one,) = rescore_all(episode, source=str(tmp_path / "other"))
     assert one.after is None
     assert "no value of" in one.reason
+
+
+def test_what_was_read_is_known_wherever_a_task_asks_for_it_now(suite: Path, tmp_path: Path) -> None:
+    episode = recorded(suite, tmp_path / "run")
+    evaluator = json.loads((suite / "write-0.json").read_text())["evaluator"]
+    twice = {key: [evaluator[key]] * 2 for key in ("func", "result", "expected")}
+    write_task(tmp_path / "other", "write-0", evaluator=twice)
+    (one,) = rescore_all(episode, source=str(tmp_path / "other"))
+    assert (one.before, one.after) == (1.0, 1.0)
 
 
 def test_a_getter_that_has_changed_needs_a_machine(suite: Path, tmp_path: Path) -> None:

@@ -39,11 +39,13 @@ def picture(size: tuple[int, int] = (40, 30), kind: str = "PNG", rotate: int = 0
     [
         ("exact_match", 3, 4, {"expected": 3}),
         ("text_equals", " a\r\nb\n", "a b", {"expected": "a\nb"}),
+        ("text_equals", "\ufeffa \nb", "a\n b", {"expected": "a\nb"}),
         ("check_include_exclude", "yes sir", "yes no", {"include": ["yes"], "exclude": ["no"]}),
         ("is_in_list", ["a", "b"], ["a"], {"expected": "b"}),
         ("match_in_list", "a", "c", {"expected": ["a", "b"]}),
         ("text_matches", "v1.25", "v1.25x", {"pattern": r"v\d+\.\d+"}),
         ("number_equals", "69,104", "69014", {"expected": 69104}),
+        ("number_equals", "\ufeff5\n", "\ufeff5 5", {"expected": 5}),
         ("number_equals", "3.1415", "three", {"expected": 3.14, "tolerance": 0.01}),
         ("literal_match", "x", "X", {"expected": "x"}),
         ("json_equals", '{"a": 1, "b": 2}', '{"a": 1}', {"expected": {"b": 2, "a": 1}}),

@@ -158,6 +158,17 @@ def test_recorded_values_and_files_score_the_same_with_no_machine(tmp_path: Path
         rescore(one, {}, tmp_path / "cache", said_fail=False)
 
 
+def test_a_file_beside_the_task_is_read_from_there_when_it_is_scored_again(tmp_path: Path) -> None:
+    config = [{"type": "write_file", "parameters": {"path": "~/a.txt", "text": "hello"}}]
+    wanted = {"type": "task_file", "path": "gold.txt"}
+    evaluator = {"func": "compare_text_file", "result": {"type": "vm_file", "path": "~/a.txt"}, "expected": wanted}
+    (tmp_path / "gold.txt").write_text("hello")
+    one = task(tmp_path, evaluator, config=config)
+    found, world = scored(one, tmp_path)
+    state = json.loads(json.dumps(world.state))
+    assert found.value == 1.0 == rescore(one, state, tmp_path / "cache", said_fail=False).value
+
+
 def test_a_set_up_step_that_did_not_take_effect_raises_with_its_place(tmp_path: Path) -> None:
     config = [{"type": "tidy_desktop", "parameters": {}}]
     one = task(tmp_path, {"func": "exact_match", "result": value(1), "expected": rule(1)}, config=config)

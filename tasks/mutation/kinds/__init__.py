@@ -1,0 +1,1 @@
+"""Operators, a module for each kind of evidence; `operators` finds them all."""

@@ -1,0 +1,144 @@
+"""SQLite files; the model is the file's bytes, and every change is made to a copy in memory."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from deskbench.tasks.mutation.kinds.settings import neighbours
+from deskbench.tasks.mutation.operators import About, Raw, Unlike, kind, operator
+
+Change = Iterator[tuple[bytes, str]]
+MOST_ROWS = 2000
+FEW = 3
+
+
+def _opened(data: bytes) -> sqlite3.Connection:
+    connection = sqlite3.connect(":memory:")
+    connection.execute("PRAGMA trusted_schema = OFF")
+    connection.deserialize(data)
+    return connection
+
+
+def _read(raw: Raw) -> bytes:
+    try:
+        with closing(_opened(raw)) as connection:
+            list(_tables(connection))
+            return bytes(raw)
+    except sqlite3.Error as error:
+        raise Unlike(f"no database: {error}") from None
+
+
+def _tables(connection: sqlite3.Connection) -> Iterator[str]:
+    found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    for (name,) in sorted(found.fetchall()):
+        yield str(name)
+
+
+def _quoted(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _key(data: bytes) -> dict[str, Any]:
+    with closing(_opened(data)) as connection:
+        found = {}
+        for name in _tables(connection):
+            rows = connection.execute(f"SELECT * FROM {_quoted(name)} LIMIT {MOST_ROWS}")
+            found[name] = sorted(repr(row) for row in rows)
+        return found
+
+
+kind("sqlite", "SQLite databases", read=_read, write=lambda model, raw: model, key=_key)
+
+
+def _changed(data: bytes, *statements: tuple[str, tuple[Any, ...]]) -> bytes | None:
+    """The database after some statements; None where one of them breaks a rule of the database's own."""
+    with closing(_opened(data)) as connection:
+        try:
+            for statement, values in statements:
+                connection.execute(statement, values)
+            connection.commit()
+        except sqlite3.Error:
+            return None
+        return connection.serialize()
+
+
+def _rows(data: bytes, about: About) -> list[tuple[str, int, tuple[str, ...], tuple[Any, ...]]]:
+    """Table, rowid, columns and values of rows."""
+    found = []
+    with closing(_opened(data)) as connection:
+        for name in _tables(connection):
+            try:
+                cursor = connection.execute(f"SELECT rowid, * FROM {_quoted(name)} LIMIT {MOST_ROWS}")
+            except sqlite3.Error:  # a table without rowids, or of a module that is not here
+                continue
+            columns = tuple(item[0] for item in cursor.description[1:])
+            found += [(name, int(row[0]), columns, tuple(row[1:])) for row in cursor]
+    return about.some([row for row in found if about.matters(row[0])])
+
+
+@operator("sqlite/drop-row", kind="sqlite", must="fail")
+def drop_row(data: bytes, about: About) -> Change:
+    """A row is missing."""
+    for table, row, _, values in _rows(data, about):
+        new = _changed(data, (f"DELETE FROM {_quoted(table)} WHERE rowid = ?", (row,)))
+        if new is not None:
+            yield new, f"the row {values!r:.60} of {table} is missing"
+
+
+@operator("sqlite/repeat-row", kind="sqlite", must="fail")
+def repeat_row(data: bytes, about: About) -> Change:
+    """A row is there twice, where the table's rules allow that."""
+    for table, _, columns, values in _rows(data, about)[:FEW]:
+        names = ", ".join(_quoted(name) for name in columns)
+        places = ", ".join("?" for _ in columns)
+        new = _changed(data, (f"INSERT INTO {_quoted(table)} ({names}) VALUES ({places})", values))
+        if new is not None:
+            yield new, f"the row {values!r:.60} of {table} is there twice"
+
+
+@operator("sqlite/change-value", kind="sqlite", must="fail")
+def change_value(data: bytes, about: About) -> Change:
+    """A value of a row is another."""
+    for table, row, columns, values in _rows(data, about):
+        for column, old in list(zip(columns, values, strict=True))[:FEW]:
+            if old is None or isinstance(old, bytes):
+                continue
+            other = old + 1 if isinstance(old, (int, float)) else neighbours(str(old))[0]
+            statement = f"UPDATE {_quoted(table)} SET {_quoted(column)} = ? WHERE rowid = ?"
+            new = _changed(data, (statement, (other, row)))
+            if new is not None:
+                yield new, f"{column} of {table} is {other!r}, not {old!r}"
+
+
+@operator("sqlite/null", kind="sqlite", must="fail")
+def null(data: bytes, about: About) -> Change:
+    """A value of a row is null, where the table's rules allow that."""
+    for table, row, columns, values in _rows(data, about)[:FEW]:
+        for column, old in list(zip(columns, values, strict=True))[-1:]:
+            new = _changed(data, (f"UPDATE {_quoted(table)} SET {_quoted(column)} = NULL WHERE rowid = ?", (row,)))
+            if new is not None and old is not None:
+                yield new, f"{column} of {table} is null, not {old!r}"
+
+
+@operator("sqlite/rename-table", kind="sqlite", must="fail")
+def rename_table(data: bytes, about: About) -> Change:
+    """A table has another name."""
+    with closing(_opened(data)) as connection:
+        names = [name for name in _tables(connection) if about.matters(name)]
+    for name in about.some(names, FEW):
+        new = _changed(data, (f"ALTER TABLE {_quoted(name)} RENAME TO {_quoted(name + '_2')}", ()))
+        if new is not None:
+            yield new, f"the table {name} is called {name}_2"
+
+
+@operator("sqlite/vacuum", kind="sqlite", must="stay")
+def vacuum(data: bytes, about: About) -> Change:
+    """It is packed anew, with pages of another size."""
+    with closing(_opened(data)) as connection:
+        size = connection.execute("PRAGMA page_size").fetchone()[0]
+        connection.execute(f"PRAGMA page_size = {1024 if size != 1024 else 2048}")
+        connection.execute("VACUUM")
+        yield connection.serialize(), "it is packed anew, with pages of another size"

@@ -1,0 +1,194 @@
+"""One process for many requests that are all of one origin: copies of one task's evidence, which are made and judged.
+
+It is as walled in as a process for one request (`sandbox.run`). What it is brought to do by one request can tell in the
+answers to the next, so that it is for bytes of one kind of trust only: never for the episodes of a run that are scored.
+
+Its start is cheap, since it is a copy (`os.fork`) of a process that has loaded what checks need and has seen nothing of
+a desktop (`Nursery`): some milliseconds in place of a third of a second.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from deskbench.tasks.scoring import sandbox
+from deskbench.tasks.scoring.sandbox import MAX_ANSWER, Ended, Limits
+from deskbench.tasks.scoring.walls import MEMORY
+
+FORKS = hasattr(os, "fork")
+"""Where a process cannot be copied, each request has one of its own."""
+STARTING = 60.0
+"""Seconds that a process may take to load what checks need, on a machine that others use."""
+_current: ContextVar[Session | None] = ContextVar("session", default=None)
+
+
+class Nursery:
+    """A process that sessions' processes are copies of; several threads may use it."""
+
+    def __init__(self) -> None:
+        self._scratch = tempfile.TemporaryDirectory(prefix="deskbench-nursery-", ignore_cleanup_errors=True)
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+        self._link: socket.socket | None = None
+
+    def __enter__(self) -> Nursery:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._link is not None:
+            self._link.close()
+        if self._process is not None:
+            sandbox.end(self._process)
+        self._scratch.cleanup()
+
+    @contextmanager
+    def one_process(self) -> Iterator[Session]:
+        """Inside, checks and readings that can be are worked out in one process (`worker.evaluate`, `worker.read`)."""
+        with tempfile.TemporaryDirectory(prefix="deskbench-session-", ignore_cleanup_errors=True) as folder:
+            session = Session(self, Path(folder))
+            before = _current.set(session)
+            try:
+                yield session
+            finally:
+                _current.reset(before)
+                session.end()
+
+    def copied(self, folder: Path) -> Child:
+        """A new process, which may write in this folder.
+
+        Raises:
+            OSError: none can be had.
+        """
+        asked, asks = os.pipe()
+        answers, said = os.pipe()
+        try:
+            with self._lock:
+                link = self._link or self._started()
+                socket.send_fds(link, [str(folder).encode()], [asked, said])
+                number = link.recv(32)
+            if not number:
+                raise ChildProcessError("the process that others are copies of has ended")
+        except OSError:
+            os.close(asks)
+            os.close(answers)
+            raise
+        finally:
+            os.close(asked)
+            os.close(said)
+        return Child(int(number), asks, answers)
+
+    def _started(self) -> socket.socket:
+        ours, theirs = socket.socketpair()
+        ours.settimeout(STARTING)
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-P", "-s", "-m", "deskbench.tasks.scoring.work", "nursery"], stdin=theirs.fileno(),
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, env=sandbox.environment(self._scratch.name),
+                cwd=self._scratch.name, start_new_session=True,
+            )  # fmt: skip
+        self._link = ours
+        return ours
+
+
+class Child:
+    """A session's process: its number, and the two ends of pipes that are ours."""
+
+    def __init__(self, number: int, asks: int, answers: int) -> None:
+        self.number = number
+        self._asks, self._answers = asks, answers
+
+    def exchange(self, line: bytes, seconds: float) -> tuple[str, bytes]:
+        """Why there is no answer to a line, and the answer's."""
+        until = time.monotonic() + seconds
+        found = bytearray()
+        try:
+            os.write(self._asks, line)  # far less than a pipe holds, and one request at a time
+        except BrokenPipeError:
+            return "its process ended before it was asked", b""
+        with selectors.DefaultSelector() as waiting:
+            waiting.register(self._answers, selectors.EVENT_READ)
+            while not found.endswith(b"\n"):
+                if not waiting.select(max(0.0, until - time.monotonic())):
+                    return f"it took more than {seconds:g} s", b""
+                part = os.read(self._answers, 2**16)
+                if not part:
+                    return "its process ended: it ran out of time or memory, or crashed", b""
+                found += part
+                if len(found) > MAX_ANSWER + 1:
+                    return f"it gives more than {MAX_ANSWER} bytes", b""
+        return "", bytes(found)
+
+    def end(self) -> None:
+        """End it and what it has started."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self.number, signal.SIGKILL)
+        os.close(self._asks)
+        os.close(self._answers)
+
+
+class Session:
+    """Answers one request after another; where one ends its process, the next has another. `folder` is its own."""
+
+    def __init__(self, nursery: Nursery, folder: Path) -> None:
+        self.folder = folder
+        self._nursery = nursery
+        self._child: Child | None = None
+
+    def run(self, request: Mapping[str, Any], limits: Limits) -> Ended:
+        """As `sandbox.run`; the request's files may stand in `folder`."""
+        if not FORKS:
+            return sandbox.run(request, limits, self.folder)
+        began = time.monotonic()
+        sent = {**request, "seconds": limits.seconds, "memory": limits.memory, "network": False, "into": None}
+        asked = self.folder / "request.json"
+        asked.write_text(json.dumps(sent), encoding="utf-8")
+        self._child = self._child or self._nursery.copied(self.folder)
+        spent, line = self._child.exchange(f"{asked}\n".encode(), limits.seconds * sandbox.PATIENCE)
+        answer = None if spent else _object(line)
+        if answer is None:
+            self.end()
+            answer = {"spent": spent or "its process said what is no answer"}
+        seconds = time.monotonic() - began
+        return Ended(None, str(answer["spent"]), seconds) if "spent" in answer else Ended(answer, "", seconds)
+
+    def end(self) -> None:
+        """End its process, if there is one."""
+        if self._child is not None:
+            self._child.end()
+        self._child = None
+
+
+def _object(line: bytes) -> dict[str, Any] | None:
+    try:
+        value = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None, code: Path | None = None) -> Ended:
+    """As `sandbox.run`, by the session where there is one; what needs another folder or the network has its own."""
+    session = _current.get()
+    if session is None or code is not None or limits.network or (limits.memory or MEMORY) > MEMORY:
+        return sandbox.run(request, limits, into, code)
+    if into is not None and not into.is_relative_to(session.folder):
+        return sandbox.run(request, limits, into, code)
+    return session.run(request, limits)
