@@ -66,7 +66,8 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how
 
     began = time.monotonic()
     folder = resume or out or new_folder("verify")
-    prepared = [_prepare(source, provider, only or [], network, host_files) for source in sources]
+    chosen = _chosen(sources, only or [], host_files)
+    prepared = [_prepare(source, names, provider, network, host_files) for source, names in chosen.items()]
     if stale:
         prepared = [_stale(one) for one in prepared]
         if not any(one.tasks for one in prepared):
@@ -88,15 +89,33 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how
     raise typer.Exit(status)
 
 
-def _prepare(source: str, provider: str | None, only: Sequence[str], network: bool, host_files: bool) -> Prepared:
+def _chosen(sources: Sequence[str], only: Sequence[str], host_files: bool) -> dict[str, list[str]]:
+    """The sources that have one of the named tasks, with those that they have; all of them where none is named.
+
+    Raises:
+        UsageError: no source has it, or a file of one cannot be used.
+    """
+    from deskbench.envs.actions import nearest
+    from deskbench.tasks.load import load
+
+    names = {source: {name for task in load(source, host_files=host_files) for name in (task.id, task.key)}
+             for source in sources}  # fmt: skip
+    for name in only:
+        if not any(name in known for known in names.values()):
+            raise UsageError(f"no task {name!r}{nearest(name, set().union(*names.values()))}")
+    found = {source: [name for name in only if name in known] for source, known in names.items()}
+    return {source: here for source, here in found.items() if here or not only}
+
+
+def _prepare(source: str, only: Sequence[str], provider: str | None, network: bool, host_files: bool) -> Prepared:
     """The tasks of a source and what they run on; what cannot run here is told."""
     from deskbench.agent.build import prepare
     from deskbench.agent.config import RunConfig
-    from deskbench.tasks.load import check_all
+    from deskbench.tasks.load import load
 
     if provider is None:
-        tasks = check_all(source, host_files=host_files).usable()
-        provider = "wine" if tasks and all("windows" in task.requires.os for task in tasks) else "local"
+        tasks = load(source, host_files=host_files)
+        provider = "wine" if all("windows" in task.requires.os for task in tasks) else "local"
     found = prepare(
         RunConfig(source=source, agent="null", provider=provider, only=tuple(only), network=network,
                   host_files=host_files)
