@@ -187,6 +187,8 @@ def _say(found: Found) -> None:
         if cell.outcome not in (Outcome.RIGHT, Outcome.NONE):
             score = "no score" if cell.score is None else f"score {cell.score:g}"
             message(f"        {cell.column} {cell.name}: {cell.outcome}: {score}: {cell.reason} [{cell.folder}]", "red")
+    for note in (note for cell in cells for note in cell.notes):
+        message(f"        note: {note}", "yellow")
     if not any(cell.column in ("oracle", "fail") and cell.score == 1.0 for cell in cells):
         message("        no solution was shown to pass: give the file an oracle", "red")
 

@@ -54,6 +54,7 @@ class Cell(BaseModel):
         seconds: wall time.
         steps: what the agent did.
         folder: the episode, below the run's folder; empty where there is none.
+        notes: what rules of `tasks check` say of the untouched start state.
         key: hash of everything that the result rests on (`record.key_of`).
     """
 
@@ -68,6 +69,7 @@ class Cell(BaseModel):
     seconds: float = 0.0
     steps: int = 0
     folder: str = ""
+    notes: tuple[str, ...] = ()
     key: str = ""
 
     @property

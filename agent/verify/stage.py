@@ -19,6 +19,7 @@ from deskbench.agent.episode import Plan, run_episode
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
 from deskbench.agent.verify.cells import Cell, Outcome
+from deskbench.agent.verify.start import start_findings
 from deskbench.agent.verify.trials import Trial, WatchedOracle, last
 from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
 from deskbench.envs.errors import CheckError, EnvError, Unfit
@@ -132,6 +133,9 @@ class Stage:
                 found = _scored_now(trial.task, desktop, writer.folder / "after", record, trial.after)
                 outcome = verdict(trial, found.value)
                 result.cell = self._cell(trial, writer.folder, outcome, found.value, found.reason, record)
+            if trial.column == "nothing":
+                notes = tuple(start_findings(trial.task, record, writer.folder, desktop))
+                result.cell = result.cell.model_copy(update={"notes": notes})
             if again and record.score.value is not None:
                 result.again = self._again(trial, record, desktop, writer.folder)
             return result

@@ -49,7 +49,7 @@ class StillAgent:
     """Neither does nor says anything: the episode ends by its limit."""
 
     name = "still"
-    needs = Needs()
+    needs = Needs(accessibility=True)
 
     def start(self, goal: Goal) -> None:
         """Nothing to remember."""

@@ -252,3 +252,54 @@ def test_the_record_has_the_fields_of_openenvs_report(tmp_path: Path) -> None:
 def test_a_record_that_cannot_be_read_is_none(text: str, tmp_path: Path) -> None:
     (tmp_path / VALIDATION).write_text(text)
     assert read(tmp_path / VALIDATION) == {}
+
+
+# -- what the start state says
+
+
+def test_a_check_that_the_start_state_meets_and_an_answer_that_is_on_the_screen_are_noted(tmp_path: Path) -> None:
+    there = [{"type": "write_file", "parameters": {"path": "/home/user/note.txt", "text": "seven"}}]
+    opened = [*there, {"type": "launch", "parameters": {"command": ["editor", "~/note.txt"]}}]
+    result = {"type": "vm_command_line", "command": SAVED}
+    write_task(
+        tmp_path / "paper", "guard", config=opened,
+        evaluator={
+            "func": ["exact_match", "exact_match"], "result": [{"type": "agent_answer"}, result],
+            "expected": [{"type": "rule", "rules": {"expected": text}} for text in ("Seven", "seven")],
+        },
+        oracle=[{"type": "done", "answer": "Seven"}],
+    )  # fmt: skip
+    one = verified(tmp_path / "paper", tmp_path / "out")
+    [nothing] = one.found["paper/guard"].of("nothing")
+    assert nothing.outcome is Outcome.RIGHT
+    assert [note.split(":")[0] for note in nothing.notes] == ["DB009 $.evaluator.func[1]", "DB008 $.evaluator.func[0]"]
+
+
+def test_what_a_file_allows_with_a_reason_is_not_noted(tmp_path: Path) -> None:
+    there = [{"type": "write_file", "parameters": {"path": "/home/user/note.txt", "text": "hello"}}]
+    write_task(tmp_path / "paper", "given", config=there, noqa={"DB009": "it is a test"})
+    one = verified(tmp_path / "paper", tmp_path / "out")
+    assert one.found["paper/given"].of("nothing")[0].notes == ()
+
+
+@pytest.mark.desktop
+def test_a_gold_file_that_the_agent_can_read_is_noted(tmp_path: Path) -> None:
+    suite = tmp_path / "suite"
+    (suite / "assets").mkdir(parents=True)
+    (suite / "assets" / "gold.txt").write_text("forty-two\n")
+    files = [{"local_path": "assets/gold.txt", "path": "~/.old/answer.txt"}]
+    write_task(
+        suite, "leak", config=[{"type": "upload_file", "parameters": {"files": files}}], oracle=None,
+        evaluator={
+            "func": "compare_text_file",
+            "result": {"type": "vm_file", "path": "~/mine.txt", "dest": "mine.txt"},
+            "expected": {"type": "task_file", "path": "assets/gold.txt"},
+        },
+    )  # fmt: skip
+    one = Verification(prepared(suite, agent="null", provider="local"), tmp_path / "out", k=1)
+    one.run()
+    [nothing] = one.found["suite/leak"].of("nothing")
+    assert nothing.outcome is Outcome.RIGHT, nothing
+    assert [note.split(":")[0] for note in nothing.notes] == ["DB006 $.config"]
+    assert "/.old/answer.txt" in nothing.notes[0]
+    assert exit_status(list(one.found.values())) == 1  # nobody has shown that it can be solved
