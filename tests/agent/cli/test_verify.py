@@ -1,0 +1,95 @@
+"""`deskbench tasks verify` as a person or a script calls it."""
+
+import json
+import signal
+from pathlib import Path
+
+import pytest
+
+from deskbench.agent.verify.verify import ROWS
+from deskbench.envs import wait
+from deskbench.tasks.load import VALIDATION
+
+from ..paper import write_suite, write_task
+from .test_cli import FAKE, deskbench, started
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Path:
+    return write_suite(tmp_path / "suite", 2)
+
+
+def test_a_verified_suite_counts_in_a_run_until_it_changes(suite: Path, tmp_path: Path) -> None:
+    ran = deskbench("run", suite, "--agent", "oracle", *FAKE, folder=tmp_path)
+    assert "validated 0 of 3 tasks; the others: deskbench tasks verify TASKS --stale" in ran.stderr
+    done = deskbench("tasks", "verify", suite, "--k", 2, "-n", 2, *FAKE, folder=tmp_path)
+    assert done.returncode == 0 and done.stdout == "", done.stderr
+    assert "valid   suite/write-0: oracle 2/2, again 1/1, nothing 1/1" in done.stderr
+    assert "3 of 3 tasks are valid" in done.stderr
+    ran = deskbench("run", suite, "--agent", "oracle", *FAKE, "--json", folder=tmp_path)
+    shown = json.loads(ran.stdout)
+    assert shown["validated"] == {"n": 3, "of": 3}
+    assert json.loads((tmp_path / shown["folder"] / "run.json").read_text())["validated"] == {"n": 3, "of": 3}
+    assert '"validated":{"n":3,"of":3}' in (tmp_path / shown["report"]).read_text().replace(" ", "")
+
+    write_task(suite, "write-1", instruction="Write hello, and save it.")
+    again = deskbench("tasks", "verify", suite, "--k", 1, "--stale", *FAKE, folder=tmp_path)
+    assert again.returncode == 0
+    assert "stale suite/write-1: has changed" in again.stderr
+    assert "write-0" not in again.stderr and "1 of 1 tasks are valid" in again.stderr
+    nothing = deskbench("tasks", "verify", suite, "--stale", *FAKE, folder=tmp_path)
+    assert nothing.returncode == 0 and "every record holds" in nothing.stderr
+    assert len(json.loads((suite / VALIDATION).read_text())["results"]) > 3
+
+
+def test_a_task_that_is_not_valid_is_said_with_the_trial_and_its_episode(suite: Path, tmp_path: Path) -> None:
+    start = [{"type": "write_file", "parameters": {"path": "/home/user/note.txt", "text": "hello"}}]
+    write_task(suite, "given", config=start)
+    done = deskbench("tasks", "verify", suite, "--task", "given", "--k", 1, "--json", *FAKE, folder=tmp_path)
+    assert done.returncode == 1
+    assert "INVALID suite/given" in done.stderr and "done : not as it must be: score 1" in done.stderr
+    shown = json.loads(done.stdout)
+    assert (shown["status"], [(one["task"], one["valid"]) for one in shown["tasks"]]) == (1, [("suite/given", False)])
+    [wrong] = [cell for cell in shown["tasks"][0]["cells"] if cell["column"] == "done"]
+    assert (tmp_path / shown["folder"] / "suite" / wrong["folder"] / "episode.json").is_file()
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        (["nowhere"], 2, "no such file, folder or suite: nowhere"),
+        (["suite", "--task", "write-9"], 2, "no task 'write-9'; did you mean 'write-"),
+        (["suite", "--provider", "fak"], 2, "did you mean 'fake'?"),
+        (["suite", "--k", "0"], 2, "--k"),
+        (["suite", "--resume", "x", "--out", "y"], 2, "leave out --out"),
+    ],
+)
+def test_what_cannot_be_verified_is_one_line(
+    words: list[str], status: int, said: str, suite: Path, tmp_path: Path
+) -> None:
+    done = deskbench("tasks", "verify", *words, folder=tmp_path)
+    assert done.returncode == status
+    assert said in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_suite_that_does_not_load_starts_no_desktop(suite: Path, tmp_path: Path) -> None:
+    (suite / "broken.json").write_text("{")
+    done = deskbench("tasks", "verify", suite, *FAKE, folder=tmp_path)
+    assert done.returncode == 2 and "broken.json" in done.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_keeps_what_was_verified(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "suite", 40)
+    with started("tasks", "verify", suite, "--k", 3, "--out", "out", *FAKE, folder=tmp_path) as process:
+        rows = tmp_path / "out" / "suite" / ROWS
+        assert wait.until(lambda: rows.is_file() and rows.read_text().count("\n") > 5, timeout=60)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 3 and "go on with: deskbench tasks verify" in said
+    before = rows.read_text().count("\n")
+    done = deskbench("tasks", "verify", suite, "--k", 3, "--resume", "out", *FAKE, folder=tmp_path)
+    assert done.returncode == 0 and "41 of 41 tasks are valid" in done.stderr
+    results = [json.loads(line) for line in rows.read_text().splitlines()]
+    assert len(results) > before
+    assert len({(one["task"], one["column"], one["name"]) for one in results}) == len(results)
