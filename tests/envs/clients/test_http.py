@@ -335,7 +335,7 @@ def test_the_time_is_for_a_request_that_nobody_reads(start: Start) -> None:
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
     """A server's context, with a certificate that this machine trusts for now."""
-    own = Path(__file__).parents[1] / "localhost.pem"
+    own = Path(__file__).with_name("localhost.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(own))
     transport.tls.cache_clear()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)

@@ -169,7 +169,7 @@ class TestTheProcess:
     @pytest.fixture(autouse=True)
     def _found(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """These metrics are found where the tests are."""
-        monkeypatch.syspath_prepend(str(Path(__file__).parents[2]))
+        monkeypatch.syspath_prepend(str(Path(__file__).parents[3]))
 
     def answer(self, function: str, argument: Any = None) -> Any:
         request = {"do": "metric", "metric": f"tests.tasks.misdeeds:{function}", "result": argument, "expected": None,
