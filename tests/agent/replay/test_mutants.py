@@ -224,7 +224,7 @@ def test_the_command_tells_each_survivor_and_how_to_see_it(tmp_path: Path) -> No
     shown = "--task suite/note --only 'note.txt:text/drop-line[2]'"
     assert f"    deskbench tasks mutate {tmp_path / 'run'} {shown}\n" in done.stdout
     assert "    allowed: more may follow\n" in done.stdout
-    assert "  note: allowed 'json/*' explains nothing that survived or broke\n" in done.stdout
+    assert "  note: allowed 'json/*' matches no copy that survived or broke\n" in done.stdout
     alone = CliRunner().invoke(app, ["tasks", "mutate", str(tmp_path / "run"), "--task", "note", "--only",
                                      "note.txt:text/drop-line[2]"])  # fmt: skip
     assert alone.exit_code == 1
