@@ -365,7 +365,7 @@ def test_a_desktop_that_is_slow_at_every_call_is_not_asked_for_ever() -> None:
     desktop = Limited(FakeDesktop("slow", DesktopSpec()), lambda: False)
     with desktop.within(1000.0, "scoring"):
         assert desktop.run(["true"]).returncode == 0
-    with desktop.within(-1.0, "scoring"), pytest.raises(GuestTimeout, match="slow: scoring was not done within"):
+    with desktop.within(-1.0, "scoring"), pytest.raises(GuestTimeout, match="slow: scoring did not finish within"):
         desktop.run(["true"])
     assert desktop.run(["true"]).returncode == 0
 
