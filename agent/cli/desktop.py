@@ -53,7 +53,7 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
             print_json(facts)
         else:
             _show(facts)
-        message("the desktop runs until you press Ctrl-C")
+        message("the desktop runs until Ctrl-C")
         ended.wait()
 
 

@@ -112,7 +112,7 @@ def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: 
         (("replay", "nowhere"), "nowhere holds no finished episode"),
         (("rescore", "nowhere"), "neither a run nor an episode"),
         (("run", "SUITE", "--agent", "null", "--osworld-strict=1.0.3"), "setting osworld_strict is '1.0.3'"),
-        (("rescore", "nowhere", "--osworld-strict=old"), "--osworld-strict=old: write 1.0.2 or main"),
+        (("rescore", "nowhere", "--osworld-strict=old"), "--osworld-strict=old: use 1.0.2 or main"),
         (("rescore", "nowhere", "--osworld-strict", "--no-osworld-strict"), "cannot be used together"),
         (("report", "nowhere"), "nowhere is not a run folder"),
         (("desktop", "--provider", "fak"), "unknown provider"),
