@@ -129,7 +129,7 @@ def test_a_task_that_cannot_be_read_is_not_counted_and_stops_no_other(tmp_path: 
     record(tmp_path / "run", written(tmp_path, "spoilt", equals(SAID)), SAID.encode())
     (tmp_path / "suite" / "spoilt.json").write_text("{")
     found = {one.task: one for one in mutate(tmp_path / "run").tasks}
-    assert found["suite/foreign"].excuse == "the record has no task: it is of another harness"
+    assert found["suite/foreign"].excuse == "the record has no task: it comes from another harness"
     assert found["suite/spoilt"].excuse.startswith("its task cannot be read: ")
     assert found["suite/note"].count("killed") > 20
 
