@@ -46,7 +46,9 @@ _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 def make_server(
     run_dirs: Sequence[Path], host: str = "127.0.0.1", port: int = 0, *, request_seconds: float = REQUEST_SECONDS
 ) -> ThreadingHTTPServer:
-    """A server that is bound (port 0: any free port) but not yet serving; a request must arrive within `request_seconds`.
+    """A server that is bound (port 0: any free port) but not yet serving.
+
+    Clients have `request_seconds` to send a request.
 
     Raises:
         OSError: the address is in use.

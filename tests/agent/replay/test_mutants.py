@@ -109,7 +109,7 @@ def test_what_the_author_allows_is_counted_apart_with_the_reason(tmp_path: Path)
 def test_a_task_whose_own_record_does_not_score_is_not_counted(tmp_path: Path) -> None:
     record(tmp_path / "run", written(tmp_path, "note", equals("another text")), SAID.encode())
     found = one(mutate(tmp_path / "run"))
-    assert found.verdicts == [] and found.excuse.startswith("it is not 1 when it is scored again: text_equals")
+    assert found.verdicts == [] and found.excuse.startswith("it does not score 1 when it is scored again: text_equals")
 
 
 def test_a_task_whose_getters_are_others_now_is_not_counted(tmp_path: Path) -> None:
