@@ -138,7 +138,7 @@ def test_published_results_are_read(published: Path, tmp_path: Path) -> None:
 
 
 def test_results_that_are_none(published: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no results of OSWorld"):
+    with pytest.raises(UsageError, match="no OSWorld results"):
         import_results(tmp_path / "nothing", tmp_path / "run")
     (published.parent / "b-model/os/good").mkdir(parents=True)
     (published.parent / "b-model/os/good/result.txt").write_text("1")

@@ -179,7 +179,7 @@ def test_one_solved_episode_of_each_task_takes_part(tmp_path: Path) -> None:
     record(tmp_path / "run", task, SAID.encode(), repeat=1)
     record(tmp_path / "run", written(tmp_path, "other", equals(SAID)), b"no", score=0.0)
     assert [one.task for one in mutate(tmp_path / "run").tasks] == ["suite/note"]
-    with pytest.raises(UsageError, match="no solved episode of a task 'nite' is there; did you mean 'note'"):
+    with pytest.raises(UsageError, match="there is no solved episode of a task 'nite'; did you mean 'note'"):
         mutate(tmp_path / "run", tasks=["nite"])
     with pytest.raises(UsageError, match="no copy is called text/nothing"):
         mutate(tmp_path / "run", only=["text/nothing"])
