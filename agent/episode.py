@@ -207,8 +207,8 @@ def _context(run: _Run, world: World, writer: EpisodeWriter) -> Context:
 def _broke_off(run: _Run, writer: EpisodeWriter, error: EnvError) -> tuple[Ending, Score]:
     """A failure of the desktop is not scored, unless the desktop dies twice while the agent acts.
 
-    These failures never count against the agent: a failure in set-up, one that would happen on any desktop, and one
-    that comes from stopping the run.
+    Three kinds of failures never count against the agent: failures in set-up, failures that would happen on any
+    desktop, and failures that come from stopping the run.
     """
     _note_error(run, writer, error)
     if run.interrupted():
@@ -392,10 +392,10 @@ def _decide(agent: Agent, observation: Observation) -> Decision:
     with _theirs(agent):
         decision: object = agent.act(observation)
         if not isinstance(decision, Decision):
-            raise TypeError(f"act() returned {type(decision).__name__}, which is no Decision")
+            raise TypeError(f"act() returned {type(decision).__name__}, which is not a Decision")
         for action in decision.actions:
             if not isinstance(action, tuple(ACTION_TYPES.values())):
-                raise TypeError(f"act() decided on {action!r}, which is no action")
+                raise TypeError(f"act() decided on {action!r}, which is not an action")
         return decision
 
 

@@ -11,7 +11,7 @@ from deskbench.tasks.metrics.support.differences import REVISIONS, Revision
 from deskbench.tasks.metrics.support.fidelity import OLDEST
 
 FLAG = "--osworld-strict"
-STRICT_HELP = f"Score as OSWorld does, mistakes included: {' or '.join(REVISIONS)} (default: {OLDEST})."
+STRICT_HELP = f"Score as OSWorld does, mistakes included: {' or '.join(REVISIONS)}; alone, {OLDEST}."
 
 
 class StrictCommand(typer.core.TyperCommand):

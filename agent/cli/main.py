@@ -35,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
+serve_app = typer.Typer(help="Serve a model endpoint.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(serve_app, name="serve")
 app.add_typer(cli_image.image_app, name="image")
@@ -141,7 +141,7 @@ def demo(
 
 
 @app.command(cls=StrictCommand, epilog="Example: deskbench run basics --agent oracle -n 2")
-def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
     agent: Annotated[str | None, Opt(help="vlm (default), a family of `deskbench models`, oracle, null, ...")] = None,
     provider: Annotated[str | None, Opt(help="local (default), docker, qemu, wine, remote:URL or :FILE.toml")] = None,

@@ -14,7 +14,7 @@ from deskbench.agent.cli.output import Json, message, print_json, print_table
 from deskbench.envs.errors import UsageError
 from deskbench.envs.foreign import Unread, read_text
 
-models_app = typer.Typer(help="Families of models.", invoke_without_command=True)
+models_app = typer.Typer(help="List the model families, show one, or try one.", invoke_without_command=True)
 Opt = typer.Option
 
 
@@ -70,7 +70,7 @@ def experts(
 
 
 @models_app.command("try", epilog='Example: deskbench models try kimi-vl --screenshot x.png --instruction "Save it"')
-def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     family: Annotated[str, typer.Argument(help="A family, or the path of a profile.")],
     screenshot: Annotated[Path, Opt(help="A PNG of a screen.")],
     instruction: Annotated[str, Opt(help="The task.")] = "Describe what you would do first, and do it.",
@@ -139,7 +139,7 @@ def _write(path: Path, text: str, mode: str) -> None:
         raise UsageError(f"cannot write {path}: {error}") from None
 
 
-def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     run: Annotated[Path, typer.Argument(help="The folder of a run or of one episode.")],
     agents: Annotated[tuple[str, str], Opt("--agents", metavar="P Q", help="Two agents; the first is the reference.")],
     set_a: Annotated[list[str] | None, Opt(help="A setting of the first agent, key=value (repeatable).")] = None,

@@ -40,7 +40,7 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
 
 
 @tasks_app.command("check", epilog="Example: deskbench tasks check my-tasks/ --select DB01 --format github")
-def check(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def check(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     source: Source = "basics",
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
     host_files: HostFiles = False,

@@ -39,7 +39,7 @@ class Suite:
         return [found for found in self.verification.found.values() if found.cells]
 
 
-def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     sources: Annotated[list[str], typer.Argument(metavar="TASKS...", help="Task files, folders or suites.")],
     k: Annotated[int, typer.Option("--k", min=1, help="How often each oracle must pass.")] = 3,
     parallel: Annotated[int, typer.Option("-n", "--parallel", min=1, help="Desktops to run at once.")] = 1,
@@ -58,7 +58,7 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how
     """Test tasks on fresh desktops: solutions score 1, all else scores 0, and an end state always scores the same.
 
     The record beside the suite becomes stale when a task, an asset, the code of a check or the desktop changes.
-    Exit status 0: every task is valid; 1: a task is not; 2: nothing could be tried; 3: only errors or timeouts failed.
+    Exit status 0: every task is valid; 1: a task is not; 2: nothing could be tried; 3: only errors or timeouts.
     """
     if resume is not None and out is not None:
         raise UsageError("--resume continues in its own folder: leave out --out")
@@ -192,7 +192,7 @@ def _say(found: Found) -> None:
 
 
 def exit_status(found: Sequence[Found]) -> int:
-    """0: every task is valid; 1: a task is not; 2: nothing was tried; 3: only errors or timeouts failed tasks."""
+    """0: every task is valid; 1: a task is not; 2: nothing was tried; 3: only errors or timeouts."""
     from deskbench.agent.verify.cells import Outcome
     from deskbench.agent.verify.record import is_valid
 

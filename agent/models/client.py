@@ -325,10 +325,10 @@ class ModelClient:
                 self._less_longer(course, error)
 
     def _after_cut(self, course: _Course, cut: CutOff) -> None:
-        """Once more with room for a longer reply: more tokens, or fewer pictures where the context was full.
+        """Prepare another try with room for a longer reply: more tokens, or fewer pictures if the context was full.
 
         Raises:
-            Truncated: that was done already.
+            Truncated: this was done before.
         """
         name, most = self.config.max_tokens_name, self.config.max_tokens
         if cut.full:
@@ -347,10 +347,10 @@ class ModelClient:
             raise ModelError(f"{self.config.url}: the request is too long: {overflow}") from overflow
 
     def _less_longer(self, course: _Course, error: Exception) -> None:
-        """The endpoint does not take the longer reply: as much more as it says that it takes, if it says so.
+        """The endpoint refused the longer reply: use the limit that it names, if it names one.
 
         Raises:
-            Truncated: there is no more; the reply that was cut off is all that the model has said.
+            Truncated: a longer reply is not possible, so the cut-off reply is final.
         """
         name, most = self.config.max_tokens_name, self.config.max_tokens or 0
         room = room_in(str(error), course.request.settings.get(name, 0))
@@ -375,7 +375,7 @@ class ModelClient:
         left = deadline - time.monotonic()
         if pause >= left:
             raise ModelError(
-                f"{seen} (the next try would be in {pause:.1f} s, {max(left, 0):.1f} s are left)"
+                f"{seen} (the next attempt would start in {pause:.1f} s; {max(left, 0):.1f} s are left)"
             ) from None
         sleep(pause)
 

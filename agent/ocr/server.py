@@ -186,7 +186,7 @@ class _Handler(BaseHTTPRequestHandler):
     """One connection; answers and errors have OpenAI's format."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # else headers and body are two packets, and the second waits 40 ms for an acknowledgement
+    wbufsize = -1  # else headers and body become two packets, and the second waits 40 ms for an acknowledgement
     server: _Server
 
     def do_GET(self) -> None:
@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > MAX_BODY:
             self.close_connection = True
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Content-Length must be given, up to {MAX_BODY}")
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Content-Length is required, up to {MAX_BODY}")
             return
         raw = self.rfile.read(int(length))
         if self.path.rstrip("/") != "/v1/chat/completions":

@@ -106,7 +106,7 @@ class Stage:
     def _prefix(self, trial: Trial, left: int, found: Score, evidence: str, whole: Result) -> Cell:
         about = replace(trial, name=last(left), want=0.0, partial=True)
         if evidence == whole.evidence:
-            return self._cell(about, whole.folder, Outcome.NONE, found.value, "what is checked is there already")
+            return self._cell(about, whole.folder, Outcome.NONE, found.value, "same end state as the whole oracle")
         return self._cell(about, whole.folder, verdict(about, found.value), found.value, found.reason)
 
     def _attempt(self, trial: Trial, attempt: int, *, again: bool) -> Result:

@@ -26,7 +26,7 @@ ROWS = "results.jsonl"
 NOT_THERE: dict[Column, str] = {
     "oracle": "the file has no oracle", "solution": "the file has no other solution", "again": "nothing was scored",
     "neutral": "the file has no neutral change", "mutant": "the file has no mutants",
-    "prefix": "the oracle has one step, or none", "blind": "the task has no seeds", "shell": "the file has no script",
+    "prefix": "the oracle has under two steps", "blind": "the task has no seeds", "shell": "the file has no script",
 }  # fmt: skip
 """Why a column does not apply."""
 
@@ -243,7 +243,7 @@ def _append(path: Path, cell: Cell) -> None:
 def _unless_same(result: Result, whole: str) -> Cell:
     """The cell of a prefix; a prefix with the same end state as the whole oracle is not a wrong end state."""
     if result.evidence == whole and result.cell.score is not None:
-        return result.cell.model_copy(update={"outcome": Outcome.NONE, "reason": "what is checked is there already"})
+        return result.cell.model_copy(update={"outcome": Outcome.NONE, "reason": "same end state as the whole oracle"})
     return result.cell
 
 
