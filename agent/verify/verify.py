@@ -26,7 +26,7 @@ ROWS = "results.jsonl"
 NOT_THERE: dict[Column, str] = {
     "oracle": "the file has no oracle", "solution": "the file has no other solution", "again": "nothing was scored",
     "neutral": "the file has no neutral change", "mutant": "the file has no mutants",
-    "prefix": "the oracle has under two steps", "blind": "the task has no seeds", "shell": "the file has no script",
+    "prefix": "fewer than two oracle steps", "blind": "the task has no seeds", "shell": "the file has no script",
 }  # fmt: skip
 """Why a column does not apply."""
 
