@@ -141,7 +141,7 @@ class Agent(Protocol):
         """
 
     def close(self) -> None:
-        """Release what the agent holds."""
+        """Release the agent's resources."""
 
 
 @runtime_checkable

@@ -208,7 +208,7 @@ class MixtureAgent:
     def _judged(
         self, names: Sequence[str], answers: Mapping[str, Decision], observation: Observation, spending: Spending
     ) -> tuple[str, dict[str, Any]]:
-        """Show the judge the screen and the numbered answers; a reply without a number is ignored."""
+        """Show the judge the screen and the numbered answers; without a valid number, the first answer is used."""
         assert self._judge is not None
         lines = [f"{i}. {_words(answers[name])}" for i, name in enumerate(names, 1)]
         system = (

@@ -45,7 +45,7 @@ def find(label: str, lines: Sequence[Line]) -> Found | None:
 
 
 def right_of(found: Found, lines: Sequence[Line], width: int) -> tuple[int, int]:
-    """A point in the field that a label names: the text right of it in the same row, or a point close to it."""
+    """A point in the field that a label names: the text right of it in the same row, or else just right of it."""
     _, y = found.centre
     right, height = found.box[2], found.box[3] - found.box[1]
     beside = [

@@ -27,7 +27,7 @@ class Step:
         keys: a chord.
         button, count: button and number of clicks.
         target: where a drag ends.
-        beside: click the text right of the label.
+        beside: click the field right of the label.
         replace: clear the field first.
         prepares: the step only opens what the next step needs, and does nothing by itself.
         enter: press Enter after the text.

@@ -234,7 +234,7 @@ class EpisodeWriter:
     The writer removes known secrets (`envs.redact.KNOWN`) from everything it writes.
 
     Args:
-        folder: must not hold another episode.
+        folder: the episode's folder, which must not hold another episode.
     """
 
     def __init__(self, folder: Path) -> None:
