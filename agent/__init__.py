@@ -1,1 +1,1 @@
-"""Decides and drives: the command line, the loop, batches, models, replies, record, replay, report."""
+"""Runs agents: the command line, the episode loop, batches, models, replies, records, replay and reports."""

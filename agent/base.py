@@ -1,5 +1,6 @@
-"""What an agent is. Everything in `agents/`, `models/` and `replies/` sees only this, `envs.types`, `envs.targets`,
-`envs.errors` and `envs.wait`: an agent cannot reach the desktop, the task's checks or the expected values.
+"""The interface of an agent. The code in `agents/`, `models/` and `replies/` imports only this module, `envs.types`,
+`envs.targets`, `envs.errors` and `envs.wait`, so an agent cannot reach the desktop, the task's checks or the expected
+values.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ __all__ = [
 
 
 class Ending(StrEnum):
-    """How an episode ended; kept beside the score."""
+    """How an episode ended; recorded beside the score."""
 
     DONE = "done"
     FAILED = "failed"
@@ -31,20 +32,20 @@ class Ending(StrEnum):
     REFUSED = "refused"
     ENV_ERROR = "env_error"
     CRASHED = "crashed"
-    """deskbench's own code failed; nobody's score is made of it."""
+    """deskbench's own code failed; the episode is not scored."""
     INTERRUPTED = "interrupted"
 
 
 @dataclass(frozen=True)
 class Usage:
-    """What a decision cost: tokens, and US dollars where prices are known (None where not)."""
+    """What a decision cost: tokens, and US dollars (None if no price is known)."""
 
     input_tokens: int = 0
     output_tokens: int = 0
     cost_usd: float | None = None
 
     def __add__(self, other: Usage) -> Usage:
-        """The sum; unknown prices count as nothing when the other is known."""
+        """The sum; an unknown cost counts as 0 if the other is known."""
         costs = [c for c in (self.cost_usd, other.cost_usd) if c is not None]
         return Usage(
             self.input_tokens + other.input_tokens,
@@ -55,7 +56,7 @@ class Usage:
 
 @dataclass(frozen=True)
 class Exchange:
-    """One request to a model and its reply, for the record: pictures are named by SHA-256, secrets are not in it."""
+    """One request to a model and its reply, for the record. It has SHA-256 hashes for pictures, and no secrets."""
 
     request: dict[str, Any]
     reply: str | None
@@ -68,14 +69,15 @@ class Decision:
     """What an agent decided at one step.
 
     Attributes:
-        actions: carried out in order; empty means look again. Ends with Done or Fail when the agent is finished.
-        reply: the model's text as it came, or None.
-        thought: its reasoning, where it is told apart.
-        usage: of all requests of this step.
+        actions: the actions to carry out, in order; empty means look again. The last is Done or Fail when the agent
+            has finished.
+        reply: the model's text, unchanged, or None.
+        thought: the model's reasoning, if the reply separates it.
+        usage: the cost of all requests of this step.
         model_ms: wall time spent on the model.
-        attempts: requests made, malformed replies included.
-        exchanges: those requests and replies.
-        notes: what else belongs on the record (a vendor's safety checks, what was cut, which expert answered).
+        attempts: number of requests, including those with malformed replies.
+        exchanges: these requests and replies.
+        notes: other facts to record (a vendor's safety checks, what was cut, which expert answered).
     """
 
     actions: tuple[Action, ...]
@@ -90,16 +92,16 @@ class Decision:
 
 @dataclass(frozen=True)
 class Goal:
-    """What an agent is told at the start of an episode.
+    """What an agent gets at the start of an episode.
 
     Attributes:
         instruction: the task in words.
-        width, height: of the screen in pixels.
+        width, height: size of the screen in pixels.
         platform: `Linux`, `Windows` or `Darwin`.
         code_allowed: the task and the action space allow `exec`.
-        max_steps: decisions it has.
+        max_steps: the most decisions the agent may make.
         seed: for agents that draw random numbers.
-        seconds: wall time it has, or None.
+        seconds: wall time limit, or None.
     """
 
     instruction: str
@@ -114,7 +116,7 @@ class Goal:
 
 @dataclass(frozen=True)
 class Needs:
-    """What an agent must see besides the facts: asked of the desktop at every step."""
+    """What an agent needs to see at every step, apart from the facts that every observation has."""
 
     screenshot: bool = True
     accessibility: bool = False
@@ -122,7 +124,7 @@ class Needs:
 
 
 class Agent(Protocol):
-    """One agent in one episode: made fresh for each, used by one thread."""
+    """One agent in one episode. Every episode makes a new agent, and only one thread uses it."""
 
     name: str
     needs: Needs
@@ -134,25 +136,25 @@ class Agent(Protocol):
         """Decide.
 
         Raises:
-            AgentError: it cannot go on; counts, and the end state is scored.
-            ModelError: its endpoint failed; the episode is unscored.
+            AgentError: the agent cannot continue; the episode counts and its end state is scored.
+            ModelError: the agent's endpoint failed; the episode is not scored.
         """
 
     def close(self) -> None:
-        """Let go of what it holds."""
+        """Release the agent's resources."""
 
 
 @runtime_checkable
 class Checked(Protocol):
-    """An agent that can find out, before a run, whether what it needs is there."""
+    """An agent that can check before a run whether everything it needs is available."""
 
     def check(self) -> None:
-        """Raises what `Agent.act` would raise."""
+        """Check; raises the same errors as `Agent.act`."""
 
 
 @runtime_checkable
 class Configured(Protocol):
-    """An agent's class that takes a run's settings; all of them are text."""
+    """An agent class that accepts a run's settings; every value is text."""
 
     def from_settings(self, settings: Mapping[str, str]) -> Agent:
-        """Make an agent. Raises UsageError where a setting is unknown or wrong."""
+        """Make an agent. Raises UsageError if a setting is unknown or wrong."""

@@ -1,4 +1,4 @@
-"""Episodes over desktops: a queue, threads, retries of what infrastructure broke, a clean end."""
+"""Run many episodes: a queue, threads, retries after infrastructure failures, and a clean end."""
 
 from __future__ import annotations
 
@@ -30,16 +30,16 @@ from deskbench.tasks.types import Task
 
 @dataclass
 class Progress:
-    """What a run is doing, for whoever shows it.
+    """The progress of a run, for display.
 
     Attributes:
-        total: episodes to be run now.
-        finished: episodes with their final attempt behind them.
-        running: task keys under way.
-        retried: attempts that infrastructure broke.
-        cost_usd: so far, None while no price is known.
-        scores: of the finished ones.
-        began: monotonic seconds.
+        total: number of episodes that this session will run.
+        finished: number of episodes whose final attempt has ended.
+        running: keys of the tasks that are running.
+        retried: number of attempts that failed because of the infrastructure and were repeated.
+        cost_usd: cost so far in US dollars; None while no price is known.
+        scores: scores of the finished episodes.
+        began: start of the run, in monotonic seconds.
     """
 
     total: int
@@ -56,8 +56,8 @@ class Batch:
 
     Args:
         prepared: what to run.
-        folder: the run's folder; a new one, or with `resume` one that exists.
-        on_change: called with the progress whenever it changes, from any thread.
+        folder: the run's folder: a new one, or with `resume` an existing one.
+        on_change: called with the progress after every change, from any thread.
     """
 
     def __init__(
@@ -76,25 +76,25 @@ class Batch:
         self.unclosed: str | None = None
 
     def interrupt(self) -> None:
-        """End soon: no new episode begins, those under way end as interrupted and unscored."""
+        """Stop soon: no new episode begins; running ones end as interrupted, without a score."""
         self._stop.set()
 
     @property
     def interrupted(self) -> bool:
-        """The run was ended before its end."""
+        """Whether the run was stopped early."""
         return self._stop.is_set()
 
     @property
     def full(self) -> bool:
-        """The run's budget is spent: no new episode begins, those under way go on to their end."""
+        """Whether the run's budget is spent: no new episode begins, and running ones continue to their end."""
         return self._full.is_set()
 
     @property
     def state(self) -> str:
         """How the run ended.
 
-        `done`, or why it stopped before every episode had a score: `broken` (an error that ends a run), `interrupted`,
-        or `budget` (it is spent).
+        `done`, or the reason why it stopped before every episode had a score: `broken` (an error that ends a run),
+        `interrupted`, or `budget` (the budget is spent).
         """
         if self._broken is not None:
             return "broken"
@@ -104,10 +104,10 @@ class Batch:
         return "interrupted" if self.interrupted else "budget" if self.full else "done"
 
     def run(self, *, resume: bool = False) -> Summary:
-        """Run everything that is not done yet.
+        """Run every episode that is still to do.
 
         Raises:
-            ModelFatal, StorageError: the run cannot go on; what is recorded stays.
+            ModelFatal, StorageError: the run cannot continue; its records are kept.
             UsageError: the folder holds another run.
         """
         ledger = self._open(resume)
@@ -118,13 +118,13 @@ class Batch:
         pending: queue.SimpleQueue[Planned] = queue.SimpleQueue()
         for episode in todo:
             pending.put(episode)
-        # Machines that are few are not kept waiting for a later episode.
+        # A provider with few machines does not start one ahead of time for a later episode.
         provider = Pool(owner, ahead=1 if len(todo) > 1 and owner.capacity is None else 0)
         threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="episode")
         try:
             wait([threads.submit(self._work, pending, provider, ledger) for _ in range(workers)])
         finally:
-            threads.shutdown(wait=False)  # all have ended, or a KeyboardInterrupt wants the desktops gone at once
+            threads.shutdown(wait=False)  # all have ended, or a KeyboardInterrupt must stop the desktops at once
             self._end(provider)
             ledger.close()
         self._close()
@@ -133,7 +133,7 @@ class Batch:
         return self.summary()
 
     def _todo(self, ledger: Ledger) -> list[Planned]:
-        """The episodes without a score, but for those whose desktop has died twice while the agent acted."""
+        """The episodes without a score, except those whose desktop died twice while the agent acted."""
         records = self._run.records()
         for record in records:
             key = record.task, record.repeat
@@ -142,40 +142,40 @@ class Batch:
         return [one for one in ledger.open_episodes() if (one.task, one.repeat) not in settled]
 
     def _end(self, provider: Provider) -> None:
-        """Stop all desktops. What a provider cannot stop takes nothing from what has been recorded."""
+        """Stop all desktops. A provider that fails to stop them does not affect the records."""
         try:
             provider.close()
         except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
             self.unclosed = f"{type(error).__name__}: {error}"
 
     def _spent(self) -> float | None:
-        """What earlier sessions of a resumed run have cost, or None where no price is known."""
+        """The cost of earlier sessions of a resumed run in US dollars, or None if no price is known."""
         costs = [record.totals.usage.cost_usd for record in self._run.records()]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if known else None
 
     def _close(self) -> None:
-        """Write into run.json how the run ended; until then its state is `running`."""
+        """Write how the run ended into run.json; until then its state is `running`."""
         error = str(self._broken) if self._broken else self.unclosed
-        # where the disk is full, that has been said already
+        # a full disk has already been reported
         with contextlib.suppress(*([StorageError] if isinstance(self._broken, StorageError) else [])):
             manifest.update(self._run, state=self.state, error=error)
 
     def summary(self) -> Summary:
-        """The whole run in numbers, earlier sessions of a resumed run included."""
+        """The numbers of the whole run, including earlier sessions of a resumed run."""
         planned = len(self._prepared.tasks) * self._prepared.config.repeats
         return summarize([reader.episode for reader in self._run.final()], planned)
 
     def _open(self, resume: bool) -> Ledger:
         if self._run.exists and not resume:
-            raise UsageError(f"{self.folder} holds a run already; go on with --resume, or name another folder")
+            raise UsageError(f"{self.folder} already holds a run; continue it with --resume, or use another folder")
         if self._run.exists:
             manifest.check_same(self._run, self._prepared)
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"cannot make {self.folder}: {error.strerror}") from error
-        if not self._run.exists:  # first of all, so that whatever happens next, --resume knows the run
+            raise StorageError(f"cannot create {self.folder}: {error.strerror}") from error
+        if not self._run.exists:  # before anything else, so that --resume works whatever happens next
             self._run.write_manifest(manifest.manifest(self._prepared))
         ledger = Ledger(self._run.ledger)
         self._reconcile(ledger)
@@ -190,7 +190,7 @@ class Batch:
         return ledger
 
     def _reconcile(self, ledger: Ledger) -> None:
-        """An episode that was recorded just before a kill is finished, though the ledger does not know it yet."""
+        """Mark episodes as finished in the ledger that were recorded just before the process was killed."""
         unknown = ledger.unfinished()
         for record in self._run.records() if unknown else ():
             if (record.task, record.attempt) in unknown:
@@ -232,7 +232,7 @@ class Batch:
         self._change(change)
 
     def _pay(self, cost: float | None) -> None:
-        """Add what an attempt cost, a broken one too; a budget that is spent begins no new episode."""
+        """Add the cost of an attempt, even a failed one; no new episode begins once the budget is spent."""
         if cost is not None:
             self._change(lambda p: setattr(p, "cost_usd", (p.cost_usd or 0.0) + cost))
         limit, spent = self._prepared.config.budget_usd, self.progress.cost_usd
@@ -298,7 +298,7 @@ class Batch:
                 _stopped(provider, desktop, writer)
 
     def _started(self, task: Task, provider: Provider) -> Desktop | Exception:
-        """A desktop, or why it did not start: such an episode is recorded as the others are, with the error."""
+        """A desktop, or the error that kept it from starting; the episode is then recorded with this error."""
         try:
             return provider.start(self._prepared.spec(task))
         except UsageError:
@@ -316,7 +316,7 @@ class Batch:
 
 
 def _again(record: EpisodeRecord) -> bool:
-    """Whether an attempt went wrong for a reason that may be gone when it is made again."""
+    """Whether an attempt failed for a reason that another attempt may not meet."""
     broken = record.ending in (Ending.ENV_ERROR, Ending.CRASHED)
     return broken and not record.tampered and not record.permanent
 
@@ -329,7 +329,7 @@ def _stopped(provider: Provider, desktop: Desktop, writer: EpisodeWriter) -> Non
 
 
 class _NeverMade:
-    """Stands for an agent that could not be made: the episode is recorded as the others are, with the error."""
+    """Stands in for an agent that could not be made, so that the episode is recorded with the error."""
 
     name = "never-made"
     needs = Needs()
@@ -344,4 +344,4 @@ class _NeverMade:
         raise AgentCrash(f"the agent cannot be made: {self._error}") from self._error
 
     def close(self) -> None:
-        """It holds nothing."""
+        """Nothing to release."""

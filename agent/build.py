@@ -1,4 +1,4 @@
-"""Names to live objects: the only place that knows every agent and every provider."""
+"""Turn names into objects: the only module that knows every agent and every provider."""
 
 from __future__ import annotations
 
@@ -46,22 +46,22 @@ TAKE_ARGUMENTS = ("docker", "qemu", "remote")
 DESKTOP_PATH = "/usr/bin:/bin:/usr/games"
 """Where the local provider's desktops find programs."""
 ASSETS = user_cache_path("deskbench") / "assets"
-"""Downloads, shared by all runs of a person."""
+"""Folder of downloads, shared by all runs of one user."""
 
 
 @dataclass(frozen=True)
 class Prepared:
-    """A run with every name resolved, before a machine starts.
+    """A run whose names are all resolved, before any machine starts.
 
     Attributes:
-        config: as given.
-        tasks: to be run.
-        skipped: tasks that this desktop cannot do, with the reason.
-        make_agent: an agent for one episode of a task.
-        files: what stood in the task files when they were read, by task key; for the record.
-        made_of: what the provider's desktops are made of; for the record.
-        warnings: what of the task files is not read.
-        spec: the desktop that a task wants.
+        config: the configuration, unchanged.
+        tasks: the tasks to run.
+        skipped: tasks that this desktop cannot run, each with the reason.
+        make_agent: makes an agent for one episode of a task.
+        files: the content of the task files when they were read, by task key; for the record.
+        made_of: what the provider's desktops consist of; for the record.
+        warnings: the parts of the task files that are not read.
+        spec: the desktop that a task needs.
     """
 
     config: RunConfig
@@ -73,17 +73,17 @@ class Prepared:
     warnings: tuple[Problem, ...] = ()
 
     def spec(self, task: Task) -> DesktopSpec:
-        """The desktop that a task wants."""
+        """The desktop that a task needs."""
         config = self.config
         network = task.requires.network if config.network else "off"
         return DesktopSpec(config.width, config.height, network=network, isolated=config.isolated)
 
 
 def lookup(kind: str, names: dict[str, str], name: str) -> Any:
-    """A class by its short name or as package.module:Class.
+    """Find a class by its short name or as package.module:Class.
 
     Raises:
-        UsageError: unknown, or it cannot be imported.
+        UsageError: the name is unknown, or the class cannot be imported.
     """
     dotted = names.get(name, name if ":" in name else None)
     if dotted is None:
@@ -91,17 +91,17 @@ def lookup(kind: str, names: dict[str, str], name: str) -> Any:
     module, _, attribute = dotted.partition(":")
     try:
         return getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # the boundary to people's own modules
+    except Exception as error:  # the boundary to users' own modules
         known = isinstance(error, (ImportError, AttributeError))
         why = str(error) if known else f"{type(error).__name__}: {error}"
         raise UsageError(f"{kind} {name!r} cannot be imported: {why}") from error
 
 
 def make_provider(name: str) -> Provider:
-    """A provider by name; what stands behind a short name's colon is its argument (`remote:http://10.0.0.5:5000`).
+    """Make a provider by name; the text after a short name's colon is its argument (`remote:http://10.0.0.5:5000`).
 
     Raises:
-        UsageError: unknown, it cannot be imported, or its argument is wrong.
+        UsageError: the provider is unknown or cannot be imported, or its argument is wrong.
     """
     short, colon, argument = name.partition(":")
     with_argument = bool(colon) and short in PROVIDERS
@@ -113,31 +113,31 @@ def make_provider(name: str) -> Provider:
 
 
 def with_image(provider: str | None, image: str | None) -> str | None:
-    """A provider's name with an image as its argument; containers are meant where only an image is named.
+    """A provider's name with an image as its argument; an image alone means the provider `docker`.
 
     Raises:
-        UsageError: the provider takes no argument, or has one already.
+        UsageError: the provider's name already has an argument.
     """
     if image is None:
         return provider
     name = provider or "docker"
     if ":" in name:
-        raise UsageError(f"--image {image}: the provider {name} says already what it starts")
+        raise UsageError(f"--image {image}: the provider {name} already says what to start")
     return f"{name}:{image}"
 
 
 def prepare(config: RunConfig) -> Prepared:
-    """Read every task and resolve every name.
+    """Read all tasks and resolve all names.
 
     Raises:
-        UsageError: the first thing that is wrong.
+        UsageError: names the first mistake.
     """
     _learn_secrets(config)
     provider = make_provider(config.provider)
     made_of, system = provider.describe(), provider.platform
     provider.close()
     if config.agent == "human" and config.parallel > 1:
-        raise UsageError("agent human: one person, one desktop; leave out --parallel")
+        raise UsageError("agent human: one person uses one desktop; leave out --parallel")
     make_agent = _agent_maker(config)
     found = check_all(config.source, split=config.split, host_files=config.host_files)
     tasks = _chosen(list(found.usable()), config.only)
@@ -156,10 +156,10 @@ def prepare(config: RunConfig) -> Prepared:
 
 
 def _learn_secrets(config: RunConfig) -> None:
-    """Know what must not be written; a setting that is itself a secret would be, in run.json.
+    """Learn the secrets that must not be written, and refuse a setting that is a secret: run.json would hold it.
 
     Raises:
-        UsageError: naming the setting.
+        UsageError: names the setting.
     """
     KNOWN.add(*secrets_in(os.environ))
     settings = {**config.agent_settings, "provider": config.provider, "user_base_url": config.user_base_url or ""}
@@ -167,15 +167,15 @@ def _learn_secrets(config: RunConfig) -> None:
         if name.endswith("_env"):
             secret_of(value)
         if without_logins(value) != value:
-            raise UsageError(f"{name} is a URL with a user or a password in it: name keys by environment variables")
+            raise UsageError(f"{name} is a URL that contains a user or a password: put keys in environment variables")
 
 
 def _try_agent(name: str, make: Callable[[], Agent]) -> None:
-    """Settings that are wrong and endpoints that are down are found now, not when the first desktop is up.
+    """Find wrong settings and unreachable endpoints now, before the first desktop starts.
 
     Raises:
-        UsageError, AgentError: what the agent says.
-        AgentCrash: it cannot be made, or its code fails when it is asked; on one line.
+        UsageError, AgentError: the agent's own errors.
+        AgentCrash: the agent cannot be made, or its check crashes; the message is one line.
     """
     try:
         with contextlib.closing(make()) as agent:
@@ -188,7 +188,7 @@ def _try_agent(name: str, make: Callable[[], Agent]) -> None:
 
 
 def _skip(config: RunConfig, task: Task, apps: dict[str, bool], system: str | None) -> str | None:
-    """What runs on this machine is known before it starts; another provider's desktop is asked when it is up."""
+    """Why to skip a task, or None. Programs are looked up here for the local provider only; others answer later."""
     if config.agent == "oracle" and not task.oracle:
         return "has no oracle"
     lacking = lacks_player(task, config)
@@ -218,10 +218,10 @@ def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
 
 
 def agent_factory(name: str, settings: Mapping[str, str]) -> Callable[[], Agent]:
-    """How an agent is made anew for each episode; a family of models is an agent by its own name.
+    """A function that makes a new agent for each episode; a family's name is also an agent's name.
 
     Raises:
-        UsageError: unknown, or it has no settings and is given some.
+        UsageError: the agent is unknown, or it has no settings but some were given.
     """
     if name not in AGENTS and (name in profile_names() or name.endswith(".toml")):
         given = {"profile": name, **settings}

@@ -1,4 +1,4 @@
-"""One frozen configuration of a run: from a TOML file, `--set key=value`, and flags, in this order."""
+"""A run's frozen configuration, from a TOML file, `--set key=value` and flags, in this order."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from deskbench.envs.wire import WireError, parse_policy
 from deskbench.tasks.metrics.support.fidelity import Strict
 
 MAX_STEPS, MAX_SECONDS = 15, 600.0
-"""Limits of an episode where neither the task nor the person who runs it names any; the first is OSWorld's."""
+"""Limits of an episode, in steps and seconds, unless the task or the user sets others; the first is OSWorld's."""
 
 CODE = "pyautogui"
-"""The action space in which an agent may write code; the one that is meant where none is named."""
+"""The action space in which an agent may write code; the default."""
 
 
 class RunConfig(BaseModel):
-    """What a run is made of. Secrets are not in it: keys are named by their environment variable."""
+    """The settings of a run. It holds no secrets: it names the environment variables that hold keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -30,7 +30,7 @@ class RunConfig(BaseModel):
     split: str | None = None
     """Split of an OSWorld checkout."""
     host_files: bool = False
-    """Tasks may put files of this machine that do not stand beside them into the desktop."""
+    """Tasks may use files of this machine that are outside their own folder."""
     only: tuple[str, ...] = ()
     """Task ids or keys; empty for all."""
     agent: str = "vlm"
@@ -42,35 +42,35 @@ class RunConfig(BaseModel):
     width: int = Field(default=1280, ge=320, le=7680)
     height: int = Field(default=800, ge=240, le=4320)
     network: bool = False
-    """The desktops of tasks that require the network may have it."""
+    """Tasks that require the network get it."""
     isolated: bool = True
-    """False runs desktops of the local provider without a sandbox."""
+    """False runs the local provider's desktops without a sandbox."""
     parallel: int = Field(default=1, ge=1, le=256)
     repeats: int = Field(default=1, ge=1)
     seed: int = 0
     policy: str = "settled"
-    """When observations are taken: settled, immediate or fixed:SECONDS."""
+    """When to observe: settled, immediate or fixed:SECONDS."""
     osworld_strict: Strict = None
-    """Repeat what a revision of OSWorld's evaluators gets wrong, to be compared with published scores."""
+    """Repeat the mistakes of this revision of OSWorld's evaluators, for comparison with published scores."""
     user_base_url: str | None = None
-    """Endpoint of the model that plays the user of tasks which have such a one (chat completions)."""
+    """Chat-completions endpoint of the model that plays the user, for tasks with a user played by a model."""
     user_model: str | None = None
     user_api_key_env: str | None = None
     max_steps: int | None = Field(default=None, ge=1)
-    """Decisions an episode has, whatever its task says; None for the task's own limit, or MAX_STEPS."""
+    """Most decisions per episode, whatever the task says; None for the task's own limit, or MAX_STEPS."""
     max_seconds: float | None = Field(default=None, gt=0)
-    """The same in seconds."""
+    """Most seconds per episode, in the same way; None for the task's own limit, or MAX_SECONDS."""
     retries: int = Field(default=2, ge=0)
-    """Attempts more after infrastructure failed."""
+    """New attempts after the infrastructure fails."""
     on_tamper: Literal["zero", "unscored"] = "zero"
-    """What an episode counts whose desktop has died twice while the agent acted."""
+    """The score of an episode whose desktop died twice while the agent acted."""
     budget_usd: float | None = Field(default=None, gt=0)
-    """Cost of the whole run at which no new episode begins."""
+    """Cost of the whole run in US dollars at which no new episode begins."""
     episode_budget_usd: float | None = Field(default=None, gt=0)
 
     @property
     def code_allowed(self) -> bool:
-        """Whether a task that allows code gets it: not if the agent was told an action space that has no code."""
+        """Whether the agent's action space has code; a task must allow code, too."""
         return self.agent_settings.get("action_space", CODE) == CODE
 
     @field_validator("policy")
@@ -81,15 +81,15 @@ class RunConfig(BaseModel):
         except WireError as error:
             raise ValueError(str(error)) from None
         if name == "none":
-            raise ValueError("an agent must see something: settled, immediate or fixed:SECONDS")
+            raise ValueError("an agent must see something: use settled, immediate or fixed:SECONDS")
         return value
 
 
 def make_config(file: Path | None, settings: Sequence[str], flags: Mapping[str, Any]) -> RunConfig:
-    """Put a configuration together; flags that are None do not count.
+    """Build a configuration; flags that are None are ignored.
 
     Raises:
-        UsageError: naming the key, the bad value and the nearest known name.
+        UsageError: names the key, the bad value and the nearest known name.
     """
     values: dict[str, Any] = {}
     if file is not None:
@@ -108,7 +108,7 @@ def make_config(file: Path | None, settings: Sequence[str], flags: Mapping[str, 
 
 
 def _put(values: dict[str, Any], key: str, value: str) -> None:
-    """`model=x` and other keys that are not the run's are the agent's own."""
+    """Store a setting: a key that the run does not have, such as `model=x`, belongs to the agent."""
     if key in RunConfig.model_fields:
         values[key] = value
     else:

@@ -1,4 +1,4 @@
-"""One episode: the one loop. Live runs, the oracle, baselines and replays all go through `run_episode`."""
+"""The episode loop. Live runs, the oracle, baselines and replays all go through `run_episode`."""
 
 from __future__ import annotations
 
@@ -60,32 +60,32 @@ from deskbench.tasks.user import NOBODY
 from deskbench.tasks.world import Context, World
 
 GOES_ON = (Ending.DONE, Ending.FAILED)
-"""Endings of one part after which the next may begin."""
+"""Endings of a part after which the next part may begin."""
 INERT = (AskUser, CursorPosition, Done, Fail, TakeScreenshot, Wait, Zoom)
-"""Actions that no desktop can die of."""
+"""Actions that cannot make a desktop die."""
 NO_CODE = "code is not allowed in this task; use the mouse and the keyboard"
 NO_TIME = "there was no time left for this"
 SETTLING, CODE, CHARACTER = 12.0, 120.0, 0.02
-"""Seconds that a wait without a number, a piece of code and a character that is typed take at most."""
+"""Most seconds for a wait without a number, for a piece of code, and for one typed character."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """One episode to come.
+    """The plan of one episode.
 
     Attributes:
-        task, repeat, attempt, seed: what and which.
+        task, repeat, attempt, seed: which task, and which episode of it.
         agent_name, provider_name: for the record.
-        max_steps, max_seconds: the limits that a person has named; None for the task's own, or the usual ones.
-        policy: when observations are taken (`envs.wire.Observe`).
-        osworld_strict: the revision of OSWorld whose mistakes are repeated.
-        code_allowed: the action space allows `exec` (the task must, too).
-        budget_usd: cost that ends the episode, or None.
+        max_steps, max_seconds: the user's limits; None for the task's own limits, or the defaults.
+        policy: when to observe (`envs.wire.Observe`).
+        osworld_strict: the revision of OSWorld whose mistakes the checks repeat.
+        code_allowed: whether the action space allows `exec` (the task must allow it, too).
+        budget_usd: cost in US dollars that ends the episode, or None.
         assets: a folder on the controller for downloads that all episodes share.
-        deaths: earlier attempts of this episode whose desktop died while the agent acted.
-        on_tamper: what it counts when that happens again: `zero` or `unscored`.
+        deaths: number of earlier attempts of this episode whose desktop died while the agent acted.
+        on_tamper: the score when this happens again: `zero` or `unscored`.
         task_json: the task file's content, for the record.
-        ask: what the user says to a question of the agent's.
+        ask: returns the user's answer to a question from the agent.
     """
 
     task: Task
@@ -108,18 +108,18 @@ class Plan:
 
     @property
     def steps(self) -> int:
-        """Decisions that the episode has."""
+        """The most decisions the agent may make."""
         return self.max_steps or self.task.limits.steps or MAX_STEPS
 
     @property
     def seconds(self) -> float:
-        """Seconds that it has."""
+        """The most seconds the episode may take."""
         return self.max_seconds or self.task.limits.seconds or MAX_SECONDS
 
 
 @dataclass
 class _Run:
-    """What accumulates while an episode goes on."""
+    """The state of a running episode."""
 
     plan: Plan
     limited: Limited
@@ -161,12 +161,20 @@ def run_episode(
     interrupted: Callable[[], bool] = lambda: False,
     reset_ms: float = 0.0,
 ) -> EpisodeRecord:
-    """Prepare, loop, score, record. The desktop must be fresh; or it is why there is none.
+    """Prepare, loop, score and record.
+
+    Args:
+        plan: the episode to run.
+        agent: a new agent.
+        desktop: a fresh desktop, or the error that kept it from starting.
+        writer: writes the episode's record.
+        interrupted: whether the run is to stop.
+        reset_ms: milliseconds that the desktop took to start.
 
     Raises:
-        ModelFatal: after the episode has been recorded: no other episode of this run can succeed.
+        ModelFatal: no other episode of this run can succeed; raised after this episode was recorded.
         StorageError: the run folder cannot be written.
-        UsageError: what the user wrote is wrong, and only now was it seen.
+        UsageError: the user made a mistake that could not be found earlier.
     """
     run = _Run(plan, Limited(desktop, interrupted), interrupted, totals={"reset_ms": reset_ms}, deaths=plan.deaths)
     world = World(cast(Desktop, run.limited), plan.task, writer.files, plan.assets)
@@ -183,7 +191,7 @@ def run_episode(
         except CheckError as error:
             ending, found = Ending.AGENT_ERROR, Score.none(f"the task is broken: {error}")
             _note_error(run, writer, error)
-        except Exception as error:  # noqa: BLE001  (the boundary of an episode: a fault of ours in one of them is no other's)
+        except Exception as error:  # noqa: BLE001  (the boundary of an episode: our bug in one must not end others)
             ending, found = _crashed(run, writer, error)
     record = _finished(run, world, writer, ending, found)
     if run.fatal is not None:
@@ -197,10 +205,10 @@ def _context(run: _Run, world: World, writer: EpisodeWriter) -> Context:
 
 
 def _broke_off(run: _Run, writer: EpisodeWriter, error: EnvError) -> tuple[Ending, Score]:
-    """The desktop's failure is nobody's score, unless it comes again and again while the agent acts.
+    """A failure of the desktop is not scored, unless the desktop dies twice while the agent acts.
 
-    Set-up that fails is never the agent's, nor what will fail the same way on any desktop, nor what is cut short
-    because the run is ended.
+    Three kinds of failures never count against the agent: failures in set-up, failures that would happen on any
+    desktop, and failures that come from stopping the run.
     """
     _note_error(run, writer, error)
     if run.interrupted():
@@ -216,7 +224,7 @@ def _broke_off(run: _Run, writer: EpisodeWriter, error: EnvError) -> tuple[Endin
 
 
 def _permanent(error: BaseException | None) -> bool:
-    """Whether it, or what it came of, will fail the same way on another desktop."""
+    """Whether this error, or one of its causes, would happen again on another desktop."""
     while error is not None:
         if isinstance(error, EnvError) and error.permanent:
             return True
@@ -225,7 +233,7 @@ def _permanent(error: BaseException | None) -> bool:
 
 
 def _unfit(error: EnvError) -> bool:
-    """Whether what a set-up step was to work on is not fit for it, which it will not be on another desktop, either."""
+    """Whether a set-up step failed because its input is unfit; another desktop would not change that."""
     return isinstance(error, SetupError) and isinstance(error.__cause__, Unfit)
 
 
@@ -235,7 +243,7 @@ def _crashed(run: _Run, writer: EpisodeWriter, error: Exception) -> tuple[Ending
 
 
 def _closed(close: Callable[[], None], writer: EpisodeWriter) -> None:
-    """What cannot be closed is on the record, and changes nothing."""
+    """Close something; an error is recorded and otherwise ignored."""
     try:
         close()
     except Exception as error:  # noqa: BLE001  (the boundary to agents and tasks)
@@ -243,13 +251,13 @@ def _closed(close: Callable[[], None], writer: EpisodeWriter) -> None:
 
 
 def _finished(run: _Run, world: World, writer: EpisodeWriter, ending: Ending, found: Score) -> EpisodeRecord:
-    """Write episode.json; what cannot be written of an episode is left out, and the episode is not scored."""
+    """Write episode.json; if that fails, write it without the answer, the end state and a score."""
     try:
         record = _record(run, world, ending, found)
         writer.finish(record)
     except StorageError:
         raise
-    except Exception as error:  # noqa: BLE001  (the boundary to what desktops and agents say)
+    except Exception as error:  # noqa: BLE001  (the boundary to data from desktops and agents)
         ending, found = _crashed(run, writer, error)
         record = _record(run, World(world.desktop, world.task, world.cache, world.assets), ending, found)
         writer.finish(record)
@@ -257,7 +265,7 @@ def _finished(run: _Run, world: World, writer: EpisodeWriter, ending: Ending, fo
 
 
 def _play(run: _Run, agent: Agent, context: Context, world: World, writer: EpisodeWriter) -> tuple[Ending, Score]:
-    """Every part of the task in order, as far as their gates open; most tasks have one."""
+    """Play the parts of the task in order, until a gate stays closed; most tasks have one part."""
     with _setting_up(run):
         parts = prepare(context, world, strict=run.plan.osworld_strict)
     run.deadline = time.monotonic() + run.plan.seconds
@@ -303,7 +311,7 @@ def _setting_up(run: _Run) -> Iterator[None]:
 def _loop(
     run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, instruction: str
 ) -> tuple[Ending, Observation]:
-    """Observe, decide, write, act, until something ends it; how, and what was seen last."""
+    """Observe, decide, record and act until the episode ends; returns the ending and the last observation."""
     plan = run.plan
     max_steps = plan.steps
     run.last = None
@@ -320,7 +328,7 @@ def _loop(
             observation = run.seen(_carry_out(run, decision, desktop, agent.needs))
         except AgentError as error:
             ending = _agent_failed(run, writer, error)
-            if error.decision is not None:  # what was spent
+            if error.decision is not None:  # it holds the cost of the failed step
                 writer.step(index, observation, _counted(run, error.decision))
             return ending, observation
         if (ending := _said(run, decision.actions)) is not None:
@@ -351,7 +359,7 @@ def _look(plan: Plan, needs: Needs) -> Observe:
 
 
 def _out_of(run: _Run) -> Ending | None:
-    """Time, money or patience."""
+    """The ending if the run was interrupted, or the time or the budget is spent; else None."""
     if run.interrupted():
         return Ending.INTERRUPTED
     if time.monotonic() > run.deadline:
@@ -371,7 +379,7 @@ def _counted(run: _Run, decision: Decision) -> Decision:
 
 
 def _started(agent: Agent, goal: Goal) -> AgentError | None:
-    """Tell the agent its task; why it cannot begin, or None."""
+    """Give the agent its task; returns the error if it cannot begin, else None."""
     try:
         with _theirs(agent):
             agent.start(goal)
@@ -384,16 +392,16 @@ def _decide(agent: Agent, observation: Observation) -> Decision:
     with _theirs(agent):
         decision: object = agent.act(observation)
         if not isinstance(decision, Decision):
-            raise TypeError(f"act() returned {type(decision).__name__}, which is no Decision")
+            raise TypeError(f"act() returned {type(decision).__name__}, which is not a Decision")
         for action in decision.actions:
             if not isinstance(action, tuple(ACTION_TYPES.values())):
-                raise TypeError(f"act() decided on {action!r}, which is no action")
+                raise TypeError(f"act() decided on {action!r}, which is not an action")
         return decision
 
 
 @contextmanager
 def _theirs(agent: Agent) -> Iterator[None]:
-    """The boundary to agents, users' own among them: a mistake in their code is no decision; others' faults pass."""
+    """The boundary to agents, including users' own: a bug in their code becomes AgentCrash; known errors pass."""
     try:
         yield
     except (AgentError, CheckError, EnvError, StorageError):
@@ -403,7 +411,7 @@ def _theirs(agent: Agent) -> Iterator[None]:
 
 
 def _said(run: _Run, actions: Sequence[Action]) -> Ending | None:
-    """Whether the agent said that it is finished."""
+    """The ending if the agent's last action is Done or Fail; else None."""
     run.last = actions[-1] if actions else None
     if isinstance(run.last, Done):
         return Ending.DONE
@@ -415,10 +423,10 @@ def _code_allowed(plan: Plan) -> bool:
 
 
 def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) -> Observation:
-    """One round trip.
+    """Carry out a decision in one round trip and observe.
 
-    Code that is not allowed, or for which there is no time, is refused here, with what stands behind it, whatever the
-    agent was told. A question goes to the task's user. A zoom changes nothing: the agent has the whole picture.
+    This refuses code that is not allowed or has no time left, and all actions after it, whatever the agent believes.
+    A question goes to the task's user. A zoom changes nothing, because the agent already has the whole picture.
 
     Raises:
         ModelError: the endpoint that plays the user failed.
@@ -438,7 +446,7 @@ def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) ->
 
 
 def _allowed(run: _Run, actions: Sequence[Action]) -> tuple[tuple[Action, ...], str]:
-    """The actions that may be carried out, waits cut to the time that is left; and why the next one may not."""
+    """The actions to carry out, with waits cut to the time that is left, and why the next action is refused."""
     left = run.deadline - time.monotonic()
     kept: list[Action] = []
     for action in actions:
@@ -456,7 +464,7 @@ def _allowed(run: _Run, actions: Sequence[Action]) -> tuple[tuple[Action, ...], 
 
 
 def _longest(action: Action) -> float:
-    """Seconds that an action itself takes at most."""
+    """The most seconds that an action itself takes."""
     if isinstance(action, Wait):
         return SETTLING if action.seconds is None else action.seconds
     if isinstance(action, Type):
@@ -465,7 +473,7 @@ def _longest(action: Action) -> float:
 
 
 def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending:
-    """The agent's fault counts and the end state is scored; its endpoint's does not, nor a mistake in its code."""
+    """Record an agent's error. Its own fault counts and is scored; an endpoint's failure or a crash is not scored."""
     _note_error(run, writer, error)
     if isinstance(error, AgentCrash):
         run.unscored = f"the agent's code failed: {error}"

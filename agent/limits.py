@@ -1,4 +1,4 @@
-"""A desktop as an episode uses it: set-up and scoring end, whatever it does, and so does a run that is to end."""
+"""A desktop with time limits: set-up, scoring and an interrupted run always end, whatever the desktop does."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ from deskbench.envs.errors import GuestTimeout
 
 SETUP_SECONDS = 3600.0
 SCORE_SECONDS = 1800.0
-"""For all calls together. Each has a limit of its own: only a desktop that is slow at every one comes near."""
+"""Limits for all calls together. Each call has its own limit, so only a desktop that is always slow reaches these."""
 GRACE_SECONDS = 30.0
-"""How long set-up and scoring go on after Ctrl-C: an episode that is nearly done keeps its score."""
+"""How long set-up and scoring may continue after Ctrl-C, so that an episode that is nearly done gets its score."""
 
 
 class Limited:
-    """Passes every call on, but begins none when time is up.
+    """Passes calls on to a desktop, but starts no call after the time is up.
 
     Args:
-        desktop: who is called; or why there is no desktop, which every call then raises.
-        interrupted: whether the run is to end soon.
-        grace: seconds that it has from then on.
+        desktop: the desktop, or the error that kept it from starting, which every call then raises.
+        interrupted: whether the run is to stop.
+        grace: seconds during which calls may still start after that.
     """
 
     def __init__(
@@ -40,8 +40,8 @@ class Limited:
 
     @contextmanager
     def within(self, seconds: float, what: str) -> Iterator[None]:
-        """Calls within are begun for so long; `what` stands in the error."""
-        self._deadline, self._late = time.monotonic() + seconds, f"{what} was not done within {seconds:g} s"
+        """Allow calls to start for this many seconds; the error names `what`."""
+        self._deadline, self._late = time.monotonic() + seconds, f"{what} did not finish within {seconds:g} s"
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""run.json: what a run was made of, so that its number can be made again."""
+"""run.json: everything that defined a run, so that its numbers can be reproduced."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ PACKAGES = ("deskbench", "mss", "pillow", "pyautogui", "pydantic", "requests", "
 
 
 def manifest(prepared: Prepared) -> dict[str, Any]:
-    """The manifest; the keys of endpoints are named, never written."""
+    """The manifest of a run; it never contains an endpoint's key."""
     found: dict[str, Any] = KNOWN.value(_facts(prepared))
     return found
 
@@ -51,10 +51,10 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
 
 
 def update(run: RunFolder, **changes: Any) -> None:
-    """Change entries of a run's manifest; None takes one away.
+    """Change entries of a run's manifest; None removes an entry.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the manifest cannot be written.
     """
     value = {**run.manifest(), **changes, "ended": time.time()}
     run.write_manifest({k: KNOWN.told(v) if k == "error" else v for k, v in value.items() if v is not None})
@@ -66,7 +66,7 @@ def _agent_name(prepared: Prepared) -> str:
 
 
 def versions() -> dict[str, str]:
-    """Of Python, the system, the sources and the packages that scores depend on."""
+    """The versions of Python, the system, the sources and the packages that scores depend on."""
     found = {"python": platform.python_version(), "system": platform.platform(), "git": _revision()}
     for name in PACKAGES:
         try:
@@ -77,7 +77,7 @@ def versions() -> dict[str, str]:
 
 
 def _revision() -> str:
-    """The source's git revision, where there is one."""
+    """The git revision of the sources, or `unknown`."""
     here = Path(__file__).resolve().parent
     try:
         done = subprocess.run(
@@ -93,16 +93,16 @@ def _revision() -> str:
 
 
 def check_same(run: RunFolder, prepared: Prepared) -> None:
-    """A run is resumed only with the tasks and settings that it was begun with.
+    """Check that a run is resumed with the tasks and settings that it began with.
 
     Raises:
-        UsageError: naming what differs.
+        UsageError: names what differs.
     """
     before = run.manifest()
     now = manifest(prepared)
     if before["task_set"] != now["task_set"]:
-        raise UsageError(f"{run.path} was begun with other tasks, or they have changed since; start a new run")
+        raise UsageError(f"{run.path} began with other tasks, or the tasks have changed; start a new run")
     free = ("parallel", "retries", "budget_usd")
     differing = [k for k, v in now["config"].items() if before["config"].get(k) != v and k not in free]
     if differing:
-        raise UsageError(f"{run.path} was begun with another {', '.join(differing)}; start a new run")
+        raise UsageError(f"{run.path} began with another {', '.join(differing)}; start a new run")

@@ -1,4 +1,4 @@
-"""Who answers an agent's questions: the task's user, by rule or played by a model, or nobody."""
+"""Answers to an agent's questions: from the task's user, who follows rules or is played by a model, or from nobody."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ INSTRUCTIONS = """You play a person whose computer is being used for them by an 
 Answer the assistant's question as that person, in a sentence or two, with what that person knows and nothing else. \
 If they would not know, say so. Do not offer help, and do not ask back."""
 LONGEST = 4000
-"""Characters of a question that the person reads."""
+"""How many characters of a question the model that plays the person gets."""
 
 
 def user_of(task: Task, config: RunConfig) -> Callable[[str], str]:
-    """What answers the questions of one episode.
+    """A function that answers the questions of one episode.
 
     Raises:
-        UsageError: the user is played by a model, and none was named (`lacks_player` says so before).
+        UsageError: a model plays the user, and the configuration names none (`lacks_player` finds this earlier).
     """
     user = task.user
     if user is None:
@@ -42,21 +42,21 @@ def user_of(task: Task, config: RunConfig) -> Callable[[str], str]:
 
 
 def lacks_player(task: Task, config: RunConfig) -> str | None:
-    """Why there is no one to play the task's user, or None."""
+    """Why no model can play the task's user, or None."""
     if isinstance(task.user, Played) and not (config.user_base_url and config.user_model):
-        return "its user is played by a model: --set user_base_url=URL --set user_model=NAME"
+        return "a model must play its user: --set user_base_url=URL --set user_model=NAME"
     return None
 
 
 class Player:
-    """A model that plays a task's user, and remembers what was said in the episode."""
+    """A model that plays a task's user and remembers the conversation of the episode."""
 
     def __init__(self, config: ClientConfig, persona: str) -> None:
         self._config = config
         self._said = [Message.of("system", INSTRUCTIONS.format(persona=persona))]
 
     def answer(self, question: str) -> str:
-        """What the person says.
+        """The person's answer.
 
         Raises:
             ModelError: the endpoint failed; the episode is not scored.

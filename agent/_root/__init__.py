@@ -1,7 +1,7 @@
-"""deskbench: benchmark agents that use a computer as a person does. `docs/api.md` names what may be imported.
+"""deskbench: benchmark agents that use a computer as a person does. `docs/api.md` lists what you may import.
 
 This file is the package `deskbench` itself (`pyproject.toml` maps it); its sub-packages are the folders of the source
-tree. It imports nothing of them, so that `import deskbench` is quick.
+tree. It imports none of them, so `import deskbench` is quick.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""The agents, one file each; names are looked up in `deskbench.agent.build`."""
+"""The agents, one file each; `deskbench.agent.build` maps names to them."""

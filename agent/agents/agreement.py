@@ -1,4 +1,4 @@
-"""When two actions are the same: for votes among experts, and for comparing policies."""
+"""Decide whether two actions are the same, for votes among experts and for comparing policies."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from deskbench.envs.types import Action, Click, Key, Type
 
 NEAR = 14.0
-"""Points nearer than so many pixels are the same target: half of a small button."""
+"""Points less than this many pixels apart are the same target: half of a small button."""
 
 
 def distance_of(one: Action | None, other: Action | None) -> float | None:
-    """Between the points of two actions, in pixels; None where either has none."""
+    """The distance between the points of two actions, in pixels; None if either has no point."""
     here, there = (action and action.end for action in (one, other))
     return math.dist(here, there) if here and there else None
 
@@ -20,8 +20,7 @@ def distance_of(one: Action | None, other: Action | None) -> float | None:
 def same_action(one: Action | None, other: Action | None, near: float = NEAR, same_element: bool | None = None) -> bool:
     """Whether two actions do the same.
 
-    They are of the same kind, and have the same text, keys, button and count, and points that are near or in the same
-    element.
+    They must have the same kind, text, keys, button and count, and their points must be close or in the same element.
     """
     if one is None or other is None or one.type != other.type:
         return False

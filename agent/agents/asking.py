@@ -1,4 +1,4 @@
-"""Asking a model until its reply is an action, and keeping account of what that took."""
+"""Ask a model until its reply is an action, and record what that cost."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from deskbench.envs.errors import AgentError, ModelError, ReplyError
 from deskbench.envs.types import Action, Observation
 
 _REPEATED = 4000
-"""Characters of a reply without an action that the model is shown: one that was cut off may fill the context."""
+"""How many characters of a reply without an action the model sees again: a cut-off reply may fill the context."""
 T = TypeVar("T")
 Read = Callable[[Answer], T]
 Complain = Callable[[Answer | None, str, str], list[Message]]
-"""(the answer or None when it was cut off, its text, what to say about it) to turns that say it."""
+"""Takes the answer (None if it was cut off), its text and what is wrong; returns turns that tell the model."""
 
 
 def complaint(answer: Answer | None, reply: str, again: str) -> list[Message]:
-    """The reply, and what was wrong with it, as two turns."""
+    """Two turns: the reply, and what was wrong with it."""
     return [Message.of("assistant", reply), Message.of("user", again)]
 
 
@@ -40,17 +40,17 @@ def ask(
     """Ask until a reply can be read.
 
     Args:
-        client: of the endpoint.
+        client: the endpoint's client.
         messages: the turns so far.
-        read: a reply into what it means; a ReplyError of it is shown to the model.
-        spending: every request is booked here, also when this raises.
-        retries: how often.
-        deadline: `time.monotonic()` value that no back-off goes beyond.
-        extra: of this episode's requests.
-        complain: turns that tell the model what was wrong.
+        read: reads a reply; the model is shown its ReplyError.
+        spending: records every request, even if this function raises.
+        retries: how often to ask again.
+        deadline: `time.monotonic()` value that no back-off exceeds.
+        extra: fields of this episode's requests.
+        complain: makes the turns that tell the model what was wrong.
 
     Raises:
-        AgentError: none of the replies could be read.
+        AgentError: no reply could be read.
         RefusalError: the model declined.
         ModelError: the endpoint failed.
     """
@@ -65,7 +65,7 @@ def ask(
         except ModelError as error:
             if last is None or not isinstance(error.__cause__, Overflow):
                 raise
-            raise _given_up(retries - tries_left, last) from None  # with what the model said itself, it is too long
+            raise _given_up(retries - tries_left, last) from None  # its own reply makes the request too long
         except ReplyError as error:
             if not tries_left:
                 raise _given_up(retries + 1, error) from None
@@ -87,14 +87,14 @@ def decision_of(
     thought: str | None = None,
     notes: Sequence[Mapping[str, Any]] = (),
 ) -> Decision:
-    """A decision with what it cost."""
+    """A decision with its cost."""
     count = len(spending.exchanges)
     exchanges = tuple(spending.exchanges)
     return Decision(actions, reply, thought, spending.usage, spending.ms, count, exchanges, tuple(notes))
 
 
 def results_of(observation: Observation) -> list[str]:
-    """What the last actions gave back, one line each: what failed, what was printed, what the person answered."""
+    """The results of the last actions, one line each: errors, output, and the person's answer."""
     lines: list[str] = []
     for number, result in enumerate(observation.results, 1):
         if not result.ok:
@@ -107,7 +107,7 @@ def results_of(observation: Observation) -> list[str]:
 
 
 def logprobs_note(answer: Answer) -> list[dict[str, Any]]:
-    """The log-probabilities that an endpoint gave, for the record; empty where none were asked for."""
+    """The endpoint's log-probabilities, for the record; empty if none were requested."""
     if not answer.tokens:
         return []
     tokens = [{"text": t.text, "logprob": t.logprob, "top": dict(t.top)} for t in answer.tokens]
@@ -115,6 +115,6 @@ def logprobs_note(answer: Answer) -> list[dict[str, Any]]:
 
 
 def done_by_another(actions: Sequence[Action]) -> str:
-    """What a model is told of a step that another agent did in its place."""
+    """The text that tells a model about a step that another agent did."""
     did = json.dumps([action.to_json() for action in actions], ensure_ascii=False)
     return f"(Another agent did this step: {did})"

@@ -1,4 +1,4 @@
-"""An agent of any family: its profile says what it is shown, how it is asked and how it answers."""
+"""An agent for any family: the profile says what the model sees, how it is asked and how it answers."""
 
 from __future__ import annotations
 
@@ -37,11 +37,11 @@ from deskbench.envs.types import Observation
 _MEMORY = re.compile(r"(?:Memory:|\bsummary:)\s*(.*)", re.DOTALL)
 _ENVIRONMENTS = {"Linux": "linux", "Windows": "windows", "Darwin": "mac"}
 _KEPT_MEMORY = 4000
-"""Characters of what a model wants to remember."""
+"""How many characters of a model's memory are kept."""
 
 
 class FamilyAgent(ModelAgent[Step, Step]):
-    """Shows a family's model what the desktop shows in the form that it was trained on, and reads its reply."""
+    """Shows the desktop to a family's model in the form that it was trained on, and reads its reply."""
 
     def __init__(self, config: FamilyConfig) -> None:
         name = f"{config.profile.name}:{config.client.model}"
@@ -54,25 +54,25 @@ class FamilyAgent(ModelAgent[Step, Step]):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> FamilyAgent:
-        """Make one from a run's settings: `profile`, and any of `family_config.FamilySettings`.
+        """Make an agent from a run's settings: `profile` and any of `family_config.FamilySettings`.
 
         Raises:
-            UsageError: an unknown family or setting, or a bad value.
+            UsageError: a family or setting is unknown, or a value is wrong.
         """
         return cls(FamilyConfig.from_settings(settings))
 
     def check(self) -> None:
-        """Find out, before a run, whether its endpoints are there.
+        """Check before a run that the agent's endpoints can be reached.
 
         Raises:
-            ModelError: one cannot be reached, or does not take the key.
+            ModelError: an endpoint cannot be reached, or does not accept the key.
         """
         super().check()
         if self._grounder is not None:
             self._grounder.check()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         super().close()
         if self._grounder is not None:
             self._grounder.close()
@@ -85,20 +85,20 @@ class FamilyAgent(ModelAgent[Step, Step]):
         return Turn(observation, scale, now, messages, self.request(scale))
 
     def preview(self, observation: Observation) -> dict[str, Any]:
-        """The request for an observation, as it would be recorded; nothing is sent."""
+        """The request for an observation as a run would record it; sends nothing."""
         turn = self.turn(observation)
         return self._client.preview(turn.messages, turn.extra)
 
     def read(self, text: str, observation: Observation) -> Reading:
-        """What a reply's text would do on an observation; nothing is sent but what a grounder is asked.
+        """Read what a reply's text would do on an observation; sends nothing except a grounder's requests.
 
         Raises:
-            ReplyError: it is not an action.
+            ReplyError: the reply is not an action.
         """
         return self._read(Answer(text), self.turn(observation), Spending())
 
     def request(self, scale: Scale) -> dict[str, Any]:
-        """What the profile puts into every request's body, for a picture of this size."""
+        """The profile's fields for every request's body, for a picture of this size."""
         values, profile = self._values(scale), self.profile
         makers = profile.key and self.config.client.base_url.rstrip("/") == profile.base_url.rstrip("/")
         body = profile.request if makers else merged(profile.request, profile.served)
@@ -123,7 +123,7 @@ class FamilyAgent(ModelAgent[Step, Step]):
 
     def _step(self, observation: Observation, scale: Scale) -> Step:
         shown = look(observation, "screenshot", scale, zooms=self._zooms).parts
-        shown = (*shown[1:], shown[0])  # the whole screen last: some wires show one picture only
+        shown = (*shown[1:], shown[0])  # the whole screen last: some wires show only one picture
         return Step(len(self._past) + 1, shown, notes="\n".join(results_of(observation)))
 
     def _read(self, answer: Answer, turn: Turn[Step], spending: Spending) -> Reading:
@@ -142,17 +142,17 @@ class FamilyAgent(ModelAgent[Step, Step]):
         )
 
     def _notes(self, answer: Answer, turn: Turn[Step]) -> Sequence[Mapping[str, object]]:
-        """Safety checks of the endpoint, as the policy has it; on the record in any case."""
+        """Handle the endpoint's safety checks as the policy says; they are always recorded."""
         if not answer.checks:
             return []
         note = {"what": "safety_checks", "policy": self.config.safety, "checks": [dict(c) for c in answer.checks]}
         if self.config.safety == "stop":
             said = json.dumps(note["checks"])[:300]
-            raise AgentError(f"the endpoint asks for a confirmation, and safety is stop: {said}")
+            raise AgentError(f"the endpoint asks for confirmation, and the setting safety is stop: {said}")
         return [note]
 
     def _complain(self, answer: Answer | None, reply: str, again: str, turn: Turn[Step]) -> list[Message]:
-        """What was wrong, in the wire's own way where the reply was a native call."""
+        """Turns that say what was wrong, in the wire's own form if the reply was a native call."""
         native = None
         if answer is not None and self.profile.history.native:
             native = self._native(answer, answer.text)
@@ -164,7 +164,7 @@ class FamilyAgent(ModelAgent[Step, Step]):
         return [Message.of("assistant", native), Message("user", (*results, *extra))]
 
     def _proof(self, now: Step) -> tuple[Text | Picture, ...]:
-        """The computer's output in Responses is a picture, whatever became of the call."""
+        """In Responses the computer's output is a picture, whether or not the call succeeded."""
         return now.shown if self.profile.endpoint == "responses" else ()
 
     def _remember(self, turn: Turn[Step], answer: Answer, read: Reading) -> None:
@@ -194,13 +194,13 @@ class FamilyAgent(ModelAgent[Step, Step]):
         return tuple(_smaller(part, self.profile.history.past_scale) for part in step.shown)
 
     def _text(self, answer: Answer) -> str:
-        """A reply's text; calls that the server took out of it are put back in the form that most families write."""
+        """A reply's text; calls that the server removed are put back in the form that most families use."""
         calls = [{"name": call.name, "arguments": dict(call.arguments)} for call in answer.calls]
         written = [f"<tool_call>\n{json.dumps(call, ensure_ascii=False)}\n</tool_call>" for call in calls]
         return "\n".join([answer.text, *written] if answer.text else written)
 
     def _native(self, answer: Answer, rest: str) -> Native | None:
-        """Chat completions has a form for reasoning and calls that go back, too (Seed, Kimi)."""
+        """The turn to send back; chat completions, too, has a form for reasoning and calls (Seed, Kimi)."""
         if answer.native is not None or self.profile.endpoint != "chat" or not self.profile.history.native:
             return answer.native
         reasoning = {"reasoning_content": answer.reasoning} if answer.reasoning else {}
@@ -209,13 +209,13 @@ class FamilyAgent(ModelAgent[Step, Step]):
 
 
 def _tool_call(call: Call) -> dict[str, Any]:
-    """A call as chat completions has it; servers want arguments that are JSON, also where the model's were not."""
+    """A call in the form of chat completions; servers require JSON arguments even if the model's were not JSON."""
     arguments = json.dumps(dict(call.arguments), ensure_ascii=False)
     return {"id": str(call.id), "type": "function", "function": {"name": call.name, "arguments": arguments}}
 
 
 def _expanded(config: FamilyConfig) -> Templates:
-    """The profile's templates with its prompts and texts put in, or with the user's exact system prompt."""
+    """The profile's templates with its prompts and texts filled in, or with the user's exact system prompt."""
     texts = config.profile.texts
     fields = config.profile.templates.model_dump(exclude={"role"})
     expanded = {name: None if text is None else expand(text, texts) for name, text in fields.items()}
@@ -225,7 +225,7 @@ def _expanded(config: FamilyConfig) -> Templates:
 
 
 def _filled(value: Any, values: Mapping[str, str], numbers: set[str]) -> Any:
-    """A request's body with its names filled in; one that stands alone and is a number becomes one."""
+    """A request's body with its names filled in; a name that stands alone and is numeric becomes a number."""
     if isinstance(value, str):
         name = value[1:-1] if value[:1] == "{" and value[-1:] == "}" else ""
         return int(values[name]) if name in numbers else fill(value, values)

@@ -1,4 +1,4 @@
-"""What an agent of a family can be told: its profile, and a run's settings over it."""
+"""The configuration of a family's agent: its profile, overridden by a run's settings."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _GROUNDER = "grounder_"
 
 
 class FamilySettings(ClientSettings):
-    """What a run can say beyond its endpoint; `FamilyConfig` and `profile` explain it. `prompt` is a file's path."""
+    """A run's settings for a family; `FamilyConfig` and `profile` explain them. `prompt` is the path of a file."""
 
     history: Count | None = None
     image_size: Optional[Size] = None
@@ -40,7 +40,7 @@ class FamilySettings(ClientSettings):
     grounder_max_tokens: Optional[Annotated[int, Field(ge=1)]] = None
 
     def grounder(self) -> dict[str, Any]:
-        """What is said of the second endpoint."""
+        """The settings of the second endpoint."""
         names = (name for name in self.model_fields_set if name.startswith(_GROUNDER))
         return {name.removeprefix(_GROUNDER): getattr(self, name) for name in sorted(names)}
 
@@ -50,11 +50,11 @@ class FamilyConfig:
     """A family's agent, ready to be made.
 
     Attributes:
-        profile: with the run's settings put in.
-        client: of the endpoint.
-        grounder: of the second one, for planners.
-        retries: how often a reply that is not an action is shown to the model and asked for again.
-        safety: what is done when the endpoint wants a safety check acknowledged before it goes on: `acknowledge` (and
+        profile: the profile, changed by the run's settings.
+        client: configuration of the endpoint.
+        grounder: configuration of the second endpoint, for planners.
+        retries: how often to ask again after a reply that is not an action.
+        safety: what to do if the endpoint needs a safety check acknowledged before it continues: `acknowledge` (and
             record it; the desktop is a sandbox) or `stop`.
         prompt: an exact system prompt in place of the profile's.
     """
@@ -68,17 +68,17 @@ class FamilyConfig:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> FamilyConfig:
-        """Read a run's settings: `profile`, and any of `FamilySettings`.
+        """Read a run's settings: `profile` and any of `FamilySettings`.
 
         Raises:
-            UsageError: an unknown family or setting, or a bad value; one line.
+            UsageError: a family or setting is unknown, or a value is wrong; the message is one line.
         """
         given = dict(settings)
         profile = load_profile(given.pop("profile"))
         said = read_settings(profile.name, given, FamilySettings)
         grounded = said.grounder()
         if grounded and profile.grounder is None:
-            raise UsageError(f"{profile.name}: {_GROUNDER}{next(iter(grounded))} is for planners")
+            raise UsageError(f"{profile.name}: {_GROUNDER}{next(iter(grounded))} is only for planners")
         profile = _changed(profile, said)
         client = _client(profile, profile.sampling, profile.image, said.given())
         client = replace(client, wire=profile.endpoint, headers=profile.headers)
@@ -87,7 +87,7 @@ class FamilyConfig:
 
 
 def _changed(profile: Profile, said: FamilySettings) -> Profile:
-    """The profile with the settings that change how it looks and remembers."""
+    """The profile, changed by the settings for observation and history."""
     pictures, size, longest = said.history, said.image_size, said.max_side
     if pictures is not None:
         profile = profile.model_copy(
@@ -102,7 +102,7 @@ def _changed(profile: Profile, said: FamilySettings) -> Profile:
 def _client(
     place: Profile | GrounderRules, sampling: Sampling, image: ImagePolicy, values: Mapping[str, Any]
 ) -> ClientConfig:
-    """The endpoint. A maker's key goes to its own address only: who names another one names its key, too."""
+    """The endpoint's configuration. A vendor's key goes only to the vendor's address; another address needs its own."""
     key = place.key if "base_url" not in values else None
     defaults = {
         "base_url": place.base_url,
@@ -115,7 +115,7 @@ def _client(
 
 
 def _grounder(rules: GrounderRules | None, values: Mapping[str, Any], client: ClientConfig) -> ClientConfig | None:
-    """With the client's limits: one step waits no longer for two models than a run says."""
+    """The grounder's configuration, with the client's limits, so that two models take no longer than a run allows."""
     if rules is None:
         return None
     limits = ("connect_timeout", "read_timeout", "total_timeout", "attempts", "first_pause", "longest_pause",

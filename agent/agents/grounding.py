@@ -1,4 +1,4 @@
-"""The second model of a planner: what is meant, in words, and a screenshot, to a point."""
+"""The second model of a planner: it finds the point of a described target on a screenshot."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ _NUMBER = re.compile(r"-?\d+(?:\.\d+)?")
 def find_point(reply: str, space: Space) -> tuple[int, int]:
     """The point in a grounder's reply, in pixels of the screen.
 
-    In a tool call it is the coordinate, else the first pair in brackets, else the first two numbers. A box is its
-    middle.
+    In a tool call this is the coordinate, else the first pair in brackets, else the first two numbers. A box stands for
+    its centre.
 
     Raises:
-        ReplyError: there is none, or it is outside of the space.
+        ReplyError: there is no point, or it is outside the space.
     """
     _, rest = split_reasoning(reply)
     calls, _ = parse_tagged(rest)
@@ -45,7 +45,7 @@ def find_point(reply: str, space: Space) -> tuple[int, int]:
 
 
 class Grounder:
-    """Finds what a planner names. Used by one thread; its requests are booked with the planner's."""
+    """Finds a planner's targets. Only one thread may use it; its requests count as the planner's."""
 
     def __init__(self, rules: GrounderRules, config: ClientConfig) -> None:
         self._rules = rules
@@ -54,24 +54,24 @@ class Grounder:
         self._ask = expand(rules.ask, rules.texts)
 
     def check(self) -> None:
-        """Find out, before a run, whether the endpoint is there.
+        """Check before a run that the endpoint can be reached.
 
         Raises:
-            ModelError: it cannot be reached, or does not take the key.
+            ModelError: it cannot be reached, or does not accept the key.
         """
         self._client.check()
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._client.close()
 
     def locate(
         self, description: str, observation: Observation, spending: Spending, deadline: float | None
     ) -> tuple[int, int]:
-        """The point of what is meant, in pixels of the screen.
+        """The point of the target, in pixels of the screen.
 
         Raises:
-            ReplyError: the reply has no point in it.
+            ReplyError: the reply has no point.
             ModelError: the endpoint failed.
         """
         screen = (observation.width, observation.height)

@@ -1,4 +1,4 @@
-"""A person as the agent: sees each screenshot as a file, and answers in the terminal."""
+"""A person as the agent, who sees each screenshot as a file and answers in the terminal."""
 
 from __future__ import annotations
 
@@ -14,17 +14,17 @@ from deskbench.envs.types import Action, Observation
 
 HELP = """\
 Answer with one action as JSON, for example {"type": "click", "x": 100, "y": 200}, or as pyautogui source, for example
-pyautogui.click(100, 200). {"type": "done"} or DONE ends the episode, {"type": "fail"} or FAIL says that it cannot be
-done. An empty line looks again.
+pyautogui.click(100, 200). {"type": "done"} or DONE ends the episode; {"type": "fail"} or FAIL says that the task
+cannot be done. An empty line takes another look.
 """
 
 
 class HumanAgent:
-    """Shows where the screenshot is and asks for an action; one that cannot be read is asked for again.
+    """Prints the screenshot's path and asks for an action, again and again until it can read the answer.
 
     Args:
-        asks: where questions are written; None for standard error.
-        answers: where answers are read, a line each; None for standard input.
+        asks: where to write questions; None for standard error.
+        answers: where to read answers, one per line; None for standard input.
     """
 
     name = "human"
@@ -37,7 +37,7 @@ class HumanAgent:
         self._steps = 0
 
     def start(self, goal: Goal) -> None:
-        """Say what the task is and how to answer."""
+        """Print the task and how to answer."""
         self._goal = goal
         self._say(f"The task: {goal.instruction}\n\n{HELP}")
 
@@ -45,7 +45,7 @@ class HumanAgent:
         """Ask until the answer is an action.
 
         Raises:
-            AgentError: there is nobody to ask (the input has ended).
+            AgentError: the input has ended.
         """
         self._show(observation)
         while True:

@@ -1,4 +1,4 @@
-"""An agent made of several: a gate picks who answers each step, a combiner makes one decision of the answers."""
+"""An agent made of several experts: a gate picks who answers each step, and a combiner picks one of the answers."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _ELEMENT = re.compile(r"<[A-Za-z]")
 
 
 class MixtureAgent:
-    """Asks those of its experts that the gate picks; whoever did not act is told what was done."""
+    """Asks the experts that the gate picks, and tells the others what was done."""
 
     def __init__(self, config: MixtureConfig) -> None:
         self.config = config
@@ -50,20 +50,20 @@ class MixtureAgent:
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> MixtureAgent:
-        """Make one from a run's settings: `mixture`, the path of its file.
+        """Make an agent from a run's settings: `mixture`, the path of its file.
 
         Raises:
-            UsageError: it is missing, cannot be read, or is wrong.
+            UsageError: the setting is missing, or the file cannot be read or is wrong.
         """
         if set(settings) != {"mixture"}:
-            raise UsageError("mixture: give --set mixture=FILE.toml, and every other setting in that file")
+            raise UsageError("mixture: use --set mixture=FILE.toml, and put all other settings into that file")
         return cls(load_mixture(Path(settings["mixture"])))
 
     def check(self) -> None:
-        """Find out, before a run, whether all endpoints are there.
+        """Check before a run that all endpoints can be reached.
 
         Raises:
-            ModelError: one cannot be reached, or does not take the key.
+            ModelError: an endpoint cannot be reached, or does not accept the key.
         """
         for part in (*self._experts.values(), self._gate, self._judge):
             if part is not None:
@@ -84,10 +84,10 @@ class MixtureAgent:
                 part.close()
 
     def act(self, observation: Observation) -> Decision:
-        """The decision of the expert that the gate and the combiner choose, with what all of them cost.
+        """The decision of the expert that the gate and the combiner choose, with the cost of all experts.
 
         Raises:
-            AgentError: none of the experts that were asked answered with an action.
+            AgentError: none of the experts asked answered with an action.
             ModelError: an endpoint failed.
         """
         self._frames.append(observation.screenshot.sha256 if observation.screenshot else "")
@@ -110,7 +110,7 @@ class MixtureAgent:
     # -- the gate
 
     def _pick(self, observation: Observation, spending: Spending) -> tuple[tuple[str, ...], str]:
-        """Who is asked, and why."""
+        """The experts to ask, and why."""
         gate = self.config.gate
         if self._gate is not None:
             return self._named(self._gate_says(observation, spending)), "model"
@@ -162,14 +162,14 @@ class MixtureAgent:
         failed: dict[str, str],
         spending: Spending,
     ) -> None:
-        """Ask them in order; a combiner that takes the first asks no more than it needs."""
+        """Ask the experts in order; with the combiner `first`, stop at the first answer."""
         for name in picked:
             try:
                 answers[name] = self._experts[name].act(observation)
             except ModelError as error:
                 _book(error.decision, spending)
                 raise
-            except AgentError as error:  # the next one may know better
+            except AgentError as error:  # the next expert may do better
                 failed[name] = str(error)
                 _book(error.decision, spending)
             if answers and self.config.combine.kind == "first":
@@ -183,18 +183,18 @@ class MixtureAgent:
     def _combine(
         self, answers: Mapping[str, Decision], observation: Observation, spending: Spending
     ) -> tuple[str, dict[str, Any]]:
-        """The name of the expert whose answer is taken, and how that came about."""
+        """The name of the expert whose answer is used, and facts about the choice."""
         names = list(answers)
         if len(names) == 1 or self.config.combine.kind == "first":
             return names[0], {}
         groups = self._groups(answers)
         if self.config.combine.kind == "vote" or len(groups) == 1:
-            best = max(groups, key=len)  # the first of the largest
+            best = max(groups, key=len)  # the first of the largest groups
             return best[0], {"votes": groups}
         return self._judged(names, answers, observation, spending)
 
     def _groups(self, answers: Mapping[str, Decision]) -> list[list[str]]:
-        """Experts by what they agree on."""
+        """Groups of experts that agree."""
         groups: list[list[str]] = []
         for name, decision in answers.items():
             for group in groups:
@@ -208,7 +208,7 @@ class MixtureAgent:
     def _judged(
         self, names: Sequence[str], answers: Mapping[str, Decision], observation: Observation, spending: Spending
     ) -> tuple[str, dict[str, Any]]:
-        """The judge is shown the screen and the answers by number; one that names none is overheard."""
+        """Show the judge the screen and the numbered answers; without a valid number, the first answer is used."""
         assert self._judge is not None
         lines = [f"{i}. {_words(answers[name])}" for i, name in enumerate(names, 1)]
         system = (
@@ -234,7 +234,7 @@ class MixtureAgent:
         failed: Mapping[str, str],
         spending: Spending,
     ) -> dict[str, Any]:
-        """Which expert did what, and for how much; `own` is what the gate, the judge and failed answers cost."""
+        """What each expert did and its cost; `own` is the cost of the gate, the judge and failed answers."""
         usages = {name: decision.usage for name, decision in answers.items()}
         return {
             "what": "mixture", "gate": why, "picked": list(picked), "chosen": chosen, **how, "failed": dict(failed),
@@ -253,7 +253,7 @@ def _function(dotted: str | None) -> Callable[[Observation, int], str | Sequence
 
 
 def _book(decision: Any, spending: Spending) -> None:
-    """What a failed answer cost, on the mixture's own account."""
+    """Add the cost of a failed answer to the mixture's own cost."""
     if isinstance(decision, Decision):
         for exchange in decision.exchanges:
             spending.add(exchange, Usage())
@@ -264,7 +264,7 @@ def _book(decision: Any, spending: Spending) -> None:
 def _whole(
     chosen: Decision, answers: Mapping[str, Decision], spending: Spending, notes: Sequence[Mapping[str, Any]]
 ) -> Decision:
-    """A decision with what all that were asked cost."""
+    """A decision with the cost of all experts that were asked."""
     everyone = list(answers.values())
     usage = spending.usage
     exchanges: list[Exchange] = list(spending.exchanges)

@@ -1,4 +1,4 @@
-"""An agent made of several, as data: its experts, its gate and its combiner, in one TOML file."""
+"""The data of an agent made of several: its experts, gate and combiner, in one TOML file."""
 
 from __future__ import annotations
 
@@ -22,9 +22,10 @@ class Expert(_Data):
     """An endpoint that can answer a step.
 
     Attributes:
-        name: for the rules and the record.
+        name: its name in the rules and the record.
         about: what it is good at, for a gate that is a model.
-        settings: as `deskbench run --set` takes them; with `profile`, of a family, else of the prompt agent.
+        settings: settings as for `deskbench run --set`: of a family if `profile` is among them, else of the prompt
+            agent.
     """
 
     name: str
@@ -33,14 +34,14 @@ class Expert(_Data):
 
 
 class Rule(_Data):
-    """Who answers a step that looks like this; all that is given must hold.
+    """The experts for steps that meet certain conditions; all given conditions must hold.
 
     Attributes:
-        steps: the step's number is from the first to the second, from 1.
-        same_screen: the screen is the one of so many steps before, at least (1: nothing has changed).
+        steps: the step's number, counted from 1, is between these two, inclusive.
+        same_screen: the screen has stayed the same for at least this many steps (1: nothing has changed).
         failed: an action of the last step failed.
-        tree: a regular expression found in the accessibility tree.
-        elements: the tree has so many elements at least.
+        tree: this regular expression matches in the accessibility tree.
+        elements: the tree has at least this many elements.
         use: the experts to ask.
     """
 
@@ -53,14 +54,14 @@ class Rule(_Data):
 
 
 class Gate(_Data):
-    """Who is asked.
+    """Chooses the experts to ask.
 
     Attributes:
-        kind: `rules`: the first rule that holds. `classifier`: a function. `model`: an endpoint.
-        rules: for `rules`.
-        otherwise: the experts where no rule holds, or the classifier or model names none.
-        function: `package.module:function`, of (observation, step) to names of experts, for `classifier`.
-        settings: of the endpoint, for `model`: base_url, model and the like.
+        kind: what decides. `rules`: the first rule that holds. `classifier`: a function. `model`: an endpoint.
+        rules: the rules, for `rules`.
+        otherwise: the experts to ask if no rule holds, or if the classifier or model names none.
+        function: `package.module:function`, which maps (observation, step) to names of experts, for `classifier`.
+        settings: settings of the endpoint, for `model`: base_url, model and so on.
     """
 
     kind: Literal["rules", "classifier", "model"] = "rules"
@@ -71,14 +72,14 @@ class Gate(_Data):
 
 
 class Combiner(_Data):
-    """What is done with several answers.
+    """Picks one of several answers.
 
     Attributes:
-        kind: `first`: experts are asked in order until one answers with an action. `vote`: all are asked, and the
-            answer that most agree on is taken (kind and target), the earlier expert's where it is even. `judge`: an
-            endpoint is shown the screen and the answers.
-        near: pixels within which targets agree.
-        settings: of the judge's endpoint.
+        kind: `first`: ask the experts in order until one answers with an action. `vote`: ask all, and use the answer
+            (kind and target) that most agree on, or the earlier expert's in a tie. `judge`: show the screen and the
+            answers to an endpoint.
+        near: targets within this many pixels agree.
+        settings: settings of the judge's endpoint.
     """
 
     kind: Literal["first", "vote", "judge"] = "first"
@@ -98,14 +99,14 @@ class MixtureConfig(_Data):
     def _consistent(self) -> MixtureConfig:
         known = [expert.name for expert in self.experts]
         if len(set(known)) < len(known):
-            raise ValueError("two experts have the same name")
+            raise ValueError("experts must have different names")
         for rule in self.gate.rules:
             _check_names(rule.use, known)
             if rule.tree is not None:
                 try:
                     re.compile(rule.tree)
                 except re.error as error:
-                    raise ValueError(f"the rule's tree is no regular expression: {error}") from None
+                    raise ValueError(f"the rule's tree is not a regular expression: {error}") from None
         _check_names(self.gate.otherwise, known)
         if self.gate.kind == "classifier" and ":" not in (self.gate.function or ""):
             raise ValueError("a classifier needs function = 'package.module:function'")
@@ -116,7 +117,7 @@ class MixtureConfig(_Data):
 
     @property
     def needs_tree(self) -> bool:
-        """Whether a rule looks at the accessibility tree."""
+        """Whether a rule reads the accessibility tree."""
         return any(rule.tree is not None or rule.elements is not None for rule in self.gate.rules)
 
 
@@ -127,10 +128,10 @@ def _check_names(names: Sequence[str], known: Sequence[str]) -> None:
 
 
 def load_mixture(path: Path) -> MixtureConfig:
-    """Read a file.
+    """Read a mixture's file.
 
     Raises:
-        UsageError: one line with what is wrong.
+        UsageError: the file is wrong; the message is one line.
     """
     try:
         return MixtureConfig.model_validate(read_toml(path, f"the mixture {path}"))

@@ -1,4 +1,4 @@
-"""What agents that ask one model share: a step is a turn, the turn is asked about, and both are remembered."""
+"""The base of agents that ask one model: each step is a turn that the agent sends and remembers with its reply."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Turn(Generic[Shown]):
     """A request about one observation.
 
     Attributes:
-        observation: it.
-        scale: from the screen to the picture that is sent.
-        shown: what the model is shown of it.
+        observation: the observation.
+        scale: the scale from the screen to the picture that is sent.
+        shown: the parts of the observation that the model sees.
         messages: all turns of the request.
-        extra: what else goes into the request's body.
+        extra: other fields of the request's body.
     """
 
     observation: Observation
@@ -43,15 +43,15 @@ class Turn(Generic[Shown]):
 
 
 class ModelAgent(ABC, Generic[Shown, Past]):
-    """Shows a model what the desktop shows, reads its reply, and asks again when the reply is not an action.
+    """Shows the desktop to a model, reads its reply, and asks again if the reply is not an action.
 
-    A kind of agent says what a turn is (`turn`), how a reply is read (`_read`), and what is remembered of a step.
+    A subclass defines how to make a turn (`turn`), how to read a reply (`_read`), and what to remember of a step.
 
     Args:
-        name: of the agent.
-        needs: what it is shown.
-        client: of its endpoint.
-        retries: how often a reply that is not an action is shown to the model and asked for again.
+        name: the agent's name.
+        needs: what the agent must see.
+        client: the client of its endpoint.
+        retries: how often to ask again after a reply that is not an action.
     """
 
     def __init__(self, name: str, needs: Needs, client: ModelClient, retries: int) -> None:
@@ -66,56 +66,56 @@ class ModelAgent(ABC, Generic[Shown, Past]):
 
     @abstractmethod
     def turn(self, observation: Observation) -> Turn[Shown]:
-        """The request about an observation, after the steps that are remembered."""
+        """The request about an observation, which includes the remembered steps."""
 
     @abstractmethod
     def _read(self, answer: Answer, turn: Turn[Shown], spending: Spending) -> Reading:
-        """What a reply means. Raises ReplyError where it is not an action."""
+        """Read a reply. Raises ReplyError if it is not an action."""
 
     @abstractmethod
     def _remember(self, turn: Turn[Shown], answer: Answer, read: Reading) -> None:
-        """Keep a step of its own."""
+        """Remember one of the agent's own steps."""
 
     @abstractmethod
     def _remember_other(self, turn: Turn[Shown], did: str) -> None:
-        """Keep a step that another agent did; `did` stands in place of a reply."""
+        """Remember a step that another agent did; `did` replaces the reply."""
 
     def _complain(self, answer: Answer | None, reply: str, again: str, turn: Turn[Shown]) -> list[Message]:
         """Turns that tell the model what was wrong (`asking.Complain`)."""
         return complaint(answer, reply, again)
 
     def _notes(self, answer: Answer, turn: Turn[Shown]) -> Sequence[Mapping[str, object]]:
-        """What else goes on the record. Raises AgentError where the answer must not be followed."""
+        """Other facts to record. Raises AgentError if the answer must not be followed."""
         return ()
 
     def _text(self, answer: Answer) -> str:
-        """A reply as it is recorded."""
+        """The text of a reply, for the record."""
         return answer.text
 
     def check(self) -> None:
-        """Find out, before a run, whether its endpoints are there.
+        """Check before a run that the agent's endpoints can be reached.
 
         Raises:
-            ModelError: one cannot be reached, or does not take the key.
+            ModelError: an endpoint cannot be reached, or does not accept the key.
         """
         self._client.check()
 
     def start(self, goal: Goal) -> None:
-        """Begin an episode: nothing of an earlier one is remembered."""
+        """Start an episode and forget earlier ones."""
         self._goal = goal
         self._past = []
         self._zooms = ()
         self._deadline = time.monotonic() + goal.seconds if goal.seconds is not None else None
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._client.close()
 
     def act(self, observation: Observation) -> Decision:
         """Show the observation and return the model's actions, in pixels of the screen.
 
         Raises:
-            AgentError: no reply was an action, after all retries; its `decision` holds what was spent.
+            AgentError: no reply was an action, after all retries; its `decision` has the cost.
             RefusalError: the model declined.
             ModelError: an endpoint failed.
         """
@@ -142,17 +142,17 @@ class ModelAgent(ABC, Generic[Shown, Past]):
         return decision_of(spending, read.actions, self._text(answer), "\n".join(thoughts) or None, notes)
 
     def likelihood(self, observation: Observation, reply: str, spending: Spending) -> Prompt:
-        """How likely its model finds a reply that another has given in its place.
+        """How likely the agent's model finds another agent's reply.
 
         Raises:
-            NotGiven: its endpoint does not say.
+            NotGiven: the endpoint does not return this.
             ModelFatal: no request of this run can succeed.
         """
         turn = self.turn(observation)
         return self._client.likelihood(turn.messages, reply, spending, turn.extra)
 
     def witness(self, observation: Observation, actions: Sequence[Action], *, asked: bool) -> None:
-        """Another agent did this step: what was seen and done is remembered in place of its own reply, if any."""
+        """Remember a step that another agent did, in place of the agent's own reply if it was asked."""
         if asked and self._past:
             self._past.pop()
         self._remember_other(self.turn(observation), done_by_another(actions))

@@ -1,6 +1,6 @@
-"""A family of models as data: one TOML file says everything that is different about it.
+"""A family of models as data: one TOML file has everything that is specific to the family.
 
-The files are in `agent/profiles/`; a user's own is given by its path. `docs/models.md` explains every field.
+The files are in `agent/profiles/`; users name their own files by path. `docs/models.md` explains every field.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ class _Data(BaseModel):
 
 
 class Sampling(_Data):
-    """What goes into the request's settings; None leaves a field out."""
+    """Sampling settings of the request; None leaves a field out."""
 
     temperature: float | None = None
     top_p: float | None = None
@@ -35,10 +35,11 @@ class Sampling(_Data):
 
 
 class ImagePolicy(_Data):
-    """The size of the pictures that are sent.
+    """The size of the pictures for the model.
 
-    `native`: the screen's. `size`: exactly `size`. `longest`: the longer side at most `longest`. `smart`: each side a
-    multiple of `factor`, and the number of pixels between `min_pixels` and `max_pixels` (Qwen2-VL's smart_resize).
+    `native`: the screen's size. `size`: exactly `size`. `longest`: the longer side is at most `longest`. `smart`: each
+    side is a multiple of `factor`, and the number of pixels is between `min_pixels` and `max_pixels` (Qwen2-VL's
+    smart_resize).
     """
 
     fit: Literal["native", "size", "longest", "smart"] = "native"
@@ -51,14 +52,14 @@ class ImagePolicy(_Data):
 
 
 class SpacePolicy(_Data):
-    """Where the family's points live: see `replies.spaces.Space`."""
+    """The coordinate space of the family's points: see `replies.spaces.Space`."""
 
     kind: Literal["screen", "image", "unit", "auto", "grid", "auto_grid"] = "screen"
     grid: int = 1000
 
 
 class ReplyRules(_Data):
-    """How replies are read: see `replies.grammars.Grammar`."""
+    """How to read replies: see `replies.grammar.Grammar`."""
 
     form: Literal["python", "tagged", "calls", "object", "pairs", "native", "planner", "comments", "prompt"]
     vocabulary: str = "qwen"
@@ -81,7 +82,7 @@ class ReplyRules(_Data):
 
     @property
     def grammar(self) -> Grammar:
-        """The same, for the readers of replies."""
+        """The same rules, for the readers of replies."""
         return Grammar(**self.model_dump())
 
 
@@ -89,16 +90,16 @@ class HistoryPolicy(_Data):
     """What a request shows of earlier steps.
 
     Attributes:
-        shape: `turns`: a user's turn and a reply for each step. `single`: all in one user's turn.
-        pictures: newest pictures that are always kept, the current one among them.
-        chunk: pictures above that are dropped so many at a time, so that the prefix of requests stays the same (and in
-            the endpoint's cache) for as many steps.
-        first: the first picture is kept, too.
-        older: of steps without a picture: `keep` them with a placeholder, `drop` them, or `merge` their lines into one
-            reply before the first that is kept.
-        placeholder: stands for a picture that is not shown any more.
-        past_scale: by how much earlier pictures are shrunk.
-        native: replies go back as the endpoint gave them; results of calls as the wire has them.
+        shape: `turns`: a user turn and a reply for each step. `single`: everything in one user turn.
+        pictures: number of newest pictures that are always kept, including the current one.
+        chunk: older pictures are dropped this many at a time, so that the prefix of requests stays the same (and in
+            the endpoint's cache) for that many steps.
+        first: also keep the first picture.
+        older: what to do with steps without a picture: `keep` them with a placeholder, `drop` them, or `merge` their
+            lines into one reply before the first step that is kept.
+        placeholder: replaces a picture that is no longer shown.
+        past_scale: factor by which earlier pictures are shrunk.
+        native: send replies back as the endpoint returned them, and results of calls in the wire's own form.
     """
 
     shape: Literal["turns", "single"] = "turns"
@@ -112,17 +113,17 @@ class HistoryPolicy(_Data):
 
 
 class Templates(_Data):
-    """Texts with names in braces (`docs/models.md` lists them); `{image}` is where the picture stands.
+    """Texts with names in braces (`docs/models.md` lists them); `{image}` marks the place of the picture.
 
     Attributes:
         system: the system prompt; empty for none.
-        first: the user's turn of the oldest step that is shown.
-        next: of every later step; None for the same as `first`.
-        now: of the step that is to be decided; None for `first` or `next`, as it comes.
-        past: an earlier step within a `single` turn.
-        reply: an earlier reply of the model's.
+        first: the user turn of the oldest step that is shown.
+        next: the user turn of every later step; None for the same as `first`.
+        now: the user turn of the current step; None for `first` or `next`, whichever applies.
+        past: an earlier step inside a `single` turn.
+        reply: an earlier reply of the model.
         step: one line of `{steps}`.
-        role: of the turns that show the screen, `user` or `tool`.
+        role: role of the turns that show the screen: `user` or `tool`.
     """
 
     system: str = ""
@@ -136,7 +137,7 @@ class Templates(_Data):
 
 
 class GrounderRules(_Data):
-    """The model that finds what a planner names."""
+    """The model that finds a planner's targets."""
 
     title: str = ""
     base_url: str = "http://127.0.0.1:8001/v1"
@@ -154,17 +155,17 @@ class Profile(_Data):
     """One family.
 
     Attributes:
-        name: as in `--agent NAME`.
+        name: the NAME in `--agent NAME`.
         title: the models it is for.
         endpoint: the wire: `chat`, `responses`, `messages` or `gemini`.
-        base_url, model: where its maker or the usual server has it; a run may say otherwise.
+        base_url, model: address and name at the vendor or the usual server; a run may set others.
         key: the environment variable that usually holds the key, or None.
-        facts: where its contract is from.
-        request: merged into every request's body; `{width}` and `{height}` stand for the picture's size as numbers.
-        served: the same, at every other address than the maker's: what servers of one's own (vLLM, SGLang) are to do.
+        facts: the sources of the family's format.
+        request: merged into every request's body; `{width}` and `{height}` become the picture's size as numbers.
+        served: the same, but only at addresses other than the vendor's: fields for one's own servers (vLLM, SGLang).
         headers: sent with every request.
-        texts: more names for the templates, so that a family that differs in a few words is a few lines.
-        grounder: for planners.
+        texts: more names for the templates, so that a family that differs in a few words needs only a few lines.
+        grounder: the grounder, for planners.
     """
 
     name: str
@@ -204,16 +205,16 @@ def _space_text(space: SpacePolicy, image: ImagePolicy) -> str:
 
 
 def profile_names() -> list[str]:
-    """The families that come with deskbench."""
+    """The names of the families that come with deskbench."""
     files = (resources.files("deskbench.agent") / "profiles").iterdir()
     return sorted(file.name.removesuffix(".toml") for file in files if file.name.endswith(".toml"))
 
 
 def load_profile(name: str) -> Profile:
-    """A family by its name, or from a user's file.
+    """Load a family by its name, or from a user's file.
 
     Raises:
-        UsageError: there is none, or a field of it is wrong; one line.
+        UsageError: there is no such family, or a field is wrong; the message is one line.
     """
     values = _values(name, ())
     values.setdefault("name", Path(name).stem)
@@ -224,9 +225,9 @@ def load_profile(name: str) -> Profile:
 
 
 def _values(name: str, above: tuple[str, ...]) -> dict[str, Any]:
-    """A file's content over that of its `base`."""
+    """A file's content merged over that of its `base`."""
     if name in above:
-        raise UsageError(f"profile {name}: its bases go in a circle: {' -> '.join((*above, name))}")
+        raise UsageError(f"profile {name}: its bases form a cycle: {' -> '.join((*above, name))}")
     values = _read(name)
     base = values.pop("base", None)
     if base is None:

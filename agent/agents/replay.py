@@ -1,4 +1,4 @@
-"""Repeats recorded decisions, at the recorded screens where those come."""
+"""Repeat recorded decisions, and wait for the recorded screens."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from deskbench.envs import wait
 from deskbench.envs.types import Action, Observation, Wait
 
 LOOKS, PAUSE = 4, 0.25
-"""A screen that is not as recorded is looked at again so often, after so many seconds: programs are slower on one day
-than on another, and a click on a button that is still grey is lost."""
+"""How often to look again at a screen that differs from the recording, and after how many seconds: programs are not
+always equally fast, and a click on a button that is still disabled is lost."""
 AGAIN = "not as recorded yet: look again"
-"""The thought of such a step, which is not one of the recording's."""
+"""The thought of such a step, which is not part of the recording."""
 
 
 class ReplayAgent:
-    """Answers the recorded actions of each step, one after the other.
+    """Answers with the recorded actions of each step, in order.
 
     Args:
         steps: the actions of each step.
-        pauses: seconds to think before each: programs go on while an agent thinks, so a replay gives them time too.
-        as_recorded: whether what is seen before a step (its index) is what the recording saw.
+        pauses: seconds to wait before each step: programs run on while an agent thinks, so a replay needs time, too.
+        as_recorded: whether an observation before a step (by index) matches the recording.
     """
 
     name = "replay"
@@ -45,7 +45,7 @@ class ReplayAgent:
         """The next recorded actions, or a short wait for the recorded screen.
 
         Raises:
-            AgentError: the recording has no more, since its agent broke off there.
+            AgentError: the recording has no further actions because its agent stopped there.
         """
         if self._next >= len(self._steps):
             raise AgentError("the recording ends here")
@@ -58,4 +58,4 @@ class ReplayAgent:
         return Decision(self._steps[self._next - 1])
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""

@@ -1,4 +1,4 @@
-"""The oracle: carries out a task's own solution through the GUI, as any agent would."""
+"""The oracle, which carries out a task's own solution through the GUI, as any agent would."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from deskbench.envs.tree import elements
 from deskbench.envs.types import Done, Observation, Wait
 
 LOOKS = 8
-"""How often a target is looked for, with a wait until the screen is quiet in between."""
+"""How often to look for a target, waiting between two looks until the screen is quiet."""
 PAUSE = 0.25
 """Seconds of that wait."""
 
 
 class OracleAgent:
-    """Follows oracle steps; a target that is not there yet is waited for."""
+    """Follows oracle steps and waits for targets that are not on the screen yet."""
 
     name = "oracle"
 
@@ -29,19 +29,19 @@ class OracleAgent:
 
     @property
     def left(self) -> int:
-        """Steps that are still to come."""
+        """The number of steps that are left."""
         return len(self._steps)
 
     def start(self, goal: Goal) -> None:
-        """The steps know what they want."""
+        """Nothing to do: the steps already contain the goal."""
 
     def act(self, observation: Observation) -> Decision:
         """The next step, or a wait for its target.
 
         Raises:
-            CheckError: the target did not come, so the task's own solution is broken; names what was looked for and
-                what is there.
-            EnvError: the desktop shows no tree to look for it in.
+            CheckError: the target did not appear, so the task's own solution is broken; the message names the target
+                and what is on the screen.
+            EnvError: the desktop has no accessibility tree to search.
         """
         if not self._steps:
             return Decision((Done(),))
@@ -58,11 +58,11 @@ class OracleAgent:
         return Decision((Wait(PAUSE),))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
 def _missing(step: OracleStep, observation: Observation) -> CheckError | EnvError:
-    """Why a step's target is not there: the task's fault, but for a desktop that shows nothing to look for it in."""
+    """The error for a missing target: the task's fault, unless the desktop has no tree to search."""
     if observation.accessibility is None:
         return EnvError(f"the desktop gave no accessibility tree: {'; '.join(observation.problems)}")
     return CheckError(f"oracle: no {_named(step)} on the screen; there are {_seen(observation.accessibility, step)}")
@@ -73,7 +73,7 @@ def _named(step: OracleStep) -> str:
 
 
 def _seen(tree: str, step: OracleStep) -> str:
-    """Names on the screen of the target's role, for the error."""
+    """The names on the screen with the target's role, for the error."""
     role = step.targets[0].role
     names = sorted({element.name for element in elements(tree) if role in (None, element.tag)} - {""})
     return ", ".join(map(repr, names[:40])) or f"no {role}"

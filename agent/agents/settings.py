@@ -1,4 +1,4 @@
-"""Settings of agents that ask models: a run gives all of them as text, and here they become values."""
+"""Settings of agents that ask models: convert a run's settings, which are all text, into values."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ def _size(text: Any) -> Any:
 def _file(text: str) -> str:
     try:
         return read_text(Path(text).expanduser())
-    except (OSError, RuntimeError) as error:  # RuntimeError: `~name`, and nobody has this name
+    except (OSError, RuntimeError) as error:  # RuntimeError: `~name` for an unknown user
         raise ValueError(str(error)) from None
 
 
 Value = TypeVar("Value")
 Optional = Annotated[Value | None, BeforeValidator(_none)]
-"""`none` and nothing mean None."""
+"""`none` and the empty text mean None."""
 Count = Annotated[int, Field(ge=0)]
 Amount = Annotated[float, Field(ge=0)]
 Seconds = Annotated[float, Field(ge=0.001)]
 Size = Annotated[tuple[int, int], BeforeValidator(_size)]
 """`1280x720`: width and height in pixels."""
 FileText = Annotated[str, BeforeValidator(_file)]
-"""The path of a file, whose text it becomes: in UTF-8 or with a byte order mark."""
+"""The path of a file, replaced by the file's text, which is UTF-8 or has a byte order mark."""
 
 
 class ClientSettings(BaseModel):
-    """Those of `models.client.ClientConfig`, where a run gives them: what is not given keeps the default from there."""
+    """A run's settings for `models.client.ClientConfig`; settings that are not given keep that class's defaults."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", str_strip_whitespace=True, allow_inf_nan=False)
 
@@ -79,11 +79,11 @@ class ClientSettings(BaseModel):
     def _whole_price(self) -> ClientSettings:
         given = self.model_fields_set & _PRICES
         if given and not given >= {"price_input", "price_output"}:
-            raise ValueError("price_input and price_output go together (US dollars per million tokens)")
+            raise ValueError("set both price_input and price_output (US dollars per million tokens)")
         return self
 
     def given(self) -> dict[str, Any]:
-        """The arguments of a ClientConfig that the run names; the prices are one `price`."""
+        """The arguments of a ClientConfig that the run sets; both prices become one `price`."""
         names = (self.model_fields_set & ClientSettings.model_fields.keys()) - _PRICES
         values = {name: getattr(self, name) for name in names}
         if "price_input" in self.model_fields_set:
@@ -96,10 +96,10 @@ Settings = TypeVar("Settings", bound=ClientSettings)
 
 
 def read_settings(who: str, settings: Mapping[str, str], kind: type[Settings]) -> Settings:
-    """A run's settings, all of them text, as values.
+    """Read a run's settings, which are all text, as values.
 
     Raises:
-        UsageError: naming the setting, its bad value and what would be right, or the nearest known name.
+        UsageError: names the setting, its bad value and what would be right, or the nearest known name.
     """
     try:
         return kind.model_validate(dict(settings))
@@ -108,5 +108,5 @@ def read_settings(who: str, settings: Mapping[str, str], kind: type[Settings]) -
 
 
 def client_config(who: str, settings: Mapping[str, str]) -> ClientConfig:
-    """An endpoint from a run's settings; they name `base_url` and `model`. Raises as `read_settings` does."""
+    """An endpoint from a run's settings, which must have `base_url` and `model`. Raises as `read_settings` does."""
     return ClientConfig(**read_settings(who, settings, ClientSettings).given())

@@ -1,4 +1,4 @@
-"""Agents that need no model: baselines that a suite must tell apart from a solver."""
+"""Agents without a model: baselines that a suite must tell apart from a real solver."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deskbench.envs.types import (
 
 
 class _Agent:
-    """What the agents here share: they see screenshots and hold nothing."""
+    """The base of these agents: they see screenshots and hold no resources."""
 
     name = "agent"
     needs = Needs()
@@ -33,11 +33,11 @@ class _Agent:
         raise NotImplementedError
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
 class NullAgent(_Agent):
-    """Does nothing and says that it is done: what a suite gives away."""
+    """Does nothing and says Done: the score that a suite gives for free."""
 
     name = "null"
 
@@ -57,7 +57,7 @@ class FailAgent(_Agent):
 
 
 class RandomAgent(_Agent):
-    """Random clicks, keys, words, drags and wheel turns; the same for the same seed."""
+    """Random clicks, keys, words, drags and wheel turns; the same seed gives the same actions."""
 
     name = "random"
 
@@ -68,7 +68,7 @@ class RandomAgent(_Agent):
         self._steps = 0
 
     def act(self, observation: Observation) -> Decision:
-        """One random action; done when the steps are used up."""
+        """One random action, or Done after the last step."""
         self._steps += 1
         if self._steps >= self.goal.max_steps:
             return Decision((Done(),))

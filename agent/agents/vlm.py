@@ -27,14 +27,14 @@ NOT_SHOWN = "(What was on the screen then is not shown any more.)"
 
 @dataclass(frozen=True)
 class _Past:
-    """An earlier step: what was shown, and what was replied."""
+    """An earlier step: what the model saw, and its reply."""
 
     shown: Message
     reply: str
 
 
 class VlmAgent(ModelAgent[Seen, _Past]):
-    """The prompt agent: OSWorld's four observation types, and its two action spaces or ours, for any model."""
+    """The prompt agent for any model, with OSWorld's four observation types and OSWorld's two action spaces or ours."""
 
     def __init__(self, config: VlmConfig) -> None:
         super().__init__(
@@ -45,17 +45,17 @@ class VlmAgent(ModelAgent[Seen, _Past]):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> ModelAgent[Any, Any]:
-        """Make one from a run's settings (`VlmConfig`); with `profile`, an agent of that family.
+        """Make an agent from a run's settings (`VlmConfig`); with `profile`, an agent of that family.
 
         Raises:
-            UsageError: an unknown setting, or a bad value.
+            UsageError: a setting is unknown, or a value is wrong.
         """
         if "profile" in settings:
             return FamilyAgent.from_settings(settings)
         return cls(VlmConfig.from_settings(settings))
 
     def turn(self, observation: Observation) -> Turn[Seen]:
-        """The picture's size, what is seen in it, and the turns of a request for this observation."""
+        """The picture's scale, its content, and the turns of the request for this observation."""
         scale = Scale.fit((observation.width, observation.height), self.config.image_size, self.config.max_side)
         seen = look(observation, self.config.observation, scale, self._budget, self._zooms)
         shown = Message.of("user", self._intro(observation), *seen.parts)
@@ -79,7 +79,7 @@ class VlmAgent(ModelAgent[Seen, _Past]):
         return Reading(thought, tuple(turn.scale.action_to_screen(action) for action in actions))
 
     def _system(self, scale: Scale) -> str:
-        """The system prompt: ours, or the user's exact one."""
+        """The system prompt: ours, or exactly the user's."""
         own = self.config.prompt is None
         text = prompt("frame") if self.config.prompt is None else self.config.prompt
         filled = {
@@ -91,7 +91,7 @@ class VlmAgent(ModelAgent[Seen, _Past]):
         }
         if "{instruction}" not in text:
             text += "\n\nThe task: {instruction}"
-        for name, value in filled.items():  # no str.format: prompts are full of braces of their own
+        for name, value in filled.items():  # no str.format, because prompts contain braces
             text = text.replace(name, value)
         return text.replace("{instruction}", self._goal.instruction)
 
@@ -102,7 +102,7 @@ class VlmAgent(ModelAgent[Seen, _Past]):
         self._keep(_Past(turn.messages[-1], did))
 
     def _keep(self, past: _Past) -> None:
-        """Keep a step; the one that is now too old to be shown loses its pictures and trees, here and in memory."""
+        """Keep a step; a step that is now too old to show loses its pictures and trees, which frees memory."""
         self._past.append(past)
         index = len(self._past) - 1 - self.config.history
         if index >= 0:
@@ -114,6 +114,6 @@ class VlmAgent(ModelAgent[Seen, _Past]):
         return [turn for past in self._past for turn in (past.shown, Message.of("assistant", past.reply))]
 
     def _intro(self, observation: Observation) -> str:
-        """What a turn begins with: the step's number, and what the last actions gave back."""
+        """The start of a turn: the step's number and the results of the last actions."""
         step = f"Step {len(self._past) + 1} of at most {self._goal.max_steps}."
         return "\n".join([step, *results_of(observation)])

@@ -1,4 +1,4 @@
-"""What a vision-language agent can be told: one frozen config, made from a run's settings."""
+"""The configuration of a vision-language agent, made from a run's settings."""
 
 from __future__ import annotations
 
@@ -21,15 +21,16 @@ class VlmConfig(ClientSettings):
 
     Attributes:
         observation: one of OSWorld's four observation types.
-        action_space: OSWorld's two, or `actions` (our canonical JSON).
-        history: earlier steps that are shown with what was seen then; still older ones are text only.
-        image_size: exact (width, height) in pixels of the pictures sent, or None.
-        max_side: longest side in pixels of the pictures sent, or None for as they are.
-        retries: how often a reply that is not an action is shown to the model and asked for again.
-        tree_tokens: tokens of an accessibility tree, after which it is cut.
-        tokenizer: the model's own, which counts them: the path of a tokenizer.json or a .tiktoken file; None estimates.
-        prompt: an exact system prompt in place of ours, as the path of its file; {instruction}, {width}, {height} and
-            {platform} are filled in.
+        action_space: one of OSWorld's two, or `actions` (our canonical JSON).
+        history: number of earlier steps shown with their screens; still older steps are text only.
+        image_size: exact (width, height) of the pictures in pixels, or None.
+        max_side: longest side of the pictures in pixels, or None for no limit.
+        retries: how often to ask again after a reply that is not an action.
+        tree_tokens: most tokens of an accessibility tree; the rest is cut.
+        tokenizer: the model's own tokenizer, to count them: path of a tokenizer.json or a .tiktoken file; None
+            estimates.
+        prompt: path of a file with a system prompt that replaces ours; {instruction}, {width}, {height} and {platform}
+            are filled in.
     """
 
     observation: Literal["screenshot", "a11y_tree", "screenshot_a11y_tree", "som"] = "screenshot"
@@ -44,19 +45,19 @@ class VlmConfig(ClientSettings):
 
     @cached_property
     def chat(self) -> ClientConfig:
-        """The endpoint and its limits. Raises UsageError where they are wrong."""
+        """The endpoint and its limits. Raises UsageError if they are wrong."""
         return ClientConfig(**self.given())
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> VlmConfig:
-        """Read a run's settings, all of them text: `base_url` and `model`, and any of the others.
+        """Read a run's settings, which are all text: `base_url` and `model`, and any of the others.
 
         Raises:
-            UsageError: naming the setting, its bad value and what would be right, or the nearest known name.
+            UsageError: names the setting, its bad value and what would be right, or the nearest known name.
         """
         config = read_settings("vlm", settings, cls)
         missing = [name for name in ("base_url", "model") if name not in config.model_fields_set]
         if missing:
             raise UsageError(f"vlm: missing {' and '.join(missing)}, for example {_EXAMPLE}")
-        config.chat  # noqa: B018  (what is wrong with it is told now)
+        config.chat  # noqa: B018  (raises now if it is wrong)
         return config

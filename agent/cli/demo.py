@@ -1,7 +1,7 @@
-"""`deskbench demo`: the main job, done for real, on whatever machine this is, with no key.
+"""`deskbench demo`: run the benchmark for real on this machine, without an API key.
 
-Three agents over one suite: `null` (what the suite gives away), `oracle` (what can be had) and `vlm` with a vision
-endpoint of our own, which reads the screen by OCR and knows nothing of the tasks.
+It runs three agents over one suite: `null` (the score that doing nothing gets), `oracle` (the best possible score) and
+`vlm` with our own vision endpoint, which reads the screen by OCR and knows nothing about the tasks.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ from deskbench.agent.report.stats import Summary
 from deskbench.envs.errors import StartError, UsageError
 
 LOADING_SECONDS = 120.0
-"""How long the endpoint may take to load its weights; 3 s on an idle machine."""
+"""How long the endpoint may take to load its weights; it takes 3 s on an idle machine."""
 PR_SET_PDEATHSIG = 1
 """prctl(2)."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """What a demo made: a folder with a run for each agent, and one report of them all."""
+    """What a demo produced: a folder with one run per agent, and one report about all of them."""
 
     folder: Path
     report: Path
@@ -50,8 +50,8 @@ def demo(out: Path, *, source: str, parallel: int, isolated: bool, say: Console)
     """Run the three agents over `source`, show them side by side, write the report.
 
     Raises:
-        UsageError: the extra `ocr` is missing, or this machine cannot start desktops.
-        StartError: the endpoint did not come up.
+        UsageError: the extra `ocr` is not installed, or this machine cannot start desktops.
+        StartError: the endpoint did not start.
     """
     if find_spec("rapidocr") is None:
         raise UsageError("the demo reads the screen by OCR: pip install 'deskbench[ocr]'")
@@ -74,7 +74,7 @@ def demo(out: Path, *, source: str, parallel: int, isolated: bool, say: Console)
 
 @contextmanager
 def ocr_endpoint() -> Iterator[subprocess.Popen[bytes]]:
-    """`deskbench serve ocr` as a process of its own, which ends with this one; loads while other things go on."""
+    """Run `deskbench serve ocr` as a child process that ends with this one; it loads in the background."""
     process = subprocess.Popen(
         [sys.executable, "-m", "deskbench.agent", "serve", "ocr", "--port", "0"],
         stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
@@ -91,20 +91,20 @@ def ocr_endpoint() -> Iterator[subprocess.Popen[bytes]]:
 
 def _end_with_parent() -> None:
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    os.setpgid(0, 0)  # Ctrl-C is for the run, which ends the endpoint when it has ended itself
+    os.setpgid(0, 0)  # Ctrl-C goes to the run alone, which stops the endpoint when it ends
 
 
 def await_address(process: subprocess.Popen[bytes]) -> str:
-    """The endpoint's base URL, when it is ready.
+    """Wait until the endpoint is ready and return its base URL.
 
     Raises:
-        StartError: it did not come up.
+        StartError: it did not start.
     """
     assert process.stdout
     readable, _, _ = select.select([process.stdout], [], [], LOADING_SECONDS)
     line = process.stdout.readline().decode().strip() if readable else ""
     if not line.startswith("http"):
-        raise StartError(f"the OCR endpoint did not come up: {line or 'it said nothing'}")
+        raise StartError(f"the OCR endpoint did not start: {line or 'it printed nothing'}")
     return line
 
 
@@ -112,7 +112,7 @@ HEADERS = ("agent", *MEANS, "feasible", "infeasible", "unscored", "unscored as 0
 
 
 def rows(shown: Shown) -> Iterator[tuple[str, ...]]:
-    """The agents side by side, under HEADERS."""
+    """One row per agent, with the columns HEADERS."""
     for name, summary in shown.summaries.items():
         feasible, infeasible = cells(summary.feasible)[1], cells(summary.infeasible)[1]
         as_zero = cells(summary.all_planned)[1]
@@ -120,6 +120,6 @@ def rows(shown: Shown) -> Iterator[tuple[str, ...]]:
 
 
 def open_in_browser(report: Path) -> bool:
-    """Open the report where there is a screen to open it on."""
+    """Open the report in a browser if this machine has a screen; returns whether it was opened."""
     has_screen = sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
     return has_screen and webbrowser.open(report.resolve().as_uri())

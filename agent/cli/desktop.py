@@ -1,4 +1,4 @@
-"""`deskbench desktop` and `deskbench doctor`: a desktop by itself, and whether this machine can have one."""
+"""`deskbench desktop` starts a single desktop; `deskbench doctor` checks whether this machine can run one."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
 
 
 def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
-    provider: Annotated[str | None, typer.Option(help="Who starts it (default: local).")] = None,
-    image: Annotated[str | None, typer.Option(help="Image that the provider starts, such as full (docker).")] = None,
+    provider: Annotated[str | None, typer.Option(help="Provider that starts it (default: local).")] = None,
+    image: Annotated[str | None, typer.Option(help="Image to start, such as full (docker).")] = None,
     screen: Annotated[str, typer.Option(help="Screen size.")] = "1280x800",
-    network: Annotated[bool, typer.Option(help="Give it the network.")] = False,
-    allow: Annotated[list[str] | None, typer.Option(help="Let it reach this name only (repeatable).")] = None,
-    port: Annotated[int | None, typer.Option(help="Answer at this port of loopback, too; 0 for any.")] = None,
-    without_tokens: Annotated[bool, typer.Option(help="Ask for no tokens: for foreign clients.")] = False,
-    novnc: Annotated[bool, typer.Option(help="Show it in a browser, by noVNC.")] = False,
+    network: Annotated[bool, typer.Option(help="Give it full network access.")] = False,
+    allow: Annotated[list[str] | None, typer.Option(help="Let it reach only this host name (repeatable).")] = None,
+    port: Annotated[int | None, typer.Option(help="Also listen on this loopback port; 0 picks a free one.")] = None,
+    without_tokens: Annotated[bool, typer.Option(help="Require no tokens, for other programs' clients.")] = False,
+    novnc: Annotated[bool, typer.Option(help="Show it in a browser with noVNC.")] = False,
     unisolated: Annotated[bool, typer.Option(help="Run it without a sandbox.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Start one desktop, print where it answers and its tokens, and keep it until Ctrl-C.
+    """Start one desktop, print its address and tokens, and keep it running until Ctrl-C.
 
     For example, for OSWorld's own client: deskbench desktop --provider docker --image full --port 5000 --without-tokens
     """
@@ -37,7 +37,7 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
     from deskbench.envs.desktop import DesktopSpec
 
     if network and allow:
-        raise UsageError("--network gives it all of the network: leave out --allow, or --network")
+        raise UsageError("--network gives full network access: leave out --allow or --network")
     width, height = screen_size(screen)
     reach = tuple(allow) if allow else "full" if network else "off"
     spec = DesktopSpec(width or 1280, height or 800, reach, isolated=not unisolated, tokens=not without_tokens)
@@ -53,18 +53,18 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
             print_json(facts)
         else:
             _show(facts)
-        message("the desktop lives until Ctrl-C")
+        message("the desktop runs until Ctrl-C")
         ended.wait()
 
 
 def _facts(desktop: Desktop, port: int | None, stack: contextlib.ExitStack, *, novnc: bool) -> dict[str, Any]:
-    """What is printed: name, addresses, tokens, health."""
+    """The facts to print: name, addresses, tokens, health."""
     from deskbench.envs.clients.http import Client
 
     facts: dict[str, Any] = {"name": desktop.name}
     if port is not None:
         if not isinstance(desktop, Client):
-            raise UsageError(f"--port: {desktop.name} does not speak over a connection")
+            raise UsageError(f"--port: {desktop.name} has no connection to forward to a port")
         facts["address"] = f"http://{desktop.expose(port)}"
     for name in ("address", "socket", "tokens"):
         if hasattr(desktop, name):
@@ -90,11 +90,14 @@ def _show(facts: dict[str, Any]) -> None:
 
 
 def doctor(
-    provider: Annotated[str | None, typer.Option(help="Whose needs to check (default: local).")] = None,
+    provider: Annotated[str | None, typer.Option(help="Provider to check (default: local).")] = None,
     image: Annotated[str | None, typer.Option(help="The provider's image.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check everything that is needed, and say how to mend what is not there; exit status 1 if something is not."""
+    """Check that this machine has everything the provider needs, and say how to fix what is missing.
+
+    Exit status 1: something is missing.
+    """
     from deskbench.agent.build import make_provider, with_image
 
     owner = make_provider(with_image(provider, image) or "local")
@@ -107,5 +110,5 @@ def doctor(
     for check in () if as_json else checks:
         typer.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
         if not check.ok and check.mend:
-            typer.echo(f"     mend: {check.mend}")
+            typer.echo(f"     fix: {check.mend}")
     raise typer.Exit(0 if all(check.ok for check in checks) else 1)

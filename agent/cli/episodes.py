@@ -1,4 +1,4 @@
-"""`deskbench replay` and `deskbench rescore`: what can be done with a recorded episode."""
+"""`deskbench replay` and `deskbench rescore`: repeat a recorded episode, or score it again."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deskbench.agent.cli.output import HostFiles, Json, message, print_json
 
 def replay(
     episode: Annotated[Path, typer.Argument(help="An episode's folder: runs/<run>/episodes/<suite>/<task>/<attempt>.")],
-    provider: Annotated[str | None, typer.Option(help="Another provider than the recorded one.")] = None,
-    image: Annotated[str | None, typer.Option(help="Image that the provider starts.")] = None,
+    provider: Annotated[str | None, typer.Option(help="Provider to use (default: the recorded one).")] = None,
+    image: Annotated[str | None, typer.Option(help="Image to start.")] = None,
     unisolated: Annotated[bool, typer.Option(help="Run the desktop without a sandbox.")] = False,
     host_files: HostFiles = False,
     out: Annotated[Path | None, typer.Option(help="Folder of the replay (default: runs/<time>-replay-<task>).")] = None,
     as_json: Json = False,
 ) -> None:
-    """Repeat an episode's actions in a fresh desktop; exit status 0: score and screens agree, 1: they differ."""
+    """Repeat an episode's actions on a fresh desktop; exit status 0: score and screens agree, 1: they differ."""
     from deskbench.agent.build import with_image
     from deskbench.agent.replay.replay import describe
     from deskbench.agent.replay.replay import replay as repeat
@@ -46,11 +46,11 @@ def rescore(
     osworld_strict: Annotated[
         str | None, typer.Option(metavar="[=REVISION]", help=f"{STRICT_HELP} (Default: as recorded.)")
     ] = None,
-    no_osworld_strict: Annotated[bool, typer.Option(help="Score as is right, whatever was recorded.")] = False,
-    write: Annotated[bool, typer.Option(help="Put the new scores into the episodes' records.")] = False,
+    no_osworld_strict: Annotated[bool, typer.Option(help="Score without OSWorld's mistakes.")] = False,
+    write: Annotated[bool, typer.Option(help="Write the new scores into the episodes' records.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Score recorded end states again, with no machine; exit status 1 if a score is another now."""
+    """Score recorded end states again, without a desktop; exit status 1 if a score changes."""
     from deskbench.agent.replay.rescore import rescore_all
 
     found = rescore_all(
@@ -64,7 +64,7 @@ def rescore(
             typer.echo(f"{one.task}: {_number(one.before)} -> {_number(one.after)}: {one.reason}")
         typer.echo(f"{len(found)} episodes, {len(changed)} scores changed")
         if changed and not write:
-            message("nothing was written; --write puts the new scores into the records")
+            message("no record was changed; --write writes the new scores into the records")
     raise typer.Exit(1 if changed else 0)
 
 

@@ -1,4 +1,4 @@
-"""`deskbench image`: build the images that desktops are started from."""
+"""`deskbench image`: build the images that desktops start from."""
 
 from __future__ import annotations
 
@@ -10,30 +10,30 @@ import typer
 from deskbench.agent.cli.output import Json, message, print_json
 from deskbench.envs.errors import UsageError
 
-image_app = typer.Typer(help="Build the images that desktops are started from.", no_args_is_help=True)
+image_app = typer.Typer(help="Build the images that desktops start from.", no_args_is_help=True)
 
 
 @image_app.callback()
 def image() -> None:
-    """Build the images that desktops are started from."""
+    """Build the images that desktops start from."""
 
 
 @image_app.command(epilog="Example: deskbench image build --programs full --code")
 def build(
     programs: Annotated[str, typer.Option(help="light (a few programs) or full (OSWorld's).")] = "light",
-    code: Annotated[bool, typer.Option("--code", help="With code-server, which stands in for VS Code.")] = False,
-    vm: Annotated[bool, typer.Option("--vm", help="A virtual machine's image (for --provider qemu).")] = False,
-    base: Annotated[str | None, typer.Option(help="Debian 12 image to build on.")] = None,
-    screen: Annotated[str, typer.Option(help="Screen size of containers that are started by hand.")] = "1280x800",
-    locked: Annotated[bool, typer.Option(help="Install the versions of the lock file, and no others.")] = False,
-    write_lock: Annotated[bool, typer.Option(help="Write the lock file from what was installed.")] = False,
+    code: Annotated[bool, typer.Option("--code", help="Add code-server, which stands in for VS Code.")] = False,
+    vm: Annotated[bool, typer.Option("--vm", help="Build a virtual machine's image (for --provider qemu).")] = False,
+    base: Annotated[str | None, typer.Option(help="Debian 12 base image.")] = None,
+    screen: Annotated[str, typer.Option(help="Screen size of containers that you start by hand.")] = "1280x800",
+    locked: Annotated[bool, typer.Option(help="Install exactly the versions in the lock file.")] = False,
+    write_lock: Annotated[bool, typer.Option(help="Write the installed versions to the lock file.")] = False,
     as_json: Json = False,
 ) -> None:
-    """Build the desktop's image with the Docker engine; what has not changed since the last time is not done again."""
+    """Build the desktop's image with the Docker engine; layers that have not changed are reused."""
     if vm:
         if base is not None or locked or write_lock or code:
             raise UsageError(
-                "--vm builds of Debian's newest packages: leave out --base, --code, --locked and --write-lock"
+                "--vm builds from Debian's newest packages: leave out --base, --code, --locked and --write-lock"
             )
         _build_vm(programs, as_json=as_json)
         return
@@ -53,7 +53,7 @@ def build(
     else:
         typer.echo(f"{recipe.tag} {digest}")
     if differing:
-        message(f"{len(differing)} packages are not as in {kept.name}, such as {differing[0]}")
+        message(f"{len(differing)} packages differ from {kept.name}, such as {differing[0]}")
 
 
 def _build_vm(programs: str, *, as_json: bool) -> None:

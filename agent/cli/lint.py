@@ -1,4 +1,4 @@
-"""What `deskbench tasks check` does: rules are chosen, explained and applied, findings printed."""
+"""`deskbench tasks check`: choose, explain and apply the rules, and print the findings."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Format(StrEnum):
-    """How findings are printed."""
+    """The format in which findings are printed."""
 
     TEXT = "text"
     JSON = "json"
@@ -27,7 +27,7 @@ class Format(StrEnum):
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the command line asks for: which rules, which format, whether files are changed and warnings count."""
+    """The options of the command: rules, format, whether to change files and whether warnings count as errors."""
 
     select: list[str]
     ignore: list[str]
@@ -37,7 +37,7 @@ class Wanted:
 
 
 def explain_rule(rule: str) -> None:
-    """Print one rule in words, or with `all` the table of all.
+    """Print the explanation of one rule, or with `all` the table of all rules.
 
     Raises:
         UsageError: there is no such rule.
@@ -49,7 +49,7 @@ def explain_rule(rule: str) -> None:
 
 
 def check_tasks(source: str, split: str | None, host_files: bool, wanted: Wanted) -> int:
-    """Check a source and print what is found; returns the exit status.
+    """Check a source and print the findings; returns the exit status.
 
     Raises:
         UsageError: there is no such source, or no such rule.
@@ -65,8 +65,8 @@ def check_tasks(source: str, split: str | None, host_files: bool, wanted: Wanted
     if wanted.fix:
         done = fix(report, AssetStore.here(ASSETS).digest)
         for file, reason in done.left:
-            message(f"{file}: left as it is: {reason}")
-        message(f"{len(done.findings)} findings fixed in {len({one.file for one in done.findings})} files")
+            message(f"{file}: not changed: {reason}")
+        message(f"fixed {len(done.findings)} findings in {len({one.file for one in done.findings})} files")
         report = lint(source, split=split, host_files=host_files, chosen=ids)
     _print(report, wanted.format)
     counts = report.counts()

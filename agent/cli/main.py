@@ -1,4 +1,4 @@
-"""The command line: parse, call, print. What it does lives elsewhere."""
+"""The command line: parse the arguments, call the code that does the work, print the result."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-serve_app = typer.Typer(help="Serve an endpoint.", no_args_is_help=True)
+serve_app = typer.Typer(help="Serve a model endpoint.", no_args_is_help=True)
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(serve_app, name="serve")
 app.add_typer(cli_image.image_app, name="image")
@@ -45,11 +45,11 @@ app.add_typer(models_app, name="models")
 Opt = typer.Option
 UNUSABLE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR, errno.EROFS, errno.EEXIST,
             errno.ENAMETOOLONG, errno.ELOOP, errno.EINVAL}  # fmt: skip
-"""Errors of a path that another path would not have."""
+"""Errors about a path that naming another path may avoid."""
 
 
 def main() -> None:
-    """Entry point: errors of ours are one line; exit status 0 done, 1 something failed, 2 usage."""
+    """Entry point. Our own errors print one line. Exit status: 0 done, 1 something failed, 2 wrong usage."""
     KNOWN.add(*secrets_in(os.environ))
     sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)
     sys.excepthook = _say_traceback
@@ -77,15 +77,15 @@ def _print_version(wanted: bool) -> None:
 @app.callback()
 def _for_all(
     version: Annotated[
-        bool, Opt("--version", help="Print the version and end.", is_eager=True, callback=_print_version)
+        bool, Opt("--version", help="Print the version and exit.", is_eager=True, callback=_print_version)
     ] = False,
-    debug: Annotated[bool, Opt("--debug", help="Show the traceback of an error; every command takes this.")] = False,
+    debug: Annotated[bool, Opt("--debug", help="Show the traceback of an error (every command takes this).")] = False,
 ) -> None:
     """Benchmark agents that use a computer as a person does."""
 
 
 def _take(flag: str, arguments: list[str]) -> bool:
-    """Whether a flag is among the arguments, wherever it stands; it is taken out. What follows `--` is not ours."""
+    """Remove a flag from the arguments, wherever it stands before `--`; returns whether it was there."""
     end = arguments.index("--") if "--" in arguments else len(arguments)
     there = flag in arguments[:end]
     arguments[:end] = [text for text in arguments[:end] if text != flag]
@@ -93,10 +93,10 @@ def _take(flag: str, arguments: list[str]) -> bool:
 
 
 def _told(error: DeskbenchError | OSError, arguments: Sequence[str]) -> DeskbenchError | None:
-    """What is said of an error; None for one of which only a traceback can tell.
+    """The error to report; None if only a traceback can explain it.
 
-    A path that cannot be used is the user's fault where an argument names it, a folder of it, or what is in it; a disk
-    that is full is not.
+    A path that cannot be used is the user's fault if an argument names it, a folder above it or something inside it. A
+    full disk is not the user's fault.
     """
     cause = error if isinstance(error, OSError) else error.__cause__ if isinstance(error, StorageError) else None
     if not isinstance(cause, OSError) or not isinstance(cause.filename, (str, os.PathLike)):
@@ -105,25 +105,25 @@ def _told(error: DeskbenchError | OSError, arguments: Sequence[str]) -> Deskbenc
     file = Path(cause.filename).absolute()
     named = [Path(text.partition("=")[2] or text).absolute() for text in arguments]
     if cause.errno in UNUSABLE and any(file.is_relative_to(path) or path.is_relative_to(file) for path in named):
-        return UsageError(f"{line}; name another")
+        return UsageError(f"{line}; use another path")
     return error if isinstance(error, DeskbenchError) else StorageError(f"{line} (--debug shows where)")
 
 
 def _say_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """A traceback as one text, so that no secret in it is written in pieces."""
+    """Write a traceback as one text, so that redaction sees every secret whole."""
     sys.stderr.write("".join(traceback.format_exception(kind, error, trace)))
 
 
 @app.command(epilog="Example: deskbench demo -n 2")
 def demo(
     source: Annotated[str, typer.Argument(help="Task file, folder or suite.")] = "basics",
-    parallel: Annotated[int, typer.Option("-n", "--parallel", help="Desktops at once.")] = 2,
+    parallel: Annotated[int, typer.Option("-n", "--parallel", help="Desktops to run at once.")] = 2,
     unisolated: Annotated[bool, typer.Option(help="Run desktops without a sandbox.")] = False,
-    out: Annotated[Path | None, typer.Option(help="Folder (default: runs/<time>-demo).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder (default: runs/<time>-demo).")] = None,
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in a browser.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Do the main job for real, with no key: three agents over a suite, side by side."""
+    """Run three agents over a suite and compare them; needs no API key."""
     from deskbench.agent.cli import demo as demonstration
     from deskbench.agent.runs.folder import new_folder
 
@@ -141,41 +141,41 @@ def demo(
 
 
 @app.command(cls=StrictCommand, epilog="Example: deskbench run basics --agent oracle -n 2")
-def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
     agent: Annotated[str | None, Opt(help="vlm (default), a family of `deskbench models`, oracle, null, ...")] = None,
     provider: Annotated[str | None, Opt(help="local (default), docker, qemu, wine, remote:URL or :FILE.toml")] = None,
-    image: Annotated[str | None, Opt(help="Image that the provider starts, such as full (docker).")] = None,
-    parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops at once (default: 1).")] = None,
+    image: Annotated[str | None, Opt(help="Image to start, such as full (docker).")] = None,
+    parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops to run at once (default: 1).")] = None,
     base_url: Annotated[str | None, Opt(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
     model: Annotated[str | None, Opt(help="The model's name at the endpoint.")] = None,
-    api_key_env: Annotated[str | None, Opt(help="The environment variable that holds the key.")] = None,
+    api_key_env: Annotated[str | None, Opt(help="The environment variable that holds the API key.")] = None,
     observation: Annotated[str | None, Opt(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
     action_space: Annotated[str | None, Opt(help="pyautogui, computer_13 or actions")] = None,
     host_files: HostFiles = False,
-    only: Annotated[list[str] | None, Opt("--task", help="Run this task only (repeatable).")] = None,
+    only: Annotated[list[str] | None, Opt("--task", help="Run only this task (repeatable).")] = None,
     split: Annotated[str | None, Opt(help="Split of an OSWorld checkout, such as test_small.")] = None,
-    repeats: Annotated[int | None, Opt(help="Episodes of each task.")] = None,
+    repeats: Annotated[int | None, Opt(help="Episodes per task.")] = None,
     seed: Annotated[int | None, Opt(help="Seed of the first repeat.")] = None,
     max_steps: Annotated[int | None, Opt(help="Decisions per episode (default: the task's own, or 15).")] = None,
     max_seconds: Annotated[float | None, Opt(help="Seconds per episode (default: the task's own, or 600).")] = None,
-    policy: Annotated[str | None, Opt(help="Look when settled (default), immediate, fixed:SECONDS.")] = None,
+    policy: Annotated[str | None, Opt(help="When to look: settled (default), immediate, fixed:SECONDS.")] = None,
     osworld_strict: Annotated[str | None, Opt(metavar="[=REVISION]", help=STRICT_HELP)] = None,
     screen: Annotated[str | None, Opt(help="Screen size (default: 1280x800).")] = None,
-    network: Annotated[bool, Opt(help="Let tasks that require the network have it.")] = False,
+    network: Annotated[bool, Opt(help="Give network access to the tasks that require it.")] = False,
     unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
-    retries: Annotated[int | None, Opt(help="New attempts after infrastructure failed.")] = None,
+    retries: Annotated[int | None, Opt(help="New attempts after the infrastructure fails.")] = None,
     on_tamper: Annotated[
-        str | None, Opt(help="What counts where a desktop dies twice while the agent acts: zero (default) or unscored.")
+        str | None, Opt(help="Score when a desktop dies twice while the agent acts: zero (default) or unscored.")
     ] = None,
-    budget: Annotated[float | None, Opt(help="US dollars at which no new episode begins.")] = None,
+    budget: Annotated[float | None, Opt(help="Start no new episode once this many US dollars are spent.")] = None,
     config: Annotated[Path | None, Opt(help="A TOML file of settings.")] = None,
     set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
     out: Annotated[Path | None, Opt(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
-    resume: Annotated[Path | None, Opt(help="Go on with this run's folder.")] = None,
+    resume: Annotated[Path | None, Opt(help="Continue the run in this folder.")] = None,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Run tasks with an agent and write a run folder with a report."""
+    """Run an agent on tasks and write a run folder with a report."""
     from deskbench.agent.build import with_image
     from deskbench.agent.cli import run as running
     from deskbench.agent.config import make_config
@@ -193,7 +193,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
            "action_space": action_space}  # fmt: skip
     settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
     if resume is not None and (settings or config or out):
-        raise UsageError("--resume goes on with the run's own settings and folder: leave out --set, --config and --out")
+        raise UsageError("--resume keeps the run's own settings and folder: leave out --set, --config and --out")
     found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
     raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
 
@@ -201,7 +201,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how ty
 @app.command(epilog="Example: deskbench report runs/latest --open")
 def report(
     folders: Annotated[list[Path], typer.Argument(help="One run folder, or several to show side by side.")],
-    out: Annotated[Path | None, typer.Option(help="The file (default: report.html in the first folder).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output file (default: report.html in the first folder).")] = None,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -220,11 +220,11 @@ def report(
 
 @app.command(epilog="Example: deskbench view runs/latest")
 def view(
-    folders: Annotated[list[Path], typer.Argument(help="Run folders; a run may still be going on.")],
+    folders: Annotated[list[Path], typer.Argument(help="Run folders; a run may still be in progress.")],
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8750,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8750,
 ) -> None:
-    """Serve the report live while a run goes on, until Ctrl-C."""
+    """Serve a live report of runs in progress, until Ctrl-C."""
     from deskbench.agent.report.view import serve
 
     try:
@@ -232,13 +232,13 @@ def view(
     except KeyboardInterrupt:
         return
     except OSError as error:
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; use another --port") from None
 
 
 @serve_app.command("ocr", epilog="Example: deskbench serve ocr --port 8765")
 def serve_ocr(
     host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port; 0 for any that is free.")] = 8765,
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8765,
 ) -> None:
     """Serve a chat-completions endpoint that reads the screen by OCR and follows instructions by rules."""
     from deskbench.agent.ocr.server import serve
@@ -248,7 +248,7 @@ def serve_ocr(
     except KeyboardInterrupt:
         return
     except OSError as error:
-        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; name another --port") from None
+        raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; use another --port") from None
 
 
 tasks_app.command("verify", epilog=EXAMPLE)(verify)

@@ -1,4 +1,4 @@
-"""`deskbench models ...`: the families that are known, and one of them tried on a screenshot."""
+"""`deskbench models ...`: list the known families, and try one on a screenshot."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from deskbench.agent.cli.output import Json, message, print_json, print_table
 from deskbench.envs.errors import UsageError
 from deskbench.envs.foreign import Unread, read_text
 
-models_app = typer.Typer(help="Families of models.", invoke_without_command=True)
+models_app = typer.Typer(help="List the model families, show one, or try one.", invoke_without_command=True)
 Opt = typer.Option
 
 
 @models_app.callback(epilog="Example: deskbench models --json")
 def models(context: typer.Context, as_json: Json = False) -> None:
-    """List the families with endpoint, coordinate space and the variable that holds the key."""
+    """List the families with their endpoint, coordinate space and the variable that holds the API key."""
     if context.invoked_subcommand is not None:
         return
     from deskbench.agent.agents.profile import load_profile, profile_names
@@ -31,7 +31,7 @@ def models(context: typer.Context, as_json: Json = False) -> None:
         return
     rows = [(p.name, p.endpoint, p.space_text, p.key or "-", p.title) for p in profiles]
     print_table(("family", "endpoint", "points", "key", "models"), rows)
-    typer.echo(f"{len(profiles)} families; run one with --agent FAMILY, a file of your own with --agent mine.toml")
+    typer.echo(f"{len(profiles)} families; run one with --agent FAMILY, or your own file with --agent mine.toml")
 
 
 def _row(profile: Any) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _row(profile: Any) -> dict[str, Any]:
 
 @models_app.command("show", epilog="Example: deskbench models show kimi-vl")
 def show(family: Annotated[str, typer.Argument(help="A family, or the path of a profile.")]) -> None:
-    """Print a family's whole profile, its bases put in, as JSON."""
+    """Print a family's whole profile as JSON, merged with its bases."""
     from deskbench.agent.agents.profile import load_profile
 
     print_json(load_profile(family).model_dump())
@@ -55,7 +55,7 @@ def show(family: Annotated[str, typer.Argument(help="A family, or the path of a 
 
 @models_app.command("experts", epilog="Example: deskbench models experts runs/X")
 def experts(
-    run: Annotated[Path, typer.Argument(help="A run of the agent mixture, or one episode of it.")],
+    run: Annotated[Path, typer.Argument(help="A run of the agent `mixture`, or one of its episodes.")],
     as_json: Json = False,
 ) -> None:
     """Show which expert of a mixture did what, what it cost, and what the gate saved."""
@@ -70,16 +70,16 @@ def experts(
 
 
 @models_app.command("try", epilog='Example: deskbench models try kimi-vl --screenshot x.png --instruction "Save it"')
-def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     family: Annotated[str, typer.Argument(help="A family, or the path of a profile.")],
     screenshot: Annotated[Path, Opt(help="A PNG of a screen.")],
-    instruction: Annotated[str, Opt(help="What is to be done.")] = "Describe what you would do first, and do it.",
+    instruction: Annotated[str, Opt(help="The task.")] = "Describe what you would do first, and do it.",
     base_url: Annotated[str | None, Opt(help="The endpoint.")] = None,
-    model: Annotated[str | None, Opt(help="The model's name there.")] = None,
-    api_key_env: Annotated[str | None, Opt(help="The environment variable that holds the key.")] = None,
+    model: Annotated[str | None, Opt(help="The model's name at the endpoint.")] = None,
+    api_key_env: Annotated[str | None, Opt(help="The environment variable that holds the API key.")] = None,
     set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
-    reply: Annotated[str | None, Opt(help="A file with a reply to read instead of asking; - for stdin.")] = None,
-    dry: Annotated[bool, Opt("--dry", help="Show the request and ask nobody.")] = False,
+    reply: Annotated[str | None, Opt(help="Read the reply from this file (- for stdin) and do not ask.")] = None,
+    dry: Annotated[bool, Opt("--dry", help="Show the request without sending it.")] = False,
     out: Annotated[Path | None, Opt(help="The picture to write (default: SCREENSHOT-FAMILY.png).")] = None,
     as_json: Json = False,
 ) -> None:
@@ -99,7 +99,7 @@ def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how t
 
 
 def _print(found: Any) -> None:
-    """What was asked and answered, for people."""
+    """Print the request and the reply for people."""
     message("request", "bold")
     typer.echo(json.dumps(found.request, indent=1, ensure_ascii=False))
     if found.reply is not None:
@@ -139,22 +139,22 @@ def _write(path: Path, text: str, mode: str) -> None:
         raise UsageError(f"cannot write {path}: {error}") from None
 
 
-def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
-    run: Annotated[Path, typer.Argument(help="A run's folder, or one episode's.")],
-    agents: Annotated[tuple[str, str], Opt("--agents", metavar="P Q", help="Two agents: the reference, the other.")],
-    set_a: Annotated[list[str] | None, Opt(help="A setting of the first, key=value (repeatable).")] = None,
-    set_b: Annotated[list[str] | None, Opt(help="A setting of the second, key=value (repeatable).")] = None,
-    near: Annotated[float, Opt(min=0, help="Points that are nearer than so many pixels agree.")] = 14.0,
-    steps: Annotated[int | None, Opt(min=1, help="At most so many steps, spread over the run.")] = None,
-    samples: Annotated[int, Opt(min=1, help="Replies of each agent a step, for the kinds of actions.")] = 1,
+def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of one episode.")],
+    agents: Annotated[tuple[str, str], Opt("--agents", metavar="P Q", help="Two agents; the first is the reference.")],
+    set_a: Annotated[list[str] | None, Opt(help="A setting of the first agent, key=value (repeatable).")] = None,
+    set_b: Annotated[list[str] | None, Opt(help="A setting of the second agent, key=value (repeatable).")] = None,
+    near: Annotated[float, Opt(min=0, help="Points less than this many pixels apart agree.")] = 14.0,
+    steps: Annotated[int | None, Opt(min=1, help="Compare at most this many steps, spread over the run.")] = None,
+    samples: Annotated[int, Opt(min=1, help="Replies per agent and step, to compare kinds of actions.")] = 1,
     out: Annotated[Path | None, Opt(help="Write every step's comparison to this JSON file.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Feed a run's recorded screens to two agents, with no desktop, and say how far they agree."""
+    """Show a run's recorded screens to two agents, without a desktop, and measure how far they agree."""
     from deskbench.agent.compare import policies
 
     if out is not None:
-        _write(out, "", "a")  # found out before anything is paid for
+        _write(out, "", "a")  # fail before anything is paid for
     makers = [policies.maker(name, _pairs(given or [])) for name, given in zip(agents, (set_a, set_b), strict=True)]
     found = policies.compare(run, makers[0], makers[1], near=near, most=steps, samples=samples)
     if out is not None:

@@ -1,4 +1,4 @@
-"""`deskbench tasks mutate`: whether checks see what is wrong with an end state, and only that."""
+"""`deskbench tasks mutate`: test whether checks reject wrong end states and accept harmless changes."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ if TYPE_CHECKING:
 
 
 def mutate(
-    run: Annotated[Path, typer.Argument(help="A run's or an episode's folder, with solved episodes.")],
-    tasks: Annotated[str | None, typer.Option(help="Task files with the checks to use (default: each's own).")] = None,
-    task: Annotated[list[str] | None, typer.Option(help="A task's id; may be given several times.")] = None,
+    run: Annotated[Path, typer.Argument(help="The folder of a run or an episode, with solved episodes.")],
+    tasks: Annotated[str | None, typer.Option(help="Task files with the checks (default: each task's own).")] = None,
+    task: Annotated[list[str] | None, typer.Option(help="Test only this task, by its id (repeatable).")] = None,
     only: Annotated[
         list[str] | None,
-        typer.Option(metavar="ID", help="Single copies, such as 'text/drop-line[2]' or 'json/*', with what differs."),
+        typer.Option(metavar="ID", help="Show only these copies and their differences: 'text/drop-line[2]', 'json/*'."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Change what checks read of solved tasks, and score it again with no machine; docs/mutation.md.
+    """Change the end states of solved tasks and score them again, without a desktop; see docs/mutation.md.
 
-    Exit status 1 if a wrong copy scores, a harmless one does not, or a check fails, and the task file's `allowed` does
+    Exit status 1: a wrong copy scores, a harmless copy does not, or a check fails, and the task file's `allowed` does
     not say why.
     """
     from deskbench.agent.replay.mutants import mutate as judge_copies
@@ -50,7 +50,7 @@ def mutate(
 
 
 def task_lines(one: Mutated, run: Path, tasks: str | None, *, shown: bool = False) -> Iterator[str]:
-    """A task's line, and one for each copy that came to what it should not."""
+    """One line for the task, and one for each copy with the wrong outcome."""
     if one.excuse:
         yield f"{one.task}: not counted: {one.excuse}"
         return
@@ -63,11 +63,11 @@ def task_lines(one: Mutated, run: Path, tasks: str | None, *, shown: bool = Fals
     for note in one.notes:
         yield f"  note: {note}"
     for pattern in one.unused:
-        yield f"  note: allowed {pattern!r} explains nothing that survived or broke"
+        yield f"  note: allowed {pattern!r} matches no copy that survived or broke"
 
 
 def verdict_lines(one: Mutated, verdict: Verdict, run: Path, tasks: str | None, *, shown: bool) -> Iterator[str]:
-    """One copy in words, with why that is right or the command that shows it."""
+    """One copy in words, with the reason why it is allowed or the command that shows it."""
     word = {"survived": "scores 1", "broke": "costs the score", "failed": "check failed"}.get(
         verdict.outcome, verdict.outcome
     )
@@ -87,7 +87,7 @@ def verdict_lines(one: Mutated, verdict: Verdict, run: Path, tasks: str | None, 
 
 
 def summary_lines(suite: Suite) -> Iterator[str]:
-    """The two rates, and what stands beside them."""
+    """The two rates and the counts."""
     yield _rate("kill rate", suite.kills)
     yield _rate("tolerance rate", suite.tolerance)
     allowed = sum(bool(verdict.allowed) for verdict in suite.verdicts)
@@ -107,7 +107,7 @@ def _rate(name: str, rate: Mean) -> str:
 
 
 def as_object(suite: Suite) -> dict[str, Any]:
-    """Everything, for `--json`."""
+    """The whole result, for `--json`."""
     tasks = [
         {**vars(task), "folder": str(task.folder), "verdicts": [_verdict(verdict) for verdict in task.verdicts]}
         for task in suite.tasks

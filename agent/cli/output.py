@@ -1,4 +1,4 @@
-"""What the commands share: where messages go, how results are printed."""
+"""Output that the commands share: messages go to stderr, results to stdout."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from deskbench.envs.errors import UsageError
 out = Console()
 """Results."""
 say = Console(stderr=True)
-"""Messages; stdout belongs to results."""
+"""Messages go to stderr, because stdout is for results."""
 _UNBOUNDED = 1_000_000
-"""Columns of a line that no terminal shows: nothing is wrapped or cut."""
+"""Columns of a line that does not go to a terminal: wide enough that nothing is wrapped or cut."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; messages go to stderr.")]
 
 
 HostFiles = Annotated[
-    bool, typer.Option("--host-files", help="Let tasks use files of this machine that do not stand beside them.")
+    bool, typer.Option("--host-files", help="Let tasks use files of this machine outside their own folder.")
 ]
 
 
 def print_json(value: Any) -> None:
-    """One JSON document on stdout; dataclasses as objects, paths as text."""
+    """Print one JSON document on stdout, with dataclasses as objects and paths as text."""
     typer.echo(json.dumps(value, indent=1, default=_jsonable))
 
 
@@ -39,20 +39,20 @@ def _jsonable(value: Any) -> Any:
 
 
 def message(text: str, style: str | None = None) -> None:
-    """A line for people on stderr, as it is."""
+    """Print a line for people on stderr, without any formatting."""
     tell(say, text, style)
 
 
 def tell(console: Console, text: str, style: str | None = None) -> None:
-    """A line as it is: no markup, no emoji, no colours of rich's own, no wrapping."""
+    """Print a line unchanged: rich adds no markup, emoji, colours or line breaks."""
     console.print(Text(text, style or ""), soft_wrap=True)
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], console: Console = out) -> None:
-    """A table; what stands in its cells is printed as it is.
+    """Print a table; the text of its cells is printed unchanged.
 
-    On a terminal, what is too wide goes on in the next line. Elsewhere a row is one line, whole and plain, for `grep`
-    and the like.
+    On a terminal, cells that are too wide continue on the next line. Elsewhere each row is one plain, complete line,
+    for `grep` and similar tools.
     """
     table = Table(box=None, pad_edge=False)
     for header in headers:
@@ -67,10 +67,10 @@ def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], console: 
 
 
 def screen_size(text: str | None) -> tuple[int | None, int | None]:
-    """`1920x1080` as width and height in pixels.
+    """Read `1920x1080` as width and height in pixels.
 
     Raises:
-        UsageError: not such a text.
+        UsageError: the text does not have this form.
     """
     if text is None:
         return None, None

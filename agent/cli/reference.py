@@ -1,4 +1,4 @@
-"""`deskbench tasks metrics|getters|setup [NAME]`: what a task file may use, from the registry."""
+"""`deskbench tasks metrics|getters|setup [NAME]`: the functions of the registry that a task file may use."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from deskbench.tasks.reference import Described, Field
     from deskbench.tasks.registry import Kind
 
-Name = Annotated[str | None, typer.Argument(help="One of them, to print all about it (default: a table of all).")]
+Name = Annotated[str | None, typer.Argument(help="The one to describe in full (default: a table of all).")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as a page of Markdown.")]
 Command = Callable[[str | None, bool, bool], None]
 
@@ -31,13 +31,13 @@ def _command(kind: Kind, what: str) -> Command:
         else:
             _show_all(kind, markdown, as_json)
 
-    show.__doc__ = f"{what}; with a NAME: its options, the shape of what it takes, and an example."
+    show.__doc__ = f"{what}; with a NAME, print its options, the shape of its input, and an example."
     return show
 
 
 metrics = _command("metric", "List the metrics that score an end state")
 getters = _command("getter", "List the getters that read what metrics compare")
-setup = _command("setup", "List the set-up steps that make a start state")
+setup = _command("setup", "List the set-up steps that prepare a start state")
 
 
 def _show_all(kind: Kind, markdown: bool, as_json: bool) -> None:

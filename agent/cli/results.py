@@ -1,4 +1,4 @@
-"""`deskbench export` and `deskbench import-results`: runs in the layout of OSWorld's results, both ways."""
+"""`deskbench export` and `deskbench import-results`: write and read runs in the layout of OSWorld's results."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from deskbench.agent.cli.output import Json, message, print_json
 
 
 def export(
-    run: Annotated[Path, typer.Argument(help="A run's folder.")],
-    out: Annotated[Path, typer.Option(help="The folder of results to write into.")],
-    format_: Annotated[Literal["osworld"], typer.Option("--format", help="Whose layout.")] = "osworld",
+    run: Annotated[Path, typer.Argument(help="The run's folder.")],
+    out: Annotated[Path, typer.Option(help="The results folder to write into.")],
+    format_: Annotated[Literal["osworld"], typer.Option("--format", help="The layout to write.")] = "osworld",
     as_json: Json = False,
 ) -> None:
     """Write a run in the layout of OSWorld's results."""
@@ -27,15 +27,15 @@ def export(
 
 
 def import_results(
-    source: Annotated[Path, typer.Argument(help="A folder of OSWorld's results: of one model.")],
+    source: Annotated[Path, typer.Argument(help="A folder of OSWorld's results, for one model.")],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
     tasks: Annotated[
-        str | None, typer.Option(help="The task files (an OSWorld checkout): what was planned, and the instructions.")
+        str | None, typer.Option(help="The task files (an OSWorld checkout), for the plan and the instructions.")
     ] = None,
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Read OSWorld's results as a run, for report, view, rescore and replay --provider."""
+    """Import OSWorld's results as a run, for `report`, `view`, `rescore` and `replay --provider`."""
     from deskbench.agent.osworld.imports import import_results as read
 
     done = read(source, out, tasks=tasks, split=split)

@@ -1,4 +1,4 @@
-"""`deskbench run`: a batch with its progress shown, its numbers printed, its report written."""
+"""`deskbench run`: run a batch, show its progress, print its numbers and write its report."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ from deskbench.envs.errors import UsageError
 
 MEANS = ("n", "mean", "95 % interval")
 MAX_WARNINGS = 10
-"""Lines about task files before a run; `tasks check` has the others."""
+"""Warnings about task files to print before a run; `tasks check` prints the others."""
 
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
-    """The configuration that a run was begun with; flags may change how it is run, not what."""
+    """The configuration that a run began with; flags may change how the run proceeds, but not what it runs."""
     manifest = RunFolder(folder).manifest()
     given = {k: v for k, v in flags.items() if v is not None}
     return make_config(None, [], {**manifest["config"], **given})
 
 
 def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say: Console) -> int:
-    """Run it all; the exit status: 0 every planned episode has a score, 1 not."""
+    """Run the batch; returns the exit status: 0 if every planned episode has a score, else 1."""
     prepared = prepare(config)
     for warning in prepared.warnings[:MAX_WARNINGS]:
         tell(say, str(warning), style="yellow")
@@ -51,7 +51,7 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     for task, reason in prepared.skipped:
         tell(say, f"skipped {task.key}: {reason}", style="yellow")
     if not prepared.tasks:
-        raise UsageError(f"{config.source}: every task is skipped; nothing to run")
+        raise UsageError(f"{config.source}: all tasks were skipped; nothing to run")
     folder = out or default_folder(config)
     summary, state = run_batch(prepared, folder, resume=resume, say=say)
     report = write_report(folder, RunFolder(folder).report)
@@ -71,7 +71,7 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
         tell(say, f"run {folder}\nreport {report}")
         if state != "done":
             why = {"budget": "the budget is spent", "interrupted": "interrupted"}[state]
-            tell(say, f"{why}; go on with: deskbench run --resume {folder}")
+            tell(say, f"{why}; continue with: deskbench run --resume {folder}")
     return 0 if summary.scored == summary.planned else 1
 
 
@@ -81,29 +81,29 @@ def default_folder(config: RunConfig) -> Path:
 
 
 def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -> tuple[Summary, str]:
-    """Run a batch with progress on `say`; its numbers, and how it ended: `done`, `interrupted` or `budget`."""
+    """Run a batch and show progress on `say`; returns its numbers and its state: `done`, `interrupted` or `budget`."""
     try:
         with showing(say, str(prepared.config.agent)) as show:
             batch = Batch(prepared, folder, show)
             with _interrupts(batch, say):
                 summary = batch.run(resume=resume)
         if batch.unclosed is not None:
-            tell(say, f"the desktops could not be ended: {batch.unclosed}", style="red")
+            tell(say, f"some desktops could not be stopped: {batch.unclosed}", style="red")
     except KeyboardInterrupt:
-        tell(say, f"ended at once; what is recorded stays in {folder}")
-        os._exit(130)  # the desktops are stopped; threads that wait for a model would hold up an orderly exit
+        tell(say, f"stopped at once; what was recorded is in {folder}")
+        os._exit(130)  # the desktops have stopped; threads that wait for a model would delay an orderly exit
     return summary, batch.state
 
 
 @contextmanager
 def _interrupts(batch: Batch, say: Console) -> Iterator[None]:
-    """The first Ctrl-C (or SIGTERM, or a terminal that is closed) ends the run cleanly, the second at once."""
+    """The first Ctrl-C (or SIGTERM, or closing the terminal) ends the run cleanly; the second ends it at once."""
 
     def ask(signum: int, frame: object) -> None:
         if batch.interrupted:
             raise KeyboardInterrupt
         batch.interrupt()
-        tell(say, "ending: episodes under way stop after their step (Ctrl-C again: at once)")
+        tell(say, "stopping: running episodes finish their step first (press Ctrl-C again to stop at once)")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -115,8 +115,8 @@ def _interrupts(batch: Batch, say: Console) -> Iterator[None]:
 
 @contextmanager
 def showing(say: Console, name: str) -> Iterator[Any]:
-    """A function that shows progress: a live line on a terminal, else a line for each finished episode."""
-    if say.is_terminal and name != "human":  # a person is asked on the same terminal
+    """A function that shows progress: a live line on a terminal, else one line per finished episode."""
+    if say.is_terminal and name != "human":  # the agent `human` asks on the same terminal
         with Live(console=say, refresh_per_second=4, transient=True) as live:
             yield lambda progress: live.update(Text(line(name, progress)))
         return
@@ -131,7 +131,7 @@ def showing(say: Console, name: str) -> Iterator[Any]:
 
 
 def line(name: str, progress: Progress) -> str:
-    """Counts, mean, rate, time left, cost, what is running."""
+    """The progress line: counts, mean, rate, time left, cost and the running tasks."""
     seconds = time.monotonic() - progress.began
     scored = [s for s in progress.scores if s is not None]
     parts = [f"{name}: {progress.finished}/{progress.total}"]
@@ -158,13 +158,13 @@ def _clock(seconds: float) -> str:
 
 
 def summary_rows(summary: Summary) -> list[tuple[str, ...]]:
-    """The numbers of a run, feasible and infeasible tasks apart, and what unscored ones as 0 would make of them."""
+    """The numbers of a run: all tasks, feasible and infeasible ones, and all with unscored episodes as 0."""
     rows = {"all": summary.all, "feasible": summary.feasible, "infeasible": summary.infeasible}
     return [(name, *cells(mean)) for name, mean in {**rows, "all, unscored as 0": summary.all_planned}.items()]
 
 
 def summary_line(prepared: Prepared, summary: Summary) -> str:
-    """What the means are not made of, and how episodes ended."""
+    """The episodes that the means leave out, and how episodes ended."""
     endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.endings.items()))
     return (
         f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
@@ -173,27 +173,27 @@ def summary_line(prepared: Prepared, summary: Summary) -> str:
 
 
 def validated_of(folder: Path) -> dict[str, int]:
-    """How many of the run's tasks had a validation record that held when it began."""
+    """How many of the run's tasks had a current validation record when the run began."""
     found: dict[str, int] = RunFolder(folder).manifest().get("validated", {})
     return found
 
 
 def validated_line(folder: Path) -> str:
-    """The same for people, with what to do where some had none."""
+    """The same for people, with the command that validates the others."""
     found = validated_of(folder)
     n, of = found.get("n", 0), found.get("of", 0)
     return f"validated {n} of {of} tasks" + ("" if n == of else "; the others: deskbench tasks verify TASKS --stale")
 
 
 def deaths_line(config: RunConfig, summary: Summary) -> str:
-    """Desktops that died while the agent acted, and the tasks where one did twice."""
+    """The number of desktops that died while the agent acted, and the tasks where this happened twice."""
     tampered = len(summary.tampered)
     listed = f": {', '.join(summary.tampered)} (counted as {config.on_tamper})" if tampered else ""
     return f"desktops that died while the agent acted: {summary.deaths}; tampered: {tampered}{listed}"
 
 
 def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
-    """How many episodes an agent's own code or deskbench has failed in, and the first error."""
+    """How many episodes failed in the agent's own code or in deskbench, with the first error of each."""
     lines = []
     for ending, whose in ((Ending.AGENT_CRASH, "the agent's code"), (Ending.CRASHED, "deskbench")):
         crashed = [record for record in records if record.ending is ending]
@@ -203,7 +203,7 @@ def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
 
 
 def cells(mean: Mean) -> tuple[str, str, str]:
-    """A mean as text, under MEANS."""
+    """A mean as text, for the columns MEANS."""
     if mean.mean is None:
         return str(mean.n), "-", "-"
     return str(mean.n), f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}"

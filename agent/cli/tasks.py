@@ -1,4 +1,4 @@
-"""`deskbench tasks ...`: look at task files."""
+"""`deskbench tasks ...`: list, check, verify and write task files."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from deskbench.agent.cli.lint import Format, Wanted, check_tasks, explain_rule
 from deskbench.agent.cli.mutate import mutate
 from deskbench.agent.cli.output import HostFiles, print_table
 
-tasks_app = typer.Typer(help="Look at task files.", no_args_is_help=True)
+tasks_app = typer.Typer(help="List, check, verify and write task files.", no_args_is_help=True)
 tasks_app.command("mutate", epilog="Example: deskbench tasks mutate runs/X --task editor-write-note")(mutate)
 Source = Annotated[str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
@@ -36,25 +36,26 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
         ("task", "instruction", "programs", "oracle"),
         ((t.key, t.instruction, ", ".join(t.requires.apps), "yes" if t.oracle else "") for t in tasks),
     )
-    typer.echo(f"{len(tasks)} tasks, {sum(not t.feasible for t in tasks)} of them infeasible on purpose")
+    typer.echo(f"{len(tasks)} tasks, {sum(not t.feasible for t in tasks)} of them infeasible by design")
 
 
 @tasks_app.command("check", epilog="Example: deskbench tasks check my-tasks/ --select DB01 --format github")
-def check(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def check(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     source: Source = "basics",
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
     host_files: HostFiles = False,
-    select: Annotated[list[str] | None, typer.Option(help="Rules by id or its beginning, with commas.")] = None,
-    ignore: Annotated[list[str] | None, typer.Option(help="Rules that are left out, in the same way.")] = None,
-    format: Annotated[Format, typer.Option(help="How findings are printed.")] = Format.TEXT,
-    fix: Annotated[bool, typer.Option("--fix", help="Change the files where a rule knows a safe change.")] = False,
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings make the exit status 1, too.")] = False,
-    explain: Annotated[str | None, typer.Option(help="Print what a rule means; `all` for the table.")] = None,
+    select: Annotated[list[str] | None, typer.Option(help="Rules to apply: ids or prefixes, with commas.")] = None,
+    ignore: Annotated[list[str] | None, typer.Option(help="Rules to leave out, written in the same way.")] = None,
+    format: Annotated[Format, typer.Option(help="The format of the findings.")] = Format.TEXT,
+    fix: Annotated[bool, typer.Option("--fix", help="Fix the files where a rule has a safe fix.")] = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with status 1 for warnings, too.")] = False,
+    explain: Annotated[str | None, typer.Option(help="Explain this rule; `all` prints the table.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Check task files by 32 rules, from misspelt keys to answers that can be guessed; exit status 1 for an error.
+    """Check task files with 32 rules, from misspelt keys to answers that can be guessed; exit status 1 for an error.
 
-    A file allows a rule with a reason: "noqa": {"DB022": "why"}. Errors of DB001 to DB003 keep a task from being run.
+    A file can silence a rule and say why: "noqa": {"DB022": "why"}. A task with an error of DB001 to DB003 does not
+    run.
     """
     if explain is not None:
         explain_rule(explain)
@@ -66,13 +67,13 @@ def check(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how 
 @tasks_app.command("mirror", epilog="Example: deskbench tasks mirror path/to/OSWorld --out mirror/")
 def mirror(
     source: Source,
-    out: Annotated[Path | None, typer.Option(help="The folder (default: the cache that runs use).")] = None,
+    out: Annotated[Path | None, typer.Option(help="Output folder (default: the cache that runs use).")] = None,
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_small.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Fetch every file that the tasks' set-up and checks use; then DESKBENCH_OFFLINE=1 runs them without the web.
+    """Download every file that the tasks' set-up and checks use; DESKBENCH_OFFLINE=1 then runs them offline.
 
-    On other machines, DESKBENCH_MIRROR=FOLDER names a copy of --out.
+    On other machines, copy the folder of --out and set DESKBENCH_MIRROR=FOLDER to the copy.
     """
     from deskbench.agent.build import ASSETS
     from deskbench.agent.cli.output import message
@@ -114,12 +115,12 @@ def new(
     like: Annotated[
         str,
         typer.Option(
-            help="What it is like: editor, files, terminal, form, infeasible, several (programs); or browser, office, "
-            "which need the image full."
+            help="Template: editor, files, terminal, form, infeasible or several (programs); browser and office need "
+            "the image full."
         ),
     ] = "editor",
 ) -> None:
-    """Write a small task that works, to be changed."""
+    """Write a small working task for you to change."""
     from deskbench.tasks.schema import new_task
 
     new_task(path, like)

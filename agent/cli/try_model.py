@@ -1,4 +1,4 @@
-"""One family on one screenshot: the request, the reply, and where its actions would go."""
+"""Try one family on one screenshot: show the request, the reply, and where its actions would go."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from deskbench.envs.types import Observation, Screenshot
 
 @dataclass(frozen=True)
 class Tried:
-    """What came of it.
+    """The result of one try.
 
     Attributes:
         family: its name.
-        request: as it would be recorded: pictures are named by their hash.
-        reply, thought: the model's, or None when nobody was asked.
-        actions: canonical, in pixels of the screenshot.
+        request: the request as a run would record it, with each picture replaced by its hash.
+        reply, thought: the model's, or None if no model was asked.
+        actions: canonical actions, in pixels of the screenshot.
         error: why the reply is not an action, or None.
-        picture: the file that the actions were drawn into, or None.
-        input_tokens, output_tokens, cost_usd: what it cost.
+        picture: the file with the actions drawn on the screenshot, or None.
+        input_tokens, output_tokens, cost_usd: what the request cost.
     """
 
     family: str
@@ -54,12 +54,12 @@ def try_family(
 
     Args:
         family: its name, or the path of a profile.
-        settings: of the run (`family_config.FamilySettings`).
+        settings: the run's settings (`family_config.FamilySettings`).
         screenshot: a PNG.
-        instruction: what is to be done.
+        instruction: the task for the model.
         out: the picture to write.
-        reply: a reply to read instead of asking.
-        dry: ask nobody.
+        reply: read this reply instead of asking the model.
+        dry: only build the request, and ask no model.
 
     Raises:
         UsageError: the family, a setting or the screenshot is wrong.

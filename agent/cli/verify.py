@@ -1,4 +1,4 @@
-"""`deskbench tasks verify`: whether tasks can be trusted, proved on fresh desktops."""
+"""`deskbench tasks verify`: test on fresh desktops whether tasks can be trusted."""
 
 from __future__ import annotations
 
@@ -23,45 +23,45 @@ if TYPE_CHECKING:
 
 EXAMPLE = "Example: deskbench tasks verify basics --k 1 -n 2"
 VALID, INVALID, UNSUPPORTED, BROKEN = range(4)
-"""Exit statuses, as OpenEnv's validator has them (openenv 0.10): pass, fail, unsupported, internal."""
+"""Exit statuses, the same as those of OpenEnv's validator (openenv 0.10): pass, fail, unsupported, internal."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Suite:
-    """One suite of the command line, and what came of it."""
+    """One suite from the command line, and its verification."""
 
     prepared: Prepared
     verification: Verification
 
     @property
     def found(self) -> list[Found]:
-        """Its tasks, as far as something was found."""
+        """The suite's tasks that have at least one result."""
         return [found for found in self.verification.found.values() if found.cells]
 
 
-def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
+def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
     sources: Annotated[list[str], typer.Argument(metavar="TASKS...", help="Task files, folders or suites.")],
-    k: Annotated[int, typer.Option("--k", min=1, help="Times that each oracle must pass.")] = 3,
-    parallel: Annotated[int, typer.Option("-n", "--parallel", min=1, help="Desktops at once.")] = 1,
+    k: Annotated[int, typer.Option("--k", min=1, help="How often each oracle must pass.")] = 3,
+    parallel: Annotated[int, typer.Option("-n", "--parallel", min=1, help="Desktops to run at once.")] = 1,
     provider: Annotated[
-        str | None, typer.Option(help="Where desktops come from (default: local; wine for tasks of Windows).")
+        str | None, typer.Option(help="Provider of the desktops (default: local; wine for Windows tasks).")
     ] = None,
-    only: Annotated[list[str] | None, typer.Option("--task", help="Verify this task only (repeatable).")] = None,
-    stale: Annotated[bool, typer.Option("--stale", help="Only tasks whose record does not hold any more.")] = False,
-    network: Annotated[bool, typer.Option(help="Let tasks that require the network have it.")] = False,
+    only: Annotated[list[str] | None, typer.Option("--task", help="Verify only this task (repeatable).")] = None,
+    stale: Annotated[bool, typer.Option("--stale", help="Verify only tasks without a current record.")] = False,
+    network: Annotated[bool, typer.Option(help="Give network access to the tasks that require it.")] = False,
     host_files: HostFiles = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the episodes (default: runs/<time>-verify).")] = None,
-    resume: Annotated[Path | None, typer.Option(help="Go on with this folder: what is decided stays.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the episodes (default: runs/<time>-verify).")] = None,
+    resume: Annotated[Path | None, typer.Option(help="Continue in this folder and keep its results.")] = None,
     record: Annotated[bool, typer.Option(help="Write validation.json beside the task files.")] = True,
     as_json: Json = False,
 ) -> None:  # fmt: skip
-    """Prove tasks on fresh desktops: solutions score 1, everything else 0, the same end state always the same.
+    """Test tasks on fresh desktops: solutions score 1, all else scores 0, and an end state always scores the same.
 
-    The record beside the suite goes stale by itself when a task, an asset, the code of a check or the desktop changes.
-    Exit status 0: every task is valid; 1: one is not; 2: nothing could be tried; 3: errors or timeouts only.
+    The record beside the suite becomes stale when a task, an asset, the code of a check or the desktop changes.
+    Exit status 0: every task is valid; 1: a task is not; 2: nothing could be tried; 3: only errors or timeouts.
     """
     if resume is not None and out is not None:
-        raise UsageError("--resume goes on with its own folder: leave out --out")
+        raise UsageError("--resume continues in its own folder: leave out --out")
     from deskbench.agent.runs.folder import new_folder
 
     began = time.monotonic()
@@ -71,7 +71,7 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how
     if stale:
         prepared = [_stale(one) for one in prepared]
         if not any(one.tasks for one in prepared):
-            message("every record holds: nothing to verify")
+            message("every record is up to date: nothing to verify")
             raise typer.Exit(VALID)
     suites = _verified([one for one in prepared if one.tasks], folder, k, parallel)
     written = [path for suite in suites for path in _write(suite, folder)] if record else []
@@ -84,16 +84,16 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how
             message(f"record {path}")
         message(f"{_counts(found)}; {time.monotonic() - began:.0f} s; episodes in {folder}")
     if any(suite.verification.interrupted for suite in suites):
-        message(f"interrupted; go on with: deskbench tasks verify {' '.join(sources)} --resume {folder}")
+        message(f"interrupted; continue with: deskbench tasks verify {' '.join(sources)} --resume {folder}")
         status = BROKEN
     raise typer.Exit(status)
 
 
 def _chosen(sources: Sequence[str], only: Sequence[str], host_files: bool) -> dict[str, list[str]]:
-    """The sources that have one of the named tasks, with those that they have; all of them where none is named.
+    """The sources that have any of the named tasks, each with the ones it has; all sources if no task is named.
 
     Raises:
-        UsageError: no source has it, or a file of one cannot be used.
+        UsageError: no source has a named task, or a file of a source cannot be used.
     """
     from deskbench.envs.actions import nearest
     from deskbench.tasks.load import load
@@ -108,7 +108,7 @@ def _chosen(sources: Sequence[str], only: Sequence[str], host_files: bool) -> di
 
 
 def _prepare(source: str, only: Sequence[str], provider: str | None, network: bool, host_files: bool) -> Prepared:
-    """The tasks of a source and what they run on; what cannot run here is told."""
+    """The tasks of a source and what they run on; prints the tasks that cannot run here."""
     from deskbench.agent.build import prepare
     from deskbench.agent.config import RunConfig
     from deskbench.tasks.load import load
@@ -126,7 +126,7 @@ def _prepare(source: str, only: Sequence[str], provider: str | None, network: bo
 
 
 def _stale(prepared: Prepared) -> Prepared:
-    """The tasks whose record does not hold; why is told."""
+    """The tasks whose record is missing or outdated; prints why."""
     from deskbench.agent.verify.record import validated
 
     why = validated(prepared.tasks, prepared.config.provider, prepared.made_of).why_not
@@ -151,13 +151,13 @@ def _verified(prepared: Sequence[Prepared], folder: Path, k: int, parallel: int)
 
 @contextmanager
 def _interrupts(verification: Verification) -> Iterator[None]:
-    """The first Ctrl-C ends it after what is under way, the second at once; what was found stays."""
+    """The first Ctrl-C stops after the running steps, the second at once; results so far are kept."""
 
     def ask(signum: int, frame: object) -> None:
         if verification.interrupted:
             os._exit(130)
         verification.interrupt()
-        message("ending: trials under way stop after their step (Ctrl-C again: at once)")
+        message("stopping: running trials finish their step first (press Ctrl-C again to stop at once)")
 
     before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     try:
@@ -168,7 +168,7 @@ def _interrupts(verification: Verification) -> Iterator[None]:
 
 
 def _say(found: Found) -> None:
-    """A task's line, and a line for each trial that was not as it must be."""
+    """Print a line for the task, and one for each trial with a wrong result."""
     from deskbench.agent.verify.cells import COLUMNS, Outcome
     from deskbench.agent.verify.record import is_valid
 
@@ -190,11 +190,11 @@ def _say(found: Found) -> None:
     for note in (note for cell in cells for note in cell.notes):
         message(f"        note: {note}", "yellow")
     if not any(cell.column in ("oracle", "fail") and cell.score == 1.0 for cell in cells):
-        message("        no solution was shown to pass: give the file an oracle", "red")
+        message("        no solution passed: give the task file an oracle", "red")
 
 
 def exit_status(found: Sequence[Found]) -> int:
-    """0: every task is valid; 1: one is not; 2: nothing was tried; 3: errors or timeouts alone are in the way."""
+    """0: every task is valid; 1: a task is not; 2: nothing was tried; 3: only errors or timeouts."""
     from deskbench.agent.verify.cells import Outcome
     from deskbench.agent.verify.record import is_valid
 
@@ -211,7 +211,7 @@ def exit_status(found: Sequence[Found]) -> int:
 
 
 def _write(suite: Suite, folder: Path) -> Iterator[Path]:
-    """The records of the folders that the tasks stand in; what was known of other tasks stays."""
+    """Write the record of each folder with tasks; entries of other tasks are kept."""
     from deskbench.agent.manifest import versions
     from deskbench.agent.verify.record import read, write
     from deskbench.tasks.load import VALIDATION

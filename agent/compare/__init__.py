@@ -1,1 +1,1 @@
-"""Two policies on the same screens: how far they agree."""
+"""Compare two policies on the same screens."""

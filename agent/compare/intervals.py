@@ -1,9 +1,9 @@
-"""A mean with its 95 % interval where values come in clusters, such as the steps of an episode.
+"""The mean and its 95 % interval for clustered values, such as the steps of an episode.
 
-Values of one cluster hang together, so clusters are what is counted: the mean is a ratio of two sums over clusters, its
-variance is that of the clusters' residuals, and the interval is Student's t with one degree of freedom less than there
-are clusters (W. G. Cochran, Sampling Techniques, 3rd edition, sections 6.3 and 9A.1). Resampling a handful of clusters
-gives intervals that are far too narrow.
+Values in one cluster are correlated, so clusters are the unit of analysis: the mean is a ratio of two sums over
+clusters, its variance is that of the clusters' residuals, and the interval uses Student's t with one degree of freedom
+less than the number of clusters (W. G. Cochran, Sampling Techniques, 3rd edition, sections 6.3 and 9A.1). Resampling a
+handful of clusters gives intervals that are far too narrow.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ LEVEL = 0.95
 
 
 Clusters = Sequence[tuple[float, float]]
-"""Of each cluster the sum of weight x value, and the sum of the weights, which is positive."""
+"""For each cluster, the sum of weight x value and the sum of the weights, which is positive."""
 Ends = tuple[float, float] | None
 
 
@@ -25,10 +25,10 @@ def cluster_interval(clusters: Clusters, *, lowest: float = -math.inf) -> tuple[
 
     Args:
         clusters: at least one.
-        lowest: that a value can have; the lower end does not go below it.
+        lowest: the lowest possible value; the lower end does not go below it.
 
     Returns:
-        The mean, and the ends; None where there is one cluster, which says nothing about others.
+        The mean and the ends; the ends are None for a single cluster, which says nothing about others.
     """
     mean, variance = _mean(clusters)
     if len(clusters) < 2:
@@ -38,11 +38,11 @@ def cluster_interval(clusters: Clusters, *, lowest: float = -math.inf) -> tuple[
 
 
 def share_interval(clusters: Clusters) -> tuple[float, Ends]:
-    """The same of a share, whose values are 0 and 1.
+    """The same for a share, whose values are 0 and 1.
 
-    It is Wilson's score interval (1927) with Student's t, and with as many trials as independent ones would have to be
-    for the variance between clusters: it keeps its promise near 0 and 1, too, where values are far from normal. Where
-    all are alike it is the exact one (Clopper and Pearson 1934), with each cluster as one trial.
+    This is Wilson's score interval (1927) with Student's t. Its number of trials is the number of independent trials
+    that would have the variance between clusters. Its coverage also holds near 0 and 1, where values are far from
+    normal. If all values are equal, it is the exact interval (Clopper and Pearson 1934) with each cluster as one trial.
     """
     mean, variance = _mean(clusters)
     count = len(clusters)
@@ -70,7 +70,7 @@ def _mean(clusters: Clusters) -> tuple[float, float]:
 
 @cache
 def t_quantile(freedom: int) -> float:
-    """The number that Student's t with so many degrees of freedom exceeds in size with a probability of 5 %."""
+    """The number that |t| exceeds with a probability of 5 %, for Student's t with `freedom` degrees of freedom."""
     low, high = 0.0, math.pi / 2
     for _ in range(60):
         middle = (low + high) / 2

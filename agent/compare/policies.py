@@ -1,11 +1,11 @@
-"""Two policies on the same screens, with no desktop: how often they do the same, and how far apart they are.
+"""Compare two policies on the same screens, without a desktop: how often they agree, and how far apart they are.
 
-The recorded observations of a run go to both agents. A step is decided from its own screen alone (each agent begins
-anew at every step), so that both answer the same question: the steps before belong to whoever was recorded.
+Both agents get the recorded observations of a run. They decide each step from its own screen alone (each agent starts
+anew at every step), so that both answer the same question: the earlier steps are those of the recorded agent.
 
-Agreement is of first actions. KL divergence is in nats, from P, the first agent and the reference, to Q, the second:
-KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)). `kl.py` says how P and Q are estimated and smoothed, and of which
-number what can be said.
+Agreement is about first actions. KL divergence is in nats, from P, the first agent and the reference, to Q, the second:
+KL(P||Q) = sum over x of P(x) * ln(P(x) / Q(x)). `kl.py` describes how P and Q are estimated and smoothed, and what
+each number means.
 """
 
 from __future__ import annotations
@@ -29,27 +29,27 @@ from deskbench.envs.errors import EnvError, UsageError
 from deskbench.envs.types import Action, Observation
 
 FEW = 10
-"""Episodes below which an interval is a hint: what differs between episodes is hardly known from so few."""
+"""With fewer episodes an interval is only a hint: they show too little of the variance between episodes."""
 Make = Callable[[], Agent]
 
 
 @dataclass(frozen=True)
 class StepComparison:
-    """Two agents at one step; None where a thing cannot be said.
+    """Two agents at one step; a value is None if it is not known.
 
     Attributes:
-        episode, step: which.
-        kinds: of the first actions, P's and Q's; `error` where a reply was no action.
-        same_kind: the kinds are the same.
-        distance: between the points of both, in pixels.
-        same_element: both points are in the same element of the recorded accessibility tree.
-        agree: same kind, and the same target (near enough or the same element), text and keys.
-        kl_kinds: between the kinds of several replies each, in nats.
-        kl_name: at the token that names the action, in nats.
-        kl_tokens, tokens: in nats per token, over the tokens with which both replies begin and the first that
-            differs; and how many those are.
-        kl_reply, ratio, reply_tokens: in nats per token, over all tokens of P's reply, which Q has read; the same from
-            ln(P(reply) / Q(reply)); and how many those are.
+        episode, step: the episode and the step.
+        kinds: kinds of the first actions of P and Q; `error` if a reply was not an action.
+        same_kind: whether the kinds are the same.
+        distance: distance between the two points, in pixels.
+        same_element: whether both points are in the same element of the recorded accessibility tree.
+        agree: whether kind, target (near enough or the same element), text and keys are the same.
+        kl_kinds: divergence between the kinds of several replies each, in nats.
+        kl_name: divergence at the token that names the action, in nats.
+        kl_tokens, tokens: divergence in nats per token over the tokens that both replies begin with and the first that
+            differs; and the number of these tokens.
+        kl_reply, ratio, reply_tokens: divergence in nats per token over all tokens of P's reply, which Q has read; the
+            same from ln(P(reply) / Q(reply)); and the number of these tokens.
     """
 
     episode: str
@@ -73,10 +73,10 @@ class Interval:
     """A mean with its 95 % interval (`intervals.py`: Student's t over episodes).
 
     Attributes:
-        n: steps that are in it.
-        episodes: those that the steps are of.
-        mean: over steps; of numbers per token, over tokens.
-        low, high: None for one episode, from which nothing is known about others.
+        n: number of steps.
+        episodes: number of episodes of these steps.
+        mean: the mean over steps, or over tokens for numbers per token.
+        low, high: ends of the interval; None for a single episode, which says nothing about others.
     """
 
     n: int
@@ -88,13 +88,13 @@ class Interval:
 
 @dataclass(frozen=True)
 class Comparison:
-    """A whole run.
+    """The comparison of a whole run.
 
     Attributes:
-        steps: each of them.
+        steps: all compared steps.
         totals: means with intervals, by the names of `StepComparison`.
-        cost_usd: of both agents, where it is known.
-        notes: what limits what the numbers say, one sentence each.
+        cost_usd: cost of both agents in US dollars, or None if unknown.
+        notes: limits of what the numbers mean, one sentence each.
     """
 
     steps: tuple[StepComparison, ...]
@@ -104,10 +104,10 @@ class Comparison:
 
 
 def maker(name: str, settings: Mapping[str, str]) -> Make:
-    """How an agent is made anew, by its name and settings as `deskbench run` takes them.
+    """A function that makes a new agent from a name and settings, as `deskbench run` does.
 
     Raises:
-        UsageError: unknown, a setting is wrong, or it cannot be made without a task.
+        UsageError: the agent is unknown, a setting is wrong, or the agent needs a task.
     """
     from deskbench.agent.build import agent_factory
 
@@ -115,7 +115,7 @@ def maker(name: str, settings: Mapping[str, str]) -> Make:
     try:
         inspect.signature(make).bind()
     except TypeError:
-        raise UsageError(f"agent {name!r} is made for a task: it has no policy of its own to compare") from None
+        raise UsageError(f"agent {name!r} needs a task: it has no policy of its own to compare") from None
     make().close()
     return make
 
@@ -123,21 +123,21 @@ def maker(name: str, settings: Mapping[str, str]) -> Make:
 def compare(
     run: Path, first: Make, second: Make, *, near: float = 14.0, most: int | None = None, samples: int = 1
 ) -> Comparison:
-    """Feed a run's recorded observations to two agents.
+    """Show a run's recorded observations to two agents and compare their decisions.
 
     Args:
-        run: a run's folder, or an episode's.
+        run: the folder of a run or of an episode.
         first, second: P, the reference, and Q.
-        near: points nearer than so many pixels are the same target (14: half of a small button).
-        most: steps at most, spread evenly over the run.
-        samples: replies of each agent a step; from two on, the kinds' divergence is estimated.
+        near: points less than this many pixels apart are the same target (14: half of a small button).
+        most: the most steps to compare, spread evenly over the run.
+        samples: replies per agent and step; with two or more, the divergence of kinds is estimated.
 
     Raises:
-        UsageError: no episodes there.
-        ModelError: an endpoint failed: nothing is made up in its place.
+        UsageError: the folder has no episodes, or `most` or `samples` is below 1.
+        ModelError: an endpoint failed; no value is made up in its place.
     """
     if samples < 1 or (most is not None and most < 1):
-        raise UsageError("at least one step and one sample of it are compared")
+        raise UsageError("compare at least one step, with at least one sample")
     screens = list(_screens(run))
     if not screens:
         raise UsageError(f"{run} has no finished episodes with screenshots")
@@ -162,7 +162,7 @@ class _Screen:
 
 
 def _screens(run: Path) -> Iterator[_Screen]:
-    """What was seen before each step of every finished episode, in order."""
+    """The screen before each step of every finished episode, in order."""
     for folder in EpisodeFolder.below(run):
         if not folder.finished:
             continue
@@ -191,7 +191,7 @@ def _begin(agent: Agent, screen: _Screen, draw: int) -> None:
 
 
 def _decide(agent: Agent, screen: _Screen, draw: int) -> Decision:
-    """A decision from this screen alone; no actions where the reply was none."""
+    """A decision from this screen alone; it has no actions if the reply was not an action."""
     _begin(agent, screen, draw)
     try:
         return agent.act(screen.observation)
@@ -202,13 +202,13 @@ def _decide(agent: Agent, screen: _Screen, draw: int) -> Decision:
 
 
 class _Pairing:
-    """Both agents, and what was seen of them on the way.
+    """Both agents, and facts gathered while they run.
 
     Attributes:
-        reading: what P said, by Q's model.
-        drawn: how P's replies were drawn that are not from its model's own distribution, and how many.
-        again: steps at which P's first reply was no action, so that its tokens are not on record.
-        costs: in US dollars, None where unknown.
+        reading: lets Q's model read P's replies.
+        drawn: why some of P's replies were not sampled from its model's own distribution, and how many.
+        again: number of steps at which P's first reply was not an action, so that its tokens are not recorded.
+        costs: costs in US dollars; None if unknown.
     """
 
     def __init__(self, first: Agent, second: Agent, near: float, samples: int) -> None:
@@ -221,7 +221,7 @@ class _Pairing:
         self.costs: list[float | None] = []
 
     def step(self, screen: _Screen) -> StepComparison:
-        """Ask both, let Q read what P said, and compare."""
+        """Ask both agents, let Q read P's reply, and compare."""
         ours, theirs = ([_decide(agent, screen, draw) for draw in range(self._samples)] for agent in self._agents)
         self.costs += [one.usage.cost_usd for one in (*ours, *theirs)]
         said = ours[0]
@@ -237,7 +237,7 @@ class _Pairing:
         return replace(found, kl_reply=each, ratio=ratio, reply_tokens=count)
 
     def cost(self) -> float | None:
-        """In US dollars, as far as it is known."""
+        """The known cost in US dollars, or None."""
         known = [cost for cost in (*self.costs, self.reading.spending.usage.cost_usd) if cost is not None]
         return sum(known) if known else None
 
@@ -271,7 +271,7 @@ def _kind(action: Action | None) -> str:
 
 
 def _same_element(tree: str | None, points: tuple[tuple[int, int] | None, tuple[int, int] | None]) -> bool | None:
-    """Whether two points are in the same smallest element; None where there is no tree, or no element there."""
+    """Whether two points are in the same smallest element; None if there is no tree or no element there."""
     if tree is None or points[0] is None or points[1] is None:
         return None
     try:
@@ -291,7 +291,7 @@ def _smallest(known: Iterable[Node], point: tuple[int, int]) -> Node | None:
 
 
 _TOKENS = {"kl_tokens": "tokens", "kl_reply": "reply_tokens", "ratio": "reply_tokens"}
-"""Numbers per token, and where it stands over how many tokens."""
+"""Numbers per token, and the attribute that counts their tokens."""
 _SHARES = ("same_kind", "agree", "same_element")
 
 
@@ -300,7 +300,7 @@ def _totals(steps: Sequence[StepComparison]) -> dict[str, Interval]:
 
 
 def _total(steps: Sequence[StepComparison], name: str) -> Interval | None:
-    """The mean of one number over all steps that have it, or over their tokens."""
+    """The mean of one number over all steps that have it, or over the tokens of these steps."""
     clusters: dict[str, tuple[float, float]] = {}
     known = [(step, float(value)) for step in steps if (value := getattr(step, name)) is not None]
     for step, value in known:
@@ -318,26 +318,26 @@ def _total(steps: Sequence[StepComparison], name: str) -> Interval | None:
 
 
 def _notes(steps: Sequence[StepComparison], pairing: _Pairing) -> Iterator[str]:
-    """What limits what the numbers say."""
+    """The limits of what the numbers mean."""
     episodes = len({step.episode for step in steps})
     if episodes == 1:
-        yield "warning: 1 episode: without others there is no interval"
+        yield "warning: 1 episode: an interval needs at least 2"
     elif episodes < FEW:
-        yield f"warning: {episodes} episodes, fewer than {FEW}: intervals are wide, and hold if episodes are much alike"
+        yield f"warning: {episodes} episodes, fewer than {FEW}: intervals are wide and hold only if episodes are alike"
     if all(step.kl_tokens is None for step in steps):
-        yield "note: no log-probabilities: set logprobs=20 for both agents, where their endpoints give them"
+        yield "note: no log-probabilities: set logprobs=20 for both agents if their endpoints return them"
         return
     for reason, count in pairing.reading.failed.items():
         yield f"note: Q could not read P's reply ({_of(count, steps)}): {reason}"
     if pairing.again:
-        yield f"note: P's first reply was no action ({_of(pairing.again, steps)}): numbers per token are of the others"
+        yield f"note: P's first reply was not an action ({_of(pairing.again, steps)}): numbers per token leave it out"
     for reason, count in pairing.drawn.items():
-        yield f"warning: P's replies are not surely drawn as its model has it ({_of(count, steps)}): {reason}. {_ALONG}"
+        yield f"warning: P's replies may not follow its model's distribution ({_of(count, steps)}): {reason}. {_ALONG}"
 
 
 _ALONG = (
-    "So the numbers per token are those of the texts that were said; they are no estimate of the divergence of whole "
-    "replies, and no lower bound of it. Set temperature=1 for P"
+    "So the numbers per token describe only these replies: they neither estimate the divergence of whole replies nor "
+    "give a lower bound of it. Set temperature=1 for P"
 )
 
 
@@ -359,7 +359,7 @@ HEADERS = ("", "mean", "95 % interval", "over")
 
 
 def rows(found: Comparison) -> Iterator[tuple[str, ...]]:
-    """The totals of a comparison for people, under HEADERS."""
+    """The totals of a comparison for people, with the columns HEADERS."""
     for name, total in found.totals.items():
         words, form = _LINES[name]
         ends = "no interval"

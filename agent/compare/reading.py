@@ -1,4 +1,4 @@
-"""What one agent said, read by another's model: the log-probabilities of both for the same tokens."""
+"""Let one agent's model read another agent's reply: the log-probabilities of both for the same tokens."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ from deskbench.envs.types import Observation
 
 @runtime_checkable
 class Reader(Protocol):
-    """An agent whose model can say how likely it finds a reply that another has given."""
+    """An agent whose model can say how likely it finds another agent's reply."""
 
     def likelihood(self, observation: Observation, reply: str, spending: Spending) -> Prompt:
-        """Read it in place of an own one. Raises NotGiven where the endpoint does not say."""
+        """Read the reply as if it were the agent's own. Raises NotGiven if the endpoint does not return this."""
 
 
 class Reading:
-    """Lets one agent's model read replies; an endpoint that does not say what it finds of the first is asked once.
+    """Lets one agent's model read replies. If the endpoint cannot do this for the first reply, it is not asked again.
 
     Attributes:
-        spending: on it.
+        spending: what the reading costs.
         failed: why replies could not be read, and how many.
     """
 
@@ -37,11 +37,11 @@ class Reading:
         self.failed: Counter[str] = Counter()
 
     def tokens(self, observation: Observation, said: Decision) -> tuple[Sequence[Token], Sequence[Token]]:
-        """The tokens of a reply as both have them; none where that is not known.
+        """The tokens of a reply with the log-probabilities of both agents; empty if they are not known.
 
         Args:
-            observation: that the reply is to. The agent has begun, and seen nothing before it.
-            said: by the other.
+            observation: what the reply answers. The agent has started and has seen nothing before it.
+            said: the other agent's decision.
 
         Raises:
             ModelFatal: no request of this run can succeed.
@@ -51,7 +51,7 @@ class Reading:
             return (), ()
         try:
             if not isinstance(self._agent, Reader):
-                raise NotGiven("it has no model that reads")
+                raise NotGiven("it has no model that can read a reply")
             prompt = self._agent.likelihood(observation, reply, self.spending)
             self._prompts += 1
             theirs = along(prompt, [token.text for token in inside], end.text if end else None)
@@ -62,15 +62,15 @@ class Reading:
 
 
 def said_at_once(decision: Decision) -> list[Token]:
-    """The tokens of a reply that was the first; those of later ones answer to a longer prompt, and count as none."""
+    """The tokens of a first reply; empty for a later reply, which answers a longer prompt."""
     replies = [exchange for exchange in decision.exchanges if exchange.reply is not None]
     return tokens_of(decision.notes) if len(replies) == 1 else []
 
 
 def parts(decision: Decision, tokens: Sequence[Token]) -> tuple[str, list[Token], Token | None]:
-    """A reply's text, its tokens, and the one that ended it, which servers give and do not write.
+    """A reply's text, its tokens, and its end token, which servers return but do not write into the text.
 
-    A reply from which the server has taken something (reasoning, calls) has the text that its tokens make.
+    If the server has removed something from the reply (reasoning, calls), the text is that of its tokens.
     """
     said = decision.exchanges[-1].reply if decision.exchanges else None
     if said and said == "".join(token.text for token in tokens[:-1]):

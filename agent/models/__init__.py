@@ -1,1 +1,1 @@
-"""Clients of model endpoints, one file per wire format."""
+"""Clients for model endpoints."""

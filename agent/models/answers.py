@@ -1,8 +1,8 @@
-"""What an endpoint's HTTP answer means: a reply, a reason to try again, or a reason to stop. Pure functions.
+"""Interpret an endpoint's HTTP answer: as a reply, a reason to try again, or a reason to stop. Pure functions.
 
-What is the same on every wire is here; a wire (`wires.py`) reads what is its own from the JSON document.
+This module has what all wires share; each wire (`wires/`) reads its own part of the JSON document.
 
-No transport failure is ever read as something that the model said.
+A transport failure never counts as something that the model said.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from deskbench.envs.redact import KNOWN
 
 FATAL = frozenset({401, 402, 403, 404})
 """No request of this run can succeed: the key, the account, the permission or the address is wrong."""
-REFUSED = {401: "the endpoint does not take the key", 403: "the endpoint does not let this key in"}
-"""Said in place of what these answers hold: some repeat the key, in whatever form."""
+REFUSED = {401: "the endpoint does not accept the key", 403: "the endpoint does not allow this key"}
+"""Replaces the text of these answers, because some of them repeat the key in some form."""
 TRANSIENT = frozenset({408, 409, 425, 429})
-"""Worth another try, as is every 5xx (529 is Anthropic's and others' `overloaded`)."""
+"""Worth another try, like every 5xx (529 means `overloaded` at Anthropic and others)."""
 _OVERFLOW = re.compile(
     r"context.{0,10}(length|window|size)|maximum.{0,12}(context|input|prompt)|too many (input )?tokens"
     r"|prompt is too long|reduce the length|at most \d+ (image|multimodal)|exceed\w* .{0,40}(context|token)"
@@ -45,9 +45,9 @@ _BLIND = re.compile(
     r"|support image input|at most 0 image|unknown variant `?image_url|mmproj",
     re.IGNORECASE,
 )
-"""What servers say of a model that takes no pictures, with any status; llama.cpp says it with 500."""
+"""Errors of servers whose model accepts no pictures, with any status (llama.cpp uses 500)."""
 _SHOWN = 300
-"""Characters of an endpoint's error that go into ours."""
+"""How many characters of an endpoint's error our own error repeats."""
 
 
 class Again(Exception):
@@ -63,7 +63,7 @@ class Overflow(Exception):
 
 
 class CutOff(Exception):
-    """The reply was ended by the token limit, or by the context where `full`; its text is what came."""
+    """The token limit ended the reply, or the context did if `full`; its text is the part that arrived."""
 
     def __init__(self, text: str, *, full: bool = False) -> None:
         super().__init__(text)
@@ -72,7 +72,7 @@ class CutOff(Exception):
 
 @dataclass(frozen=True)
 class Token:
-    """A token of a reply with its log-probability in nats, and those of the most likely ones in its place."""
+    """A token of a reply with its log-probability in nats, and those of the most likely tokens at its place."""
 
     text: str
     logprob: float
@@ -84,12 +84,12 @@ class Answer:
     """A whole reply.
 
     Attributes:
-        text: what the model says.
-        reasoning: what the endpoint tells apart as its reasoning, or None.
-        calls: native ones.
-        native: the turn to be sent back unchanged, or None where its text is enough.
-        checks: safety checks that the endpoint wants to be acknowledged before the calls are carried out.
-        tokens: with their log-probabilities, where they were asked for and given.
+        text: the model's text.
+        reasoning: the reasoning, if the endpoint returns it separately, or None.
+        calls: native calls.
+        native: the turn to send back unchanged, or None if its text is enough.
+        checks: safety checks that must be acknowledged before the calls are carried out.
+        tokens: the tokens with their log-probabilities, if requested and returned.
     """
 
     text: str
@@ -102,7 +102,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Counts:
-    """Tokens as the endpoint counts them, None where it does not; `cached` and `written` are a part of `input`."""
+    """The endpoint's token counts; None if it does not count. `cached` and `written` are part of `input`."""
 
     input: int | None = None
     output: int | None = None
@@ -111,24 +111,24 @@ class Counts:
 
 
 Gather = Callable[[list[dict[str, Any]]], dict[str, Any]]
-"""A stream's events into the document that the endpoint would have sent at once; Broken when the end is missing."""
+"""Joins a stream's events into the document of an unstreamed answer; raises Broken if the end is missing."""
 
 
 def read_document(status: int, headers: Mapping[str, str], body: str, now: float, gather: Gather) -> dict[str, Any]:
-    """The JSON document of an answer, sent at once or as a stream of events.
+    """The JSON document of an answer, which may be a stream of events.
 
     Args:
         status: HTTP status.
         headers: names in lower case.
         body: decoded text.
         now: seconds since the epoch, for a Retry-After that is a date.
-        gather: the wire's way to put a stream together.
+        gather: the wire's function that joins a stream's events.
 
     Raises:
-        Again: 408, 409, 425, 429, 5xx, a 200 that is empty or no JSON object, a stream that was cut off.
+        Again: 408, 409, 425, 429, 5xx, a 200 that is empty or not a JSON object, a stream that was cut off.
         Overflow: the request was longer than the context.
         RefusalError: a filter declined.
-        ModelFatal: 401, 402, 403, 404, a redirection, a used-up quota, a model that takes no pictures.
+        ModelFatal: 401, 402, 403, 404, a redirection, a used-up quota, a model that accepts no pictures.
         ModelError: any other 4xx.
     """
     if status != 200:
@@ -150,22 +150,22 @@ def _valid(document: dict[str, Any]) -> dict[str, Any]:
 
 
 def fault(error: Any) -> Exception:
-    """What an error means that an endpoint puts into a reply of which a part has come."""
+    """The exception for an error that an endpoint puts into a reply after part of it has arrived."""
     return _failure(_code(error), {}, json.dumps(error), {"error": error}, 0.0)
 
 
 def check_whole(what: str, value: Any, whole: Collection[str]) -> None:
-    """Whether a reply ended as its wire's documentation says that whole replies end.
+    """Check that a reply ended as the wire's documentation says that whole replies end.
 
     Raises:
-        Again: it broke off, or nobody says how it ended.
+        Again: the reply broke off, or does not say how it ended.
     """
     if not (isinstance(value, str) and value in whole):
-        raise Again(f"HTTP 200 with a reply that is not whole: {what} is {excerpt(str(value))}")
+        raise Again(f"HTTP 200 with an incomplete reply: {what} is {excerpt(str(value))}")
 
 
 def nothing_said(reasoned: bool) -> Exception:
-    """What a whole reply without a text and without a call means: the model did not act, or nothing came."""
+    """The exception for a whole reply without text or calls: the model did not act, or the reply was empty."""
     if reasoned:
         return NoAction("the reply is reasoning alone; after it, answer with an action")
     return Again("HTTP 200 with an empty reply")
@@ -192,7 +192,7 @@ def _failure(
     if re.search("insufficient_quota|credit balance is too low", body):
         return ModelFatal(seen)
     if _BLIND.search(said):
-        return ModelFatal(f"{seen} (the model takes no pictures)")
+        return ModelFatal(f"{seen} (the model accepts no pictures)")
     told = headers.get("x-should-retry")
     if told != "false" and (status in TRANSIENT or status >= 500 or told == "true"):
         return Again(seen, retry_after(headers, now))
@@ -219,8 +219,8 @@ def retry_after(headers: Mapping[str, str], now: float) -> float | None:
 
 
 def excerpt(text: str) -> str:
-    """The first line's worth of a text, on one line and without secrets, for an error message."""
-    line = " ".join(KNOWN.text(text).split())  # before it is cut: half a key is one, too
+    """The start of a text, on one line and without secrets, for an error message."""
+    line = " ".join(KNOWN.text(text).split())  # before the cut, which could leave half a key
     return (line[:_SHOWN] + "...") if len(line) > _SHOWN else line or "(empty)"
 
 
@@ -247,11 +247,11 @@ _KINDS = {
     "rate_limit_exceeded": 429, "context_length_exceeded": 400, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403,
     "INVALID_ARGUMENT": 400, "billing_error": 402, "payment_required": 402, "insufficient_credits": 402,
 }  # fmt: skip
-"""Kinds of errors inside a 200 or a stream, as the status that they stand for (vendors' lists of error codes)."""
+"""Kinds of errors inside a 200 or a stream, with the matching HTTP status (vendors' lists of error codes)."""
 
 
 def _code(error: Any) -> int:
-    """The status that an error inside a 200 stands for (gateways, streams); 502 when it has none."""
+    """The HTTP status that matches an error inside a 200 (gateways, streams); 502 if there is none."""
     if not isinstance(error, dict):
         return 502
     code = error.get("code")
@@ -270,7 +270,7 @@ def _said(body: str, document: Mapping[str, Any] | None) -> str:
 
 
 def content_text(content: Any) -> str:
-    """A reply's content is a string, or a list of parts of which the texts count."""
+    """The text of a reply's content, which is a string or a list of parts; only text parts count."""
     if isinstance(content, str):
         return content
     if isinstance(content, list):
@@ -279,22 +279,22 @@ def content_text(content: Any) -> str:
 
 
 def count(value: Any) -> int | None:
-    """A number of tokens, or None for what is none."""
+    """A number of tokens, or None if the value is not a number."""
     return value if isinstance(value, int) and not isinstance(value, bool) and value >= 0 else None
 
 
 def objects(value: Any) -> list[dict[str, Any]]:
-    """The JSON objects of what should be a list of them."""
+    """The JSON objects in a value that should be a list of them."""
     return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
 
 
 def mapping(value: Any) -> dict[str, Any]:
-    """A JSON object, or an empty one for what is none."""
+    """A JSON object, or an empty one if the value is not an object."""
     return value if isinstance(value, dict) else {}
 
 
 def arguments_of(value: Any) -> tuple[dict[str, Any], str | None]:
-    """A call's arguments, given as an object or as its JSON; and what is wrong with them, or None."""
+    """A call's arguments, given as an object or as JSON text, and what is wrong with them, or None."""
     if isinstance(value, dict):
         return value, None
     if value in (None, ""):

@@ -1,8 +1,8 @@
-"""A client for any endpoint, whatever its wire (`wires.py`).
+"""A client for any endpoint and wire (`wires/`).
 
-It survives what endpoints do (`answers.py` says what each answer means) and keeps account of every request. The key
-is known by the name of an environment variable: it is read when a request is sent, kept in no attribute, and cut out
-of everything that comes back (`envs.redact`).
+It handles the endpoints' failures (`answers.py` interprets each answer) and records the cost of every request. It
+knows the key only by the name of an environment variable: it reads the key when it sends a request, never stores it in
+an attribute, and removes it from everything that comes back (`envs.redact`).
 """
 
 from __future__ import annotations
@@ -45,38 +45,38 @@ from deskbench.envs.wait import sleep
 
 _CHUNK = 65_536
 _Result = tuple[int, Mapping[str, str], str] | Again
-"""Status, headers with names in lower case, and text of an answer; or why there is none."""
+"""Status, headers with names in lower case, and text of an answer; or the reason why there is none."""
 T = TypeVar("T")
 _Read = Callable[[dict[str, Any]], tuple[T, str]]
-"""What an answer's document says, and the text of it that is recorded."""
+"""Reads an answer's document; returns the result and the text to record."""
 
 
 @dataclass(frozen=True)
 class ClientConfig:
-    """Where the model is, how it samples, and every limit.
+    """The endpoint, the sampling settings and all limits.
 
     Attributes:
-        base_url: up to and without the wire's own path, for example `https://api.openai.com/v1`.
-        model: its name at the endpoint.
+        base_url: the URL without the wire's own path, for example `https://api.openai.com/v1`.
+        model: the model's name at the endpoint.
         api_key_env: name of the environment variable that holds the key; None sends no key.
-        temperature, top_p, seed: left out of the request when None.
-        max_tokens: longest reply; None leaves it to the endpoint.
-        max_tokens_name: `max_tokens`, or `max_completion_tokens` where an endpoint wants that.
-        longer: by how much max_tokens grows for the one retry after a reply that was cut off; where the endpoint takes
-            less, by as much as it says.
-        detail: of pictures: `high`, `low`, `auto`, or None to leave it out.
+        temperature, top_p, seed: left out of the request if None.
+        max_tokens: longest reply in tokens; None leaves it to the endpoint.
+        max_tokens_name: `max_tokens`, or `max_completion_tokens` if the endpoint needs that name.
+        longer: factor by which max_tokens grows for the one retry after a reply that was cut off; less if the endpoint
+            names a lower limit.
+        detail: detail of pictures: `high`, `low`, `auto`, or None to leave it out.
         extra: merged into the request's body last, objects into objects.
         wire: `chat`, `responses`, `messages` or `gemini`.
-        headers: sent with every request (a vendor's beta names); one that carries a key is refused.
-        stream: ask for a stream of events, for proxies that end silent connections.
-        logprobs: ask for so many log-probabilities a token.
+        headers: sent with every request (such as a vendor's beta names); a header with a key is refused.
+        stream: request a stream of events, for proxies that close silent connections.
+        logprobs: request this many log-probabilities per token.
         price: overrides the table in prices.py.
         connect_timeout, read_timeout: seconds; the second is the longest silence.
         total_timeout: seconds for one reply with all its retries.
-        attempts: requests that may fail for a passing reason before that is an error.
-        first_pause, longest_pause: seconds of back-off, doubled each time, half of it drawn at random.
-        longest_retry_after: seconds; an endpoint that asks for more is asked again after this long.
-        max_bytes: of an answer's body.
+        attempts: requests that may fail for a temporary reason before the client gives up.
+        first_pause, longest_pause: seconds of back-off, which doubles each time; half of it is random.
+        longest_retry_after: seconds; longest wait, even if the endpoint asks for more.
+        max_bytes: largest body of an answer.
     """
 
     base_url: str
@@ -110,39 +110,39 @@ class ClientConfig:
         url = urllib.parse.urlsplit(self.base_url)
         if url.scheme not in ("http", "https") or not url.hostname:
             raise UsageError(
-                f"base_url: {excerpt(url._replace(netloc=url.hostname or '').geturl())} is not http(s)://..."
+                f"base_url: {excerpt(url._replace(netloc=url.hostname or '').geturl())} is not an http(s):// URL"
             )
         if url.username or url.password or url.query:
-            raise UsageError("base_url has a user, a password or a query in it: put the key in an environment variable")
+            raise UsageError("base_url contains a user, a password or a query: put the key in an environment variable")
         for name in (*filter(self.headers.get, self.headers), *self.extra):
             if names_secret(name):
-                raise UsageError(f"{name!r} would be recorded with its value: name a key by api_key_env")
+                raise UsageError(f"{name!r} would be recorded with its value: name the key's variable in api_key_env")
         if self.api_key_env is not None:
             read_key(self.api_key_env)
 
     @property
     def url(self) -> str:
-        """Where requests go."""
+        """The URL for requests."""
         return self.base_url.rstrip("/") + WIRES[self.wire].path(self.model, self.stream)
 
 
 @dataclass
 class Spending:
-    """What the requests of one step have cost so far, whatever became of them."""
+    """The cost of all requests of one step so far, including failed ones."""
 
     exchanges: list[Exchange] = field(default_factory=list)
     usage: Usage = field(default_factory=Usage)
     ms: float = 0.0
 
     def add(self, exchange: Exchange, usage: Usage) -> None:
-        """Book one request; `ms` includes pauses only when the caller adds them."""
+        """Add one request; `ms` includes pauses only if the caller adds them."""
         self.exchanges.append(exchange)
         self.usage += usage
 
 
 @dataclass
 class _Course:
-    """What was tried for one reply."""
+    """The state of the attempts to get one reply."""
 
     request: Request
     failures: int = 0
@@ -151,7 +151,7 @@ class _Course:
     capped: bool = False
 
     def shrink(self) -> bool:
-        """Leave older pictures out, once; False where that was done or there are none."""
+        """Leave out older pictures, once; returns False if that was done before or there are none."""
         fewer = None if self.shrunk else shrink(self.request.messages)
         if fewer is not None:
             self.request, self.shrunk = replace(self.request, messages=fewer), True
@@ -163,16 +163,16 @@ class _Course:
 
 
 def read_key(name: str) -> str:
-    """The key in an environment variable.
+    """Read the key from an environment variable.
 
     Raises:
-        UsageError: it is not set, or holds what cannot be a key; never with its value.
+        UsageError: the variable is not set, or its value cannot be a key; the message never repeats the value.
     """
     key = secret_of(name)
     if not key:
         raise UsageError(f"api_key_env: the environment variable {name!r} is not set")
     if not (key.isascii() and key.isprintable()):
-        raise UsageError(f"api_key_env: the environment variable {name!r} holds characters that no key has")
+        raise UsageError(f"api_key_env: the environment variable {name!r} contains characters that a key cannot have")
     return key
 
 
@@ -180,10 +180,10 @@ def pause_before(config: ClientConfig, failures: int, told: float | None, draw: 
     """Seconds to wait after `failures` failures.
 
     Args:
-        config: its pauses.
-        failures: so far, from 1.
-        told: what the endpoint asked for in seconds, or None.
-        draw: a random number in [0, 1), so that many episodes do not come back at the same moment.
+        config: sets the pauses.
+        failures: number of failures so far, from 1.
+        told: seconds that the endpoint asked for, or None.
+        draw: a random number in [0, 1), so that many episodes do not retry at the same time.
     """
     if told is not None:
         return min(told, config.longest_retry_after) + draw * min(1.0, told / 10)
@@ -192,7 +192,7 @@ def pause_before(config: ClientConfig, failures: int, told: float | None, draw: 
 
 
 class ModelClient:
-    """Sends turns, returns the reply. Used by one thread."""
+    """Sends turns and returns the reply. Only one thread may use it."""
 
     def __init__(self, config: ClientConfig) -> None:
         self.config = config
@@ -200,11 +200,11 @@ class ModelClient:
         self._price = config.price or price_of(config.model)
         self._random = random.Random()
         self._session = TimedSession()
-        # A proxy of the environment must not see what goes to this machine.
+        # A proxy from the environment must not see requests to this machine.
         self._session.trust_env = not _is_loopback(config.base_url)
 
     def close(self) -> None:
-        """Close its connections."""
+        """Close the connections."""
         self._session.close()
 
     def complete(
@@ -218,14 +218,14 @@ class ModelClient:
 
         Args:
             messages: the turns so far.
-            spending: every request is booked here, also when this raises.
-            deadline: `time.monotonic()` value that no back-off goes beyond, or None. A request that is on its way is
-                not broken off by it: a slow model is not a broken one, and whose time is up is the loop's to say.
-            extra: of this episode's requests, under the config's own.
+            spending: records every request, even if this method raises.
+            deadline: `time.monotonic()` value that no back-off exceeds, or None. The deadline does not interrupt a
+                running request: a slow model is not a broken one, and the episode loop enforces its own time limit.
+            extra: fields of this episode's requests; the config's own fields take precedence.
 
         Raises:
-            ModelError: the endpoint failed after all retries, or the time was up; with the last thing seen. Its cause
-                is an Overflow where the request does not fit into the context without its older pictures either.
+            ModelError: the endpoint failed after all retries, or the time was up; with the last error. Its cause is an
+                Overflow if the request does not fit into the context even without its older pictures.
             ModelFatal: no request of this run can succeed.
             RefusalError: the model declined.
             ReplyError: the reply was cut off twice, is reasoning alone, or holds a call that the endpoint cannot read.
@@ -240,21 +240,21 @@ class ModelClient:
     def likelihood(
         self, messages: Sequence[Message], reply: str, spending: Spending, extra: Mapping[str, Any] | None = None
     ) -> Prompt:
-        """Let the model read a reply that another has given to these turns, and say how likely it was at every token.
+        """Let the model read another model's reply to these turns, and return the likelihood of each of its tokens.
 
         Args:
             messages: the turns so far.
             reply: the assistant's turn after them.
-            spending: every request is booked here, also when this raises.
-            extra: of this episode's requests, under the config's own.
+            spending: records every request, even if this method raises.
+            extra: fields of this episode's requests; the config's own fields take precedence.
 
         Raises:
-            NotGiven: the endpoint does not say that, or not about this reply.
+            NotGiven: the endpoint does not return this, or not for this reply.
             ModelFatal: no request of this run can succeed.
         """
         config = self.config
         if config.wire != "chat" or not config.logprobs:
-            raise NotGiven("it is asked of chat completions with the setting logprobs=20 alone")
+            raise NotGiven("only chat completions with the setting logprobs=20 can read a reply")
         request = self._request([*messages, Message.of("assistant", reply)], extra)
         wanted = merged(request.extra, {**reading(config.logprobs), config.max_tokens_name: 1})
         started = time.monotonic()
@@ -264,7 +264,7 @@ class ModelClient:
         except (Overflow, AgentError) as error:
             if isinstance(error, ModelFatal):
                 raise
-            raise NotGiven(f"the endpoint does not take the question: {error}") from None
+            raise NotGiven(f"the endpoint does not accept the request: {error}") from None
         finally:
             spending.ms += (time.monotonic() - started) * 1000
 
@@ -278,7 +278,7 @@ class ModelClient:
                 self._pause(again, failures, limit)
 
     def preview(self, messages: Sequence[Message], extra: Mapping[str, Any] | None = None) -> dict[str, Any]:
-        """The body of a request for these turns, as it would be recorded; nothing is sent."""
+        """The body of a request for these turns as a run would record it; sends nothing."""
         body: dict[str, Any] = recorded(self._wire.body(self._request(messages, extra)))
         return {"url": self.config.url, **body}
 
@@ -290,13 +290,13 @@ class ModelClient:
         )
 
     def check(self) -> None:
-        """Find out, before a run, whether the endpoint is there at all: one request for its list of models.
+        """Check before a run that the endpoint can be reached, with one request for its list of models.
 
-        Many endpoints have no such list, so that any answer but a refused key is good enough.
+        Many endpoints have no such list, so any answer except a refused key is good enough.
 
         Raises:
-            ModelError: it cannot be reached.
-            ModelFatal: it does not take the key.
+            ModelError: the endpoint cannot be reached.
+            ModelFatal: the endpoint does not accept the key.
         """
         secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
         limit = time.monotonic() + 2 * self.config.connect_timeout
@@ -305,7 +305,7 @@ class ModelClient:
             raise ModelError(f"the endpoint {self.config.base_url} cannot be reached: {result}")
         status, _, _ = result
         if status in (401, 403):
-            raise ModelFatal(f"the endpoint {self.config.base_url} does not take the key: HTTP {status}")
+            raise ModelFatal(f"the endpoint {self.config.base_url} does not accept the key: HTTP {status}")
 
     def _complete(self, request: Request, spending: Spending, limit: float, deadline: float) -> Answer:
         course = _Course(request)
@@ -325,10 +325,10 @@ class ModelClient:
                 self._less_longer(course, error)
 
     def _after_cut(self, course: _Course, cut: CutOff) -> None:
-        """Once more with room for a longer reply: more tokens, or fewer pictures where the context was full.
+        """Prepare another try with room for a longer reply: more tokens, or fewer pictures if the context was full.
 
         Raises:
-            Truncated: that was done already.
+            Truncated: this was done before.
         """
         name, most = self.config.max_tokens_name, self.config.max_tokens
         if cut.full:
@@ -347,10 +347,10 @@ class ModelClient:
             raise ModelError(f"{self.config.url}: the request is too long: {overflow}") from overflow
 
     def _less_longer(self, course: _Course, error: Exception) -> None:
-        """The endpoint does not take the longer reply: as much more as it says that it takes, if it says so.
+        """The endpoint refused the longer reply: use the limit that it names, if it names one.
 
         Raises:
-            Truncated: there is no more; the reply that was cut off is all that the model has said.
+            Truncated: a longer reply is not possible, so the cut-off reply is final.
         """
         name, most = self.config.max_tokens_name, self.config.max_tokens or 0
         room = room_in(str(error), course.request.settings.get(name, 0))
@@ -375,17 +375,17 @@ class ModelClient:
         left = deadline - time.monotonic()
         if pause >= left:
             raise ModelError(
-                f"{seen} (the next try would be in {pause:.1f} s, {max(left, 0):.1f} s are left)"
+                f"{seen} (the next attempt would start in {pause:.1f} s; {max(left, 0):.1f} s are left)"
             ) from None
         sleep(pause)
 
     def _answer(self, document: Mapping[str, Any]) -> tuple[Answer, str]:
-        """The reply in a document, and as it is recorded."""
+        """The reply in a document, and the text to record."""
         answer = _clean(self._wire.read(document))
         return answer, answer.text or json.dumps([[call.name, call.arguments] for call in answer.calls])
 
     def _attempt(self, request: Request, spending: Spending, limit: float, read: _Read[T]) -> T:
-        """One request, booked whatever comes of it."""
+        """Send one request and record its cost, whether or not it succeeds."""
         started = time.monotonic()
         secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
         body = self._wire.body(request)
@@ -421,7 +421,7 @@ class ModelClient:
         return {name: value for name, value in chosen.items() if value is not None}
 
     def _usage(self, messages: Sequence[Message], counts: Counts, reply: str | None) -> Usage:
-        """As counted by the endpoint, else estimated for a reply; a request that brought no reply cost nothing."""
+        """The endpoint's count, or else an estimate for a reply; a request without a reply costs nothing."""
         if counts.input is None and reply is None:
             return Usage()
         given = estimate_tokens(messages) if counts.input is None else counts.input
@@ -430,12 +430,12 @@ class ModelClient:
         return Usage(given, taken, cost)
 
     def _send(self, method: str, path: str, body: dict[str, Any] | None, secret: str, limit: float) -> _Result:
-        """Send and read to the end. Transport errors are returned, not raised, so that none of ours holds one of
-        theirs: those carry the request and so the key.
+        """Send and read to the end. Transport errors are returned, not raised, so that none becomes the cause of our
+        own error: they contain the request, and so the key.
         """
         left = limit - time.monotonic()
         if left <= 0:
-            return Again("no time is left")
+            return Again("there is no time left")
         timeout = (min(self.config.connect_timeout, left), min(self.config.read_timeout, left))
         try:
             with (
@@ -459,7 +459,7 @@ class ModelClient:
             return Again(f"{late}{type(error).__name__}: {_reason(KNOWN.told(str(error)))}")
 
     def _read(self, response: requests.Response) -> bytes:
-        """The whole body, of an endpoint that may flood."""
+        """Read the whole body, up to `max_bytes`: an endpoint may send too much."""
         body = bytearray()
         while chunk := response.raw.read1(_CHUNK, decode_content=True):
             body += chunk
@@ -469,19 +469,19 @@ class ModelClient:
 
 
 def _clean(answer: Answer) -> Answer:
-    """Without secrets that the wire has put together from pieces."""
+    """The answer without secrets that appeared when the wire joined the pieces."""
     reasoning = None if answer.reasoning is None else KNOWN.text(answer.reasoning)
     calls = tuple(replace(call, arguments=KNOWN.value(call.arguments)) for call in answer.calls)
     return replace(answer, text=KNOWN.text(answer.text), reasoning=reasoning, calls=calls)
 
 
 def _given(headers: Mapping[str, str]) -> dict[str, str]:
-    """Headers that have a value: a profile takes its base's away by leaving it empty."""
+    """Headers with a value: an empty header in a profile removes the one of its base."""
     return {name: value for name, value in headers.items() if value}
 
 
 def _with(headers: Mapping[str, str]) -> Callable[[requests.PreparedRequest], requests.PreparedRequest]:
-    """Sets the headers with the key itself: given plainly, requests would let ~/.netrc override them."""
+    """Sets the headers that hold the key; plain headers could be overridden by ~/.netrc in requests."""
 
     def add(request: requests.PreparedRequest) -> requests.PreparedRequest:
         request.headers.update(headers)
@@ -491,7 +491,7 @@ def _with(headers: Mapping[str, str]) -> Callable[[requests.PreparedRequest], re
 
 
 def _reason(text: str) -> str:
-    """The system's own words within a transport error's nested ones, where they are there."""
+    """The operating system's message inside a nested transport error, if there is one."""
     found = re.search(r"\[Errno -?\d+\] [^'\")]+|(?:Read|Connect\w*) timed out|timed out", text)
     return found[0] if found else excerpt(text)
 

@@ -1,20 +1,20 @@
-"""How likely an endpoint's model finds a reply that another has given: it reads the reply as the end of its prompt.
+"""How likely an endpoint's model finds another model's reply: the model reads the reply as the end of its prompt.
 
-OpenAI's chat completions have no such thing: they give log-probabilities of what was generated alone. vLLM's have, as
-an addition of its own: `prompt_logprobs` asks for those of the prompt's tokens, and with `continue_final_message` the
-prompt ends within the assistant's turn (vLLM, entrypoints/openai/chat_completion/protocol.py; its answers are what is
-read here).
+OpenAI's chat completions cannot do this: they return log-probabilities only for generated tokens. vLLM's can, with its
+own extension: `prompt_logprobs` requests those of the prompt's tokens, and with `continue_final_message` the prompt
+ends inside the assistant's turn (vLLM, entrypoints/openai/chat_completion/protocol.py). This module reads vLLM's
+answers.
 
-SGLang's chat completions ask its engine for generated tokens alone (0.5.23, entrypoints/openai/serving_chat.py:
-`logprob_start_len=-1`, whatever the request says). Its completions (`echo`) give a prompt's and take no pictures. Its
-`/generate` gives them (`return_logprob`, `logprob_start_len`, `meta_info.input_token_logprobs`) and takes no messages,
-but a text or token ids with pictures beside them. `/tokenize` makes ids of messages without their pictures; what
-`/generate` makes of both is each model's processor's affair (most decode the ids to a text and cut it anew), and
-nothing says that it is what chat completions make. So it is not asked. llama.cpp's server has none.
+SGLang's chat completions ask its engine only for generated tokens (0.5.23, entrypoints/openai/serving_chat.py:
+`logprob_start_len=-1`, whatever the request says). Its completions (`echo`) return a prompt's log-probabilities but
+accept no pictures. Its `/generate` returns them (`return_logprob`, `logprob_start_len`,
+`meta_info.input_token_logprobs`) but accepts no messages, only a text or token ids with separate pictures. `/tokenize`
+turns messages without their pictures into ids. How `/generate` combines both depends on each model's processor (most
+decode the ids to a text and tokenize it again), and nothing guarantees the same result as chat completions. So this
+module does not use SGLang. llama.cpp's server has no such function.
 
-The tokens of the reply are looked up at the prompt's end. Where they are not there as they were generated, which is
-when the other model has another tokenizer, or when the server has cut the same text into other tokens, there is no
-answer.
+The reply's tokens must be at the end of the prompt exactly as they were generated. If they are not, because the other
+model has another tokenizer or the server has split the text differently, there is no answer.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ from typing import Any
 from deskbench.agent.models.answers import Again, Token, count, excerpt, mapping, objects
 
 _IMPOSSIBLE = -9999.0
-"""What vLLM writes for minus infinity, which JSON has not (its `clamp_prompt_logprobs`)."""
+"""vLLM writes this for minus infinity, which JSON does not have (its `clamp_prompt_logprobs`)."""
 
 
 class NotGiven(Exception):
-    """The endpoint does not give the log-probabilities of a prompt; with the reason, in words."""
+    """The endpoint does not return the log-probabilities of a prompt; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,8 @@ class Place:
     """One place of a prompt.
 
     Attributes:
-        text: of the token that stands there, or None where the endpoint does not say which one does.
-        top: log-probabilities in nats of the most likely tokens there, and of the one that stands there.
+        text: text of the token at this place, or None if the endpoint does not say which token it is.
+        top: log-probabilities in nats of the most likely tokens at this place, and of the token itself.
     """
 
     text: str | None
@@ -49,17 +49,17 @@ class Place:
 
 @dataclass(frozen=True)
 class Prompt:
-    """A prompt as the model has read it, and what it would say next."""
+    """A prompt as the model read it, and what it would say next."""
 
     places: tuple[Place, ...]
     then: Place | None = None
 
 
 def reading(most: int) -> dict[str, Any]:
-    """What makes a request of chat completions one for the log-probabilities of its prompt.
+    """The fields that make a chat-completions request return the log-probabilities of its prompt.
 
     Args:
-        most: log-probabilities of each token (vLLM's own limit, `--max-logprobs`, is 20).
+        most: number of log-probabilities per token (vLLM's own limit, `--max-logprobs`, is 20).
     """
     return {
         "prompt_logprobs": most,
@@ -71,11 +71,11 @@ def reading(most: int) -> dict[str, Any]:
 
 
 def read_prompt(document: Mapping[str, Any]) -> Prompt:
-    """The prompt in an answer of chat completions.
+    """The prompt in a chat-completions answer.
 
     Raises:
-        Again: the document has not the shape of a reply.
-        NotGiven: the prompt's log-probabilities are not in it.
+        Again: the document does not have the shape of a reply.
+        NotGiven: the document has no log-probabilities of the prompt.
     """
     choices = objects(document.get("choices"))
     if not choices:
@@ -83,7 +83,7 @@ def read_prompt(document: Mapping[str, Any]) -> Prompt:
     found = document.get("prompt_logprobs")
     if not isinstance(found, list):
         raise NotGiven(
-            "the endpoint's chat completions do not give the log-probabilities of a prompt (vLLM's do, SGLang's do not)"
+            "the endpoint's chat completions return no log-probabilities of a prompt (vLLM's do, SGLang's do not)"
         )
     ids = document.get("prompt_token_ids")
     named = ids if isinstance(ids, list) and len(ids) == len(found) else [None] * len(found)
@@ -93,23 +93,23 @@ def read_prompt(document: Mapping[str, Any]) -> Prompt:
 
 
 def along(prompt: Prompt, reply: Sequence[str], end: str | None = None) -> tuple[Token, ...]:
-    """A reply's tokens with the log-probabilities of the model that has read them at its prompt's end.
+    """A reply's tokens with the log-probabilities of the model that read them at the end of its prompt.
 
     Args:
-        prompt: that ends with the reply.
-        reply: the texts of its tokens, as they were generated.
-        end: the text of the token that ended the reply, which the prompt does not hold.
+        prompt: a prompt that ends with the reply.
+        reply: the texts of the reply's tokens, as they were generated.
+        end: the text of the token that ended the reply, which the prompt does not contain.
 
     Raises:
         NotGiven: the prompt does not end with these tokens.
     """
     tail = prompt.places[len(prompt.places) - len(reply) :] if reply else ()
     if not reply or len(tail) < len(reply):
-        raise NotGiven("there is no reply to be read")
+        raise NotGiven("there is no reply to read")
     ended = [(prompt.then, end)] if end is not None and prompt.then is not None and end in prompt.then.top else []
     for place, text in zip(tail, reply, strict=True):
         if text not in place.top or place.text not in (text, None):
-            raise NotGiven("it has the reply in other tokens")
+            raise NotGiven("its model splits the reply into other tokens")
     known = [*zip(tail, reply, strict=True), *ended]
     return tuple(Token(text, place.top[text], place.top) for place, text in known)
 
@@ -131,7 +131,7 @@ def _generated(content: Mapping[str, Any]) -> Place:
 
 
 def _add(top: dict[str, float], text: Any, logprob: Any) -> None:
-    """Tokens that are read as the same text (halves of a character) are one: their probabilities are added."""
+    """Add up the probabilities of tokens with the same text (such as halves of a character)."""
     if isinstance(text, str) and isinstance(logprob, (int, float)) and not math.isnan(logprob):
         low, high = sorted((max(float(logprob), _IMPOSSIBLE), top.get(text, _IMPOSSIBLE)))
         top[text] = high + math.log1p(math.exp(low - high)) if text in top else high

@@ -1,6 +1,6 @@
-"""What is said to a model, before it has a wire's shape: texts, pictures and results of calls, in turns.
+"""The turns of a conversation with a model, independent of the wire: texts, pictures and results of calls.
 
-Pictures keep the name of the frame they were made from, so that a record can point at it instead of repeating it.
+Pictures keep the name of the frame they were made from, so that a record can refer to the frame instead of copying it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Any
 
 LEFT_OUT = "[left out to make room]"
 CHARS_PER_TOKEN = 4
-"""English text has about four characters a token (OpenAI's help page on counting tokens)."""
+"""English text has about four characters per token (OpenAI's help page on counting tokens)."""
 PIXELS_PER_TOKEN = 750
 """A picture costs about width x height / 750 tokens (Anthropic's vision guide); others are in the same range."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """A text; `droppable` when it may be left out of an older turn to make room (a tree, a terminal)."""
+    """A text; if `droppable`, it may be left out of an older turn to make room (a tree, a terminal)."""
 
     text: str
     droppable: bool = False
@@ -27,13 +27,13 @@ class Text:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG as it is sent.
+    """A PNG for the model.
 
     Attributes:
         png: the bytes.
-        sha256: of the recorded frame that it was made from, in hex.
-        width, height: as sent, in pixels.
-        note: what was done to the frame (`marks`, `region ...`), or None.
+        sha256: hash of the recorded frame that the picture was made from, in hex.
+        width, height: size of the picture in pixels.
+        note: how the frame was changed (`marks`, `region ...`), or None.
     """
 
     png: bytes
@@ -44,25 +44,25 @@ class Picture:
 
     @property
     def base64(self) -> str:
-        """The bytes as JSON can carry them."""
+        """The bytes in base64, for JSON."""
         return base64.b64encode(self.png).decode("ascii")
 
     @property
     def record(self) -> dict[str, Any]:
-        """What stands for it in a record."""
+        """The object that replaces the picture in a record."""
         record = {"image": self.sha256, "width": self.width, "height": self.height}
         return {**record, "note": self.note} if self.note else record
 
 
 @dataclass(frozen=True)
 class Result:
-    """What came of one of the model's native calls.
+    """The result of one of the model's native calls.
 
     Attributes:
-        call_id, name: the call's.
-        parts: what the model is told and shown.
-        ok: False when the call could not be carried out.
-        extra: what the wire wants back besides (a toolset's name, safety checks that are acknowledged).
+        call_id, name: id and name of the call.
+        parts: texts and pictures for the model.
+        ok: False if the call could not be carried out.
+        extra: other fields that the wire needs back (a toolset's name, acknowledged safety checks).
     """
 
     call_id: str
@@ -74,9 +74,9 @@ class Result:
 
 @dataclass(frozen=True)
 class Native:
-    """An assistant's turn as the endpoint gave it: sent back unchanged, for what is signed or encrypted in it.
+    """An assistant's turn from the endpoint, sent back unchanged because parts of it are signed or encrypted.
 
-    `response_id` is the name under which the endpoint itself remembers it, or None.
+    `response_id` is the endpoint's own name for the stored turn, or None.
     """
 
     content: Any
@@ -88,19 +88,19 @@ Part = Text | Picture | Result | Native
 
 @dataclass(frozen=True)
 class Message:
-    """One turn: `system`, `user`, `assistant`, or `tool` (an observation given as a tool's answer)."""
+    """One turn: `system`, `user`, `assistant`, or `tool` (an observation as a tool's answer)."""
 
     role: str
     parts: tuple[Part, ...]
 
     @classmethod
     def of(cls, role: str, *parts: str | Part) -> Message:
-        """A turn of its parts; plain strings are texts that are never dropped."""
+        """Make a turn from parts; plain strings become texts that are never dropped."""
         return cls(role, tuple(Text(p) if isinstance(p, str) else p for p in parts))
 
 
 class Shown(dict[str, Any]):
-    """A picture in a wire's shape; `recorded` puts the picture's name in its place."""
+    """A picture in a wire's shape; `recorded` replaces it with the picture's name."""
 
     def __init__(self, picture: Picture, shape: Mapping[str, Any]) -> None:
         super().__init__(shape)
@@ -108,7 +108,7 @@ class Shown(dict[str, Any]):
 
 
 def recorded(body: Any) -> Any:
-    """A request's body for the record: a picture is {"image": sha256, "width", "height"}."""
+    """A request's body for the record, with {"image": sha256, "width", "height"} for each picture."""
     if isinstance(body, Shown):
         return body.picture.record
     if isinstance(body, Mapping):
@@ -122,7 +122,7 @@ def plain(message: Message) -> str:
 
 
 def shrink(messages: Sequence[Message]) -> list[Message] | None:
-    """Leave pictures and droppable texts out of all turns but the last that has any; None when nothing would go."""
+    """Leave pictures and droppable texts out of all turns except the last that has any; None if there are none."""
     last = max((i for i, m in enumerate(messages) if any(map(_can_go, m.parts))), default=-1)
     shrunk = [m if i == last else without_pictures(m) for i, m in enumerate(messages)]
     return None if shrunk == list(messages) else shrunk
@@ -141,12 +141,12 @@ def without_pictures(message: Message, placeholder: str = LEFT_OUT) -> Message:
 
 
 def estimate_tokens(messages: Sequence[Message]) -> int:
-    """Roughly how many tokens the turns are, for endpoints that do not say."""
+    """Estimate the number of tokens of the turns, for endpoints that do not count."""
     return sum(_part_tokens(part) for message in messages for part in message.parts)
 
 
 def text_tokens(text: str) -> int:
-    """Roughly how many tokens a text is, at least one when there is any."""
+    """Estimate the number of tokens of a text: at least one unless it is empty."""
     return -(-len(text) // CHARS_PER_TOKEN)
 
 
@@ -167,5 +167,5 @@ def _can_go(part: Part) -> bool:
 
 
 def shapes(parts: Sequence[Part], text: Callable[[str], Any], picture: Callable[[Picture], Any]) -> list[Any]:
-    """Texts and pictures in a wire's shape, in order; other parts are the wire's own business."""
+    """Texts and pictures in a wire's shape, in order; the wire handles other parts itself."""
     return [text(p.text) if isinstance(p, Text) else picture(p) for p in parts if isinstance(p, (Text, Picture))]

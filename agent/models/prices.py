@@ -1,8 +1,8 @@
-"""What tokens cost, in US dollars per million, where it is known.
+"""Known prices of tokens, in US dollars per million.
 
-A user's own table comes first: `prices.toml` in deskbench's configuration folder, or the file that the environment
-variable DESKBENCH_PRICES names. It has one table a model: `["my-model"]`, `input = 1.0`, `output = 2.0`, and, where
-they differ, `cached` and `written`. A run's settings `price_input` and `price_output` come before both.
+The user's own table takes precedence: `prices.toml` in deskbench's configuration folder, or the file that the
+environment variable DESKBENCH_PRICES names. It has one table per model: `["my-model"]`, `input = 1.0`, `output = 2.0`,
+and, if they differ, `cached` and `written`. A run's settings `price_input` and `price_output` override both.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _Dollars = Annotated[float, Field(ge=0, strict=True, allow_inf_nan=False)]
 class Price:
     """US dollars per million tokens.
 
-    `cached` is for input that the endpoint had in its cache, `written` for input that it put there (None: as input).
+    `cached` is for input that the endpoint read from its cache, `written` for input that it stored there (None: the
+    same as input).
     """
 
     input: _Dollars
@@ -39,7 +40,7 @@ class Price:
     __pydantic_config__ = ConfigDict(extra="forbid")
 
     def cost(self, input_tokens: int, output_tokens: int, cached_tokens: int = 0, written_tokens: int = 0) -> float:
-        """US dollars for so many tokens; `cached_tokens` and `written_tokens` are a part of `input_tokens`."""
+        """The cost in US dollars; `cached_tokens` and `written_tokens` are part of `input_tokens`."""
         cached = self.input if self.cached is None else self.cached
         written = self.input if self.written is None else self.written
         fresh = input_tokens - cached_tokens - written_tokens
@@ -66,7 +67,7 @@ PRICES: dict[str, Price] = {
     "claude-3-5-sonnet": Price(3.0, 15.0, 0.3, 3.75),
     # Google's price list, prompts of up to 200,000 tokens.
     "gemini-2.5-computer-use-preview-10-2025": Price(1.25, 10.0),
-    # Our own endpoint runs on the machine at hand.
+    # Our own endpoint runs on this machine.
     "deskbench-ocr": Price(0.0, 0.0),
 }
 
@@ -74,7 +75,7 @@ _DATED = re.compile(r"-(\d{4}-\d{2}-\d{2}|\d{8})$")
 
 
 def price_of(model: str) -> Price | None:
-    """The price of a model by its name, a date at the end left off; None where it is unknown.
+    """The price of a model by its name, without a date at the end; None if it is unknown.
 
     Raises:
         UsageError: the user's own table cannot be read.
@@ -93,10 +94,10 @@ _PRICE = TypeAdapter(Price)
 
 @functools.cache
 def read_prices(path: Path) -> Mapping[str, Price]:
-    """A user's own table.
+    """Read a user's own table.
 
     Raises:
-        UsageError: it cannot be read; one line.
+        UsageError: the file cannot be read; the message is one line.
     """
     found = read_toml(path, f"the prices {path}")
     return {model: _price(path, model, value) for model, value in found.items()}
@@ -107,5 +108,5 @@ def _price(path: Path, model: str, value: Any) -> Price:
         return _PRICE.validate_python(value)
     except ValidationError:
         raise UsageError(
-            f"prices: {path}: {model} needs input and output, and may have cached and written, in dollars"
+            f"prices: {path}: {model} needs the prices input and output, and may have cached and written, in US dollars"
         ) from None

@@ -1,4 +1,4 @@
-"""How long a reply may be, from what endpoints say when they are asked for a longer one."""
+"""Read how long a reply may be from an endpoint's error about a request for a longer one."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ _MOST = re.compile(
 
 
 def room_in(message: str, asked: int) -> int | None:
-    """How many tokens a reply may have, from an endpoint's complaint about `asked`; None where it says none.
+    """How many tokens a reply may have, according to an endpoint's error about `asked`; None if it does not say.
 
-    Endpoints say it in three ways: the context and what the prompt takes of it (vLLM, OpenAI), a sum that is too large
-    (`190000 + 20000 > 200000`, Anthropic), or the most that a reply may have.
+    Endpoints say this in three ways: the context and the prompt's part of it (vLLM, OpenAI), a sum that is too large
+    (`190000 + 20000 > 200000`, Anthropic), or the limit of a reply.
     """
     added = _SUM.search(message)
     if added is not None:

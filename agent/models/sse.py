@@ -1,4 +1,4 @@
-"""Server-sent events: what a proxy or a vendor sends instead of one document (WHATWG HTML, section 9.2.6)."""
+"""Server-sent events, which a proxy or a vendor sends instead of one document (WHATWG HTML, section 9.2.6)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 class Broken(Exception):
-    """A stream without its end: nothing of it counts."""
+    """A stream without its end, which does not count at all."""
 
 
 def is_stream(headers: Mapping[str, str], body: str) -> bool:
@@ -19,8 +19,8 @@ def is_stream(headers: Mapping[str, str], body: str) -> bool:
 
 
 def read_events(body: str) -> list[dict[str, Any]]:
-    """The JSON objects of the events in order; the chat wire's `[DONE]` is {"done": True}. What is no JSON is left out:
-    a half event at the end means that the end is missing, which the wire sees.
+    """The JSON objects of the events in order; the chat wire's `[DONE]` is {"done": True}. Anything else is left out:
+    after half an event the end is missing, and the wire notices that.
     """
     events: list[dict[str, Any]] = []
     for block in body.replace("\r\n", "\n").replace("\r", "\n").split("\n\n"):

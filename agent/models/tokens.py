@@ -1,4 +1,4 @@
-"""Texts cut to a budget of tokens: counted by the model's own tokenizer where its file is at hand, else estimated."""
+"""Cut texts to a token budget: counted with the model's own tokenizer if its file is available, else estimated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deskbench.envs.errors import UsageError
 
 Count = Callable[[str], int]
 
-# The pattern that splits words before pairs are merged, as tiktoken_ext.openai_public has it for o200k and its kin.
+# The pattern that splits words before pairs are merged; from tiktoken_ext.openai_public, for o200k and its variants.
 _O200K = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
     r"|[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*(?i:'s|'t|'re|'ve|'m|'ll|'d)?"
@@ -23,12 +23,12 @@ _O200K = (
 
 @dataclass(frozen=True)
 class Budget:
-    """How long a text may be.
+    """The limit of a text.
 
     Attributes:
-        tokens: at most.
-        count: of a text.
-        counter: how it counts, for the record: `estimate` (four characters a token) or the tokenizer's file.
+        tokens: most tokens.
+        count: counts the tokens of a text.
+        counter: how it counts, for the record: `estimate` (four characters per token) or the tokenizer's file.
     """
 
     tokens: int
@@ -41,10 +41,10 @@ class Fitted:
     """A text within its budget.
 
     Attributes:
-        text: with a last line that says how much was left out, where anything was.
-        kept, left_out: lines.
-        tokens: of the text.
-        counter: how they were counted.
+        text: the text; if lines were left out, its last line says how many.
+        kept, left_out: numbers of lines.
+        tokens: number of tokens of the text.
+        counter: how the tokens were counted.
     """
 
     text: str
@@ -55,7 +55,7 @@ class Fitted:
 
     @property
     def note(self) -> dict[str, Any] | None:
-        """What belongs on the record when lines were left out, else None."""
+        """The note to record if lines were left out, else None."""
         if not self.left_out:
             return None
         counted = {"tokens": self.tokens, "counter": self.counter}
@@ -63,9 +63,9 @@ class Fitted:
 
 
 def fit_lines(header: str, lines: Sequence[str], budget: Budget) -> Fitted:
-    """A header and as many whole lines as the budget allows; says how many were left out, within the budget.
+    """A header and as many whole lines as fit the budget, including a last line that says how many were left out.
 
-    A header that is too long by itself stands all the same.
+    The header is kept even if it is too long by itself.
     """
     whole = "\n".join([header, *lines])
     tokens = budget.count(whole)
@@ -87,20 +87,20 @@ def _cut(header: str, lines: Sequence[str], kept: int) -> str:
 
 
 def budget_of(tokens: int, tokenizer: str | None) -> Budget:
-    """A budget counted by a tokenizer's file.
+    """A budget whose tokens are counted with a tokenizer's file.
 
     Args:
-        tokens: at most.
-        tokenizer: path of a `tokenizer.json` (as models on the hub have it) or of a `.tiktoken` file; None estimates.
+        tokens: most tokens.
+        tokenizer: path of a `tokenizer.json` (which models on the hub include) or a `.tiktoken` file; None estimates.
 
     Raises:
-        UsageError: it cannot be read, or the extra `agents` is not installed.
+        UsageError: the file cannot be read, or the extra `agents` is not installed.
     """
     if tokenizer is None:
         return Budget(tokens)
     path = Path(tokenizer).expanduser()
     if not path.is_file():
-        raise UsageError(f"tokenizer: there is no file {path}")
+        raise UsageError(f"tokenizer: file not found: {path}")
     try:
         count = _tiktoken(path) if path.suffix == ".tiktoken" else _tokenizers(path)
     except ImportError as error:
@@ -113,7 +113,7 @@ def _tokenizers(path: Path) -> Count:
 
     try:
         found = Tokenizer.from_file(str(path))
-    except Exception as error:  # noqa: BLE001  (the library raises nothing more precise)
+    except Exception as error:  # noqa: BLE001  (the library raises nothing more specific)
         raise UsageError(f"tokenizer: {path} is not a tokenizer.json: {error}") from None
     return lambda text: len(found.encode(text, add_special_tokens=False).ids)
 

@@ -1,7 +1,7 @@
-"""A requests session whose requests end at a moment, however slowly the other side answers.
+"""A requests session with a total time limit, however slowly the other side answers.
 
-A timeout of requests is the longest silence: an endpoint that sends a byte now and then is never silent, not even
-before the first header is whole. So a timer closes the sockets.
+A timeout in requests limits only the silence: an endpoint that sends a byte now and then is never silent, not even
+before its first header is complete. So a timer closes the sockets.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 
 
 class TimedSession(requests.Session):
-    """A session for one thread, one request at a time."""
+    """A session for one thread that sends one request at a time."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,7 +31,7 @@ class TimedSession(requests.Session):
 
     @contextlib.contextmanager
     def ends_in(self, seconds: float) -> Iterator[None]:
-        """Whatever is sent or read inside breaks off after so many seconds."""
+        """Abort all sending and reading inside this context after this many seconds."""
         timer = threading.Timer(seconds, self._cut)
         timer.daemon = True
         timer.start()

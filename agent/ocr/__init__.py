@@ -1,1 +1,1 @@
-"""An endpoint for those without a key: it reads the screen with OCR and follows instructions by rules."""
+"""An endpoint that needs no API key: it reads the screen with OCR and follows instructions by rules."""

@@ -1,4 +1,4 @@
-"""An instruction to clauses: sentences taken apart at their verbs, with quotations held aside."""
+"""Split an instruction into clauses: sentences are split at their verbs, and quotations are set aside."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _BY_MENU = re.compile(
     r"(?P<what>(?<![^.;!?\s])[^.;!?]+?),?\s+(?:by|with|through|via|from|in)\s+(?:its|the)\s+(?:[\w']+\s+)?"
     r"(?P<menu>[A-Z]\w+)\s+menu\b"
 )
-"""What is done by a menu: the menu comes first."""
+"""Actions through a menu: the menu comes first."""
 _PAGE = re.compile(r"\b(?:page|tab)\s+(⟦\d+⟧|[A-Z]\w+)|(⟦\d+⟧|[A-Z]\w+)\s+(?:page|tab)\b")
 _LEAD = re.compile(
     r"^(?:(?:please|now|then|and|first|next|finally|also|just|simply|after that|in the end)\b[,\s]*)+", re.IGNORECASE
@@ -45,7 +45,7 @@ CHORD = re.compile(r"\s*(?:\+|(?<=\w)-(?=\w))\s*")
 
 @dataclass(frozen=True)
 class Clause:
-    """A clause whose quotations are held aside as ⟦0⟧, ⟦1⟧, so that nothing in them is read as grammar."""
+    """A clause with ⟦0⟧, ⟦1⟧ in place of its quotations, so that their text is not read as grammar."""
 
     text: str
     whole: str
@@ -53,7 +53,7 @@ class Clause:
     in_terminal: bool
 
     def literal(self, part: str | None) -> str:
-        """A part as it is to be typed: its quotation if it has one, else its words."""
+        """The text to type for a part: its quotation if it has one, else its words."""
         held = HELD.search(part or "")
         return self.quotes[int(held[1])] if held else (part or "").strip()
 
@@ -65,11 +65,11 @@ class Clause:
         return NOUNS.sub("", words).strip(" ,.:") or None
 
     def value(self, part: str) -> str:
-        """A part as it is to be typed, without words after it that say where."""
+        """The text to type for a part, without the words after it that say where."""
         return self.literal(part if HELD.search(part) else WHERE.sub("", part))
 
     def pages(self) -> list[str]:
-        """The pages (tabs) of a window that it says the thing is on."""
+        """The pages (tabs) of a window that the clause names."""
         return [name for found in _PAGE.finditer(self.whole) for name in found.groups() if name]
 
 
@@ -87,7 +87,7 @@ def split(instruction: str) -> tuple[list[Clause], list[str]]:
 
 
 def _trimmed(part: str) -> str:
-    """Without what leads up to the verb."""
+    """A part without the words before its verb."""
     text = part.strip()
     while (shorter := _USE.sub("", _PLACE.sub("", _LEAD.sub("", text)))) != text:
         text = shorter

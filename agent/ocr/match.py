@@ -1,4 +1,4 @@
-"""Finding a name among the lines of text on a screen."""
+"""Find a name among the lines of text on a screen."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 CLOSE_ENOUGH = 0.84
-"""Least similarity (difflib's ratio) at which a reading counts as the name: OCR slips a letter now and then."""
+"""Lowest similarity (difflib's ratio) at which a text counts as the name: OCR sometimes misreads a letter."""
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line of text as read: box (left, top, right, bottom) in pixels of the picture, confidence 0 to 1."""
+    """A line of text from OCR: box (left, top, right, bottom) in pixels of the picture, confidence 0 to 1."""
 
     text: str
     box: tuple[int, int, int, int]
@@ -22,20 +22,20 @@ class Line:
 
 @dataclass(frozen=True)
 class Found:
-    """Where a name was read: how well it matches (0 to 1, more for a line of its own), and the box of its words."""
+    """Where a name was found: how well it matches (0 to 1, more for a separate line), and the box of its words."""
 
     score: float
     box: tuple[int, int, int, int]
 
     @property
     def centre(self) -> tuple[int, int]:
-        """Its middle, in pixels of the picture."""
+        """The centre of the box, in pixels of the picture."""
         left, top, right, bottom = self.box
         return (left + right) // 2, (top + bottom) // 2
 
 
 def find(label: str, lines: Sequence[Line]) -> Found | None:
-    """The best match of a name; a line of its own before words within a line, the first read before later ones."""
+    """The best match of a name; separate lines come before words inside a line, earlier lines before later ones."""
     wanted = _plain(label)
     if not wanted:
         return None
@@ -45,7 +45,7 @@ def find(label: str, lines: Sequence[Line]) -> Found | None:
 
 
 def right_of(found: Found, lines: Sequence[Line], width: int) -> tuple[int, int]:
-    """A point in the field that a label names: what stands right of it on its row, else a little to its right."""
+    """A point in the field that a label names: the text right of it in the same row, or else just right of it."""
     _, y = found.centre
     right, height = found.box[2], found.box[3] - found.box[1]
     beside = [
@@ -71,7 +71,7 @@ def _matches(wanted: str, line: Line) -> Iterator[Found]:
 
 
 def _similar(one: str, other: str) -> float:
-    """1 for the same; short names must be the same, since one wrong letter makes another name of them."""
+    """1 for equal names; short names must be equal, because one wrong letter makes a different name."""
     if one == other:
         return 1.0
     if min(len(one), len(other)) < 4:
@@ -80,12 +80,12 @@ def _similar(one: str, other: str) -> float:
 
 
 def _plain(text: str) -> str:
-    """Lower case, spaces single, without the dots, colons and underlines that labels end in."""
+    """The text in lower case, with single spaces, without the dots, colons and underlines at the end of labels."""
     return " ".join(text.casefold().split()).strip(" .:…_*>")
 
 
 def _part(line: Line, start: int, end: int) -> tuple[int, int, int, int]:
-    """The box of some characters of a line, taking all characters as equally wide."""
+    """The box of some characters of a line, assuming that all characters are equally wide."""
     left, top, right, bottom = line.box
     per = (right - left) / max(len(line.text), 1)
     return int(left + start * per), top, max(int(left + end * per), int(left + start * per) + 1), bottom

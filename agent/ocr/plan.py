@@ -1,7 +1,7 @@
-"""An instruction to a plan: English imperatives to steps with labels, by rules that know no task.
+"""Turn an instruction into a plan: English imperatives become steps with labels, by rules that know no task.
 
-It reads what people write in instructions anywhere: quoted names, menu paths, verbs such as click, type, save. What
-it does not understand it leaves out, and a plan may be empty.
+The rules read what instructions usually contain: quoted names, menu paths, verbs such as click, type, save. They leave
+out what they do not understand, so a plan may be empty.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ class Step:
     """One thing to do.
 
     Attributes:
-        kind: `click`, `type`, `keys`, `drag`, `scroll`, `wait`, or `confirm` (say yes where a question
-            appears, or press the button `label`).
-        label: what to click, or the field to type into; None where nothing has to be found.
-        text: what to type.
+        kind: `click`, `type`, `keys`, `drag`, `scroll`, `wait`, or `confirm` (say yes if a question appears, or press
+            the button `label`).
+        label: what to click, or the field to type into; None if there is nothing to find.
+        text: the text to type.
         keys: a chord.
-        button, count: of a click.
+        button, count: button and number of clicks.
         target: where a drag ends.
-        beside: the click goes to what stands right of the label.
-        replace: what is in the field goes first.
-        prepares: it only opens what the next step needs, and done alone has done nothing.
-        enter: Enter follows the text.
+        beside: click the field right of the label.
+        replace: clear the field first.
+        prepares: the step only opens what the next step needs, and does nothing by itself.
+        enter: press Enter after the text.
         amount: notches of a scroll.
     """
 
@@ -49,7 +49,7 @@ class Step:
 
 
 def make_plan(instruction: str) -> list[Step]:
-    """The steps that an instruction names, in its order; empty when none is understood."""
+    """The steps of an instruction, in order; empty if no step is understood."""
     clauses, quotes = split(instruction)
     plan = [step for clause in clauses for step in _read_clause(clause)]
     plan = plan or [Step("click", label=quote) for quote in quotes]
@@ -57,13 +57,13 @@ def make_plan(instruction: str) -> list[Step]:
 
 
 def _after(before: Step | None, step: Step) -> Step:
-    """A dialog that asks for a name has one in it already: what is typed there replaces it."""
+    """The step after another one; typing in a dialog that asks for a name replaces the name that is already there."""
     asks = before is not None and re.match(r"save .*as\b|rename", before.label or "", re.IGNORECASE)
     return replace(step, replace=True) if asks and step.kind == "type" else step
 
 
 def _read_clause(clause: Clause) -> list[Step]:
-    """The steps of a clause; a page or menu that it names is opened first."""
+    """The steps of a clause; the first ones open a page or menu that it names."""
     steps = _read_verb(clause)
     first = [Step("click", label=clause.label(name), prepares=True) for name in clause.pages()]
     return [*first, *steps]
@@ -101,7 +101,7 @@ def _click(clause: Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _press(clause: Clause, found: re.Match[str]) -> list[Step]:
-    """A key or a chord when it is one, a button of that name when not."""
+    """Press a key or chord, or else a button of that name."""
     what = clause.literal(found["what"])
     bare = re.sub(r"^the\s+|\s+(?:key|keys)$", "", what, flags=re.IGNORECASE)
     try:
@@ -123,7 +123,7 @@ def _type(clause: Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _type_here(clause: Clause, found: re.Match[str]) -> list[Step]:
-    """Where the keyboard is; a line that is added goes to the end, unless the start is asked for."""
+    """Type at the keyboard focus; an added line goes to the end, unless the clause names the start."""
     text = clause.literal(found["text"])
     if _AT_START.search(clause.text):
         return [Step("keys", keys=("ctrl", "home")), Step("type", text=text, enter=True)]
@@ -142,12 +142,12 @@ def _replace(clause: Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _mark(text: str) -> Step:
-    """A word is marked by two clicks, a line by three."""
+    """Select a word by two clicks, or a line by three."""
     return Step("click", label=text, count=3 if " " in text else 2)
 
 
 def _pick(clause: Clause, found: re.Match[str]) -> list[Step]:
-    """An item of a menu or of a list that drops down: that comes first."""
+    """Open a menu or drop-down list, then pick an item of it."""
     is_menu = found["kind"].lower() == "menu"
     first = Step("click", label=clause.label(found["menu"]), beside=not is_menu, prepares=True)
     return [first, Step("click", label=clause.label(found["what"]))]
@@ -158,7 +158,7 @@ def _shell(command: str) -> list[Step]:
 
 
 def _open(clause: Clause, found: re.Match[str]) -> list[Step]:
-    """What looks like a file is opened by a double click, anything else by one."""
+    """Open something: a double click for a file name, a single click for anything else."""
     label = clause.label(found["what"])
     if not label:
         return []
@@ -168,7 +168,7 @@ def _open(clause: Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _save_as(clause: Clause, found: re.Match[str]) -> list[Step]:
-    """A folder of the home directory is written before the name, which file dialogs take."""
+    """Save under a name; a folder of the home directory goes before the name, which file dialogs accept."""
     name = clause.literal(found["text"])
     folder = re.search(r"\bin (?:the |my )?(⟦\d+⟧|\w+) folder", clause.text)
     path = f"~/{clause.literal(folder[1])}/{name}" if folder and "/" not in name else name
@@ -176,7 +176,7 @@ def _save_as(clause: Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _saved_as(path: str) -> list[Step]:
-    """Enter may only close a list of completions, so that the button is pressed where it is still there."""
+    """Confirm a file dialog: Enter may only close a list of completions, so press the button if it is still there."""
     name = Step("type", text=path, replace=True, enter=True)
     return [Step("keys", keys=("ctrl", "shift", "s")), name, Step("confirm", label="Save")]
 
@@ -231,7 +231,7 @@ def _transfer(clause: Clause, found: re.Match[str], command: str) -> list[Step]:
 
 
 def _file_with(clause: Clause, found: re.Match[str]) -> list[Step]:
-    """A file of some content: written by the shell, else typed and saved under its name."""
+    """Make a file with some content: write it in the shell, or else type it and save it under its name."""
     name, text = clause.literal(found["name"]), clause.literal(found["text"])
     if clause.in_terminal:
         return _shell(f"echo {shlex.quote(text)} > {shlex.quote(name)}")
@@ -243,7 +243,7 @@ def _search(clause: Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _create(clause: Clause, found: re.Match[str]) -> list[Step]:
-    """In a terminal any number of folders at once; in a file manager by its usual keys."""
+    """Create folders: any number at once in a terminal, or with the usual keys in a file manager."""
     names = [clause.label(name) or "" for name in re.split(r",\s*(?:and\s+)?|\s+and\s+", found["text"])]
     if clause.in_terminal:
         return _shell("mkdir -p " + " ".join(shlex.quote(name) for name in names if name))
@@ -252,7 +252,7 @@ def _create(clause: Clause, found: re.Match[str]) -> list[Step]:
 
 
 def _fill(clause: Clause, found: re.Match[str]) -> list[Step]:
-    """Pairs of a field's name in small letters and its value: `full name Ada Byron, city Porto`."""
+    """Fill in fields, from pairs of a field's name in lower case and its value: `full name Ada Byron, city Porto`."""
     pairs = [_PAIR.fullmatch(pair.strip()) for pair in re.split(r",\s*(?:and\s+)?", found["pairs"])]
     return [Step("type", label=p["field"], text=clause.literal(p["text"]), replace=True) for p in pairs if p]
 

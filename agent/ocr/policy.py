@@ -1,6 +1,6 @@
-"""What the OCR endpoint answers: a small honest policy over an instruction and the lines of text on a screen.
+"""The OCR endpoint's policy: it decides from an instruction and the lines of text on the screen, without cheating.
 
-It sees what any model sees. It remembers nothing between requests: where it was it reads from its own last reply.
+It sees what any model sees. It remembers nothing between requests, and reads its position from its own last reply.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from deskbench.agent.ocr.match import Line, find, right_of
 from deskbench.agent.ocr.plan import Step, make_plan
 
 LOOKS = 2
-"""How often it looks for something before it goes on without."""
+"""How often the policy looks for something before it continues without it."""
 CONFIRM = ("Yes", "OK", "Delete", "Move to Trash", "Confirm", "Continue")
-"""What the button that says yes may be called, most usual first."""
+"""Possible names of the button that confirms, most common first."""
 _MEMORY = re.compile(r"\[next (\d+), done (\d+), missing (\d+), looked (\d+)\]")
 
 Primitive = dict[str, Any]
@@ -26,7 +26,7 @@ Primitive = dict[str, Any]
 
 @dataclass(frozen=True)
 class Memory:
-    """Where it is: the next step's index, how many were done and not found, how often it looked for the next one."""
+    """The position: the next step's index, the numbers of steps done and not found, and the looks for the next one."""
 
     next: int = 0
     done: int = 0
@@ -35,7 +35,7 @@ class Memory:
 
     @classmethod
     def of(cls, earlier: Sequence[str]) -> Memory:
-        """Read from its own earlier replies; when none of them says, each was one step done."""
+        """Read the position from its own earlier replies; without one, each reply counts as one finished step."""
         for reply in reversed(earlier):
             found = _MEMORY.findall(reply)
             if found:
@@ -53,9 +53,9 @@ def answer(
 
     Args:
         instruction: the task in words.
-        lines: what is written on the screen, in reading order.
-        earlier: its own replies so far.
-        size: of the picture in pixels.
+        lines: the text on the screen, in reading order.
+        earlier: the policy's own replies so far.
+        size: size of the picture in pixels.
         action_space: `pyautogui`, `computer_13` or `actions`.
     """
     plan = make_plan(instruction)
@@ -80,7 +80,7 @@ def answer(
 
 
 def _carry_out(step: Step, lines: Sequence[Line], size: tuple[int, int]) -> list[Primitive] | None:
-    """The actions of a step, none when there is nothing to do, or None when what it names is not to be seen."""
+    """The actions of a step, empty if there is nothing to do, or None if its target is not on the screen."""
     if step.kind == "confirm":
         names = (step.label,) if step.label else CONFIRM
         button = next((found for name in names if (found := find(name, lines))), None)
@@ -104,7 +104,7 @@ def _carry_out(step: Step, lines: Sequence[Line], size: tuple[int, int]) -> list
 
 
 def _type(step: Step, lines: Sequence[Line], size: tuple[int, int]) -> list[Primitive]:
-    """Type, into the field beside its label where that is to be seen, else where the keyboard is."""
+    """Type into the field beside its label, or at the keyboard focus if the label is not on the screen."""
     found = find(step.label, lines) if step.label else None
     actions: list[Primitive] = []
     if found is not None:

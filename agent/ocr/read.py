@@ -1,8 +1,8 @@
-"""Reading the text on a screenshot with RapidOCR, and again only where the screen has changed.
+"""Read the text on a screenshot with RapidOCR, and later only the parts that have changed.
 
-Reading a whole screen takes seconds, since every line is recognised by itself (17 to 50 ms a line on two cores).
-Between two steps little changes. So a frame is kept as hashes of tiles with the lines that were read, and of the
-next one only the changed regions are read.
+Reading a whole screen takes seconds, because every line is recognised separately (17 to 50 ms per line on two cores).
+Little changes between two steps. So the reader keeps hashes of a frame's tiles with the lines it has read, and reads
+only the changed regions of the next frame.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ TILE = 20
 PAD = 8
 """Pixels around a changed region: a detector needs some background around a line."""
 SMALLEST = 64
-"""Least side of a region in pixels: RapidOCR treats flatter pictures as one line of text."""
+"""Shortest side of a region in pixels: RapidOCR treats flatter pictures as one line of text."""
 MOSTLY = 0.5
-"""Share of the screen above which the whole is read."""
+"""If more than this share of the screen has changed, the whole screen is read."""
 FRAMES = 32
 _LARGEST = 4096
-"""Pictures are read at their own size up to this side: scaled down, small text is lost."""
+"""Pictures are read at full size up to this side length, because scaling down loses small text."""
 
 
 @dataclass(frozen=True)
@@ -43,13 +43,13 @@ class _Frame:
 
 
 class Reader:
-    """Reads pictures; keeps what it read of the last ones. Safe to share between threads: it reads one at a time."""
+    """Reads pictures and remembers the last results. Threads may share it; it reads one picture at a time."""
 
     def __init__(self, threads: int = 2) -> None:
         """Load the weights.
 
         Args:
-            threads: of onnxruntime.
+            threads: number of onnxruntime's threads.
 
         Raises:
             UsageError: the extra `ocr` is not installed.
@@ -59,7 +59,7 @@ class Reader:
         self._lock = threading.Lock()
 
     def read(self, picture: Image.Image) -> list[Line]:
-        """The lines of a picture from top to bottom, with boxes in its pixels."""
+        """The lines of a picture from top to bottom, with boxes in pixels of the picture."""
         import numpy as np
 
         with self._lock:
@@ -97,12 +97,12 @@ class Reader:
 
 
 def changed_regions(changed: NDArray[np.bool_], boxes: Iterable[Box], size: tuple[int, int]) -> list[Box]:
-    """Rectangles that hold all changed tiles and, whole, every line of text that they touch; none overlap.
+    """Rectangles that contain all changed tiles and every whole line of text that they touch; they do not overlap.
 
     Args:
-        changed: of tiles, by row and column.
-        boxes: of the lines that were read before.
-        size: of the picture in pixels.
+        changed: whether each tile has changed, by row and column.
+        boxes: boxes of the lines that were read before.
+        size: size of the picture in pixels.
     """
     boxes = list(boxes)
     tiles = [(int(row), int(column)) for row, column in zip(*changed.nonzero(), strict=True)]
@@ -121,7 +121,7 @@ def overlap(one: Box, other: Box) -> bool:
 
 
 def _merged(regions: list[Box]) -> list[Box]:
-    """The same area and more, in boxes that do not overlap."""
+    """Boxes that do not overlap and cover at least the same area."""
     done: list[Box] = []
     for region in regions:
         box = region
@@ -158,7 +158,7 @@ def _in_order(lines: list[Line]) -> tuple[Line, ...]:
 
 
 def _hash_tiles(pixels: NDArray[np.uint8]) -> NDArray[np.uint64]:
-    """A number for each tile that changes when any of its pixels does (a weighted sum in 64 bits)."""
+    """A hash for each tile, which changes if any pixel of the tile changes (a weighted sum in 64 bits)."""
     import numpy as np
 
     height, width = pixels.shape[:2]
@@ -173,7 +173,7 @@ def _load(threads: int) -> Any:
     try:
         from rapidocr import RapidOCR
     except ImportError as error:
-        raise UsageError(f"reading screenshots needs the extra: pip install 'deskbench[ocr]' ({error})") from None
+        raise UsageError(f"reading screenshots needs the extra ocr: pip install 'deskbench[ocr]' ({error})") from None
     return RapidOCR(
         params={
             # Its classifier of upside-down text flips short numbers (98 for 86); a screen has no such text.

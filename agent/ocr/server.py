@@ -1,6 +1,6 @@
-"""A vision endpoint for those who have none: chat completions on loopback, answered by OCR and a small policy.
+"""A vision endpoint for users who have none: chat completions on loopback, answered by OCR and a small policy.
 
-It gets what any model gets, the messages with their pictures, and nothing else.
+It gets what any model gets: the messages with their pictures, and nothing else.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class BadRequest(ValueError):
 
 @dataclass(frozen=True)
 class Request:
-    """What of a request matters: the task, the newest picture, and our own replies before it."""
+    """The relevant parts of a request: the task, the newest picture, and our own earlier replies."""
 
     instruction: str
     picture: Image.Image
@@ -52,11 +52,11 @@ def serve(host: str, port: int, ready: Callable[[str], None]) -> None:
 
     Args:
         host: address to listen on.
-        port: 0 takes a free one.
-        ready: called with the base URL (`http://127.0.0.1:8123/v1`) when requests are answered.
+        port: port to listen on; 0 picks a free one.
+        ready: called with the base URL (`http://127.0.0.1:8123/v1`) once the server answers requests.
 
     Raises:
-        UsageError: the extra `ocr` is missing, or the address cannot be listened on.
+        UsageError: the extra `ocr` is not installed, or the server cannot listen on the address.
     """
     with make_server(host, port) as server:
         ready(base_url(server))
@@ -67,7 +67,7 @@ def serve(host: str, port: int, ready: Callable[[str], None]) -> None:
 
 
 def make_server(host: str, port: int) -> ThreadingHTTPServer:
-    """The server, listening and with its weights loaded; the caller runs and closes it."""
+    """A server that is listening and has loaded its weights; the caller runs and closes it."""
     reader = Reader()
     try:
         return _Server((host, port), reader)
@@ -76,16 +76,16 @@ def make_server(host: str, port: int) -> ThreadingHTTPServer:
 
 
 def base_url(server: ThreadingHTTPServer) -> str:
-    """What a client's `base_url` is for this server."""
+    """The `base_url` for clients of this server."""
     host, port = server.server_address[:2]
     return f"http://{host!s}:{port}/v1"
 
 
 def complete(body: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
-    """Answer one request of chat completions.
+    """Answer one chat-completions request.
 
     Raises:
-        BadRequest: it is not one, or has no picture that can be read.
+        BadRequest: it is not such a request, or has no readable picture.
     """
     request = read_request(body)
     lines = reader.read(request.picture)
@@ -106,10 +106,10 @@ def complete(body: Mapping[str, Any], reader: Reader) -> dict[str, Any]:
 
 
 def read_request(body: Mapping[str, Any]) -> Request:
-    """Take a request apart.
+    """Read the relevant parts of a request.
 
     Raises:
-        BadRequest: it is not a request of chat completions, or has no picture that can be read.
+        BadRequest: it is not a chat-completions request, or has no readable picture.
     """
     messages = body.get("messages")
     if not isinstance(messages, list) or not all(isinstance(m, dict) for m in messages):
@@ -118,7 +118,7 @@ def read_request(body: Mapping[str, Any]) -> Request:
         raise BadRequest("streaming is not supported: leave `stream` out")
     urls = [(i, url) for i, message in enumerate(messages) for url in _pictures(message)]
     if not urls:
-        raise BadRequest("no message has a picture (image_url), and this endpoint sees nothing else")
+        raise BadRequest("no message has a picture (image_url), which this endpoint needs")
     shown, url = urls[-1]
     picture = _decode(url)
     texts = [_text(message) for message in messages]
@@ -129,7 +129,7 @@ def read_request(body: Mapping[str, Any]) -> Request:
 
 
 def _instruction(texts: list[str], messages: list[dict[str, Any]], shown: int) -> str:
-    """The task: what follows a heading or words that say so, else what was said with the newest picture."""
+    """The task: the text after a heading or phrase that announces it, else the text with the newest picture."""
     for text, message in zip(texts, messages, strict=True):
         found = list(_TASK.finditer(text)) if message.get("role") in ("system", "user", "developer") else []
         if found:
@@ -138,7 +138,7 @@ def _instruction(texts: list[str], messages: list[dict[str, Any]], shown: int) -
 
 
 def _action_space(prompt: str) -> str:
-    """Which actions the prompt asks for."""
+    """The action space that the prompt asks for."""
     if "action_type" in prompt:
         return "computer_13"
     return "pyautogui" if "pyautogui" in prompt or '"type"' not in prompt else "actions"
@@ -163,7 +163,7 @@ def _pictures(message: Mapping[str, Any]) -> list[str]:
 def _decode(url: str) -> Image.Image:
     found = _DATA_URL.match(url)
     if found is None:
-        raise BadRequest("a picture must be a data URL with a PNG or JPEG in base64")
+        raise BadRequest("pictures must be data URLs with a PNG or JPEG in base64")
     try:
         raw = base64.b64decode(url[found.end() :], validate=True)
         picture = Image.open(io.BytesIO(raw), formats=["PNG", "JPEG"])
@@ -183,10 +183,10 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
-    """One connection; answers in OpenAI's forms, errors included."""
+    """One connection; answers and errors have OpenAI's format."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # else headers and body are two packets, and the second waits 40 ms for an acknowledgement
+    wbufsize = -1  # else headers and body become two packets, and the second waits 40 ms for an acknowledgement
     server: _Server
 
     def do_GET(self) -> None:
@@ -203,7 +203,7 @@ class _Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if not length.isdigit() or int(length) > MAX_BODY:
             self.close_connection = True
-            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Content-Length must be given, up to {MAX_BODY}")
+            self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"Content-Length is required, up to {MAX_BODY}")
             return
         raw = self.rfile.read(int(length))
         if self.path.rstrip("/") != "/v1/chat/completions":

@@ -1,1 +1,1 @@
-"""Runs in the layout of OSWorld's results, both ways."""
+"""Export and import runs in the layout of OSWorld's results."""

@@ -1,11 +1,11 @@
-"""A run in the layout of OSWorld's results, for the field's own tools (its `show_result.py`, its monitor, uploads).
+"""Export a run in the layout of OSWorld's results, for OSWorld's tools (`show_result.py`, its monitor, uploads).
 
     OUT/<action space>/<observation>/<model>/args.json
     OUT/<action space>/<observation>/<model>/<domain>/<task id>/
-        traj.jsonl, step_<n>_<time>.png, result.txt, runtime.log, and result.json where a task gives partial scores
+        traj.jsonl, step_<n>_<time>.png, result.txt, runtime.log, and result.json if a task gives partial scores
 
-An episode without a score has no result.txt and one line {"Error": ...}, as a task that failed has there. A task's
-second and later repeats are models of their own, `<model>-2`, for that layout has one result a task.
+An episode without a score has no result.txt and one line {"Error": ...}, like a task that failed in OSWorld. A task's
+second and later repeats become separate models, `<model>-2`, because the layout has one result per task.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, FinalRecor
 from deskbench.envs.errors import UsageError
 
 SPECIAL = {"done": "DONE", "fail": "FAIL", "wait": "WAIT"}
-"""Actions that OSWorld writes as a word."""
+"""Actions that OSWorld writes as one word."""
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What was written: the folder of the first repeats, episodes with a score, and without one."""
+    """What was written: the folder of the first repeats, and the numbers of episodes with and without a score."""
 
     folder: Path
     scored: int
@@ -39,7 +39,7 @@ def export(run: Path, out: Path) -> Exported:
     """Write a run's final attempts.
 
     Raises:
-        UsageError: it is no run, or the folder holds results of its tasks already.
+        UsageError: `run` is not a run, or the folder already holds results of its tasks.
     """
     folder = RunFolder(run)
     manifest = folder.manifest()
@@ -72,7 +72,7 @@ def _plain(name: str) -> str:
 
 
 def _arguments(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """What OSWorld's runner writes of its own command line, as far as a run has it; and the rest of the run."""
+    """The arguments that OSWorld's runner records, as far as a run has them, and the rest of the manifest."""
     config = manifest.get("config", {})
     return {
         "action_space": _name(manifest, "action_space", CODE),
@@ -89,7 +89,7 @@ def _write_episode(reader: EpisodeReader, folder: Path) -> None:
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
-        raise UsageError(f"{folder} is there already: name another --out") from None
+        raise UsageError(f"{folder} already exists: use another --out") from None
     lines = list(_lines(reader, folder))
     if episode.score.value is None:
         why = episode.error or episode.score.reason
@@ -111,7 +111,7 @@ def _partial(episode: EpisodeRecord) -> dict[str, Any]:
 
 
 def _lines(reader: EpisodeReader, folder: Path) -> Iterator[dict[str, Any]]:
-    """A line for each action, with the picture after its step; the first picture is step_0.png."""
+    """One line per action, with the picture after its step; the first picture is step_0.png."""
     events = [event for event in reader.events() if isinstance(event, (StepRecord, FinalRecord))]
     if events:
         _picture(reader, events[0].observation, folder / "step_0.png")

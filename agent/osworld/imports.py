@@ -1,7 +1,7 @@
-"""OSWorld's result folders as a run: to be looked at, counted, scored again as far as they hold, and replayed.
+"""Import OSWorld's result folders as a run, to view, count, replay and, as far as possible, rescore them.
 
-What a line of traj.jsonl says is kept as it is; actions are read by the readers that models' replies are read by, and
-what they cannot read is code of the desktop's. An episode with no result.txt has no score.
+The text of each line of traj.jsonl is kept unchanged. Actions are read by the same readers as models' replies; an
+action that they cannot read becomes code to run on the desktop. An episode without result.txt has no score.
 """
 
 from __future__ import annotations
@@ -33,12 +33,12 @@ from deskbench.tasks.types import Task
 
 WORDS: dict[str, type[Done | Fail | Wait]] = {"DONE": Done, "FAIL": Fail, "WAIT": Wait}
 UNKNOWN_SCREEN = (1920, 1080)
-"""OSWorld's, where no picture says another."""
+"""OSWorld's screen size in pixels, used if no picture shows another."""
 
 
 @dataclass(frozen=True)
 class Imported:
-    """What was read: the run's folder, and how many episodes have a score, have none, and were planned."""
+    """What was read: the run's folder, and the numbers of episodes with a score, without one, and planned."""
 
     folder: Path
     scored: int
@@ -51,17 +51,17 @@ def import_results(source: Path, out: Path, *, tasks: str | None = None, split: 
     """Read the results of one model.
 
     Args:
-        source: a folder of OSWorld's results, of one action space, observation and model.
-        out: the run's folder, which is not there yet.
-        tasks: the task files, for instructions and for what was planned; without them the results are the plan.
-        split: of an OSWorld checkout.
+        source: a folder of OSWorld's results for one action space, observation and model.
+        out: the run's folder, which must not exist yet.
+        tasks: the task files, for the instructions and the plan; without them the results are the plan.
+        split: a split of an OSWorld checkout.
 
     Raises:
-        UsageError: no results are there, or of several models, or the run's folder is there.
+        UsageError: there are no results, there are results of several models, or the run's folder already exists.
     """
     found = _results(source)
     if out.exists():
-        raise UsageError(f"{out} is there already: name another --out")
+        raise UsageError(f"{out} already exists: use another --out")
     known = {(task.suite, task.id): task for task in (load(tasks, split=split) if tasks else [])}
     keys = list(known) if known else [(folder.parent.name, folder.name) for folder in found]
     out.mkdir(parents=True)
@@ -73,7 +73,7 @@ def import_results(source: Path, out: Path, *, tasks: str | None = None, split: 
         for folder in found:
             key = (folder.parent.name, folder.name)
             if key not in keys:
-                problems.append(f"{key[0]}/{key[1]} is not among the tasks: left out")
+                problems.append(f"{key[0]}/{key[1]} is not one of the tasks: left out")
                 continue
             record = _import(folder, run, known.get(key), model.name, problems)
             scored += record.score.value is not None
@@ -88,10 +88,10 @@ def import_results(source: Path, out: Path, *, tasks: str | None = None, split: 
 def _results(source: Path) -> list[Path]:
     found = sorted({file.parent for name in ("traj.jsonl", "result.txt") for file in source.rglob(name)})
     if not found:
-        raise UsageError(f"{source} holds no results of OSWorld: no traj.jsonl and no result.txt")
+        raise UsageError(f"{source} has no OSWorld results: no traj.jsonl and no result.txt")
     models = sorted({folder.parent.parent for folder in found})
     if len(models) > 1:
-        raise UsageError(f"{source} holds the results of {len(models)} models: name one, such as {models[0]}")
+        raise UsageError(f"{source} has the results of {len(models)} models: choose one, such as {models[0]}")
     return found
 
 
@@ -137,7 +137,7 @@ def _import(folder: Path, run: RunFolder, task: Task | None, model: str, problem
 
 
 def _lines(folder: Path, where: str, problems: list[str]) -> tuple[list[dict[str, Any]], str | None]:
-    """The trajectory's lines, and the error that one of them is."""
+    """The trajectory's lines, and the error if one of them is an error."""
     lines, error = [], None
     path = folder / "traj.jsonl"
     if not path.exists():
@@ -147,10 +147,10 @@ def _lines(folder: Path, where: str, problems: list[str]) -> tuple[list[dict[str
         try:
             line = valid(json.loads(text)) if text.strip() else {}
         except (ValueError, RecursionError) as fault:
-            problems.append(f"{where}/traj.jsonl:{number}: no JSON: {fault}")
+            problems.append(f"{where}/traj.jsonl:{number}: not JSON: {fault}")
             continue
         if not isinstance(line, dict):
-            problems.append(f"{where}/traj.jsonl:{number}: not an object")
+            problems.append(f"{where}/traj.jsonl:{number}: not a JSON object")
         elif "Error" in line:
             error = str(line["Error"])
         elif line:
@@ -159,14 +159,14 @@ def _lines(folder: Path, where: str, problems: list[str]) -> tuple[list[dict[str
 
 
 def _steps(lines: list[dict[str, Any]]) -> Iterator[list[dict[str, Any]]]:
-    """Lines of one step number that follow each other are one step; a line without a number is one by itself."""
+    """Group the lines into steps: consecutive lines with the same number are one step, as is a line without one."""
     numbered = ((line.get("step_num"), index, line) for index, line in enumerate(lines))
     for _, group in groupby(numbered, key=lambda one: (one[0], one[1] if one[0] is None else 0)):
         yield [line for _, _, line in group]
 
 
 def _actions(value: Any, screen: tuple[int, int], where: str, problems: list[str]) -> list[Action]:
-    """An action as OSWorld's agents write it: a word, pyautogui source, a `computer_13` object, or ours."""
+    """Read an action as OSWorld's agents write it: a word, pyautogui source, a `computer_13` object, or our object."""
     try:
         if isinstance(value, str):
             word = WORDS.get(value.strip().upper())
@@ -178,7 +178,7 @@ def _actions(value: Any, screen: tuple[int, int], where: str, problems: list[str
                 return _actions(value["command"], screen, where, problems)
             return parse_computer13(dict(value), screen)
         if value is not None:
-            problems.append(f"{where}: an action that is no text and no object is left out: {str(value)[:80]}")
+            problems.append(f"{where}: an action that is neither text nor an object is left out: {str(value)[:80]}")
         return []
     except (ReplyError, ActionError) as error:
         problems.append(f"{where}: an action cannot be read and is kept as code: {error}")
@@ -186,13 +186,13 @@ def _actions(value: Any, screen: tuple[int, int], where: str, problems: list[str
 
 
 class _Pictures:
-    """The pictures of an episode, as observations."""
+    """An episode's pictures as observations."""
 
     def __init__(self, folder: Path, where: str, problems: list[str]) -> None:
         self._folder, self._where, self._problems = folder, where, problems
 
     def first(self, names: list[str]) -> Observation:
-        """What was seen at the start, where some agents kept it; else only how large the screen was."""
+        """The first observation: the start screen, which some agents kept, or else only the screen's size."""
         for path in sorted(self._folder.glob("step_0*.png")):
             found = self.named(path.name)
             if found is not None:
@@ -201,7 +201,7 @@ class _Pictures:
         return Observation(None, *((later.width, later.height) if later else UNKNOWN_SCREEN))
 
     def named(self, name: str) -> Observation | None:
-        """A picture in the folder; None where there is none of this name or it is no picture."""
+        """A picture in the folder; None if the name does not exist or is not a picture."""
         from PIL import Image
 
         path = self._folder / Path(name).name
@@ -216,7 +216,7 @@ class _Pictures:
                     picture.convert("RGB").save(made, "PNG")
                     data = made.getvalue()
         except (OSError, ValueError, Image.DecompressionBombError) as error:
-            self._problems.append(f"{self._where}/{path.name}: no picture: {error}")
+            self._problems.append(f"{self._where}/{path.name}: not a picture: {error}")
             return None
         return Observation(Screenshot.of(data), *size)
 
@@ -233,7 +233,7 @@ def _score(folder: Path, where: str, error: str | None, problems: list[str]) -> 
 
 
 def _parts(folder: Path, where: str, problems: list[str]) -> list[dict[str, Any]]:
-    """The partial scores of OSWorld-V2's result.json, where there is one."""
+    """The partial scores of OSWorld-V2's result.json, if it exists."""
     file = folder / "result.json"
     if not file.is_file():
         return []

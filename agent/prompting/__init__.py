@@ -1,1 +1,1 @@
-"""What an agent shows a model: the screen, the accessibility tree, what happened before."""
+"""What an agent shows a model: the screen, the accessibility tree and the history."""

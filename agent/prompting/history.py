@@ -1,4 +1,4 @@
-"""What a request shows of the steps before it: pure functions from an episode so far to turns."""
+"""Show earlier steps in a request: pure functions from the episode so far to turns."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ class Step:
 
     Attributes:
         n: its number, from 1.
-        shown: the screen, and regions of it.
-        small: the same as it is shown at later steps (half-size, for some families).
-        notes: what the last actions gave back, or "".
-        reply: the model's text without its reasoning; "" at the step that is to be decided.
-        thought, said, memory: its reasoning, the line that says what it does, and what it wants to remember.
-        native: its turn as the endpoint gave it.
-        calls: native ones in it, whose results the next turn has to give.
+        shown: the screen and regions of it.
+        small: the same pictures for later steps (half size, for some families).
+        notes: results of the last actions, or "".
+        reply: the model's text without its reasoning; "" at the current step.
+        thought, said, memory: its reasoning, the line that says what it does, and its own notes to remember.
+        native: its turn as the endpoint returned it.
+        calls: native calls in it, whose results the next turn must contain.
     """
 
     n: int
@@ -39,10 +39,10 @@ class Step:
 
 
 def pictured(count: int, policy: HistoryPolicy) -> list[int]:
-    """The indexes of the steps, of `count` with the current one, whose pictures are shown.
+    """The indexes of the steps whose pictures are shown; `count` steps include the current one.
 
-    Pictures above the policy's number are dropped a chunk at a time: between two droppings every request begins with
-    all of the one before, which is what an endpoint's cache needs.
+    Pictures above the policy's number are dropped a chunk at a time. Until the next chunk is dropped, every request
+    begins with the whole request before it, as an endpoint's cache needs.
     """
     over = max(0, count - policy.pictures) // policy.chunk * policy.chunk
     kept = list(range(over, count))
@@ -56,9 +56,9 @@ def build(
 
     Args:
         templates, policy: the profile's, expanded.
-        past: the steps before.
-        now: the step that is to be decided.
-        values: names for the templates that are the same in the whole episode.
+        past: the earlier steps.
+        now: the current step.
+        values: names for the templates that stay the same for the whole episode.
     """
     steps = [*past, now]
     shown = set(pictured(len(steps), policy))
@@ -103,7 +103,7 @@ def _seen(
     common: Mapping[str, str],
     shown: bool,
 ) -> Message:
-    """What the model was shown at a step: the results of its calls, or a turn of the template."""
+    """What the model saw at a step: the results of its calls, or a turn from the template."""
     pictures: Sequence[Text | Picture] = step.shown if shown else [Text(policy.placeholder)]
     notes = [Text(step.notes)] if step.notes else []
     if before is not None and before.calls and policy.native:
@@ -113,7 +113,7 @@ def _seen(
 
 
 def _results(calls: Sequence[Call], pictures: Sequence[Text | Picture]) -> list[Result]:
-    """Every call is answered, in order; what the screen looks like now stands in the last answer."""
+    """The results of all calls, in order; the last result has the current screen."""
     last = len(calls) - 1
     return [
         Result(
@@ -140,7 +140,7 @@ def _single(
     common: Mapping[str, str],
     shown: set[int],
 ) -> Message:
-    """Everything in one user's turn, the steps before where `{history}` stands."""
+    """Everything in one user turn, with the earlier steps in place of `{history}`."""
     before, _, after = templates.first.partition("{history}")
     parts: list[Text | Picture] = [Text(fill(before, common))]
     for index, step in enumerate(past):

@@ -1,4 +1,4 @@
-"""An observation as a model is shown it: texts and pictures, in OSWorld's four types."""
+"""Show an observation to a model as texts and pictures, in OSWorld's four types."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from deskbench.envs.errors import EnvError
 from deskbench.envs.types import Observation, Screenshot, Zoom
 
 PLENTY = Budget(10_000)
-"""OSWorld's budget of a tree, in tokens."""
+"""OSWorld's budget for a tree, in tokens."""
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What the model is shown of one observation.
+    """What the model sees of one observation.
 
     Attributes:
         parts: texts and pictures in order.
-        names: `tag_N` to the point it stands for, in pixels of the picture.
+        names: maps `tag_N` to its point, in pixels of the picture.
         notes: what was cut, for the record.
     """
 
@@ -36,7 +36,7 @@ class Seen:
 
 
 def needs_of(observation_type: str) -> Needs:
-    """What the desktop must be asked for."""
+    """What the desktop must provide."""
     return Needs(screenshot=observation_type != "a11y_tree", accessibility=observation_type != "screenshot")
 
 
@@ -50,14 +50,14 @@ def look(
     """Show an observation.
 
     Args:
-        observation: what the desktop gave.
+        observation: the observation from the desktop.
         observation_type: `screenshot`, `a11y_tree`, `screenshot_a11y_tree` or `som`.
-        scale: from the screen to the picture that is sent.
-        budget: of the tree or the table.
-        zooms: regions of the screen to show enlarged besides.
+        scale: the scale from the screen to the picture that is sent.
+        budget: the budget for the tree or the table.
+        zooms: regions of the screen to show enlarged, too.
 
     Raises:
-        EnvError: the screenshot or the tree that this type needs is not there, or cannot be read.
+        EnvError: the screenshot or the tree that this type needs is missing or cannot be read.
     """
     if observation_type == "som":
         return _look_marked(observation, scale, budget)
@@ -88,14 +88,14 @@ def _look_marked(observation: Observation, scale: Scale, budget: Budget) -> Seen
 
 
 def _picture(shot: Screenshot, scale: Scale) -> Picture:
-    """The frame itself where its size is right: taking a picture apart and together again costs 50 ms."""
+    """The picture at the right size; a frame that already has this size is reused, because re-encoding takes 50 ms."""
     as_it_is = scale.screen == scale.image == _size(shot.png)
     png = shot.png if as_it_is else png_bytes(scale.picture(_image(shot)))
     return Picture(png, shot.sha256, *scale.image)
 
 
 def _size(png: bytes) -> tuple[int, int]:
-    """Width and height as the PNG's first chunk says (IHDR, PNG specification section 11.2.2)."""
+    """Width and height from the PNG's first chunk (IHDR, PNG specification section 11.2.2)."""
     return int.from_bytes(png[16:20], "big"), int.from_bytes(png[20:24], "big")
 
 
@@ -107,7 +107,7 @@ def _image(shot: Screenshot) -> Image.Image:
 
 
 def _zoomed(shot: Screenshot, zoom: Zoom, scale: Scale) -> Picture:
-    """The region, enlarged to fit the picture's size without changing its shape."""
+    """The region, enlarged to fit the picture's size with the same aspect ratio."""
     region = _image(shot).crop(zoom.region)
     factor = min(scale.image[0] / region.width, scale.image[1] / region.height)
     size = (max(1, int(region.width * factor)), max(1, int(region.height * factor)))

@@ -1,4 +1,4 @@
-"""The size in which a family is shown the screen."""
+"""The size of the screen's picture for a family."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from deskbench.agent.prompting.scaling import Scale
 
 
 def scale_for(policy: ImagePolicy, screen: tuple[int, int]) -> Scale:
-    """From a screen's (width, height) to the picture that is sent."""
+    """The scale from a screen's (width, height) to the picture that is sent."""
     if policy.fit == "smart":
         return Scale(screen, smart_resize(screen, policy.factor, policy.min_pixels, policy.max_pixels))
     exact = policy.size if policy.fit == "size" else None
@@ -17,9 +17,9 @@ def scale_for(policy: ImagePolicy, screen: tuple[int, int]) -> Scale:
 
 
 def smart_resize(size: tuple[int, int], factor: int, least: int, most: int) -> tuple[int, int]:
-    """Sides as multiples of `factor`, with `least` to `most` pixels, the shape kept as far as that allows.
+    """A size whose sides are multiples of `factor`, with `least` to `most` pixels and nearly the same aspect ratio.
 
-    The rule of Qwen2-VL's image processor: rounded first, then shrunk by whole multiples downwards or grown upwards.
+    This is the rule of Qwen2-VL's image processor: round first, then shrink (rounding down) or grow (rounding up).
     """
     width, height = (max(factor, round(side / factor) * factor) for side in size)
     pixels = size[0] * size[1]

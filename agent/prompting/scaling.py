@@ -1,4 +1,4 @@
-"""Between the screen's pixels and those of the picture that the model sees: the one place that converts them."""
+"""Convert between pixels of the screen and pixels of the picture that the model sees. Only this module does this."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Scale:
 
     @classmethod
     def fit(cls, screen: tuple[int, int], exact: tuple[int, int] | None, max_side: int | None) -> Scale:
-        """An exact size, else the longer side at most `max_side` (never enlarged), else as it is."""
+        """An exact size, or the longer side at most `max_side` (never enlarged), or the screen's own size."""
         if exact is not None:
             return cls(screen, exact)
         factor = min(1.0, max_side / max(screen)) if max_side else 1.0
@@ -29,14 +29,14 @@ class Scale:
         return cls(screen, (width, height))
 
     def to_image(self, x: int, y: int) -> tuple[int, int]:
-        """A point of the screen in the picture."""
+        """Convert a point on the screen to a point in the picture."""
         return pixel_at((x + 0.5, y + 0.5), self.screen, self.image)
 
     def to_screen(self, x: int, y: int) -> tuple[int, int]:
-        """A point of the picture on the screen; the picture's far edge counts as its last pixel.
+        """Convert a point in the picture to a point on the screen; the picture's far edge counts as its last pixel.
 
         Raises:
-            ReplyError: it is outside the picture.
+            ReplyError: the point is outside the picture.
         """
         width, height = self.image
         if not (0 <= x <= width and 0 <= y <= height):
@@ -52,24 +52,24 @@ class Scale:
         return action.moved(self.to_screen)
 
     def picture(self, image: Image.Image) -> Image.Image:
-        """A picture of the screen at the model's size."""
+        """The screen's image at the size for the model."""
         return image if image.size == self.image else image.resize(self.image, Image.Resampling.LANCZOS)
 
 
 def png_bytes(image: Image.Image) -> bytes:
-    """An image as a PNG file's bytes; quick rather than small."""
+    """An image as the bytes of a PNG file, encoded for speed rather than size."""
     file = io.BytesIO()
     image.save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
 def pixel_at(at: tuple[float, float], size: tuple[float, float], whole: tuple[int, int]) -> tuple[int, int]:
-    """The pixel of a screen or picture that holds a position of another, or of a grid: always rounded down.
+    """The pixel of a screen or picture that contains a position in another picture or a grid; always rounded down.
 
     Args:
-        at: x and y. A pixel n reaches from n to n + 1, so whoever means a pixel gives its centre, n + 0.5.
-        size: (width, height) of what the position is in.
-        whole: (width, height) in pixels. The pixel is one of them: a position off the edge counts as on it.
+        at: x and y. Pixel n reaches from n to n + 1, so the centre of a pixel is n + 0.5.
+        size: (width, height) of the picture or grid that the position is in.
+        whole: (width, height) in pixels of the result's picture. A position beyond the edge counts as on the edge.
     """
     across, down = (
         min(pixels - 1, max(0, math.floor(value * pixels / side)))

@@ -1,4 +1,4 @@
-"""Set of marks: the things of a screen are boxed and numbered, so that a model can name them instead of aiming."""
+"""Set of marks: draw numbered boxes around the screen's elements, so that a model can name them instead of aiming."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ Box = tuple[int, int, int, int]
 
 
 _ROOMY = 12
-"""A box of fewer label areas than this is small: a label inside would hide what it names."""
+"""A box with less than this many times a label's area is small: a label inside would hide the element."""
 
 
 @dataclass(frozen=True)
 class Mark:
-    """A numbered thing: `node` is what it is, `box` where it is in the picture."""
+    """A numbered element: `node` is the element, `box` its place in the picture."""
 
     number: int
     node: Node
@@ -29,7 +29,7 @@ class Mark:
 
     @property
     def name(self) -> str:
-        """What a reply calls it: `tag_3`."""
+        """Its name in replies: `tag_3`."""
         return f"tag_{self.number}"
 
     @property
@@ -42,8 +42,8 @@ class Mark:
 def find_marks(xml: str, scale: Scale, picture: Image.Image) -> list[Mark]:
     """The marks of a screen, numbered from 1 in the tree's order.
 
-    What is outside the picture, and what is one plain colour (as hidden things are that claim to be shown), has none.
-    Things with the same box and tag are marked once.
+    Elements outside the picture get no mark, nor do areas of one plain colour (such as hidden elements that claim to be
+    visible). Elements with the same box and tag get one mark.
     """
     marks: list[Mark] = []
     taken = set()
@@ -57,7 +57,7 @@ def find_marks(xml: str, scale: Scale, picture: Image.Image) -> list[Mark]:
 
 
 def marks_table(marks: Sequence[Mark], budget: Budget) -> Fitted:
-    """What each number is: index, tag, name and text, with tabs between; cut after about so many tokens."""
+    """A table of the numbers: index, tag, name and text, separated by tabs; cut at about the budget's tokens."""
     lines = ["\t".join((str(m.number), m.node.tag, quoted(m.node.name), quoted(m.node.text))) for m in marks]
     return fit_lines("index\ttag\tname\ttext", lines, budget)
 
@@ -65,8 +65,8 @@ def marks_table(marks: Sequence[Mark], budget: Budget) -> Fitted:
 def draw_marks(picture: Image.Image, marks: Sequence[Mark]) -> Image.Image:
     """A copy of the picture with a thin red box and a white number on black for each mark.
 
-    A number stands inside a box with room for it and beside a small one, where it covers no other number and, if it
-    can be had, nothing of another box.
+    A number is inside its box if there is room, and beside a small box. It covers no other number and, if possible, no
+    other box.
     """
     marked = picture.copy()
     draw = ImageDraw.Draw(marked)
@@ -89,7 +89,7 @@ def draw_marks(picture: Image.Image, marks: Sequence[Mark]) -> Image.Image:
 def _place(
     box: Box, size: tuple[int, int], picture: tuple[int, int], placed: Sequence[Box], boxes: Sequence[Box]
 ) -> Box:
-    """The first place for a label that covers no earlier label and no other box, or at least no earlier label."""
+    """The first place where a label covers no earlier label and no other box, or at least no earlier label."""
     width, height = size
     places = [
         (max(0, min(x, picture[0] - width)), max(0, min(y, picture[1] - height)))
@@ -103,9 +103,9 @@ def _place(
 
 
 def _corners(box: Box, width: int, height: int) -> list[tuple[int, int]]:
-    """Top left corners of a label, best first: where a box has least to hide, and outside a small box.
+    """Candidates for a label's top left corner, best first: where it hides least of its box, or outside a small box.
 
-    Text begins at the left of a low box, and icons have theirs at the bottom (OSWorld's labels stand there).
+    Text begins at the left of a low box, and icons have their text at the bottom (where OSWorld puts its labels).
     """
     left, top, right, bottom = box
     low = bottom - top < 3 * height

@@ -1,6 +1,6 @@
-"""Templates of profiles: names in braces are filled in once, `{image}` is where a picture stands.
+"""Templates of profiles: names in braces are filled in once, and `{image}` marks the place of a picture.
 
-No str.format: prompts are full of braces of their own, and so are the words of a task, which are never looked at.
+This does not use str.format, because prompts and task texts contain braces. Inserted texts are never expanded.
 """
 
 from __future__ import annotations
@@ -18,22 +18,22 @@ _IMAGE = "{image}"
 
 
 def expand(template: str, texts: Mapping[str, str]) -> str:
-    """A template with its prompts and the profile's own texts put in; done once, before anything is known of a task.
+    """Insert the prompts and the profile's own texts into a template; done once, before any task is known.
 
     Raises:
-        UsageError: it names a prompt that is not there.
+        UsageError: the template names an unknown prompt.
     """
-    for _ in range(4):  # prompts may name prompts
+    for _ in range(4):  # prompts may contain prompts
         template = _PROMPT.sub(lambda found: prompt(found[1]), template)
         template = _NAME.sub(lambda found: texts.get(found[1], found[0]), template)
     return template
 
 
 def prompt(name: str) -> str:
-    """A prompt of deskbench by its name.
+    """One of deskbench's prompts by its name.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such prompt.
     """
     file = resources.files("deskbench.agent.models") / "prompts" / f"{name}.txt"
     if not file.is_file():
@@ -42,12 +42,12 @@ def prompt(name: str) -> str:
 
 
 def fill(template: str, values: Mapping[str, str]) -> str:
-    """A template's text; names that are not known stay as they are."""
+    """Fill in a template; unknown names stay as they are."""
     return _NAME.sub(lambda found: values.get(found[1], found[0]), template)
 
 
 def parts_of(template: str, values: Mapping[str, str], shown: Sequence[Text | Picture]) -> list[Text | Picture]:
-    """A template as texts and pictures in order; what is shown goes where `{image}` stands, else to the end."""
+    """A template as texts and pictures in order; the pictures replace `{image}`, or go to the end without one."""
     before, mark, after = template.partition(_IMAGE)
     texts = [fill(text, values) for text in (before, after)]
     head: list[Text | Picture] = [Text(texts[0])] if texts[0].strip() else []

@@ -1,7 +1,7 @@
-"""The accessibility tree as a table for a model: OSWorld's filter and columns, with its slips mended.
+"""The accessibility tree as a table for a model, with OSWorld's filter and columns but without its mistakes.
 
-Which things are kept and which columns they get follows OSWorld's linearisation; class and description are read from
-the namespace of the tree's own platform (OSWorld reads Windows' for every tree, so they are always empty there).
+The kept elements and their columns follow OSWorld's linearisation. Class and description come from the namespace of
+the tree's own platform (OSWorld reads Windows' namespace for every tree, so there they are always empty).
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ _USABLE = ("enabled", "editable", "expandable", "checkable")
 
 @dataclass(frozen=True)
 class Node:
-    """One thing on the screen: what it is, and its box (x, y, width, height) in pixels of the screen."""
+    """One element on the screen, with its box (x, y, width, height) in pixels of the screen."""
 
     tag: str
     name: str
@@ -41,10 +41,10 @@ class Node:
 
 
 def nodes(xml: str) -> Iterator[Node]:
-    """The things of a tree that a person could see and use, in the tree's order.
+    """The elements of a tree that a person could see and use, in the tree's order.
 
     Raises:
-        EnvError: it is not XML.
+        EnvError: the tree is not XML.
     """
     for element in elements(xml):
         node = _node(element)
@@ -57,14 +57,14 @@ def linearize(xml: str, scale: Scale, budget: Budget) -> Fitted:
 
     Args:
         xml: OSWorld's XML.
-        scale: from the screen to the picture.
-        budget: after which whole lines are left out; how many is said at the end.
+        scale: the scale from the screen to the picture.
+        budget: beyond it, whole lines are left out; the last line says how many.
     """
     return fit_lines("\t".join(COLUMNS), [_line(node, scale) for node in nodes(xml)], budget)
 
 
 def quoted(text: str) -> str:
-    """A cell: as it is, or in double quotes when it is empty or holds a tab, a line end or a quote (as CSV does)."""
+    """A cell: unchanged, or in double quotes if it is empty or contains a tab, a line end or a quote (as in CSV)."""
     if text and not any(c in text for c in '\t\n\r"'):
         return text
     return '"' + text.replace('"', '""') + '"'
@@ -98,7 +98,7 @@ def _is_widget(tag: str) -> bool:
 
 def _is_shown(element: Element) -> bool:
     if element.platform == "macos":
-        return True  # its trees carry no states
+        return True  # its trees have no states
     if not element.has("visible") or (element.platform == "ubuntu" and not element.has("showing")):
         return False
     return any(map(element.has, _USABLE))

@@ -1,1 +1,1 @@
-"""Recorded episodes again: their actions on a fresh desktop, their end states scored once more."""
+"""Repeat recorded episodes on fresh desktops, and score their end states again."""

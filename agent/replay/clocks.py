@@ -1,4 +1,4 @@
-"""Times of day on a screen: they differ between a recording and its replay, and mean nothing."""
+"""Find clocks and dates on a screen: they differ between a recording and its replay, but do not count."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ _TIMES = (
 )
 _TIME = re.compile("|".join(_TIMES))
 LONGEST = 60
-"""Characters: what is longer is a text in which a time stands, not a clock or a date of a file."""
+"""Characters: a longer text contains a time, but is not a clock or the date of a file."""
 
 
 def time_boxes(tree: str) -> list[Box]:
-    """Where an accessibility tree (OSWorld's XML) has short texts that are times or dates; nowhere in a broken one."""
+    """The boxes of short texts with times or dates in an accessibility tree (OSWorld's XML); none if it is broken."""
     try:
         boxes = [element.box for element in elements(tree) if _is_time(element)]
     except EnvError:

@@ -1,4 +1,4 @@
-"""The screens of a recorded episode, to hold those of its replay against."""
+"""Compare the screens of a replay with those of the recorded episode."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from deskbench.agent.runs.record import EpisodeReader, SeenRecord
 from deskbench.envs.types import Screenshot
 
 IDLE = ("wait", "screenshot", "zoom", "cursor_position", "ask_user")
-"""Actions that leave the screen alone: what changes meanwhile changes by itself."""
+"""Actions that do not change the screen: anything that changes meanwhile changes by itself."""
 
 
 class RecordedScreens:
-    """What a recording saw before each step and at its end. Carets, clocks and what moves by itself do not count."""
+    """The recorded screens before each step and at the end. Carets, clocks and self-moving parts do not count."""
 
     def __init__(self, recorded: EpisodeReader) -> None:
         self._reader = recorded
@@ -24,13 +24,13 @@ class RecordedScreens:
         self._masks = screens.moving(self._idle_pairs())
 
     def difference(self, step: int, shot: Screenshot | None, tree: str | None) -> screens.Difference | None:
-        """How a screen differs from the one before `step`; None when it does not, or when there is none to compare.
+        """How a screen differs from the recorded one before `step`; None if they agree or there is none to compare.
 
         Args:
-            step: index; the number of steps for the end state. Step 0 comes first: what differs little before
-                anything was done is masked from then on.
+            step: index of the step; the number of steps for the end state. Compare step 0 first: small differences
+                before the first action are masked from then on.
             shot: the replay's screen.
-            tree: its accessibility tree, which says where times stand.
+            tree: the replay's accessibility tree, which shows where times are.
         """
         if step >= len(self._frames) or shot is None or self._frames[step].frame in (None, shot.sha256):
             return None
@@ -45,7 +45,7 @@ class RecordedScreens:
         return _image(self._reader, self._frames[step])
 
     def _idle_pairs(self) -> Iterator[tuple[Image.Image, Image.Image]]:
-        """Screens before and after steps that did nothing."""
+        """The screens before and after each step that did nothing."""
         for step, one, other in zip(self._reader.steps(), self._frames, self._frames[1:], strict=False):
             idle = all(action["type"] in IDLE for action in step.actions)
             if idle and one.frame and other.frame and one.frame != other.frame:

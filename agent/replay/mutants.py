@@ -1,7 +1,8 @@
-"""Changed copies of recorded evidence, scored again with no machine: does a check see what is wrong, and only that?
+"""Score changed copies of recorded evidence, without a desktop: does a check reject what is wrong, and only that?
 
-Every solved task's end state is changed by operators (`deskbench.tasks.mutation`), one piece of evidence at a time, and
-judged as `rescore` judges. A copy that must cost the score and does is killed; one that must not and does not stays.
+Operators (`deskbench.tasks.mutation`) change the end state of every solved task, one piece of evidence at a time, and
+the copies are scored as `rescore` does. A wrong copy that loses the score is killed; a harmless copy that keeps it
+stays.
 """
 
 from __future__ import annotations
@@ -35,25 +36,25 @@ from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 
 Outcome = Literal["killed", "survived", "stayed", "broke", "failed"]
-"""A copy that must cost the score is killed or survives, one that must not stays or breaks; `failed`: its check did."""
+"""A wrong copy is killed or survives; a harmless copy stays or breaks; `failed` means that the check failed."""
 Values = list[tuple[Check, Any, Any]]
 MAKING = Limits(seconds=60.0, memory=MEMORY)
-"""Of the copies of one piece of evidence."""
+"""Limits for making the copies of one piece of evidence."""
 WORKERS = 4
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """One changed copy, and what became of the score.
+    """One changed copy and its score.
 
     Attributes:
         id: `operator[number]`.
-        evidence: what was changed: a file's name, or a getter's.
-        words: what was changed, in words.
-        value: the score; None where the check failed.
-        reason: of the score.
-        allowed: why the task's author says that this is right; empty where nobody does.
-        difference: lines, where single copies were asked for.
+        evidence: the changed evidence: the name of a file or a getter.
+        words: the change, in words.
+        value: the score; None if the check failed.
+        reason: the reason for the score.
+        allowed: the task author's reason why this is right; empty if there is none.
+        difference: the changed lines, if single copies were requested.
     """
 
     id: str
@@ -68,19 +69,19 @@ class Verdict:
 
     @property
     def at_fault(self) -> bool:
-        """The check was wrong, and nothing says why."""
+        """Whether the check was wrong and `allowed` gives no reason."""
         return self.outcome == "failed" or (self.outcome in ("survived", "broke") and not self.allowed)
 
 
 @dataclass
 class Mutated:
-    """One task: its verdicts, or why there are none.
+    """One task: its verdicts, or the reason why there are none.
 
     Attributes:
-        excuse: why no copy of it counts; empty where they do.
-        equivalent: copies that changed nothing that counts.
+        excuse: why none of its copies counts; empty if they count.
+        equivalent: number of copies whose change does not matter.
         notes: what could not be tried.
-        unused: patterns of `allowed` that fit nothing that survived or broke.
+        unused: patterns of `allowed` that match no copy that survived or broke.
     """
 
     task: str
@@ -92,7 +93,7 @@ class Mutated:
     unused: list[str] = field(default_factory=list)
 
     def count(self, *outcomes: Outcome) -> int:
-        """How many copies came to one of these."""
+        """The number of copies with one of these outcomes."""
         return sum(verdict.outcome in outcomes for verdict in self.verdicts)
 
 
@@ -104,33 +105,33 @@ class Suite:
 
     @property
     def verdicts(self) -> list[Verdict]:
-        """Of all tasks."""
+        """The verdicts of all tasks."""
         return [verdict for task in self.tasks for verdict in task.verdicts]
 
     def rate(self, good: Outcome, bad: Outcome) -> Mean:
-        """The share of one outcome in both, with Wilson's interval (which takes the copies for independent)."""
+        """The share of `good` in both outcomes, with Wilson's interval (which treats the copies as independent)."""
         found = [verdict for verdict in self.verdicts if verdict.outcome in (good, bad)]
         return mean_interval({str(n): [float(verdict.outcome == good)] for n, verdict in enumerate(found)})
 
     @property
     def kills(self) -> Mean:
-        """Copies that must cost the score, and do."""
+        """The share of wrong copies that lose the score."""
         return self.rate("killed", "survived")
 
     @property
     def tolerance(self) -> Mean:
-        """Copies that must not cost the score, and do not."""
+        """The share of harmless copies that keep the score."""
         return self.rate("stayed", "broke")
 
     @property
     def sound(self) -> bool:
-        """Nothing survives, breaks or fails without a reason."""
+        """Whether no copy survives, breaks or fails without a reason."""
         return not any(verdict.at_fault for verdict in self.verdicts)
 
 
 @dataclass(frozen=True)
 class _Solved:
-    """A solved episode, and its task as it is now."""
+    """A solved episode and its current task."""
 
     folder: Path
     record: EpisodeRecord
@@ -145,17 +146,17 @@ def mutate(
     folder: Path, *, source: str | None = None, tasks: Sequence[str] = (), only: Sequence[str] = (),
     told: Callable[[Mutated], None] = lambda one: None,
 ) -> Suite:  # fmt: skip
-    """Judge changed copies of the evidence of every solved task of a run, or of one episode.
+    """Score changed copies of the evidence of every solved task of a run, or of one episode.
 
     Args:
-        folder: of a run or an episode.
-        source: task files whose checks are used; None for each task's own file, as it is now.
-        tasks: ids of the tasks that are wanted; none for all.
-        only: patterns of the ids of single copies (`*` for any text).
-        told: called with each task when it is done.
+        folder: the folder of a run or an episode.
+        source: task files with the checks to use; None for the current version of each task's own file.
+        tasks: ids of the tasks to test; empty for all.
+        only: patterns for the ids of single copies (`*` matches any text).
+        told: called with each finished task.
 
     Raises:
-        UsageError: no episode is solved, or no such task or copy is there.
+        UsageError: no episode is solved, or there is no such task or copy.
     """
     chosen = _wanted(_solved_episodes(folder), tasks)
     with tempfile.TemporaryDirectory(prefix="deskbench-mutate-") as scratch:
@@ -168,7 +169,7 @@ def mutate(
                 found.append(one)
     suite = Suite(tuple(found))
     if only and not suite.verdicts:
-        raise UsageError(f"no copy is called {' or '.join(only)}; without --only all are listed by --json")
+        raise UsageError(f"no copy is called {' or '.join(only)}; --json without --only lists them all")
     return suite
 
 
@@ -180,7 +181,7 @@ def _solved_episodes(folder: Path) -> list[tuple[Path, EpisodeRecord]]:
         if record.score.value == 1.0:
             found.setdefault(record.task, (path, record))
     if not found:
-        raise UsageError(f"{folder}: no episode has a score of 1; copies are made of solved ones")
+        raise UsageError(f"{folder}: no episode has a score of 1; only solved episodes can be tested")
     return [found[task] for task in sorted(found)]
 
 
@@ -188,14 +189,14 @@ def _wanted(solved: list[tuple[Path, EpisodeRecord]], tasks: Sequence[str]) -> l
     for name in tasks:
         if not any(name in (record.task, record.task_id) for _, record in solved):
             ids = [record.task_id for _, record in solved]
-            raise UsageError(f"no solved episode of a task {name!r} is there{nearest(name, ids)}")
+            raise UsageError(f"there is no solved episode of a task {name!r}{nearest(name, ids)}")
     return [one for one in solved if not tasks or one[1].task in tasks or one[1].task_id in tasks]
 
 
 def _read(folder: Path, record: EpisodeRecord, source: str | None, scratch: Path) -> _Solved | Mutated:
-    """An episode with its task, or why the task cannot be read."""
+    """An episode with its task, or the reason why the task cannot be read."""
     if not record.task_json:
-        return Mutated(record.task, folder, excuse="the record has no task: it is of another harness")
+        return Mutated(record.task, folder, excuse="the record has no task: it comes from another harness")
     try:
         before = task_of(record, scratch)
         own = record.task_path if record.task_path and Path(record.task_path).is_file() else None
@@ -206,14 +207,14 @@ def _read(folder: Path, record: EpisodeRecord, source: str | None, scratch: Path
 
 
 def _mutated(one: _Solved | Mutated, all_solved: Sequence[_Solved], only: Sequence[str], nursery: Nursery) -> Mutated:
-    """Everything about one task; its copies are made and judged in one process."""
+    """Test one task; one process makes and scores all its copies."""
     if isinstance(one, Mutated):
         return one
     found = Mutated(one.task.key, one.folder)
     if not one.task.feasible:
-        found.excuse = "it is infeasible: no end state is judged"
+        found.excuse = "it is infeasible: its check judges no end state"
     elif one.task.is_class:
-        found.excuse = "a task class is judged on its desktop"
+        found.excuse = "a task class can only be scored on its desktop"
     if found.excuse:
         return found
     with nursery.one_process() as session:
@@ -224,7 +225,7 @@ def _mutated(one: _Solved | Mutated, all_solved: Sequence[_Solved], only: Sequen
             found.excuse = f"it cannot be scored again: {error}"
             return found
         if score.value != 1.0:
-            found.excuse = f"it is not 1 when it is scored again: {score.reason}"
+            found.excuse = f"it does not score 1 when it is scored again: {score.reason}"
             return found
         for number, place in enumerate(_places(values, found)):
             room = session.folder / f"evidence-{number}"
@@ -237,24 +238,24 @@ def _mutated(one: _Solved | Mutated, all_solved: Sequence[_Solved], only: Sequen
 
 @dataclass(frozen=True)
 class _Place:
-    """A piece of evidence: the checks that judge it, on which side, and where in the value it stands."""
+    """A piece of evidence: the checks that judge it, on which side, and its place in the value."""
 
     call: Call
     checks: tuple[tuple[int, int], ...]
-    """Places among the checks, with 1 for the result's side and 2 for the other."""
+    """Indexes of the checks, each with its side: 1 for the result, 2 for the expected value."""
     item: int | None
     value: Any
 
 
 def _places(values: Values, found: Mutated) -> Iterator[_Place]:
-    """What was read from the desktop and is judged: once, however many checks judge it."""
+    """The evidence that was read from the desktop and is judged; each piece once, however many checks judge it."""
     groups: dict[str, list[tuple[int, int]]] = {}
     for number, (check, _, _) in enumerate(values):
         side, call = _evidence_of(check)
         if call is None:
             continue
         if check.metric in PROBES:
-            found.notes.append(f"{check.metric} wants a desktop: its evidence is not changed")
+            found.notes.append(f"{check.metric} needs a desktop: its evidence is not changed")
             continue
         groups.setdefault(json.dumps([call.type, call.parameters], sort_keys=True), []).append((number, side))
     for checks in groups.values():
@@ -270,7 +271,7 @@ def _places(values: Values, found: Mutated) -> Iterator[_Place]:
 
 
 def _evidence_of(check: Check) -> tuple[int, Call | None]:
-    """What an agent made: the result, or what is expected where the result is the task's own."""
+    """The evidence that an agent made: the result, or the expected value if the result is the task's own."""
     for side, call in ((1, check.result), (2, check.expected)):
         if call is not None and call.type not in NOT_OF_THE_DESKTOP:
             return side, call
@@ -293,7 +294,7 @@ def _judge_copies(one: _Solved, values: Values, place: _Place, only: Sequence[st
         if kind in spoilt:
             continue
         if not all(_stands_in(room, file) for file in files_in(copy["value"])):
-            found.notes.append(f"{copy['id']} is left out: its file does not stand where copies are made")
+            found.notes.append(f"{copy['id']} is left out: its file is outside the folder of the copies")
             continue
         verdict = _verdict(one, _replaced(values, place, copy["value"]), copy, made["label"])
         if copy["must"] != "same":
@@ -305,12 +306,12 @@ def _judge_copies(one: _Solved, values: Values, place: _Place, only: Sequence[st
 
 
 def _stands_in(room: Path, file: Path) -> bool:
-    """Whether a file is one that was made there: the process that names it has read an agent's bytes."""
+    """Whether a file is inside the folder: the process that names it has read an agent's bytes and is not trusted."""
     return file.is_file() and not file.is_symlink() and file.resolve().is_relative_to(room.resolve())
 
 
 def _named(values: Values, place: _Place) -> str:
-    """What the checks of a piece of evidence name: what is expected, and options."""
+    """The names in the checks of a piece of evidence: their expected values and options."""
     told = []
     for number, side in place.checks:
         check = values[number][0]
@@ -348,7 +349,7 @@ def _verdict(one: _Solved, values: Values, copy: Mapping[str, Any], label: str) 
 def _judge_siblings(
     one: _Solved, values: Values, all_solved: Sequence[_Solved], only: Sequence[str], found: Mutated
 ) -> None:
-    """The end states of the same task with other seeds: what is right there is wrong here."""
+    """Score the end states of the same task with other seeds, which are wrong for this seed."""
     family = one.task.id.partition("@")[0]
     others = [s for s in all_solved if s is not one and s.task.suite == one.task.suite
               and s.task.id.partition("@")[0] == family]  # fmt: skip
@@ -370,7 +371,7 @@ def _judge_siblings(
 
 
 def _same_evidence(one: _Solved, other: _Solved) -> Values | None:
-    """What the other episode has for this task's checks; None where its getters looked at other things."""
+    """The other episode's values for this task's checks; None if its getters read other things."""
     pairs = zip(one.task.evaluator.checks, other.task.evaluator.checks, strict=False)
     alike = len(one.task.evaluator.checks) == len(other.task.evaluator.checks) and all(
         mine.metric == theirs.metric and mine.metric not in PROBES and mine.result is not None
@@ -384,12 +385,12 @@ def _same_evidence(one: _Solved, other: _Solved) -> Values | None:
 
 
 def _packed_results(values: Values) -> list[Any]:
-    """The results, files by what is in them."""
+    """The results, with files represented by their content."""
     return [packed(result, lambda file: file.read_bytes().hex()) for _, result, _ in values]
 
 
 def _account(task: Task, found: Mutated, *, everything: bool) -> None:
-    """Put the author's reasons to what survived or broke, and say which of them explain nothing."""
+    """Attach the author's reasons to the copies that survived or broke, and find the reasons that match none."""
     used = set()
     for number, verdict in enumerate(found.verdicts):
         names = (verdict.id, f"{verdict.evidence}:{verdict.id}")

@@ -1,4 +1,4 @@
-"""Repeats a recorded episode in a fresh desktop, and says where it went another way."""
+"""Repeat a recorded episode on a fresh desktop, and report where it went differently."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from deskbench.envs.types import parse_actions
 from deskbench.tasks.types import Limits, Task
 
 LONGEST_PAUSE = 2.0
-"""Seconds that a replay thinks at most, however long the recorded agent did: by then programs have come to rest."""
+"""Longest pause of a replay in seconds, however long the recorded agent took: programs have settled by then."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class Divergence:
     """The first step whose screen differs.
 
     Attributes:
-        step: index of the step before which it was seen; the number of steps for the end state.
-        share: of all pixels, those that differ and count.
-        boxes: where.
-        picture: both screens side by side, a PNG file.
+        step: index of the step before which the screens differ; the number of steps for the end state.
+        share: share of all pixels that differ and count.
+        boxes: the places that differ.
+        picture: a PNG file with both screens side by side.
     """
 
     step: int
@@ -43,7 +43,7 @@ class Divergence:
 
 @dataclass(frozen=True)
 class Failure:
-    """An action of a step that was refused or failed in the replay, and why."""
+    """An action that was refused or failed in the replay, and the reason."""
 
     step: int
     action: str
@@ -52,7 +52,7 @@ class Failure:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What became of a replay; scores None mean not scored."""
+    """The result of a replay; a score of None means not scored."""
 
     folder: Path
     steps: int
@@ -63,7 +63,7 @@ class Replayed:
 
     @property
     def agrees(self) -> bool:
-        """Same score and same screens; where none was recorded, the screens alone."""
+        """Whether score and screens are the same; only the screens count if no score was recorded."""
         return self.recorded in (None, self.replayed) and self.divergence is None
 
 
@@ -76,11 +76,11 @@ def replay(
     host_files: bool = False,
     on_change: Callable[[Progress], None] = lambda p: None,
 ) -> Replayed:
-    """Repeat the actions of the episode in `folder`; `out` becomes a run folder of its own.
+    """Repeat the actions of the episode in `folder`; `out` becomes a new run folder.
 
     Raises:
         UsageError: `folder` holds no finished episode, or its task is gone.
-        EnvError: no desktop lived through it.
+        EnvError: no desktop survived the replay.
     """
     recorded = EpisodeReader(folder)
     run = RunFolder(out)
@@ -90,7 +90,7 @@ def replay(
     repeated = run.final()[0]
     record = repeated.episode
     if record.error is not None and record.ending in (Ending.ENV_ERROR, Ending.CRASHED):
-        raise EnvError(f"the replay did not come to its end: {record.error}")
+        raise EnvError(f"the replay did not finish: {record.error}")
     return Replayed(
         folder=out,
         steps=len(recorded.steps()),
@@ -106,7 +106,7 @@ def _prepared(
 ) -> Prepared:
     record = recorded.episode
     if provider is None and record.provider == IMPORTED:
-        raise UsageError("the episode was imported, and its desktop is not known: name one with --provider or --image")
+        raise UsageError("the episode was imported, so its desktop is unknown: name one with --provider or --image")
     task = task_of(record, run.task, host_files=host_files).model_copy(update={"limits": Limits()})
     steps = recorded.steps()
     config = RunConfig(
@@ -121,7 +121,7 @@ def _prepared(
         policy=record.policy,
         osworld_strict=record.osworld_strict,
         max_steps=max(1, len(steps)) * (1 + LOOKS),
-        max_seconds=86400.0,  # a recorded episode ended; limits would only end it elsewhere
+        max_seconds=86400.0,  # the recorded episode ended; a limit could only end the replay too early
     )
 
     def make_agent(_: Task) -> ReplayAgent:
@@ -136,7 +136,7 @@ def _prepared(
 
 
 def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, run: RunFolder) -> Divergence | None:
-    """Compare what was seen at each step."""
+    """Compare the screens at each step; returns the first that differs, or None."""
     screens = RecordedScreens(recorded)
     for step, seen in enumerate(_seen(repeated)):
         shot = repeated.screenshot(seen)
@@ -149,32 +149,32 @@ def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, run: RunF
 
 
 def _failures(repeated: EpisodeReader) -> Iterator[Failure]:
-    """What was refused or failed, by the recording's steps: an observation has what became of the step before it."""
+    """Actions that were refused or failed, by the recording's steps: an observation has the previous step's results."""
     acted = [(step, after) for step, after in zip(repeated.steps(), repeated.frames()[1:], strict=False)
              if step.thought != AGAIN]  # fmt: skip
     for number, (step, after) in enumerate(acted):
         for action, result in zip(step.actions, after.results, strict=False):
             if not result.ok:
-                yield Failure(number, str(action.get("type")), result.error or "no reason was given")
+                yield Failure(number, str(action.get("type")), result.error or "no reason given")
 
 
 def _seen(repeated: EpisodeReader) -> list[SeenRecord]:
-    """What the replay acted on, and its end; not what it looked at again."""
+    """The screens that the replay acted on, and its end state; not those where it only looked again."""
     acted = [step.observation for step in repeated.steps() if step.thought != AGAIN]
     return acted + repeated.frames()[-1:]
 
 
 def describe(found: Replayed, record: EpisodeRecord) -> list[str]:
-    """What happened, in lines for people."""
+    """The result in lines for people."""
     lines = [f"{record.task}: {found.steps} steps repeated in {found.folder}"]
     same = "agrees" if found.recorded == found.replayed else "DIFFERS"
     same = "was not recorded" if found.recorded is None else same
     lines.append(f"score {same}: {_number(found.recorded)} recorded, {_number(found.replayed)} replayed")
     if found.failures:
-        lines.append("refused or failed, so that the replay is not what was recorded:")
+        lines.append("these actions were refused or failed, so the replay differs from the recording:")
         lines += [f"  step {one.step}: {one.action}: {one.error}" for one in found.failures]
     if found.divergence is None:
-        lines.append("screens agree at every step, carets, clocks and what moves by itself aside")
+        lines.append("screens agree at every step (apart from carets, clocks and self-moving parts)")
     else:
         first = found.divergence
         where = "at the end" if first.step == found.steps else f"before step {first.step}"

@@ -1,4 +1,4 @@
-"""Scores again what was recorded, with no machine: after a metric or a task's check has changed."""
+"""Score recorded end states again, without a desktop, for example after a metric or a task's check has changed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _REVISIONS: dict[Revision | Literal["no"], Revision | None] = {"no": None, **{na
 
 @dataclass(frozen=True)
 class Rescored:
-    """One episode: its score as recorded, and as it is now."""
+    """One episode: its recorded score and its new score."""
 
     folder: Path
     task: str
@@ -33,7 +33,7 @@ class Rescored:
 
     @property
     def changed(self) -> bool:
-        """The score is another."""
+        """Whether the score changed."""
         return self.before != self.after
 
 
@@ -43,26 +43,26 @@ def rescore_all(
     """Score every finished episode of a run, or one episode, again.
 
     Args:
-        folder: of a run or an episode.
-        source: task files whose checks are used; None for those that were recorded.
-        strict: the revision of OSWorld whose mistakes are repeated, or `no`; None for what each episode did.
-        write: put the new scores into the episodes' records; all that was seen stays.
+        folder: the folder of a run or an episode.
+        source: task files with the checks to use; None for the recorded checks.
+        strict: the revision of OSWorld whose mistakes the checks repeat, or `no`; None for each episode's own choice.
+        write: write the new scores into the episodes' records, and leave the rest of each record unchanged.
 
     Raises:
-        UsageError: nothing finished is there, or a task is not.
+        UsageError: there is no finished episode, or a task is missing.
     """
     return [_again(episode, source, write, strict) for episode in episodes(folder)]
 
 
 def episodes(folder: Path) -> list[EpisodeFolder]:
-    """The finished episodes of a run, or the one that the folder is.
+    """The finished episodes of a run, or the folder itself if it is an episode.
 
     Raises:
-        UsageError: nothing finished is there.
+        UsageError: there is no finished episode.
     """
     found = [episode for episode in EpisodeFolder.below(folder) if episode.finished]
     if not found:
-        raise UsageError(f"{folder} is neither a run nor an episode: it holds no {EpisodeFolder(folder).record.name}")
+        raise UsageError(f"{folder} is neither a run nor an episode: it has no {EpisodeFolder(folder).record.name}")
     return found
 
 
@@ -79,17 +79,17 @@ def _again(folder: EpisodeFolder, source: str | None, write: bool, strict: Revis
 
 
 def _score(record: EpisodeRecord, folder: EpisodeFolder, source: str | None, strict: Revision | None) -> Score | None:
-    """The score now, or None where nothing was recorded that could be scored."""
+    """The new score, or None if the record has nothing to score."""
     said_fail = record.ending is Ending.FAILED
     if record.ending in (Ending.ENV_ERROR, Ending.CRASHED, Ending.INTERRUPTED):
         return None
-    if source is None and not record.task_json:  # results of elsewhere, without their tasks
+    if source is None and not record.task_json:  # imported results without their tasks
         return None
     with tempfile.TemporaryDirectory(prefix="deskbench-rescore-") as scratch:
         before = task_of(record, Path(scratch))
         task = before if source is None else task_of(record, Path(scratch), source)
         if task.is_class or (not record.state and task.feasible and not said_fail):
-            return None  # a task class is judged on its desktop, and nowhere else
+            return None  # a task class can only be scored on its desktop
         try:
             return rescore(
                 task, state_for(record, before, task), folder.files, said_fail=said_fail,
@@ -100,9 +100,9 @@ def _score(record: EpisodeRecord, folder: EpisodeFolder, source: str | None, str
 
 
 def state_for(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:
-    """What was read, for the getters that read the same, wherever in the task file they stand now.
+    """The recorded values for the getters that read the same things now, wherever they are in the task file.
 
-    A rule's value stands in the task file itself.
+    The value of a rule is in the task file itself.
     """
     known = {_asked(call): record.state[call.where] for call in _getters(before) if call.where in record.state}
     state = {where: value for where, value in record.state.items() if where.endswith(PROBED)}

@@ -1,4 +1,4 @@
-"""Where two screenshots differ, and which of those differences mean nothing: carets, clocks, what moves by itself."""
+"""Find where two screenshots differ, and ignore carets, clocks and parts that move by themselves."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from dataclasses import dataclass
 from PIL import Image, ImageChops, ImageDraw
 
 Box = tuple[int, int, int, int]
-"""left, top, right, bottom in pixels; right and bottom are not in it."""
+"""left, top, right, bottom in pixels; right and bottom are exclusive."""
 
 STEP = 24
-"""Of 255: a channel must differ by more than this. Below it the eye sees nothing beside the same picture."""
+"""Of 255: a channel must differ by more than this. The eye does not see smaller differences side by side."""
 SPECK = 4
-"""Pixels: a difference of fewer means nothing."""
+"""Pixels: a smaller difference does not count."""
 CELL = 8
-"""Pixels: differences nearer than this are one."""
+"""Pixels: differences closer than this are merged."""
 CARET_WIDTH, CARET_HEIGHTS = 3, range(6, 64)
-"""A text caret as toolkits draw it: a bar of one to three pixels, as high as a line of text."""
+"""Pixels of a text caret as toolkits draw it: a bar one to three pixels wide and as high as a line of text."""
 SMALL = 0.005
-"""Share of the screen: what differs before the first action and is smaller than this is a clock or the like."""
+"""Share of the screen: a smaller difference before the first action is a clock or something similar."""
 MARGIN = 24
-"""Pixels that such a place is grown by: of a clock, often a single digit differs."""
+"""Pixels by which to grow such a place: often only one digit of a clock differs."""
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,9 @@ class Difference:
     """How two screenshots differ.
 
     Attributes:
-        share: of all pixels, those that differ and count (0 to 1): the perceptual distance.
+        share: share of all pixels that differ and count (0 to 1): the perceptual distance.
         boxes: places that differ and count.
-        ignored: places that differ and do not: carets, and what lies in a mask.
+        ignored: places that differ but do not count: carets and everything inside a mask.
     """
 
     share: float
@@ -40,12 +40,12 @@ class Difference:
 
     @property
     def same(self) -> bool:
-        """Nothing that counts differs."""
+        """Whether no difference counts."""
         return not self.boxes
 
 
 def compare(one: Image.Image, other: Image.Image, masks: Sequence[Box] = ()) -> Difference:
-    """Compare two screenshots; places that lie wholly in a mask do not count."""
+    """Compare two screenshots; places that are entirely inside a mask do not count."""
     if one.size != other.size:
         return Difference(1.0, ((0, 0, *one.size),))
     changed = _changed(one, other)
@@ -65,7 +65,7 @@ def compare(one: Image.Image, other: Image.Image, masks: Sequence[Box] = ()) -> 
 
 
 def moving(pairs: Iterable[tuple[Image.Image, Image.Image]]) -> list[Box]:
-    """Masks for what changed although nothing was done: small places that differ within the pairs, grown."""
+    """Masks for parts that changed although nothing was done: small places that differ within a pair, enlarged."""
     masks = []
     for one, other in pairs:
         if one.size == other.size:
@@ -75,7 +75,7 @@ def moving(pairs: Iterable[tuple[Image.Image, Image.Image]]) -> list[Box]:
 
 
 def picture(one: Image.Image, other: Image.Image, difference: Difference) -> Image.Image:
-    """Both screenshots side by side; what counts is framed red, what does not grey."""
+    """Both screenshots side by side, with red frames for differences that count and grey frames for the others."""
     width = one.width + other.width + CELL
     sheet = Image.new("RGB", (width, max(one.height, other.height)), "white")
     draw = ImageDraw.Draw(sheet)
@@ -88,14 +88,14 @@ def picture(one: Image.Image, other: Image.Image, difference: Difference) -> Ima
 
 
 def _changed(one: Image.Image, other: Image.Image) -> Image.Image:
-    """A picture of 255 where any channel differs visibly, else 0."""
+    """A picture that is 255 where any channel differs visibly, else 0."""
     red, green, blue = ImageChops.difference(one.convert("RGB"), other.convert("RGB")).split()
     most = ImageChops.lighter(ImageChops.lighter(red, green), blue)
     return most.point([0 if value <= STEP else 255 for value in range(256)])
 
 
 def _places(changed: Image.Image) -> list[Box]:
-    """The boxes of what hangs together, on a grid of cells."""
+    """The boxes of connected areas, on a grid of cells."""
     grid = changed.reduce(CELL)  # one pixel in a cell leaves 255/64, which is not 0
     columns = grid.width
     left = {index for index, value in enumerate(grid.tobytes()) if value}

@@ -1,4 +1,4 @@
-"""The arguments of a model's call, read by any of the names that families give them."""
+"""Read the arguments of a model's call by any of the names that families give them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DESCRIPTIVE = frozenset(
     thought reason safety_decision index id display safety_acknowledgement target page_index status_update note
     """.split()
 )
-"""Arguments that say something and change nothing."""
+"""Arguments that only comment and do not change the action."""
 _NUMBERS = re.compile(r"-?\d+(?:\.\d+)?")
 _POINT_TEXT = re.compile(r"[\s\d.,\[\]()<>|/-]|point|bbox|box|_start|_end")
 _BIG = 1e9
@@ -30,10 +30,10 @@ class Arguments:
     """One call's arguments.
 
     Args:
-        call: with the arguments as they came.
-        space: of its points.
+        call: the call with its raw arguments.
+        space: the space of its points.
         order: names of positional arguments.
-        strict: points are lists of whole numbers, as the toolset's schema has them.
+        strict: points must be lists of whole numbers, as in the toolset's schema.
         pointer: where the pointer is, in pixels of the screen.
         code_allowed: code beyond mouse and keyboard becomes `exec`.
     """
@@ -63,7 +63,7 @@ class Arguments:
                 self._given[name] = value
 
     def left(self) -> list[str]:
-        """Arguments that nothing asked for."""
+        """Arguments that nothing has read."""
         return [name for name in self._given if name not in self.used and name not in DESCRIPTIVE]
 
     def wrong(self, message: str) -> Malformed:
@@ -71,12 +71,12 @@ class Arguments:
         return Malformed(f"{self.name}: {message}")
 
     def get(self, *names: str) -> Any:
-        """The first of some arguments that is given, or None; all of them count as asked for."""
+        """The first of these arguments that is given, or None; all of them count as read."""
         self.used.update(names)
         return next((self._given[name] for name in names if name in self._given), None)
 
     def text(self, *names: str) -> str | None:
-        """A text; numbers are texts, too."""
+        """A text; numbers become texts, too."""
         value = self.get(*names)
         if isinstance(value, (int, float)) and not isinstance(value, bool):
             value = str(value)
@@ -85,7 +85,7 @@ class Arguments:
         return value
 
     def number(self, *names: str, default: float | None = None) -> float | None:
-        """A number, or its text."""
+        """A number, or a text with a number."""
         value = self.get(*names)
         if value is None or value == "":
             return default
@@ -117,7 +117,7 @@ class Arguments:
         return self._chord_of(parts)
 
     def modifiers(self, *names: str) -> tuple[str, ...]:
-        """Keys that are held meanwhile."""
+        """Keys to hold during the action."""
         found = self.keys(*names)
         for key in found:
             if not key.startswith(MODIFIERS):
@@ -136,7 +136,7 @@ class Arguments:
         return tuple(key.lower() if len(found) > 1 and len(key) == 1 and key.isascii() else key for key in found)
 
     def point(self, *names: str, xy: tuple[str, str] | None = ("x", "y")) -> tuple[int, int] | None:
-        """A point in pixels of the screen, given as one argument or as two; None where it is left out."""
+        """A point in pixels of the screen, given as one argument or two; None if it is left out."""
         value = self.get(*names)
         if value is None and xy is not None:
             pair = [self.number(name) for name in xy]
@@ -175,7 +175,7 @@ class Arguments:
             raise self.wrong(str(error)) from None
 
     def _pair(self, value: Any) -> tuple[float, float]:
-        """Two numbers, or the middle of four."""
+        """Two numbers, or the centre of four."""
         numbers = self._numbers(value)
         if len(numbers) == 4 and not self._strict:
             numbers = [(numbers[0] + numbers[2]) / 2, (numbers[1] + numbers[3]) / 2]
@@ -201,7 +201,7 @@ class Arguments:
 
 
 def _listed(text: str) -> Any:
-    """A list that was given as its text: JSON's, Python's, or names in brackets; a text that is none stays one."""
+    """A list written as text: JSON, Python, or names in brackets; any other text stays a text."""
     try:
         return decode(text)
     except (ValueError, RecursionError):

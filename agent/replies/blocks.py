@@ -1,4 +1,4 @@
-"""A model's text taken apart: fenced blocks, what stands bare, JSON within it."""
+"""Split a model's text into fenced blocks, bare actions and JSON values."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def split_blocks(text: str) -> tuple[list[str], str]:
 
 
 def _stands_alone(text: str, match: re.Match[str]) -> bool:
-    """Whether a word in a fence is said, and not talked about: it has a line of its own, or is the reply's end."""
+    """Whether a word in a fence is meant, not just mentioned: it has its own line, or ends the reply."""
     if _SAID.search(text, match.end()) is None:
         return True
     start = text.rfind("\n", 0, match.start()) + 1
@@ -52,7 +52,7 @@ def _stands_alone(text: str, match: re.Match[str]) -> bool:
 
 
 def last_block(text: str) -> str:
-    """The last fenced block of a reply without its reasoning; the whole of it where there is none."""
+    """The last fenced block of a reply without its reasoning; the whole text if there is no block."""
     blocks, _ = split_blocks(text)
     return blocks[-1] if blocks else text
 
@@ -73,7 +73,7 @@ def _special(line: str) -> type[Wait | Done | Fail] | None:
 
 
 def split_specials(block: str) -> tuple[str, list[Action]]:
-    """A block without the WAIT, DONE and FAIL lines at its end, and those as actions."""
+    """A block without the WAIT, DONE and FAIL lines at its end, and these lines as actions."""
     lines = block.rstrip().split("\n")
     tail: list[Action] = []
     while lines and (not lines[-1].strip() or _special(lines[-1])):
@@ -87,7 +87,7 @@ def json_values(text: str) -> list[Any]:
     """The JSON values in a text, one after the other.
 
     Raises:
-        ReplyError: there is none, with the place of the first mistake.
+        ReplyError: there is no JSON value; the message has the place of the first mistake.
     """
     values: list[Any] = []
     problem = "there is none"

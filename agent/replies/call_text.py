@@ -1,12 +1,12 @@
 """Calls written out as text: `click(start_box='(500,250)')` of UI-TARS, Doubao, GLM, ScaleCUA, `agent.click("Save")`.
 
-They look like Python and are not always: a quote inside a text is often not escaped. So a call ends where Python says
-that it ends, and its arguments are read with `ast`, as literals only. Where that fails, the call goes to the last
-bracket of its segment, which is the text up to a line that begins with another call, its strings go to their last
-quote, and what stands in them is text, not a call.
+They look like Python but are not always Python: quotes inside a text are often not escaped. A call ends where Python
+says it ends, and `ast` reads its arguments, only as literals. If that fails, the call extends to the last bracket of
+its segment, which is the text up to a line that begins with another call. Its strings then extend to their last quote,
+and anything inside them is text, not a call.
 
-Not every call in a reply is meant: the prose around them names calls, too. The format says where they are (`region`);
-where its mark is missing, only those at the end count that have nothing between them.
+Not every call in a reply is meant: the prose around them mentions calls, too. The format says where the calls are
+(`region`). If its mark is missing, only the calls at the end with nothing between them count.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def region(text: str, marker: str | None = None, tag: str | None = None, until: 
 
     Args:
         text: the reply without its reasoning.
-        marker: stands before the calls; at the beginning of a line where it does so anywhere.
-        tag: the calls are inside of it.
-        until: begins a line after which there are none (`Memory:`).
+        marker: precedes the calls; if it begins a line anywhere, only such places count.
+        tag: the tag that contains the calls.
+        until: begins a line that ends the calls (`Memory:`).
     """
     if tag is not None:
         found = re.findall(rf"<{tag}>(.*?)(?:</{tag}>|\Z)", text, re.DOTALL)
@@ -73,8 +73,8 @@ def parse_calls(text: str, names: Collection[str], prefix: str = "", *, meant: M
     Args:
         text: where to look.
         names: the functions; other words before a bracket are prose.
-        prefix: what stands before each name (`agent.`).
-        meant: which of them count; the first and the last ones as far as nothing stands between them.
+        prefix: the text before each name (`agent.`).
+        meant: which calls count; the first or the last ones, as long as nothing is between them.
 
     Raises:
         Malformed: a call's arguments cannot be read.
@@ -112,7 +112,7 @@ def _calls(text: str, names: Collection[str], prefix: str) -> Iterator[_Found]:
 
 
 def _python_end(text: str, start: int) -> int | None:
-    """Where the bracket that is open at `start` closes, strings read as Python reads them."""
+    """Where the bracket that is open at `start` closes, with strings read as in Python."""
     depth, quote, at = 1, "", start
     while at < len(text):
         char = text[at]
@@ -132,10 +132,10 @@ def _python_end(text: str, start: int) -> int | None:
 
 
 def _segment_end(text: str, start: int, limit: int) -> int:
-    """The last bracket of a segment; after the last quote, where the call begins with a text.
+    """The last bracket of a segment; it must follow the last quote if the call begins with a text.
 
     Raises:
-        Truncated: there is none.
+        Truncated: there is no such bracket.
     """
     last = _LAST_QUOTE.match(text, start, limit)
     if last is not None:
@@ -149,7 +149,7 @@ def _segment_end(text: str, start: int, limit: int) -> int:
 
 
 def _python_arguments(inside: str) -> dict[str, Any] | None:
-    """The arguments of a call that is Python; None where it is not. A line end in a string is one, as it stands."""
+    """The arguments of a call, or None if it is not Python. A raw line end inside a string stays a line end."""
     if is_raw_path(inside):
         return None
     try:
@@ -175,7 +175,7 @@ def _literals(call: ast.Call) -> Iterator[tuple[str, Any]]:
 
 
 def _named_arguments(name: str, inside: str) -> dict[str, Any]:
-    """Arguments by where the next `name=` begins, for names that calls have: others stand in a text."""
+    """Arguments split at each `name=`, for names that calls have; other names belong to a text."""
     marks = [mark for mark in _NAMED.finditer(inside) if mark[1] in KNOWN or mark[1] in DESCRIPTIVE]
     if not marks and _TEXTS.match(inside) and not re.search(r"['\"]\s*,", inside):
         return {"0": _unquoted(inside)}
@@ -186,7 +186,7 @@ def _named_arguments(name: str, inside: str) -> dict[str, Any]:
 
 
 def _unquoted(text: str) -> str:
-    """A value without its quotes, of which one may be the wrong one, its escapes resolved once."""
+    """A value without its quotes (one of which may be the wrong kind), with its escapes resolved once."""
     text = text.strip().rstrip(",").strip()
     if text[:1] in ("'", '"'):
         text = text[1:-1] if len(text) > 1 and text[-1] in "'\"" else text[1:]

@@ -1,4 +1,4 @@
-"""A call that a model made, before it is known what it does; and what can be wrong with a reply."""
+"""A model's call before its meaning is known, and the errors that a reply can have."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deskbench.agent.base import ReplyError
 
 
 class NoAction(ReplyError):
-    """The reply is whole and holds no action."""
+    """The reply is complete but has no action."""
 
 
 class Malformed(ReplyError):
@@ -26,12 +26,12 @@ class Call:
     """A name and its arguments, as the model wrote them.
 
     Attributes:
-        name: of the function; `computer` and the like hold the action's name in their argument `action`.
-        arguments: by name; positional ones are named `0`, `1`, ...
-        id: under which the wire wants the result, or None for a call written as text.
+        name: name of the function; `computer` and similar ones have the action's name in their argument `action`.
+        arguments: arguments by name; positional ones are named `0`, `1`, ...
+        id: the wire's id for the result, or None for a call written as text.
         problem: why the arguments could not be read, or None.
-        extra: what the wire wants back with the result.
-        raw: the arguments are as they were written: escapes in them are not resolved yet.
+        extra: fields that the wire needs back with the result.
+        raw: the arguments are unchanged, with unresolved escapes.
     """
 
     name: str
@@ -43,9 +43,9 @@ class Call:
 
 
 WRAPPERS = frozenset({"computer_use", "computer", "mobile_use", "computer_use_tool", "gui"})
-"""Functions that hold the action's name in an argument `action` (or a list of such in `actions`)."""
+"""Functions with the action's name in an argument `action` (or a list of such objects in `actions`)."""
 _SOMETIMES = frozenset({"computer_action"})
-"""Functions that do so in some servers' schemas only."""
+"""Functions that do so only in some servers' schemas."""
 
 
 def unwrapped(calls: Sequence[Call]) -> list[Call]:
@@ -78,6 +78,6 @@ def _named(call: Call, value: object) -> Call:
 
 
 def excerpt(text: str, most: int = 200) -> str:
-    """The beginning of what a model wrote, on one line, for a message to it."""
+    """The beginning of a model's text, on one line, for a message to the model."""
     line = " ".join(text.split())
     return line[:most] + "..." if len(line) > most else line

@@ -1,6 +1,6 @@
-"""A chord written as one text, taken apart: `ctrl+s`, `ctrl s`, `ctrl-s`, `ctrl, s`, `Page Down`, `ctrl++`.
+"""Split a chord that is written as one text: `ctrl+s`, `ctrl s`, `ctrl-s`, `ctrl, s`, `Page Down`, `ctrl++`.
 
-The signs that stand between keys are keys themselves, so the text is not simply split at them.
+The signs between keys are keys themselves, so splitting at every sign would be wrong.
 """
 
 from __future__ import annotations
@@ -11,15 +11,15 @@ from deskbench.envs import keys as key_names
 from deskbench.envs.keys import MODIFIERS
 
 _FIRST = frozenset({*MODIFIERS, "control", "cmd", "command", "win", "meta", "option"})
-"""First words of a chord whose keys a blank or a dash may stand between: `alt left` is not the key `altleft`."""
+"""First words of a chord that may have blanks or dashes between its keys: `alt left` is not the key `altleft`."""
 _LONGEST = 100
 
 
 def split_chord(text: str) -> list[str]:
-    """The keys of a chord, spelt as they were; a text that is one key is that key.
+    """The keys of a chord in their original spelling; a text that names one key is that key.
 
-    A sign at the end, and one that stands twice, is a key: `ctrl++` and `ctrl+` are Ctrl with plus, `ctrl+-` and
-    `ctrl--` Ctrl with minus. An empty text has no keys, and a very long one is no key.
+    A sign at the end or a doubled sign is a key: `ctrl++` and `ctrl+` are Ctrl with plus, `ctrl+-` and `ctrl--` Ctrl
+    with minus. An empty text has no keys, and a very long text is not a key.
     """
     text = text.strip() or text[:1]
     if len(text) > _LONGEST or _is_key(text):
@@ -35,7 +35,7 @@ def _at_plus(text: str) -> list[str]:
 
 
 def _apart(part: str) -> list[str]:
-    """A part between two plus signs, which may hold keys with blanks, commas or dashes between."""
+    """Split a part between two plus signs, which may have keys separated by blanks, commas or dashes."""
     if _is_key(part):
         return [part]
     for sign in (r"\s*,\s*", r"\s+", "-"):
@@ -46,7 +46,7 @@ def _apart(part: str) -> list[str]:
 
 
 def _is_key(text: str) -> bool:
-    """Whether a text names one key; words with a blank between do where the first is no modifier."""
+    """Whether a text names one key; words separated by a blank do if the first is not a modifier."""
     if len(text) > 1 and re.split(r"[\s_-]", text, maxsplit=1)[0].lower() in _FIRST and re.search(r"[\s-]", text):
         return False
     try:

@@ -1,4 +1,4 @@
-"""What models ask by code in a native call: Kimi K3's `computer_action`."""
+"""Actions that models write as code in a native call: Kimi K3's `computer_action`."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from deskbench.envs.types import Action
 
 
 def code(a: Arguments) -> list[Action]:
-    """Statements of pyautogui, points as fractions of the screen."""
+    """Read statements of pyautogui whose points are fractions of the screen."""
     source = a.text("code")
     if not source or not source.strip():
         raise a.wrong("the code is missing")

@@ -1,7 +1,7 @@
-"""OSWorld's action space `computer_13`: JSON objects into canonical actions.
+"""OSWorld's action space `computer_13`: turn JSON objects into canonical actions.
 
-Thirteen actions and WAIT, FAIL, DONE; parameters flat or under `parameters`. The prompts of OSWorld show a few names
-that its own list lacks (MOUSE_MOVE, click_type, KEY, TYPE); models repeat them, so they are known here too.
+It has thirteen actions and WAIT, FAIL, DONE; parameters are flat or under `parameters`. OSWorld's prompts show a few
+names that its own list lacks (MOUSE_MOVE, click_type, KEY, TYPE). Models repeat them, so they work here, too.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ from deskbench.envs.types import (
 
 
 def parse_computer13(value: object, screen: tuple[int, int], *, pointer: tuple[int, int] = (0, 0)) -> list[Action]:
-    """An action object, or a list of them, into canonical actions.
+    """Turn an action object, or a list of them, into canonical actions.
 
     Args:
         value: decoded JSON: `{"action_type": "CLICK", "x": 1, "y": 2}`, the name of WAIT, FAIL or DONE, or a list.
         screen: width and height in pixels.
-        pointer: where the pointer is at the start: a drag goes from there.
+        pointer: where the pointer is at the start; a drag begins there.
 
     Raises:
         ReplyError: an unknown action or parameter (with the nearest known name), a bad value, a point off the screen.
@@ -63,7 +63,7 @@ class _Reader:
             raise ReplyError(f"{name}: {error}") from None
 
     def _point(self, name: str, fields: Mapping[str, Any], *, needed: bool = False) -> dict[str, int]:
-        """The fields x and y, or none where neither is given; the pointer goes there."""
+        """The fields x and y, to which the pointer moves; empty if neither is given."""
         given = {axis: fields[axis] for axis in POINT if fields.get(axis) is not None}
         if not given and not needed:
             return {}
@@ -93,7 +93,7 @@ class _Reader:
         start = self._pointer
         self._point(name, fields, needed=True)
         if self.actions and isinstance(self.actions[-1], Move):
-            self.actions.pop()  # the drag starts there itself
+            self.actions.pop()  # the drag itself starts there
         self.actions.append(Drag((start, self._pointer)))
 
     def _mouse(self, name: str, fields: Mapping[str, Any]) -> None:

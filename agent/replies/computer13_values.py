@@ -1,4 +1,4 @@
-"""One item of OSWorld's computer_13: its name and fields, and what a field may hold."""
+"""One item of OSWorld's computer_13: its name, its fields, and the allowed values of each field."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def taken_apart(item: object) -> tuple[str, dict[str, Any]]:
 
 
 def short(value: object) -> str:
-    """What the model wrote, cut to fit into a message."""
+    """The model's value, cut to fit into a message."""
     if isinstance(value, int) and abs(value) > 10**20:
         return "a huge number"
     if isinstance(value, (list, dict)):
@@ -74,7 +74,7 @@ def a_button(name: str, value: object) -> str:
 
 
 def a_string(name: str, field: str, value: object) -> str:
-    """A field that is a text, not an empty one."""
+    """A field that is a non-empty text."""
     if not isinstance(value, str) or not value:
         raise ReplyError(f"{name}: {field} is {short(value)}; it must be a string")
     return value

@@ -1,4 +1,4 @@
-"""Words with which a model ends the episode in a message: they count at its end only, and the rest is what it says."""
+"""Words in a message that end the episode: they count only at its end, and the rest is the answer or reason."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def ended(
     *,
     first: bool = False,
 ) -> Done | Fail | None:
-    """What a message ends with, with what it says before that as the answer or the reason; None where it ends nothing.
+    """The ending that a message names, with the text before it as the answer or reason; None if it names none.
 
-    A word in quotes is talked about, not said, unless it has a line of its own. Marks of emphasis around it are let go.
-    With `first`, a word at the message's beginning counts as well.
+    A word in quotes is only mentioned, unless it has its own line. Marks of emphasis around it are ignored. With
+    `first`, a word at the beginning of the message counts, too.
     """
     for words, kind in ((fail_words, Fail), (done_words, Done)):
         for word in words:
@@ -34,7 +34,7 @@ def ended(
 
 
 def _before(text: str, word: str) -> str | None:
-    """What stands before a word at the end of a text, or None where it does not end so."""
+    """The text before a word at the end, or None if the text does not end with this word."""
     end = rf"{re.escape(word)}(?P=mark)[\s.!]*\Z"
     found = re.search(rf"(?<![`'\"])(?P<mark>[*_]{{0,3}}){end}", text, re.IGNORECASE)
     found = found or re.search(rf"(?:^|\n)[ \t]*(?P<mark>[`'\"*_]{{1,4}}){end}", text, re.IGNORECASE)

@@ -1,4 +1,4 @@
-"""Escapes in texts that are no JSON and no Python: resolved once, and never within a path of Windows."""
+"""Resolve escapes once in texts that are neither JSON nor Python, but never inside a Windows path."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _END = re.compile(r"(?<!:)(?:\\n)+\Z")
 
 
 def is_raw_path(text: str) -> bool:
-    r"""Whether a text holds a path of Windows whose backslashes are not escaped: `C:\new` has no line end in it.
+    r"""Whether a text contains a Windows path with unescaped backslashes: `C:\new` contains no line end.
 
     Nobody means a line end between a drive and a folder.
     """
@@ -18,14 +18,14 @@ def is_raw_path(text: str) -> bool:
 
 
 def entered(text: str) -> str:
-    r"""A text that ends with \n, as two characters, with a line end there: it presses Enter, however it was escaped."""
+    r"""Replace \n (two characters) at the end of a text with a line end: it presses Enter, however it was escaped."""
     return _END.sub(lambda ends: "\n" * (len(ends[0]) // 2), text)
 
 
 def unescaped_once(text: str) -> str:
-    r"""A text with \n, \t, \\ and escaped quotes resolved, from left to right; other backslashes stay.
+    r"""Resolve \n, \t, \\ and escaped quotes in a text, from left to right; other backslashes stay.
 
-    Beside a path of Windows that is not escaped, only line ends at the text's end are: they press Enter.
+    In a text with an unescaped Windows path, only line ends at the end of the text are resolved: they press Enter.
     """
     if is_raw_path(text):
         return entered(text)

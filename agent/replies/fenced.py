@@ -1,6 +1,6 @@
-"""A model's whole reply into its thought and its actions, for the three action spaces.
+"""Split a model's reply into its thought and its actions, for the three action spaces.
 
-Reasoning comes off first (a decoy in it must not be carried out). What is left holds fenced blocks, or is bare: source,
+Reasoning is removed first, so that a decoy in it is not carried out. The rest has fenced blocks, or is bare source,
 JSON, or one of the words WAIT, DONE and FAIL.
 """
 
@@ -45,21 +45,21 @@ def parse_reply(
     """Read a reply.
 
     Args:
-        text: the reply as it came.
+        text: the raw reply.
         action_space: `pyautogui` source, OSWorld's `computer_13`, or `actions`, the canonical JSON.
         screen: width and height in pixels, the space of all coordinates.
         pointer: where the pointer is.
         names: variables that source may use (set of marks).
         code_allowed: code beyond mouse and keyboard becomes `exec`.
-        family: the source of Kimi and OpenCUA: points may be fractions of the screen, `computer.terminate` and its kin
-            are known, and the last block alone counts.
+        family: read the source of Kimi and OpenCUA: points may be fractions of the screen, `computer.terminate` and
+            similar functions are known, and only the last block counts.
 
     Returns:
-        The thought (reasoning and prose, None where there is none) and one or more actions.
+        The thought (reasoning and prose, or None) and one or more actions.
 
     Raises:
-        ReplyError: no action, or one that cannot be carried out; the text is fit to be shown to the model. It starts
-            with `truncated` when the reasoning was cut off.
+        ReplyError: there is no action, or it cannot be carried out; the message can be shown to the model. It starts
+            with `truncated` if the reasoning was cut off.
     """
     if len(text) > MAX_REPLY:
         raise ReplyError(f"the reply has {len(text)} characters; at most {MAX_REPLY} are read")
@@ -92,7 +92,7 @@ class _Reader:
         family: bool,
     ) -> None:
         self.actions: list[Action] = []
-        self.thoughts: list[str] = []  # those written into the JSON
+        self.thoughts: list[str] = []  # thoughts written in the JSON
         self._space, self._screen, self._pointer = space, screen, pointer
         self._names, self._code_allowed, self._family = names, code_allowed, family
 

@@ -1,4 +1,4 @@
-"""How a family answers, as its profile says it, and what a reply was read as."""
+"""The rules for reading a family's replies, from its profile, and the result of reading one."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from deskbench.envs.types import Action
 
 GRAMMARS = ("python", "tagged", "calls", "object", "pairs", "native", "planner", "comments", "prompt")
 """python: the last fenced block of pyautogui and `computer.*` (Kimi, OpenCUA). tagged: `<tool_call>`. calls: calls as
-text. object: one JSON object. pairs: `key:value` between tabs. native: the wire's own calls alone. planner: `agent.*`
+text. object: one JSON object. pairs: `key:value` between tabs. native: only the wire's own calls. planner: `agent.*`
 calls whose targets are words. comments: pyautogui with the targets in comments. prompt: OSWorld's prompt agent."""
 WITHOUT = ("again", "done", "ask", "fail")
-"""What a whole reply without an action means."""
+"""Meanings of a complete reply without an action."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +20,14 @@ class Grammar:
 
     Attributes:
         form: one of GRAMMARS.
-        vocabulary: the family's names (`vocabularies.py`); for native calls of every form, too.
+        vocabulary: the family's names (`vocabularies.py`), also for native calls of every form.
         marker: where the calls begin (`Action:`), for `calls`.
-        tag: the tag that holds them (`action`), for `calls`.
-        until: begins the line after which there are none (`Memory:`), for `calls`.
-        without: what a whole reply without an action means, one of WITHOUT.
-        done_words, fail_words: texts that end the episode where they stand at the end of a reply without an action.
-        call_space: kind of the space of native calls' points (`spaces.KINDS`), where it is not that of what is written.
-        word_first: such a word counts at a reply's beginning, too, where the family's prompt has it there.
+        tag: the tag that contains them (`action`), for `calls`.
+        until: begins a line that ends the calls (`Memory:`), for `calls`.
+        without: meaning of a complete reply without an action, one of WITHOUT.
+        done_words, fail_words: texts that end the episode at the end of a reply without an action.
+        call_space: kind of the space of points in native calls (`spaces.KINDS`), if it differs from that of text.
+        word_first: such a word counts at the beginning of a reply, too, because the family's prompt puts it there.
         action_space: `pyautogui` or `computer_13`, for `prompt`.
     """
 
@@ -46,7 +46,7 @@ class Grammar:
 
 @dataclass(frozen=True)
 class Reading:
-    """A reply, taken apart.
+    """The parts of a reply.
 
     Attributes:
         thought: reasoning and prose, or None.

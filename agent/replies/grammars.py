@@ -1,4 +1,4 @@
-"""A family's whole reply into its thought and its actions: one grammar a form, chosen by the family's profile."""
+"""Split a family's reply into its thought and its actions; the family's profile selects the grammar."""
 
 from __future__ import annotations
 
@@ -35,16 +35,16 @@ def read_reply(
     """Read a reply.
 
     Args:
-        text: as it came, reasoning in marks included.
-        calls: the wire's own ones, whatever the grammar: servers read a family's tags for it, or do not.
-        grammar: of the family.
-        space: of its points.
+        text: the raw reply, including reasoning in marks.
+        calls: the wire's own calls, whatever the grammar: some servers parse a family's tags, others do not.
+        grammar: the family's grammar.
+        space: the space of its points.
         pointer: where the pointer is, in pixels of the screen.
         code_allowed: code beyond mouse and keyboard becomes `exec` (python).
         locate: for grammars whose targets are words.
 
     Raises:
-        NoAction, Malformed, Truncated: and any other ReplyError; the message is fit to be shown to the model.
+        NoAction, Malformed, Truncated: or any other ReplyError; the message can be shown to the model.
     """
     if len(text) > MAX_REPLY:
         raise Malformed(f"the reply has {len(text)} characters; at most {MAX_REPLY} are read")
@@ -98,10 +98,10 @@ def _as_text(rest: str, grammar: Grammar, vocabulary: Vocabulary) -> tuple[list[
 
 
 def _without(rest: str, grammar: Grammar) -> Action:
-    """What a whole reply without an action means.
+    """The meaning of a complete reply without an action.
 
     Raises:
-        NoAction: that the model must say it again.
+        NoAction: the model must answer again.
     """
     said = ended(rest, grammar.done_words, grammar.fail_words, first=grammar.word_first)
     if said is not None:
@@ -115,7 +115,7 @@ def _without(rest: str, grammar: Grammar) -> Action:
 def _python(
     rest: str, grammar: Grammar, space: Space, pointer: tuple[int, int], code_allowed: bool
 ) -> tuple[str, list[Action]]:
-    """Source is read in the space of its numbers, which may be the picture's pixels, and then put on the screen."""
+    """Read source in the space of its numbers, which may be the picture's pixels, and convert its points."""
     on_image = space.kind == "image"
     work = space.image if on_image else space.screen
     if on_image:

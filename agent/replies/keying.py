@@ -1,4 +1,4 @@
-"""What models ask of the keyboard: text, keys, chords."""
+"""Keyboard actions of models: text, keys, chords."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deskbench.envs.types import (
 
 
 def type_text(clear_key: str = "backspace", clear: bool = False) -> Handler:
-    """Text; with flags to empty the field first and to press Enter after it."""
+    """Type text, with flags to clear the field first and to press Enter at the end."""
 
     def run(a: Arguments) -> list[Action]:
         text = a.text("text", "content", "message", "value")
@@ -41,10 +41,10 @@ def type_text(clear_key: str = "backspace", clear: bool = False) -> Handler:
 
 
 def unescaped(inner: Handler, always: bool = False) -> Handler:
-    """A text whose escapes are the family's own, to be resolved here: once.
+    """Resolve a family's own escapes in a text, once.
 
-    UI-TARS and Seed write them in tags, too, where nothing else resolves them (`Call.raw`), and a line end that presses
-    Enter at a text's end with one escape more; EvoCUA writes them into JSON, one level more than JSON has (`always`).
+    UI-TARS and Seed also write escapes in tags, where nothing else resolves them (`Call.raw`), and put one more escape
+    on a line end that presses Enter at the end of a text. EvoCUA adds one level of escapes inside JSON (`always`).
     """
 
     def run(a: Arguments) -> list[Action]:
@@ -55,7 +55,7 @@ def unescaped(inner: Handler, always: bool = False) -> Handler:
 
 
 def key(a: Arguments) -> list[Action]:
-    """One chord, pressed as often as asked for."""
+    """Press one chord, as often as `repeat` says."""
     keys = a.keys("keys", "key", "text", "content")
     keys += tuple(k for name in ("key2", "key3", "key4") for k in a.keys(name))
     if not keys:
@@ -67,7 +67,7 @@ def key(a: Arguments) -> list[Action]:
 
 
 def chords(a: Arguments) -> list[Action]:
-    """Chords one after the other, as xdotool takes them: `Down Down ctrl+s`."""
+    """Press several chords in order, in xdotool's form: `Down Down ctrl+s`."""
     text = a.text("text")
     if not text:
         raise a.wrong("the keys are missing")
@@ -80,12 +80,12 @@ def chords(a: Arguments) -> list[Action]:
 
 
 def key_down(a: Arguments) -> list[Action]:
-    """Keys go down."""
+    """Press keys and keep them down."""
     return [KeyDown(k) for k in _some_keys(a)]
 
 
 def key_up(a: Arguments) -> list[Action]:
-    """Keys come up."""
+    """Release keys."""
     return [KeyUp(k) for k in reversed(_some_keys(a))]
 
 
@@ -97,7 +97,7 @@ def _some_keys(a: Arguments) -> tuple[str, ...]:
 
 
 def hold_key(a: Arguments) -> list[Action]:
-    """Keys stay down for a while."""
+    """Hold keys down for a while."""
     keys = a.keys("text", "keys", "key")
     seconds = a.number("duration", "seconds", "time", default=1.0)
     if not keys:
@@ -106,7 +106,7 @@ def hold_key(a: Arguments) -> list[Action]:
 
 
 def hold_and_press(a: Arguments) -> list[Action]:
-    """Keys are pressed one after the other while others are down."""
+    """Press keys one after the other while holding others."""
     held = a.keys("hold_keys", "hold_key", "held_keys")
     pressed = a.keys("press_keys", "tap_key", "key", "keys")
     if not held or not pressed:
@@ -118,7 +118,7 @@ _SYSTEM = {"enter": ("enter",), "back": ("alt", "left"), "menu": ("menu",)}
 
 
 def system_button(a: Arguments) -> list[Action]:
-    """A telephone's own buttons, as far as a keyboard has them."""
+    """Press one of a phone's buttons, if a keyboard has a matching key."""
     name = (a.text("button") or "").strip().lower()
     if name not in _SYSTEM:
         raise a.wrong(f"a desktop has no button {name[:40]!r}; it has {', '.join(_SYSTEM)}")
@@ -126,5 +126,5 @@ def system_button(a: Arguments) -> list[Action]:
 
 
 def press(*keys: str) -> Handler:
-    """A chord that the name itself means (`go_back`)."""
+    """Press the chord that the function's name stands for (`go_back`)."""
     return lambda a: [Key(keys)]

@@ -1,7 +1,7 @@
-"""The code of Kimi and OpenCUA where it is not in a fence, or not Python: as their makers' own agents read it.
+"""Read code of Kimi and OpenCUA that is not fenced or not Python, in the same way as the vendors' own agents.
 
 Sources: OSWorld's kimi_agent.py and opencua agents (JSON of `computer.*` in the code block), ScreenSpot-Pro's kimivl.py
-(bare code, and a point by its `x=` and `y=` where the code is broken).
+(bare code, and a point by its `x=` and `y=` if the code is broken).
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ _BROKEN = re.compile(
 _LANGUAGES = ("python", "py", "code")
 _LINES = 200
 _LONGEST_CALL = 300
-"""Characters of a call that is mended."""
+"""Most characters of a call that is repaired."""
 
 
 def bare_code(text: str) -> tuple[str, str] | None:
-    """The code in a reply without a fence, and the prose before it; None where there is none.
+    """The code in a reply without a fence, and the prose before it; None if there is no code.
 
-    It stands after the last heading `## Code:`, or is the lines at the reply's end that are code and nothing else.
+    The code follows the last heading `## Code:`, or consists of the lines at the end of the reply that are only code.
     """
     headings = list(_HEADING.finditer(text))
     if headings:
@@ -47,7 +47,7 @@ def bare_code(text: str) -> tuple[str, str] | None:
 
 
 def _first_lines(text: str) -> str | None:
-    """As many of the first lines as are code."""
+    """The first lines, as far as they are code."""
     lines = text.strip().strip("`").strip().split("\n")[:_LINES]
     if lines[0].strip().lower() in _LANGUAGES:
         del lines[0]
@@ -68,7 +68,7 @@ def is_source(text: str) -> bool:
 
 
 def as_source(block: str) -> str:
-    """A block with each function that is called by JSON at the beginning of a line as the call that it means."""
+    """A block in which calls written as JSON at the beginning of a line are replaced with calls in Python."""
     if "{" in block:
         block = _without_json(block)
     broken = _BROKEN.fullmatch(block) if len(block) < _LONGEST_CALL else None
@@ -90,7 +90,7 @@ def _without_json(block: str) -> str:
 
 
 def _called(value: Any) -> str | None:
-    """`{"name": "computer.terminate", "parameters": {...}}`, or its arguments beside the name, as a call."""
+    """A call from `{"name": "computer.terminate", "parameters": {...}}`, or with the arguments beside the name."""
     name = _NAME.fullmatch(str(value.get("name", ""))) if isinstance(value, dict) else None
     if name is None:
         return None

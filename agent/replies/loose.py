@@ -1,4 +1,4 @@
-"""JSON as models write it: also with Python's quotes, constants and stray commas, or quotes that lack an escape."""
+"""Read JSON as models write it: with Python's quotes, constants and stray commas, or with unescaped quotes."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ def decode_first(text: str) -> tuple[Any, int]:
     """The value at the beginning of a text, and where it ends; its texts are valid (`valid.py`).
 
     Raises:
-        ValueError: there is neither JSON nor a literal of Python; json.JSONDecodeError with the place of the mistake.
-        RecursionError: it is nested too deeply.
+        ValueError: there is neither JSON nor a Python literal; json.JSONDecodeError has the place of the mistake.
+        RecursionError: the value is nested too deeply.
     """
     try:
         value, end = _DECODER.raw_decode(text)
@@ -45,11 +45,11 @@ _CLOSES = re.compile(r'"\s*(?:[}\]:]|\Z|,\s*(?:["{\[]|-?\d|true\b|false\b|null\b
 
 
 def _as_quoted(text: str) -> tuple[Any, int] | None:
-    """JSON with quotes in its texts that are not escaped: one that nothing of JSON follows is a part of the text."""
+    """JSON with unescaped quotes in its texts: a quote that no JSON syntax follows is part of the text."""
     if text[:1] not in ("{", "["):
         return None
     out: list[str] = []
-    origin: list[int] = []  # where each character of the mended text was
+    origin: list[int] = []  # where each character of the repaired text was
     inside, at = False, 0
     while at < min(len(text), _LONGEST):
         char = text[at]
@@ -70,11 +70,11 @@ def _as_quoted(text: str) -> tuple[Any, int] | None:
 
 
 def decode(text: str) -> Any:
-    """The value that a whole text is.
+    """The value of a whole text.
 
     Raises:
-        ValueError: it is none, or something stands after it.
-        RecursionError: it is nested too deeply.
+        ValueError: the text is not a value, or more text follows it.
+        RecursionError: the value is nested too deeply.
     """
     text = text.strip()
     value, end = decode_first(text)
@@ -84,7 +84,7 @@ def decode(text: str) -> Any:
 
 
 def _literal(text: str) -> Any:
-    """A literal of Python of which every part could be JSON."""
+    """A Python literal whose parts could all be JSON."""
     try:
         value = ast.literal_eval(ast.parse(text, "<value>", "eval"))
         return valid(json.loads(json.dumps(value)))
@@ -93,7 +93,7 @@ def _literal(text: str) -> Any:
 
 
 def _closing(text: str) -> int | None:
-    """Where the bracket at the beginning of a text closes, brackets inside of quotes aside."""
+    """Where the bracket at the beginning of a text closes, ignoring brackets inside quotes."""
     if text[:1] not in ("{", "["):
         return None
     depth, quote, at = 0, "", 0

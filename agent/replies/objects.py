@@ -15,15 +15,15 @@ _FENCE = re.compile(r"```(?:json)?\s*\n?(.*?)```", re.DOTALL)
 
 
 def parse_object(text: str) -> tuple[list[Call], str]:
-    """The call in a JSON object and the thought beside it.
+    """The call in a JSON object, and the thought beside it.
 
     `{"thought": ..., "tool_call": {"tool_name": "click", "x": 1, "y": 2}}` of Holo3, or an object that is the call
     itself: `{"action": "click_absolute", "x": 1, "y": 2}` of Holo1.5 and Holo2.
 
     Raises:
         NoAction: there is no JSON object.
-        Malformed: it is broken, or has no call in it.
-        Truncated: it has no end.
+        Malformed: the object is broken, or has no call.
+        Truncated: the object has no end.
     """
     value = _object(text)
     call = value.get("tool_call", value.get("action", value) if isinstance(value.get("action"), dict) else value)
@@ -61,10 +61,10 @@ def _call(value: Any) -> Call:
 
 
 def parse_pairs(text: str) -> tuple[list[Call], str]:
-    """The call in `key:value` fields with tabs between: explain, `action:CLICK`, `point:500,250`, summary.
+    """The call in `key:value` fields separated by tabs: explain, `action:CLICK`, `point:500,250`, summary.
 
     Raises:
-        NoAction: there is no `action`.
+        NoAction: there is no field `action`.
     """
     pairs = dict(_pairs(text))
     name = pairs.pop("action", "").strip()

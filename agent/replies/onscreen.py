@@ -1,4 +1,4 @@
-"""Whether an action's points are on the screen."""
+"""Check that an action's points are on the screen."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from deskbench.envs.types import Action, Zoom
 
 
 def check_screen(action: Action, screen: tuple[int, int]) -> None:
-    """Raises ReplyError where one is off a screen of this width and height (pixels)."""
+    """Raise ReplyError if a point is outside a screen of this width and height (pixels)."""
     width, height = screen
     for x, y in action.points:
         if not (0 <= x < width and 0 <= y < height):

@@ -1,5 +1,5 @@
-"""Planners say in words what they mean; a grounder finds it on the screen. Two forms: `agent.click("the Save button")`
-(GTA1, Agent-S), and pyautogui with a comment above each point (Jedi).
+"""Planners describe their targets in words, and a grounder finds them on the screen. There are two forms:
+`agent.click("the Save button")` (GTA1, Agent-S), and pyautogui with a comment above each point (Jedi).
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from deskbench.agent.replies.calls import Call, Malformed
 from deskbench.agent.replies.source_values import parse_source
 
 Locate = Callable[[str], tuple[int, int]]
-"""A grounder: what is meant, in words, to its point in pixels of the screen."""
+"""A grounder: maps a target in words to its point in pixels of the screen."""
 
 _ARGUMENTS = {
     "instruction": "start_point", "element_description": "start_point", "starting_description": "start_point",
@@ -31,10 +31,10 @@ _POINTED = frozenset(
 
 
 def ground_call(call: Call, locate: Locate | None) -> Call:
-    """A call of `agent` with the points of what it names.
+    """A call of `agent` with points in place of its targets.
 
     Raises:
-        Malformed: a target is no text.
+        Malformed: a target is not a text.
     """
     order = _POSITIONAL.get(call.name, ())
     arguments = {order[int(k)] if k.isdigit() and int(k) < len(order) else k: v for k, v in call.arguments.items()}
@@ -49,10 +49,10 @@ def ground_call(call: Call, locate: Locate | None) -> Call:
 
 
 def ground_source(source: str, locate: Locate | None) -> str:
-    """Source whose points are those of the comments above them; calls without a comment stay as they are.
+    """Source with the points that the comments above its calls describe; calls without a comment stay as they are.
 
     Raises:
-        ReplyError: it is not Python.
+        ReplyError: the source is not Python.
     """
     lines = source.split("\n")
     tree = parse_source(source)
@@ -67,7 +67,7 @@ def ground_source(source: str, locate: Locate | None) -> str:
 
 
 def _comment_above(lines: list[str], index: int) -> str:
-    """The comment lines that stand right above a line."""
+    """The comment lines directly above a line."""
     found: list[str] = []
     while index > 0 and lines[index - 1].lstrip().startswith("#"):
         index -= 1
@@ -81,7 +81,7 @@ def _has_point(call: ast.Call) -> bool:
 
 
 def _put(call: ast.Call, point: tuple[int, int]) -> None:
-    """The point in place of the call's own."""
+    """Replace the call's own point."""
     named = {"x", "y"} & {keyword.arg for keyword in call.keywords}
     if named:
         call.keywords = [keyword for keyword in call.keywords if keyword.arg not in ("x", "y")]

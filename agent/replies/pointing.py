@@ -1,4 +1,4 @@
-"""What models ask of the pointer: clicks, drags, the wheel."""
+"""Pointer actions of models: clicks, drags, the wheel."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ HELD = ("modifiers", "hold_keys", "keys", "text")
 
 
 def at_point(point: tuple[int, int] | None) -> dict[str, int]:
-    """Fields of an action at a point, or nowhere in particular."""
+    """The fields x and y of an action, empty if it has no point."""
     return {} if point is None else {"x": point[0], "y": point[1]}
 
 
 def click(button: str | None = None, count: int | None = None) -> Handler:
-    """A click; button and count are fixed by the name, or arguments."""
+    """Click; the function's name fixes button and count, or they are arguments."""
     names = {"left": "left", "right": "right", "middle": "middle", "wheel": "middle", "back": "back",
              "forward": "forward", "primary": "left", "secondary": "right"}  # fmt: skip
 
@@ -48,7 +48,7 @@ def click(button: str | None = None, count: int | None = None) -> Handler:
 
 
 def move(a: Arguments) -> list[Action]:
-    """The pointer goes somewhere."""
+    """Move the pointer."""
     point = a.point(*POINTS)
     if point is None:
         raise a.wrong("a point is missing")
@@ -56,24 +56,24 @@ def move(a: Arguments) -> list[Action]:
 
 
 def holding(held: Sequence[str], actions: list[Action]) -> list[Action]:
-    """Actions while keys are down."""
+    """Actions while holding keys."""
     down: list[Action] = [KeyDown(key) for key in held]
     return [*down, *actions, *(KeyUp(key) for key in reversed(held))]
 
 
 def mouse_down(a: Arguments) -> list[Action]:
-    """A button goes down."""
+    """Press a button and keep it down."""
     return [MouseDown(a.text("button") or "left", **at_point(a.point(*POINTS)))]
 
 
 def mouse_up(a: Arguments) -> list[Action]:
-    """A button comes up."""
+    """Release a button."""
     return [MouseUp(a.text("button") or "left", **at_point(a.point(*POINTS)))]
 
 
 _ENDS = (("end_x", "end_y"), ("destination_x", "destination_y"), ("x2", "y2"), ("to_x", "to_y"))
 _STARTS = (("start_x", "start_y"), ("x1", "y1"), ("from_x", "from_y"))
-"""Names of the ends of a drag whose two numbers are arguments of their own."""
+"""Names for the ends of a drag whose two numbers are separate arguments."""
 
 
 def _either(a: Arguments, names: Sequence[tuple[str, str]]) -> tuple[int, int] | None:
@@ -82,7 +82,7 @@ def _either(a: Arguments, names: Sequence[tuple[str, str]]) -> tuple[int, int] |
 
 
 def drag(a: Arguments) -> list[Action]:
-    """A drag along a path, between two points, or from where the pointer is to one."""
+    """Drag along a path, between two points, or from the pointer to a point."""
     path = a.path("path")
     if not path:
         end = a.point("coordinate2", "end_box", "end_point", "end_coordinate", "point2", xy=None) or _either(a, _ENDS)
@@ -100,13 +100,13 @@ def drag(a: Arguments) -> list[Action]:
 
 
 def long_press(a: Arguments) -> list[Action]:
-    """The button stays down for a while."""
+    """Hold the button down for a while."""
     place = at_point(a.point(*POINTS))
     return [MouseDown("left", **place), Wait(a.number("time", "duration", "value", default=1.0)), MouseUp()]
 
 
 def swipe(a: Arguments) -> list[Action]:
-    """A finger's way: between two points a drag, in a direction the wheel the other way round."""
+    """Swipe like a finger: a drag between two points, or the wheel in the opposite direction."""
     way = (a.text("direction") or "").strip().lower()
     if way not in WAYS:
         return drag(a)

@@ -1,4 +1,4 @@
-"""What each function of pyautogui means as canonical actions (parameters and defaults of pyautogui 0.9.54)."""
+"""Turn pyautogui's functions into canonical actions (parameters and defaults of pyautogui 0.9.54)."""
 
 from __future__ import annotations
 
@@ -54,13 +54,13 @@ PARAMETERS: Mapping[str, Mapping[str, object]] = {
     "keyDown": _KEY, "keyUp": _KEY, "hold": {"keys": _REQUIRED, **_TAIL},
     "sleep": {"seconds": _REQUIRED}, "size": {}, "position": {**_AT},
 }  # fmt: skip
-"""Functions with their parameters in order; `hotkey` besides, which takes any number of keys."""
+"""Functions with their parameters in order, except `hotkey`, which takes any number of keys."""
 
 COMPUTER: Mapping[str, Mapping[str, object]] = {
     "terminate": {"status": "success", "answer": None, "reason": None}, "wait": {"seconds": 20.0},
     "triple_click": PARAMETERS["tripleClick"], "call_user": {"text": None},
 }  # fmt: skip
-"""What the prompts of Kimi and OpenCUA offer besides pyautogui; their `computer.wait` means 20 seconds."""
+"""Functions that the prompts of Kimi and OpenCUA offer beyond pyautogui; their `computer.wait` means 20 seconds."""
 
 CLIPBOARD: Mapping[str, Mapping[str, object]] = {"copy": {"text": _REQUIRED}, "paste": {}}
 """pyperclip's functions."""
@@ -70,17 +70,17 @@ _PASTES = frozenset(
 ) | {frozenset(("shift", "insert"))}  # fmt: skip
 """Chords that paste."""
 _ALIASES = {"shortcut": "hotkey", "resolution": "size", "countdown": "sleep"}
-"""pyautogui's own other names; `countdown` sleeps and prints."""
+"""pyautogui's own aliases; `countdown` sleeps and prints."""
 _CONSTANTS = {"PRIMARY": "primary", "SECONDARY": "secondary", "LEFT": "left", "MIDDLE": "middle", "RIGHT": "right"}
 _BUTTONS = {"left": "left", "primary": "left", "middle": "middle", "right": "right", "secondary": "right",
             1: "left", 2: "middle", 3: "right"}  # fmt: skip
 _MAX_ACTIONS = 2_000
 _APART = 0.5
-"""Seconds between clicks from which no toolkit takes them for a double click."""
+"""Seconds between clicks: with this pause no toolkit treats them as a double click."""
 
 
 class Calls:
-    """Turns calls into actions, knowing where the pointer is.
+    """Turns calls into actions and tracks the pointer.
 
     Args:
         screen: width and height in pixels.
@@ -93,20 +93,20 @@ class Calls:
         self._screen = screen
         self._pointer = pointer
         self._family = family
-        self._copied: str | None = None  # what the source has put into the clipboard
+        self._copied: str | None = None  # the text that the source has put into the clipboard
         self._pasted = True
 
     # -- names
 
     def modules(self) -> dict[str, object]:
-        """The modules that are known without an import."""
+        """The modules that work without an import."""
         if not self._family:
             return {name: Module(name) for name in ("pyautogui", "time", "pyperclip")}
         bare = self.functions("computer") | self.functions("pyautogui")
         return {**bare, **{name: Module(name) for name in ("pyautogui", "time", "pyperclip", "computer")}}
 
     def functions(self, module: str) -> dict[str, object]:
-        """Everything that `from module import *` brings."""
+        """Everything that `from module import *` imports."""
         if module == "time":
             return {"sleep": Function("time", "sleep")}
         if module in ("computer", "pyperclip"):
@@ -118,7 +118,7 @@ class Calls:
         """A function or constant of a module.
 
         Raises:
-            Unsupported: it is none that moves, clicks, types or waits.
+            Unsupported: the function does not move, click, type or wait.
         """
         found = self.functions(module).get(name)
         if found is None and module == "pyautogui" and (name == "linear" or name.startswith("ease")):
@@ -136,7 +136,7 @@ class Calls:
     # -- calls
 
     def call(self, node: ast.Call, function: Function, args: list[Any], kwargs: dict[str, Any]) -> object:
-        """Add a call's actions, or give its value.
+        """Add a call's actions, or return its value.
 
         Raises:
             ReplyError: wrong arguments, an unknown key, a point off the screen.
@@ -169,7 +169,7 @@ class Calls:
         self._add(node, KeyDown, key)
 
     def key_up(self, node: ast.AST, key: str) -> None:
-        """Let a key go. What was copied is pasted by Ctrl and V, one after the other, too."""
+        """Release a key. Copied text is also pasted if Ctrl and V are pressed one after the other."""
         if self.actions[-2:] == [KeyDown(key), Key(("v",))] and self._pastes((key, "v")):
             del self.actions[-2:]
             self._paste(node)
@@ -195,7 +195,7 @@ class Calls:
             self._add(node, Type, self._copied)
 
     def check_clipboard(self, node: ast.AST) -> None:
-        """Raises Unsupported where something was copied and not pasted: mouse and keyboard cannot do that."""
+        """Raise Unsupported if something was copied but not pasted: mouse and keyboard cannot do that."""
         if not self._pasted:
             raise Unsupported(node, "pyperclip.copy without a paste after it cannot be used; write the text instead")
 
@@ -211,7 +211,7 @@ class Calls:
     # -- places
 
     def _target(self, node: ast.AST, given: Mapping[str, Any]) -> tuple[int, int] | None:
-        """The point that x and y (or a pair in x) name, or None where both are left out."""
+        """The point that x and y (or a pair in x) name, or None if both are left out."""
         x, y = _pair(node, given["x"], given["y"])
         if x is None and y is None:
             return None
@@ -240,7 +240,7 @@ class Calls:
         return column, row
 
     def _go(self, node: ast.AST, given: Mapping[str, Any]) -> dict[str, int]:
-        """The fields x and y of an action that goes to a point first, or none."""
+        """The fields x and y of an action that moves to a point first; empty if there is no point."""
         point = self._target(node, given)
         if point is None:
             return {}
@@ -292,7 +292,7 @@ class Calls:
             return self._move(node, point)
         start = self._pointer
         if self.actions and isinstance(self.actions[-1], Move):
-            self.actions.pop()  # the drag starts there itself
+            self.actions.pop()  # the drag itself starts there
         self._pointer = point
         return self._add(node, Drag, (start, point), button=_button(node, given["button"]))
 
@@ -333,7 +333,7 @@ class Calls:
         self._add(node, Wait, _number(node, "seconds", given["seconds"]))
 
     def _terminate(self, node: ast.AST, given: Mapping[str, Any]) -> None:
-        """The end; the status alone says which, whatever words the answer has in it."""
+        """End the episode; only the status says how, whatever words the answer contains."""
         said = given["answer"] if given["answer"] is not None else given["reason"]
         answer = None if said is None or said == "" else str(said)
         failed = str(given["status"]).strip().lower() in ("failure", "fail", "failed", "infeasible")
@@ -385,7 +385,7 @@ _COMPUTER: Mapping[str, _Handler] = {
 def _bind(
     node: ast.AST, name: str, args: list[Any], kwargs: dict[str, Any], module: str = "pyautogui"
 ) -> dict[str, Any]:
-    """The arguments by parameter name, defaults filled in."""
+    """The arguments by parameter name, with defaults filled in."""
     known = {"computer": COMPUTER, "pyperclip": CLIPBOARD}.get(module, PARAMETERS)[name]
     where = f"line {_line(node)}: {module}.{name}"
     if len(args) > len(known):
@@ -405,7 +405,7 @@ def _bind(
 
 
 def _pair(node: ast.AST, x: Any, y: Any) -> tuple[Any, Any]:
-    """A point may be given as one pair in the first parameter."""
+    """The coordinates of a point, which may be a pair in the first parameter."""
     if isinstance(x, str):
         raise Unsupported(node, "looking for a picture on the screen cannot be done here; give pixels")
     if isinstance(x, (tuple, list)):

@@ -1,6 +1,6 @@
-"""pyautogui source text into canonical actions, read with `ast` and never evaluated.
+"""Turn pyautogui source into canonical actions; `ast` reads the source, and nothing evaluates it.
 
-The text is the model's, so it is hostile: the reader knows pyautogui's functions that touch mouse and keyboard, plain
+The text comes from the model, so it may be hostile: the reader knows pyautogui's mouse and keyboard functions, plain
 values and a few pure functions, and does a bounded amount of work.
 """
 
@@ -32,17 +32,17 @@ def parse_pyautogui(
     Args:
         source: Python text; `import` lines may be missing.
         screen: width and height in pixels; coordinates are pixels of it.
-        pointer: where the pointer is before the first action, where a drag starts from.
-        code_allowed: source that is more than mouse and keyboard becomes one `exec` of the whole text,
-            after the imports and `names` that it may take for granted.
+        pointer: where the pointer is before the first action; a drag begins there.
+        code_allowed: source beyond mouse and keyboard becomes one `exec` of the whole text, after the imports and
+            `names` that it may rely on.
         names: variables that the source may use, such as `{"tag_1": (x, y)}`.
         family: points may be fractions of the screen, and `computer.terminate`, `wait` and `triple_click` are known.
 
     Returns:
-        The actions; empty where the source does nothing (only comments, imports and variables).
+        The actions; empty if the source does nothing (only comments, imports and variables).
 
     Raises:
-        ReplyError: what cannot be read, with its line, in words for the model.
+        ReplyError: a part cannot be read; the message names its line and is meant for the model.
     """
     if len(source) > _MAX_SOURCE:
         raise ReplyError(f"the code has {len(source)} characters; at most {_MAX_SOURCE} are read")
@@ -61,14 +61,14 @@ def parse_pyautogui(
 
 
 def _prelude(names: Mapping[str, object] | None) -> str:
-    """What the source may take for granted: OSWorld imports both modules before an action."""
+    """The code that the source may rely on: OSWorld imports both modules before an action."""
     return "import pyautogui, time\npyautogui.FAILSAFE = False\n" + "".join(
         f"{name} = {value!r}\n" for name, value in (names or {}).items()
     )
 
 
 class _Reader:
-    """Walks statements, keeps variables, hands calls of pyautogui on."""
+    """Walks through statements, keeps variables, and passes calls of pyautogui on."""
 
     def __init__(self, calls: Calls, names: dict[str, object]) -> None:
         self._calls = calls

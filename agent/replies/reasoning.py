@@ -1,4 +1,4 @@
-"""Reasoning comes off a reply before anything in it is read: a decoy in it must not be carried out."""
+"""Remove reasoning from a reply before reading it, so that a decoy in it is not carried out."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ _CLOSE = re.compile(rf"</(?:{_NAMES})(?:_never_used_\w{{1,64}})?>|◁/think▷",
 
 
 def split_reasoning(text: str) -> tuple[str, str]:
-    """What is inside reasoning marks, and the rest.
+    """The text inside reasoning marks, and the rest.
 
-    The marks are `<think>` and its kin, Seed's with their suffix, and Kimi's `◁think▷`. Some servers cut the opening
-    mark off: what stands before a closing mark that nothing opened is reasoning, too.
+    The marks are `<think>` and similar ones, Seed's with their suffix, and Kimi's `◁think▷`. Some servers cut off the
+    opening mark, so the text before a closing mark without an opening one is reasoning, too.
 
     Raises:
-        Truncated: reasoning was opened and not closed.
+        Truncated: the reasoning has no closing mark.
     """
     inside: list[str] = []
     rest: list[str] = []

@@ -1,4 +1,4 @@
-"""Values of a small part of Python: constants, arithmetic, strings, lists, with bounded work and size."""
+"""Evaluate a small part of Python: constants, arithmetic, strings and lists, with bounded work and size."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.valid import valid
 
 MAX_WORK = 50_000
-"""Expressions and statements read in one reply, loops counted as often as they turn."""
+"""Most expressions and statements read in one reply; each iteration of a loop counts."""
 MAX_SIZE = 100_000
 """Longest string or list, in characters or items."""
 _MAX_NUMBER = 10**15
@@ -22,13 +22,13 @@ _MAX_DEPTH = 60
 
 
 class Unsupported(ReplyError):
-    """Valid Python that is more than the reader knows; where code is allowed it can run in the desktop instead."""
+    """Valid Python that the reader does not support; if code is allowed, it can run on the desktop instead."""
 
     def __init__(self, node: ast.AST, message: str) -> None:
         super().__init__(f"line {getattr(node, 'lineno', 1)}: {message}")
 
 
-# Models write "\d" and "5and"; Python's advice about it is not for the user's terminal.
+# Models write "\d" and "5and"; Python's warnings about these must not appear in the user's terminal.
 warnings.filterwarnings("ignore", category=SyntaxWarning, module="<reply>")
 
 
@@ -36,7 +36,7 @@ def parse_source(source: str) -> ast.Module:
     """The syntax tree of a reply's source.
 
     Raises:
-        ReplyError: it is not Python.
+        ReplyError: the source is not Python.
     """
     try:
         return ast.parse(source, filename="<reply>")
@@ -74,13 +74,13 @@ class Function(NamedTuple):
 
 
 class Caller(Protocol):
-    """What the functions of the known modules do."""
+    """Implements the functions of the known modules."""
 
     def attribute(self, node: ast.AST, module: str, name: str) -> object:
         """A function or constant of a module."""
 
     def call(self, node: ast.Call, function: Function, args: list[Any], kwargs: dict[str, Any]) -> object:
-        """Carry a call out: it adds actions, or returns a value."""
+        """Carry out a call, which adds actions or returns a value."""
 
 
 class Budget:
@@ -93,7 +93,7 @@ class Budget:
         """Count work.
 
         Raises:
-            Unsupported: there is too much of it.
+            Unsupported: there is too much work.
         """
         self._left -= amount
         if self._left < 0:
@@ -128,12 +128,12 @@ _WIDE = re.compile(r"\d{3,}")
 
 
 class Evaluator:
-    """Gives the value of an expression.
+    """Evaluates expressions.
 
     Args:
-        names: the variables, shared with who assigns them.
-        budget: of the whole reply.
-        caller: for functions of modules.
+        names: the variables, shared with the code that assigns them.
+        budget: the budget of the whole reply.
+        caller: implements the functions of modules.
     """
 
     def __init__(self, names: Mapping[str, object], budget: Budget, caller: Caller) -> None:
@@ -146,8 +146,8 @@ class Evaluator:
         """The value of an expression.
 
         Raises:
-            Unsupported: it is more than the reader knows.
-            ReplyError: it has no value (division by zero, a name that is not there).
+            Unsupported: the reader does not support the expression.
+            ReplyError: the expression has no value (division by zero, an undefined name).
         """
         self._budget.spend(node)
         handler = getattr(self, f"_of_{type(node).__name__.lower()}", None)
@@ -164,14 +164,14 @@ class Evaluator:
             self._depth -= 1
 
     def sequence(self, node: ast.expr) -> list[Any]:
-        """The items of something that a loop goes over."""
+        """The items that a loop iterates over."""
         value = self.of(node)
         if not isinstance(value, (list, tuple, str, range)):
             raise ReplyError(f"line {node.lineno}: cannot loop over {type(value).__name__}")
         return list(value)
 
     def arguments(self, node: ast.Call) -> tuple[list[Any], dict[str, Any]]:
-        """The values of a call's arguments, `*list` unpacked."""
+        """The values of a call's arguments, with `*list` unpacked."""
         args: list[Any] = []
         for part in node.args:
             args.extend(self.sequence(part.value) if isinstance(part, ast.Starred) else [self.of(part)])

@@ -1,4 +1,4 @@
-"""The spaces in which models give points, and the way from each to the pixels of the screen."""
+"""The coordinate spaces in which models give points, and the conversion of each to pixels of the screen."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ KINDS = ("screen", "image", "unit", "auto", "grid", "auto_grid")
 
 @dataclass(frozen=True)
 class Space:
-    """Where a model's points live.
+    """The coordinate space of a model's points.
 
     Attributes:
         kind: `screen` and `image` are pixels of the screen and of the picture that was sent; `unit` is 0 to 1; `auto`
-            is `unit` when neither number is above 1, else `screen`; `grid` is 0 to `grid` whatever the picture's size;
+            is `unit` if neither number is above 1, else `screen`; `grid` is 0 to `grid` whatever the picture's size;
             `auto_grid` is `unit` or `grid` in the same way.
         screen, image: (width, height) in pixels.
-        grid: 999 or 1000, by how a family was trained.
+        grid: 999 or 1000, depending on the family's training.
     """
 
     kind: str
@@ -29,16 +29,16 @@ class Space:
     grid: int = 1000
 
     def place(self, x: float, y: float) -> tuple[int, int]:
-        """A point in pixels of the screen; a space's far edge counts as the last pixel.
+        """Convert a point to pixels of the screen; a space's far edge counts as the last pixel.
 
         Raises:
-            Malformed: it is outside the space.
+            Malformed: the point is outside the space.
         """
         kind = self.kind
         if kind.startswith("auto"):
             kind = "unit" if x <= 1 and y <= 1 else {"auto": "screen", "auto_grid": "grid"}[kind]
         sizes = {"screen": self.screen, "image": self.image, "unit": (1, 1), "grid": (self.grid, self.grid)}[kind]
-        # Models trained on 0-999 write 1000 for the edge now and then.
+        # Models trained on 0-999 sometimes write 1000 for the edge.
         slack = 1 if kind == "grid" else 0
         if not (math.isfinite(x) and math.isfinite(y)) or not all(
             0 <= value <= size + slack for value, size in zip((x, y), sizes, strict=True)
@@ -48,9 +48,9 @@ class Space:
         return pixel_at((x + across, y + down), sizes, self.screen)
 
     def _half(self, kind: str, x: float, y: float) -> tuple[float, float]:
-        """From a point to the middle of the pixel that it stands for.
+        """The offset from a point to the centre of its pixel.
 
-        Whole numbers are pixels of the picture. In `unit`, a pixel of the screen is told by its edge, and rounded.
+        Whole numbers are pixels of the picture. In `unit`, a point is the edge of a pixel of the screen, rounded.
         """
         if kind == "unit":
             return 0.5 / self.screen[0], 0.5 / self.screen[1]
@@ -67,11 +67,11 @@ class Space:
 
     @property
     def resolution(self) -> tuple[int, int]:
-        """The size that the model is told the screen has."""
+        """The screen size that the model is given."""
         return {"image": self.image, "grid": (1000, 1000)}.get(self.kind, self.screen)
 
     def to_model(self, x: int, y: int) -> tuple[float, float]:
-        """A pixel of the screen as the model writes it; the way back, for examples and tests."""
+        """A pixel of the screen in the model's space: the inverse of `place`, for examples and tests."""
         width, height = self.screen
         if self.kind in ("unit", "auto", "auto_grid"):
             return round(x / width, 4), round(y / height, 4)

@@ -1,7 +1,7 @@
 """Calls inside tags: `<tool_call>` with JSON (Qwen and most others) or XML (Qwen3.5, UI-TARS-2, Seed).
 
-Seed's servers add a suffix to every tag (`_never_used_` and a number in hex); a stop sequence may have cut the closing
-tag off.
+Seed's servers add a suffix to every tag (`_never_used_` and a number in hex); a stop sequence may have cut off the
+closing tag.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ _PARAMETER = re.compile(
     rf"<parameter{_SUFFIX}=(?P<name>[^<>\n]{{1,200}})>(?P<value>.*?)</parameter{_SUFFIX}>", re.DOTALL
 )
 _MOST = 50
-"""Calls read in one reply."""
+"""Most calls read in one reply."""
 
 
 def parse_tagged(text: str) -> tuple[list[Call], str]:
     """The calls of a reply without its reasoning, and the prose around them.
 
     Raises:
-        Malformed: what is inside a tag is neither JSON nor functions.
+        Malformed: the text inside a tag is neither JSON nor functions.
         Truncated: the reply ended inside a call.
     """
     blocks = list(_BLOCK.finditer(text))[:_MOST]
@@ -54,7 +54,7 @@ def _block(inside: str, *, ended: bool) -> list[Call]:
 
 
 def _values(inside: str) -> list[Any]:
-    """The JSON values in a block, one after the other; code fences around them and brackets too many are let go."""
+    """The JSON values in a block, in order; code fences around them and surplus brackets are ignored."""
     text = inside.replace("```json", "").replace("```", "").strip()
     values: list[Any] = []
     while text and len(values) < _MOST:
@@ -76,7 +76,7 @@ def _call(value: Any) -> Call:
             arguments = decode(arguments)
         except (ValueError, RecursionError) as error:
             raise Malformed(f"the arguments of the tool call are not JSON: {excerpt(str(error))}") from None
-    if arguments is None and "action" in value:  # the arguments alone
+    if arguments is None and "action" in value:  # only the arguments
         return Call("computer_use", value)
     if not isinstance(name, str) or not isinstance(arguments, (dict, type(None))):
         raise Malformed('a tool call is a JSON object like {"name": ..., "arguments": {...}}')

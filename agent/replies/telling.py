@@ -1,4 +1,4 @@
-"""What models ask beside pointer and keyboard: waiting, looking, ending, and what takes several steps."""
+"""Other actions of models: waiting, looking, ending, and actions that take several steps."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from deskbench.envs.types import (
 
 
 def wait(default: float | None = None) -> Handler:
-    """Nothing for a while."""
+    """Wait for a while."""
     names = ("time", "duration", "seconds", "value")
     return lambda a: [Wait(a.number(*names, default=default))]
 
@@ -29,25 +29,25 @@ _FAILED = ("fail", "failure", "failed", "infeasible", "error", "false", "abort")
 
 
 def terminate(a: Arguments) -> list[Action]:
-    """The end, with a status."""
+    """End the episode with a status."""
     status = (a.text("status") or "success").strip().lower()
     said = a.text("answer", "text", "content", "info", "message")
     return [Fail(said)] if status in _FAILED else [Done(said)]
 
 
 def done(a: Arguments) -> list[Action]:
-    """The end, with an answer where there is one; or the word that stands for failure (`endings.py`)."""
+    """End the episode, with the answer if there is one; an answer may be the word for failure (`endings.py`)."""
     said = _said(a)
     return [(ended(said) if said is not None else None) or Done(said)]
 
 
 def fail(a: Arguments) -> list[Action]:
-    """The task cannot be done."""
+    """Say that the task cannot be done."""
     return [Fail(_said(a))]
 
 
 def ask(a: Arguments) -> list[Action]:
-    """A question to the user."""
+    """Ask the user a question."""
     return [AskUser(_said(a))]
 
 
@@ -57,17 +57,17 @@ def _said(a: Arguments) -> str | None:
 
 
 def look(a: Arguments) -> list[Action]:
-    """Another screenshot."""
+    """Take another screenshot."""
     return [TakeScreenshot()]
 
 
 def where(a: Arguments) -> list[Action]:
-    """Where the pointer is."""
+    """Ask where the pointer is."""
     return [CursorPosition()]
 
 
 def zoom(a: Arguments) -> list[Action]:
-    """A region, enlarged."""
+    """Enlarge a region."""
     region = a.box("region", "bbox_2d", "coordinate")
     if region is None:
         raise a.wrong("the region is missing")
@@ -75,13 +75,13 @@ def zoom(a: Arguments) -> list[Action]:
 
 
 def nothing(a: Arguments) -> list[Action]:
-    """A plan, a note: the screen is looked at again."""
+    """Do nothing for a plan or a note, and look at the screen again."""
     a.used.update(a.left())
     return [TakeScreenshot()]
 
 
 def navigate(a: Arguments) -> list[Action]:
-    """A browser goes to an address."""
+    """Open an address in the browser."""
     url = a.text("url", "query")
     if not url:
         raise a.wrong("the address is missing")
@@ -89,7 +89,7 @@ def navigate(a: Arguments) -> list[Action]:
 
 
 def open_program(a: Arguments) -> list[Action]:
-    """A program by its name, through the desktop's own search, as Agent-S does it."""
+    """Open a program by its name through the desktop's own search, as Agent-S does."""
     name = a.text("app", "app_name", "text")
     if not name:
         raise a.wrong("the program's name is missing")
@@ -97,12 +97,12 @@ def open_program(a: Arguments) -> list[Action]:
 
 
 def go_to(url: str) -> Handler:
-    """An address that the name itself means."""
+    """Open the address that the function's name stands for."""
     return lambda a: [Key(("ctrl", "l")), Type(url), Key(("enter",))]
 
 
 def unavailable(why: str) -> Handler:
-    """An action that a desktop has no place for."""
+    """An action that a desktop does not support."""
 
     def run(a: Arguments) -> list[Action]:
         raise a.wrong(why)

@@ -1,7 +1,7 @@
-"""Text from models, made valid where it enters: JSON and Python can say half of a surrogate pair, and no file holds it.
+"""Make text from models valid where it enters: JSON and Python can express lone surrogates, but files cannot hold them.
 
-It enters by what decodes it: an endpoint's document (`models.answers.read_document`), JSON in a reply or in a call's
-arguments (`loose.py`), and strings of Python in a reply (`call_text.py`, `source_values.py`).
+Text enters through the code that decodes it: an endpoint's document (`models.answers.read_document`), JSON in a reply
+or in a call's arguments (`loose.py`), and Python strings in a reply (`call_text.py`, `source_values.py`).
 """
 
 from __future__ import annotations
@@ -11,10 +11,10 @@ from typing import Any
 
 
 def valid(value: Any) -> Any:
-    """A value in which each half of a pair is U+FFFD; halves that belong together are put together.
+    """A value with U+FFFD in place of each lone surrogate; surrogates that form a pair are joined.
 
     Raises:
-        RecursionError: it is nested too deeply.
+        RecursionError: the value is nested too deeply.
     """
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")

@@ -1,4 +1,4 @@
-"""The families' own names for what they do, each a table. Sources: the families' published agents and the vendors'
+"""The families' own names for their actions, one table each. Sources: the families' published agents and the vendors'
 tool schemas.
 """
 
@@ -12,7 +12,7 @@ from deskbench.agent.replies import wheeling as w
 from deskbench.agent.replies.vocabulary import Handler, Vocabulary
 
 _FAILS: dict[str, Handler] = {"infeasible": t.fail}
-"""Offered as a function wherever functions are."""
+"""Part of every vocabulary of functions."""
 _CLICKS: dict[str, Handler] = {
     "left_click": p.click("left"), "right_click": p.click("right"), "middle_click": p.click("middle"),
     "double_click": p.click(None, 2), "triple_click": p.click(None, 3),
@@ -25,7 +25,7 @@ QWEN = {
     "scroll": w.wheel(), "hscroll": w.wheel("dx"), "wait": t.wait(), "screenshot": t.look, "zoom": t.zoom,
     "terminate": t.terminate, "answer": t.done, "call_user": t.ask, "interact": t.ask, **_FAILS,
 }  # fmt: skip
-"""Qwen's `computer_use`, with what GUI-Owl and EvoCUA add to it."""
+"""Qwen's `computer_use`, with the additions of GUI-Owl and EvoCUA."""
 
 CLAUDE = {
     **_CLICKS, "mouse_move": p.move, "left_click_drag": p.drag, "left_mouse_down": p.mouse_down,
@@ -92,7 +92,7 @@ MOBILE = {
     "wait": t.wait(), "terminate": t.terminate, "complete": t.done, "answer": t.done, "ask_user": t.ask,
     "info": t.ask, "abort": t.fail, **_FAILS,
 }  # fmt: skip
-"""MAI-UI's and Step-GUI's, which are made for telephones."""
+"""MAI-UI and Step-GUI, which are made for phones."""
 
 KIMI = {
     **CLAUDE,
@@ -108,7 +108,7 @@ ACI = {
     "hold_and_press": k.hold_and_press, "wait": t.wait(), "done": t.done, "fail": t.fail,
     "highlight_text_span": p.drag, **_FAILS, "open": t.open_program, "switch_applications": t.unavailable(_NO_APP),
 }  # fmt: skip
-"""What planners say (GTA1, Agent-S): targets in words, for a grounder to find."""
+"""Functions of planners (GTA1, Agent-S), whose targets are words that a grounder resolves."""
 
 _ACI_ORDER = {
     "click": ("instruction", "num_clicks", "button_type", "hold_keys"),

@@ -1,7 +1,7 @@
-"""What a call does: one small function for each kind of thing that models ask for, whatever they call it.
+"""Turn calls into actions: one small function per kind of action, whatever name a model uses for it.
 
-A vocabulary (`vocabularies.py`) gives these functions the names of a family. Each reads its arguments by all the names
-that families give them, so that a new family is a table and no code.
+A vocabulary (`vocabularies.py`) maps a family's names to these functions. Each function reads its arguments by all the
+names that families give them, so a new family needs only a table and no code.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ class Vocabulary:
     """A family's names.
 
     Attributes:
-        handlers: what each name does.
+        handlers: the function for each name.
         order: names of positional arguments, by function.
-        strict: arguments are exactly as the schema says.
-        repair: a name that is one slip away from a known one counts as it (`left_lick`).
+        strict: arguments must match the schema exactly.
+        repair: accept a name that is one typo away from a known one (`left_lick`).
     """
 
     handlers: Mapping[str, Handler]
@@ -42,10 +42,10 @@ class Vocabulary:
     repair: bool = False
 
     def find(self, name: str) -> str:
-        """A known name as it is, in another case, or one slip away.
+        """The known name that matches exactly, in another case, or with one typo.
 
         Raises:
-            Malformed: there is none; with the nearest one.
+            Malformed: no name matches; the message suggests the nearest one.
         """
         by_case = {known.lower(): known for known in self.handlers}
         found = by_case.get(name.strip(" _").lower())
@@ -65,10 +65,10 @@ def to_actions(
     *,
     code_allowed: bool = False,
 ) -> list[Action]:
-    """Calls as canonical actions, in pixels of the screen; nothing after one that ends the episode.
+    """Calls as canonical actions, in pixels of the screen, up to the first that ends the episode.
 
     Raises:
-        Malformed: an unknown name or argument, a bad value, a point outside of its space.
+        Malformed: a name or argument is unknown, a value is wrong, or a point is outside its space.
     """
     actions: list[Action] = []
     for call in calls:
@@ -90,7 +90,7 @@ def to_actions(
 
 
 def _check_left(given: Arguments, strict: bool) -> None:
-    """Arguments of the family's other actions are let go (models fill them in); unknown ones may matter."""
+    """Ignore arguments of the family's other actions, which models fill in; refuse unknown ones, which may matter."""
     unknown = [name for name in given.left() if strict or name not in KNOWN]
     if unknown:
         raise given.wrong(f"unknown argument {unknown[0][:60]!r}{nearest(unknown[0], given.used)}")

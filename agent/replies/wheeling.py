@@ -1,4 +1,4 @@
-"""What models ask of the wheel, in notches or pixels."""
+"""Wheel actions of models, in notches or pixels."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from deskbench.envs.types import (
 )
 
 PIXELS_PER_NOTCH = 100
-"""Where a family scrolls in pixels; browsers take a notch of the wheel for about this much."""
+"""For families that scroll in pixels; in browsers a notch of the wheel scrolls about this far."""
 
 
 def scroll(unit: str = "notches", amount: float = 5) -> Handler:
-    """The wheel: a direction and an amount. `unit` is `notches` or `pixels`; `amount` stands where none is given."""
+    """Turn the wheel in a direction by an amount. `unit` is `notches` or `pixels`; `amount` is the default."""
 
     def run(a: Arguments) -> list[Action]:
         way = (a.text("direction", "scroll_direction") or "").strip().lower()
@@ -29,7 +29,7 @@ def scroll(unit: str = "notches", amount: float = 5) -> Handler:
 
 
 def _given(a: Arguments, unit: str, amount: float) -> int:
-    """How far, in notches: some schemas name the unit in the argument (Gemini's `magnitude_in_...`)."""
+    """The distance in notches; some schemas name the unit in the argument (Gemini's `magnitude_in_...`)."""
     clicks, pixels = a.number("magnitude_in_wheel_clicks", "wheel_clicks"), a.number("magnitude_in_pixels")
     other = a.number("scroll_amount", "step", "scroll_size", "magnitude", "amount", "clicks", "pixels", default=amount)
     if clicks is not None:
@@ -44,11 +44,11 @@ def _notches(value: float, unit: str) -> int:
 
 
 def wheel(axis: str = "dy") -> Handler:
-    """The wheel by a signed number: Qwen's `pixels`, pyautogui's and Agent-S's `clicks`; + is up, or right. Where
-    there is a direction, it says which way.
+    """Turn the wheel by a signed number: Qwen's `pixels`, pyautogui's and Agent-S's `clicks`; + is up, or right. If
+    there is a direction, the direction decides.
 
-    Qwen's number is named `pixels` and is used for notches (its agents hand it to pyautogui); what no wheel turns at
-    once is taken for pixels all the same.
+    Qwen's number is called `pixels` but means notches (its agents pass it to pyautogui); a number too large for one
+    turn of a wheel still counts as pixels.
     """
 
     def run(a: Arguments) -> list[Action]:
@@ -65,6 +65,6 @@ def wheel(axis: str = "dy") -> Handler:
 
 
 def scroll_by_pixels(a: Arguments) -> list[Action]:
-    """OpenAI's: `scroll_x` and `scroll_y` in pixels, + right and down."""
+    """OpenAI's scrolling: `scroll_x` and `scroll_y` in pixels, + is right and down."""
     dx, dy = (_notches(a.number(name, default=0) or 0, "pixels") for name in ("scroll_x", "scroll_y"))
     return [Scroll(dx, -dy, **at_point(a.point(*POINTS)), modifiers=a.modifiers("keys"))]

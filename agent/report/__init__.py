@@ -1,1 +1,1 @@
-"""What a run looks like: numbers, pages, and the server that shows them while it goes on."""
+"""Reports on runs: numbers, pages, and the server that shows them while a run is in progress."""

@@ -1,4 +1,4 @@
-"""Actions drawn on the screen that they are meant for, so that a person sees where a model would click."""
+"""Draw actions on the screen that they are for, so that a person sees where a model would click."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ _RADIUS = 12
 
 
 def draw_actions(picture: Image.Image, actions: Sequence[Action]) -> Image.Image:
-    """A copy of a picture with the actions on it: a ring for a point, a line for a drag, a frame for a region.
+    """A copy of a picture with the actions drawn on it: a ring for a point, a line for a drag, a frame for a region.
 
-    Every action has its number; what has no place on the screen is a line of text at the bottom.
+    Every action has its number. Actions without a place on the screen are lines of text at the bottom.
     """
     drawn = picture.convert("RGB")
     pen = ImageDraw.Draw(drawn)
@@ -44,7 +44,7 @@ def describe(action: Action) -> str:
 
 
 def _draw(pen: ImageDraw.ImageDraw, action: Action) -> tuple[int, int] | None:
-    """Draw what has a place; returns where its label goes."""
+    """Draw an action that has a place; returns where its label goes."""
     if isinstance(action, Zoom):
         pen.rectangle(action.region, outline=_COLOUR, width=3)
         return action.region[0], action.region[1] + _RADIUS

@@ -1,4 +1,4 @@
-"""What the experts of a mixture did in a run, and what the gate saved: from the notes in its steps."""
+"""What the experts of a mixture did in a run, and what the gate saved, read from the notes in its steps."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from deskbench.envs.errors import UsageError
 
 @dataclass
 class ExpertTotals:
-    """One expert over a run.
+    """One expert over a whole run.
 
     Attributes:
-        asked, chosen, failed: steps.
-        spared: steps at which it was not asked.
-        input_tokens, output_tokens, cost_usd: of its answers; the cost is None where no price is known.
+        asked, chosen, failed: number of steps at which the expert was asked, was chosen, or failed.
+        spared: number of steps at which it was not asked.
+        input_tokens, output_tokens, cost_usd: tokens and cost of its answers; the cost is None if no price is known.
     """
 
     name: str
@@ -33,11 +33,11 @@ class ExpertTotals:
 
     @property
     def saved_usd(self) -> float | None:
-        """What it would have cost besides to ask it at every step: its mean cost so far, at the steps it was spared."""
+        """The extra cost of asking it at every step too: its mean cost so far times the steps it was spared."""
         return None if self.cost_usd is None or not self.asked else self.cost_usd / self.asked * self.spared
 
     def add(self, usage: Mapping[str, Any]) -> None:
-        """One answer."""
+        """Add the usage of one answer."""
         self.asked += 1
         self.input_tokens += usage["input_tokens"]
         self.output_tokens += usage["output_tokens"]
@@ -47,12 +47,12 @@ class ExpertTotals:
 
 @dataclass(frozen=True)
 class ExpertsReport:
-    """A run of mixtures.
+    """A run of a mixture.
 
     Attributes:
-        steps: with a note of a mixture.
-        experts: each of them.
-        own_usd: what gates, judges and failed answers cost, or None.
+        steps: number of steps with a note from a mixture.
+        experts: the experts.
+        own_usd: cost of gates, judges and failed answers in US dollars, or None.
         gates: how often each rule, or the gate's model, decided.
     """
 
@@ -66,7 +66,7 @@ def experts_of(run: Path) -> ExpertsReport:
     """Sum up the notes of a run's steps.
 
     Raises:
-        UsageError: none of its steps was a mixture's.
+        UsageError: the run has no steps of a mixture.
     """
     experts: dict[str, ExpertTotals] = {}
     gates: dict[str, int] = {}
@@ -102,7 +102,7 @@ HEADERS = ("expert", "asked", "chosen", "failed", "spared", "tokens", "US dollar
 
 
 def rows(report: ExpertsReport) -> Iterator[tuple[str, ...]]:
-    """The experts for people, under HEADERS."""
+    """The experts for people, with the columns HEADERS."""
     for one in report.experts:
         cost, saved = ("-" if value is None else f"{value:.4f}" for value in (one.cost_usd, one.saved_usd))
         tokens = f"{one.input_tokens} + {one.output_tokens}"
@@ -110,7 +110,7 @@ def rows(report: ExpertsReport) -> Iterator[tuple[str, ...]]:
 
 
 def conclusion(report: ExpertsReport) -> str:
-    """The gate and the whole cost for people, in one line."""
+    """One line for people: the gate's decisions and the whole cost."""
     own = "" if report.own_usd is None else f"; gate, judge and failed answers: {report.own_usd:.4f} US dollars"
     decided = ", ".join(f"{name} {count}" for name, count in sorted(report.gates.items()))
     return f"{report.steps} steps; the gate: {decided}{own}"

@@ -1,4 +1,4 @@
-"""HTML pages: filled in once, and with a policy under which nothing but our own code runs and nothing is loaded."""
+"""HTML pages: templates that are filled in once, with a policy that runs only our own code and loads nothing."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ _PLACEHOLDER = re.compile(r"\{\{([A-Z]+)\}\}")
 
 
 def fill(template: str, parts: Mapping[str, str]) -> str:
-    """A template with its `{{NAME}}` filled in; what is filled in is never looked at for more of them.
+    """Fill in each `{{NAME}}` of a template; placeholders inside the inserted text stay as they are.
 
     Raises:
-        KeyError: the template has a placeholder that is not given.
+        KeyError: the template has a placeholder without a value.
     """
     pieces = _PLACEHOLDER.split(template)
     return "".join(parts[piece] if index % 2 else piece for index, piece in enumerate(pieces))
@@ -49,9 +49,9 @@ def report_page(data: object, images: object, *, live: bool = False) -> str:
     """The report.
 
     Args:
-        data: what it shows; None lets it ask the server that it came from.
+        data: the content; with None the page asks its server.
         images: data URLs by the frames' names.
-        live: it may ask that server.
+        live: whether the page may ask its server.
     """
     style, code = _file("report.css"), _file("report.js")
     parts = {
@@ -65,7 +65,7 @@ def report_page(data: object, images: object, *, live: bool = False) -> str:
 
 
 def policy(style: str, code: str, *, live: bool) -> str:
-    """A content policy (CSP level 3): this style and this script by their hashes, and pictures."""
+    """A content security policy (CSP level 3) that allows pictures, and this style and script by their hashes."""
     sources = {
         "default-src": "'none'",
         "style-src": _hash(style),

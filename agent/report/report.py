@@ -1,8 +1,8 @@
-"""One self-contained HTML file about one run or several: numbers with intervals, and every step of every episode.
+"""One self-contained HTML file about one or more runs: numbers with intervals, and every step of every episode.
 
-The page (web/report.html) is static; what it shows is one JSON document (`payload`) and the screenshots, which are
-put into it as WebP so that the file can be mailed. Everything in them came from a desktop or a model and is hostile:
-the page writes it as text only, and its content policy forbids loading anything.
+The page (web/report.html) is static. It shows one JSON document (`payload`) and the screenshots, which are embedded as
+WebP so that the file can be mailed. All this data comes from a desktop or a model and may be hostile: the page writes
+it as text only, and its content policy forbids loading anything.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
     """Write the report of one run folder or several side by side to the file `out`.
 
     Raises:
-        UsageError: a folder that is not a run.
+        UsageError: a folder is not a run.
         StorageError: `out` cannot be written.
     """
     folders = [run_dirs] if isinstance(run_dirs, Path) else list(run_dirs)
@@ -51,13 +51,13 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path) -> Path:
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise StorageError(f"cannot make {out.parent}: {error.strerror}") from error
+        raise StorageError(f"cannot create {out.parent}: {error.strerror}") from error
     write_atomic(out, page.encode())
     return out
 
 
 def payload(folders: Sequence[Path]) -> dict[str, Any]:
-    """What the page shows of these run folders, as plain JSON; works while a run goes on."""
+    """The page's content for these run folders, as plain JSON; works while a run is in progress."""
     shown: dict[str, Any] = KNOWN.value({"runs": [_run(folder) for folder in folders]})
     return shown
 
@@ -85,7 +85,7 @@ def _run(folder: Path) -> dict[str, Any]:
 
 
 def episode_folders(run: RunFolder) -> dict[str, EpisodeFolder]:
-    """The episodes of a run that have begun, by the names that a page knows them by: hashes of where they are."""
+    """The episodes of a run that have begun, by their names in a page, which are hashes of their paths."""
     return {_id(run, episode): episode for episode in run.episodes()}
 
 
@@ -94,7 +94,7 @@ def _id(run: RunFolder, episode: EpisodeFolder) -> str:
 
 
 def _episodes(run: RunFolder) -> tuple[list[tuple[EpisodeRecord, dict[str, Any]]], list[dict[str, Any]]]:
-    """The finished ones with what is shown of them, and what is shown of the others: going on, or not to be read."""
+    """The finished episodes with their content for the page, and the content of running and unreadable ones."""
     finished, others = [], []
     for name, episode in episode_folders(run).items():
         try:
@@ -103,7 +103,7 @@ def _episodes(run: RunFolder) -> tuple[list[tuple[EpisodeRecord, dict[str, Any]]
                 finished.append((record, {"id": name, **_episode(record, *_steps(episode))}))
             elif not episode.superseded:
                 others.append({"id": name, **_unfinished(run.task_of(episode), *_steps(episode))})
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:  # not written by us, or damaged
+        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:  # damaged, or not ours
             unreadable = {"id": name, "ending": "unreadable", "reason": _why(error), "running": False}
             others.append({**_unfinished(run.task_of(episode), [], None), **unreadable})
     return finished, others
@@ -115,7 +115,7 @@ def _why(error: Exception) -> str:
 
 
 def _steps(episode: EpisodeFolder) -> tuple[list[dict[str, Any]], dict[str, Any] | None]:
-    """Each step with the outcome of its actions, which the next observation carries."""
+    """Each step with the results of its actions, which are in the next observation."""
     events = [e for e in read_events(episode) if not isinstance(e, NoteRecord)]
     steps, final = [], None
     for event, following in itertools.zip_longest(events, events[1:]):
@@ -176,7 +176,7 @@ def _episode(record: EpisodeRecord, steps: list[dict[str, Any]], final: dict[str
 
 
 def _unfinished(task: str, steps: list[dict[str, Any]], final: dict[str, Any] | None) -> dict[str, Any]:
-    """An episode without episode.json: going on, or cut off."""
+    """An episode without episode.json: it is running or was cut off."""
     times = {name: sum(s[name] for s in steps) for name in ("model_ms", "act_ms", "settle_ms")}
     return {
         "task": task,

@@ -1,7 +1,7 @@
-"""Numbers with their uncertainty: means with 95 % intervals, endings, time and cost, over the episodes of a run.
+"""The numbers of a run: means with 95 % intervals, endings, time and cost over its episodes.
 
-An unscored episode (value None) is counted and listed, never turned into 0 and never put into a mean. What the mean
-would be if it were 0 stands beside it, as a number of its own (`Summary.all_planned`).
+Unscored episodes (value None) are counted and listed. They never become 0 and are never part of a mean; a separate
+number (`Summary.all_planned`) says what the mean would be if they were 0.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ class Mean:
     """A mean with its 95 % interval.
 
     Attributes:
-        n: values in it.
-        mean, low, high: None when n is 0.
-        method: `wilson` (every task's mean is 0 or 1) or `bootstrap` (percentiles, tasks resampled whole).
+        n: number of values.
+        mean, low, high: None if n is 0.
+        method: `wilson` (every task's mean is 0 or 1) or `bootstrap` (percentiles; whole tasks are resampled).
     """
 
     n: int
@@ -39,9 +39,9 @@ class Mean:
 def mean_interval(by_task: Mapping[str, Sequence[float]]) -> Mean:
     """Mean over tasks of the mean over a task's repeats, with a 95 % interval.
 
-    Repeats of one task are not independent, so tasks are what is resampled (2,000 times, fixed seed). Where every
-    task's mean is 0 or 1 it is Wilson's score interval over tasks (E. B. Wilson 1927), which is right at 0 and 1
-    where the bootstrap has no width.
+    Repeats of one task are not independent, so the bootstrap resamples tasks (2,000 times, with a fixed seed). If every
+    task's mean is 0 or 1, the interval is Wilson's score interval over tasks (E. B. Wilson 1927), which is also right
+    at 0 and 1, where the bootstrap has no width.
     """
     means = [statistics.fmean(values) for values in by_task.values() if values]
     count = sum(len(values) for values in by_task.values())
@@ -63,22 +63,22 @@ def _wilson(share: float, n: int) -> tuple[float, float]:
 
 @dataclass(frozen=True)
 class Summary:
-    """A run in numbers.
+    """The numbers of a run.
 
     Attributes:
-        planned: episodes that were to be run (the denominator of "how much is there"), skipped tasks not in it.
+        planned: number of planned episodes, without those of skipped tasks; the denominator for completeness.
         scored, unscored: finished episodes with and without a score; planned - scored - unscored are missing.
         all, feasible, infeasible: mean scores.
-        all_planned: the mean over every planned episode, what is unscored or missing counted as 0: nothing is gained
-            by an episode that does not come to a score.
+        all_planned: the mean over every planned episode, with 0 for unscored and missing ones, so that an episode
+            without a score gains nothing.
         deaths: attempts whose desktop died while the agent acted.
-        tampered: tasks of the episodes where that happened twice; they count as the run's `on_tamper` says.
+        tampered: tasks of the episodes where this happened twice; the run's `on_tamper` sets their score.
         passed: episodes with score 1.
-        endings: how many ended how.
-        model_ms, act_ms, settle_ms, other_ms: sums over the scored and unscored episodes; `other` is the wall time
-            that none of the three explains (reset, set-up, scoring, wire).
-        steps: decisions in all.
-        input_tokens, output_tokens, cost_usd: of all requests; cost is None where no price is known.
+        endings: number of episodes by ending.
+        model_ms, act_ms, settle_ms, other_ms: sums over the scored and unscored episodes, in milliseconds; `other` is
+            the rest of the wall time (reset, set-up, scoring, wire).
+        steps: number of all decisions.
+        input_tokens, output_tokens, cost_usd: totals of all requests; the cost is None if no price is known.
     """
 
     planned: int
@@ -139,7 +139,7 @@ def _by_task(values: Sequence[tuple[EpisodeRecord, float]]) -> dict[str, list[fl
 
 
 def _with_zeros(episodes: Sequence[EpisodeRecord], planned: int) -> dict[str, list[float]]:
-    """The scores by task, with a 0 for every planned episode that has none; tasks without a record get a name."""
+    """The scores by task, with 0 for every planned episode without a score; tasks without a record get a name."""
     found = _by_task([(e, e.score.value or 0.0) for e in episodes])
     repeats = max((len(values) for values in found.values()), default=1)
     missing = planned - len(episodes)

@@ -1,8 +1,8 @@
-"""The report, live: a small server on loopback that reads a run folder while the run goes on.
+"""The live report: a small server on loopback that reads a run folder while the run is in progress.
 
-It answers GET alone and changes nothing. A page of another origin gets nothing out of it: names that are not this
-machine's are refused (a name may be bound to our address: DNS rebinding), so are requests that a browser says come
-from elsewhere, and no answer may be framed or embedded.
+It answers only GET and changes nothing. A page of another origin cannot read its data: the server refuses host names
+that are not this machine's (a name may point to our address: DNS rebinding) and requests that a browser marks as coming
+from another site, and no answer may be framed or embedded.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.layout import EpisodeFolder
 
 CONNECTIONS = 64
-"""At once; more are closed unanswered. A browser has six."""
+"""Connections at once; further ones are closed without an answer. A browser uses six."""
 REQUEST_SECONDS = 10.0
-"""From the connection to the end of the request's headers, however slowly they come."""
+"""Limit from the start of the connection to the end of the request's headers, however slowly they arrive."""
 ANSWER_SECONDS = 60.0
-"""For the whole answer to be taken."""
+"""Limit for the client to read the whole answer."""
 _FRAME = re.compile(r"/frame/(\d{1,6})/([0-9a-f]{32})/([0-9a-f]{64})\.png")
 _HEADERS = {
     "X-Content-Type-Options": "nosniff",
@@ -39,32 +39,34 @@ _HEADERS = {
     "Referrer-Policy": "no-referrer",
 }
 _PAGE_POLICY = "frame-ancestors 'none'"
-"""The page has the rest of its policy in itself; this directive counts in a header only (CSP level 3, 6.4.2)."""
+"""The page contains the rest of its policy; this directive only works in a header (CSP level 3, 6.4.2)."""
 _DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
 def make_server(
     run_dirs: Sequence[Path], host: str = "127.0.0.1", port: int = 0, *, request_seconds: float = REQUEST_SECONDS
 ) -> ThreadingHTTPServer:
-    """A server that is bound (port 0: any free one) and not yet serving; a request has so many seconds to be asked.
+    """A server that is bound (port 0: any free port) but not yet serving.
+
+    Clients have `request_seconds` to send a request.
 
     Raises:
-        OSError: the address is taken.
-        UsageError: a folder that is not a run.
+        OSError: the address is in use.
+        UsageError: a folder is not a run.
     """
     payload(run_dirs)
     return _Server((host, port), Runs(run_dirs), request_seconds)
 
 
 def serve(run_dirs: Sequence[Path], host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted; `ready` is told the address."""
+    """Serve until interrupted; calls `ready` with the address."""
     with make_server(run_dirs, host, port) as server:
         ready(f"http://{host}:{server.server_address[1]}/")
         server.serve_forever(poll_interval=0.2)
 
 
 class Runs:
-    """What is served. No path is ever made of what a client says: it names episodes by hashes that we looked up."""
+    """The runs to serve. A client's text never becomes a path: it names episodes by hashes, which we look up."""
 
     def __init__(self, folders: Sequence[Path]) -> None:
         self._runs = [RunFolder(folder) for folder in folders]
@@ -72,7 +74,7 @@ class Runs:
         self.page = report_page(None, {}, live=True).encode()
 
     def data(self) -> bytes:
-        """What the page shows, as JSON."""
+        """The page's content as JSON."""
         return page_json(payload([run.path for run in self._runs])).encode()
 
     def frame(self, run: int, episode: str, name: str) -> bytes | None:
@@ -107,7 +109,7 @@ class _Server(ThreadingHTTPServer):
             self._free.release()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Quiet: a client that went away is no news."""
+        """Print nothing: a client that disconnects is normal."""
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -126,14 +128,14 @@ class _Handler(BaseHTTPRequestHandler):
         super().finish()
 
     def _cut(self) -> None:
-        """Who is slow to ask is not listened to for longer: a timeout of the socket would begin anew at each byte."""
+        """Close the connection of a slow client: a socket timeout would start again at every byte."""
         try:
             self.connection.shutdown(socket.SHUT_RDWR)
         except OSError:
             return
 
     def parse_request(self) -> bool:
-        """Read the headers, and refuse what is not asked by our own page or by a person."""
+        """Read the headers, and refuse requests that come neither from our own page nor from a person."""
         whole = super().parse_request()
         self._timer.cancel()
         if whole and (status := self._refusal()) is not None:
@@ -153,7 +155,7 @@ class _Handler(BaseHTTPRequestHandler):
         return None if self._is_from_here() else HTTPStatus.FORBIDDEN
 
     def _is_from_here(self) -> bool:
-        """Whether a browser does not say that another site asks (W3C Fetch Metadata); a link to the page may be."""
+        """Whether the browser reports no other site as the source (W3C Fetch Metadata); links may come from one."""
         if self.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
             return True
         seen = (self.headers.get("Sec-Fetch-Mode"), self.headers.get("Sec-Fetch-Dest"))
@@ -171,7 +173,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.NOT_FOUND)
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Say the status and nothing else: no word of the request comes back."""
+        """Send only the status: the answer repeats nothing from the request."""
         self.close_connection = True
         status = HTTPStatus(code)
         self._send(status, f"{status.value} {status.phrase}\n".encode(), "text/plain")
@@ -187,12 +189,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet: the terminal belongs to the run."""
+        """Print nothing: the terminal belongs to the run."""
 
 
 def names_us(host: str, address: str) -> bool:
-    """Whether a Host header names this server: by a loopback name where it listens on loopback, else by an address or
-    by this machine's name. Any other name may be a stranger's that leads to us. The port may be another's, of a tunnel.
+    """Whether a Host header names this server: a loopback name if it listens on loopback, else an address or this
+    machine's name. Any other name may be a stranger's that points to us. The port may differ, because of a tunnel.
     """
     match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?", host)
     if match is None:

@@ -1,1 +1,1 @@
-"""What a run leaves on disk: its folder, the records of its episodes, the ledger of what it cost."""
+"""What a run leaves on disk: its folder, the records of its episodes, and the ledger of its attempts."""

@@ -1,7 +1,7 @@
-"""The folder of a run, and the only place that knows what is where in it.
+"""The folder of a run. Only this module knows the names of the files in it.
 
-run.json        the manifest: what the run was made of, and how it ended
-ledger.sqlite   which episodes were planned, begun and finished
+run.json        the manifest: what defined the run, and how it ended
+ledger.sqlite   which episodes were planned, started and finished
 episodes/<suite>/<task>/<attempt>/   one episode each (`layout`)
 report.html     the report; a replay also has difference-<step>.png and task/
 """
@@ -24,17 +24,17 @@ Found = TypeVar("Found")
 
 @dataclass(frozen=True)
 class RunFolder:
-    """A run on disk; nothing needs to be there yet."""
+    """A run on disk; the folder need not exist yet."""
 
     path: Path
 
     @property
     def exists(self) -> bool:
-        """The manifest is there: a run has begun in this folder."""
+        """Whether a run has begun in this folder: its manifest exists."""
         return self._manifest.exists()
 
     def manifest(self) -> dict[str, Any]:
-        """Read what the run was made of.
+        """Read the manifest.
 
         Raises:
             UsageError: the folder is not a run.
@@ -44,14 +44,14 @@ class RunFolder:
         except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{self.path} is not a run folder: {self._manifest.name}: {error}") from None
         if not isinstance(manifest, dict):
-            raise UsageError(f"{self.path} is not a run folder: {self._manifest.name} holds no object")
+            raise UsageError(f"{self.path} is not a run folder: {self._manifest.name} is not a JSON object")
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
-        """Write the manifest, whole or not at all.
+        """Write the manifest atomically.
 
         Raises:
-            StorageError: the disk is full or refuses.
+            StorageError: the disk is full or cannot be written.
         """
         write_atomic(self._manifest, json.dumps(manifest, indent=1).encode())
 
@@ -66,12 +66,12 @@ class RunFolder:
 
     @property
     def report(self) -> Path:
-        """Where the report goes if no other file is named."""
+        """The report's file, unless the user names another."""
         return self.path / "report.html"
 
     @property
     def task(self) -> Path:
-        """Where a replay puts a task file that is gone or has changed since."""
+        """The folder where a replay puts a recorded task file if the file itself is gone or has changed."""
         return self.path / "task"
 
     def difference(self, step: int) -> Path:
@@ -79,7 +79,7 @@ class RunFolder:
         return self.path / f"difference-{step:03}.png"
 
     def episode(self, task: str, attempt: int) -> EpisodeFolder:
-        """Where an attempt is written; attempts are counted over all repeats of a task."""
+        """The folder of an attempt; the numbers of attempts count on over all repeats of a task."""
         return EpisodeFolder(self.attempts(task) / str(attempt))
 
     def attempts(self, task: str) -> Path:
@@ -87,7 +87,7 @@ class RunFolder:
         return self._episodes / task
 
     def task_of(self, episode: EpisodeFolder) -> str:
-        """The task of an episode, from where it stands."""
+        """The task of an episode, read from its path."""
         return episode.path.parent.relative_to(self._episodes).as_posix()
 
     @property
@@ -95,7 +95,7 @@ class RunFolder:
         return self.path / "episodes"
 
     def episodes(self) -> list[EpisodeFolder]:
-        """Every attempt that has begun: finished ones, ones under way, and ones that a kill cut off."""
+        """Every attempt that has begun: finished, running, or killed before its end."""
         return EpisodeFolder.below(self._episodes)
 
     def finished(self) -> list[EpisodeReader]:
@@ -107,22 +107,22 @@ class RunFolder:
         return [EpisodeReader(episode.path) for episode in self.episodes() if episode.finished]
 
     def records(self) -> list[EpisodeRecord]:
-        """The records of the finished attempts; raises as `finished` does."""
+        """The records of the finished attempts; raises the same errors as `finished`."""
         return [reader.episode for reader in self.finished()]
 
     def final(self) -> list[EpisodeReader]:
-        """The finished episodes: of each its last attempt. Raises as `finished` does."""
+        """The last attempt of every finished episode; raises the same errors as `finished`."""
         return final_attempts(self.finished(), lambda reader: reader.episode)
 
 
 def new_folder(name: str) -> Path:
-    """runs/<time>-<name>, which is not there yet: a second run in the same second gets another name."""
+    """A new path runs/<time>-<name>; a second run in the same second gets another name."""
     base = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
     names = [base, *(f"{base}-{n}" for n in range(2, 100))]
     return next(Path("runs", name) for name in names if not Path("runs", name).exists())
 
 
 def final_attempts(found: Iterable[Found], record: Callable[[Found], EpisodeRecord]) -> list[Found]:
-    """Of each (task, repeat) the last attempt: earlier ones were broken off or failed for reasons of ours."""
+    """The last attempt of each (task, repeat); earlier ones were cut short or failed through no fault of the agent."""
     last = {(record(one).task, record(one).repeat): one for one in sorted(found, key=lambda one: record(one).attempt)}
     return [last[key] for key in sorted(last)]

@@ -1,6 +1,6 @@
-"""The folder of one episode: what its files are called.
+"""The folder of one episode and the names of its files.
 
-episode.json   written last, atomically: without it the episode did not finish
+episode.json   written last, atomically; without it the episode did not finish
 steps.jsonl    one line per event: a step before it is carried out, its outcome after, the final observation
 frames/<sha256>.png   a screenshot
 files/<sha256>        an accessibility tree, or a file that a getter read
@@ -32,7 +32,7 @@ class EpisodeFolder:
 
     @property
     def steps(self) -> Path:
-        """The events, a line each."""
+        """The events, one per line."""
         return self.path / "steps.jsonl"
 
     @property
@@ -46,21 +46,21 @@ class EpisodeFolder:
         return self.path / "files"
 
     def frame(self, sha256: str) -> Path:
-        """A screenshot. Only the last part of a name is used: no name leads out of the folder."""
+        """A screenshot. Only the last part of the name is used, so no name leads out of the folder."""
         return self.frames / f"{Path(sha256).name}.png"
 
     def file(self, sha256: str) -> Path:
-        """A tree or a file. Only the last part of a name is used: no name leads out of the folder."""
+        """A tree or a file. Only the last part of the name is used, so no name leads out of the folder."""
         return self.files / Path(sha256).name
 
     @property
     def finished(self) -> bool:
-        """The record is there: the episode came to its end."""
+        """Whether the episode finished: its record exists."""
         return self.record.is_file()
 
     @property
     def superseded(self) -> bool:
-        """The task has a later attempt: if this one is not finished, a kill cut it off."""
+        """Whether the task has a later attempt; if so, an unfinished attempt was killed."""
         later = [int(other.name) for other in self.path.parent.iterdir() if other.name.isdigit()]
         return self.path.name.isdigit() and max(later) > int(self.path.name)
 

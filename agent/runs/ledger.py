@@ -1,4 +1,4 @@
-"""Which episodes were planned, started and finished: one SQLite file that survives a kill at any moment."""
+"""The ledger of planned, started and finished episodes: one SQLite file that survives a kill at any time."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Ledger:
         self._lock = threading.Lock()
         try:
             self._base = sqlite3.connect(path, check_same_thread=False, timeout=1.0)
-            self._base.execute("pragma locking_mode=exclusive")  # one process works on a run; a kill lets go of it
+            self._base.execute("pragma locking_mode=exclusive")  # one process per run; a kill releases the lock
             self._base.execute("pragma journal_mode=wal")
             self._base.execute("pragma synchronous=normal")
             self._base.executescript(_SCHEMA)
@@ -56,13 +56,13 @@ class Ledger:
         self._base.close()
 
     def plan(self, episodes: list[Planned]) -> None:
-        """Write the plan down; what is planned already stays."""
+        """Add episodes to the plan; episodes that are already planned stay as they are."""
         rows = [(e.task, e.repeat, e.seed) for e in episodes]
         with self._writing() as base:
             base.executemany("insert or ignore into episode values (?, ?, ?)", rows)
 
     def begin(self, episode: Planned) -> int:
-        """Note that an attempt begins; its number, from 1, counted over all repeats of the task."""
+        """Record the start of an attempt; returns its number, from 1, counted over all repeats of the task."""
         statement = """
             insert into attempt (task, repeat, number, started)
             select :task, :repeat, coalesce(max(number), 0) + 1, :now from attempt where task = :task
@@ -72,13 +72,13 @@ class Ledger:
             return int(base.execute(statement, values).fetchone()[0])
 
     def finish(self, task: str, number: int, ending: str, score: float | None) -> None:
-        """Note that an attempt has ended, with its score or without one."""
+        """Record the end of an attempt, with or without a score."""
         statement = "update attempt set finished = ?, ending = ?, score = ? where task = ? and number = ?"
         with self._writing() as base:
             base.execute(statement, (time.time(), ending, score, task, number))
 
     def unfinished(self) -> set[tuple[str, int]]:
-        """(task, number) of the attempts that began and did not end: under way, or cut off by a kill."""
+        """(task, number) of the attempts that began and have not ended: they are running or were killed."""
         with self._lock:
             return set(self._base.execute("select task, number from attempt where finished is null"))
 
@@ -93,7 +93,7 @@ class Ledger:
             return [Planned(*row) for row in self._base.execute(query)]
 
     def count(self) -> int:
-        """How many episodes are planned."""
+        """The number of planned episodes."""
         with self._lock:
             return int(self._base.execute("select count(*) from episode").fetchone()[0])
 
@@ -103,4 +103,4 @@ class Ledger:
             with self._lock, self._base:  # commits, or rolls back
                 yield self._base
         except sqlite3.Error as error:
-            raise StorageError(f"cannot write the ledger: {error}; make room and go on with --resume") from None
+            raise StorageError(f"cannot write the ledger: {error}; free disk space, then use --resume") from None

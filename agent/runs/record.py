@@ -1,4 +1,4 @@
-"""An episode on disk (`layout` names its files): what is written, and how it is read back."""
+"""Write an episode to disk and read it back (`layout` names its files)."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from deskbench.envs.types import Observation, Screenshot
 from deskbench.tasks.metrics.support.fidelity import Strict
 
 IMPORTED = "imported"
-"""Stands where an episode names its provider, where it is of another harness: `replay` has to be told one."""
+"""The provider's name in an episode from another harness; `replay` then needs the user to name a provider."""
 
 
 DEEPEST = 200
-"""Levels of lists and objects that are recorded, as far as what writes them goes; what lies deeper is left out."""
+"""Levels of nested lists and objects to record, the limit of the JSON writer; anything deeper is left out."""
 
 
 class _Record(BaseModel):
@@ -35,7 +35,7 @@ class _Record(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _written(cls, value: Any) -> Any:
-        """Half a surrogate pair, as JSON can say it, is in no file: replies and desktops may hold one."""
+        """Replace lone surrogates, which replies and desktops may contain: a file cannot hold them."""
         return _whole(value)
 
 
@@ -52,7 +52,7 @@ def _whole(value: Any, depth: int = 0) -> Any:
 
 
 class ResultRecord(NamedTuple):
-    """What became of an action, as an `ActionResult` without its time; a list of three in the file."""
+    """The result of an action: an `ActionResult` without its time; a list of three items in the file."""
 
     ok: bool
     error: str | None
@@ -88,7 +88,7 @@ class UsageRecord(_Record):
 
 
 class ExchangeRecord(_Record):
-    """One request to a model: pictures are {"image": sha256}, no secrets."""
+    """One request to a model, with {"image": sha256} for each picture and without secrets."""
 
     request: dict[str, Any]
     reply: str | None
@@ -97,7 +97,7 @@ class ExchangeRecord(_Record):
 
 
 class StepRecord(_Record):
-    """What the agent saw and decided; on disk before it is carried out."""
+    """What the agent saw and decided; written before the actions are carried out."""
 
     kind: Literal["step"] = "step"
     index: int
@@ -111,11 +111,11 @@ class StepRecord(_Record):
     attempts: int = 1
     exchanges: list[ExchangeRecord] = Field(default_factory=list)
     notes: list[dict[str, Any]] = Field(default_factory=list)
-    """What else an agent wants on the record: safety checks, what was cut, which expert answered."""
+    """Other facts that an agent records: safety checks, what was cut, which expert answered."""
 
 
 class FinalRecord(_Record):
-    """The last observation, after the last actions; what was scored looked like this."""
+    """The last observation, after the last actions: the screen of the end state that was scored."""
 
     kind: Literal["final"] = "final"
     time: float
@@ -123,7 +123,7 @@ class FinalRecord(_Record):
 
 
 class NoteRecord(_Record):
-    """An event worth keeping: an error with its traceback, a retry, a set-up step's time."""
+    """An event to keep: an error with its traceback, a retry, the time of a set-up step."""
 
     kind: Literal["note"] = "note"
     time: float
@@ -132,7 +132,7 @@ class NoteRecord(_Record):
 
 
 class ScoreRecord(_Record):
-    """`tasks.types.Score` as recorded."""
+    """A `tasks.types.Score` in the record."""
 
     value: float | None
     reason: str
@@ -142,7 +142,7 @@ class ScoreRecord(_Record):
 
 
 class Totals(_Record):
-    """Where the time and the money went, over the whole episode, in milliseconds."""
+    """Time (in milliseconds) and cost of the whole episode, by purpose."""
 
     steps: int = 0
     actions: int = 0
@@ -177,34 +177,34 @@ class EpisodeRecord(_Record):
     policy: str
     max_steps: int | None = None
     max_seconds: float | None = None
-    """The limits that were in force; None where another harness does not say."""
+    """The limits that applied; None if another harness does not record them."""
     osworld_strict: Strict = None
-    """The revision of OSWorld whose mistakes were repeated."""
+    """The revision of OSWorld whose mistakes the checks repeated."""
     started: float
     finished: float
     ending: Ending
     score: ScoreRecord
     deaths: int = 0
-    """Attempts of this episode so far, this one among them, whose desktop died while the agent acted."""
+    """Number of attempts of this episode so far, including this one, whose desktop died while the agent acted."""
     tampered: bool = False
-    """It was the second of them: no other attempt is made, and the run's `on_tamper` says what that counts."""
+    """The desktop died for the second time: there is no further attempt, and the run's `on_tamper` sets the score."""
     permanent: bool = False
-    """What failed will fail the same way next time: no other attempt is made."""
+    """The failure would happen again, so there is no further attempt."""
     error: str | None = None
     answer: str | None = None
     totals: Totals = Totals()
     task_path: str = ""
-    """Where the task file stood."""
+    """Path of the task file."""
     task_json: dict[str, Any] = Field(default_factory=dict)
     state: dict[str, Any] = Field(default_factory=dict)
     """Values and files (by SHA-256) that the getters read, for `rescore`."""
 
 
 def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
-    """Write a file whole or not at all.
+    """Write a file atomically.
 
     Raises:
-        StorageError: the disk is full or refuses.
+        StorageError: the disk is full or cannot be written.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
@@ -221,20 +221,20 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
 
 def _storage(error: OSError, path: Path) -> StorageError:
     full = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-    mend = "; make room and go on with --resume" if full else ""
-    return StorageError(f"cannot write {path}: {error.strerror}{mend}")
+    remedy = "; free disk space, then use --resume" if full else ""
+    return StorageError(f"cannot write {path}: {error.strerror}{remedy}")
 
 
 class EpisodeWriter:
-    """Writes one episode's folder; every line is with the operating system before the step is carried out.
+    """Writes one episode's folder; the operating system has every line before the step is carried out.
 
-    A line survives a kill of the controller from then on. Lines are not synced to the disk: that would guard against
-    a power cut only, whose last seconds a resumed run repeats.
+    From then on a line survives a kill of the controller. Lines are not synced to the disk: that would only help after
+    a power cut, and a resumed run repeats those last seconds.
+
+    The writer removes known secrets (`envs.redact.KNOWN`) from everything it writes.
 
     Args:
-        folder: must not hold another episode.
-
-    Secrets that are known (`envs.redact.KNOWN`) are cut out of whatever is written.
+        folder: the episode's folder, which must not hold another episode.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -252,7 +252,7 @@ class EpisodeWriter:
         self._lines.close()
 
     def step(self, index: int, observation: Observation, decision: Decision) -> None:
-        """Record what was seen and decided, before it is carried out."""
+        """Record what the agent saw and decided, before the actions are carried out."""
         self._write(
             StepRecord(
                 index=index,
@@ -280,16 +280,16 @@ class EpisodeWriter:
         self._write(NoteRecord(time=time.time(), what=what, detail=_told(dict(detail))))
 
     def finish(self, record: EpisodeRecord) -> None:
-        """Write episode.json: from here on the episode is finished."""
+        """Write episode.json; this finishes the episode."""
         write_record(self._place, record)
 
     @property
     def files(self) -> Path:
-        """Where getters keep what they read, by its hash (`tasks.world.World.cache`)."""
+        """The folder where getters store what they read, named by hash (`tasks.world.World.cache`)."""
         return self._place.files
 
     def seen(self, observation: Observation) -> SeenRecord:
-        """The record of an observation; its frame and tree go into files of their own."""
+        """The record of an observation; the frame and the tree are written to separate files."""
         shot = observation.screenshot
         if shot is not None:
             self._once(self._place.frame(shot.sha256), shot.png)
@@ -310,17 +310,17 @@ class EpisodeWriter:
     def _write(self, record: _Record) -> None:
         rest = memoryview(to_json(KNOWN.value(record.model_dump(mode="json")), inf_nan_mode="null") + b"\n")
         try:
-            while rest:  # a disk that is nearly full takes a part, and refuses what is left
+            while rest:  # a disk that is nearly full writes a part and refuses the rest
                 rest = rest[self._lines.write(rest) :]
         except OSError as error:
             raise _storage(error, self._place.steps) from None
 
 
 def write_record(episode: EpisodeFolder, record: EpisodeRecord) -> None:
-    """Write an episode's record, or a new one in its place.
+    """Write or replace an episode's record.
 
     Raises:
-        StorageError: the disk is full or refuses.
+        StorageError: the disk is full or cannot be written.
     """
     write_atomic(episode.record, to_json(KNOWN.value(_dumped(record)), indent=1, inf_nan_mode="null"))
 
@@ -331,14 +331,14 @@ def _dumped(record: EpisodeRecord) -> dict[str, Any]:
 
 
 def _told(value: Any) -> Any:
-    """What errors say, without the logins of their URLs."""
+    """Error texts without the logins in their URLs."""
     if isinstance(value, str):
         return without_logins(value)
     return {name: _told(item) for name, item in value.items()} if isinstance(value, dict) else value
 
 
 def usage_record(usage: Usage) -> UsageRecord:
-    """A `Usage` as it is recorded."""
+    """The record of a `Usage`."""
     return UsageRecord(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens, cost_usd=usage.cost_usd)
 
 
@@ -346,7 +346,7 @@ class EpisodeReader:
     """Reads an episode's folder back.
 
     Raises:
-        UsageError: it is not one, or was not finished.
+        UsageError: the folder is not an episode, or the episode did not finish.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -360,15 +360,15 @@ class EpisodeReader:
             raise UsageError(f"{path}: {error.errors()[0]['msg']}") from None
 
     def events(self) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
-        """The events in order; a line that was cut off by a crash is left out."""
+        """The events in order; a line that a crash cut off is left out."""
         return read_events(self.folder)
 
     def steps(self) -> list[StepRecord]:
-        """The steps alone, in order."""
+        """Only the steps, in order."""
         return [event for event in self.events() if isinstance(event, StepRecord)]
 
     def frames(self) -> list[SeenRecord]:
-        """What was seen at each step, the end state last."""
+        """The observation of each step; the last is the end state."""
         return [event.observation for event in self.events() if not isinstance(event, NoteRecord)]
 
     def screenshot(self, seen: SeenRecord) -> Screenshot | None:
@@ -388,17 +388,17 @@ _KINDS: dict[str, type[StepRecord] | type[FinalRecord] | type[NoteRecord]] = {
 
 
 def read_record(episode: EpisodeFolder) -> EpisodeRecord:
-    """The record of an episode.
+    """Read the record of an episode.
 
     Raises:
-        OSError: it cannot be read.
-        ValidationError: it is damaged, or of another version.
+        OSError: the file cannot be read.
+        ValidationError: the record is damaged, or has another version.
     """
     return EpisodeRecord.model_validate_json(episode.record.read_bytes())
 
 
 def read_events(episode: EpisodeFolder) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
-    """The events of an episode that may still be going on."""
+    """Read the events of an episode, which may still be running."""
     for line in episode.steps.read_text(encoding="utf-8").split("\n"):
         try:
             value = json.loads(line)

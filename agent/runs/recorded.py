@@ -1,4 +1,4 @@
-"""Tasks of recorded episodes, read again: for replays and for scoring again."""
+"""Load the tasks of recorded episodes again, for `replay` and `rescore`."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def task_of(record: EpisodeRecord, scratch: Path, source: str | None = None, *, 
 
     Args:
         record: the episode.
-        scratch: a folder for the recorded task file, where the file itself is gone or has changed.
-        source: task files to take it from instead (a changed check, for `rescore`).
-        host_files: it may name files of this machine that stand elsewhere than beside it.
+        scratch: a folder for the recorded task file, used if the file itself is gone or has changed.
+        source: task files to use instead (such as a changed check, for `rescore`).
+        host_files: the task may use files of this machine outside its own folder.
 
     Raises:
-        UsageError: the task is not there any more, or cannot be read.
+        UsageError: the task no longer exists or cannot be read.
     """
     if source is not None:
         return _pick(source, record, host_files)
@@ -37,7 +37,7 @@ def task_of(record: EpisodeRecord, scratch: Path, source: str | None = None, *, 
     kept.parent.mkdir(parents=True, exist_ok=True)
     kept.write_text(json.dumps(record.task_json) if source_text is None else str(source_text), encoding="utf-8")
     task = _pick(kept, record, host_files)
-    # Assets of a task file are looked for beside the file; a class is run from where it is.
+    # A task file finds its assets beside it; a task class runs from its own path.
     return task if task.is_class or not record.task_path else task.model_copy(update={"path": path})
 
 

@@ -1,1 +1,1 @@
-"""Whether tasks can be trusted: solutions that must pass, and everything else that must not."""
+"""Test whether tasks can be trusted: solutions must pass, and everything else must not."""

@@ -1,4 +1,4 @@
-"""What is tried on a task, and what came of it."""
+"""The trials of a task and their outcomes."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ COLUMNS: dict[Column, str] = {
     "oracle": "the task's own solution passes, every time",
     "solution": "another way to the same end passes",
     "again": "the same end state, scored twice, gets the same score",
-    "neutral": "what a person may do as well changes nothing",
-    "nothing": "nothing is done, and nothing said",
-    "done": "Done is said at once",
-    "fail": "Fail is said at once",
+    "neutral": "a harmless change that a person might make does not change the score",
+    "nothing": "the agent does nothing and says nothing",
+    "done": "the agent says Done at once",
+    "fail": "the agent says Fail at once",
     "random": "random clicks and keys",
     "mutant": "the file's own wrong end states",
     "prefix": "the oracle stops before its last steps",
     "blind": "another seed's recorded actions, by coordinates and without looking",
-    "shell": "a script without the screen: measured, since it tells whether the task needs the screen",
+    "shell": "a script without the screen: only measured, to show whether the task needs the screen",
 }
-"""What is tried, in the order in which it is printed, and what it means."""
+"""The kinds of trials, in the order in which they are printed, and their meaning."""
 
 
 class Outcome(StrEnum):
-    """What came of one trial. A timeout says nothing of the task, and is never "not as it must be"."""
+    """The outcome of one trial. A timeout says nothing about the task, so it is never "not as it must be"."""
 
     RIGHT = "as it must be"
     WRONG = "not as it must be"
@@ -45,17 +45,17 @@ class Cell(BaseModel):
     """One trial of one task.
 
     Attributes:
-        task: its key.
-        column: what was tried.
+        task: the task's key.
+        column: the kind of trial.
         name: which of several: a number, a seed, a mutant's name.
-        outcome: what came of it.
-        score: what the end state scored; None where it was not scored.
-        reason: why, in one line.
+        outcome: its outcome.
+        score: the score of the end state; None if it was not scored.
+        reason: the reason, in one line.
         seconds: wall time.
-        steps: what the agent did.
-        folder: the episode, below the run's folder; empty where there is none.
-        notes: what rules of `tasks check` say of the untouched start state.
-        key: hash of everything that the result rests on (`record.key_of`).
+        steps: number of the agent's steps.
+        folder: the episode's folder, relative to the run's folder; empty if there is no episode.
+        notes: what rules of `tasks check` say about the untouched start state.
+        key: hash of everything that the result depends on (`record.key_of`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -74,5 +74,5 @@ class Cell(BaseModel):
 
     @property
     def place(self) -> tuple[str, str, str]:
-        """What a later result of the same trial replaces."""
+        """Identifies the trial: a later result with the same place replaces this one."""
         return self.task, self.column, self.name

@@ -1,7 +1,7 @@
-"""The validation record of a suite: `validation.json` beside its task files. It goes stale by itself.
+"""The validation record of a suite: `validation.json` beside its task files. It becomes stale when the tasks change.
 
-Its fields are those of OpenEnv's validation report, so that its readers can read it (openenv 0.10,
-`openenv/validation/schemas/report-v2.schema.json`); what is deskbench's own stands under `measured`.
+It has the fields of OpenEnv's validation report, so that OpenEnv's tools can read it (openenv 0.10,
+`openenv/validation/schemas/report-v2.schema.json`); deskbench's own data is under `measured`.
 """
 
 from __future__ import annotations
@@ -29,36 +29,37 @@ from deskbench.tasks.load import VALIDATION
 from deskbench.tasks.types import Task
 
 POLICY = "deskbench-1"
-"""Which trials a task must stand; another number where that changes."""
+"""The set of trials that a task must pass; the number changes when the set changes."""
 REACHED = tuple(
     f"deskbench.tasks.{name}" for name in ("getters", "guest", "metrics", "scoring", "setup", "web", "world")
 )
-"""Where the code lies that a result rests on."""
+"""The packages with the code that a result depends on."""
 UNREAD = ("$schema", "tags", "noqa", "allowed", "source")
-"""Keys of a task file that no result rests on."""
+"""Keys of a task file that no result depends on."""
 CHECK_IDS: dict[Column, str] = {
     "oracle": "semantic.oracle_max", "solution": "semantic.oracle_max", "again": "semantic.verifier_determinism",
     "neutral": "semantic.neutral_changes", "nothing": "semantic.floor_gap", "done": "semantic.floor_gap",
     "fail": "semantic.floor_gap", "random": "semantic.floor_gap", "mutant": "semantic.canary_floor",
     "prefix": "semantic.canary_floor", "blind": "semantic.blind_replay", "shell": "semantic.screen_needed",
 }  # fmt: skip
-"""OpenEnv's names of what a column shows, and ours where it has none."""
+"""OpenEnv's names for what each column shows, and our own names where OpenEnv has none."""
 REMEDIES: dict[Column, str] = {
-    "oracle": "fix the oracle, or the check that refuses its end state",
-    "solution": "let the check accept what this solution leaves, or take the solution out",
-    "again": "let the check only look: the same end state must score the same",
-    "neutral": "let the check accept what a person may do as well",
-    "nothing": "let the check ask for what set-up does not leave",
-    "done": "let the check ask for what set-up does not leave",
-    "fail": "let only infeasible tasks pass by Fail", "random": "let the check ask for more than chance leaves",
-    "mutant": "let the check tell this end state from the right one",
-    "prefix": "let the check ask for what the last steps do",
-    "blind": "let the seeds move what is on the screen, and what is expected",
+    "oracle": "fix the oracle, or the check that rejects its end state",
+    "solution": "make the check accept this solution's end state, or remove the solution",
+    "again": "make the check read without changing anything: the same end state must score the same",
+    "neutral": "make the check accept this harmless change",
+    "nothing": "make the check require something that set-up does not leave",
+    "done": "make the check require something that set-up does not leave",
+    "fail": "let only infeasible tasks pass with Fail",
+    "random": "make the check require more than random actions leave",
+    "mutant": "make the check tell this end state from the right one",
+    "prefix": "make the check require what the last steps do",
+    "blind": "make each seed move things on the screen and change the expected result",
 }  # fmt: skip
 
 
 class Entry(BaseModel):
-    """One task's record: its trials, and what they rest on."""
+    """One task's record: its trials, and what they depend on."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -71,23 +72,23 @@ class Entry(BaseModel):
 
     @property
     def valid(self) -> bool:
-        """Every trial was as it must be, or does not apply, and a solution passed."""
+        """Whether every trial went right or does not apply, and a solution passed."""
         return is_valid(self.cells)
 
 
 def is_valid(cells: Sequence[Cell]) -> bool:
-    """Every trial was as it must be, or does not apply; and one of them was a solution that passed."""
+    """Whether every trial went right or does not apply, and at least one of them was a solution that passed."""
     solved = any(cell.outcome is Outcome.RIGHT and cell.score == 1.0 for cell in cells)
     return solved and all(cell.outcome in (Outcome.RIGHT, Outcome.NONE) for cell in cells)
 
 
-# -- what a result rests on
+# -- what a result depends on
 
 
 def key_of(task: Task) -> str:
-    """Hash over the task as it is meant, its assets, and the code of everything that it reaches.
+    """Hash of the task's content, its assets, and the code that its set-up and checks use.
 
-    Comments and docstrings do not count, nor does the order of a file's keys.
+    Comments, docstrings and the order of a file's keys do not matter.
     """
     file = {name: value for name, value in task.written.items() if name not in UNREAD}
     parts = {
@@ -108,7 +109,7 @@ def _asset(task: Task, name: str) -> str:
 
 
 def _reached(task: Task) -> set[str]:
-    """The modules of the set-up steps, getters and metrics of a task, and those that they import."""
+    """The modules of a task's set-up steps, getters and metrics, and the modules that these import."""
     found: set[str] = set()
     left = [registry.find(kind, name).function.__module__ for kind, name in calls_of(task)]
     while left:
@@ -136,7 +137,7 @@ def _tree(module: str) -> ast.Module | None:
 
 
 def _said(node: object) -> bool:
-    """A docstring, which does nothing."""
+    """Whether a statement is a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
 
 
@@ -157,7 +158,7 @@ def _imports(module: str) -> tuple[str, ...]:
 
 
 def desktop_of(task: Task, provider: str, made_of: Mapping[str, str]) -> dict[str, str]:
-    """What a result was found on: the provider, its image, and on this machine the programs that the task requires."""
+    """The desktop of a result: the provider, its image, and on this machine the programs that the task requires."""
     found = {"provider": provider.partition(":")[0], "protocol": str(PROTOCOL), **made_of}
     if not made_of:
         for app in task.requires.apps:
@@ -175,29 +176,29 @@ def _digest(path: str) -> str:
 
 
 class Records:
-    """The records of the suites that tasks stand in; each file is read once."""
+    """The records of the tasks' suites; each file is read once."""
 
     def __init__(self) -> None:
         self._read: dict[Path, dict[str, Entry]] = {}
 
     def of(self, task: Task) -> Entry | None:
-        """A task's record, fresh or stale."""
+        """A task's record, whether current or stale; None if there is none."""
         path = task.folder / VALIDATION
         if path not in self._read:
             self._read[path] = read(path)
         return self._read[path].get(task.key)
 
     def stale(self, task: Task, provider: str, made_of: Mapping[str, str]) -> str | None:
-        """Why a task does not count as validated here; None where it does."""
+        """Why a task does not count as validated here; None if it does."""
         entry = self.of(task)
         if entry is None:
             return "was never verified"
         if entry.key != key_of(task):
-            return "has changed since it was verified, or its assets or the code of its check have"
+            return "the task, its assets or the code of its check changed after it was verified"
         now = desktop_of(task, provider, made_of)
         if entry.desktop != now:
             return f"was verified on another desktop: {_difference(entry.desktop, now)}"
-        return None if entry.valid else "did not stand its verification"
+        return None if entry.valid else "failed its verification"
 
 
 @dataclass(frozen=True)
@@ -209,12 +210,12 @@ class Validated:
     why_not: Mapping[str, str]
 
     def __str__(self) -> str:
-        """For a line."""
+        """One line for people."""
         return f"validated {self.n} of {self.m}"
 
 
 def validated(tasks: Sequence[Task], provider: str, made_of: Mapping[str, str]) -> Validated:
-    """Which tasks have a record that holds here and now."""
+    """Count the tasks that have a current record for this desktop."""
     records = Records()
     why = {task.key: records.stale(task, provider, made_of) for task in tasks}
     return Validated(
@@ -228,7 +229,7 @@ def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 
 def read(path: Path) -> dict[str, Entry]:
-    """The entries of a record by task key; a file that cannot be read holds none."""
+    """The entries of a record by task key; empty if the file cannot be read."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         found = [one["measured"] for one in value["results"] if one["check_id"] == "deskbench.task"]
@@ -244,10 +245,10 @@ def _whole(measured: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, 
 
 
 def write(path: Path, suite: str, entries: Sequence[Entry], versions: Mapping[str, str]) -> None:
-    """Write a suite's record, in the order of the entries; `versions` are those that it was made with.
+    """Write a suite's record, in the order of the entries, with the `versions` that produced it.
 
     Raises:
-        StorageError: it cannot be written.
+        StorageError: the file cannot be written.
     """
     results = [one for entry in entries for one in _results(entry)]
     digest = hashlib.sha256("".join(entry.key for entry in entries).encode()).hexdigest()
@@ -255,7 +256,7 @@ def write(path: Path, suite: str, entries: Sequence[Entry], versions: Mapping[st
         "report_schema_version": "2",
         "target": suite,
         "source_digest": f"sha256:{digest}",
-        "signature": "openenv.yaml",  # OpenEnv's readers know no other that would fit
+        "signature": "openenv.yaml",  # the only value OpenEnv's tools know that fits
         "manifest": None,
         "policy_version": POLICY,
         "lane": "local",

@@ -1,4 +1,4 @@
-"""Where trials are carried out: each in a fresh desktop, as an episode that can be looked at."""
+"""Carry out trials: each on a fresh desktop, as a recorded episode."""
 
 from __future__ import annotations
 
@@ -29,19 +29,19 @@ from deskbench.tasks.types import Call, Score, Task
 from deskbench.tasks.world import Context, World
 
 ATTEMPTS = 3
-"""Desktops that a trial has: one that dies costs an attempt, and is named."""
+"""Attempts of a trial: a desktop that dies costs one, and the reason names it."""
 
 
 @dataclass
 class Result:
-    """What a trial left behind.
+    """The result of a trial.
 
     Attributes:
-        cell: what came of it.
-        evidence: hash of what the check read of the end state.
-        again: the same end state scored once more, where that was asked for.
-        folder: the episode.
-        passing: what broke may go well on another desktop.
+        cell: its outcome.
+        evidence: hash of what the check read from the end state.
+        again: the outcome of scoring the same end state again, if requested.
+        folder: the episode's folder.
+        passing: whether a failure may not happen on another desktop.
     """
 
     cell: Cell
@@ -52,14 +52,14 @@ class Result:
 
 
 class Stage:
-    """A provider's desktops, and a folder for what happens on them.
+    """A provider's desktops, and a folder for the episodes on them.
 
     Args:
-        provider: gives fresh desktops.
-        name: the provider's, for the record.
-        spec: the desktop that a task wants.
-        folder: for the episodes; one below it for each trial.
-        interrupted: whether to end soon.
+        provider: starts fresh desktops.
+        name: the provider's name, for the record.
+        spec: the desktop that a task needs.
+        folder: the folder for the episodes, with one subfolder per trial.
+        interrupted: whether to stop soon.
     """
 
     def __init__(
@@ -70,11 +70,11 @@ class Stage:
         self.interrupted = interrupted
 
     def carry_out(self, trial: Trial, *, again: bool = False) -> Result:
-        """Try it, on another desktop where one failed.
+        """Carry out a trial; if a desktop fails, try again on another one.
 
         Args:
-            trial: what to try.
-            again: score the same end state once more.
+            trial: the trial.
+            again: also score the same end state a second time.
         """
         began, lost = time.monotonic(), []
         for attempt in range(1, ATTEMPTS + 1):
@@ -87,7 +87,7 @@ class Stage:
         return replace(result, cell=result.cell.model_copy(update={"reason": reason, "seconds": seconds}))
 
     def prefixes(self, task: Task) -> list[Cell]:
-        """Every prefix of the oracle, from one episode of it; for tasks whose check only looks (`looks_only`)."""
+        """Score every prefix of the oracle in one episode; for tasks whose check changes nothing (`looks_only`)."""
         seen: dict[int, tuple[Score, str]] = {}
 
         def look(desktop: Desktop, left: int) -> None:
@@ -100,14 +100,14 @@ class Stage:
 
         trial = Trial("prefix", "", task, watched, 1.0)
         result = self.carry_out(trial)
-        if result.cell.outcome is not Outcome.RIGHT:  # the oracle itself failed here
+        if result.cell.outcome is not Outcome.RIGHT:  # the oracle itself failed
             return [result.cell]
         return [self._prefix(trial, left, *seen[left], result) for left in sorted(seen) if left]
 
     def _prefix(self, trial: Trial, left: int, found: Score, evidence: str, whole: Result) -> Cell:
         about = replace(trial, name=last(left), want=0.0, partial=True)
         if evidence == whole.evidence:
-            return self._cell(about, whole.folder, Outcome.NONE, found.value, "what is checked is there already")
+            return self._cell(about, whole.folder, Outcome.NONE, found.value, "same end state as the whole oracle")
         return self._cell(about, whole.folder, verdict(about, found.value), found.value, found.reason)
 
     def _attempt(self, trial: Trial, attempt: int, *, again: bool) -> Result:
@@ -180,7 +180,7 @@ class Stage:
         )  # fmt: skip
 
     def _free(self, trial: Trial) -> Path:
-        """A folder that no episode has yet."""
+        """A folder that no episode uses yet."""
         name = re.sub(r"[^\w.@-]+", "-", f"{trial.column}-{trial.name}").strip("-")[:80]
         base = RunFolder(self._folder).attempts(trial.task.key)
         taken = sum(1 for path in base.glob(f"{name}.*") if path.is_dir()) if base.is_dir() else 0
@@ -188,7 +188,7 @@ class Stage:
 
 
 def verdict(trial: Trial, value: float | None) -> Outcome:
-    """Whether a score is the one that is wanted; None was not scored."""
+    """The outcome for a score, compared with the score that the trial must get; None means it was not scored."""
     if value is None:
         return Outcome.ERROR
     right = trial.want in (None, value) or (trial.partial and value < 1.0)
@@ -196,7 +196,7 @@ def verdict(trial: Trial, value: float | None) -> Outcome:
 
 
 def evidence_of(task: Task, state: Mapping[str, Any]) -> str:
-    """What the check read of the end state, hashed; files count by their content."""
+    """Hash of what the check read from the end state; files are hashed by content."""
     wheres = {check.result.where for check in task.evaluator.checks if check.result is not None}
     read = {where: value for where, value in state.items() if where in wheres or where.endswith(PROBED)}
     return hashlib.sha256(json.dumps(read, sort_keys=True, default=str).encode()).hexdigest()
@@ -205,7 +205,7 @@ def evidence_of(task: Task, state: Mapping[str, Any]) -> str:
 def _scored_now(
     task: Task, desktop: Desktop, folder: Path, record: EpisodeRecord, steps: tuple[Call, ...] = ()
 ) -> Score:
-    """The score of a desktop whose episode has ended, after more set-up steps."""
+    """Score a desktop whose episode has ended, after running more set-up steps."""
     world = _world(task, desktop, folder, record.answer)
     context = _context(world)
     try:

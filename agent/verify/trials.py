@@ -1,4 +1,4 @@
-"""What is tried on a task: who acts, what is prepared besides, and what the end state must score."""
+"""The trials of a task: which agent acts, what else is set up, and which score the end state must get."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from deskbench.tasks import registry
 from deskbench.tasks.types import Call, Limits, Task
 
 RANDOM_STEPS = 8
-"""Random actions of one trial: enough to close, press and type into what is open."""
+"""Random actions of one trial: enough to close, press and type into the open windows."""
 MAX_PREFIXES = 12
-"""Prefixes that are tried in desktops of their own, spread evenly; one episode that shows them all has no limit."""
+"""Most prefixes to try on separate desktops, spread evenly; a single episode that shows them all has no limit."""
 
 
 @dataclass(frozen=True)
 class Trial:
-    """One thing to try.
+    """One trial.
 
     Attributes:
-        column, name: what, and which of several.
-        task: as it is set up for this trial.
-        agent: makes who acts on a desktop.
-        want: the score that the end state must have; None where it is only measured.
-        partial: where 0 is wanted, any score below 1 will do.
-        after: set-up steps after the agent's end, before the end state is scored once more.
-        seed: for an agent that draws.
+        column, name: the kind of trial, and which of several.
+        task: the task with the set-up of this trial.
+        agent: makes the agent that acts on a desktop.
+        want: the score that the end state must get; None if the trial is only measured.
+        partial: any score below 1 will do where `want` is 0.
+        after: set-up steps to run after the agent has finished, before the end state is scored again.
+        seed: for an agent that draws random numbers.
     """
 
     column: Column
@@ -46,7 +46,7 @@ class Trial:
 
 
 class StillAgent:
-    """Neither does nor says anything: the episode ends by its limit."""
+    """Does nothing and says nothing; the episode ends at its step limit."""
 
     name = "still"
     needs = Needs(accessibility=True)
@@ -59,11 +59,11 @@ class StillAgent:
         return Decision((Wait(0.5),))
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Nothing to release."""
 
 
 class BlindAgent(StillAgent):
-    """Carries out recorded actions by their coordinates, whatever the screen shows."""
+    """Repeats recorded actions by their coordinates, whatever the screen shows."""
 
     name = "blind"
 
@@ -79,8 +79,8 @@ class WatchedOracle(OracleAgent):
     """The oracle, with a look at the end state after each of its steps.
 
     Args:
-        steps: the oracle's.
-        look: called with the number of steps that are still to come.
+        steps: the oracle's steps.
+        look: called with the number of steps that are left.
     """
 
     def __init__(self, steps: Sequence[OracleStep], look: Callable[[int], None]) -> None:
@@ -88,7 +88,7 @@ class WatchedOracle(OracleAgent):
         self._look, self._looked = look, len(steps)
 
     def act(self, observation: Observation) -> Decision:
-        """Look, once for each step that has been carried out, and go on."""
+        """Look once after each finished step, then take the next one."""
         if self.left < self._looked:
             self._looked = self.left
             self._look(self.left)
@@ -105,7 +105,7 @@ def solving(task: Task, k: int) -> list[Trial]:
 
 
 def failing(task: Task) -> list[Trial]:
-    """Trials that must score 0; to say that it cannot be done is the solution of an infeasible task."""
+    """Trials that must score 0, except that Fail is the right answer to an infeasible task."""
     trials = [
         Trial("nothing", "", _prepared(task, limit=1), lambda desktop: StillAgent(), 0.0),
         Trial("done", "", task, lambda desktop: NullAgent(), 0.0),
@@ -119,7 +119,7 @@ def failing(task: Task) -> list[Trial]:
 
 
 def scripts(task: Task) -> list[Trial]:
-    """Scripts that need no screen. Whether one passes is a fact about the task and no fault."""
+    """Scripts that need no screen. Whether one passes is a fact about the task, not a fault."""
     return [
         Trial("shell", one.name, _prepared(task, [_script(one.script)]), lambda desktop: NullAgent(), None)
         for one in task.solutions
@@ -128,7 +128,7 @@ def scripts(task: Task) -> list[Trial]:
 
 
 def prefixes(task: Task) -> list[Trial]:
-    """The oracle stopped before its last steps, each in a desktop of its own."""
+    """The oracle without its last steps, each prefix on a separate desktop."""
     lefts = range(1, len(task.oracle))
     return [
         _oracle("prefix", last(left), task, task.oracle[:-left], want=0.0) for left in lefts[:: _stride(len(lefts))]
@@ -136,7 +136,7 @@ def prefixes(task: Task) -> list[Trial]:
 
 
 def blind(task: Task, other: str, decisions: Sequence[tuple[Action, ...]]) -> Trial:
-    """Another seed's actions."""
+    """A trial that repeats another seed's actions."""
     limited = _prepared(task, limit=max(1, len(decisions)))
     return Trial("blind", f"actions of {other}", limited, lambda desktop: BlindAgent(decisions), 0.0, partial=True)
 
@@ -147,7 +147,7 @@ def last(count: int) -> str:
 
 
 def looks_only(task: Task) -> bool:
-    """Whether scoring leaves the desktop as it is, so that it can be done in the middle of an episode."""
+    """Whether scoring does not change the desktop, so that it is possible in the middle of an episode."""
     if task.is_class or task.evaluator.postconfig:
         return False
     calls = [call for check in task.evaluator.checks for call in (check.result, check.expected) if call is not None]
@@ -167,7 +167,7 @@ def _oracle(
 
 
 def _prepared(task: Task, steps: Sequence[Call] = (), *, limit: int | None = None) -> Task:
-    """The task with more set-up steps behind its own, and with this many decisions."""
+    """The task with more set-up steps after its own, and with this limit of decisions."""
     limits = task.limits if limit is None else Limits(steps=limit, seconds=task.limits.seconds)
     return task.model_copy(update={"config": (*task.config, *steps), "limits": limits})
 

@@ -1,4 +1,4 @@
-"""Verification of a suite: every task, every trial, in fresh desktops; what is done is kept."""
+"""Verify a suite: carry out every trial of every task on fresh desktops, and keep the results."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ ROWS = "results.jsonl"
 NOT_THERE: dict[Column, str] = {
     "oracle": "the file has no oracle", "solution": "the file has no other solution", "again": "nothing was scored",
     "neutral": "the file has no neutral change", "mutant": "the file has no mutants",
-    "prefix": "the oracle has one step, or none", "blind": "the task has no seeds", "shell": "the file has no script",
+    "prefix": "fewer than two oracle steps", "blind": "the task has no seeds", "shell": "the file has no script",
 }  # fmt: skip
 """Why a column does not apply."""
 
@@ -36,9 +36,9 @@ class Found:
     """The cells of one task so far.
 
     Attributes:
-        key: what they rest on.
-        cells: by place.
-        oracle: folders of its oracle's episodes that passed, for other seeds.
+        key: hash of everything that the cells depend on.
+        cells: the cells by place.
+        oracle: folders of the oracle's episodes that passed, for other seeds.
     """
 
     task: Task
@@ -48,7 +48,7 @@ class Found:
 
     @property
     def complete(self) -> bool:
-        """Every column has something."""
+        """Whether every column has a cell."""
         return {cell.column for cell in self.cells.values()} >= set(COLUMNS)
 
     def of(self, column: Column) -> list[Cell]:
@@ -61,10 +61,10 @@ class Verification:
 
     Args:
         prepared: the tasks and the provider.
-        folder: for episodes and results; one that holds results already is gone on with.
-        k: oracle runs of a task.
-        parallel: desktops at a time.
-        on_task: called with each task that is finished, from any thread.
+        folder: the folder for episodes and results; existing results are continued.
+        k: number of oracle runs per task.
+        parallel: number of desktops at once.
+        on_task: called with each finished task, from any thread.
     """
 
     def __init__(
@@ -77,12 +77,12 @@ class Verification:
         self.found = {task.key: Found(task, key_of(task)) for task in prepared.tasks}
 
     def interrupt(self) -> None:
-        """End soon; what was found stays."""
+        """Stop soon; results so far are kept."""
         self._stop.set()
 
     @property
     def interrupted(self) -> bool:
-        """It was ended before its end."""
+        """Whether the verification was stopped early."""
         return self._stop.is_set()
 
     def run(self) -> dict[str, Found]:
@@ -111,7 +111,7 @@ class Verification:
         return self.found
 
     def entries(self) -> Iterator[Entry]:
-        """The record of every task that is complete."""
+        """The record of every complete task."""
         config = self._prepared.config
         for found in self.found.values():
             if found.complete:
@@ -122,7 +122,7 @@ class Verification:
                 )  # fmt: skip
 
     def _over(self, threads: ThreadPoolExecutor, workers: int, work: Callable[[Found], None]) -> None:
-        """Every task once, several at a time; the first thing that breaks ends them all."""
+        """Do the work for every task once, several at a time; the first unexpected error ends all of it."""
         pending: queue.SimpleQueue[Found] = queue.SimpleQueue()
         for found in self.found.values():
             pending.put(found)
@@ -133,7 +133,7 @@ class Verification:
                     work(pending.get_nowait())
                 except queue.Empty:
                     return
-                except BaseException as error:  # noqa: BLE001  (the boundary of a thread: it all ends, with the cause)
+                except BaseException as error:  # noqa: BLE001  (the boundary of a thread: all ends, with the cause)
                     with self._lock:
                         self._broken = self._broken or error
                     self._stop.set()
@@ -141,7 +141,7 @@ class Verification:
         wait([threads.submit(loop) for _ in range(workers)])
 
     def _own_trials(self, stage: Stage, found: Found) -> None:
-        """All but what needs another seed."""
+        """Carry out all trials except the one that needs another seed."""
         task = found.task
         for number, trial in enumerate(trials.solving(task, self._k)):
             again = number == 0 and not found.of("again")
@@ -180,14 +180,14 @@ class Verification:
                 self._keep(found, _unless_same(result, whole))
 
     def _blind(self, stage: Stage, found: Found) -> None:
-        """Another seed's oracle, as it was recorded, on this one."""
+        """Repeat the recorded actions of another seed's oracle on this seed."""
         siblings = self._siblings(found.task)
         if len(siblings) < 2 or self.interrupted:
             return
         other = siblings[(siblings.index(found) + 1) % len(siblings)]
         passed = [cell.folder for cell in other.of("oracle") if cell.outcome is Outcome.RIGHT]
         if not passed:
-            reason = f"the oracle of {other.task.id} has not passed"
+            reason = f"the oracle of {other.task.id} did not pass"
             self._keep(found, Cell(task=found.task.key, column="blind", outcome=Outcome.ERROR, reason=reason))
         else:
             self._trial(stage, found, trials.blind(found.task, other.task.id, _decisions(self._folder / passed[0])))
@@ -195,7 +195,7 @@ class Verification:
             self._done(found)
 
     def _siblings(self, task: Task) -> list[Found]:
-        """The instances of one file."""
+        """The instances of the task's file, one per seed."""
         return [found for found in self.found.values() if found.task.path == task.path]
 
     def _fill(self, found: Found, column: Column) -> None:
@@ -209,7 +209,7 @@ class Verification:
                 self._on_task(found)
 
     def _keep(self, found: Found, *cells: Cell) -> None:
-        """Note results, each as one line that is written at once."""
+        """Keep results; each is written at once, as one line."""
         with self._lock:
             for cell in cells:
                 kept = cell.model_copy(update={"key": found.key})
@@ -217,7 +217,7 @@ class Verification:
                 _append(self._folder / ROWS, kept)
 
     def _read(self) -> None:
-        """Results of an earlier session, as far as they still hold; a broken last line is left out."""
+        """Read an earlier session's results that are still current; a broken last line is left out."""
         path = self._folder / ROWS
         for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
             try:
@@ -241,9 +241,9 @@ def _append(path: Path, cell: Cell) -> None:
 
 
 def _unless_same(result: Result, whole: str) -> Cell:
-    """A prefix that leaves what the whole oracle leaves is no wrong end state."""
+    """The cell of a prefix; a prefix with the same end state as the whole oracle is not a wrong end state."""
     if result.evidence == whole and result.cell.score is not None:
-        return result.cell.model_copy(update={"outcome": Outcome.NONE, "reason": "what is checked is there already"})
+        return result.cell.model_copy(update={"outcome": Outcome.NONE, "reason": "same end state as the whole oracle"})
     return result.cell
 
 

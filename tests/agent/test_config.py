@@ -77,7 +77,7 @@ def test_a_file_that_is_not_there_is_named(tmp_path: Path) -> None:
         ({"agent": "tests.faults.unfinished:AGENT"}, "cannot be imported: NameError: name 'anwsers'"),
         ({"only": ("write-9",)}, "no task 'write-9'; did you mean"),
         ({"agent": "null", "agent_settings": {"model": "x"}}, "has no settings"),
-        ({"agent": "human", "parallel": 2}, "one person, one desktop"),
+        ({"agent": "human", "parallel": 2}, "one person uses one desktop"),
         ({"agent": "vlm"}, "missing base_url and model"),
         ({"agent": "vlm", "agent_settings": {"base_url": "http://x/v1", "modell": "m"}}, "unknown setting 'modell'"),
         ({"source": "bassics"}, "suites: "),
@@ -154,6 +154,6 @@ def test_the_key_of_an_endpoint_is_not_in_what_is_printed_or_written(
 )  # fmt: skip
 def test_a_url_with_a_password_is_the_users_error_and_is_not_repeated(setting: dict[str, Any], tmp_path: Path) -> None:
     values: dict[str, Any] = {"source": str(tmp_path), "agent": "null", "provider": "fake", **setting}
-    with pytest.raises(UsageError, match="a user or a password in it") as caught:
+    with pytest.raises(UsageError, match="contains a user or a password") as caught:
         prepare(RunConfig(**values))
     assert "hunter2" not in str(caught.value)

@@ -151,7 +151,7 @@ CLICK: Any = "click"  # which is no action
 def test_so_is_a_decision_that_is_none(stage: Stage, said: Any) -> None:
     record = stage.run(agent=Mumbling(said))
     assert (record.ending, record.score.value) == (Ending.AGENT_CRASH, None)
-    assert "which is no Decision" in str(record.error) or "which is no action" in str(record.error)
+    assert "which is not a Decision" in str(record.error) or "which is not an action" in str(record.error)
 
 
 def test_a_solution_that_does_not_find_its_target_is_a_broken_task(stage: Stage) -> None:
@@ -365,7 +365,7 @@ def test_a_desktop_that_is_slow_at_every_call_is_not_asked_for_ever() -> None:
     desktop = Limited(FakeDesktop("slow", DesktopSpec()), lambda: False)
     with desktop.within(1000.0, "scoring"):
         assert desktop.run(["true"]).returncode == 0
-    with desktop.within(-1.0, "scoring"), pytest.raises(GuestTimeout, match="slow: scoring was not done within"):
+    with desktop.within(-1.0, "scoring"), pytest.raises(GuestTimeout, match="slow: scoring did not finish within"):
         desktop.run(["true"])
     assert desktop.run(["true"]).returncode == 0
 

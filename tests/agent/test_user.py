@@ -67,6 +67,6 @@ def test_without_an_endpoint_such_a_task_is_skipped_with_what_to_say(tmp_path: P
     write_task(tmp_path / "suite", "asks", user=PLAYED)
     prepared = prepare(RunConfig(source=str(tmp_path / "suite"), agent="null", provider="fake"))
     assert [why for _, why in prepared.skipped] == [
-        "its user is played by a model: --set user_base_url=URL --set user_model=NAME"
+        "a model must play its user: --set user_base_url=URL --set user_model=NAME"
     ]
     assert prepare(config("http://127.0.0.1:9/v1", source=str(tmp_path / "suite"), agent="null", provider="fake")).tasks

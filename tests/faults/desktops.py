@@ -52,5 +52,5 @@ fault("deskbench-surprised-always", "an exception that nobody foresaw, each time
               told="deskbench failed in 1 episodes, first in suite/a-bad: DecompressionBombError"),
       Scene(harm="surprises-looking", times=ALWAYS))  # fmt: skip
 fault("disk-full", "the disk is full", Whose.DISK,
-      Becomes(None, goes_on=False, stays=True, told=r"error: cannot write .*; make room and go on with --resume"),
+      Becomes(None, goes_on=False, stays=True, told=r"error: cannot write .*; free disk space, then use --resume"),
       Scene(agent="tests.faults.agents:Filler", command=True, behind=True, disk=True))  # fmt: skip

@@ -1,4 +1,4 @@
-"""What a wire is: the shape in which one kind of endpoint takes turns and gives replies. The client does the rest."""
+"""The interface of a wire: the format in which one kind of endpoint accepts turns and returns replies."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ from deskbench.agent.models.messages import Message
 
 @dataclass(frozen=True)
 class Request:
-    """A turn to be asked for, before it has a wire's shape.
+    """A request for the next turn, independent of the wire.
 
     Attributes:
-        model: its name at the endpoint.
+        model: the model's name at the endpoint.
         messages: the turns so far.
-        settings: `max_tokens`, `temperature`, `top_p`, `seed`, as far as they are given.
-        detail: of pictures (`high`, `low`, `auto`, `original`), where the wire has it.
+        settings: `max_tokens`, `temperature`, `top_p`, `seed`, if set.
+        detail: detail of pictures (`high`, `low`, `auto`, `original`), if the wire has this field.
         extra: merged into the body last, objects into objects.
-        stream: ask for a stream of events.
-        logprobs: ask for so many log-probabilities a token, where the wire has them.
+        stream: request a stream of events.
+        logprobs: request this many log-probabilities per token, if the wire has them.
     """
 
     model: str
@@ -34,15 +34,15 @@ class Request:
 
 
 class Wire(Protocol):
-    """One kind of endpoint. Pure functions: the client owns the connection, the key and the retries."""
+    """One kind of endpoint. Pure functions: the client handles the connection, the key and the retries."""
 
     name: str
 
     def path(self, model: str, stream: bool) -> str:
-        """Where a request goes, after the base URL."""
+        """The path of a request, after the base URL."""
 
     def headers(self, secret: str) -> dict[str, str]:
-        """The key in its header, and what else every request must carry."""
+        """The header with the key, and the other headers that every request needs."""
 
     def body(self, request: Request) -> dict[str, Any]:
         """The request's JSON; pictures are `messages.Shown`."""
@@ -51,15 +51,15 @@ class Wire(Protocol):
         """The reply in an answer's document.
 
         Raises:
-            Again: the document has not the right shape, or is empty.
-            CutOff: the reply was ended by the token limit.
-            Overflow: by the context.
+            Again: the document has the wrong shape, or is empty.
+            CutOff: the token limit ended the reply.
+            Overflow: the context ended the reply.
             RefusalError: the model or a filter declined.
             ReplyError: the endpoint itself says that the model's call is malformed.
         """
 
     def counts(self, document: Mapping[str, Any]) -> Counts:
-        """The tokens that an answer's document says were used."""
+        """The numbers of tokens in an answer's document."""
 
     def gather(self, events: list[dict[str, Any]]) -> dict[str, Any]:
         """A stream's events as one document.
@@ -70,7 +70,7 @@ class Wire(Protocol):
 
 
 def merged(base: Mapping[str, Any], extra: Mapping[str, Any]) -> dict[str, Any]:
-    """A body with more put into it: objects go into objects, everything else replaces."""
+    """A body merged with more fields: objects are merged into objects, and everything else is replaced."""
     out = dict(base)
     for name, value in extra.items():
         old = out.get(name)

@@ -1,4 +1,4 @@
-"""OpenAI's chat completions, which most servers speak: `POST {base}/chat/completions`.
+"""OpenAI's chat completions, which most servers support: `POST {base}/chat/completions`.
 
 Source of the shapes: OpenAI's API reference, the SDK's types (openai 3.x), and vLLM's additions (`reasoning_content`).
 """
@@ -32,9 +32,9 @@ from deskbench.envs.errors import RefusalError
 
 WHOLE = frozenset({"stop", "tool_calls", "function_call"})
 """Finish reasons of a whole reply (OpenAI's API reference); `length` and `content_filter` have their own meanings, and
-gateways have more (`error`, `abort`), with which a reply breaks off."""
+gateways have others (`error`, `abort`) for replies that break off."""
 TOOL_CALL_ID = "1"
-"""The id under which a `tool` turn answers: Seed's agents use one for all (OSWorld, seed_agent.py)."""
+"""The call id in a `tool` turn: Seed's agents use the same one for all (OSWorld, seed_agent.py)."""
 
 
 class ChatWire:
@@ -86,7 +86,7 @@ class ChatWire:
         return Answer(text, reasoning or None, calls, tokens=_tokens(choice.get("logprobs")))
 
     def counts(self, document: Mapping[str, Any]) -> Counts:
-        """`usage`, with what came from the cache and went there."""
+        """`usage`, with the tokens read from the cache and written to it."""
         usage = document.get("usage")
         if not isinstance(usage, dict):
             return Counts()
@@ -97,7 +97,7 @@ class ChatWire:
         return Counts(given, count(usage.get("completion_tokens")), cached, written)
 
     def gather(self, events: list[dict[str, Any]]) -> dict[str, Any]:
-        """Deltas put together; the stream ends with a finish_reason."""
+        """Join the deltas; the stream ends with a finish_reason."""
         message: dict[str, Any] = {"role": "assistant", "content": "", "reasoning_content": "", "tool_calls": []}
         finish, usage, error, tokens = None, None, None, []
         for event in events:
@@ -108,13 +108,13 @@ class ChatWire:
                 _add(message, choice.get("delta"))
                 tokens += _token_objects(choice.get("logprobs"))
         if finish is None and error is None:
-            raise Broken("no finish_reason came")
+            raise Broken("it has no finish_reason")
         choice = {"message": message, "finish_reason": finish, "error": error, "logprobs": {"content": tokens}}
         return {"choices": [choice], "usage": usage}
 
 
 def _reasoned(usage: Any) -> bool:
-    """Whether tokens of reasoning are counted that are not shown."""
+    """Whether the count includes reasoning tokens that are not shown."""
     details = mapping(mapping(usage).get("completion_tokens_details"))
     return bool(count(details.get("reasoning_tokens")))
 
@@ -161,7 +161,7 @@ def _is_number(item: Mapping[str, Any]) -> bool:
 
 
 def _messages(message: Message, detail: str | None) -> list[dict[str, Any]]:
-    """A turn; results of native calls are `tool` turns of their own, and their pictures a user's turn after them."""
+    """A turn; results of native calls become separate `tool` turns, and their pictures a user turn after them."""
     results = [part for part in message.parts if isinstance(part, Result)]
     out: list[dict[str, Any]] = []
     for result in results:
@@ -175,7 +175,7 @@ def _messages(message: Message, detail: str | None) -> list[dict[str, Any]]:
 
 
 def _turn(role: str, parts: Sequence[Part], detail: str | None) -> dict[str, Any]:
-    """One text alone is a plain string, as the strictest servers want it."""
+    """One turn; a single text becomes a plain string, because the strictest servers require that."""
     native = next((part.content for part in parts if isinstance(part, Native)), None)
     if isinstance(native, dict):
         return native

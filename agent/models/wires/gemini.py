@@ -1,7 +1,7 @@
 """Google's generateContent: `POST {base}/models/{model}:generateContent`, with the computer-use tool.
 
-Source of the shapes: the SDK's types (google-genai 3.x) and the REST reference. Names come in camelCase or, from some
-gateways, in snake_case: both are read. Parts of a reply go back unchanged (thoughts are signed).
+Source of the shapes: the SDK's types (google-genai 3.x) and the REST reference. Names are in camelCase or, from some
+gateways, in snake_case; this wire reads both. Parts of a reply go back unchanged (thoughts are signed).
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from deskbench.envs.errors import RefusalError
 
 _SETTINGS = {"max_tokens": "maxOutputTokens", "temperature": "temperature", "top_p": "topP", "seed": "seed"}
 WHOLE = frozenset({"STOP"})
-"""Finish reasons of a whole reply (Google's API reference): where there is none, the model has not stopped."""
+"""Finish reasons of a whole reply (Google's API reference); without one, the model has not stopped."""
 _MALFORMED = frozenset({"MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE"})
 _REFUSED = frozenset({"SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "LANGUAGE"})
 
@@ -83,7 +83,7 @@ class GeminiWire:
         return Answer(text, thoughts or None, calls, Native({"role": "model", "parts": parts}), checks)
 
     def counts(self, document: Mapping[str, Any]) -> Counts:
-        """`usageMetadata`; thoughts are paid as output."""
+        """`usageMetadata`; thoughts are billed as output."""
         usage = _get(document, "usageMetadata")
         if not isinstance(usage, dict):
             return Counts()
@@ -93,7 +93,7 @@ class GeminiWire:
         return Counts(given, None if said is None else said + thought, min(cached, given or 0))
 
     def gather(self, events: list[dict[str, Any]]) -> dict[str, Any]:
-        """Parts of all events; the last one has a finishReason."""
+        """Join the parts of all events; the last event has a finishReason."""
         document: dict[str, Any] = {}
         parts: list[dict[str, Any]] = []
         candidate: dict[str, Any] = {}
@@ -107,11 +107,11 @@ class GeminiWire:
             return {**document, "candidates": [{**candidate, "content": {"role": "model", "parts": _joined(parts)}}]}
         if _get(document, "promptFeedback"):
             return document
-        raise Broken("no finishReason came")
+        raise Broken("it has no finishReason")
 
 
 def _joined(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Texts that a stream has cut apart are one again: a secret is looked for in whole texts."""
+    """Join texts that a stream has split, because secrets are only found in whole texts."""
     whole: list[dict[str, Any]] = []
     for part in parts:
         last = whole[-1] if whole else {}
@@ -123,12 +123,12 @@ def _joined(parts: list[dict[str, Any]]) -> list[dict[str, Any]]:
 
 
 def _get(value: Mapping[str, Any], name: str) -> Any:
-    """A field by its camelCase name, or by its snake_case one."""
+    """A field by its camelCase or snake_case name."""
     return value.get(name, value.get(re.sub("[A-Z]", lambda found: "_" + found[0].lower(), name)))
 
 
 def _reasoned(document: Mapping[str, Any]) -> bool:
-    """Whether thoughts are counted that are not shown."""
+    """Whether the count includes thoughts that are not shown."""
     usage = _get(document, "usageMetadata")
     return isinstance(usage, dict) and bool(count(_get(usage, "thoughtsTokenCount")))
 
@@ -149,7 +149,7 @@ def _call(index: int, value: Mapping[str, Any]) -> Call:
     decision = arguments.get("safety_decision")
     asked = isinstance(decision, dict) and decision.get("decision") == "require_confirmation"
     extra: dict[str, Any] = {"id": value["id"]} if value.get("id") else {}
-    if asked:  # the acknowledgement that the tool wants in its response (Google's guide on computer use)
+    if asked:  # the tool's response must acknowledge it (Google's guide on computer use)
         extra["response"] = {"safety_acknowledgement": "true"}
     return Call(str(value.get("name")), arguments, str(value.get("id") or index), problem, extra)
 

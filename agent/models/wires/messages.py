@@ -34,7 +34,7 @@ WHOLE = frozenset({"end_turn", "tool_use", "stop_sequence"})
 _VERSION = "2023-06-01"
 _CACHE = {"cache_control": {"type": "ephemeral"}}
 _MAX_TOKENS = 4096
-"""The field is required; this stands where a run leaves it out."""
+"""The field is required; this is the value if a run does not set it."""
 
 
 class MessagesWire:
@@ -47,7 +47,7 @@ class MessagesWire:
         return "/messages"
 
     def headers(self, secret: str) -> dict[str, str]:
-        """The key in Anthropic's header, or as a bearer token where it is not one of Anthropic's form."""
+        """The key in Anthropic's header, or as a bearer token if it does not look like Anthropic's."""
         if not secret:
             return {"anthropic-version": _VERSION}
         key = {"x-api-key": secret} if secret.startswith("sk-") else {"Authorization": f"Bearer {secret}"}
@@ -83,7 +83,7 @@ class MessagesWire:
             raise CutOff(text)
         if stop == "model_context_window_exceeded":
             raise CutOff(text, full=True)
-        check_whole("stop_reason", stop, WHOLE)  # not pause_turn: there is more to come
+        check_whole("stop_reason", stop, WHOLE)  # pause_turn is not an end: more follows
         calls = tuple(_call(b) for b in blocks if b.get("type") == "tool_use")
         thought = any(b.get("type") in ("thinking", "redacted_thinking") for b in blocks)
         if not (text.strip() or calls):
@@ -92,7 +92,7 @@ class MessagesWire:
         return Answer(text, thinking or None, calls, Native(document["content"]))
 
     def counts(self, document: Mapping[str, Any]) -> Counts:
-        """`usage`: here input_tokens are those that were neither read from the cache nor written to it."""
+        """`usage`; its input_tokens exclude tokens that were read from the cache or written to it."""
         usage = document.get("usage")
         if not isinstance(usage, dict):
             return Counts()
@@ -103,7 +103,7 @@ class MessagesWire:
         return Counts(given, count(usage.get("output_tokens")), *((cached, written) if given is not None else ()))
 
     def gather(self, events: list[dict[str, Any]]) -> dict[str, Any]:
-        """Blocks put together from their deltas; the stream ends with message_stop."""
+        """Join the deltas into blocks; the stream ends with message_stop."""
         document: dict[str, Any] = {"content": [], "usage": {}}
         blocks: list[dict[str, Any]] = document["content"]
         for event in events:
@@ -119,7 +119,7 @@ class MessagesWire:
                 document["usage"] |= mapping(event.get("usage"))
             elif kind == "message_stop":
                 return {**document, "content": [_finished(block) for block in blocks]}
-        raise Broken("the event message_stop did not come")
+        raise Broken("the event message_stop is missing")
 
 
 _DELTAS = {"text_delta": "text", "thinking_delta": "thinking", "signature_delta": "signature",
@@ -133,7 +133,7 @@ def _add(block: dict[str, Any], delta: Mapping[str, Any]) -> None:
 
 
 def _finished(block: dict[str, Any]) -> dict[str, Any]:
-    """A tool's input comes as pieces of JSON."""
+    """A finished block; a tool's input arrives as pieces of JSON."""
     if "partial_json" in block:
         arguments, problem = arguments_of(block.pop("partial_json"))
         block["input"] = {"_unreadable": problem} if problem else arguments
@@ -148,7 +148,7 @@ def _call(block: Mapping[str, Any]) -> Call:
 
 
 def _blocks(message: Message) -> list[dict[str, Any]]:
-    """A turn's blocks: results first, as the endpoint wants them."""
+    """A turn's blocks, with results first, as the endpoint requires."""
     out: list[dict[str, Any]] = []
     for part in message.parts:
         if isinstance(part, Native):
@@ -174,7 +174,7 @@ def _image(picture: Picture) -> Shown:
 
 
 def _marked(block: dict[str, Any]) -> dict[str, Any]:
-    """A block with a cache mark; thinking takes none."""
+    """A block with a cache mark; thinking blocks cannot have one."""
     if block.get("type") in ("thinking", "redacted_thinking"):
         return block
     return Shown(block.picture, {**block, **_CACHE}) if isinstance(block, Shown) else {**block, **_CACHE}

@@ -9,4 +9,4 @@ from deskbench.agent.models.wires.messages import MessagesWire
 from deskbench.agent.models.wires.responses import ResponsesWire
 
 WIRES: dict[str, Wire] = {wire.name: wire for wire in (ChatWire(), ResponsesWire(), MessagesWire(), GeminiWire())}
-"""Each is without state: all clients share it."""
+"""Wires have no state, so all clients share them."""

@@ -1,7 +1,7 @@
 """OpenAI's Responses: `POST {base}/responses`, with the computer tools in both forms.
 
-Source of the shapes: the SDK's types (openai 3.x): `computer_use_preview` gives one `action` a call, `computer` a list
-of `actions`. The endpoint's items (reasoning among them) go back unchanged, or are remembered there under a name.
+Source of the shapes: the SDK's types (openai 3.x): `computer_use_preview` has one `action` per call, `computer` a list
+of `actions`. The endpoint's items (including reasoning) go back unchanged, or the endpoint stores them under a name.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
 class ResponsesWire:
-    """The Responses API. With `store` false in a request's extra, nothing is remembered there and all is sent again."""
+    """The Responses API. If `store` is false in a request's extra, the endpoint stores nothing and gets all turns."""
 
     name = "responses"
 
@@ -46,7 +46,7 @@ class ResponsesWire:
         return {"Authorization": f"Bearer {secret}"} if secret else {}
 
     def body(self, request: Request) -> dict[str, Any]:
-        """`instructions` and `input`: after a reply that is remembered, only what is new since then."""
+        """`instructions` and `input`; after a stored reply, `input` has only the turns since then."""
         settings = dict(request.settings)
         body: dict[str, Any] = {"model": request.model}
         if "max_tokens" in settings:
@@ -65,7 +65,7 @@ class ResponsesWire:
         return merged(body, request.extra)
 
     def read(self, document: Mapping[str, Any]) -> Answer:
-        """`output`: messages, reasoning, calls of the computer and of functions."""
+        """`output`: messages, reasoning, and calls of the computer and of functions."""
         output = objects(document.get("output"))
         contents = [part for item in output if item.get("type") == "message" for part in objects(item.get("content"))]
         text = "".join(str(part.get("text") or "") for part in contents)
@@ -87,7 +87,7 @@ class ResponsesWire:
         return Answer(text, reasoning or None, calls, native, checks)
 
     def counts(self, document: Mapping[str, Any]) -> Counts:
-        """`usage`, with what came from the cache and went there."""
+        """`usage`, with the tokens read from the cache and written to it."""
         usage = document.get("usage")
         if not isinstance(usage, dict):
             return Counts()
@@ -105,7 +105,7 @@ class ResponsesWire:
             if event.get("type") in _ENDS and isinstance(event.get("response"), dict):
                 whole: dict[str, Any] = event["response"]
                 return whole
-        raise Broken("the event response.completed did not come")
+        raise Broken("the event response.completed is missing")
 
 
 def _check_status(document: Mapping[str, Any], text: str) -> None:
@@ -137,7 +137,7 @@ def _calls(item: Mapping[str, Any]) -> list[Call]:
 
 
 def _remembered(turns: list[Message]) -> tuple[str, list[Message]] | None:
-    """The name of the last reply that the endpoint remembers, and the turns since then."""
+    """The name of the last reply that the endpoint has stored, and the turns since then."""
     for index in range(len(turns) - 1, -1, -1):
         for part in turns[index].parts:
             if isinstance(part, Native) and part.response_id:

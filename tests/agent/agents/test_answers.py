@@ -135,7 +135,7 @@ def test_a_reply_that_breaks_off_is_never_scored(wire: str, tmp_path: Path) -> N
     }
     record = played(tmp_path, wire, Say(broken[wire]))
     assert record.score.value is None
-    assert "not whole" in str(record.error)
+    assert "incomplete reply" in str(record.error)
 
 
 # Text from outside

@@ -219,7 +219,7 @@ def test_a_run_says_which_expert_did_what_and_what_was_saved(bench: Bench, tmp_p
         ('[gate]\notherwise = ["d"]\n', "unknown expert 'd'"),
         ("[gate]\notherwise = []\n", "otherwise"),
         ('[gate]\notherwise = ["a"]\nkind = "classifier"\n', "a classifier needs function"),
-        ('[gate]\notherwise = ["a"]\nrules = [{ tree = "(", use = ["a"] }]\n', "no regular expression"),
+        ('[gate]\notherwise = ["a"]\nrules = [{ tree = "(", use = ["a"] }]\n', "not a regular expression"),
         ('[gate]\notherwise = ["a"]\n[combine]\nkind = "judge"\n', "settings need base_url"),
         ('[gate]\notherwise = ["a"]\n[combin]\nkind = "vote"\n', "combin"),
     ],

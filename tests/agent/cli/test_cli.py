@@ -89,7 +89,7 @@ def test_a_budget_that_is_spent_is_said_to_be(suite: Path, tmp_path: Path) -> No
     ran = deskbench(*words, "--json", folder=tmp_path)
     assert (ran.returncode, json.loads(ran.stdout)["state"]) == (1, "budget")
     ran = deskbench(*words, "--out", "again", folder=tmp_path)
-    assert "the budget is spent; go on with: deskbench run --resume again" in ran.stderr
+    assert "the budget is spent; continue with: deskbench run --resume again" in ran.stderr
 
 
 def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: Path) -> None:
@@ -112,8 +112,8 @@ def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: 
         (("replay", "nowhere"), "nowhere holds no finished episode"),
         (("rescore", "nowhere"), "neither a run nor an episode"),
         (("run", "SUITE", "--agent", "null", "--osworld-strict=1.0.3"), "setting osworld_strict is '1.0.3'"),
-        (("rescore", "nowhere", "--osworld-strict=old"), "--osworld-strict=old: write 1.0.2 or main"),
-        (("rescore", "nowhere", "--osworld-strict", "--no-osworld-strict"), "exclude each other"),
+        (("rescore", "nowhere", "--osworld-strict=old"), "--osworld-strict=old: use 1.0.2 or main"),
+        (("rescore", "nowhere", "--osworld-strict", "--no-osworld-strict"), "cannot be used together"),
         (("report", "nowhere"), "nowhere is not a run folder"),
         (("desktop", "--provider", "fak"), "unknown provider"),
     ],

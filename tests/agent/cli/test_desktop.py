@@ -120,11 +120,11 @@ def test_a_browser_looks_in_by_novnc(start: Start, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["--network", "--allow", "example.org"], "leave out --allow, or --network"),
+        (["--network", "--allow", "example.org"], "leave out --allow or --network"),
         (["--allow", "http://x"], "write example.org"),
-        (["--provider", "fake", "--port", "0"], "does not speak over a connection"),
+        (["--provider", "fake", "--port", "0"], "has no connection to forward to a port"),
         (["--provider", "fake", "--image", "x"], "takes no argument"),
-        (["--provider", "docker:light", "--image", "full"], "says already what it starts"),
+        (["--provider", "docker:light", "--image", "full"], "already says what to start"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(arguments: list[str], said: str) -> None:

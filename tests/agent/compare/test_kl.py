@@ -138,7 +138,7 @@ def test_one_reply_may_say_more_than_the_mean() -> None:
         ({"temperature": 0.2}, "temperature 0.2"),
         ({"temperature": 1, "top_p": 0.9}, "top_p 0.9"),
         ({"temperature": 0, "top_k": 1}, "temperature 0, top_k 1"),
-        ({}, "no temperature is set, and the endpoint's own may be another than 1"),
+        ({}, "no temperature is set, and the endpoint's default may not be 1"),
     ],
 )
 def test_how_replies_must_be_drawn_for_the_mean_to_hold(request_: dict[str, float], said: str | None) -> None:

@@ -130,14 +130,14 @@ def test_other_temperatures_are_named(run: Path) -> None:
     found = compared(run, first(), second(), temperature="0.2")
     assert found.totals["kl_reply"].n == 6
     assert [note for note in found.notes if "temperature 0.2" in note and "6 of 6 steps" in note]
-    assert "no lower bound" in "\n".join(found.notes)
+    assert "nor give a lower bound" in "\n".join(found.notes)
 
 
 def test_a_reply_after_a_complaint_is_another_prompts(run: Path) -> None:
     found = compared(run, first(begins=["Hm."]), second())
     assert [step.reply_tokens > 0 for step in found.steps] == [False, True, True, True, True, True]
     assert found.steps[0].kl_tokens is None and found.steps[0].kl_name is None
-    assert any(note.startswith("note: P's first reply was no action (1 of 6 steps)") for note in found.notes)
+    assert any(note.startswith("note: P's first reply was not an action (1 of 6 steps)") for note in found.notes)
 
 
 def test_reading_is_paid_for(run: Path) -> None:

@@ -76,7 +76,7 @@ def test_every_other_ending_is_asked_again(wire: str, value: Any) -> None:
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_an_endpoint_that_never_ends_well_is_its_own_fault(wire: str) -> None:
-    with endpoint(Say(ending_with(wire, MISSING))) as server, pytest.raises(ModelError, match="not whole"):
+    with endpoint(Say(ending_with(wire, MISSING))) as server, pytest.raises(ModelError, match="incomplete reply"):
         ask(server, wire)
 
 

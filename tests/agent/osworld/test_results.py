@@ -57,7 +57,7 @@ def test_a_run_is_counted_by_osworlds_tools_as_it_is_here(recorded: Path, tmp_pa
         ("os", "d", "error"),
         ("chrome", "b", "success"),
     }
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         export(recorded, tmp_path / "results")
 
 
@@ -132,13 +132,13 @@ def test_published_results_are_read(published: Path, tmp_path: Path) -> None:
     error = EpisodeReader(tmp_path / "run/episodes/vlc/error/1").episode
     assert (error.score.value, error.ending) == (None, Ending.ENV_ERROR) and "Time limit" in str(error.error)
     said = "\n".join(done.problems)
-    for what in ("os/broken/traj.jsonl:1: no JSON", "traj.jsonl:2: not an object", "vlc/bare: no traj.jsonl"):
+    for what in ("os/broken/traj.jsonl:1: not JSON", "traj.jsonl:2: not a JSON object", "vlc/bare: no traj.jsonl"):
         assert what in said
     assert payload([tmp_path / "run"])["runs"][0]["summary"]["planned"] == 5
 
 
 def test_results_that_are_none(published: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="no results of OSWorld"):
+    with pytest.raises(UsageError, match="no OSWorld results"):
         import_results(tmp_path / "nothing", tmp_path / "run")
     (published.parent / "b-model/os/good").mkdir(parents=True)
     (published.parent / "b-model/os/good/result.txt").write_text("1")

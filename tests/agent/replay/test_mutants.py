@@ -109,7 +109,7 @@ def test_what_the_author_allows_is_counted_apart_with_the_reason(tmp_path: Path)
 def test_a_task_whose_own_record_does_not_score_is_not_counted(tmp_path: Path) -> None:
     record(tmp_path / "run", written(tmp_path, "note", equals("another text")), SAID.encode())
     found = one(mutate(tmp_path / "run"))
-    assert found.verdicts == [] and found.excuse.startswith("it is not 1 when it is scored again: text_equals")
+    assert found.verdicts == [] and found.excuse.startswith("it does not score 1 when it is scored again: text_equals")
 
 
 def test_a_task_whose_getters_are_others_now_is_not_counted(tmp_path: Path) -> None:
@@ -129,7 +129,7 @@ def test_a_task_that_cannot_be_read_is_not_counted_and_stops_no_other(tmp_path: 
     record(tmp_path / "run", written(tmp_path, "spoilt", equals(SAID)), SAID.encode())
     (tmp_path / "suite" / "spoilt.json").write_text("{")
     found = {one.task: one for one in mutate(tmp_path / "run").tasks}
-    assert found["suite/foreign"].excuse == "the record has no task: it is of another harness"
+    assert found["suite/foreign"].excuse == "the record has no task: it comes from another harness"
     assert found["suite/spoilt"].excuse.startswith("its task cannot be read: ")
     assert found["suite/note"].count("killed") > 20
 
@@ -180,7 +180,7 @@ def test_one_solved_episode_of_each_task_takes_part(tmp_path: Path) -> None:
     record(tmp_path / "run", task, SAID.encode(), repeat=1)
     record(tmp_path / "run", written(tmp_path, "other", equals(SAID)), b"no", score=0.0)
     assert [one.task for one in mutate(tmp_path / "run").tasks] == ["suite/note"]
-    with pytest.raises(UsageError, match="no solved episode of a task 'nite' is there; did you mean 'note'"):
+    with pytest.raises(UsageError, match="there is no solved episode of a task 'nite'; did you mean 'note'"):
         mutate(tmp_path / "run", tasks=["nite"])
     with pytest.raises(UsageError, match="no copy is called text/nothing"):
         mutate(tmp_path / "run", only=["text/nothing"])
@@ -225,7 +225,7 @@ def test_the_command_tells_each_survivor_and_how_to_see_it(tmp_path: Path) -> No
     shown = "--task suite/note --only 'note.txt:text/drop-line[2]'"
     assert f"    deskbench tasks mutate {tmp_path / 'run'} {shown}\n" in done.stdout
     assert "    allowed: more may follow\n" in done.stdout
-    assert "  note: allowed 'json/*' explains nothing that survived or broke\n" in done.stdout
+    assert "  note: allowed 'json/*' matches no copy that survived or broke\n" in done.stdout
     alone = CliRunner().invoke(app, ["tasks", "mutate", str(tmp_path / "run"), "--task", "note", "--only",
                                      "note.txt:text/drop-line[2]"])  # fmt: skip
     assert alone.exit_code == 1

@@ -152,7 +152,7 @@ def test_what_is_no_episode_is_said_to_be_none(tmp_path: Path) -> None:
 
 def test_a_desktop_that_does_not_live_through_it_is_no_verdict(suite: Path, tmp_path: Path) -> None:
     episode = recorded(suite, tmp_path / "run")
-    with pytest.raises(EnvError, match="did not come to its end"):
+    with pytest.raises(EnvError, match="the replay did not finish"):
         replay(episode, tmp_path / "replay", provider=f"{paper.__name__}:Dead")
 
 

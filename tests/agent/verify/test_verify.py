@@ -231,7 +231,7 @@ def test_a_task_that_failed_does_not_count_as_validated(tmp_path: Path) -> None:
     source = write_task(tmp_path / "paper", "given", config=start).parent
     write(source / VALIDATION, "paper", list(verified(source, tmp_path / "out").entries()), {})
     found = validated(load(str(source)), "fake", {})
-    assert (found.n, found.m) == (0, 1) and "did not stand" in found.why_not["paper/given"]
+    assert (found.n, found.m) == (0, 1) and "failed its verification" in found.why_not["paper/given"]
 
 
 def test_the_record_has_the_fields_of_openenvs_report(tmp_path: Path) -> None:
