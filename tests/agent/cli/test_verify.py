@@ -35,10 +35,10 @@ def test_a_verified_suite_counts_in_a_run_until_it_changes(suite: Path, tmp_path
     write_task(suite, "write-1", instruction="Write hello, and save it.")
     again = deskbench("tasks", "verify", suite, "--k", 1, "--stale", *FAKE, folder=tmp_path)
     assert again.returncode == 0
-    assert "stale suite/write-1: has changed" in again.stderr
+    assert "stale suite/write-1: the task, its assets or the code of its check changed" in again.stderr
     assert "write-0" not in again.stderr and "1 of 1 tasks are valid" in again.stderr
     nothing = deskbench("tasks", "verify", suite, "--stale", *FAKE, folder=tmp_path)
-    assert nothing.returncode == 0 and "every record holds" in nothing.stderr
+    assert nothing.returncode == 0 and "every record is up to date" in nothing.stderr
     assert len(json.loads((suite / VALIDATION).read_text())["results"]) > 3
 
 
@@ -86,7 +86,7 @@ def test_ctrl_c_keeps_what_was_verified(tmp_path: Path) -> None:
         assert wait.until(lambda: rows.is_file() and rows.read_text().count("\n") > 5, timeout=60)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 3 and "go on with: deskbench tasks verify" in said
+    assert process.returncode == 3 and "continue with: deskbench tasks verify" in said
     before = rows.read_text().count("\n")
     done = deskbench("tasks", "verify", suite, "--k", 3, "--resume", "out", *FAKE, folder=tmp_path)
     assert done.returncode == 0 and "41 of 41 tasks are valid" in done.stderr
