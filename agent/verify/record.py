@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from deskbench.agent.build import DESKTOP_PATH
 from deskbench.agent.runs.record import write_atomic
 from deskbench.agent.verify.cells import Cell, Column, Outcome
 from deskbench.envs.wire import PROTOCOL
@@ -162,7 +163,7 @@ def desktop_of(task: Task, provider: str, made_of: Mapping[str, str]) -> dict[st
     found = {"provider": provider.partition(":")[0], "protocol": str(PROTOCOL), **made_of}
     if not made_of:
         for app in task.requires.apps:
-            path = shutil.which(app)
+            path = shutil.which(app, path=DESKTOP_PATH)
             found[app] = _digest(path) if path is not None else "missing"
     return found
 

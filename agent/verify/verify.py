@@ -166,15 +166,20 @@ class Verification:
 
     def _prefixes(self, stage: Stage, found: Found) -> None:
         task = found.task
-        if len(task.oracle) < 2 or any(cell.outcome in DECIDED for cell in found.of("prefix")):
+        if len(task.oracle) < 2:
             return
         if trials.looks_only(task):
-            cells = stage.prefixes(task)
-            if not self.interrupted:
-                self._keep(found, *cells)
+            if not found.of("prefix"):
+                cells = stage.prefixes(task)
+                if not self.interrupted:
+                    self._keep(found, *cells)
             return
-        whole = stage.carry_out(trials.solving(task, 1)[0]).evidence
-        for trial in trials.prefixes(task):
+        known = {cell.name for cell in found.of("prefix")}
+        todo = [trial for trial in trials.prefixes(task) if trial.name not in known]
+        whole = stage.carry_out(trials.solving(task, 1)[0]).evidence if todo else ""
+        for trial in todo:
+            if self.interrupted:
+                return
             result = stage.carry_out(trial)
             if not self.interrupted:
                 self._keep(found, _unless_same(result, whole))
@@ -214,26 +219,32 @@ class Verification:
             for cell in cells:
                 kept = cell.model_copy(update={"key": found.key})
                 found.cells[kept.place] = kept
-                _append(self._folder / ROWS, kept)
+                _append(self._folder / ROWS, kept.model_dump_json().encode())
 
     def _read(self) -> None:
-        """Read an earlier session's results that are still current; a broken last line is left out."""
+        """Read an earlier session's results that are decided and still current.
+
+        A broken last line is left out and ended, so that the next result has a line of its own.
+        """
         path = self._folder / ROWS
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else ():
+        data = path.read_bytes() if path.is_file() else b""
+        for line in data.split(b"\n"):
             try:
                 cell = Cell.model_validate_json(line)
             except ValueError:
                 continue
             found = self.found.get(cell.task)
-            if found is not None and found.key == cell.key:
+            if found is not None and found.key == cell.key and cell.outcome in DECIDED:
                 found.cells[cell.place] = cell
+        if data and not data.endswith(b"\n"):
+            _append(path, b"")
 
 
-def _append(path: Path, cell: Cell) -> None:
+def _append(path: Path, line: bytes) -> None:
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
         try:
-            os.write(descriptor, cell.model_dump_json().encode() + b"\n")
+            os.write(descriptor, line + b"\n")
         finally:
             os.close(descriptor)
     except OSError as error:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deskbench.agent.cli.verify import exit_status
-from deskbench.agent.verify.cells import COLUMNS, Outcome
+from deskbench.agent.verify.cells import COLUMNS, Cell, Outcome
 from deskbench.agent.verify.record import is_valid, key_of, read, validated, write
 from deskbench.agent.verify.verify import ROWS, Found, Verification
 from deskbench.tasks.load import VALIDATION, load
@@ -158,6 +158,20 @@ def test_an_error_is_tried_again_and_so_is_a_task_that_has_changed(tmp_path: Pat
     write_task(tmp_path / "paper", "write")
     one = verified(tmp_path / "paper", tmp_path / "out")
     assert exit_status(list(one.found.values())) == 0
+
+
+def test_a_prefix_run_that_failed_leaves_nothing_behind_once_it_passes(tmp_path: Path) -> None:
+    path = write_task(tmp_path / "paper", "write")
+    one = verified(path.parent, tmp_path / "out")
+    rows = tmp_path / "out" / ROWS
+    key = one.found["paper/write"].key
+    failed = Cell(task="paper/write", column="prefix", outcome=Outcome.ERROR, reason="lost\u2028desktop", key=key)
+    kept = [line for line in rows.read_text().split("\n") if '"prefix"' not in line]
+    rows.write_text("\n".join([*kept, failed.model_dump_json()]) + '\n{"task": "paper/wri')
+    for _ in range(2):  # the second time from what the first has written behind the broken line
+        again = verified(path.parent, tmp_path / "out")
+        assert exit_status(list(again.found.values())) == 0
+        assert [cell.name for cell in again.found["paper/write"].of("prefix")] == ["without the last 1"]
 
 
 def test_an_end_keeps_what_was_found(tmp_path: Path) -> None:
