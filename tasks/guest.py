@@ -12,7 +12,7 @@ from deskbench.envs.desktop import CommandResult, Desktop
 from deskbench.envs.errors import CheckError, GuestError, Unfit
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin"
-"""Folders that only an administrator writes to."""
+"""Folders that only an administrator can write to."""
 _CLEARED = ("BASH_ENV", "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PYTHONPATH", "PYTHONHOME",
             "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT")  # fmt: skip
 """Variables by which other code gets into a program."""
@@ -67,7 +67,7 @@ def told(
         return desktop.run(command, shell=shell, timeout=timeout)
     except GuestError as error:
         if ended_it(error):
-            raise Unfit(f"a command that asks for it has no answer: {error}") from error
+            raise Unfit(f"the command that asks for it failed: {error}") from error
         raise
 
 

@@ -111,7 +111,7 @@ def _read(source: str | Path, split: str | None, host_files: bool) -> Iterator[_
         tasks = _class(suite, file, classes[file], problems) if file in classes else read_tasks(suite, file, problems)
         yield _Read([task.model_copy(update={"host_files": host_files}) for task in tasks], problems.found)
     for file in left_out:
-        yield _Read([], [Problem(file, "", "is not read: it is no task file by where it stands", warning=True)])
+        yield _Read([], [Problem(file, "", "is not read: a task file cannot be in this folder", warning=True)])
 
 
 def _class(suite: str, file: Path, facts: dict[str, Any] | str, problems: Problems) -> list[Task]:
@@ -188,7 +188,7 @@ def _duplicates(tasks: Iterable[Task]) -> Iterator[Problem]:
     for task in tasks:
         other = first.setdefault(task.key, task)
         if other is not task:
-            yield Problem(task.path, "$.id", f"{task.key!r} is the id of {other.path} too", rule="DB002")
+            yield Problem(task.path, "$.id", f"{task.key!r} is also the id of {other.path}", rule="DB002")
 
 
 def task_set_hash(tasks: Iterable[Task]) -> str:

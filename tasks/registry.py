@@ -38,7 +38,7 @@ def compiles(pattern: str) -> str:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"no regular expression: {error}") from None
+        raise ValueError(f"not a regular expression: {error}") from None
     return pattern
 
 
@@ -247,7 +247,7 @@ def misfit(entry: Entry, values: Sequence[Any], read: Sequence[bool]) -> str:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            return f"what was read is of another kind{' at ' * bool(where)}{where}: {first['msg']}"
+            return f"the value has the wrong type{' at ' * bool(where)}{where}: {first['msg']}"
     return ""
 
 

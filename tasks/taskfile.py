@@ -80,11 +80,11 @@ def shown(value: object) -> str:
 def bad_id(name: str) -> str:
     """What is wrong with a task's id, which names folders; empty for nothing."""
     if not re.fullmatch(r"[\w.@-]+", name):
-        return f"is {name[:80]!r}; letters, digits and . _ - @ only: it names folders"
+        return f"is {name[:80]!r}; use only letters, digits and . _ - @: an id is used as a folder name"
     if name in (".", ".."):
-        return f"is {name!r}, which is another folder's name: an id names folders"
+        return f"is {name!r}, which means a different folder: an id is used as a folder name"
     size = len(name.encode())
-    return f"has {size} bytes; at most {MAX_ID}: it names folders" if size > MAX_ID else ""
+    return f"has {size} bytes; at most {MAX_ID} are allowed: an id is used as a folder name" if size > MAX_ID else ""
 
 
 def read_tasks(suite: str, file: Path, problems: Problems) -> list[Task]:
@@ -202,7 +202,7 @@ def _id(value: object, problems: Problems) -> str:
 def _text(value: object, where: str, problems: Problems) -> str:
     if isinstance(value, str) and value:
         return value
-    problems.add(where, "must be a string that is not empty")
+    problems.add(where, "must be a non-empty string")
     return ""
 
 
@@ -319,7 +319,7 @@ def _evaluator(value: Any, problems: Problems) -> Evaluator:
             problems.add(f"$.evaluator.{key}", f"unknown key{nearest(key, _EVALUATOR)}")
     conj = value.get("conj", "and")
     if conj not in ("and", "or"):
-        problems.add("$.evaluator.conj", f"is {shown(conj)}; it is and or or")
+        problems.add("$.evaluator.conj", f"is {shown(conj)}; it must be 'and' or 'or'")
         conj = "and"
     postconfig = _calls(value.get("postconfig", []), "$.evaluator.postconfig", problems)
     if value.get("func") == "infeasible":

@@ -17,7 +17,7 @@ from deskbench.tasks.types import Call
 from deskbench.tasks.world import MAX_FILE, Context, World
 
 PYAUTOGUI = "import pyautogui; import time; pyautogui.FAILSAFE = False; "
-"""What OSWorld puts before a command of Python."""
+"""What OSWorld puts before a Python command."""
 _ALONE = (
     "import os, site, sys; sys.path += os.environ.get('PYTHONPATH', '').split(os.pathsep); "
     "sys.path.append(site.getusersitepackages()); exec(compile(sys.argv.pop(), '<command>', 'exec'))"
@@ -74,7 +74,7 @@ class Answers:
         return not run_before_check(calls, self._context)
 
     def _getter(self, name: str, arguments: list[Any], config: Mapping[str, Any]) -> Any:
-        assert self._world is not None, "getters are asked while a class judges"
+        assert self._world is not None, "a class may call getters only in evaluate()"
         self._asked += 1
         parameters = {key: value for key, value in config.items() if key != "type"}
         found = value_of(Call(type=name, parameters=parameters, where=f"evaluate[{self._asked}]"), self._world)

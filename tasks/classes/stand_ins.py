@@ -25,7 +25,7 @@ from deskbench.tasks.scoring.worker import evaluate
 Ask = Callable[..., Any]
 """ask(kind, name, arguments, keywords): the controller's answer."""
 HUB = "https://huggingface.co/datasets/xlangai/osworld_v2_assets_gated/resolve/main"
-"""Where OSWorld-V2's files are, for those who were given access."""
+"""Where OSWorld-V2 keeps its files. They need an access token."""
 
 
 class Refused(Exception):

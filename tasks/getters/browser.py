@@ -71,7 +71,7 @@ def info_from_website(world: World, *, url: str, infos: list[Info], backups: Any
         return shown(world.desktop, "infos", url=url, infos=list(infos))
     except (EnvError, CheckError, Unfit) as error:
         if backups is None:
-            raise CheckError(f"{url} cannot be read and there is nothing to fall back on: {error}") from None
+            raise CheckError(f"{url} cannot be read, and the task file has no fallback: {error}") from None
         return backups
 
 
@@ -118,5 +118,5 @@ def goto_recreation_page(
     texts = shown(world.desktop, "next_free_days", class_=class_)
     index = int(order or 0)
     if index >= len(texts):
-        raise CheckError(f"recreation.gov has no element number {index} of class {class_} now")
+        raise CheckError(f"recreation.gov no longer has an element number {index} of class {class_}")
     return {"expected": {class_: texts[index]}}

@@ -15,7 +15,7 @@ from deskbench.tasks.world import World
 
 MAX_EXTENSIONS, MAX_SHORTCUTS = 100, 100
 MAX_SHORTCUT = 2**16
-"""Bytes of a shortcut."""
+"""The most bytes of a shortcut."""
 FONT_SIZES = {"default_fixed_font_size": 13, "default_font_size": 16, "minimum_font_size": 13}
 """Chrome's own."""
 
@@ -151,7 +151,7 @@ def extensions_installed_from_shop(world: World) -> list[Any]:
     names = [f"Default/Extensions/{extension['name']}/{version['name']}/manifest.json"
              for extension in _children(tree) for version in _children(extension)]  # fmt: skip
     if len(names) > MAX_EXTENSIONS:
-        raise Unfit(f"there are more than {MAX_EXTENSIONS} extensions")
+        raise Unfit(f"the profile has more than {MAX_EXTENSIONS} extensions")
     return [manifest for name in names if (manifest := _preference(world, name=name))]
 
 
@@ -188,6 +188,6 @@ def shortcuts_on_desktop(world: World) -> dict[str, str]:
         return {}
     names = [str(node["name"]) for node in _children(tree) if str(node["name"]).endswith(suffix)]
     if len(names) > MAX_SHORTCUTS:
-        raise Unfit(f"there are more than {MAX_SHORTCUTS} shortcuts")
+        raise Unfit(f"the desktop has more than {MAX_SHORTCUTS} shortcuts")
     found = {name: world.read(f"~/Desktop/{name}", max_bytes=MAX_SHORTCUT) for name in names}
     return {name: data.decode("utf-8", "replace") for name, data in found.items() if data is not None}

@@ -25,12 +25,12 @@ def _paired(given: Mapping[str, Any]) -> None:
     count = len(path) if isinstance(path, list) else 1
     names = len(dest) if isinstance(dest, list) else count if dest == "" or count == 1 else 1
     if names != count:
-        raise ValueError(f"path has {count} entries and dest {names}")
+        raise ValueError(f"path has {count} entries, but dest has {names}")
     if any(not 0 <= index < count for index in given.get("gives") or ()):
-        raise ValueError(f"gives {given['gives']}, and path has {count} entries")
+        raise ValueError(f"gives is {given['gives']}, but path has {count} entries")
     pins = given.get("sha256", "")
     if pins and count != (len(pins) if isinstance(pins, list) else 1):
-        raise ValueError(f"path has {count} entries, and sha256 another number")
+        raise ValueError(f"path has {count} entries, but sha256 has a different number")
 
 
 @getter("vm_file", source="file", fits=_paired)
@@ -70,7 +70,7 @@ def _named(path: str | list[str], dest: str | list[str]) -> tuple[list[str], lis
     paths = path if isinstance(path, list) else [path]
     names = dest if isinstance(dest, list) else [dest or p for p in paths]
     if len(names) != len(paths):
-        raise CheckError(f"path has {len(paths)} entries and dest {len(names)}")
+        raise CheckError(f"path has {len(paths)} entries, but dest has {len(names)}")
     plain = [name.replace("\\", "/").rpartition("/")[2] for name in names]
     return paths, [name if plain.count(name) == 1 else f"{index}-{name}" for index, name in enumerate(plain)]
 
@@ -124,7 +124,7 @@ def task_file(world: World, *, path: str) -> Path:
     """A file that stands beside the task file."""
     found = world.task.asset(path)
     if not found.is_file():
-        raise CheckError(f"no such file beside the task: {path}")
+        raise CheckError(f"no such file next to the task file: {path}")
     return found
 
 

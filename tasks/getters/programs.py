@@ -78,7 +78,7 @@ def default_video_player(world: World) -> str:
 def gimp_config_file(world: World, *, file_name: str, dest: str = "") -> Path | None:
     """One of GIMP's files of settings; None when it has not written it."""
     if world.desktop.health().platform != "Linux":
-        raise CheckError("gimp_config_file knows GIMP on Linux only")
+        raise CheckError("gimp_config_file supports GIMP on Linux only")
     return first_file(world, [f"~/.config/GIMP/{version}/{file_name}" for version in ("2.10", "3.0")], dest)
 
 

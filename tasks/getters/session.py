@@ -36,7 +36,7 @@ def short(text: str) -> str:
         Unfit: it is.
     """
     if len(text) > MAX_TEXT:
-        raise Unfit(f"it has more than {MAX_TEXT} characters")
+        raise Unfit(f"the text has more than {MAX_TEXT} characters")
     return text
 
 

@@ -21,11 +21,11 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augus
           "November", "December")  # fmt: skip
 _NUMBERS = {"four": 4, "eight": 8}
 _FROM, _TO = ("time", "from", "puDay", "puMonth", "puYear"), ("to", "doDay", "doMonth", "doYear")
-"""Keys of what is expected that hold the first day, and the second."""
+"""Keys of the expected value that hold the first day, and those that hold the second."""
 
 
 RelativeTimes = dict[Literal["from", "to"], str]
-"""A day by its name, and a second one that may lean on it."""
+"""A day by its name, and a second day that may depend on the first."""
 
 
 class RelativeRules(TypedDict):
@@ -59,7 +59,7 @@ def day_of(name: str, today: date, first: date | None = None) -> date:
         return begin + timedelta(days=-begin.weekday() % 7)
     if found := re.fullmatch(r"(this|next|next week) (\w+day)", plain):
         return _weekday(found[1], DAYS.index(found[2]), today, first)
-    raise CheckError(f"relativeTime {name!r} is no day that is known")
+    raise CheckError(f"relativeTime {name!r} is not a known day")
 
 
 def _weekday(which: str, day: int, today: date, first: date | None) -> date:
@@ -127,7 +127,7 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise CheckError(f"time zone {name!r} is not known") from None
+        raise CheckError(f"unknown time zone {name!r}") from None
 
 
 @getter("timezone_from_config")

@@ -31,7 +31,7 @@ TASK: dict[str, Any] = {
             "path": "~/Documents/letter.txt", "text": "We meet on Tuesday.\n"}}]},
     ],
 }  # fmt: skip
-"""A task that no rule finds anything in."""
+"""A task without findings."""
 ASSETS = {"assets/list.txt": "one\ntwo\n"}
 
 

@@ -53,7 +53,7 @@ def _shown(task: Task, text: str) -> Iterator[Hit]:
             continue
         for value in strings_in(rules_of(check.expected).get("expected")):
             if len(value) > 1 and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE):
-                yield Hit(check.where, f"the answer {value[:60]!r} stands on the first screen")
+                yield Hit(check.where, f"the first screen shows the answer {value[:60]!r}")
 
 
 def _findings(task: Task, id: str, hits: Iterator[Hit]) -> list[Finding]:

@@ -108,7 +108,7 @@ def read_score(value: Any, seconds: float = 0.0) -> Score:
     if isinstance(value, Mapping):
         found = value.get("partial_scores") or {}
         if not isinstance(found, Mapping):
-            raise CheckError(f"evaluate() returned partial_scores that are no dictionary: {found!r}"[:300])
+            raise CheckError(f"evaluate() returned partial_scores that are not a dictionary: {found!r}"[:300])
         parts = [_part_score(str(name), one) for name, one in found.items()]
         weight = sum(part.weight for part in parts)
         mean = sum(part.score * part.weight for part in parts) / weight if weight > 0 else None
@@ -140,7 +140,7 @@ def _part_score(name: str, value: Any) -> PartScore:
 def _amount(value: Any) -> float:
     amount = float(value)
     if not (math.isfinite(amount) and amount >= 0):
-        raise ValueError(f"{value} is no amount")
+        raise ValueError(f"{value} is not an amount")
     return amount
 
 

@@ -67,7 +67,7 @@ def look(task: Task, desktop: Desktop) -> frozenset[str]:
     missing = [name for name in checks if name in lines]
     if missing:
         raise SetupError(
-            f"the desktop has no {', '.join(missing)}, which the task's check runs: the task cannot be scored here; "
+            f"the desktop lacks {', '.join(missing)}, which the task's check runs: the task cannot be scored here; "
             "use an image that has it, or write the check with another program",
             permanent=True,
         )

@@ -76,8 +76,8 @@ def evaluate(
                for file in files_in(value)]  # fmt: skip
     wrong = _without_the_agent(request, trusted, limits, code, spent=bool(ended.spent))
     if wrong:
-        raise CheckError(f"metric {name}: {why}; without what the agent made: {wrong}")
-    return Told(0.0, f"what the agent made cannot be read: {why}; the check works without it")
+        raise CheckError(f"metric {name}: {why}; without the agent's part: {wrong}")
+    return Told(0.0, f"the agent's part cannot be read: {why}; the check works without it")
 
 
 def read(reader: str, limits: Limits = READING, **arguments: Any) -> Any:

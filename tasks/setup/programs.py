@@ -13,7 +13,7 @@ from deskbench.tasks.registry import setup_step
 from deskbench.tasks.world import Context
 
 UNTIL_SECONDS = 30.0
-"""How long `until` of `execute` repeats its command; OSWorld's has no end."""
+"""Seconds for which `until` of `execute` repeats its command; OSWorld repeats it for ever."""
 
 
 class Until(TypedDict, total=False):
@@ -139,7 +139,7 @@ def execute_with_verification(
         return there and (proof is None or context.desktop.run(proof, shell=True, timeout=5).returncode == 0)
 
     if not wait.until(verified, timeout=max_wait_time, interval=check_interval, max_interval=check_interval):
-        raise SetupError(f"{command}: {dict(wanted)} was not so within {max_wait_time:g} s")
+        raise SetupError(f"{command}: {dict(wanted)} did not come true within {max_wait_time:g} s")
 
 
 @setup_step("act", "replay", "tidy_desktop")

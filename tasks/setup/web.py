@@ -100,4 +100,4 @@ def change_wallpaper(context: Context, *, path: str) -> None:
     wanted = desktop.read_file(path, max_bytes=MAX_FILE)
     desktop.set_wallpaper(path)
     if desktop.wallpaper() != wanted:
-        raise SetupError(f"the background is another picture after setting it to {path}")
+        raise SetupError(f"the background is not {path} after it was set")

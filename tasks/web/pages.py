@@ -384,7 +384,7 @@ def close_tabs(found: Browser, urls: Sequence[str]) -> None:
         shown = [page for page in pages_of(found) if same_url(page.url, url)]
         if not shown:
             open_now = ", ".join(page.url for page in pages_of(found))
-            raise Unfit(f"no tab shows {url}; open are: {open_now or 'none'}")
+            raise Unfit(f"no tab shows {url}; open tabs: {open_now or 'none'}")
         for page in shown:
             page.close()
 

@@ -306,7 +306,7 @@ DAY = rule({"relativeTime": {"from": "some day"}, "expected": {"time": "{Year}"}
     ("changes", "where", "what"),
     [
         (check_of("text_equals", None, rule({"expected": "a"})), "$.evaluator.result", "needs a result"),
-        (check_of("text_equals", FILE), "$.evaluator.expected", "needs something expected"),
+        (check_of("text_equals", FILE), "$.evaluator.expected", "needs an expected value"),
         (check_of("text_equals", FILE, rule({"expect": "a"})), "$.evaluator.expected.rules", "'expected'"),
         (check_of("text_equals", FILE, rule({})), "$.evaluator.expected.rules", "missing rule key 'expected'"),
         (check_of("text_equals", FILE, rule(None)), "$.evaluator.expected.rules", "the rules are None"),
@@ -330,7 +330,7 @@ DAY = rule({"relativeTime": {"from": "some day"}, "expected": {"time": "{Year}"}
         (check_of("check_direct_json_object", FILE, DAY), "$.evaluator.expected", "some day"),
         (
             check_of("exact_match", {"type": "vm_file", "path": ["~/a", "~/b"], "dest": ["a"]}, rule({"expected": 1})),
-            "$.evaluator.result", "path has 2 entries and dest 1",
+            "$.evaluator.result", "path has 2 entries, but dest has 1",
         ),
     ],
 )  # fmt: skip
