@@ -25,7 +25,7 @@ def googledrive_file(
     query_list: list[list[str]] | None = None,
     path_list: list[list[str]] | None = None,
 ) -> Files:
-    """A file by a chain of queries or by its path; or several, None for each that is not there."""
+    """A file on Google Drive, found by queries or by its path; or several files, None for each missing one."""
     chains = _chains(query, path, query_list, path_list)
     names = dest if isinstance(dest, list) else [dest]
     if len(chains) != len(names):

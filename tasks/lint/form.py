@@ -27,8 +27,8 @@ deskbench does not know, and that is not close to one of its own, is a warning: 
 )  # fmt: skip
 loader_rule(
     "DB003", "error", "an asset is missing, or is outside the suite",
-    meaning="""A file that the task copies into the desktop, or compares with, does not exist, or a path leads out of the
-suite by `..` or a link. Other machines do not have such a file, and somebody else's task file could copy a secret
+    meaning="""A file that the task copies into the desktop, or compares with, does not exist, or a path leads out of
+the suite by `..` or a link. Other machines do not have such a file, and somebody else's task file could copy a secret
 of yours into a desktop that way. `--host-files` allows deskbench to read such files.""",
     source="Harbor's invalid-task-files; BenchJack V8",
     help="put the file next to the task file, or in a folder there",
@@ -73,8 +73,8 @@ def duplicates(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
     """Two tasks with the same instruction count twice in a mean, and the second one shows nothing new.
 
     The comparison ignores case, punctuation and blanks. Two tasks with the same start state and checks are the same
-    task in other words. If a check reads a path that is almost one that set-up writes, and nothing else names it, the path
-    is probably a typing error: the check would always score 0.
+    task in other words. If a check reads a path that is almost one that set-up writes, and nothing else names it, the
+    path is probably a typing error: the check would always score 0.
     """
     words: dict[str, Facts] = {}
     works: dict[str, Facts] = {}

@@ -147,7 +147,7 @@ fault("result-other-kind", "a text in a workbook's place", Whose.NOBODY, Becomes
       Scene(task=checked("archive_contains", {"type": "vm_file", "path": NOTE},
                          {"type": "rule", "rules": {"expected": {"a.txt": None}}})))  # fmt: skip
 fault("result-missing", "nothing in the result's place", Whose.NOBODY,
-      Becomes("done", 0.0, said="there is nothing to check"),
+      Becomes("done", 0.0, said="nothing to check"),
       Scene(task=checked(result={"type": "vm_file_text", "path": "/home/user/none.txt"})))  # fmt: skip
 fault("answer-wrong", "a wrong answer", Whose.NOBODY, Becomes("done", 0.0), Scene(agent=f"{HERE}.agents:Wrong"))
 fault("answer-right", "a right answer", Whose.NOBODY, Becomes("done", 1.0), Scene())

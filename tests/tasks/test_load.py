@@ -80,7 +80,7 @@ def test_a_good_file_is_one_task(tmp_path: Path) -> None:
         ({"evaluator": {**GOOD["evaluator"], "conj": "xor"}}, "$.evaluator.conj", "xor"),
         ({"evaluator": {"func": ["exact_match"], "result": []}}, "$.evaluator.result", "as long as func"),
         ({"evaluater": {}}, "$.evaluater", "did you mean 'evaluator'"),
-        ({"instruction": ""}, "$.instruction", "not empty"),
+        ({"instruction": ""}, "$.instruction", "non-empty"),
         ({"id": "a/b"}, "$.id", "a/b"),
         ({"oracle": [{"type": "clik", "target": {"name": "x"}}]}, "$.oracle[0]", "did you mean 'click'"),
         ({"oracle": [{"type": "click", "target": {"nme": "x"}}]}, "$.oracle[0]", "did you mean 'name'"),

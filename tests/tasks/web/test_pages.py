@@ -95,7 +95,7 @@ class TestSites:
         name = "gotoRecreationPage_and_get_html_content"
         assert stage.get(name, **asked) == {"expected": {"day": "Dec 3"}}
         assert stage.get(name, order="1", **asked) == {"expected": {"day": "later"}}
-        with pytest.raises(CheckError, match="no element number 9"):
+        with pytest.raises(CheckError, match="no longer has an element number 9"):
             stage.get(name, order=9, **asked)
 
 
