@@ -76,7 +76,7 @@ def _plain(value: Any) -> Any:
 
 def _check_button(button: str) -> None:
     if button not in BUTTONS:
-        raise ActionError(f"button is {button!r}; it is one of {', '.join(BUTTONS)}")
+        raise ActionError(f"button is {button!r}; it must be one of {', '.join(BUTTONS)}")
 
 
 def _check_point(x: int | None, y: int | None) -> None:
@@ -120,7 +120,7 @@ class Click(_AtPoint):
         _check_button(self.button)
         _check_point(self.x, self.y)
         if not 1 <= self.count <= 10:
-            raise ActionError(f"count is {self.count}; it is 1 to 10")
+            raise ActionError(f"count is {self.count}; it must be 1 to 10")
         _check_keys(self, "modifiers")
 
 
@@ -164,7 +164,7 @@ class Drag(_Base):
     def __post_init__(self) -> None:
         _check_button(self.button)
         if not 2 <= len(self.path) <= 1000:
-            raise ActionError(f"path has {len(self.path)} points; it needs 2 to 1000")
+            raise ActionError(f"path has {len(self.path)} points; it must have 2 to 1000")
         _check_keys(self, "modifiers")
 
     @property
@@ -191,7 +191,7 @@ class Scroll(_AtPoint):
     def __post_init__(self) -> None:
         _check_point(self.x, self.y)
         if max(abs(self.dx), abs(self.dy)) > 1000:
-            raise ActionError(f"scroll of ({self.dx}, {self.dy}) notches; at most 1000")
+            raise ActionError(f"scroll of ({self.dx}, {self.dy}) notches; at most 1000 are allowed")
         _check_keys(self, "modifiers")
 
 
@@ -204,7 +204,7 @@ class Type(_Base):
 
     def __post_init__(self) -> None:
         if len(self.text) > MAX_TEXT:
-            raise ActionError(f"text has {len(self.text)} characters; at most {MAX_TEXT}")
+            raise ActionError(f"text has {len(self.text)} characters; at most {MAX_TEXT} are allowed")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Key(_Base):
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.keys) <= 10:
-            raise ActionError(f"keys has {len(self.keys)} names; it needs 1 to 10")
+            raise ActionError(f"keys has {len(self.keys)} names; it must have 1 to 10")
         _check_keys(self, "keys")
 
 
@@ -251,7 +251,7 @@ class Wait(_Base):
 
     def __post_init__(self) -> None:
         if self.seconds is not None and not 0 <= self.seconds <= MAX_WAIT:
-            raise ActionError(f"seconds is {self.seconds}; it is 0 to {MAX_WAIT:g}")
+            raise ActionError(f"seconds is {self.seconds}; it must be 0 to {MAX_WAIT:g}")
 
 
 @dataclass(frozen=True)
@@ -296,7 +296,7 @@ class Exec(_Base):
 
     def __post_init__(self) -> None:
         if self.lang not in ("python", "bash"):
-            raise ActionError(f"lang is {self.lang!r}; it is python or bash")
+            raise ActionError(f"lang is {self.lang!r}; it must be python or bash")
 
 
 @dataclass(frozen=True)
@@ -338,7 +338,7 @@ def parse_action(value: object) -> Action:
         ActionError: with the field and the bad value.
     """
     if not isinstance(value, Mapping):
-        raise ActionError(f"an action is a JSON object, not {type(value).__name__}")
+        raise ActionError(f"an action must be a JSON object, not {type(value).__name__}")
     kind = value.get("type")
     cls = ACTION_TYPES.get(kind) if isinstance(kind, str) else None
     if cls is None:
@@ -360,7 +360,7 @@ def parse_action(value: object) -> Action:
 def parse_actions(value: object) -> list[Action]:
     """A JSON array of actions; errors carry the index."""
     if not isinstance(value, list):
-        raise ActionError(f"actions is a JSON array, not {type(value).__name__}")
+        raise ActionError(f"actions must be a JSON array, not {type(value).__name__}")
     out = []
     for index, item in enumerate(value):
         try:
@@ -414,5 +414,5 @@ def _coerce_tuple(where: str, value: Any, args: tuple[Any, ...]) -> tuple[Any, .
     if args[-1] is Ellipsis:
         args = (args[0],) * len(value)
     if len(value) != len(args):
-        raise ActionError(f"{where} has {len(value)} items; it needs {len(args)}")
+        raise ActionError(f"{where} has {len(value)} items; it must have {len(args)}")
     return tuple(_coerce(f"{where}[{i}]", item, arg) for i, (item, arg) in enumerate(zip(value, args, strict=True)))

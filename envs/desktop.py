@@ -51,7 +51,7 @@ class Desktop(Protocol):
     """
 
     name: str
-    """Unique among running desktops; for logs."""
+    """A name for logs, unique among running desktops."""
 
     def health(self) -> Health:
         """What works here and what does not."""
@@ -150,9 +150,9 @@ class Provider(Protocol):
 
     name: str
     capacity: int | None
-    """How many desktops it can have at once; None for as many as the machine bears."""
+    """How many desktops it can have at once; None if only the machine limits it."""
     platform: str | None
-    """What its desktops are, `Linux`, `Windows` or `Darwin`; None where only the desktop knows."""
+    """The platform of its desktops, `Linux`, `Windows` or `Darwin`; None if only the desktop knows."""
 
     def describe(self) -> dict[str, str]:
         """What the desktops are made of, for the run's manifest: an image and its digest, where there is one."""

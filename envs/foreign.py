@@ -106,7 +106,7 @@ _WANTED = {
     "greater_than_equal": "it must be at least {ge}",
     "less_than_equal": "it must be at most {le}",
 }
-"""Kinds of pydantic's errors, in the words of this project; the others are told in pydantic's own."""
+"""Kinds of pydantic's errors, in this project's words; other kinds keep pydantic's own words."""
 
 
 def lines(data: bytes) -> list[str]:
@@ -175,11 +175,11 @@ def _integer(text: str) -> int | _Wrong:
 
 def _finite(text: str) -> float | _Wrong:
     value = float(text)
-    return value if math.isfinite(value) else _Wrong(f"is {text[:40]}, which is too large a number")
+    return value if math.isfinite(value) else _Wrong(f"is {text[:40]}, which is too large")
 
 
 def _constant(text: str) -> _Wrong:
-    return _Wrong(f"is {text}, which JSON does not have")
+    return _Wrong(f"is {text}, which JSON does not allow")
 
 
 def _plain(value: Any, where: str, faults: list[Fault], levels: int) -> Any:
@@ -200,7 +200,7 @@ def _plain(value: Any, where: str, faults: list[Fault], levels: int) -> Any:
     for raw, inner in value.pairs:
         key = _whole(raw, where, faults)
         if key in made:
-            faults.append(Fault(_below(where, key), "is there twice"))
+            faults.append(Fault(_below(where, key), "occurs twice"))
         made[key] = _plain(inner, _below(where, key), faults, levels - 1)
     return made
 
@@ -208,7 +208,7 @@ def _plain(value: Any, where: str, faults: list[Fault], levels: int) -> Any:
 def _whole(text: str, where: str, faults: list[Fault]) -> str:
     if _HALF.search(text) is None:
         return text
-    faults.append(Fault(where, "holds half of a surrogate pair, which is no character"))
+    faults.append(Fault(where, "contains half of a surrogate pair, which is not a character"))
     return _HALF.sub("\ufffd", text)
 
 

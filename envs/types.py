@@ -93,7 +93,9 @@ class Screenshot:
         try:
             with Image.open(io.BytesIO(self.png), formats=["PNG"]) as picture:
                 if picture.size != size:  # a second head
-                    raise ValueError(f"it has {picture.width}x{picture.height} pixels, and says {size[0]}x{size[1]}")
+                    raise ValueError(
+                        f"it has {picture.width}x{picture.height} pixels, its head says {size[0]}x{size[1]}"
+                    )
                 return picture.convert("RGB")
         except Exception as error:  # noqa: BLE001  (the boundary: what Pillow raises for a hostile file is not listed)
             raise GuestError(f"the screenshot cannot be read: not a picture: {str(error)[:200]}") from None

@@ -25,21 +25,21 @@ PROTOCOL = 1
 CONTENT_TYPE = "application/vnd.deskbench.step"
 POLICIES = ("settled", "immediate", "fixed:SECONDS", "none")
 MAX_BODY = 64 * 2**20
-"""Bytes of a request or an answer that the other end will read into memory."""
+"""The most bytes of a request or an answer that the other end reads into memory."""
 MAX_DEPTH = 64
-"""Levels of arrays and objects in JSON; the accessibility tree is a string."""
+"""The most levels of arrays and objects in JSON; the accessibility tree is a string."""
 TREE_DEPTH = 512
-"""The same in a listing: a folder in a folder is two levels."""
+"""The same in a listing: a folder in a folder counts as two levels."""
 MAX_JSON = 32 * 2**20
-"""Bytes of JSON: in memory it takes up to twelve times that, in characters of four bytes."""
+"""The most bytes of JSON: in memory it takes up to twelve times that, in characters of four bytes."""
 MAX_VALUES = 1_000_000
-"""Values in JSON: each takes a hundred bytes and more, and three in the wire."""
+"""The most values in JSON: each takes a hundred bytes or more in memory, and three on the wire."""
 MAX_ESCAPES = 3_000_000
-"""Backslashes in JSON: CPython 3.11 makes a string of each while it reads."""
+"""The most backslashes in JSON: CPython 3.11 makes a string of each one while it reads."""
 MAX_DIGITS = 20
-"""Of an integer: 64 bits have no more."""
+"""The most digits of an integer: 64 bits need no more."""
 MAX_SIDE = 32_768
-"""Pixels of a screen's width or height: what X's coordinates reach."""
+"""The most pixels of a screen's width or height: X's coordinates reach no further."""
 MAX_PIXELS = 36_000_000
 """A picture from the desktop with more pixels than this is refused: 8K has 33 million, which are 270 MB to decode."""
 
@@ -92,7 +92,7 @@ def parse_policy(policy: str) -> tuple[str, float]:
             return name, value
     elif policy in POLICIES:
         return policy, 0.0
-    raise WireError(f"policy is {policy!r}; it is one of {', '.join(POLICIES)} with SECONDS from 0 to 600")
+    raise WireError(f"policy is {policy!r}; it must be one of {', '.join(POLICIES)} with SECONDS from 0 to 600")
 
 
 @dataclass(frozen=True)
@@ -382,13 +382,13 @@ def _finite(digits: str) -> float:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return found
 
 
@@ -563,7 +563,7 @@ def _check_entry(entry: object) -> None:
 
 
 MAX_NAME = 1024
-"""Characters of a file's name; file systems have 255."""
+"""The most characters of a file's name; file systems allow 255."""
 
 
 def _short(value: object) -> str:
@@ -573,7 +573,7 @@ def _short(value: object) -> str:
 
 def _closed(value: object, known: Any, where: str) -> None:
     if not isinstance(value, Mapping):
-        raise WireError(f"{where} is a JSON object, not {type(value).__name__}")
+        raise WireError(f"{where} must be a JSON object, not {type(value).__name__}")
     for name in value:
         if name not in known:
             raise WireError(f"{where}: unknown field {_short(name)}{nearest(str(name)[:100], known)}")

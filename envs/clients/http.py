@@ -62,22 +62,22 @@ from deskbench.envs.wire import (
 __all__ = ["ANSWER_SECONDS", "Client", "Connect", "Forward", "new_tokens", "unix"]
 
 ANSWER_SECONDS = 30.0
-"""Beyond what the request itself may take (its waits, its settling, its command); `Client.answer_seconds` at first."""
+"""Seconds on top of the request's own time (waits, settling, a command); the default of `Client.answer_seconds`."""
 SETTLE_SECONDS = 12.0
 FILE_SECONDS = 600.0
-"""For a file, one way or the other; `Client.file_seconds` at first."""
+"""Seconds to send or read a file; the default of `Client.file_seconds`."""
 MAX_FILM = 384 * 2**20
-"""Bytes of a film; it is in memory as a whole."""
+"""The most bytes of a video; it is held in memory as a whole."""
 UNFIT = (413, 422)
-"""Statuses that say: what was asked for is there, and cannot be sent: too large, or of another kind."""
+"""Statuses for something that exists but cannot be sent: it is too large, or of the wrong kind."""
 LONG_UPLOAD = 32 * 2**20
-"""Bytes: half of what the server takes at once from those that it does not know yet."""
+"""Bytes: half of what the server accepts at once from all unknown senders."""
 TRIES = 3
-"""Times that a request is sent, with the same id, when no answer came: the server carries it out once."""
+"""How often to send a request, with the same id, when no answer comes: the server carries it out only once."""
 MAX_HEAD = 2**20
 """Bytes beside an answer's body: its head, and the lengths of its chunks (with an eighth of the body's bytes)."""
 _FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
-"""What the libraries raise for a connection that breaks, or an answer that is no HTTP."""
+"""What the libraries raise for a broken connection, or an answer that is not HTTP."""
 
 
 def new_tokens() -> dict[str, str]:
@@ -144,7 +144,7 @@ class Client:
         try:
             self._exposed.append(Forward(self._connect, port))
         except OSError as error:
-            raise UsageError(f"port {port} cannot be listened at: {error.strerror or error}") from None
+            raise UsageError(f"cannot listen on port {port}: {error.strerror or error}") from None
         return self._exposed[-1].address
 
     def allow(self, entries: Sequence[str]) -> None:
@@ -225,7 +225,7 @@ class Client:
             raise GuestError(f"{self.name}: {path}: {error}") from None
         fits = reply.id == request.id and len(reply.results) == len(actions)
         if not fits or (reply.seen is None) != (observe.policy == "none"):
-            raise GuestError(f"{self.name}: {path}: the answer is not to this request")
+            raise GuestError(f"{self.name}: {path}: the answer belongs to another request")
         return self._observation(reply, png, observe, (time.monotonic() - began) * 1e3)
 
     def _observation(self, reply: StepReply, png: bytes | None, asked: Observe, ms: float) -> Observation:
@@ -243,12 +243,12 @@ class Client:
                 raise GuestError(f"{self.name}: the screenshot is not the frame {seen.frame} that the answer names")
             if picture.size != (seen.width, seen.height):
                 raise GuestError(
-                    f"{self.name}: the screenshot has {picture.size}, the screen {seen.width}x{seen.height}"
+                    f"{self.name}: the screenshot has {picture.size}, but the screen {seen.width}x{seen.height}"
                 )
             self._frame = picture
             return picture
         if self._frame is None or self._frame.sha256 != seen.frame:
-            raise GuestError(f"{self.name}: the answer has no screenshot, and frame {seen.frame} is not known here")
+            raise GuestError(f"{self.name}: the answer has no screenshot, and this client lacks the frame {seen.frame}")
         return self._frame
 
     # -- set-up and grading ---------------------------------------------------------------------------------------
@@ -429,7 +429,7 @@ class Client:
         if signed is None or self._token is None:
             return
         if proof is None or not signing.same(proof, signing.answer_proof(self._token, signed.nonce, status, body)):
-            what = f"{self.name}: {path}: the answer is not signed by the desktop's server: somebody else answers"
+            what = f"{self.name}: {path}: the answer is not signed by the desktop's server: something else answered"
             raise GuestError(f"{what} ({_said(status, body)})" if status >= 400 else what, status)
 
     def _request(self, method: str, path: str, content: Mapping[str, Any]) -> requests.PreparedRequest:

@@ -39,12 +39,12 @@ from deskbench.envs.wire import (
 
 SOURCE = Path(__file__).with_name("osworld_input.py").read_text(encoding="utf-8")
 COMMAND_SECONDS = 120.0
-"""After which OSWorld's server ends a command by itself; `OsworldClient.command_seconds` at first."""
+"""Seconds after which OSWorld's server ends a command; the default of `OsworldClient.command_seconds`."""
 OPEN_SECONDS = 1810.0
-"""What it may take to open a file; `OsworldClient.open_seconds` at first."""
+"""Seconds that it may take to open a file; the default of `OsworldClient.open_seconds`."""
 LOOK_SECONDS = 0.25
 QUIET_LOOKS = 2
-"""Looks in a row that must be the same picture."""
+"""How many screenshots in a row must be equal."""
 SETTLE_SECONDS = 10.0
 WINDOW_SECONDS = 20.0
 NOT_DONE = "not carried out: an action before it failed"
@@ -54,7 +54,7 @@ server = display.Display()
 found = server.screen().root.get_full_property(server.intern_atom("_NET_ACTIVE_WINDOW"), X.AnyPropertyType)
 print(found.value[0] if found else 0)
 """
-"""Prints the active window's id: wmctrl does not tell."""
+"""Prints the active window's id, because wmctrl cannot."""
 LAUNCH = """
 said=$(mktemp)
 setsid "$@" > /dev/null 2> "$said" &
@@ -84,7 +84,7 @@ WINDOW = re.compile(r"(0x[0-9a-f]{1,16}) +-?\d{1,9}" + r" +(-?\d{1,9})" * 4 + r"
 """One line of `wmctrl -lGx`: id, desktop, x, y, width, height, class, host, title."""
 PLATFORMS = ("Linux", "Windows", "Darwin")
 EXIT_TIMEOUT = 124
-"""What timeout(1) answers for a command that it has ended."""
+"""The exit status of timeout(1) when it has ended the command."""
 T = TypeVar("T")
 
 
@@ -115,7 +115,7 @@ class OsworldClient(Client):
             except GuestError as error:
                 features[feature] = str(error)
         if self.platform == "Windows":
-            features["recording"] = "OSWorld's server films X displays only"
+            features["recording"] = "OSWorld's server records X displays only"
         return Health("osworld", PROTOCOL, self.platform, shot.size, features)
 
     @property
@@ -164,7 +164,7 @@ class OsworldClient(Client):
         try:
             told = loads(said[0].encode("utf-8", "replace"))
             if not isinstance(told, list) or len(told) != len(actions):
-                raise WireError("not one result for each action")
+                raise WireError("the number of results differs from the number of actions")
             return [decode(ActionResult, one, "results") for one in told]
         except WireError:
             why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode
@@ -285,7 +285,7 @@ class OsworldClient(Client):
             done = self._execute(["bash", "-c", LAUNCH, "launch", *program], shell=False, timeout=self.command_seconds)
             if done.returncode != 0:
                 why = done.stderr.strip() or f"status {done.returncode}"
-                raise GuestError(f"{self.name}: {_text(command)[:80]!r} was not started: {why[:500]}")
+                raise GuestError(f"{self.name}: {_text(command)[:80]!r} did not start: {why[:500]}")
         self._settled(WINDOW_SECONDS)
 
     def open(self, path: str) -> None:
@@ -326,14 +326,14 @@ class OsworldClient(Client):
         said = re.fullmatch(r"(file|folder|pipe|socket|device|nothing|closed) (\d{1,20})", done.stdout.strip())
         if said is None:
             why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode
-            raise GuestError(f"{self.name}: what {path} is was not found out: {str(why)[:500]}")
+            raise GuestError(f"{self.name}: cannot find out what {path} is: {str(why)[:500]}")
         return said[1], int(said[2])
 
     def windows(self) -> list[Window]:
         """The top-level windows, by wmctrl."""
         done = self.run(["wmctrl", "-lGx"])
         if done.returncode != 0:
-            raise GuestError(f"{self.name}: windows are not listed: {done.stderr.strip()[:500]}")
+            raise GuestError(f"{self.name}: cannot list the windows: {done.stderr.strip()[:500]}")
         active = self.run([self._python(), "-c", ACTIVE]).stdout.strip() or "0"
         if not re.fullmatch(r"\d{1,20}", active):
             raise GuestError(f"{self.name}: the active window is {active[:100]!r}")

@@ -19,7 +19,7 @@ NAMES = {
     "menu": "apps",
 }  # fmt: skip
 MAPPING_SECONDS = 0.05
-"""What a program is given to notice that a key means something else now."""
+"""Seconds for a program to notice that a key has a new meaning."""
 
 
 def main(actions):

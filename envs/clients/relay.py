@@ -23,7 +23,7 @@ from deskbench.envs.pipe import splice
 WAITING = 4
 """Connections kept waiting in the desktop for programs."""
 MOST = 128
-"""Connections of one desktop's programs at a time: each costs the controller two threads."""
+"""The most connections of one desktop's programs at a time: each costs the controller two threads."""
 CONNECT_SECONDS = 20.0
 MAX_HEAD = 65536
 WEB_PORTS = (80, 443)

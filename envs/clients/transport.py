@@ -31,9 +31,9 @@ from deskbench.envs import wait
 
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_HEAD = 2**13
-"""Bytes of the head of an answer that is read by the byte."""
+"""The most bytes of an answer's head that is read byte by byte."""
 MAX_REFUSAL = 2**16
-"""Bytes of an answer that are read where a connection was wanted."""
+"""The most bytes of an answer that are read in place of a connection."""
 _CHUNK = 1 << 20
 _TOGETHER = 1 << 16
 """Bytes of a request up to which its body is one packet with its head: each packet wakes the server."""
@@ -87,7 +87,7 @@ class TimedSocket(socket.socket):
         count = super().recv_into(*args, **kwargs)
         _limits.most -= count
         if _limits.most < 0:
-            raise ConnectionAbortedError("more bytes than are read")
+            raise ConnectionAbortedError("the answer is too long")
         return count
 
     def send(self, *args: Any) -> int:
@@ -119,7 +119,7 @@ def unix(path: str) -> Connect:
             made.settimeout(None)
         except BlockingIOError:
             made.close()
-            raise TimeoutError("the server takes no connection") from None
+            raise TimeoutError("the server does not accept connections") from None
         except BaseException:
             made.close()
             raise

@@ -20,7 +20,7 @@ from deskbench.envs.providers.wine import fetch_pillow, unpack_python
 
 INSTALLERS = ENVS.parent / "docker"
 SEARCH = "python311.zip\n.\n..\n..\\site\n"
-"""Where the Python in the bundle looks for modules, from its own folder."""
+"""Where the Python in the bundle looks for modules, relative to its own folder."""
 SYSTEMS = ("windows", "macos")
 
 
@@ -31,7 +31,7 @@ def make(system: str, folder: Path) -> dict[str, str]:
         UsageError: the folder is there, or a part cannot be fetched.
     """
     if folder.exists():
-        raise UsageError(f"{folder} is there already: name a folder that is not, or remove it")
+        raise UsageError(f"{folder} already exists: name a new folder, or remove it")
     shutil.copytree(INSTALLERS / system, folder)
     _copy_server(folder / "deskbench" / "envs")
     tokens = new_tokens()
@@ -62,7 +62,7 @@ def main() -> int:
     except UsageError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    sys.stdout.write(f"{args.folder}: read README.md in it; its control token stands in tokens.json\n")
+    sys.stdout.write(f"{args.folder}: read README.md in it; its control token is in tokens.json\n")
     return 0
 
 

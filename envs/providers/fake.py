@@ -65,7 +65,7 @@ class FakeDesktop:
         """Everything that is promised works, but for the recording."""
         self._live()
         features = dict.fromkeys(("screenshot", "input", "settle", "accessibility"), "")
-        features |= dict.fromkeys(("recording", "terminal", "exec"), "a desktop in memory has none")
+        features |= dict.fromkeys(("recording", "terminal", "exec"), "a desktop in memory does not have this")
         return Health("deskbench", PROTOCOL, "Linux", (self.spec.width, self.spec.height), features)
 
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
@@ -176,7 +176,7 @@ class FakeDesktop:
         """`editor PATH` opens a file in the editor."""
         words = command.split() if isinstance(command, str) else list(command)
         if not words or words[0] != "editor":
-            raise GuestError(f"{self.name}: cannot start {command!r}: a desktop in memory has an editor alone", 400)
+            raise GuestError(f"{self.name}: cannot start {command!r}: a desktop in memory has only an editor", 400)
         self.open(words[1] if len(words) > 1 else self.path)
 
     def open(self, path: str) -> None:

@@ -17,10 +17,10 @@ from deskbench.envs import wait
 
 ROOT = Path("/sys/fs/cgroup")
 MEMORY, PIDS = 6 * 2**30, 1024
-"""Bytes, of which files in the sandbox take their share; processes and threads."""
+"""Bytes of memory, including files in the sandbox; processes and threads."""
 END_SECONDS = 5.0
 _ENTER = 'for g; do shift; [ "$g" = -- ] && break; echo $$ > "$g/cgroup.procs" || exit 125; done; exec "$@"'
-"""A shell joins the groups before it becomes the command: no child of it can be outside."""
+"""A shell joins the groups before it becomes the command, so no child of the command can be outside them."""
 
 
 def make(name: str) -> list[Path]:
@@ -100,4 +100,4 @@ def why_not() -> str:
     """Why this machine's desktops have no common limit, or nothing."""
     groups = make("deskbench-try")
     remove(groups)
-    return "" if groups else f"control groups cannot be made in {ROOT}: limits are each process's own"
+    return "" if groups else f"cannot create control groups in {ROOT}: limits apply to each process alone"

@@ -25,12 +25,12 @@ from deskbench.envs.errors import UsageError
 
 ENVS = Path(__file__).resolve().parent.parent
 SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py")
-"""What the server needs beside its own folder. Nothing of `tasks`: the answers are not in the exam room."""
+"""What the server needs in addition to its own folder. Nothing from `tasks`: it contains the answers."""
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 KEPT_SECONDS = 7 * 86400.0
 """How long a version that nobody starts is kept."""
 SERVER = ("/usr/bin/python3", "-s", "-m", "deskbench.envs.server")
-"""The server's command, without what people have installed for themselves."""
+"""The server's command, which ignores packages that users installed for themselves."""
 
 
 def session_arguments(spec: DesktopSpec) -> list[str]:

@@ -32,11 +32,11 @@ from deskbench.envs.wire import PROTOCOL, Health
 
 RESET_SECONDS = 600.0
 READY_SECONDS = 300.0
-"""How long a machine may take to answer after its reset: a virtual machine without KVM boots for a minute or two."""
+"""Seconds that a machine may take to answer after its reset: without KVM it boots for a minute or two."""
 FREE_SECONDS = 3600.0
-"""How long a start waits for a machine that is in use."""
+"""Seconds that a start waits for a machine that is in use."""
 KEEP = "none"
-"""The reset of a machine that is used as it is, whatever was done on it before."""
+"""The `reset` of a machine that is used as it is, whatever was done on it before."""
 
 
 class Machine(BaseModel):
@@ -51,7 +51,7 @@ class Machine(BaseModel):
 
 
 FIVE_PARTS = re.compile(r"([^:/\s]+):(\d+):(\d+):(\d+):(\d+)")
-"""An address as OSWorld's docker provider gives it: host, and its ports of the server, Chrome, VNC and VLC."""
+"""An address in the form of OSWorld's docker provider: host, and the ports of the server, Chrome, VNC and VLC."""
 
 
 class RemoteProvider:
@@ -145,7 +145,7 @@ def machines_of(source: str) -> tuple[Machine, ...]:
     if five := FIVE_PARTS.fullmatch(source):
         return (_five_parts(*five.groups()),)
     if not source:
-        raise UsageError("provider remote: say which machine: remote:http://HOST:5000, or remote:FILE.toml")
+        raise UsageError("provider remote: name the machine: remote:http://HOST:5000, or remote:FILE.toml")
     content = read_toml(Path(source), source)
     unknown = next((key for key in content if key != "machine"), None)
     if unknown is not None:
@@ -156,7 +156,7 @@ def machines_of(source: str) -> tuple[Machine, ...]:
     machines = tuple(_machine(one, f"{source}: machine {number}") for number, one in enumerate(found, 1))
     for machine in machines:
         if sum(other.url == machine.url for other in machines) > 1:
-            raise UsageError(f"{source}: {machine.url} is there twice")
+            raise UsageError(f"{source}: {machine.url} is listed twice")
     return machines
 
 
@@ -260,9 +260,9 @@ def _look(machine: Machine) -> Check:
         desktop, health = reach(machine, 0.0)
         desktop.close()
     except (EnvError, UsageError) as error:
-        return Check(machine.url, False, str(error), "start the server there, and see that this machine reaches it")
+        return Check(machine.url, False, str(error), "start the server there, and check that this machine can reach it")
     lacks = [f"{name}: {why}" for name, why in health.features.items() if why]
-    fresh = {None: "no reset: one episode only", KEEP: "used as it is"}.get(machine.reset, f"reset: {machine.reset}")
+    fresh = {None: "no reset: only one episode", KEEP: "used as it is"}.get(machine.reset, f"reset: {machine.reset}")
     size = f"{health.screen[0]}x{health.screen[1]}"
     by = "" if health.server == "deskbench" else f" by {health.server}'s routes"
     return Check(machine.url, True, "; ".join([f"{health.platform}{by}, {size}, {fresh}", *lacks]))

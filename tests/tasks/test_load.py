@@ -284,7 +284,7 @@ def test_what_would_fail_in_the_middle_of_a_run_is_told_before(
 def test_a_key_that_is_there_twice_is_told(tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text(json.dumps(GOOD).replace('"func":', '"func": "exact_match", "func":'))
-    assert "$.evaluator.func: is there twice" in said(path)
+    assert "$.evaluator.func: occurs twice" in said(path)
 
 
 def check_of(func: str, result: Any = None, expected: Any = None, **options: Any) -> dict[str, Any]:

@@ -26,14 +26,14 @@ SESSIONS = {"light": "openbox", "full": "xfce"}
 """The session of an image, by its list of programs."""
 PROGRAMS = tuple(SESSIONS)
 NAMES = tuple(f"{programs}{code}" for programs in PROGRAMS for code in ("", "-code"))
-"""What images are called, for short."""
+"""Short names of images."""
 REPOSITORY = "deskbench/desktop"
 BASE = "debian:12-slim"
 MADE_BASE = "deskbench/base:bookworm"
-"""What stands in for BASE where no registry can be reached."""
+"""The image that replaces BASE when no registry can be reached."""
 SUITE = "bookworm"
 SOURCES_LABEL = "org.deskbench.server"
-"""Image label: the digest of the server's sources, by which an image that is out of date is known."""
+"""Image label: the digest of the server's sources, which tells whether an image is out of date."""
 NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns", "uidmap"})
 """Packages of the local provider that a container has no use for."""
 LOCK = "/usr/share/deskbench/installed.txt"
@@ -122,9 +122,9 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
         StartError: the build failed; with its last lines.
     """
     if recipe.programs not in PROGRAMS:
-        raise UsageError(f"no programs {recipe.programs!r}; there are {', '.join(PROGRAMS)}")
+        raise UsageError(f"unknown list of programs {recipe.programs!r}; known lists: {', '.join(PROGRAMS)}")
     if recipe.locked and not lock_file(recipe.programs).exists():
-        raise UsageError(f"{lock_file(recipe.programs)} is not there: build once with --write-lock")
+        raise UsageError(f"{lock_file(recipe.programs)} does not exist: build once with --write-lock")
     arguments = {
         "BASE": base_image(engine, recipe.base, say), "PROGRAMS": recipe.programs, "SCREEN": recipe.screen,
         "LOCKED": str(int(recipe.locked)), "SESSION": SESSIONS[recipe.programs], "CODE": str(int(recipe.code)),
@@ -140,7 +140,7 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
             said.append(line)
             say(line)
         if "error" in answer:
-            raise StartError(f"{recipe.tag} was not built: " + "\n".join(said[-15:]))
+            raise StartError(f"could not build {recipe.tag}: " + "\n".join(said[-15:]))
     return str(engine.images.get(recipe.tag).id)
 
 
@@ -167,14 +167,14 @@ def base_image(engine: docker.DockerClient, wanted: str | None, say: Callable[[s
 
 
 def _make_base(engine: docker.DockerClient, why: str, say: Callable[[str], None]) -> str:
-    say(f"{why}: making {MADE_BASE} of Debian's packages")
+    say(f"{why}: making {MADE_BASE} from Debian's packages")
     try:
         made = subprocess.run(
             ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", SUITE, "-"],
             stdin=subprocess.DEVNULL, capture_output=True, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise UsageError(f"{why}, and mmdebstrap is not there to make one: apt-get install mmdebstrap") from None
+        raise UsageError(f"{why}, and mmdebstrap is not installed to make one: apt-get install mmdebstrap") from None
     if made.returncode != 0:
         tail = made.stderr.decode("utf-8", "replace").strip().splitlines()[-3:]
         raise UsageError(f"{why}, and mmdebstrap failed: {' | '.join(tail)}")

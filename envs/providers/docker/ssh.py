@@ -62,7 +62,7 @@ def reach(address: str) -> str:
 def _dial(address: str) -> Tunnel:
     parts = urlsplit(address)
     if not parts.hostname:
-        raise UsageError(f"DOCKER_HOST={address} names no machine: ssh://[user@]host[:port]")
+        raise UsageError(f"DOCKER_HOST={address} names no machine; use ssh://[user@]host[:port]")
     folder = Path(tempfile.mkdtemp(prefix="deskbench-ssh-"))
     there = parts.path if parts.path not in ("", "/") else SOCKET
     port = ["-p", str(parts.port)] if parts.port else []

@@ -42,7 +42,7 @@ from deskbench.envs.providers.sandbox import (
 
 QEMU = "qemu-system-x86_64"
 INSIDE = "/run/machine"
-"""Where a machine's folder is in its sandbox."""
+"""The path of a machine's folder in its sandbox."""
 PORTER = Path(qemu_porter.__file__)
 AS_USER = ("/usr/bin/setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--no-new-privs", "--")
 SERVER = 5000
@@ -52,7 +52,7 @@ SCREEN_SECONDS = 5.0
 LOG_LINES = 15
 LOG_BYTES = 16384
 PICTURES = HOME / "failed"
-"""Where screen pictures of machines that did not come up are kept."""
+"""The folder for screenshots of machines that failed to start."""
 
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="machine")
 
@@ -217,7 +217,7 @@ class Machine:
         said = _tail(self.folder / "log")
         if self.ended and "bwrap:" in said:
             return UsageError(
-                f"this machine does not let bubblewrap make namespaces ({said.splitlines()[-1]}); allow unprivileged "
+                f"this machine does not let bubblewrap create namespaces ({said.splitlines()[-1]}); allow unprivileged "
                 "user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)"
             )
         return None

@@ -22,17 +22,17 @@ from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.messages import MessageError, Question
 
 WINDOW = 256
-"""Questions under way on a connection at most: enough to keep an application busy."""
+"""The most open questions on a connection: enough to keep an application busy."""
 STALL_SECONDS = 2.0
-"""An application that answers nothing for so long while others do is left alone."""
+"""Seconds after which an application that answers nothing, while others do, is skipped."""
 AGAIN_SECONDS = 0.25
 """The same for one that hung the last time."""
 MAX_READING = 24 * 2**20
-"""Bytes that are read for one tree: some 20,000 nodes, or a document; who says more is not heard to the end."""
+"""The most bytes read for one tree: some 20,000 nodes, or a document. The rest is dropped."""
 MAX_OWN = 64
-"""Applications that are asked on sockets of their own; the others are asked through the bus."""
+"""How many applications are asked on their own sockets; the others are asked through the bus."""
 BUS_SECONDS = 5.0
-"""The bus itself, which may have to be started."""
+"""Seconds for the bus itself, which may have to start first."""
 _patience = 1.0
 _READ = 1 << 18
 _APPLICATION = "org.a11y.atspi.Application"
@@ -44,7 +44,7 @@ REGISTRY = "org.a11y.atspi.Registry"
 """Knows the applications; it is started when it is asked."""
 _OWNER = Question(_DAEMON, "GetNameOwner", "s", messages.string, "s", messages.written(REGISTRY))
 SIGNING_UP_SECONDS = 2.0
-"""How long applications may take to tell a new registry that they are there (it was 0.5 s at most)."""
+"""Seconds that applications may take to register with a new registry (0.5 s was the most seen)."""
 ROOT = "/org/a11y/atspi/accessible/root"
 
 Taker = Callable[[Any], None]
@@ -176,7 +176,7 @@ class Bus:
         self._heard: dict[str, float] = {}
         self._left = MAX_READING
         self.slow: set[str] = set()
-        """Names that have not answered in this reading."""
+        """Names that did not answer during this reading."""
         self._daemon.ask(_DAEMON, _DAEMON_PATH, _HELLO, lambda _: None)
         self.id = self._answer(_ID, patiently(BUS_SECONDS))
         """Of this bus, and of no other."""

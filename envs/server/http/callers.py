@@ -80,9 +80,9 @@ def check_origin(headers: Mapping[str, str], caller: Caller, bound: str | None) 
         HttpError: 403.
     """
     if "Origin" in headers:
-        raise HttpError(403, "a request with an Origin comes from a page in a browser, and is refused")
+        raise HttpError(403, "the request has an Origin: the server refuses requests from pages in a browser")
     if caller.trusted and not _is_ours(headers.get("Host", "desktop"), bound):
-        raise HttpError(403, "the Host is not this machine's: ask by its address")
+        raise HttpError(403, "the Host is not this machine: use its address")
 
 
 def _is_ours(host: str, bound: str | None) -> bool:

@@ -39,12 +39,12 @@ from deskbench.envs.wire import MAX_BODY
 _START = re.compile(rb"([A-Z]{1,16}) (/[!-~\x80-\xff]*) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
 _ONCE = frozenset(("Authorization", "Content-Length", "Content-Type", "Host", "Transfer-Encoding"))
-"""Headers that mean two things if they come twice."""
+"""Headers that would be ambiguous if they came twice."""
 _PART = 1 << 18
 _UNREAD = 8
 _NOTICE_SECONDS = 0.5
 _TOGETHER = 1 << 16
-"""Bytes of an answer up to which it is one packet with its head, without which it waits for an acknowledgement."""
+"""Answers up to this many bytes go in one packet with their head; otherwise the body waits for an acknowledgement."""
 
 
 @dataclass(frozen=True)
@@ -248,7 +248,7 @@ class Connection:
         if not self._claim():
             return False  # it was given up, and answered
         if response.takeover is not None and not self._server.carried.take("carried"):
-            response = _refusal(HttpError(503, "too many connections are made into others"))
+            response = _refusal(HttpError(503, "too many connections are open as tunnels"))
         self._takeover = response.takeover
         self._send(response, prove, keeps=keeps)
         return keeps and self._takeover is None
@@ -360,7 +360,7 @@ class Connection:
 
 
 Prove = Callable[[int, bytes], "str | None"]
-"""The proof of an answer with this status and body; None where none was asked for."""
+"""The proof of an answer with this status and body; None if the caller wants none."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 

@@ -42,7 +42,7 @@ class Request:
         try:
             value = loads(self.body or b"{}")
         except WireError as error:
-            raise HttpError(400, f"the body is not JSON as it is read here: {error}") from None
+            raise HttpError(400, f"the body is not JSON that the server accepts: {error}") from None
         if not isinstance(value, dict):
             raise HttpError(400, "the body is not a JSON object")
         return value
@@ -152,7 +152,7 @@ class Response:
     content_type: str = "application/octet-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
     takeover: Callable[[socket.socket], None] | None = None
-    """With status 101: what becomes of the connection, which is closed when this returns."""
+    """With status 101: takes over the connection, which closes when this returns."""
 
 
 def json_response(value: object, status: int = 200) -> Response:

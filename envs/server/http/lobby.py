@@ -20,7 +20,7 @@ from deskbench.envs.server.http.exchange import HttpError
 from deskbench.envs.server.http.limits import HEAD_SECONDS, MAX_HEAD, MAX_SMALL, MAX_WAITING
 
 _AT_ONCE = 32
-"""Connections that are taken in a round; so many cannot push out one of the round before."""
+"""The most connections accepted in a round: too few to push out one of the previous round."""
 _PAUSE = 0.05
 _PART = 1 << 16
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" + (

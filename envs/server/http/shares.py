@@ -54,7 +54,7 @@ class Room:
         """
         with self._lock:
             if size > self._left:
-                raise HttpError(503, "too much is being sent by others")
+                raise HttpError(503, "others are sending too much")
             self._left -= size
 
 

@@ -30,7 +30,7 @@ VARIABLES = {
     "PROGRAMDATA": "C:\\ProgramData", "PROGRAMFILES": "C:\\Program Files", "SYSTEMDRIVE": "C:",
     "SYSTEMROOT": "C:\\windows", "WINDIR": "C:\\windows",
 }  # fmt: skip
-"""As Wine sets them for its user."""
+"""The variables that Wine sets for its user."""
 
 
 class Behind:
@@ -76,7 +76,7 @@ class Behind:
                 lambda: socket.create_connection(address, CONNECT_SECONDS), OSError, timeout=CONNECT_SECONDS
             )
         except OSError:
-            raise HttpError(502, "the server inside Wine is not there") from None
+            raise HttpError(502, "the server inside Wine is not running") from None
         made.settimeout(ANSWER_SECONDS)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made

@@ -10,14 +10,14 @@ from pathlib import Path
 from deskbench.envs.server.settle import Sample
 
 SERVICES = frozenset("dbus-daemon dbus-broker at-spi-bus-laun at-spi2-registr dconf-service gvfsd xfconfd".split())
-"""Processes of the desktop that programs ask, and wait for; named as below."""
+"""Processes of the desktop that programs query and wait for; named as below."""
 INFRASTRUCTURE = SERVICES | frozenset(
     """
     Xvfb Xorg Xvnc bwrap dbus-launch openbox tint2 ffmpeg xsettingsd slirp4netns docker-init socat xfwm4 xfce4-panel
     xfdesktop xfsettingsd wrapper-2.0 tumblerd
     """.split()
 )
-"""Processes of the desktop itself (first 15 characters, as the kernel keeps them): their work is nobody's reaction."""
+"""Processes of the desktop itself (first 15 characters, as the kernel keeps them): their work is not a reaction."""
 
 
 class Activity:

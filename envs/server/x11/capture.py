@@ -12,7 +12,7 @@ from deskbench.envs.server.png import Encoder
 from deskbench.envs.server.x11.damage import DamageWatch
 
 RESIZED_TRIES = 3
-"""Times that a screen is looked at whose size changes meanwhile."""
+"""How often to try again when the screen's size changes during a capture."""
 
 
 class Screen:

@@ -16,7 +16,7 @@ from deskbench.envs.server.x11 import session
 from deskbench.envs.wire import MAX_PIXELS
 
 NOTE = "~/.config/deskbench-wallpaper"
-"""Names the file that was set last; X keeps the pixels only."""
+"""Names the file that was set last, because X keeps only the pixels."""
 XFCONF = ("xfconf-query", "-c", "xfce4-desktop")
 XFCE_KEY = "/workspace0/last-image"
 """How the settings end that name a monitor's backdrop (xfdesktop 4.18)."""

@@ -17,9 +17,9 @@ from deskbench.envs.server.http.exchange import Watch
 
 LOOK_SECONDS = 0.25
 ASK_SECONDS = 1.0
-"""How long a handler may be at work before the X server is asked whether it answers, and how often then."""
+"""Seconds that a handler may work before the server checks whether X answers, and the interval of the checks."""
 SILENT_SECONDS = 15.0
-"""How long it may leave that without an answer: a window manager may hold it for a moment, and a machine be busy."""
+"""Seconds that X may take to answer: a window manager may hold it for a moment, and the machine may be busy."""
 STOPPED, ENDED, SILENT = "the X server is stopped", "the X server has ended", "the X server does not answer"
 
 

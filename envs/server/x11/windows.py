@@ -10,14 +10,14 @@ from deskbench.envs.server.http.server import HttpError
 from deskbench.envs.server.x11.activity import LOOK_SECONDS, Rest, goes_on
 
 MAX_WORDS = 4096
-"""Of four bytes, of a property: any program may make one of any length."""
+"""The most words of four bytes read of a property: a program can make one of any length."""
 MAX_WINDOWS = 1000
-"""The topmost are listed; each takes a handful of questions."""
+"""The most windows listed, topmost first; each takes a handful of questions."""
 PROOF_SECONDS = 5.0
 CLOSE_SECONDS = 45.0
-"""How long a closed window may take to go, and its program to end, while the program is at work."""
+"""Seconds that a closed window may take to disappear, and its program to end, while the program works."""
 CLOSE_LOOKS = 60
-"""After so many looks that find it idle it is taken to stay, three seconds at the least."""
+"""After this many looks that find the program idle, the window counts as staying open: three seconds at least."""
 
 
 class Windows:
