@@ -162,7 +162,7 @@ class Provider(Protocol):
 
         Raises:
             StartError: with the last thing seen.
-            UsageError: this machine can never start one; with the mend.
+            UsageError: this machine can never start one; with the fix.
         """
 
     def stop(self, desktop: Desktop) -> None:

@@ -98,7 +98,7 @@ class AssetStore:
                 return self._store(url, address)
             except requests.RequestException as error:
                 last = str(error)
-                if isinstance(error, ValueError):  # the URL is none, or of a kind that nothing can fetch
+                if isinstance(error, ValueError):  # not a URL, or one of a kind that nothing can fetch
                     permanent = True
                     break
                 if error.response is not None and 400 <= error.response.status_code < 500:

@@ -46,7 +46,7 @@ def ask(desktop: Desktop, command: Sequence[str], *, timeout: float = 30.0, **va
 
     Raises:
         Lacking: the desktop has no such program in folders that only an administrator writes to.
-        Unfit: as `told`.
+        Unfit: as in `told`.
     """
     done = told(desktop, clean(command, desktop.health().platform, **variables), timeout=timeout)
     if done.returncode in _NOT_STARTED and done.stderr.startswith("/usr/bin/env:"):
@@ -77,7 +77,7 @@ def ended_it(error: GuestError) -> bool:
 
 
 def cannot_start(error: GuestError) -> bool:
-    """Whether the server says of a program that it, or the shell, cannot start it: there is none, or it is none."""
+    """Whether the server says that it, or the shell, cannot start a program: it is missing, or not a program."""
     return (
         error.status == _CANNOT_RUN and re.search("cannot (run|start) |ended with status 127", str(error)) is not None
     )

@@ -1,4 +1,4 @@
-"""Task files to tasks: found in a file, a folder, a suite or a checkout, every problem told before a machine starts."""
+"""Loads tasks from a file, a folder, a suite or a checkout, and reports every problem before a machine starts."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def _class(suite: str, file: Path, facts: dict[str, Any] | str, problems: Proble
 
 
 def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]], list[Path]]:
-    """(suite, file) pairs of a source, and files of it that look like tasks and are none."""
+    """The (suite, file) pairs of a source, and its files that look like tasks but are not."""
     path = Path(source)
     if not path.exists() and (LIBRARY / str(source)).is_dir():
         path = LIBRARY / str(source)
@@ -150,7 +150,7 @@ def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]
 
 
 def _asset(file: Path, root: Path) -> bool:
-    """Whether a file beside the tasks is none of them."""
+    """Whether a file next to the tasks is not a task."""
     return "assets" in file.relative_to(root).parts[:-1] or file.name == VALIDATION
 
 

@@ -28,12 +28,12 @@ USED = ("id", "instruction", "source", "config", "related_apps", "evaluator", "p
 DEAD = (
     "snapshot", "trajectory", "fixed_ip", "possibility_of_env_change", "hint", "env_may_change", "version", "platform",
 )  # fmt: skip
-"""Keys of OSWorld's files that mean nothing to a run."""
+"""Keys of OSWorld's files that a run ignores."""
 _EVALUATOR = ("func", "conj", "result", "expected", "options", "postconfig", "_config_note")
 MAX_ID = 200
-"""Bytes of an id: it names folders and files, which may have 255 with what is put before and behind it."""
+"""The most bytes of an id: it becomes part of folder and file names, which may have 255 bytes."""
 NEAR = 0.8
-"""How alike an unknown key is to one that is read, from which on it is taken for a slip of the pen."""
+"""An unknown key at least this similar to a known one counts as a typing error."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +171,7 @@ def _task(suite: str, raw: dict[str, Any], digest: str, written: dict[str, Any],
 
 
 def _keys(raw: Mapping[str, Any], problems: Problems) -> None:
-    """Keys that other people's files have and deskbench does not read are told; one that is nearly ours is an error."""
+    """Report keys that deskbench does not read as warnings; a key that is almost one of ours is an error."""
     for key in raw:
         if key in (*USED, *OURS, *DEAD):
             continue

@@ -39,7 +39,7 @@ class Scripted(_Frozen):
 
 
 class Played(_Frozen):
-    """A model that is told whom it plays and what that person knows."""
+    """A model that knows whom it plays and what that person knows."""
 
     type: Literal["model"]
     persona: str

@@ -58,7 +58,7 @@ class Viewer:
         view_only: mouse and keyboard of the person stay out of it.
 
     Raises:
-        UsageError: websockify, x11vnc or noVNC is not there; with the mend.
+        UsageError: websockify, x11vnc or noVNC is not there; with the fix.
         StartError: it did not come up.
     """
 

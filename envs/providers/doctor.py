@@ -1,4 +1,4 @@
-"""What the local provider needs of this machine, looked at one by one, each with its mend."""
+"""What the local provider needs of this machine, looked at one by one, each with its fix."""
 
 from __future__ import annotations
 

@@ -112,7 +112,7 @@ class LocalProvider:
         """That this machine has what the spec needs.
 
         Raises:
-            UsageError: it has not; with the mend.
+            UsageError: it has not; with the fix.
         """
         if spec.isolated and shutil.which("bwrap") is None:
             raise UsageError("bubblewrap is not installed: apt-get install bubblewrap, or run with --unisolated")

@@ -21,7 +21,7 @@ FONT_SIZES = {"default_fixed_font_size": 13, "default_font_size": 16, "minimum_f
 
 
 def _preference(world: World, *path: str, name: str = "Default/Preferences", default: Any = None) -> Any:
-    """What a JSON file of the profile has at a path of keys; `default` where it has nothing, or is none."""
+    """The value at a path of keys in a JSON file of the profile; `default` if there is no value or no JSON."""
     file = _file(world, name)
     [value] = [None] if file is None else read("json_at", file=file, paths=[list(path)])
     return default if value is None else value

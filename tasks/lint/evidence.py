@@ -67,7 +67,7 @@ def _worked_out(check: Check, text: str) -> float | None:
 
 
 def trivial(check: Check) -> bool:
-    """Whether any result at all passes: nothing is asked for, or a pattern matches everything."""
+    """Whether every result passes: the check requires nothing, or a pattern matches everything."""
     rules = rules_of(check.expected)
     if check.metric in ("check_include_exclude", "check_list", "file_contains"):
         keys = ("include", "exclude", "expect", "unexpect", "expected")

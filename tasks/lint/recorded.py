@@ -43,7 +43,7 @@ def start_files(task: Task, found: Mapping[str, str], gold: Collection[str]) -> 
 
 
 def first_screen(task: Task, text: str) -> list[Finding]:
-    """DB008, from the text of the first screen: an answer that can be read there, where it is asked for."""
+    """DB008, from the text of the first screen: the screen already shows the answer that the task asks for."""
     return _findings(task, "DB008", _shown(task, text))
 
 

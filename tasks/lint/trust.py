@@ -75,7 +75,7 @@ def executes(facts: Facts) -> Iterator[Hit]:
 
 
 def _source(name: str) -> str:
-    """The source of a function that a task file brings along; empty where there is none."""
+    """The source of a function in the task file; empty if there is none."""
     try:
         return inspect.getsource(registry.find("metric", name).function)
     except (OSError, TypeError):

@@ -126,7 +126,7 @@ def run_test_suite(world: World, result: Any, expected: Any, options: Mapping[st
 
 
 def _said(stdout: str) -> dict[str, Any] | None:
-    """The verdict; what is none is no verdict."""
+    """The verdict; anything else is not a verdict."""
     try:
         answer = json.loads(stdout[:MAX_TEXT])
         return {"value": float(answer["value"]), "note": str(answer["note"])[:500]}

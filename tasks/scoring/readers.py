@@ -190,7 +190,7 @@ INSERT OR IGNORE INTO meta VALUES ('version', '32'), ('last_compatible_version',
 
 
 def with_visits(file: Path, visits: Sequence[Mapping[str, Any]], now: float, into: Path) -> None:
-    """Write a history with visits added, each so many seconds before now, to `into`; an empty file begins one."""
+    """Write a history with added visits, each in seconds before now, to `into`; an empty file starts a new one."""
     shutil.copyfile(file, into)
     connection = sqlite3.connect(into)
     try:

@@ -66,7 +66,7 @@ def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None, co
     Args:
         request: what it is to do.
         limits: what it may use.
-        into: a folder besides its own that it may write to.
+        into: another folder that it may write to, in addition to its own.
         code: a folder of machine code (`compiled`), of which it gets a copy.
     """
     more = {"seconds": limits.seconds, "memory": limits.memory, "network": limits.network}
@@ -113,7 +113,7 @@ def homes(folder: str) -> dict[str, str]:
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
-    """Wait for the end, and end what is left; why it came to no answer, if that is so."""
+    """Wait for the end, and end what is left; why there is no answer, if there is none."""
     wall = limits.seconds * PATIENCE
     try:
         status = process.wait(wall)

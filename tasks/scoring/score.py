@@ -24,13 +24,13 @@ from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 from deskbench.tasks.world import Context, World
 
 SHOWN = 2000
-"""Characters of a value that an outcome shows."""
+"""The most characters of a value that an outcome shows."""
 SHORT = 2**16
 """Characters, as JSON, of values from the desktop that a linear metric is given in the controller."""
 NOT_OF_THE_DESKTOP = ("cloud_file", "task_file", "rule", "rule_relativeTime", "time_diff_range")
-"""Getters whose files and values the agent has no hand in: where one cannot be read, the fault is the check's."""
+"""Getters whose files and values the agent cannot influence: if one cannot be read, the check is at fault."""
 PROBED = ".probed"
-"""Ends the name under which a probe's finding is recorded; before it stands the check's place in the task file."""
+"""The end of the name under which a probe's result is recorded, after the check's place in the task file."""
 
 
 def score(task: Task, world: World, context: Context, *, said_fail: bool, strict: Revision | None = None) -> Score:
@@ -109,7 +109,7 @@ def judge(
 
 
 def value_of(call: Call | None, world: World) -> Any:
-    """What a getter reads, kept for the record; None where there is none to ask, NotFit where that cannot be read.
+    """What a getter reads, kept for the record; None if there is no getter, NotFit if the value cannot be read.
 
     Raises:
         CheckError: it failed, or is not called as it is made.

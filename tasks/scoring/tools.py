@@ -99,7 +99,7 @@ def _of_getter(call: Call) -> Iterator[str]:
 
 
 def _words(command: object) -> list[str]:
-    """A command in its parts, as the server takes it; none where it is none."""
+    """A command in parts, as the server takes it; empty if it is not a command."""
     try:
         words = shlex.split(command) if isinstance(command, str) else command
     except ValueError:  # a quote that is not closed

@@ -125,7 +125,7 @@ def _without_the_agent(
 def _wrong(ended: Ended, spent: bool) -> str:
     """What the try without the agent's part says against the check.
 
-    Something small in its place may well raise where the metric wants more; it does not use up time or memory.
+    A small replacement may raise an error in a metric that needs more, but it uses up neither time nor memory.
     """
     answer = ended.answer or {}
     return _why(ended) if ended.spent or "error" in answer or ("failed" in answer and not spent) else ""

@@ -78,7 +78,7 @@ def _addresses(value: Any) -> Iterator[str]:
 
 
 def _elsewhere(url: str) -> bool:
-    """Whether it is another machine's; what is no URL is nobody's."""
+    """Whether it belongs to another machine; something that is not a URL belongs to none."""
     try:
         return urlsplit(url).hostname not in HERE
     except ValueError:

@@ -148,7 +148,7 @@ def base_image(engine: docker.DockerClient, wanted: str | None, say: Callable[[s
     """The name of a base image that the engine has; pulled, or made of packages.
 
     Raises:
-        UsageError: it can be neither pulled nor made; with the mend.
+        UsageError: it can be neither pulled nor made; with the fix.
     """
     import docker
 

@@ -47,7 +47,7 @@ class OsworldContainers:
         image: of the container.
 
     Raises:
-        UsageError: no engine answers, or the image or the disk is not there; with the mend.
+        UsageError: no engine answers, or the image or the disk is not there; with the fix.
     """
 
     name = "docker"

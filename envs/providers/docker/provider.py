@@ -335,7 +335,7 @@ def engine() -> docker.DockerClient:
     """The Docker engine that the environment names (DOCKER_HOST, the current context is not read).
 
     Raises:
-        UsageError: none answers; with the mend.
+        UsageError: none answers; with the fix.
     """
     import docker
 
@@ -357,7 +357,7 @@ def find_image(engine: docker.DockerClient, name: str) -> str:
     """An image's id, `sha256:…`.
 
     Raises:
-        UsageError: the engine does not have it, or it holds another version of the server; with the mend.
+        UsageError: the engine does not have it, or it holds another version of the server; with the fix.
     """
     import docker
 

@@ -82,7 +82,7 @@ def find_image(programs: str = "light", home: Path = HOME) -> VmImage:
     """An image that was built here, in the folder of the user's cache.
 
     Raises:
-        UsageError: it was not, or of something else; with the mend.
+        UsageError: it was not, or of something else; with the fix.
     """
     folder = folder_of(programs, home)
     mend = f"deskbench image build --vm --programs {programs}"
@@ -119,7 +119,7 @@ def build_vm(programs: str, say: Callable[[str], None]) -> VmImage:
         say: is told each step.
 
     Raises:
-        UsageError: there is no such list, or a tool is missing; with the mend.
+        UsageError: there is no such list, or a tool is missing; with the fix.
         StartError: the build failed; with its last lines.
     """
     folder = folder_of(programs)

@@ -122,7 +122,7 @@ class Machine:
         tokens: for the server, as it reads them from its standard input; the guest's root can read them.
 
     Raises:
-        UsageError: this machine cannot make a sandbox, or a network; with the mend.
+        UsageError: this machine cannot make a sandbox, or a network; with the fix.
     """
 
     def __init__(self, plan: Plan, tokens: bytes = b"") -> None:
@@ -376,7 +376,7 @@ def qemu_version() -> str:
     """As QEMU says it.
 
     Raises:
-        UsageError: it is not installed, or bubblewrap is not; with the mend.
+        UsageError: it is not installed, or bubblewrap is not; with the fix.
     """
     needs = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "bwrap": "bubblewrap"}
     missing = [package for program, package in needs.items() if shutil.which(program) is None]

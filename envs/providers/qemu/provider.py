@@ -100,7 +100,7 @@ class QemuProvider:
         disk_seconds: how long such a disk may take to its first screenshot; None for minutes.
 
     Raises:
-        UsageError: a program or a library is missing, or the image is; with the mend.
+        UsageError: a program or a library is missing, or the image is; with the fix.
     """
 
     name = "qemu"
@@ -130,7 +130,7 @@ class QemuProvider:
 
         Raises:
             StartError: with the tail of its serial console, and where a picture of its screen is.
-            UsageError: this machine cannot do it; with the mend.
+            UsageError: this machine cannot do it; with the fix.
         """
         if not spec.isolated:
             raise UsageError("a virtual machine always runs in a sandbox: leave out --unisolated")
@@ -261,7 +261,7 @@ def disk_plan(disk: Path, *, network: bool, firmwares: Sequence[tuple[Path, Path
     """The machine that OSWorld's docker provider makes around a disk; `firmwares` are where UEFI's may be.
 
     Raises:
-        UsageError: it needs UEFI, and there is none here; with the mend.
+        UsageError: it needs UEFI, and there is none here; with the fix.
     """
     firmware = None
     if needs_uefi(disk):

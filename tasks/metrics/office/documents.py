@@ -25,7 +25,7 @@ def docx_of(path: Path) -> Any:
     """A Word document.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not a Word document.
     """
     try:
         import docx
@@ -48,7 +48,7 @@ def odt_root(path: Path) -> Any:
     """The content of an OpenDocument text.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not an OpenDocument.
     """
     with opened_zip(path) as archive:
         content = member(archive, "content.xml")

@@ -84,7 +84,7 @@ def compare_config(result: Any, rules: Expected, *, containment_ok: bool = True)
 
 
 def _within(part: Any, whole: Any) -> bool:
-    """Whether a JSON value is another, or has at least its keys, at any depth."""
+    """Whether one JSON value equals another, or has at least its keys, at any depth."""
     if not isinstance(part, Mapping):
         return bool(part == whole)
     return isinstance(whole, Mapping) and all(key in whole and _within(one, whole[key]) for key, one in part.items())

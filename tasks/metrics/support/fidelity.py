@@ -45,7 +45,7 @@ def strict_revision() -> Revision | None:
 
 
 def as_upstream(key: str) -> bool:
-    """Whether this difference, one of the list with a switch, is to be left out."""
+    """Whether to undo this difference, one of the list with a switch."""
     difference = EVERY[key]
     assert difference.switched, key
     return _strict.get() in difference.revisions
