@@ -25,7 +25,7 @@ _P = TypeVar("_P", bound="_AtPoint")
 
 
 class ActionError(ValueError):
-    """The JSON of an action is wrong; the message names the field, the bad value and what would be right."""
+    """The JSON of an action is wrong; the message names the field, the bad value and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Base:
     type: ClassVar[str] = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The action as a JSON object; fields that are None or empty tuples are left out."""
+        """The action as a JSON object, without fields that are None or empty tuples."""
         out: dict[str, Any] = {"type": self.type}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
@@ -43,12 +43,12 @@ class _Base:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """Where the pointer goes, in order; empty where it stays."""
+        """Where the pointer goes, in order; empty if it does not move."""
         return ()
 
     @property
     def end(self) -> Point | None:
-        """Where the pointer is left; None where it stays."""
+        """Where the pointer ends; None if it does not move."""
         return self.points[-1] if self.points else None
 
     def moved(self: _A, to: Callable[[int, int], Point]) -> _A:
@@ -140,7 +140,7 @@ class MouseDown(_AtPoint):
 
 @dataclass(frozen=True)
 class MouseUp(_AtPoint):
-    """Let a button go."""
+    """Release a button."""
 
     type: ClassVar[str] = "mouse_up"
     button: str = "left"
@@ -154,7 +154,7 @@ class MouseUp(_AtPoint):
 
 @dataclass(frozen=True)
 class Drag(_Base):
-    """Press at the first point, move through the others with motion in between, let go at the last."""
+    """Press at the first point, move through the others, release at the last."""
 
     type: ClassVar[str] = "drag"
     path: tuple[tuple[int, int], ...]
@@ -233,7 +233,7 @@ class KeyDown(_Base):
 
 @dataclass(frozen=True)
 class KeyUp(_Base):
-    """Let a key go."""
+    """Release a key."""
 
     type: ClassVar[str] = "key_up"
     key: str
@@ -256,7 +256,7 @@ class Wait(_Base):
 
 @dataclass(frozen=True)
 class TakeScreenshot(_Base):
-    """Look again; the next observation is the answer."""
+    """Take another screenshot; it comes with the next observation."""
 
     type: ClassVar[str] = "screenshot"
 
@@ -301,7 +301,7 @@ class Exec(_Base):
 
 @dataclass(frozen=True)
 class AskUser(_Base):
-    """Ask the person whose task it is."""
+    """Ask the user who gave the task."""
 
     type: ClassVar[str] = "ask_user"
     text: str | None = None
@@ -309,7 +309,7 @@ class AskUser(_Base):
 
 @dataclass(frozen=True)
 class Done(_Base):
-    """The agent says that the task is done, with an answer where the task asks for one."""
+    """The agent says that the task is done, with an answer if the task asks for one."""
 
     type: ClassVar[str] = "done"
     answer: str | None = None
@@ -332,7 +332,7 @@ ENDS_EPISODE = (Done, Fail)
 
 
 def parse_action(value: object) -> Action:
-    """A JSON object to an action; closed: an unknown type or key is an error that names the nearest known one.
+    """Read an action from a JSON object. An unknown type or key is an error that names the nearest known one.
 
     Raises:
         ActionError: with the field and the bad value.
@@ -358,7 +358,7 @@ def parse_action(value: object) -> Action:
 
 
 def parse_actions(value: object) -> list[Action]:
-    """A JSON array of actions; errors carry the index."""
+    """Read a JSON array of actions; errors name the index."""
     if not isinstance(value, list):
         raise ActionError(f"actions must be a JSON array, not {type(value).__name__}")
     out = []

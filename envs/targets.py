@@ -32,7 +32,7 @@ class Target:
         within: name of a window (frame or dialog) or application that holds it.
         index: which of several matches, in the tree's order; negative from the end.
         dx, dy: pixels added to the centre.
-        at: where in its box, as fractions (0.5, 0.5 is the centre).
+        at: the point in its box, as fractions (0.5, 0.5 is the centre).
     """
 
     role: str | None = None
@@ -48,7 +48,7 @@ class Target:
 
 @dataclass(frozen=True)
 class OracleStep:
-    """One action to come: its JSON without points, and the targets that give them."""
+    """One future action: its JSON without points, and the targets that give the points."""
 
     action: Mapping[str, Any]
     targets: tuple[Target, ...] = ()
@@ -136,9 +136,9 @@ def _check_pattern(pattern: str) -> None:
 
 
 def roles(systems: Set[str]) -> frozenset[str] | None:
-    """Every role that a target can have in the trees of these systems (`Linux`, `Windows`).
+    """Every role that a target can have in the accessibility trees of these systems (`Linux`, `Windows`).
 
-    None where that is not known: macOS describes its roles in the user's language.
+    None if the roles are unknown: macOS describes them in the user's language.
     """
     known = {"Linux": (role.replace(" ", "-") for role in ROLES), "Windows": map(str.lower, CONTROL_TYPES)}
     if not systems <= known.keys():
@@ -147,7 +147,7 @@ def roles(systems: Set[str]) -> frozenset[str] | None:
 
 
 def find_point(tree: str, target: Target, screen: tuple[int, int] = (0, 0)) -> tuple[int, int] | None:
-    """The point of a target in pixels, or None when it is not on the screen (`screen`: its width and height).
+    """The point of a target in pixels, or None if it is not on the screen (`screen`: width and height).
 
     Raises:
         EnvError: the tree cannot be read.

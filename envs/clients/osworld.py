@@ -94,7 +94,7 @@ class OsworldClient(Client):
     Args:
         name: for logs and errors.
         base_url: of its server.
-        ports: where other ports of the machine are found, as HOST:PORT; else at its own host under the same number.
+        ports: addresses of other ports of the machine, as HOST:PORT; default: its own host and the same number.
     """
 
     def __init__(self, name: str, base_url: str, ports: dict[int, str] | None = None) -> None:
@@ -276,7 +276,7 @@ class OsworldClient(Client):
         return CommandResult(found.returncode, found.output, found.error)
 
     def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
-        """Start a program; the answer when the screen is quiet, since nothing there tells of its window."""
+        """Start a program; return when the screen is quiet, because nothing there reports its window."""
         if self.platform == "Windows":
             body = {"command": command if isinstance(command, str) else list(command), "shell": shell}
             self._send("POST", "/setup/launch", timeout=2 * self.answer_seconds, json=body)
@@ -294,7 +294,7 @@ class OsworldClient(Client):
         self._settled(WINDOW_SECONDS)
 
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
-        """A file's bytes; what is there is asked first: its server opens a pipe, and waits for ever."""
+        """A file's bytes. First asks what is there, because its server would open a pipe and wait for ever."""
         kind, size = self._kind(path)
         if kind != "file":
             raise _other(path, kind)
@@ -340,7 +340,7 @@ class OsworldClient(Client):
         return _windows(done.stdout, int(active))
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
-        """Raise and focus a window; its server answers the same whether there is one, so that is asked first."""
+        """Raise and focus a window. First checks that it exists, because its server's answer does not tell."""
         self._manage("activate", name, strict, by_class)
 
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
@@ -354,7 +354,7 @@ class OsworldClient(Client):
         self._send("POST", f"/setup/{what}_window", timeout=self.answer_seconds, json=body)
 
     def forward(self, port: int) -> str:
-        """Where a port of the machine is found: its network is this one's."""
+        """The address of a port of the machine: the controller shares its network."""
         return self._ports.get(port, f"{urlsplit(self._url).hostname}:{port}")
 
 
@@ -376,7 +376,7 @@ def _windows(listing: str, active: int) -> list[Window]:
 
 
 def _other(path: str, kind: str) -> Exception:
-    """Something else was asked for than what is there."""
+    """The request does not fit what is there."""
     if kind == "nothing":
         return FileNotFoundError(path)
     return Unfit(f"{path} cannot be read" if kind == "closed" else f"{path} is a {kind}")

@@ -132,7 +132,7 @@ def dial(base: str) -> socket.socket:
     """A connection to the host of a URL, encrypted for https.
 
     Raises:
-        OSError: it cannot be reached, or its certificate is not to be trusted.
+        OSError: it cannot be reached, or its certificate is not trusted.
     """
     parts = urlsplit(base)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -214,7 +214,7 @@ class _Pool(HTTPConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Sends everything through sockets that `connect` makes, which do the encryption where there is any."""
+    """Sends everything through sockets that `connect` makes. They also do the encryption, if any."""
 
     def __init__(self, connect: Connect, base: str) -> None:
         self._pool = _Pool(connect, base)
@@ -225,7 +225,7 @@ class Adapter(HTTPAdapter):
         return self._pool
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Certificates are looked at where the connection is made."""
+        """Certificates are checked when the connection is made."""
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Status, headers, and the body to be read; no cookie is taken from a desktop."""
@@ -275,7 +275,7 @@ def length_of(headers: http.client.HTTPMessage) -> int:
     """Of the body behind a head.
 
     Raises:
-        OSError: it is none, or more than MAX_REFUSAL.
+        OSError: it is not a length, or more than MAX_REFUSAL.
     """
     said = headers.get("Content-Length", "0")
     if not re.fullmatch(r"[0-9]{1,6}", said) or int(said) > MAX_REFUSAL:

@@ -55,11 +55,11 @@ class Viewer:
 
     Args:
         desktop: what to look into; it must have x11vnc.
-        view_only: mouse and keyboard of the person stay out of it.
+        view_only: ignore the viewer's mouse and keyboard.
 
     Raises:
-        UsageError: websockify, x11vnc or noVNC is not there; with the fix.
-        StartError: it did not come up.
+        UsageError: websockify, x11vnc or noVNC is missing; with the fix.
+        StartError: it did not start.
     """
 
     def __init__(self, desktop: Desktop, *, view_only: bool = False) -> None:
@@ -85,7 +85,7 @@ class Viewer:
             raise StartError("websockify did not start")
 
     def close(self) -> None:
-        """Nobody looks any more."""
+        """Stop the viewer."""
         self._process.kill()
         self._process.wait()
         self._private.cleanup()

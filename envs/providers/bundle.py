@@ -25,10 +25,10 @@ SYSTEMS = ("windows", "macos")
 
 
 def make(system: str, folder: Path) -> dict[str, str]:
-    """Fill a folder that is not there yet; the tokens that are in it.
+    """Create and fill a new folder; return the tokens in it.
 
     Raises:
-        UsageError: the folder is there, or a part cannot be fetched.
+        UsageError: the folder exists, or a part cannot be fetched.
     """
     if folder.exists():
         raise UsageError(f"{folder} already exists: name a new folder, or remove it")
@@ -52,7 +52,7 @@ def _copy_server(envs: Path) -> None:
 
 
 def main() -> int:
-    """Make one and say how it is used; 2 for what cannot be."""
+    """Make a bundle and say how to use it; 2 if that fails."""
     parser = argparse.ArgumentParser(prog="deskbench.envs.providers.bundle", description=__doc__)
     parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("folder", type=Path)

@@ -1,4 +1,4 @@
-"""What the local provider needs of this machine, looked at one by one, each with its fix."""
+"""Checks what the local provider needs on this machine, one by one, each with its fix."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LEAST_DISK, LEAST_MEMORY = 2 * 2**30, 2**30
 
 
 def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERVER_PYTHON) -> list[Check]:
-    """Every check; the last one starts a desktop, if nothing before it says that this cannot work.
+    """Run every check; the last one starts a desktop, unless an earlier one shows that this cannot work.
 
     Args:
         provider: the local provider.

@@ -45,7 +45,7 @@ class FakeDesktop:
 
     Attributes:
         files: path to bytes.
-        text: what stands in the editor.
+        text: the editor's text.
         path: the file that the editor has open.
         done: every action that was carried out, in order.
     """
@@ -69,7 +69,7 @@ class FakeDesktop:
         return Health("deskbench", PROTOCOL, "Linux", (self.spec.width, self.spec.height), features)
 
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
-        """Carry the actions out; behind one that fails none is."""
+        """Carry the actions out; stop after one that fails."""
         self._live()
         results: list[ActionResult] = []
         for action in actions:

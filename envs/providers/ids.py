@@ -73,7 +73,7 @@ class Ids:
 
 
 def allocate() -> Ids | None:
-    """Two ids for a new sandbox; None where this user has only one.
+    """Two ids for a new sandbox; None if this user has only one.
 
     Raises:
         UsageError: this is root, and its ids are all it has: a desktop would be root's.
@@ -205,7 +205,7 @@ def _write_maps(pid: int, ids: Ids) -> None:
 
 
 def why_not() -> str:
-    """Why a desktop's server and programs share an id on this machine, or nothing."""
+    """Why a desktop's server and programs share an id on this machine; empty if they do not."""
     if os.geteuid() == 0 or _subordinate() is not None:
         return ""
     return f"no subordinate ids: programs run under your own id, like the server; {MEND}"

@@ -24,7 +24,7 @@ _ENTER = 'for g; do shift; [ "$g" = -- ] && break; echo $$ > "$g/cgroup.procs" |
 
 
 def make(name: str) -> list[Path]:
-    """Groups of this name with the limits set; none where they cannot be made.
+    """Make groups with this name and the limits; empty if that is impossible.
 
     Args:
         name: unique on this machine.
@@ -84,7 +84,7 @@ def remove(groups: list[Path]) -> None:
 
 
 def sweep(prefix: str) -> None:
-    """Remove groups of this prefix whose controllers are no more: another's may be empty and about to be entered."""
+    """Remove groups with this prefix whose controllers have ended: another's may be empty and about to be entered."""
     try:
         places = [ROOT] if (ROOT / "cgroup.controllers").exists() else [_mine(one) for one in ("memory", "pids", "cpu")]
     except OSError:
@@ -97,7 +97,7 @@ def sweep(prefix: str) -> None:
 
 
 def why_not() -> str:
-    """Why this machine's desktops have no common limit, or nothing."""
+    """Why this machine's desktops have no common limit; empty if they have one."""
     groups = make("deskbench-try")
     remove(groups)
     return "" if groups else f"cannot create control groups in {ROOT}: limits apply to each process alone"

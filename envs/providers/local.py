@@ -83,7 +83,7 @@ class LocalProvider:
         """A fresh desktop; about half a second.
 
         Raises:
-            UsageError: this machine cannot make a sandbox; says why and what to do.
+            UsageError: this machine cannot make a sandbox; the message says why and what to do.
             StartError: with the last lines of its log.
         """
         self._check(spec)
@@ -112,7 +112,7 @@ class LocalProvider:
         """That this machine has what the spec needs.
 
         Raises:
-            UsageError: it has not; with the fix.
+            UsageError: something is missing; with the fix.
         """
         if spec.isolated and shutil.which("bwrap") is None:
             raise UsageError("bubblewrap is not installed: apt-get install bubblewrap, or run with --unisolated")

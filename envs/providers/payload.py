@@ -34,7 +34,7 @@ SERVER = ("/usr/bin/python3", "-s", "-m", "deskbench.envs.server")
 
 
 def session_arguments(spec: DesktopSpec) -> list[str]:
-    """What the server is told of the desktop that is wanted."""
+    """The server's arguments for a desktop of this spec."""
     proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
     no_auth = [] if spec.tokens else ["--no-auth"]
     return ["--session", f"{spec.width}x{spec.height}", *proxy, *no_auth]
@@ -86,13 +86,13 @@ def _digest(files: dict[str, bytes]) -> str:
 
 
 def cache_folder() -> Path:
-    """Where what desktops share is kept: the person's cache, or for root one that other ids may enter."""
+    """The folder for what desktops share: the user's cache, or for root one that other ids may enter."""
     return site_cache_path("deskbench") if os.geteuid() == 0 else user_cache_path("deskbench")
 
 
 @cache
 def payload() -> Path:
-    """The folder that desktops see as /opt/deskbench; made if this version is not there yet.
+    """The folder that desktops see as /opt/deskbench; made if this version does not exist yet.
 
     Raises:
         UsageError: the cache cannot be written.
@@ -125,7 +125,7 @@ def _forget(kept: Path) -> None:
 
 
 def keep(folder: Path, make: Callable[[Path], None]) -> Path:
-    """A folder of the cache, made beside its place and put there whole; all may read it.
+    """A folder of the cache, made next to its place and moved there whole; everybody may read it.
 
     Raises:
         UsageError: the cache cannot be written.

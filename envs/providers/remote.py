@@ -40,7 +40,7 @@ KEEP = "none"
 
 
 class Machine(BaseModel):
-    """One machine: where it answers, which environment variable holds its token, how it becomes fresh again."""
+    """One machine: its address, the environment variable with its token, and how to reset it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -55,13 +55,13 @@ FIVE_PARTS = re.compile(r"([^:/\s]+):(\d+):(\d+):(\d+):(\d+)")
 
 
 class RemoteProvider:
-    """Hands machines out, each to one at a time, fresh by their own resets.
+    """Hands out machines, each to one user at a time, after its own reset.
 
     Args:
         source: a machine's URL, OSWorld's five-part address (HOST:5000:9222:8006:8080), or the path of a TOML file.
 
     Raises:
-        UsageError: the file cannot be read, or says something that it may not; a token is not there.
+        UsageError: the file cannot be read or has an error, or a token is missing.
     """
 
     name = "remote"
@@ -84,11 +84,11 @@ class RemoteProvider:
         return {"machines": " ".join(machine.url for machine in self._machines)}
 
     def start(self, spec: DesktopSpec) -> Client:
-        """A machine that nobody uses, reset; waits for one.
+        """Wait for a free machine, and reset it.
 
         Raises:
-            UsageError: it has been used and has no reset, or speaks neither protocol, or its token is not there.
-            StartError: the reset failed, or the machine does not answer; with the last thing seen.
+            UsageError: it was used and has no reset, or speaks neither protocol, or its token is missing.
+            StartError: the reset failed, or the machine does not answer; with the last state seen.
         """
         try:
             machine = self._free.get(timeout=FREE_SECONDS)
@@ -117,7 +117,7 @@ class RemoteProvider:
             )
 
     def stop(self, desktop: Desktop) -> None:
-        """Let go of a machine; it runs on, and is reset before it is handed out again."""
+        """Release a machine; it keeps running, and is reset before it is handed out again."""
         with self._lock:
             mine, machine = self._running.pop(id(desktop), (None, None))
         if mine is not None and machine is not None:
@@ -125,7 +125,7 @@ class RemoteProvider:
             self._free.put(machine)
 
     def close(self) -> None:
-        """Let go of all."""
+        """Release all machines."""
         for desktop, _ in list(self._running.values()):
             self.stop(desktop)
 
@@ -188,7 +188,7 @@ def reset(machine: Machine) -> None:
     """Make a machine fresh by its own command or URL.
 
     Raises:
-        StartError: it failed; with the last thing that it said.
+        StartError: it failed; with its last message.
     """
     wanted = machine.reset
     if wanted is None or wanted == KEEP:
@@ -216,7 +216,7 @@ def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
     """A machine, once it answers; by this protocol, or by OSWorld's where it knows no other.
 
     Raises:
-        StartError: it does not answer, with the last thing seen.
+        StartError: it does not answer; with the last state seen.
         UsageError: it speaks neither protocol, or another version of this one, or does not take the token.
     """
     ours = Client(machine.url, machine.url, token=_token(machine))

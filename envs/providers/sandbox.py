@@ -61,7 +61,7 @@ def sandbox(
         folder: for the desktop's few files on the host.
         spec: network.
         inside: what runs in it.
-        ids: whose its server and programs are; None where both are the person's own.
+        ids: the ids of its server and programs; None if both run under the user's own.
         binds: more of bubblewrap's options.
     """
     command = ["bwrap", *namespaces(ids), "--hostname", "desktop", "--die-with-parent", "--new-session", "--clearenv"]
@@ -193,7 +193,7 @@ def join_network(read: int, write: int, folder: Path, ids: Ids | None = None) ->
         ids: the sandbox's.
 
     Raises:
-        UsageError: slirp4netns refuses; with what it said.
+        UsageError: slirp4netns refuses; with its message.
     """
     os.close(write)
     with os.fdopen(read) as pipe:

@@ -83,14 +83,14 @@ class WineProvider(LocalProvider):
         return ["--ro-bind", str(template()), "/opt/wine"]
 
     def doctor(self) -> list[Check]:
-        """Whether Wine is there and a desktop comes up."""
+        """Whether Wine is installed and a desktop starts."""
         there = WINE.exists()
         checks = [Check("wine", there, str(WINE) if there else "not installed", "" if there else MEND)]
         return [*checks, try_desktop(self)] if there else checks
 
 
 def template() -> Path:
-    """What desktops are laid over; made if it is not there.
+    """The template of desktops; made if it does not exist.
 
     Raises:
         UsageError: a part of it cannot be fetched.
@@ -141,7 +141,7 @@ def unpack_python(folder: Path, search: str = PTH) -> None:
         search: where it is to look for modules, line by line.
 
     Raises:
-        UsageError: it cannot be fetched, or is another than it was.
+        UsageError: it cannot be fetched, or has changed.
     """
     try:
         answer = requests.get(PYTHON, timeout=120)

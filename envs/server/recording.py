@@ -87,7 +87,7 @@ class Recorder:
         """End it and return the MP4's bytes.
 
         Raises:
-            RecordingError: there is none, or nothing was written.
+            RecordingError: no recording is in progress, or nothing was written.
         """
         with self._lock:
             process, self._process = self._process, None

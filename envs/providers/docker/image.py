@@ -41,7 +41,7 @@ LOCK = "/usr/share/deskbench/installed.txt"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an image is made of.
+    """What an image is built from.
 
     Attributes:
         programs: a list of `docker/`: light or full.
@@ -83,7 +83,7 @@ def context(recipe: Recipe) -> bytes:
 
 
 def authorities() -> bytes:
-    """The certificates that this machine was told to trust, where a proxy of its own stands before the registries."""
+    """The certificates that this machine trusts, for a proxy of its own in front of the registries."""
     named = os.environ.get("SSL_CERT_FILE")
     return Path(named).read_bytes() if named else b""
 
@@ -94,7 +94,7 @@ def desktop_packages() -> list[str]:
 
 
 def listed(path: Path) -> list[str]:
-    """The packages of a list; what stands behind # is for people."""
+    """The packages of a list; # starts a comment."""
     names = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [name for name in names if name]
 
@@ -115,7 +115,7 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
     Args:
         engine: where.
         recipe: of what.
-        say: is told each step.
+        say: called with each step.
 
     Raises:
         UsageError: there is no such list of programs, no base image, or no lock file.
@@ -148,7 +148,7 @@ def base_image(engine: docker.DockerClient, wanted: str | None, say: Callable[[s
     """The name of a base image that the engine has; pulled, or made of packages.
 
     Raises:
-        UsageError: it can be neither pulled nor made; with the fix.
+        UsageError: it can be neither pulled nor built; with the fix.
     """
     import docker
 
@@ -197,7 +197,7 @@ def installed(engine: docker.DockerClient, image: str) -> str:
 
 
 def differing(lock: Path, packages: str) -> list[str]:
-    """Packages that are not as the lock file has them; none where there is no lock file."""
+    """Packages that differ from the lock file; empty if there is no lock file."""
     if not lock.exists():
         return []
     locked = set(lock.read_text(encoding="utf-8").splitlines())

@@ -47,7 +47,7 @@ class OsworldContainers:
         image: of the container.
 
     Raises:
-        UsageError: no engine answers, or the image or the disk is not there; with the fix.
+        UsageError: no engine answers, or the image or the disk is missing; with the fix.
     """
 
     name = "docker"
@@ -135,7 +135,7 @@ class OsworldContainers:
         return self._engine.containers.get(container).logs(tail=LOG_LINES).decode("utf-8", "replace")
 
     def stop(self, desktop: Desktop) -> None:
-        """Remove the container, and with it all that was done in the machine."""
+        """Remove the container, and with it all changes in the machine."""
         assert isinstance(desktop, OsworldDesktop)
         with self._lock:
             self._running.pop(desktop.name, None)
@@ -153,7 +153,7 @@ class OsworldContainers:
         self._engine.close()
 
     def doctor(self) -> list[Check]:
-        """What is there; no machine is started, which takes minutes."""
+        """What this machine has. No machine is started, because that takes minutes."""
         kvm = Check("kvm", self._kvm, "/dev/kvm exists" if self._kvm else "no /dev/kvm: a boot takes ten minutes")
         return [
             Check("engine", True, f"Docker {self._engine.version()['Version']} at {self._engine.api.base_url}"),

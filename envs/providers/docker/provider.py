@@ -157,7 +157,7 @@ class Stream:
         self._socket.sendall(data)
 
     def end(self) -> None:
-        """There is no more to send."""
+        """Close the sending side."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
@@ -172,7 +172,7 @@ class Stream:
         """What comes: 1 for standard output, 2 for errors, and bytes ("Stream format" in the engine's API).
 
         Raises:
-            OSError: the connection broke off.
+            OSError: the connection was lost.
         """
         while head := self._exactly(8):
             kind, length = struct.unpack(">BxxxL", head)
@@ -224,7 +224,7 @@ class DockerProvider:
         image: the desktop's image; light (also for ""), full, full-code, or any name.
 
     Raises:
-        UsageError: no engine answers, or it does not have the image, or one of an older server.
+        UsageError: no engine answers, or the image is missing or has an older server.
     """
 
     name = "docker"

@@ -47,7 +47,7 @@ def reach(address: str) -> str:
     """The address of a socket here that leads to the engine there; one connection serves all.
 
     Raises:
-        UsageError: the machine cannot be reached; with what ssh said.
+        UsageError: the machine cannot be reached; with ssh's message.
     """
     with _lock:
         found = _open.get(address)

@@ -1,4 +1,4 @@
-"""What the qemu provider needs of this machine, looked at one by one, each with its fix."""
+"""Checks what the qemu provider needs on this machine, one by one, each with its fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_DISK, LEAST_MEMORY = 4 * 2**30, 2 * 2**30
 
 
 def examine(provider: Provider, image: VmImage | None, disk: Path | None) -> list[Check]:
-    """Every check; the last one starts a desktop of our image. A disk of somebody's is not booted: it takes minutes."""
+    """Run every check; the last one starts a desktop of our image. Other disks are not booted: that takes minutes."""
     checks = [Check("qemu", True, qemu_version()), _room(), _memory()]
     if image is None:
         return [*checks, Check("disk", True, str(disk))]

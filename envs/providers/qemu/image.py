@@ -79,10 +79,10 @@ def folder_of(programs: str, home: Path = HOME) -> Path:
 
 
 def find_image(programs: str = "light", home: Path = HOME) -> VmImage:
-    """An image that was built here, in the folder of the user's cache.
+    """An image that was built on this machine, in the user's cache.
 
     Raises:
-        UsageError: it was not, or of something else; with the fix.
+        UsageError: it was not built, or from something else; with the fix.
     """
     folder = folder_of(programs, home)
     mend = f"deskbench image build --vm --programs {programs}"
@@ -103,7 +103,7 @@ def packages(programs: str) -> list[str]:
 
 
 def recipe_digest(programs: str) -> str:
-    """SHA-256 over what a disk is made of; versions of packages are Debian's affair."""
+    """SHA-256 over what a disk is built from, except package versions, which are up to Debian."""
     parts = [*packages(programs), *MODULES, str(FREE)]
     settings = [file for name in ("home", "settings") for file in (images.DOCKER / name).rglob("*") if file.is_file()]
     for file in sorted([*settings, *(RECIPE / f"{name}.sh" for name in ("kernel", "tree", "disk"))]):
@@ -112,11 +112,11 @@ def recipe_digest(programs: str) -> str:
 
 
 def build_vm(programs: str, say: Callable[[str], None]) -> VmImage:
-    """Build an image, unless it is there already; a minute or two. Whoever comes second waits.
+    """Build an image, unless it exists already; takes a minute or two. A second caller waits.
 
     Args:
         programs: light or full.
-        say: is told each step.
+        say: called with each step.
 
     Raises:
         UsageError: there is no such list, or a tool is missing; with the fix.

@@ -184,7 +184,7 @@ class Machine:
 
     @property
     def ended(self) -> bool:
-        """QEMU runs no more."""
+        """Whether QEMU has ended."""
         return self.process.poll() is not None
 
     def last_words(self) -> str:
@@ -193,7 +193,7 @@ class Machine:
         return "\n".join(part for part in parts if part)
 
     def picture(self) -> Path | None:
-        """A picture of the screen as it is, kept for looking; None where there is none any more."""
+        """A screenshot of the machine, kept for people to look at; None if there is no screen any more."""
         with contextlib.suppress(EnvError):
             self.monitor(("screendump", {"filename": f"{INSIDE}/screen.png", "format": "png"}))
             made = self.folder / "screen.png"
@@ -205,7 +205,7 @@ class Machine:
         return None
 
     def fault(self, why: str) -> StartError:
-        """An error that says what was last seen of this machine, which is still there or has just ended."""
+        """An error with the last state seen of this machine, which still runs or has just ended."""
         if self.ended:
             why = f"{why}; QEMU ended with status {self.process.returncode}"
         seen = self.picture()
@@ -223,7 +223,7 @@ class Machine:
         return None
 
     def end(self) -> None:
-        """Kill it; nothing is left."""
+        """Kill it, and leave nothing behind."""
         self._control.close()
         kill_sandbox(self.process)
         if self.network is not None:
@@ -386,10 +386,10 @@ def qemu_version() -> str:
 
 
 def run_tool(command: Sequence[str]) -> None:
-    """A short command of QEMU's tools, to its end.
+    """Run a short command of QEMU's tools.
 
     Raises:
-        StartError: it failed; with what it said.
+        StartError: it failed; with its message.
     """
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -78,7 +78,7 @@ class QemuDesktop(Client):
 
 
 class DiskDesktop(OsworldClient):
-    """A machine from somebody's disk, in which OSWorld's server answers."""
+    """A machine from a user's disk, in which OSWorld's server answers."""
 
     def __init__(self, machine: Machine, forwards: Mapping[int, Forward]) -> None:
         ports = {port: forward.address for port, forward in forwards.items()}
@@ -97,7 +97,7 @@ class QemuProvider:
 
     Args:
         image: light (also for "") or full, or the path of a qcow2 file.
-        disk_seconds: how long such a disk may take to its first screenshot; None for minutes.
+        disk_seconds: how long such a disk may take until its first screenshot; None for minutes.
 
     Raises:
         UsageError: a program or a library is missing, or the image is; with the fix.
@@ -189,7 +189,7 @@ class QemuProvider:
 
 
 def plan_of(image: VmImage, spec: DesktopSpec, pace: Speed) -> Plan:
-    """The machine that a spec wants, without disk and memory."""
+    """The plan for a spec's machine, without disk and memory."""
     # What the kernel does not know, it hands on to the first program: NAME=value as environment, the rest as arguments.
     style = f"DESKBENCH_SESSION={images.SESSIONS[image.programs]} DESKBENCH_PROCESSES={PROCESSES[image.programs]}"
     line = f"console=tty0 console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off {style} -- "
@@ -261,7 +261,7 @@ def disk_plan(disk: Path, *, network: bool, firmwares: Sequence[tuple[Path, Path
     """The machine that OSWorld's docker provider makes around a disk; `firmwares` are where UEFI's may be.
 
     Raises:
-        UsageError: it needs UEFI, and there is none here; with the fix.
+        UsageError: it needs UEFI, which is missing here; with the fix.
     """
     firmware = None
     if needs_uefi(disk):

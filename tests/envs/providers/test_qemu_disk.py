@@ -97,7 +97,7 @@ def test_what_is_no_disk_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.qcow2 is neither a file nor one of light, full"):
         QemuProvider(str(tmp_path / "nowhere.qcow2"))
     disk = qcow2(tmp_path, b"")
-    with pytest.raises(UsageError, match="all of the network or none"):
+    with pytest.raises(UsageError, match="the whole network or none"):
         QemuProvider(str(disk)).start(DesktopSpec(network=("example.org",)))
     (tmp_path / "broken.qcow2").write_bytes(b"QFI\xfb" + b"\xff" * 600)
     with pytest.raises(UsageError, match=r"cannot read .* as a disk"):
