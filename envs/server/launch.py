@@ -51,14 +51,14 @@ def routes(desk: Desk) -> list[Route]:
 
 
 def opening(path: str) -> list[str]:
-    """The command that opens a file with the program that the session has for it."""
+    """The command that opens a file with its default program."""
     if os.name == "nt":
         return [sys.executable, "-I", "-c", "import os, sys; os.startfile(sys.argv[1])", path]
     return ["open", path] if sys.platform == "darwin" else [commands.system("gio"), "open", path]
 
 
 def show(desk: Desk, path: str) -> Response:
-    """Open a file with its program; the answer when a window shows it.
+    """Open a file with its default program; return when a window shows it.
 
     A program that is ending takes the request of the one that was just started for the file and forgets it: what
     leaves no trace on the screen is asked for once more.

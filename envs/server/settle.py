@@ -81,7 +81,7 @@ class Settling:
         history: changes before the actions, to know carets and clocks by.
         launching: a program is being started on purpose: its window is awaited.
         maximum: seconds.
-        patience: how many times slower this machine is than those that the numbers were measured on.
+        patience: how many times slower this machine is than the one that the numbers were measured on.
     """
 
     began: float

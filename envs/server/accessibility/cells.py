@@ -39,7 +39,7 @@ def cell(row: int, column: int) -> Question:
 
 
 class ShownCells:
-    """One table's question for what is shown of it; `found` is told in the end.
+    """One table's question for its visible cells; calls `found` in the end.
 
     Args:
         bus: where.

@@ -93,13 +93,13 @@ MAX_INTERFACES = 64
 
 
 def tree(timeout: float) -> tuple[str, bool]:
-    """OSWorld's XML of all applications, and whether it is whole.
+    """OSWorld's XML of all applications, and whether it is complete.
 
     Args:
-        timeout: seconds; what was read by then is answered.
+        timeout: seconds; then the answer has what was read.
 
     Raises:
-        AccessibilityError: there is no accessibility bus, or what programs say cannot be made a tree that can be sent.
+        AccessibilityError: there is no accessibility bus, or the programs' answers do not make a tree that can be sent.
     """
     with _lock, _whatever_they_say():
         found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
@@ -111,10 +111,10 @@ def tree(timeout: float) -> tuple[str, bool]:
 
 
 def terminal_text() -> str | None:
-    """Text of the focused terminal in the active window, its blank end stripped; None when there is none.
+    """The text of the focused terminal in the active window, without the blank end; None if there is none.
 
     Raises:
-        AccessibilityError: there is no accessibility bus, or what programs say cannot be read.
+        AccessibilityError: there is no accessibility bus, or the programs' answers cannot be read.
     """
     with _lock, _whatever_they_say():
         deadline = time.monotonic() + patiently(TERMINAL_SECONDS)
@@ -213,7 +213,7 @@ class _Reader:
         self._cut = False
 
     def read(self) -> tuple[list[Node], bool]:
-        """The applications with their trees, and whether they are whole."""
+        """The applications with their trees, and whether they are complete."""
         self._bus.begin()
         roots = self._applications()
         self._bus.meet({name for name, _ in roots}, self._deadline)

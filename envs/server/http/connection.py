@@ -58,7 +58,7 @@ class Head:
 
     @classmethod
     def read(cls, data: bytes) -> Head:
-        """From its bytes, without the empty line at the end.
+        """Read a head from its bytes, without the empty line at the end.
 
         Raises:
             HttpError: 400 malformed, 431 too many headers.
@@ -91,7 +91,7 @@ class Head:
         """Bytes of the body.
 
         Raises:
-            HttpError: 411, it is not said.
+            HttpError: 411, the length is missing.
         """
         said = self.headers.get("Content-Length", "0")
         if not (said.isascii() and said.isdigit() and len(said) <= 18) or "Transfer-Encoding" in self.headers:
@@ -104,16 +104,16 @@ class HungUp(Exception):
 
 
 class Stream:
-    """What comes in on a connection, after what has come already."""
+    """Reads from a connection, after the bytes that have already come."""
 
     def __init__(self, connection: socket.socket, came: bytes) -> None:
         self._connection, self._came = connection, bytearray(came)
 
     def head(self, idle: float) -> bytes:
-        """A head's bytes; the first of them within `idle` seconds, all of them within HEAD_SECONDS of it.
+        """A head's bytes; the first within `idle` seconds, and all within HEAD_SECONDS after it.
 
         Raises:
-            HungUp: not so.
+            HungUp: they did not come in time.
             HttpError: 431, too long.
         """
         until = time.monotonic() + (HEAD_SECONDS if self._came else idle)
@@ -129,7 +129,7 @@ class Stream:
         return head
 
     def body(self, length: int, seconds: float, reserve: Callable[[int], None]) -> bytes:
-        """So many bytes, within so many seconds; `reserve` is told of all that have come, and may raise.
+        """This many bytes, within the given seconds; `reserve` gets the number that have come, and may raise.
 
         Raises:
             HungUp: they did not come.
@@ -174,9 +174,9 @@ class Connection:
     """Serves one connection in a thread of its own, until it ends.
 
     Args:
-        server: whose routes, tokens and limits count.
+        server: has the routes, tokens and limits.
         connection: connected, with `came` read from it already.
-        arrived: called once, when the sender of the first request is made out, or it ends before.
+        arrived: called once, when the first request's sender is known, or the connection ends before that.
     """
 
     def __init__(self, server: Serving, connection: socket.socket, came: bytes, arrived: Callable[[], None]) -> None:
@@ -188,7 +188,7 @@ class Connection:
         self._takeover: Callable[[socket.socket], None] | None = None
 
     def serve(self) -> None:
-        """Until either side ends it."""
+        """Serve until either side ends the connection."""
         try:
             identity.take_rights()
             while self._one():

@@ -30,7 +30,7 @@ _BUSY = b'{"error": "the server has too many connections"}'
 
 
 class Welcome(Protocol):
-    """Takes a connection on, with what has come of its first request; False if it cannot."""
+    """Takes a connection over, with what has come of its first request; False if it cannot."""
 
     def __call__(self, connection: socket.socket, came: bytes, *, whole: bool) -> bool:
         """See above; `whole` says that the whole request is there."""
@@ -88,7 +88,7 @@ class Lobby:
         self._ended.set()
 
     def run(self, interval: float) -> None:
-        """Until `end`, of which it takes note within so many seconds."""
+        """Accept until `end`, which it notices within the given seconds."""
         self._ended.clear()
         try:
             while not self._ending.is_set():

@@ -88,7 +88,7 @@ def routes(prefix: Path) -> list[Route]:
 
 
 def others(behind: Behind) -> Route:
-    """What stands for every other route: the server inside Wine knows which there are, and who may call them."""
+    """Every other route: the server inside Wine knows the routes, and who may call them."""
     return Route("*", "*", behind.ask, "agent")
 
 

@@ -10,7 +10,7 @@ import unicodedata
 
 
 class InputError(ValueError):
-    """The input cannot be made; nothing of it was sent, and no key or button is left down by it."""
+    """The input is impossible; nothing was sent, and no key or button is left down."""
 
 
 _UNICODE = 0x0100_0000

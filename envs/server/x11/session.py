@@ -28,11 +28,11 @@ _processes: list[subprocess.Popen[bytes]] = []
 
 
 class SessionError(RuntimeError):
-    """A part of the session did not come up; the message carries the last thing it said."""
+    """A part of the session did not start; the message has its last output."""
 
 
 def start(width: int, height: int) -> None:
-    """Start a session of this size in pixels, and return when its window manager rules the screen.
+    """Start a session of this size in pixels, and return when its window manager controls the screen.
 
     Raises:
         SessionError: naming the part.

@@ -28,7 +28,7 @@ def current() -> bytes | None:
     """The bytes of the file that is shown, or None.
 
     Raises:
-        HttpError: it is gone, or the desktop does not say which it is.
+        HttpError: the file is gone, or the desktop does not say which one it is.
     """
     path = _path().strip()
     return files.read(path) if path else None
@@ -55,7 +55,7 @@ def change(path: str, width: int, height: int) -> None:
     """Cover the screen of that size (pixels) with a picture, scaled.
 
     Raises:
-        HttpError: 500, it is not a picture that can be read, or the desktop does not take it.
+        HttpError: 500, the picture cannot be read, or the desktop does not accept it.
     """
     from PIL import Image, ImageOps
 

@@ -47,11 +47,11 @@ class XServer(Watch):
             threading.Thread(target=work, name="x-watch", daemon=True).start()
 
     def trouble(self) -> str:
-        """Why it cannot be asked now; empty when it can."""
+        """Why X cannot be asked now; empty if it can."""
         return self._trouble
 
     def enter(self, abandon: Callable[[str], None]) -> object:
-        """A handler begins to ask it."""
+        """A handler begins to use X."""
         token = object()
         with self._lock:
             self._handlers[token] = (time.monotonic(), abandon)

@@ -42,7 +42,7 @@ class Windows:
         """Raise and focus the topmost match, and wait until it is the active window.
 
         Raises:
-            HttpError: 404 no such window; 500 it did not become active.
+            HttpError: 404 there is no such window; 500 it did not become active.
         """
         wanted = str(self._match(name, strict, by_class)["id"])
         self._tell(wanted, "_NET_ACTIVE_WINDOW", [2, 0, 0, 0, 0])
@@ -50,7 +50,7 @@ class Windows:
             raise HttpError(500, f"the window {name!r} did not become active")
 
     def close(self, name: str, *, strict: bool, by_class: bool) -> None:
-        """Ask the topmost match to close; answer when it has gone, or the program asks back.
+        """Ask the topmost match to close; return when it is gone, or when the program asks a question.
 
         A program whose last window it was is given the time to end: until it has, it would take the next file to be
         opened with it into its grave. However busy the machine is, it has as long as it is at work on it; one that
