@@ -1,4 +1,4 @@
-"""Secrets are cut out of whatever is written: as they are, and in every form that an endpoint may echo them in.
+"""Cuts secrets out of everything that is written: as they are, and in every form in which an endpoint may echo them.
 
 There is one place that knows the secrets of this process, `KNOWN`: who reads one from the environment tells it
 (`secret_of`), and who writes anything asks it: the recorder, what is printed, the errors of endpoints.

@@ -1,4 +1,4 @@
-"""The one place that sleeps: waiting is for a condition, with a deadline, and says what was last seen."""
+"""The one place that sleeps: code waits for a condition, with a deadline, and reports the last state seen."""
 
 from __future__ import annotations
 

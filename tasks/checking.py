@@ -1,4 +1,4 @@
-"""Whether what a task names is there: set-up steps, getters, metrics, their parameters and rules, roles, assets."""
+"""Checks that everything a task names exists: set-up steps, getters, metrics, parameters, rules, roles, assets."""
 
 from __future__ import annotations
 

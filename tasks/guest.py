@@ -1,4 +1,4 @@
-"""Commands of our own in the desktop, for getters: by absolute paths and without what an agent may have put in the way.
+"""Our own commands in the desktop, for getters: by absolute paths, out of reach of what an agent may have changed.
 
 A command that a task file gives is run as it stands there. What either says comes from programs of the desktop.
 """

@@ -1,4 +1,4 @@
-"""Set-up steps, getters and metrics in words, all of it from the registry, so that it is what the code does."""
+"""Set-up steps, getters and metrics in words, all from the registry, so that the text matches the code."""
 
 from __future__ import annotations
 

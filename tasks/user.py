@@ -1,4 +1,4 @@
-"""The user of a task, who answers when the agent asks: always the same, or by the words of the question.
+"""The user of a task, who answers the agent's questions: always the same way, or by the words of the question.
 
 A third kind, `model`, is played by a vision-language model's endpoint and is the controller's business.
 """

@@ -1,4 +1,4 @@
-"""A desktop over HTTP: `Desktop` for whatever answers the protocol, through TCP or a Unix socket."""
+"""A desktop over HTTP: `Desktop` for any server of our protocol, through TCP or a Unix socket."""
 
 from __future__ import annotations
 

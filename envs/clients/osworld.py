@@ -1,4 +1,4 @@
-"""A desktop behind OSWorld's own server: `Desktop` for a machine that answers its HTTP routes and no others.
+"""A desktop behind OSWorld's own server: `Desktop` for a machine that answers only its HTTP routes.
 
 Such a machine does less than one of ours, and `health` says so: an action starts an interpreter there, settling is
 looked for from here, and nothing tells a request that was delivered twice from one that was not: so none is sent again.

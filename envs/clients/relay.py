@@ -1,4 +1,4 @@
-"""What of the controller's network a desktop's programs may reach: a list of names, and nothing else.
+"""A proxy that lets a desktop's programs reach only a list of names on the controller's network.
 
 The desktop has no network; its programs are told of an HTTP proxy, whose connections the server hands to the
 controller (`/v1/relay`). Here each is read as a proxy's request, its host looked up in the list, and connected.

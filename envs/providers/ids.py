@@ -1,4 +1,4 @@
-"""Whose a sandbox's programs are on this machine: ids that own nothing here, one for the server and one for the rest.
+"""The user ids of a sandbox on this machine: ids that own nothing here, one for the server and one for the programs.
 
 Inside, the server is 0 and has three rights over what is inside; programs are 1000 and have none: they can neither
 end the server nor read it. Outside, both are ids without a name, a file or a right. Who may choose any id (root) takes

@@ -1,4 +1,4 @@
-"""What controllers that were killed have left on this machine."""
+"""Removes what killed controllers left on this machine."""
 
 from __future__ import annotations
 

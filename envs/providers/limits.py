@@ -1,4 +1,4 @@
-"""What one desktop on this machine may take: memory and processes, by a control group of its own.
+"""Limits the memory and processes of a desktop on this machine, with a control group of its own.
 
 Processor time is not limited but shared: however many programs run in a desktop, all of them together get no more than
 those of another, as long as that has something to do.

@@ -1,4 +1,4 @@
-"""Machines that run already and answer our protocol, or OSWorld's: one by its URL, or many from a TOML file.
+"""Machines that already run and answer our protocol or OSWorld's: one by its URL, or many from a TOML file.
 
     [[machine]]
     url = "http://10.0.0.5:5000"

@@ -1,4 +1,4 @@
-"""Desktops that nothing tells of changes: pictures are taken again and again, and compared."""
+"""Desktops without notice of changes: the server takes and compares pictures."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server's routes need of a desktop; each platform has one of its own."""
+"""What the server's routes need from a desktop; each platform has its own class."""
 
 from __future__ import annotations
 

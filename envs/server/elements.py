@@ -1,4 +1,4 @@
-"""Things on the screen to OSWorld's XML, in the dialects that it has for Windows and macOS."""
+"""Elements on the screen as OSWorld's XML, in its dialects for Windows and macOS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whose the programs and files of the desktop are, where the server itself runs as root.
+"""The user who owns the desktop's programs and files, if the server itself runs as root.
 
 With `--user NAME` the server is out of the programs' reach: they can neither end it nor read its memory. What it does
 for the desktop it does as that user: programs start with the user's ids, and each thread that answers a request

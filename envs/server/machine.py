@@ -1,4 +1,4 @@
-"""For a server that has a virtual machine of its own: what is made anew when the machine's memory has been restored.
+"""For a server in its own virtual machine: renews clock, tokens and randomness when the machine's memory is restored.
 
 Machines that are restored from one snapshot are the same machine: same tokens, same time, same random numbers to come.
 `/v1/resume` makes each a machine of its own, and gives it the network if it is to have one.

@@ -1,4 +1,4 @@
-"""The screen as a film, by ffmpeg."""
+"""Records the screen, with ffmpeg."""
 
 from __future__ import annotations
 

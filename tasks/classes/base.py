@@ -1,4 +1,4 @@
-"""Stand-ins for `desktop_env.task_base`: a task class is a dictionary of its own attributes, too.
+"""Stand-ins for `desktop_env.task_base`: a task class is also a dictionary of its own attributes.
 
 Names and defaults are OSWorld-V2's (release of 2026-06-24, public task classes and descriptions of them).
 """

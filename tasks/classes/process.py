@@ -1,4 +1,4 @@
-"""The controller's end of a task class: starts its process, tells it what to do, answers what it asks."""
+"""The controller's side of a task class: starts its process, sends it requests, answers its questions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A task class as a `Task`: what it says of itself, and what its source shows that it needs."""
+"""A task class as a `Task`: from its attributes, and from what its source shows that it needs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a task class finds under the name `desktop_env`: each call is a question to the controller.
+"""The stand-in for `desktop_env` that a task class imports: each call is a question to the controller.
 
 Of OSWorld's package there is what task classes use: `task_base`, `evaluators.getters` and `.metrics`, `file_source`,
 and in `evaluate` an environment with `controller`, `setup_controller` and a few facts. Metrics are worked out as

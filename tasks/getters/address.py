@@ -1,4 +1,4 @@
-"""The active tab's address, as the accessibility tree shows the address bar, and what is in it."""
+"""The active tab's address, from the address bar in the accessibility tree, and its parts."""
 
 from __future__ import annotations
 

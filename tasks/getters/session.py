@@ -1,4 +1,4 @@
-"""What the session says of itself: commands, terminal, clipboard, windows, the agent's answer."""
+"""State of the session: commands, terminal, clipboard, windows, the agent's answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules that speak of days to come: `tomorrow`, `next Monday`, `10th next month`."""
+"""Rules about future days: `tomorrow`, `next Monday`, `10th next month`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about end states: what the start already meets, what nobody guards, what postconfig finishes."""
+"""Rules about end states: checks that pass at the start, files that nothing guards, work that postconfig finishes."""
 
 from __future__ import annotations
 

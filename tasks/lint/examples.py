@@ -1,4 +1,4 @@
-"""The task that the rules' examples are changes of (RFC 7396, JSON Merge Patch)."""
+"""The task that the rules' examples modify (RFC 7396, JSON Merge Patch)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules ask of a task, worked out once for all of them."""
+"""Facts about a task that rules need, computed once for all of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rules about a file's form: keys, ids, assets, instructions that are there twice, allowances."""
+"""Rules about a file's form: keys, ids, assets, duplicate instructions, allowances."""
 
 from __future__ import annotations
 

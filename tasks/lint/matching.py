@@ -1,4 +1,4 @@
-"""Rules about matching: what else than the right text a check would let pass."""
+"""Rules about matching: which wrong texts a check would accept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules say of a desktop's evidence: for `tasks verify`, which starts one, and for recorded start states.
+"""Rules on evidence from a desktop: for `tasks verify`, which starts one, and for recorded start states.
 
 The rules of the same ids look at task files only. Each function here takes a task and what was seen of its untouched
 start state, and gives findings as `lint` does.

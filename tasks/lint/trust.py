@@ -1,4 +1,4 @@
-"""Rules about trust: who could have made what a check looks at, and what a check does with it."""
+"""Rules about trust: who could have made the evidence of a check, and what the check does with it."""
 
 from __future__ import annotations
 

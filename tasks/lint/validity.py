@@ -1,4 +1,4 @@
-"""Rules about what shows that a task is right: oracles, mutants, reasons, seeds."""
+"""Rules about the proof that a task is right: oracles, mutants, reasons, seeds."""
 
 from __future__ import annotations
 

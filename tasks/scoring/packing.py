@@ -1,4 +1,4 @@
-"""Values of getters as JSON and back: for the record, and for the processes that values are judged in."""
+"""Values of getters to JSON and back: for the record, and for the processes that judge values."""
 
 from __future__ import annotations
 

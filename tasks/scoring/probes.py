@@ -1,4 +1,4 @@
-"""Checks that need the desktop to run something: what it says becomes the value that the metric judges.
+"""Checks that run something in the desktop: the output becomes the value that the metric judges.
 
 Code from the desktop is never run on the controller. A probe puts what getters read into the desktop, runs it there,
 and gives the metric a plain value, which is recorded, so that the metric itself stays a pure function.

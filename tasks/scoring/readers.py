@@ -1,4 +1,4 @@
-"""What getters make of bytes of the desktop: named functions that run in a process of their own (`worker.read`).
+"""How getters read bytes from the desktop: named functions that run in a process of their own (`worker.read`).
 
 Each takes and gives what JSON can hold, and files; what cannot be read raises Unreadable.
 """

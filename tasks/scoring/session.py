@@ -1,4 +1,4 @@
-"""One process for many requests that are all of one origin: copies of one task's evidence, which are made and judged.
+"""One process for many requests of the same origin: it makes and judges copies of one task's evidence.
 
 It is as walled in as a process for one request (`sandbox.run`). What it is brought to do by one request can tell in the
 answers to the next, so that it is for bytes of one kind of trust only: never for the episodes of a run that are scored.

@@ -1,4 +1,4 @@
-"""What a task file of OSWorld shows but does not say: that it needs the live web, or a Google Drive of yours.
+"""Detects tasks of OSWorld that need the live web or your Google Drive, which their files do not state.
 
 Such tasks are listed as skipped with the reason, unless `--network` is given and, for the drive, there are credentials.
 """

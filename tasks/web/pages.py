@@ -1,4 +1,4 @@
-"""What is read of Chrome and done to it from outside, by its debugging port through playwright.
+"""Reads and drives Chrome from outside, by its debugging port through playwright.
 
 These are readers (`readers`), which run in a process of their own: what answers at that port is whatever the agent has
 left there, and what a page says may be as long as it likes. Addresses are HOST:PORT of this machine; a reader that

@@ -1,4 +1,4 @@
-"""How fast this machine runs virtual machines, and by what: measured once, by booting a kernel.
+"""How fast this machine runs virtual machines, with KVM or without: measured once, by booting a kernel.
 
 That /dev/kvm is there does not say that it works: under some hypervisors a guest's kernel never comes up with it, or
 more slowly than without. So both boot the image's kernel to its first program, and the faster one is used.

@@ -1,4 +1,4 @@
-"""The accessibility bus: questions to many applications, all under way at once.
+"""The accessibility bus: questions to many applications, all at the same time.
 
 One call at a time costs a round trip each; a screen has hundreds of nodes with several properties. Here every
 application has as many questions as it can take, answers at its own speed, and one that hangs costs its own nodes

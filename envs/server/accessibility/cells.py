@@ -1,4 +1,4 @@
-"""What is on the screen of a table that has more cells than anybody asks for, as a sheet of LibreOffice has.
+"""Reads only the visible cells of a very large table, such as a sheet of LibreOffice.
 
 Such a table is never asked for its children: it would go on making them long after the question. The cells at its
 corners say which rows and columns are shown, and only those are asked for.

@@ -1,4 +1,4 @@
-"""Who asks: by a bearer token, by a signature, or, where a person has switched that off, anybody on this machine."""
+"""Who sends a request: known by a bearer token or a signature; or anybody on this machine, if tokens are off."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One connection: requests are read, their senders made out, answers written, each within its limits.
+"""One connection: reads requests, identifies their senders and writes answers, each within its limits.
 
 `http.server` of the standard library reads a head for as long as its bytes come, and a gigabyte of them; and it reads
 it as mail, which takes longer than all that is done here.

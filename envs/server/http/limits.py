@@ -1,4 +1,4 @@
-"""The server's limits, all in one place: of what strangers may cost it, and of what one request may ask for."""
+"""The server's limits, all in one place: what strangers may cost it, and what one request may ask for."""
 
 from __future__ import annotations
 

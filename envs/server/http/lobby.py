@@ -1,4 +1,4 @@
-"""Where connections wait until their first request is there: thousands of slow ones cost no thread, and no memory.
+"""Where connections wait until their first request has come: thousands of slow ones cost no thread and no memory.
 
 A server that gives a thread to each can be filled by whoever opens connections and says little. Here such a
 connection is a place among MAX_WAITING, and the one that has been there longest goes when they are all taken. A first

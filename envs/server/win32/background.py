@@ -1,4 +1,4 @@
-"""The picture behind everything, as SystemParametersInfo has it (Microsoft's documentation of that call)."""
+"""The desktop's background, by SystemParametersInfo (Microsoft's documentation of that call)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way into a Windows desktop: what answers the controller outside Wine, under an id that no Windows program has.
+"""The way into a Windows desktop: answers the controller outside Wine, under an id that no Windows program has.
 
 It alone knows the controller's tokens. Files and folders it reads itself, from the prefix, so that what they hold is
 no Windows program's word; all else it asks of the server inside Wine, with tokens that count there only.

@@ -1,4 +1,4 @@
-"""Which programs of the session run, and which windows there are: the evidence that settling needs beside damage."""
+"""The session's running programs and its windows: the evidence that settling needs in addition to damage."""
 
 from __future__ import annotations
 

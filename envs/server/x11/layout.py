@@ -1,4 +1,4 @@
-"""Where the keyboard has what: the key, the group and the fewest modifiers that give a keysym."""
+"""Where a keysym is on the keyboard: the key, the group and the fewest modifiers that give it."""
 
 from __future__ import annotations
 

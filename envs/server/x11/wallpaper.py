@@ -1,4 +1,4 @@
-"""The picture behind everything: the desktop program's, or X's root window where no program lies over it.
+"""The background: the desktop program's picture, or X's root window if no program covers it.
 
 Windows: SystemParametersInfo; macOS: System Events (not tried on a Mac); XFCE: its settings.
 """

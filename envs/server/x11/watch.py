@@ -1,4 +1,4 @@
-"""Whether the X server is well: one that is stopped, has ended, or is held by a client, hangs whoever asks it.
+"""Watches the X server: if it is stopped, has ended, or is held by a client, every request to it hangs.
 
 Xlib has no time limits, and neither has an X server that a client has grabbed. So handlers may hang; what waits for
 them hears of it all the same, from here.

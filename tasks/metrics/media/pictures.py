@@ -1,4 +1,4 @@
-"""Pictures. They come from the desktop and are hostile: the size is looked at before a pixel is decoded."""
+"""Pictures. They come from the desktop and may be hostile: their size is checked before any pixel is decoded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where we part from OSWorld, and the switch that goes back to one of its revisions (`--osworld-strict=REVISION`).
+"""Where deskbench differs from OSWorld, and the switch back to one of its revisions (`--osworld-strict=REVISION`).
 
 `DIFFERENCES` and `GETTERS` (of `differences.py`) are the one list: `docs/tables/differences.md` prints it, the
 differential test explains disagreements by it, and `as_upstream` takes only keys that stand in it.

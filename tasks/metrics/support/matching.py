@@ -1,4 +1,4 @@
-"""How one value is matched: OSWorld's methods for cells, preferences and JSON; likeness of texts; addresses of pages.
+"""Matching of values: OSWorld's methods for cells, preferences and JSON; similarity of texts; addresses of pages.
 
 Names of methods are those of OSWorld's task files.
 """
