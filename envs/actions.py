@@ -25,7 +25,7 @@ _P = TypeVar("_P", bound="_AtPoint")
 
 
 class ActionError(ValueError):
-    """The JSON of an action is wrong; the message names the field, the bad value and what would be right."""
+    """The JSON of an action is wrong; the message names the field, the bad value and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ class _Base:
     type: ClassVar[str] = ""
 
     def to_json(self) -> dict[str, Any]:
-        """The action as a JSON object; fields that are None or empty tuples are left out."""
+        """The action as a JSON object, without fields that are None or empty tuples."""
         out: dict[str, Any] = {"type": self.type}
         for f in dataclasses.fields(self):
             value = getattr(self, f.name)
@@ -43,12 +43,12 @@ class _Base:
 
     @property
     def points(self) -> tuple[Point, ...]:
-        """Where the pointer goes, in order; empty where it stays."""
+        """Where the pointer goes, in order; empty if it does not move."""
         return ()
 
     @property
     def end(self) -> Point | None:
-        """Where the pointer is left; None where it stays."""
+        """Where the pointer ends; None if it does not move."""
         return self.points[-1] if self.points else None
 
     def moved(self: _A, to: Callable[[int, int], Point]) -> _A:
@@ -76,7 +76,7 @@ def _plain(value: Any) -> Any:
 
 def _check_button(button: str) -> None:
     if button not in BUTTONS:
-        raise ActionError(f"button is {button!r}; it is one of {', '.join(BUTTONS)}")
+        raise ActionError(f"button is {button!r}; it must be one of {', '.join(BUTTONS)}")
 
 
 def _check_point(x: int | None, y: int | None) -> None:
@@ -120,7 +120,7 @@ class Click(_AtPoint):
         _check_button(self.button)
         _check_point(self.x, self.y)
         if not 1 <= self.count <= 10:
-            raise ActionError(f"count is {self.count}; it is 1 to 10")
+            raise ActionError(f"count is {self.count}; it must be 1 to 10")
         _check_keys(self, "modifiers")
 
 
@@ -140,7 +140,7 @@ class MouseDown(_AtPoint):
 
 @dataclass(frozen=True)
 class MouseUp(_AtPoint):
-    """Let a button go."""
+    """Release a button."""
 
     type: ClassVar[str] = "mouse_up"
     button: str = "left"
@@ -154,7 +154,7 @@ class MouseUp(_AtPoint):
 
 @dataclass(frozen=True)
 class Drag(_Base):
-    """Press at the first point, move through the others with motion in between, let go at the last."""
+    """Press at the first point, move through the others, release at the last."""
 
     type: ClassVar[str] = "drag"
     path: tuple[tuple[int, int], ...]
@@ -164,7 +164,7 @@ class Drag(_Base):
     def __post_init__(self) -> None:
         _check_button(self.button)
         if not 2 <= len(self.path) <= 1000:
-            raise ActionError(f"path has {len(self.path)} points; it needs 2 to 1000")
+            raise ActionError(f"path has {len(self.path)} points; it must have 2 to 1000")
         _check_keys(self, "modifiers")
 
     @property
@@ -191,7 +191,7 @@ class Scroll(_AtPoint):
     def __post_init__(self) -> None:
         _check_point(self.x, self.y)
         if max(abs(self.dx), abs(self.dy)) > 1000:
-            raise ActionError(f"scroll of ({self.dx}, {self.dy}) notches; at most 1000")
+            raise ActionError(f"scroll of ({self.dx}, {self.dy}) notches; at most 1000 are allowed")
         _check_keys(self, "modifiers")
 
 
@@ -204,7 +204,7 @@ class Type(_Base):
 
     def __post_init__(self) -> None:
         if len(self.text) > MAX_TEXT:
-            raise ActionError(f"text has {len(self.text)} characters; at most {MAX_TEXT}")
+            raise ActionError(f"text has {len(self.text)} characters; at most {MAX_TEXT} are allowed")
 
 
 @dataclass(frozen=True)
@@ -216,7 +216,7 @@ class Key(_Base):
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.keys) <= 10:
-            raise ActionError(f"keys has {len(self.keys)} names; it needs 1 to 10")
+            raise ActionError(f"keys has {len(self.keys)} names; it must have 1 to 10")
         _check_keys(self, "keys")
 
 
@@ -233,7 +233,7 @@ class KeyDown(_Base):
 
 @dataclass(frozen=True)
 class KeyUp(_Base):
-    """Let a key go."""
+    """Release a key."""
 
     type: ClassVar[str] = "key_up"
     key: str
@@ -251,12 +251,12 @@ class Wait(_Base):
 
     def __post_init__(self) -> None:
         if self.seconds is not None and not 0 <= self.seconds <= MAX_WAIT:
-            raise ActionError(f"seconds is {self.seconds}; it is 0 to {MAX_WAIT:g}")
+            raise ActionError(f"seconds is {self.seconds}; it must be 0 to {MAX_WAIT:g}")
 
 
 @dataclass(frozen=True)
 class TakeScreenshot(_Base):
-    """Look again; the next observation is the answer."""
+    """Take another screenshot; it comes with the next observation."""
 
     type: ClassVar[str] = "screenshot"
 
@@ -296,12 +296,12 @@ class Exec(_Base):
 
     def __post_init__(self) -> None:
         if self.lang not in ("python", "bash"):
-            raise ActionError(f"lang is {self.lang!r}; it is python or bash")
+            raise ActionError(f"lang is {self.lang!r}; it must be python or bash")
 
 
 @dataclass(frozen=True)
 class AskUser(_Base):
-    """Ask the person whose task it is."""
+    """Ask the user who gave the task."""
 
     type: ClassVar[str] = "ask_user"
     text: str | None = None
@@ -309,7 +309,7 @@ class AskUser(_Base):
 
 @dataclass(frozen=True)
 class Done(_Base):
-    """The agent says that the task is done, with an answer where the task asks for one."""
+    """The agent says that the task is done, with an answer if the task asks for one."""
 
     type: ClassVar[str] = "done"
     answer: str | None = None
@@ -332,13 +332,13 @@ ENDS_EPISODE = (Done, Fail)
 
 
 def parse_action(value: object) -> Action:
-    """A JSON object to an action; closed: an unknown type or key is an error that names the nearest known one.
+    """Read an action from a JSON object. An unknown type or key is an error that names the nearest known one.
 
     Raises:
         ActionError: with the field and the bad value.
     """
     if not isinstance(value, Mapping):
-        raise ActionError(f"an action is a JSON object, not {type(value).__name__}")
+        raise ActionError(f"an action must be a JSON object, not {type(value).__name__}")
     kind = value.get("type")
     cls = ACTION_TYPES.get(kind) if isinstance(kind, str) else None
     if cls is None:
@@ -358,9 +358,9 @@ def parse_action(value: object) -> Action:
 
 
 def parse_actions(value: object) -> list[Action]:
-    """A JSON array of actions; errors carry the index."""
+    """Read a JSON array of actions; errors name the index."""
     if not isinstance(value, list):
-        raise ActionError(f"actions is a JSON array, not {type(value).__name__}")
+        raise ActionError(f"actions must be a JSON array, not {type(value).__name__}")
     out = []
     for index, item in enumerate(value):
         try:
@@ -414,5 +414,5 @@ def _coerce_tuple(where: str, value: Any, args: tuple[Any, ...]) -> tuple[Any, .
     if args[-1] is Ellipsis:
         args = (args[0],) * len(value)
     if len(value) != len(args):
-        raise ActionError(f"{where} has {len(value)} items; it needs {len(args)}")
+        raise ActionError(f"{where} has {len(value)} items; it must have {len(args)}")
     return tuple(_coerce(f"{where}[{i}]", item, arg) for i, (item, arg) in enumerate(zip(value, args, strict=True)))

@@ -25,14 +25,14 @@ class CommandResult:
 
 @dataclass(frozen=True)
 class DesktopSpec:
-    """What kind of desktop is wanted; desktops of equal spec are interchangeable in a pool.
+    """The kind of desktop to start; desktops of equal spec are interchangeable in a pool.
 
     Attributes:
         width, height: of the screen in pixels.
-        network: `off`, `full`, or the names that may be reached (`envs.relay`), and no others.
+        network: `off`, `full`, or the only names that programs may reach (`envs.relay`).
         image: a provider's own image name, or None for its default.
-        tokens: False starts a server that asks for none, for foreign clients.
-        isolated: False runs without a sandbox where the machine cannot make one (`--unisolated`).
+        tokens: False starts a server that requires none, for other people's clients.
+        isolated: False runs without a sandbox, on a machine that cannot make one (`--unisolated`).
     """
 
     width: int = 1280
@@ -45,16 +45,16 @@ class DesktopSpec:
 
 @runtime_checkable
 class Desktop(Protocol):
-    """A running desktop. Methods raise EnvError's children, and, where they say so, what is an answer.
+    """A running desktop. Methods raise subclasses of EnvError, and other errors where they say so.
 
-    None is safe for two threads at once.
+    Only one thread at a time may use it.
     """
 
     name: str
-    """Unique among running desktops; for logs."""
+    """A name for logs, unique among running desktops."""
 
     def health(self) -> Health:
-        """What works here and what does not."""
+        """What works on this desktop and what does not."""
 
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
         """Carry the actions out and observe, in one round trip (`observe` None: settled screenshot).
@@ -68,20 +68,20 @@ class Desktop(Protocol):
     def run(
         self, command: str | Sequence[str], *, shell: bool = False, timeout: float = 120.0, cwd: str | None = None
     ) -> CommandResult:
-        """Run a command in the desktop's session to its end; a non-zero exit status is not an error."""
+        """Run a command in the desktop's session until it ends; a non-zero exit status is not an error."""
 
     def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
         """Start a program and return when its window is mapped and the screen is quiet, or when it has no window."""
 
     def open(self, path: str) -> None:
-        """Open a file with the program that the session has for it, and return when its window is there."""
+        """Open a file with its default program, and return when the window is there."""
 
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
         """A file's bytes. `~` and $VAR are expanded in the desktop.
 
         Raises:
-            FileNotFoundError: no such file there (an answer, not a fault of the desktop).
-            Unfit: what is there is no regular file, or has more than `max_bytes` (an answer, too).
+            FileNotFoundError: no such file (a result, not a fault of the desktop).
+            Unfit: it is not a regular file, or has more than `max_bytes` (also a result).
         """
 
     def write_file(self, path: str, data: bytes) -> None:
@@ -91,33 +91,33 @@ class Desktop(Protocol):
         """OSWorld's directory tree: {"type", "name", "children"}.
 
         Raises:
-            FileNotFoundError: no such folder there.
-            Unfit: what is there is no folder, or holds more, or deeper, than is listed.
+            FileNotFoundError: no such folder.
+            Unfit: it is not a folder, or it is too large or too deep to list.
         """
 
     def windows(self) -> list[Window]:
         """The top-level windows, bottom to top."""
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
-        """Raise and focus a window, by part of its title (all of it if strict) or by class; proves that it did."""
+        """Raise and focus a window, by part of its title (all of it if strict) or by class; verifies that it did."""
 
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
         """Ask a window to close."""
 
     def forward(self, port: int) -> str:
-        """Where a port of the desktop's loopback can be reached from here, as HOST:PORT, while the desktop lives."""
+        """Where the controller can reach a port of the desktop's loopback, as HOST:PORT, while the desktop lives."""
 
     def wallpaper(self) -> bytes | None:
-        """The file of the picture behind everything; None when there is none."""
+        """The file of the desktop's background; None if there is none."""
 
     def set_wallpaper(self, path: str) -> None:
-        """Put a picture behind everything, by its path in the desktop."""
+        """Set the desktop's background to a picture, by its path in the desktop."""
 
     def start_recording(self) -> None:
-        """Begin to film the screen."""
+        """Start recording the screen."""
 
     def end_recording(self) -> bytes:
-        """End it and return the MP4's bytes."""
+        """Stop recording and return the MP4's bytes."""
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `deskbench doctor`: what was looked at, whether it is right, and how to mend it."""
+    """One line of `deskbench doctor`: what was checked, whether it is right, and how to fix it."""
 
     name: str
     ok: bool
@@ -150,23 +150,23 @@ class Provider(Protocol):
 
     name: str
     capacity: int | None
-    """How many desktops it can have at once; None for as many as the machine bears."""
+    """How many desktops it can have at once; None if only the machine limits it."""
     platform: str | None
-    """What its desktops are, `Linux`, `Windows` or `Darwin`; None where only the desktop knows."""
+    """The platform of its desktops, `Linux`, `Windows` or `Darwin`; None if only the desktop knows."""
 
     def describe(self) -> dict[str, str]:
-        """What the desktops are made of, for the run's manifest: an image and its digest, where there is one."""
+        """What the desktops are made of, for the run's manifest: an image and its digest, if there is one."""
 
     def start(self, spec: DesktopSpec) -> Desktop:
-        """A fresh desktop that nobody has used, ready for its first observation.
+        """Start a fresh, unused desktop, ready for its first observation.
 
         Raises:
-            StartError: with the last thing seen.
-            UsageError: this machine can never start one; with the mend.
+            StartError: it did not start; with the last state seen.
+            UsageError: this machine can never start one; with the fix.
         """
 
     def stop(self, desktop: Desktop) -> None:
-        """End a desktop and everything in it; idempotent, and quiet about one that is dead already."""
+        """End a desktop and everything in it; idempotent, and silent if the desktop is already dead."""
 
     def close(self) -> None:
         """Stop everything that this provider started, warm desktops included."""

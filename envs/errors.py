@@ -9,8 +9,8 @@ DeskbenchError
 |   |-- GuestError          it answered with an error of its own
 |   |   `-- NotThere            what it was asked to work on is not there: a window, a file, a program
 |   `-- SetupError          a set-up step did not take effect
-|       `-- AssetError         a file that the task wants from the web, or from here, could not be fetched
-|-- Unfit               the end state's: what is there is not what was asked for; scored 0, with the reason
+|       `-- AssetError         a file that the task needs, from the web or from here, could not be fetched
+|-- Unfit               the end state's: it holds something, but not what the check needs; scored 0
 |-- CheckError          the evaluator's: the episode is unscored, with the cause
 |-- StorageError        the disk's: the run stops, what is recorded stays
 `-- AgentError          the agent's or the model's: counts, the end state is scored
@@ -31,25 +31,25 @@ class DeskbenchError(Exception):
 
 
 class UsageError(DeskbenchError):
-    """Something the user wrote is wrong; the message is one line with the cause and the mend."""
+    """Something the user wrote is wrong; the message is one line with the cause and the fix."""
 
 
 class EnvError(DeskbenchError):
     """The desktop or what runs it failed; the episode is unscored and retried on a fresh desktop.
 
     Attributes:
-        permanent: a fresh desktop would fail the same way, for certain: the episode is not tried again.
+        permanent: a fresh desktop would certainly fail the same way, so the episode is not retried.
     """
 
     permanent: bool = False
 
 
 class StartError(EnvError):
-    """The desktop did not come up; the message carries the last thing seen."""
+    """The desktop did not start; the message has the last state seen."""
 
 
 class GuestUnreachable(EnvError):
-    """The server in the desktop cannot be reached, or the connection broke off."""
+    """The server in the desktop cannot be reached, or the connection was lost."""
 
 
 class GuestTimeout(EnvError):
@@ -57,10 +57,10 @@ class GuestTimeout(EnvError):
 
 
 class GuestError(EnvError):
-    """The server in the desktop answered with an error of its own, or with what is no answer.
+    """The server in the desktop answered with an error, or with something invalid.
 
     Attributes:
-        status: HTTP status of its answer, or None where that was not what was wrong.
+        status: HTTP status of its answer, or None if the status was not the problem.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -69,7 +69,7 @@ class GuestError(EnvError):
 
 
 class NotThere(GuestError):
-    """What the desktop was asked to work on is not there: a window, a file, a program."""
+    """Something that the desktop was to work on does not exist: a window, a file, a program."""
 
 
 class SetupError(EnvError):
@@ -81,13 +81,13 @@ class SetupError(EnvError):
 
 
 class AssetError(SetupError):
-    """A file that the task wants from the web, or from this machine, could not be fetched."""
+    """A file that the task needs, from the web or from this machine, could not be fetched."""
 
 
 class Unfit(DeskbenchError):
-    """What the desktop holds is there, and is not what was asked for: a folder where a file was wanted, too large.
+    """The desktop holds something, but not what the check needs: a folder instead of a file, or a file too large.
 
-    That is an answer about the end state, which a check counts as 0 with this reason, and no failure of the desktop.
+    That is a result about the end state, which a check scores 0 with this reason. It is not a failure of the desktop.
     """
 
 
@@ -102,14 +102,14 @@ class StorageError(DeskbenchError):
 class AgentError(DeskbenchError):
     """The agent or its model failed; the episode counts and its end state is scored.
 
-    `decision` is what was spent on the step until then (an `agent.base.Decision` without actions), or None.
+    `decision` is what the step had spent by then (an `agent.base.Decision` without actions), or None.
     """
 
     decision: Any = None
 
 
 class ReplyError(AgentError):
-    """The model's reply is not an action; the message is what the model is told."""
+    """The model's reply is not an action; the model gets the message."""
 
 
 class RefusalError(AgentError):
@@ -117,7 +117,7 @@ class RefusalError(AgentError):
 
 
 class AgentCrash(AgentError):
-    """The agent's own code has a mistake; the episode is unscored, since no model decided anything by it."""
+    """The agent's own code has a bug; the episode is unscored, because no model decided anything with it."""
 
 
 class ModelError(AgentError):

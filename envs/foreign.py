@@ -26,12 +26,12 @@ _PLAIN = re.compile(r"[^\W\d]\w*", re.ASCII)
 
 
 class Unread(ValueError):
-    """What was written elsewhere cannot be read; one line."""
+    """Foreign data cannot be read; the message is one line."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong at one place of a JSON document, by its path (`$.config[0].type`)."""
+    """What is wrong at one place of a JSON document, named by its path (`$.config[0].type`)."""
 
     where: str
     message: str
@@ -79,8 +79,8 @@ def first_fault(error: ValidationError, known: Iterable[str]) -> str:
     """The first thing that is wrong with settings, on one line.
 
     Args:
-        error: what pydantic says.
-        known: names of settings: the nearest is told for one that is unknown.
+        error: pydantic's error.
+        known: names of settings, to suggest the nearest one for an unknown name.
     """
     first = error.errors()[0]
     name, kind = ".".join(str(part) for part in first["loc"]), first["type"]
@@ -106,11 +106,11 @@ _WANTED = {
     "greater_than_equal": "it must be at least {ge}",
     "less_than_equal": "it must be at most {le}",
 }
-"""Kinds of pydantic's errors, in the words of this project; the others are told in pydantic's own."""
+"""Kinds of pydantic's errors, in this project's words; other kinds keep pydantic's own words."""
 
 
 def lines(data: bytes) -> list[str]:
-    """The lines of a file that a program writes line by line; what is no character is U+FFFD."""
+    """The lines of a file that a program writes line by line; invalid bytes become U+FFFD."""
     return data.decode(json.detect_encoding(data), "replace").split("\n")
 
 
@@ -130,13 +130,13 @@ def number(text: str) -> float:
 
 
 def document(data: bytes) -> tuple[Any, list[Fault]]:
-    """A JSON document, and what in it JSON allows but nobody means: each place is listed, and left out of the value.
+    """A JSON document, and a list of things in it that JSON allows but nobody means, which the value leaves out.
 
-    These are keys that an object has twice, numbers that are not finite or have more than 64 bits, half of a surrogate
+    These are duplicate keys of an object, numbers that are not finite or have more than 64 bits, half of a surrogate
     pair, and more than 64 levels.
 
     Raises:
-        Unread: it is no JSON.
+        Unread: it is not JSON.
     """
     text = decoded(data)
     try:
@@ -175,11 +175,11 @@ def _integer(text: str) -> int | _Wrong:
 
 def _finite(text: str) -> float | _Wrong:
     value = float(text)
-    return value if math.isfinite(value) else _Wrong(f"is {text[:40]}, which is too large a number")
+    return value if math.isfinite(value) else _Wrong(f"is {text[:40]}, which is too large")
 
 
 def _constant(text: str) -> _Wrong:
-    return _Wrong(f"is {text}, which JSON does not have")
+    return _Wrong(f"is {text}, which JSON does not allow")
 
 
 def _plain(value: Any, where: str, faults: list[Fault], levels: int) -> Any:
@@ -200,7 +200,7 @@ def _plain(value: Any, where: str, faults: list[Fault], levels: int) -> Any:
     for raw, inner in value.pairs:
         key = _whole(raw, where, faults)
         if key in made:
-            faults.append(Fault(_below(where, key), "is there twice"))
+            faults.append(Fault(_below(where, key), "occurs twice"))
         made[key] = _plain(inner, _below(where, key), faults, levels - 1)
     return made
 
@@ -208,7 +208,7 @@ def _plain(value: Any, where: str, faults: list[Fault], levels: int) -> Any:
 def _whole(text: str, where: str, faults: list[Fault]) -> str:
     if _HALF.search(text) is None:
         return text
-    faults.append(Fault(where, "holds half of a surrogate pair, which is no character"))
+    faults.append(Fault(where, "contains half of a surrogate pair, which is not a character"))
     return _HALF.sub("\ufffd", text)
 
 

@@ -121,7 +121,7 @@ SIGNS = {
     "æ": "ae",
     "ø": "oslash",
 }
-"""Printable characters by their names: X's keysyms (X11/keysymdef.h), codes of the DOM, and vendors' tools."""
+"""Printable characters by name: X's keysyms (X11/keysymdef.h), DOM key codes, and names in vendors' tools."""
 _ALIASES.update({name: sign for sign, names in SIGNS.items() for name in names.split()})
 
 

@@ -1,4 +1,4 @@
-"""Two connected sockets made into one: what comes in at either goes out at the other."""
+"""Joins two connected sockets: what comes in at either goes out at the other."""
 
 from __future__ import annotations
 

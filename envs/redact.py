@@ -1,4 +1,4 @@
-"""Secrets are cut out of whatever is written: as they are, and in every form that an endpoint may echo them in.
+"""Cuts secrets out of everything that is written: as they are, and in every form in which an endpoint may echo them.
 
 There is one place that knows the secrets of this process, `KNOWN`: who reads one from the environment tells it
 (`secret_of`), and who writes anything asks it: the recorder, what is printed, the errors of endpoints.
@@ -51,7 +51,7 @@ class Redactor:
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Know more secrets; the longest are cut out first."""
+        """Add secrets; the longest are cut out first."""
         with self._lock:
             new = {secret: tuple(_forms(secret)) for secret in secrets if secret and secret not in self._forms}
             if new:  # a new dictionary: who is cutting goes on with the one it has
@@ -67,7 +67,7 @@ class Redactor:
         return text
 
     def told(self, text: str) -> str:
-        """The same for a message of ours: without the logins of its URLs, too."""
+        """The same for deskbench's own messages; it also removes logins from URLs."""
         return self.text(without_logins(text))
 
     def value(self, value: Any) -> Any:
@@ -84,14 +84,14 @@ KNOWN = Redactor()
 
 
 def secret_of(name: str) -> str:
-    """A secret by the name of its environment variable, empty where it is not set; from now on it is known."""
+    """Read a secret from an environment variable, empty if it is not set; from now on it is redacted."""
     secret = os.environ.get(name, "").strip()
     KNOWN.add(secret)
     return secret
 
 
 def secrets_in(environment: Mapping[str, str]) -> Iterator[str]:
-    """What an environment holds that must not be written: by a variable's name, or as the password of a URL."""
+    """The secrets in an environment: by a variable's name, or as the password of a URL."""
     for name, value in environment.items():
         if _NAME.search(name) and len(value) >= SHORTEST_LIKELY:
             yield value
@@ -100,7 +100,7 @@ def secrets_in(environment: Mapping[str, str]) -> Iterator[str]:
 
 
 def secrets_beside(settings: Path) -> Iterator[str]:
-    """What a file of credentials and those beside it hold that must not be written (Google's, in JSON or YAML)."""
+    """The secrets in a credentials file and the files next to it (Google's, in JSON or YAML)."""
     for path in (settings, *settings.parent.iterdir()):
         if path.suffix in (".json", ".yaml", ".yml") and path.is_file() and path.stat().st_size <= LARGEST_FILE:
             for found in _STORED.findall(path.read_text(encoding="utf-8", errors="replace")):
@@ -108,7 +108,7 @@ def secrets_beside(settings: Path) -> Iterator[str]:
 
 
 def names_secret(name: str) -> bool:
-    """Whether a header or a setting is called as if it held a secret."""
+    """Whether a header's or a setting's name suggests a secret."""
     return re.fullmatch(r"(?i)(proxy-)?authorization|cookie|.*(api[-_]?key|token|secret|password)", name) is not None
 
 
@@ -118,7 +118,7 @@ def without_logins(text: str) -> str:
 
 
 class Printed:
-    """A stream of text that secrets are cut out of, in front of standard output or standard error."""
+    """A text stream that cuts secrets out, in front of standard output or standard error."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream

@@ -32,7 +32,7 @@ class Target:
         within: name of a window (frame or dialog) or application that holds it.
         index: which of several matches, in the tree's order; negative from the end.
         dx, dy: pixels added to the centre.
-        at: where in its box, as fractions (0.5, 0.5 is the centre).
+        at: the point in its box, as fractions (0.5, 0.5 is the centre).
     """
 
     role: str | None = None
@@ -48,7 +48,7 @@ class Target:
 
 @dataclass(frozen=True)
 class OracleStep:
-    """One action to come: its JSON without points, and the targets that give them."""
+    """One future action: its JSON without points, and the targets that give the points."""
 
     action: Mapping[str, Any]
     targets: tuple[Target, ...] = ()
@@ -80,7 +80,7 @@ def parse_oracle(value: object) -> tuple[OracleStep, ...]:
         ActionError: naming the step, the field and the bad value.
     """
     if not isinstance(value, list):
-        raise ActionError(f"oracle is a JSON array of actions, not {type(value).__name__}")
+        raise ActionError(f"oracle must be a JSON array of actions, not {type(value).__name__}")
     steps = []
     for index, item in enumerate(value):
         try:
@@ -97,11 +97,11 @@ def parse_oracle_step(item: object) -> OracleStep:
         ActionError: naming the field and the bad value.
     """
     if not isinstance(item, Mapping):
-        raise ActionError(f"a step is a JSON object, not {type(item).__name__}")
+        raise ActionError(f"a step must be a JSON object, not {type(item).__name__}")
     action = {k: v for k, v in item.items() if k not in ("target", "targets")}
     raw = item.get("targets", [item["target"]] if "target" in item else [])
     if not isinstance(raw, list):
-        raise ActionError("targets is a list")
+        raise ActionError("targets must be a list")
     targets = tuple(_parse_target(t) for t in raw)
     step = OracleStep(action, targets)
     if targets:  # any points will do to check the rest of the action
@@ -113,7 +113,7 @@ def parse_oracle_step(item: object) -> OracleStep:
 
 def _parse_target(value: object) -> Target:
     if not isinstance(value, Mapping):
-        raise ActionError(f"a target is a JSON object, not {value!r}")
+        raise ActionError(f"a target must be a JSON object, not {value!r}")
     known = Target.__dataclass_fields__
     for key in value:
         if key not in known:
@@ -132,13 +132,13 @@ def _check_pattern(pattern: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ActionError(f"target: name_re is {pattern[:80]!r}, which is no regular expression: {error}") from None
+        raise ActionError(f"target: name_re is {pattern[:80]!r}, which is not a regular expression: {error}") from None
 
 
 def roles(systems: Set[str]) -> frozenset[str] | None:
-    """Every role that a target can have in the trees of these systems (`Linux`, `Windows`).
+    """Every role that a target can have in the accessibility trees of these systems (`Linux`, `Windows`).
 
-    None where that is not known: macOS describes its roles in the user's language.
+    None if the roles are unknown: macOS describes them in the user's language.
     """
     known = {"Linux": (role.replace(" ", "-") for role in ROLES), "Windows": map(str.lower, CONTROL_TYPES)}
     if not systems <= known.keys():
@@ -147,7 +147,7 @@ def roles(systems: Set[str]) -> frozenset[str] | None:
 
 
 def find_point(tree: str, target: Target, screen: tuple[int, int] = (0, 0)) -> tuple[int, int] | None:
-    """The point of a target in pixels, or None when it is not on the screen (`screen`: its width and height).
+    """The point of a target in pixels, or None if it is not on the screen (`screen`: width and height).
 
     Raises:
         EnvError: the tree cannot be read.

@@ -48,7 +48,7 @@ class Element:
 
     @property
     def value(self) -> str:
-        """What it holds: Windows' trees write that as an attribute, the others as the text."""
+        """Its value: Windows' trees write it as an attribute, other trees as text."""
         return (self.platform == "windows" and self.get("value", "value")) or self.text
 
     def get(self, space: str, name: str) -> str | None:
@@ -61,12 +61,12 @@ class Element:
 
     @property
     def box(self) -> tuple[int, int, int, int] | None:
-        """x, y, width and height in pixels of the screen; None for an element that has no place or no area."""
+        """x, y, width and height in screen pixels; None for an element without a position or an area."""
         where, size = _pair(self.get("component", "screencoord")), _pair(self.get("component", "size"))
         return (*where, *size) if where and size and min(size) > 0 else None
 
     def above(self) -> Iterator[Element]:
-        """The elements that hold it, from the nearest outwards."""
+        """The elements that contain it, from the nearest outwards."""
         return (Element(node, self.platform) for node in self.node.iterancestors())
 
 
@@ -74,7 +74,7 @@ def elements(xml: str) -> Iterator[Element]:
     """Every element of a tree, in the tree's order.
 
     Raises:
-        EnvError: it is not XML, or deeper or longer than a tree may be.
+        EnvError: it is not XML, or it is too deep or too long.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
@@ -86,7 +86,7 @@ def elements(xml: str) -> Iterator[Element]:
 
 
 def _platform(root: etree._Element) -> str:
-    """The platform whose namespaces are declared first; Ubuntu's where there are none."""
+    """The platform whose namespaces are declared first; Ubuntu's if there are no namespaces."""
     for node in root.iter(etree.Element):
         spaces = " ".join(node.nsmap.values())
         for platform in PLATFORMS:

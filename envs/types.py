@@ -93,7 +93,9 @@ class Screenshot:
         try:
             with Image.open(io.BytesIO(self.png), formats=["PNG"]) as picture:
                 if picture.size != size:  # a second head
-                    raise ValueError(f"it has {picture.width}x{picture.height} pixels, and says {size[0]}x{size[1]}")
+                    raise ValueError(
+                        f"it has {picture.width}x{picture.height} pixels, its head says {size[0]}x{size[1]}"
+                    )
                 return picture.convert("RGB")
         except Exception as error:  # noqa: BLE001  (the boundary: what Pillow raises for a hostile file is not listed)
             raise GuestError(f"the screenshot cannot be read: not a picture: {str(error)[:200]}") from None
@@ -104,20 +106,20 @@ class Observation:
     """What the desktop looks like at one moment.
 
     Attributes:
-        screenshot: the screen with its cursor, or None where none was asked for.
+        screenshot: the screen with its cursor, or None if the request did not ask for one.
         width, height: of the screen in pixels; the coordinate space of every action.
         cursor: the pointer's position in pixels.
         accessibility: OSWorld's XML, or None.
         accessibility_complete: False when a time limit cut the tree.
         terminal: text of the focused terminal, or None.
-        settled: the screen was quiet; None where the policy does not wait.
+        settled: the screen was quiet; None if the policy does not wait.
         settle_ms: from the end of the last action to the screenshot.
         capture_ms: for screenshot and encoding, in the desktop.
         act_ms: for carrying out the actions before it, in the desktop.
         roundtrip_ms: wall time of the whole exchange as the controller saw it.
-        results: what became of each action before it.
-        answer: what a user answered to `ask_user`, or None.
-        problems: what was asked for and could not be had, one line each.
+        results: the result of each action before it.
+        answer: the user's answer to `ask_user`, or None.
+        problems: requested parts that could not be read, one line each.
     """
 
     screenshot: Screenshot | None

@@ -1,4 +1,4 @@
-"""The one place that sleeps: waiting is for a condition, with a deadline, and says what was last seen."""
+"""The one place that sleeps: code waits for a condition, with a deadline, and reports the last state seen."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ E = TypeVar("E", bound=Exception)
 
 
 def sleep(seconds: float) -> None:
-    """Sleep because someone asked for it (a `wait` action, a `sleep` set-up step, a back-off)."""
+    """Sleep for a fixed time that was requested (a `wait` action, a `sleep` set-up step, a back-off)."""
     if seconds > 0:
         time.sleep(seconds)
 
@@ -26,7 +26,7 @@ def until(
     """Call `probe` until it returns something truthy, or `timeout` seconds have passed.
 
     Args:
-        probe: returns the awaited thing, or None/False while it is not there. Its exceptions pass through.
+        probe: returns the awaited thing, or None/False until it is there. Its exceptions pass through.
         timeout: seconds; the probe is called at least once, and once more at the deadline.
         interval: first pause between calls in seconds; doubled each time up to `max_interval`.
         max_interval: longest pause between calls in seconds.
@@ -58,10 +58,10 @@ def retry(
     """Call `attempt` until it raises nothing, or `timeout` seconds have passed.
 
     Args:
-        attempt: what may not work yet.
-        on: the error that says so; others pass through at once.
-        timeout, interval, max_interval: as of `until`.
-        final: whether another attempt is of no use after this error.
+        attempt: a call that may not work yet.
+        on: the error that means "not yet"; other errors pass through at once.
+        timeout, interval, max_interval: as in `until`.
+        final: whether another attempt is useless after this error.
 
     Returns:
         What the attempt returned.

@@ -25,31 +25,31 @@ PROTOCOL = 1
 CONTENT_TYPE = "application/vnd.deskbench.step"
 POLICIES = ("settled", "immediate", "fixed:SECONDS", "none")
 MAX_BODY = 64 * 2**20
-"""Bytes of a request or an answer that the other end will read into memory."""
+"""The most bytes of a request or an answer that the other end reads into memory."""
 MAX_DEPTH = 64
-"""Levels of arrays and objects in JSON; the accessibility tree is a string."""
+"""The most levels of arrays and objects in JSON; the accessibility tree is a string."""
 TREE_DEPTH = 512
-"""The same in a listing: a folder in a folder is two levels."""
+"""The same in a listing: a folder in a folder counts as two levels."""
 MAX_JSON = 32 * 2**20
-"""Bytes of JSON: in memory it takes up to twelve times that, in characters of four bytes."""
+"""The most bytes of JSON: in memory it takes up to twelve times that, in characters of four bytes."""
 MAX_VALUES = 1_000_000
-"""Values in JSON: each takes a hundred bytes and more, and three in the wire."""
+"""The most values in JSON: each takes a hundred bytes or more in memory, and three on the wire."""
 MAX_ESCAPES = 3_000_000
-"""Backslashes in JSON: CPython 3.11 makes a string of each while it reads."""
+"""The most backslashes in JSON: CPython 3.11 makes a string of each one while it reads."""
 MAX_DIGITS = 20
-"""Of an integer: 64 bits have no more."""
+"""The most digits of an integer: 64 bits need no more."""
 MAX_SIDE = 32_768
-"""Pixels of a screen's width or height: what X's coordinates reach."""
+"""The most pixels of a screen's width or height: X's coordinates reach no further."""
 MAX_PIXELS = 36_000_000
 """A picture from the desktop with more pixels than this is refused: 8K has 33 million, which are 270 MB to decode."""
 
 
 class WireError(ValueError):
-    """What arrived is not what this protocol says; the message names the field."""
+    """A message violates this protocol; the error names the field."""
 
 
 class TooMuch(WireError):
-    """JSON of more bytes, values or levels than are read."""
+    """The JSON has too many bytes, values or levels."""
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Observe:
         screenshot: take a screenshot.
         accessibility: take the accessibility tree (OSWorld's XML).
         terminal: take the text of the focused terminal.
-        unless: frame (SHA-256 of the PNG, hex) that the caller has already; the same frame is not sent again.
+        unless: the frame (SHA-256 of the PNG, hex) that the caller already has; it is not sent again.
         max_settle: hard maximum in seconds for `settled`; None for the server's default.
     """
 
@@ -92,12 +92,12 @@ def parse_policy(policy: str) -> tuple[str, float]:
             return name, value
     elif policy in POLICIES:
         return policy, 0.0
-    raise WireError(f"policy is {policy!r}; it is one of {', '.join(POLICIES)} with SECONDS from 0 to 600")
+    raise WireError(f"policy is {policy!r}; it must be one of {', '.join(POLICIES)} with SECONDS from 0 to 600")
 
 
 @dataclass(frozen=True)
 class StepRequest:
-    """Actions in, observation out. The same `id` is never carried out twice: its first answer is sent again."""
+    """Actions in, observation out. The same `id` is never carried out twice: the first answer comes again."""
 
     id: str
     actions: tuple[Action, ...] = ()
@@ -131,12 +131,12 @@ class StepRequest:
 
 @dataclass(frozen=True)
 class ActionResult:
-    """What became of one action.
+    """The result of one action.
 
     Attributes:
         ok: it was carried out.
-        error: why not, in one line; the actions behind a failed one are not carried out.
-        output: what it answers (cursor position, output of code), or None.
+        error: why not, in one line; the actions after a failed one are not carried out.
+        output: its output (cursor position, output of code), or None.
         ms: milliseconds that it took.
     """
 
@@ -151,17 +151,17 @@ class Seen:
     """The observation's facts; the PNG bytes travel behind them.
 
     Attributes:
-        frame: SHA-256 of the PNG in hex, or None when no screenshot was asked for.
+        frame: SHA-256 of the PNG in hex, or None if the request did not ask for a screenshot.
         unchanged: the frame is the one that the caller named in `unless`; no bytes follow.
         width, height: of the screen in pixels.
         cursor: pointer position in pixels.
-        settled: the screen was quiet when it was taken; None where the policy does not wait.
+        settled: the screen was quiet when the screenshot was taken; None if the policy does not wait.
         settle_ms: from the end of the last action to the moment of the screenshot.
         capture_ms: milliseconds for screenshot and encoding.
         accessibility: OSWorld's XML, or None.
         accessibility_complete: False when the time limit cut the tree.
         terminal: text of the focused terminal, or None.
-        problems: what was asked for and could not be had, one line each.
+        problems: requested parts that could not be read, one line each.
     """
 
     frame: str | None
@@ -251,7 +251,7 @@ class Ran:
 
 @dataclass(frozen=True)
 class Executed:
-    """The answer of OSWorld's `/execute`, which calls the same things otherwise."""
+    """The answer of OSWorld's `/execute`: the same fields under other names."""
 
     returncode: int
     output: str
@@ -274,7 +274,7 @@ class Shown:
 
 @dataclass(frozen=True)
 class Failure:
-    """The body of an answer with an error: ours say `error`, OSWorld's one or the other."""
+    """The body of an error: deskbench's server uses `error`, OSWorld's uses either key."""
 
     error: str | None = None
     message: str | None = None
@@ -291,12 +291,12 @@ def check_size(width: int, height: int, what: str) -> None:
 
 
 def loads(body: bytes, depth: int = MAX_DEPTH) -> Any:
-    """Strict JSON in UTF-8: no NaN, no infinity, no key twice, integers of MAX_DIGITS, at most so many levels.
+    """Read strict JSON in UTF-8: no NaN, no infinity, no duplicate keys, integers up to MAX_DIGITS, limited depth.
 
     Half of a surrogate pair, which JSON can write and UTF-8 cannot, becomes U+FFFD.
 
     Raises:
-        TooMuch: more than MAX_JSON, MAX_VALUES, MAX_ESCAPES or this many levels.
+        TooMuch: more than MAX_JSON, MAX_VALUES, MAX_ESCAPES or `depth` levels.
         WireError: anything else.
     """
     if len(body) > MAX_JSON:
@@ -382,13 +382,13 @@ def _finite(digits: str) -> float:
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no number")
+    raise ValueError(f"{name} is not a number")
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("a key is there twice")
+        raise ValueError("a key occurs twice")
     return found
 
 
@@ -403,8 +403,8 @@ def decode(cls: Any, value: object, where: str, *, closed: bool = True) -> Any:
     Args:
         cls: a dataclass of scalars, `tuple[...]`, `dict[str, ...]`, dataclasses, and these or None.
         value: a JSON object.
-        where: what it is called in errors.
-        closed: unknown keys are errors; OSWorld's answers may have more than is read here.
+        where: its name in errors.
+        closed: unknown keys are errors; OSWorld's answers may have more keys than are read here.
 
     Raises:
         WireError: naming the field.
@@ -509,7 +509,7 @@ _SCALARS: dict[Any, _Reader] = {str: _read_str, bool: _read_bool, int: _read_int
 
 
 def folder_tree(value: object) -> dict[str, object]:
-    """OSWorld's listing of a folder, looked through: {"type", "name", "children"}, or {"error"} where it was refused.
+    """OSWorld's listing of a folder, checked: {"type", "name", "children"}, or {"error"} if it was refused.
 
     Raises:
         WireError: not such a tree.
@@ -550,7 +550,7 @@ def _is_text(entry: dict[str, object], key: str) -> bool:
 
 
 def _check_entry(entry: object) -> None:
-    """A file or folder in a listing; a folder that could not be read may have no more than its error."""
+    """A file or folder in a listing; an unreadable folder may have only its error."""
     if not isinstance(entry, dict):
         raise WireError(f"an entry of the listing is {_short(entry)}")
     if "error" in entry and "name" not in entry:
@@ -563,7 +563,7 @@ def _check_entry(entry: object) -> None:
 
 
 MAX_NAME = 1024
-"""Characters of a file's name; file systems have 255."""
+"""The most characters of a file's name; file systems allow 255."""
 
 
 def _short(value: object) -> str:
@@ -573,7 +573,7 @@ def _short(value: object) -> str:
 
 def _closed(value: object, known: Any, where: str) -> None:
     if not isinstance(value, Mapping):
-        raise WireError(f"{where} is a JSON object, not {type(value).__name__}")
+        raise WireError(f"{where} must be a JSON object, not {type(value).__name__}")
     for name in value:
         if name not in known:
             raise WireError(f"{where}: unknown field {_short(name)}{nearest(str(name)[:100], known)}")

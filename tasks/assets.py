@@ -28,11 +28,11 @@ from deskbench.envs.errors import AssetError
 from deskbench.tasks.types import Call, Task
 
 HUB = "https://huggingface.co"
-"""Where all assets of OSWorld's tasks are."""
+"""Where OSWorld keeps the assets of its tasks."""
 TIMEOUT = 300.0
 ATTEMPTS = 3
 GONE = (401, 403, 404, 410)
-"""Statuses that the next attempt would be answered with, too."""
+"""Statuses that another attempt would not change."""
 _locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 _checked: set[Path] = set()
 
@@ -98,13 +98,13 @@ class AssetStore:
                 return self._store(url, address)
             except requests.RequestException as error:
                 last = str(error)
-                if isinstance(error, ValueError):  # the URL is none, or of a kind that nothing can fetch
+                if isinstance(error, ValueError):  # not a URL, or one of a kind that nothing can fetch
                     permanent = True
                     break
                 if error.response is not None and 400 <= error.response.status_code < 500:
                     permanent = error.response.status_code in GONE
                     break
-        raise AssetError(f"cannot fetch a file of the task's: {address}: {last}", permanent=permanent)
+        raise AssetError(f"cannot fetch a file that the task needs: {address}: {last}", permanent=permanent)
 
     def _store(self, url: str, address: str) -> Path:
         """Fetch into a file of its own, which gets its name when it is whole."""
@@ -142,9 +142,9 @@ def _receive(address: str, file: Any) -> tuple[str, int]:
         # Hugging Face names the SHA-256 of large files in the answer that redirects to them.
         tags = [a.headers.get("X-Linked-Etag", "").strip('"') for a in (*answer.history, answer)]
     if length is not None and "Content-Encoding" not in answer.headers and int(length) != size:
-        raise requests.ConnectionError(f"broke off after {size} of {length} bytes")
+        raise requests.ConnectionError(f"the download stopped after {size} of {length} bytes")
     if any(len(tag) == 64 and tag != digest.hexdigest() for tag in tags):
-        raise requests.ConnectionError("what came is not what the server's checksum says")
+        raise requests.ConnectionError("the file does not match the server's checksum")
     return digest.hexdigest(), size
 
 
@@ -221,7 +221,7 @@ def fetch(url: str, assets: Path, task: Task, sha256: str = "") -> Path:
         with path.open("rb") as file:
             found = hashlib.file_digest(file, "sha256").hexdigest()
         if found != sha256.lower():
-            raise AssetError(f"{url} has the SHA-256 {found}; the task wants {sha256}", permanent=True)
+            raise AssetError(f"{url} has the SHA-256 {found}; the task expects {sha256}", permanent=True)
     return path
 
 

@@ -1,4 +1,4 @@
-"""Whether what a task names is there: set-up steps, getters, metrics, their parameters and rules, roles, assets."""
+"""Checks that everything a task names exists: set-up steps, getters, metrics, parameters, rules, roles, assets."""
 
 from __future__ import annotations
 
@@ -80,7 +80,10 @@ def _lacking(check: Check) -> Iterator[tuple[str, str]]:
                                 strict=True):  # fmt: skip
         if names and call is None:
             where = check.where.replace("func", key, 1)
-            yield where, f"{check.metric} needs {'a result' if key == 'result' else 'something expected'}, and has none"
+            yield (
+                where,
+                f"{check.metric} needs {'a result' if key == 'result' else 'an expected value'}, but has none",
+            )
 
 
 def _wrong_rules(check: Check, place: int, call: Call) -> Iterator[tuple[str, str]]:
@@ -132,4 +135,4 @@ def _unknown_roles(task: Task) -> Iterator[tuple[str, str]]:
         for index, step in enumerate(steps):
             for target in step.targets:
                 if target.role is not None and target.role not in known:
-                    yield f"{where}[{index}]", f"no element has the role {target.role!r}{nearest(target.role, known)}"
+                    yield f"{where}[{index}]", f"unknown role {target.role!r}{nearest(target.role, known)}"

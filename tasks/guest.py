@@ -1,4 +1,4 @@
-"""Commands of our own in the desktop, for getters: by absolute paths and without what an agent may have put in the way.
+"""Our own commands in the desktop, for getters: by absolute paths, out of reach of what an agent may have changed.
 
 A command that a task file gives is run as it stands there. What either says comes from programs of the desktop.
 """
@@ -12,7 +12,7 @@ from deskbench.envs.desktop import CommandResult, Desktop
 from deskbench.envs.errors import CheckError, GuestError, Unfit
 
 PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin"
-"""Folders that only an administrator writes to."""
+"""Folders that only an administrator can write to."""
 _CLEARED = ("BASH_ENV", "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PYTHONPATH", "PYTHONHOME",
             "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT")  # fmt: skip
 """Variables by which other code gets into a program."""
@@ -46,7 +46,7 @@ def ask(desktop: Desktop, command: Sequence[str], *, timeout: float = 30.0, **va
 
     Raises:
         Lacking: the desktop has no such program in folders that only an administrator writes to.
-        Unfit: as `told`.
+        Unfit: as in `told`.
     """
     done = told(desktop, clean(command, desktop.health().platform, **variables), timeout=timeout)
     if done.returncode in _NOT_STARTED and done.stderr.startswith("/usr/bin/env:"):
@@ -67,7 +67,7 @@ def told(
         return desktop.run(command, shell=shell, timeout=timeout)
     except GuestError as error:
         if ended_it(error):
-            raise Unfit(f"a command that asks for it has no answer: {error}") from error
+            raise Unfit(f"the command that asks for it failed: {error}") from error
         raise
 
 
@@ -77,7 +77,7 @@ def ended_it(error: GuestError) -> bool:
 
 
 def cannot_start(error: GuestError) -> bool:
-    """Whether the server says of a program that it, or the shell, cannot start it: there is none, or it is none."""
+    """Whether the server says that it, or the shell, cannot start a program: it is missing, or not a program."""
     return (
         error.status == _CANNOT_RUN and re.search("cannot (run|start) |ended with status 127", str(error)) is not None
     )

@@ -1,4 +1,4 @@
-"""Task files to tasks: found in a file, a folder, a suite or a checkout, every problem told before a machine starts."""
+"""Loads tasks from a file, a folder, a suite or a checkout, and reports every problem before a machine starts."""
 
 from __future__ import annotations
 
@@ -111,7 +111,7 @@ def _read(source: str | Path, split: str | None, host_files: bool) -> Iterator[_
         tasks = _class(suite, file, classes[file], problems) if file in classes else read_tasks(suite, file, problems)
         yield _Read([task.model_copy(update={"host_files": host_files}) for task in tasks], problems.found)
     for file in left_out:
-        yield _Read([], [Problem(file, "", "is not read: it is no task file by where it stands", warning=True)])
+        yield _Read([], [Problem(file, "", "is not read: a task file cannot be in this folder", warning=True)])
 
 
 def _class(suite: str, file: Path, facts: dict[str, Any] | str, problems: Problems) -> list[Task]:
@@ -125,7 +125,7 @@ def _class(suite: str, file: Path, facts: dict[str, Any] | str, problems: Proble
 
 
 def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]], list[Path]]:
-    """(suite, file) pairs of a source, and files of it that look like tasks and are none."""
+    """The (suite, file) pairs of a source, and its files that look like tasks but are not."""
     path = Path(source)
     if not path.exists() and (LIBRARY / str(source)).is_dir():
         path = LIBRARY / str(source)
@@ -150,7 +150,7 @@ def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]
 
 
 def _asset(file: Path, root: Path) -> bool:
-    """Whether a file beside the tasks is none of them."""
+    """Whether a file next to the tasks is not a task."""
     return "assets" in file.relative_to(root).parts[:-1] or file.name == VALIDATION
 
 
@@ -188,7 +188,7 @@ def _duplicates(tasks: Iterable[Task]) -> Iterator[Problem]:
     for task in tasks:
         other = first.setdefault(task.key, task)
         if other is not task:
-            yield Problem(task.path, "$.id", f"{task.key!r} is the id of {other.path} too", rule="DB002")
+            yield Problem(task.path, "$.id", f"{task.key!r} is also the id of {other.path}", rule="DB002")
 
 
 def task_set_hash(tasks: Iterable[Task]) -> str:

@@ -1,4 +1,4 @@
-"""Set-up steps, getters and metrics in words, all of it from the registry, so that it is what the code does."""
+"""Set-up steps, getters and metrics in words, all from the registry, so that the text matches the code."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class Described:
         shapes: the objects that the shapes name.
         source: where a getter's value is from, in words.
         programs: those of the desktop that a getter runs.
-        example: what a task file would have; empty where there is none.
+        example: what a task file would contain; empty if there is none.
     """
 
     kind: registry.Kind

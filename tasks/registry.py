@@ -38,7 +38,7 @@ def compiles(pattern: str) -> str:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ValueError(f"no regular expression: {error}") from None
+        raise ValueError(f"not a regular expression: {error}") from None
     return pattern
 
 
@@ -55,7 +55,7 @@ _FOLDERS: dict[Kind, str] = {
 
 @dataclass(frozen=True)
 class Entry:
-    """One registered function; what its signature says is worked out when it is first asked for.
+    """One registered function; its signature is read on first use.
 
     Attributes:
         source: of a getter's value.
@@ -180,7 +180,7 @@ def _foreign(kind: Kind, name: str) -> Entry:
 
 
 def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as the function wants them: defaults left out, types checked.
+    """The parameters as the function takes them: types checked, defaults left out.
 
     A string "true" or "false" passes for a boolean, since some of OSWorld's files have one; what begins with an
     underscore is a comment.
@@ -201,7 +201,7 @@ def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, A
 
 
 def parameter_problems(entry: Entry, parameters: Mapping[str, Any], **more: Any) -> list[str]:
-    """Everything that is wrong with them, a line each; `more` is what a metric is given besides."""
+    """Everything that is wrong with them, one line each; `more` is what a metric gets in addition."""
     try:
         entry.parameters.model_validate(_told(parameters))
         if entry.fits is not None:
@@ -247,7 +247,7 @@ def misfit(entry: Entry, values: Sequence[Any], read: Sequence[bool]) -> str:
         except ValidationError as error:
             first = error.errors()[0]
             where = ".".join(str(part) for part in first["loc"])
-            return f"what was read is of another kind{' at ' * bool(where)}{where}: {first['msg']}"
+            return f"the value has the wrong type{' at ' * bool(where)}{where}: {first['msg']}"
     return ""
 
 
@@ -257,7 +257,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 
 def _misspelt_first(error: ValidationError) -> list[Any]:
-    """The errors; what is missing because its name is misspelt is told once, by the name that is there."""
+    """The errors; a key that is missing because its name is misspelt is reported once, under the misspelt name."""
     there = [str(one["loc"][-1]) for one in error.errors() if one["type"] == "extra_forbidden"]
     kept = [
         one for one in error.errors()

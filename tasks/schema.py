@@ -119,12 +119,12 @@ def new_task(path: Path, like: str = "editor") -> None:
     if like not in LIKE:
         raise UsageError(f"no template {like!r}{nearest(like, LIKE)}")
     if path.exists():
-        raise UsageError(f"{path} is there already")
+        raise UsageError(f"{path} already exists")
     task = json.loads((TEMPLATES / f"{like}.json").read_text(encoding="utf-8"))
     needed = {path.parent / name: (LIBRARY / "basics" / name).read_bytes() for name in LIKE[like]}
     for file, content in needed.items():
         if file.exists() and file.read_bytes() != content:
-            raise UsageError(f"{file} is there already, and is another file than the task needs")
+            raise UsageError(f"{file} already exists, and is not the file that the task needs")
     for file, content in needed.items():
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(content)

@@ -28,12 +28,12 @@ USED = ("id", "instruction", "source", "config", "related_apps", "evaluator", "p
 DEAD = (
     "snapshot", "trajectory", "fixed_ip", "possibility_of_env_change", "hint", "env_may_change", "version", "platform",
 )  # fmt: skip
-"""Keys of OSWorld's files that mean nothing to a run."""
+"""Keys of OSWorld's files that a run ignores."""
 _EVALUATOR = ("func", "conj", "result", "expected", "options", "postconfig", "_config_note")
 MAX_ID = 200
-"""Bytes of an id: it names folders and files, which may have 255 with what is put before and behind it."""
+"""The most bytes of an id: it becomes part of folder and file names, which may have 255 bytes."""
 NEAR = 0.8
-"""How alike an unknown key is to one that is read, from which on it is taken for a slip of the pen."""
+"""An unknown key at least this similar to a known one counts as a typing error."""
 
 
 @dataclass(frozen=True)
@@ -80,11 +80,11 @@ def shown(value: object) -> str:
 def bad_id(name: str) -> str:
     """What is wrong with a task's id, which names folders; empty for nothing."""
     if not re.fullmatch(r"[\w.@-]+", name):
-        return f"is {name[:80]!r}; letters, digits and . _ - @ only: it names folders"
+        return f"is {name[:80]!r}; use only letters, digits and . _ - @: an id is used as a folder name"
     if name in (".", ".."):
-        return f"is {name!r}, which is another folder's name: an id names folders"
+        return f"is {name!r}, which means a different folder: an id is used as a folder name"
     size = len(name.encode())
-    return f"has {size} bytes; at most {MAX_ID}: it names folders" if size > MAX_ID else ""
+    return f"has {size} bytes; at most {MAX_ID} are allowed: an id is used as a folder name" if size > MAX_ID else ""
 
 
 def read_tasks(suite: str, file: Path, problems: Problems) -> list[Task]:
@@ -171,7 +171,7 @@ def _task(suite: str, raw: dict[str, Any], digest: str, written: dict[str, Any],
 
 
 def _keys(raw: Mapping[str, Any], problems: Problems) -> None:
-    """Keys that other people's files have and deskbench does not read are told; one that is nearly ours is an error."""
+    """Report keys that deskbench does not read as warnings; a key that is almost one of ours is an error."""
     for key in raw:
         if key in (*USED, *OURS, *DEAD):
             continue
@@ -202,7 +202,7 @@ def _id(value: object, problems: Problems) -> str:
 def _text(value: object, where: str, problems: Problems) -> str:
     if isinstance(value, str) and value:
         return value
-    problems.add(where, "must be a string that is not empty")
+    problems.add(where, "must be a non-empty string")
     return ""
 
 
@@ -319,7 +319,7 @@ def _evaluator(value: Any, problems: Problems) -> Evaluator:
             problems.add(f"$.evaluator.{key}", f"unknown key{nearest(key, _EVALUATOR)}")
     conj = value.get("conj", "and")
     if conj not in ("and", "or"):
-        problems.add("$.evaluator.conj", f"is {shown(conj)}; it is and or or")
+        problems.add("$.evaluator.conj", f"is {shown(conj)}; it must be 'and' or 'or'")
         conj = "and"
     postconfig = _calls(value.get("postconfig", []), "$.evaluator.postconfig", problems)
     if value.get("func") == "infeasible":

@@ -159,7 +159,7 @@ class Task(Frozen):
         """
         found = self.folder / name
         if not self.host_files and not found.resolve().is_relative_to(self.folder.resolve()):
-            raise Outside(f"{name} is a file of this machine outside of the task's folder; --host-files allows it")
+            raise Outside(f"{name} is a file on this machine outside the task's folder; --host-files allows it")
         return found
 
     @property

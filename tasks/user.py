@@ -1,4 +1,4 @@
-"""The user of a task, who answers when the agent asks: always the same, or by the words of the question.
+"""The user of a task, who answers the agent's questions: always the same way, or by the words of the question.
 
 A third kind, `model`, is played by a vision-language model's endpoint and is the controller's business.
 """
@@ -39,7 +39,7 @@ class Scripted(_Frozen):
 
 
 class Played(_Frozen):
-    """A model that is told whom it plays and what that person knows."""
+    """A model that knows whom it plays and what that person knows."""
 
     type: Literal["model"]
     persona: str

@@ -151,7 +151,7 @@ class World:
             Unfit: they would be more than MAX_KEPT.
         """
         if self.kept + size > MAX_KEPT:
-            raise Unfit(f"the files that are to be looked at have more than {MAX_KEPT // 2**20} MiB together")
+            raise Unfit(f"the files that the checks read have more than {MAX_KEPT // 2**20} MiB together")
         self.kept += size
 
     def _put(self, path: Path, data: bytes | Path) -> None:

@@ -1,1 +1,1 @@
-"""Who speaks to a desktop from outside: our protocol, OSWorld's routes, the network's proxy, VNC."""
+"""Clients of a desktop: our protocol, OSWorld's routes, the network's proxy, VNC."""

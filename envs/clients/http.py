@@ -1,4 +1,4 @@
-"""A desktop over HTTP: `Desktop` for whatever answers the protocol, through TCP or a Unix socket."""
+"""A desktop over HTTP: `Desktop` for any server of our protocol, through TCP or a Unix socket."""
 
 from __future__ import annotations
 
@@ -62,22 +62,22 @@ from deskbench.envs.wire import (
 __all__ = ["ANSWER_SECONDS", "Client", "Connect", "Forward", "new_tokens", "unix"]
 
 ANSWER_SECONDS = 30.0
-"""Beyond what the request itself may take (its waits, its settling, its command); `Client.answer_seconds` at first."""
+"""Seconds on top of the request's own time (waits, settling, a command); the default of `Client.answer_seconds`."""
 SETTLE_SECONDS = 12.0
 FILE_SECONDS = 600.0
-"""For a file, one way or the other; `Client.file_seconds` at first."""
+"""Seconds to send or read a file; the default of `Client.file_seconds`."""
 MAX_FILM = 384 * 2**20
-"""Bytes of a film; it is in memory as a whole."""
+"""The most bytes of a video; it is held in memory as a whole."""
 UNFIT = (413, 422)
-"""Statuses that say: what was asked for is there, and cannot be sent: too large, or of another kind."""
+"""Statuses for something that exists but cannot be sent: it is too large, or of the wrong kind."""
 LONG_UPLOAD = 32 * 2**20
-"""Bytes: half of what the server takes at once from those that it does not know yet."""
+"""Bytes: half of what the server accepts at once from all unknown senders."""
 TRIES = 3
-"""Times that a request is sent, with the same id, when no answer came: the server carries it out once."""
+"""How often to send a request, with the same id, when no answer comes: the server carries it out only once."""
 MAX_HEAD = 2**20
 """Bytes beside an answer's body: its head, and the lengths of its chunks (with an eighth of the body's bytes)."""
 _FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
-"""What the libraries raise for a connection that breaks, or an answer that is no HTTP."""
+"""What the libraries raise for a broken connection, or an answer that is not HTTP."""
 
 
 def new_tokens() -> dict[str, str]:
@@ -94,7 +94,7 @@ class Client:
         token: signs the requests and proves the answers (`envs.server.signing`), and is never sent; None for a server
             that knows none.
         connect: makes the sockets, where the desktop is not behind an address of this machine's network.
-        role: whose token it is: `control`, or `agent`.
+        role: the token's role: `control` or `agent`.
     """
 
     def __init__(
@@ -120,7 +120,7 @@ class Client:
         self._relay: Relay | None = None
 
     def close(self) -> None:
-        """Close the connections; the desktop goes on."""
+        """Close the connections; the desktop keeps running."""
         for forward in (*self._forwards.values(), *self._exposed):
             forward.close()
         if self._relay is not None:
@@ -136,7 +136,7 @@ class Client:
         return self._forwards[port].address
 
     def expose(self, port: int = 0) -> str:
-        """Where the desktop's server can be reached on this machine, too, while this lives: `127.0.0.1:PORT`.
+        """Also serve the desktop's server on this machine, at `127.0.0.1:PORT`, while this lives.
 
         Raises:
             UsageError: the port is taken.
@@ -144,11 +144,11 @@ class Client:
         try:
             self._exposed.append(Forward(self._connect, port))
         except OSError as error:
-            raise UsageError(f"port {port} cannot be listened at: {error.strerror or error}") from None
+            raise UsageError(f"cannot listen on port {port}: {error.strerror or error}") from None
         return self._exposed[-1].address
 
     def allow(self, entries: Sequence[str]) -> None:
-        """Let the desktop's programs reach these names of the network, and no others (`envs.relay`).
+        """Let the desktop's programs reach only these names on the network (`envs.relay`).
 
         Raises:
             UsageError: an entry cannot be read.
@@ -163,7 +163,7 @@ class Client:
         """A connection that the server has made into another one (status 101).
 
         Raises:
-            OSError: it cannot be reached, or refused; with what it said.
+            OSError: the server cannot be reached, or refused; with its message.
         """
         with limited(time.monotonic() + self.answer_seconds, MAX_REFUSAL):
             made = self._connect()
@@ -195,7 +195,7 @@ class Client:
     # -- looking and acting ---------------------------------------------------------------------------------------
 
     def health(self) -> Health:
-        """What works here and what does not."""
+        """What works on this desktop and what does not."""
         body = self._send("GET", "/v1/health", timeout=self.answer_seconds)
         health: Health = self._answer(Health, "/v1/health", body)
         return health
@@ -225,7 +225,7 @@ class Client:
             raise GuestError(f"{self.name}: {path}: {error}") from None
         fits = reply.id == request.id and len(reply.results) == len(actions)
         if not fits or (reply.seen is None) != (observe.policy == "none"):
-            raise GuestError(f"{self.name}: {path}: the answer is not to this request")
+            raise GuestError(f"{self.name}: {path}: the answer belongs to another request")
         return self._observation(reply, png, observe, (time.monotonic() - began) * 1e3)
 
     def _observation(self, reply: StepReply, png: bytes | None, asked: Observe, ms: float) -> Observation:
@@ -243,12 +243,12 @@ class Client:
                 raise GuestError(f"{self.name}: the screenshot is not the frame {seen.frame} that the answer names")
             if picture.size != (seen.width, seen.height):
                 raise GuestError(
-                    f"{self.name}: the screenshot has {picture.size}, the screen {seen.width}x{seen.height}"
+                    f"{self.name}: the screenshot has {picture.size}, but the screen {seen.width}x{seen.height}"
                 )
             self._frame = picture
             return picture
         if self._frame is None or self._frame.sha256 != seen.frame:
-            raise GuestError(f"{self.name}: the answer has no screenshot, and frame {seen.frame} is not known here")
+            raise GuestError(f"{self.name}: the answer has no screenshot, and this client lacks the frame {seen.frame}")
         return self._frame
 
     # -- set-up and grading ---------------------------------------------------------------------------------------
@@ -276,8 +276,8 @@ class Client:
         """A file's bytes.
 
         Raises:
-            FileNotFoundError: there is none.
-            Unfit: it is no regular file, or larger.
+            FileNotFoundError: there is no such file.
+            Unfit: it is not a regular file, or is larger.
         """
         form = {"file_path": path}
         return self._send("POST", "/file", timeout=self.file_seconds, limit=max_bytes, data=form, asked=path)
@@ -294,7 +294,7 @@ class Client:
 
         Raises:
             FileNotFoundError: there is no such folder.
-            Unfit: it is no folder, or there is more in it than is read.
+            Unfit: it is not a folder, or it contains too much.
         """
         body = self._send("POST", "/list_directory", timeout=2 * self.answer_seconds, json={"path": path}, asked=path)
         try:
@@ -328,22 +328,22 @@ class Client:
         self._send("POST", "/v1/window", timeout=2 * self.answer_seconds, json=body)
 
     def wallpaper(self) -> bytes | None:
-        """The file of the picture behind everything; None when there is none."""
+        """The file of the desktop's background; None if there is none."""
         try:
             return self._send("POST", "/wallpaper", timeout=self.answer_seconds, asked="wallpaper")
         except FileNotFoundError:
             return None
 
     def set_wallpaper(self, path: str) -> None:
-        """Put a picture behind everything, by its path in the desktop."""
+        """Set the desktop's background to a picture, by its path in the desktop."""
         self._send("POST", "/setup/change_wallpaper", timeout=self.answer_seconds, json={"path": path})
 
     def start_recording(self) -> None:
-        """Begin to film the screen."""
+        """Start recording the screen."""
         self._send("POST", "/start_recording", timeout=self.answer_seconds)
 
     def end_recording(self) -> bytes:
-        """End it and return the MP4's bytes."""
+        """Stop recording and return the MP4's bytes."""
         return self._send("POST", "/end_recording", timeout=2 * self.answer_seconds, limit=MAX_FILM)
 
     # -- the wire -------------------------------------------------------------------------------------------------
@@ -389,7 +389,7 @@ class Client:
         raise GuestUnreachable(f"{self.name}: {path}: {last}")
 
     def _unwanted(self, path: str, said: str, status: int | None, asked: str | None) -> Exception:
-        """What an answer without what was asked for means; its status is None where it was too large to be read."""
+        """The error for an answer without the requested value; its status is None if it was too large to read."""
         if asked is not None and status == 404:
             return FileNotFoundError(asked)
         if asked is not None and (status is None or status in UNFIT):
@@ -429,7 +429,7 @@ class Client:
         if signed is None or self._token is None:
             return
         if proof is None or not signing.same(proof, signing.answer_proof(self._token, signed.nonce, status, body)):
-            what = f"{self.name}: {path}: the answer is not signed by the desktop's server: somebody else answers"
+            what = f"{self.name}: {path}: the answer is not signed by the desktop's server: something else answered"
             raise GuestError(f"{what} ({_said(status, body)})" if status >= 400 else what, status)
 
     def _request(self, method: str, path: str, content: Mapping[str, Any]) -> requests.PreparedRequest:
@@ -468,7 +468,7 @@ class Client:
 
 
 class Forward:
-    """A port of this machine's loopback that leads elsewhere: each connection to one that `connect` makes."""
+    """A port on this machine's loopback that forwards each connection to one that `connect` makes."""
 
     def __init__(self, connect: Connect, port: int = 0) -> None:
         self._connect = connect
@@ -478,7 +478,7 @@ class Forward:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """No new connection is taken."""
+        """Accept no new connections."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()

@@ -1,4 +1,4 @@
-"""A desktop behind OSWorld's own server: `Desktop` for a machine that answers its HTTP routes and no others.
+"""A desktop behind OSWorld's own server: `Desktop` for a machine that answers only its HTTP routes.
 
 Such a machine does less than one of ours, and `health` says so: an action starts an interpreter there, settling is
 looked for from here, and nothing tells a request that was delivered twice from one that was not: so none is sent again.
@@ -39,12 +39,12 @@ from deskbench.envs.wire import (
 
 SOURCE = Path(__file__).with_name("osworld_input.py").read_text(encoding="utf-8")
 COMMAND_SECONDS = 120.0
-"""After which OSWorld's server ends a command by itself; `OsworldClient.command_seconds` at first."""
+"""Seconds after which OSWorld's server ends a command; the default of `OsworldClient.command_seconds`."""
 OPEN_SECONDS = 1810.0
-"""What it may take to open a file; `OsworldClient.open_seconds` at first."""
+"""Seconds that it may take to open a file; the default of `OsworldClient.open_seconds`."""
 LOOK_SECONDS = 0.25
 QUIET_LOOKS = 2
-"""Looks in a row that must be the same picture."""
+"""How many screenshots in a row must be equal."""
 SETTLE_SECONDS = 10.0
 WINDOW_SECONDS = 20.0
 NOT_DONE = "not carried out: an action before it failed"
@@ -54,7 +54,7 @@ server = display.Display()
 found = server.screen().root.get_full_property(server.intern_atom("_NET_ACTIVE_WINDOW"), X.AnyPropertyType)
 print(found.value[0] if found else 0)
 """
-"""Prints the active window's id: wmctrl does not tell."""
+"""Prints the active window's id, because wmctrl cannot."""
 LAUNCH = """
 said=$(mktemp)
 setsid "$@" > /dev/null 2> "$said" &
@@ -84,7 +84,7 @@ WINDOW = re.compile(r"(0x[0-9a-f]{1,16}) +-?\d{1,9}" + r" +(-?\d{1,9})" * 4 + r"
 """One line of `wmctrl -lGx`: id, desktop, x, y, width, height, class, host, title."""
 PLATFORMS = ("Linux", "Windows", "Darwin")
 EXIT_TIMEOUT = 124
-"""What timeout(1) answers for a command that it has ended."""
+"""The exit status of timeout(1) when it has ended the command."""
 T = TypeVar("T")
 
 
@@ -94,7 +94,7 @@ class OsworldClient(Client):
     Args:
         name: for logs and errors.
         base_url: of its server.
-        ports: where other ports of the machine are found, as HOST:PORT; else at its own host under the same number.
+        ports: addresses of other ports of the machine, as HOST:PORT; default: its own host and the same number.
     """
 
     def __init__(self, name: str, base_url: str, ports: dict[int, str] | None = None) -> None:
@@ -115,7 +115,7 @@ class OsworldClient(Client):
             except GuestError as error:
                 features[feature] = str(error)
         if self.platform == "Windows":
-            features["recording"] = "OSWorld's server films X displays only"
+            features["recording"] = "OSWorld's server records X displays only"
         return Health("osworld", PROTOCOL, self.platform, shot.size, features)
 
     @property
@@ -164,7 +164,7 @@ class OsworldClient(Client):
         try:
             told = loads(said[0].encode("utf-8", "replace"))
             if not isinstance(told, list) or len(told) != len(actions):
-                raise WireError("not one result for each action")
+                raise WireError("the number of results differs from the number of actions")
             return [decode(ActionResult, one, "results") for one in told]
         except WireError:
             why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode
@@ -276,7 +276,7 @@ class OsworldClient(Client):
         return CommandResult(found.returncode, found.output, found.error)
 
     def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
-        """Start a program; the answer when the screen is quiet, since nothing there tells of its window."""
+        """Start a program; return when the screen is quiet, because nothing there reports its window."""
         if self.platform == "Windows":
             body = {"command": command if isinstance(command, str) else list(command), "shell": shell}
             self._send("POST", "/setup/launch", timeout=2 * self.answer_seconds, json=body)
@@ -285,7 +285,7 @@ class OsworldClient(Client):
             done = self._execute(["bash", "-c", LAUNCH, "launch", *program], shell=False, timeout=self.command_seconds)
             if done.returncode != 0:
                 why = done.stderr.strip() or f"status {done.returncode}"
-                raise GuestError(f"{self.name}: {_text(command)[:80]!r} was not started: {why[:500]}")
+                raise GuestError(f"{self.name}: {_text(command)[:80]!r} did not start: {why[:500]}")
         self._settled(WINDOW_SECONDS)
 
     def open(self, path: str) -> None:
@@ -294,7 +294,7 @@ class OsworldClient(Client):
         self._settled(WINDOW_SECONDS)
 
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
-        """A file's bytes; what is there is asked first: its server opens a pipe, and waits for ever."""
+        """A file's bytes. First asks what is there, because its server would open a pipe and wait for ever."""
         kind, size = self._kind(path)
         if kind != "file":
             raise _other(path, kind)
@@ -326,21 +326,21 @@ class OsworldClient(Client):
         said = re.fullmatch(r"(file|folder|pipe|socket|device|nothing|closed) (\d{1,20})", done.stdout.strip())
         if said is None:
             why = (done.stderr or done.stdout).strip().splitlines()[-1:] or done.returncode
-            raise GuestError(f"{self.name}: what {path} is was not found out: {str(why)[:500]}")
+            raise GuestError(f"{self.name}: cannot find out what {path} is: {str(why)[:500]}")
         return said[1], int(said[2])
 
     def windows(self) -> list[Window]:
         """The top-level windows, by wmctrl."""
         done = self.run(["wmctrl", "-lGx"])
         if done.returncode != 0:
-            raise GuestError(f"{self.name}: windows are not listed: {done.stderr.strip()[:500]}")
+            raise GuestError(f"{self.name}: cannot list the windows: {done.stderr.strip()[:500]}")
         active = self.run([self._python(), "-c", ACTIVE]).stdout.strip() or "0"
         if not re.fullmatch(r"\d{1,20}", active):
             raise GuestError(f"{self.name}: the active window is {active[:100]!r}")
         return _windows(done.stdout, int(active))
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
-        """Raise and focus a window; its server answers the same whether there is one, so that is asked first."""
+        """Raise and focus a window. First checks that it exists, because its server's answer does not tell."""
         self._manage("activate", name, strict, by_class)
 
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
@@ -354,7 +354,7 @@ class OsworldClient(Client):
         self._send("POST", f"/setup/{what}_window", timeout=self.answer_seconds, json=body)
 
     def forward(self, port: int) -> str:
-        """Where a port of the machine is found: its network is this one's."""
+        """The address of a port of the machine: the controller shares its network."""
         return self._ports.get(port, f"{urlsplit(self._url).hostname}:{port}")
 
 
@@ -376,7 +376,7 @@ def _windows(listing: str, active: int) -> list[Window]:
 
 
 def _other(path: str, kind: str) -> Exception:
-    """Something else was asked for than what is there."""
+    """The request does not fit what is there."""
     if kind == "nothing":
         return FileNotFoundError(path)
     return Unfit(f"{path} cannot be read" if kind == "closed" else f"{path} is a {kind}")

@@ -1,4 +1,4 @@
-"""Actions on a machine that has OSWorld's server only: sent to it as source text, run there by its own Python.
+"""Actions on a machine that has only OSWorld's server: sent as source text, run there by its own Python.
 
     python3 -c SOURCE '[{"type": "click", "x": 3, "y": 4, "button": "left", "count": 1}]'
 
@@ -19,7 +19,7 @@ NAMES = {
     "menu": "apps",
 }  # fmt: skip
 MAPPING_SECONDS = 0.05
-"""What a program is given to notice that a key means something else now."""
+"""Seconds for a program to notice that a key has a new meaning."""
 
 
 def main(actions):

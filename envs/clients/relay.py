@@ -1,4 +1,4 @@
-"""What of the controller's network a desktop's programs may reach: a list of names, and nothing else.
+"""A proxy that lets a desktop's programs reach only a list of names on the controller's network.
 
 The desktop has no network; its programs are told of an HTTP proxy, whose connections the server hands to the
 controller (`/v1/relay`). Here each is read as a proxy's request, its host looked up in the list, and connected.
@@ -23,7 +23,7 @@ from deskbench.envs.pipe import splice
 WAITING = 4
 """Connections kept waiting in the desktop for programs."""
 MOST = 128
-"""Connections of one desktop's programs at a time: each costs the controller two threads."""
+"""The most connections of one desktop's programs at a time: each costs the controller two threads."""
 CONNECT_SECONDS = 20.0
 MAX_HEAD = 65536
 WEB_PORTS = (80, 443)
@@ -38,16 +38,16 @@ class Entry:
     below: bool = False
 
     def admits(self, host: str, port: int) -> bool:
-        """This host and port are meant."""
+        """Whether the entry allows this host and port."""
         named = host == self.host or (self.below and host.endswith(f".{self.host}"))
         return named and (port in WEB_PORTS if self.port is None else port == self.port)
 
 
 def parse(entries: Iterable[str]) -> tuple[Entry, ...]:
-    """The list, read.
+    """Read the list.
 
     Raises:
-        UsageError: naming the entry that is none.
+        UsageError: an entry is invalid; the message names it.
     """
     return tuple(_entry(text) for text in entries)
 
@@ -68,9 +68,9 @@ class Relay:
     """Serves one desktop's programs, until it is closed.
 
     Args:
-        entries: what they may reach.
+        entries: the hosts that they may reach.
         open_relay: opens one of the desktop's `/v1/relay` connections; OSError when the desktop is gone.
-        most: connections at a time; the next waits in the desktop until one has ended.
+        most: connections at a time; the next one waits in the desktop until one ends.
     """
 
     def __init__(self, entries: Iterable[str], open_relay: Callable[[], socket.socket], most: int = MOST) -> None:
@@ -84,7 +84,7 @@ class Relay:
         self._refill()
 
     def close(self) -> None:
-        """No program gets a new connection."""
+        """Give programs no new connections."""
         with self._lock:
             self._closed = True
             for waiting in self._idle:
@@ -189,7 +189,7 @@ def _read_head(program: socket.socket) -> bytes:
 
 
 def _wanted(head: bytes) -> tuple[str, int, bytes | None]:
-    """Host and port that a proxy's request wants, and what to send there; None for CONNECT, which sends its own."""
+    """The host and port of a proxy request, and what to send there; None for CONNECT, which sends its own."""
     head, end, body = head.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
     method, _, target = line.decode("latin-1").partition(" ")

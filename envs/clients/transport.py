@@ -31,9 +31,9 @@ from deskbench.envs import wait
 
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_HEAD = 2**13
-"""Bytes of the head of an answer that is read by the byte."""
+"""The most bytes of an answer's head that is read byte by byte."""
 MAX_REFUSAL = 2**16
-"""Bytes of an answer that are read where a connection was wanted."""
+"""The most bytes of an answer that are read in place of a connection."""
 _CHUNK = 1 << 20
 _TOGETHER = 1 << 16
 """Bytes of a request up to which its body is one packet with its head: each packet wakes the server."""
@@ -87,7 +87,7 @@ class TimedSocket(socket.socket):
         count = super().recv_into(*args, **kwargs)
         _limits.most -= count
         if _limits.most < 0:
-            raise ConnectionAbortedError("more bytes than are read")
+            raise ConnectionAbortedError("the answer is too long")
         return count
 
     def send(self, *args: Any) -> int:
@@ -119,7 +119,7 @@ def unix(path: str) -> Connect:
             made.settimeout(None)
         except BlockingIOError:
             made.close()
-            raise TimeoutError("the server takes no connection") from None
+            raise TimeoutError("the server does not accept connections") from None
         except BaseException:
             made.close()
             raise
@@ -132,7 +132,7 @@ def dial(base: str) -> socket.socket:
     """A connection to the host of a URL, encrypted for https.
 
     Raises:
-        OSError: it cannot be reached, or its certificate is not to be trusted.
+        OSError: it cannot be reached, or its certificate is not trusted.
     """
     parts = urlsplit(base)
     port = parts.port or (443 if parts.scheme == "https" else 80)
@@ -214,7 +214,7 @@ class _Pool(HTTPConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Sends everything through sockets that `connect` makes, which do the encryption where there is any."""
+    """Sends everything through sockets that `connect` makes. They also do the encryption, if any."""
 
     def __init__(self, connect: Connect, base: str) -> None:
         self._pool = _Pool(connect, base)
@@ -225,7 +225,7 @@ class Adapter(HTTPAdapter):
         return self._pool
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
-        """Certificates are looked at where the connection is made."""
+        """Certificates are checked when the connection is made."""
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
         """Status, headers, and the body to be read; no cookie is taken from a desktop."""
@@ -275,7 +275,7 @@ def length_of(headers: http.client.HTTPMessage) -> int:
     """Of the body behind a head.
 
     Raises:
-        OSError: it is none, or more than MAX_REFUSAL.
+        OSError: it is not a length, or more than MAX_REFUSAL.
     """
     said = headers.get("Content-Length", "0")
     if not re.fullmatch(r"[0-9]{1,6}", said) or int(said) > MAX_REFUSAL:

@@ -36,7 +36,7 @@ PORT = 5900
 SECONDS = 10.0
 PAGE_NAME = "deskbench"
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
-"""What websockify knows of the person's environment: no keys."""
+"""The variables of the user's environment that websockify gets: no keys."""
 STYLE = "html, body, #screen { height: 100%; margin: 0; background: #222 }"
 PAGE = """<!doctype html><meta charset="utf-8"><title>deskbench</title><link rel="icon" href="data:,">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -55,11 +55,11 @@ class Viewer:
 
     Args:
         desktop: what to look into; it must have x11vnc.
-        view_only: mouse and keyboard of the person stay out of it.
+        view_only: ignore the viewer's mouse and keyboard.
 
     Raises:
-        UsageError: websockify, x11vnc or noVNC is not there; with the mend.
-        StartError: it did not come up.
+        UsageError: websockify, x11vnc or noVNC is missing; with the fix.
+        StartError: it did not start.
     """
 
     def __init__(self, desktop: Desktop, *, view_only: bool = False) -> None:
@@ -82,10 +82,10 @@ class Viewer:
         self.url = f"http://127.0.0.1:{port}/{PAGE_NAME}.html#{secret}{',view' if view_only else ''}"
         if not wait.until(lambda: _listens(port) or self._process.poll() is not None, timeout=SECONDS):
             self.close()
-            raise StartError("websockify did not come up")
+            raise StartError("websockify did not start")
 
     def close(self) -> None:
-        """Nobody looks any more."""
+        """Stop the viewer."""
         self._process.kill()
         self._process.wait()
         self._private.cleanup()
@@ -135,7 +135,7 @@ def _pages() -> Path:
         except requests.RequestException as error:
             raise UsageError(f"noVNC cannot be fetched from {ARCHIVE}: {error}") from None
         if base64.b64encode(hashlib.sha512(answer.content).digest()).decode() != DIGEST:
-            raise UsageError(f"{ARCHIVE} is not what it was: its SHA-512 is another")
+            raise UsageError(f"{ARCHIVE} has changed: its SHA-512 differs")
         folder.mkdir(parents=True, exist_ok=True)
         with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
             archive.extractall(folder, filter="data")

@@ -20,18 +20,18 @@ from deskbench.envs.providers.wine import fetch_pillow, unpack_python
 
 INSTALLERS = ENVS.parent / "docker"
 SEARCH = "python311.zip\n.\n..\n..\\site\n"
-"""Where the Python in the bundle looks for modules, from its own folder."""
+"""Where the Python in the bundle looks for modules, relative to its own folder."""
 SYSTEMS = ("windows", "macos")
 
 
 def make(system: str, folder: Path) -> dict[str, str]:
-    """Fill a folder that is not there yet; the tokens that are in it.
+    """Create and fill a new folder; return the tokens in it.
 
     Raises:
-        UsageError: the folder is there, or a part cannot be fetched.
+        UsageError: the folder exists, or a part cannot be fetched.
     """
     if folder.exists():
-        raise UsageError(f"{folder} is there already: name a folder that is not, or remove it")
+        raise UsageError(f"{folder} already exists: name a new folder, or remove it")
     shutil.copytree(INSTALLERS / system, folder)
     _copy_server(folder / "deskbench" / "envs")
     tokens = new_tokens()
@@ -52,7 +52,7 @@ def _copy_server(envs: Path) -> None:
 
 
 def main() -> int:
-    """Make one and say how it is used; 2 for what cannot be."""
+    """Make a bundle and say how to use it; 2 if that fails."""
     parser = argparse.ArgumentParser(prog="deskbench.envs.providers.bundle", description=__doc__)
     parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("folder", type=Path)
@@ -62,7 +62,7 @@ def main() -> int:
     except UsageError as error:
         sys.stderr.write(f"error: {error}\n")
         return 2
-    sys.stdout.write(f"{args.folder}: read README.md in it; its control token stands in tokens.json\n")
+    sys.stdout.write(f"{args.folder}: read README.md in it; its control token is in tokens.json\n")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""What the local provider needs of this machine, looked at one by one, each with its mend."""
+"""Checks what the local provider needs on this machine, one by one, each with its fix."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ from deskbench.envs.errors import DeskbenchError
 from deskbench.envs.providers import ids, limits
 
 PACKAGES = Path(__file__).resolve().parent.parent / "packages.txt"
-"""Debian packages, one a line; what stands behind # is for people."""
+"""Debian packages, one per line; # starts a comment."""
 SERVER_PYTHON = "/usr/bin/python3"
 SERVER_NEEDS = ("Xlib", "numpy", "PIL", "gi", "tkinter")
 SERVER_OLDEST = (3, 10)
 LEAST_DISK, LEAST_MEMORY = 2 * 2**30, 2**30
-"""Bytes: a run of a hundred episodes writes some hundred megabytes; a desktop with a program takes up to 300."""
+"""Bytes: a run of a hundred episodes writes some hundred megabytes; a desktop with a program takes up to 300 MB."""
 
 
 def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERVER_PYTHON) -> list[Check]:
-    """Every check; the last one starts a desktop, if nothing before it says that this cannot work.
+    """Run every check; the last one starts a desktop, unless an earlier one shows that this cannot work.
 
     Args:
         provider: the local provider.
@@ -44,7 +44,7 @@ def _packages(path: Path) -> Iterator[Check]:
     names = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
     names = [name for name in names if name]
     if shutil.which("dpkg-query") is None:
-        yield Check("packages", True, "no Debian: see that these are there by another name: " + ", ".join(names))
+        yield Check("packages", True, "this is not Debian: install the equivalents of: " + ", ".join(names))
         return
     missing = [name for name in names if _said("dpkg-query", "-W", "-f=${db:Status-Status}", name) != "installed"]
     yield Check("packages", not missing, f"{len(names) - len(missing)} of {len(names)} installed", _install(missing))
@@ -72,7 +72,7 @@ def _server_python(python: str) -> Check:
     if not version:
         return Check("server's python", False, f"{python} does not run", "apt-get install python3")
     if tuple(map(int, version.split("."))) < SERVER_OLDEST:
-        return Check("server's python", False, f"{python} is {version}", f"it must be {oldest} or newer")
+        return Check("server's python", False, f"{python} is {version}", f"use {oldest} or newer")
     lacking = [name for name in SERVER_NEEDS if not _said(python, "-c", f"import {name}; print(1)")]
     mend = "apt-get install python3-xlib python3-numpy python3-pil python3-gi python3-tk" if lacking else ""
     detail = f"{python} is {version}" + (f" and cannot import {', '.join(lacking)}" if lacking else "")
@@ -100,7 +100,7 @@ def _sandbox() -> Check:
 def _ids() -> Check:
     """Without ids of their own, programs could end the server, and so their desktop; that is a risk, and no fault."""
     return Check(
-        "ids", True, ids.why_not() or "the server and the programs of a desktop have ids that own nothing here"
+        "ids", True, ids.why_not() or "a desktop's server and programs run under ids that own nothing on this machine"
     )
 
 
@@ -116,7 +116,7 @@ def _disk() -> Check:
     free = {str(path): shutil.disk_usage(path).free for path in (Path.cwd(), Path(tempfile.gettempdir()))}
     detail = ", ".join(f"{_gigabytes(size)} free in {path}" for path, size in free.items())
     enough = min(free.values()) >= LEAST_DISK
-    return Check("disk", enough, detail, "" if enough else f"make room: {_gigabytes(LEAST_DISK)} at least")
+    return Check("disk", enough, detail, "" if enough else f"free up {_gigabytes(LEAST_DISK)} or more")
 
 
 def _memory() -> Check:
@@ -147,6 +147,6 @@ def try_desktop(provider: Provider) -> Check:
         finally:
             provider.stop(desktop)
     except DeskbenchError as error:
-        return Check("desktop", False, str(error), "run `deskbench desktop --debug` and look at what it says")
+        return Check("desktop", False, str(error), "run `deskbench desktop --debug` and read its output")
     detail = f"{seen.width}x{seen.height} shown after {time.monotonic() - began:.1f} s"
     return Check("desktop", not faults, "; ".join([detail, *(f"{name}: {why}" for name, why in faults.items())]))

@@ -45,7 +45,7 @@ class FakeDesktop:
 
     Attributes:
         files: path to bytes.
-        text: what stands in the editor.
+        text: the editor's text.
         path: the file that the editor has open.
         done: every action that was carried out, in order.
     """
@@ -65,11 +65,11 @@ class FakeDesktop:
         """Everything that is promised works, but for the recording."""
         self._live()
         features = dict.fromkeys(("screenshot", "input", "settle", "accessibility"), "")
-        features |= dict.fromkeys(("recording", "terminal", "exec"), "a desktop in memory has none")
+        features |= dict.fromkeys(("recording", "terminal", "exec"), "a desktop in memory does not have this")
         return Health("deskbench", PROTOCOL, "Linux", (self.spec.width, self.spec.height), features)
 
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
-        """Carry the actions out; behind one that fails none is."""
+        """Carry the actions out; stop after one that fails."""
         self._live()
         results: list[ActionResult] = []
         for action in actions:
@@ -176,7 +176,7 @@ class FakeDesktop:
         """`editor PATH` opens a file in the editor."""
         words = command.split() if isinstance(command, str) else list(command)
         if not words or words[0] != "editor":
-            raise GuestError(f"{self.name}: cannot start {command!r}: a desktop in memory has an editor alone", 400)
+            raise GuestError(f"{self.name}: cannot start {command!r}: a desktop in memory has only an editor", 400)
         self.open(words[1] if len(words) > 1 else self.path)
 
     def open(self, path: str) -> None:

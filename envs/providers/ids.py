@@ -1,4 +1,4 @@
-"""Whose a sandbox's programs are on this machine: ids that own nothing here, one for the server and one for the rest.
+"""The user ids of a sandbox on this machine: ids that own nothing here, one for the server and one for the programs.
 
 Inside, the server is 0 and has three rights over what is inside; programs are 1000 and have none: they can neither
 end the server nor read it. Outside, both are ids without a name, a file or a right. Who may choose any id (root) takes
@@ -24,11 +24,11 @@ from pathlib import Path
 from deskbench.envs.errors import StartError, UsageError
 
 SERVER, PROGRAMS = 0, 1000
-"""The two ids as they are inside."""
+"""The two ids as seen inside."""
 FREE = range(0x7000_0000, 0x7FFF_0000)
-"""Ids that nothing is given: systemd's list of id ranges (UIDS-GIDS) has them as unused."""
+"""Ids that nothing uses: systemd's list of id ranges (UIDS-GIDS) marks them as unused."""
 MACHINES = FREE.stop
-"""The group of virtual machines that root starts: their memory, kept in a file, is for this group to open."""
+"""The group of virtual machines that root starts: it can open their memory, which is kept in a file."""
 MEND = "apt-get install uidmap, and a line NAME:100000:65536 in /etc/subuid and /etc/subgid"
 _ENTER = """
 import ctypes, os, sys
@@ -73,7 +73,7 @@ class Ids:
 
 
 def allocate() -> Ids | None:
-    """Two ids for a new sandbox; None where this user has only one.
+    """Two ids for a new sandbox; None if this user has only one.
 
     Raises:
         UsageError: this is root, and its ids are all it has: a desktop would be root's.
@@ -94,7 +94,7 @@ def _free_id() -> int:
     start, count = max(((int(line[0]), int(line[2])) for line in lines), key=lambda one: one[1])
     spare = [uid for uid in range(start + count - 2, max(start, start + count - 2000), -2) if not _named(uid)]
     if count < 10_000 or not spare:
-        raise UsageError("this is root without other ids (/proc/self/uid_map): run as an ordinary user")
+        raise UsageError("root has no other ids here (/proc/self/uid_map): run as an ordinary user")
     return random.SystemRandom().choice(spare)
 
 
@@ -201,13 +201,11 @@ def _write_maps(pid: int, ids: Ids) -> None:
             subprocess.run([program, str(pid), *numbers], check=True, capture_output=True, timeout=10)
     except (OSError, subprocess.SubprocessError) as error:
         said = getattr(error, "stderr", b"") or b""
-        raise StartError(
-            f"the desktop's ids cannot be mapped: {said.decode(errors='replace').strip() or error}"
-        ) from None
+        raise StartError(f"cannot map the desktop's ids: {said.decode(errors='replace').strip() or error}") from None
 
 
 def why_not() -> str:
-    """Why a desktop's server and programs share an id on this machine, or nothing."""
+    """Why a desktop's server and programs share an id on this machine; empty if they do not."""
     if os.geteuid() == 0 or _subordinate() is not None:
         return ""
-    return f"no subordinate ids: programs run under your own id, as the server does; {MEND}"
+    return f"no subordinate ids: programs run under your own id, like the server; {MEND}"

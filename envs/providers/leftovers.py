@@ -1,4 +1,4 @@
-"""What controllers that were killed have left on this machine."""
+"""Removes what killed controllers left on this machine."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ PREFIX = "deskbench-"
 
 
 def sweep() -> None:
-    """Remove the folders of controllers that are no more."""
+    """Remove the folders of controllers that have ended."""
     limits.sweep(PREFIX)
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         try:

@@ -1,4 +1,4 @@
-"""What one desktop on this machine may take: memory and processes, by a control group of its own.
+"""Limits the memory and processes of a desktop on this machine, with a control group of its own.
 
 Processor time is not limited but shared: however many programs run in a desktop, all of them together get no more than
 those of another, as long as that has something to do.
@@ -17,14 +17,14 @@ from deskbench.envs import wait
 
 ROOT = Path("/sys/fs/cgroup")
 MEMORY, PIDS = 6 * 2**30, 1024
-"""Bytes, of which files in the sandbox take their share; processes and threads."""
+"""Bytes of memory, including files in the sandbox; processes and threads."""
 END_SECONDS = 5.0
 _ENTER = 'for g; do shift; [ "$g" = -- ] && break; echo $$ > "$g/cgroup.procs" || exit 125; done; exec "$@"'
-"""A shell joins the groups before it becomes the command: no child of it can be outside."""
+"""A shell joins the groups before it becomes the command, so no child of the command can be outside them."""
 
 
 def make(name: str) -> list[Path]:
-    """Groups of this name with the limits set; none where they cannot be made.
+    """Make groups with this name and the limits; empty if that is impossible.
 
     Args:
         name: unique on this machine.
@@ -84,7 +84,7 @@ def remove(groups: list[Path]) -> None:
 
 
 def sweep(prefix: str) -> None:
-    """Remove groups of this prefix whose controllers are no more: another's may be empty and about to be entered."""
+    """Remove groups with this prefix whose controllers have ended: another's may be empty and about to be entered."""
     try:
         places = [ROOT] if (ROOT / "cgroup.controllers").exists() else [_mine(one) for one in ("memory", "pids", "cpu")]
     except OSError:
@@ -97,7 +97,7 @@ def sweep(prefix: str) -> None:
 
 
 def why_not() -> str:
-    """Why this machine's desktops have no common limit, or nothing."""
+    """Why this machine's desktops have no common limit; empty if they have one."""
     groups = make("deskbench-try")
     remove(groups)
-    return "" if groups else f"control groups cannot be made in {ROOT}: limits are each process's own"
+    return "" if groups else f"cannot create control groups in {ROOT}: limits apply to each process alone"

@@ -33,7 +33,7 @@ from deskbench.envs.providers.sandbox import end_network, filtered, join_network
 
 START_SECONDS = 60.0
 LOG_LINES, LOG_KEPT, LOG_LINE = 60, 200, 4096
-"""Of what a desktop says: lines in an error, lines kept, bytes of a line."""
+"""Limits for a desktop's log: lines in an error, lines kept, bytes of a line."""
 BACKLOG = 64
 NOBODY = 65534
 """The id that the kernel and all distributions give to nobody."""
@@ -83,7 +83,7 @@ class LocalProvider:
         """A fresh desktop; about half a second.
 
         Raises:
-            UsageError: this machine cannot make a sandbox; says why and what to do.
+            UsageError: this machine cannot make a sandbox; the message says why and what to do.
             StartError: with the last lines of its log.
         """
         self._check(spec)
@@ -112,7 +112,7 @@ class LocalProvider:
         """That this machine has what the spec needs.
 
         Raises:
-            UsageError: it has not; with the mend.
+            UsageError: something is missing; with the fix.
         """
         if spec.isolated and shutil.which("bwrap") is None:
             raise UsageError("bubblewrap is not installed: apt-get install bubblewrap, or run with --unisolated")
@@ -232,7 +232,7 @@ def _await_ready(desktop: LocalDesktop) -> None:
     if answer.get("ready"):
         return
     if not readable:
-        why = f"nothing heard for {START_SECONDS:g} s"
+        why = f"no answer for {START_SECONDS:g} s"
     else:
         wait.until(lambda: process.poll() is not None, timeout=1.0)
         draining.join(1.0)  # what it said last
@@ -240,7 +240,7 @@ def _await_ready(desktop: LocalDesktop) -> None:
     log = "\n".join(list(desktop.log)[-LOG_LINES:])
     if "bwrap:" in log and "namespace" in log:
         raise UsageError(
-            f"this machine does not let bubblewrap make namespaces ({log.splitlines()[-1]}); allow unprivileged user "
+            f"this machine does not let bubblewrap create namespaces ({log.splitlines()[-1]}); allow unprivileged user "
             "namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu), or run with --unisolated"
         )
     raise StartError(f"{desktop.name} did not start: {why}\n{log}")

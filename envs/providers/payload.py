@@ -25,16 +25,16 @@ from deskbench.envs.errors import UsageError
 
 ENVS = Path(__file__).resolve().parent.parent
 SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py")
-"""What the server needs beside its own folder. Nothing of `tasks`: the answers are not in the exam room."""
+"""What the server needs in addition to its own folder. Nothing from `tasks`: it contains the answers."""
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 KEPT_SECONDS = 7 * 86400.0
 """How long a version that nobody starts is kept."""
 SERVER = ("/usr/bin/python3", "-s", "-m", "deskbench.envs.server")
-"""The server's command, without what people have installed for themselves."""
+"""The server's command, which ignores packages that users installed for themselves."""
 
 
 def session_arguments(spec: DesktopSpec) -> list[str]:
-    """What the server is told of the desktop that is wanted."""
+    """The server's arguments for a desktop of this spec."""
     proxy = ["--proxy"] if isinstance(spec.network, tuple) else []
     no_auth = [] if spec.tokens else ["--no-auth"]
     return ["--session", f"{spec.width}x{spec.height}", *proxy, *no_auth]
@@ -86,13 +86,13 @@ def _digest(files: dict[str, bytes]) -> str:
 
 
 def cache_folder() -> Path:
-    """Where what desktops share is kept: the person's cache, or for root one that other ids may enter."""
+    """The folder for what desktops share: the user's cache, or for root one that other ids may enter."""
     return site_cache_path("deskbench") if os.geteuid() == 0 else user_cache_path("deskbench")
 
 
 @cache
 def payload() -> Path:
-    """The folder that desktops see as /opt/deskbench; made if this version is not there yet.
+    """The folder that desktops see as /opt/deskbench; made if this version does not exist yet.
 
     Raises:
         UsageError: the cache cannot be written.
@@ -125,7 +125,7 @@ def _forget(kept: Path) -> None:
 
 
 def keep(folder: Path, make: Callable[[Path], None]) -> Path:
-    """A folder of the cache, made beside its place and put there whole; all may read it.
+    """A folder of the cache, made next to its place and moved there whole; everybody may read it.
 
     Raises:
         UsageError: the cache cannot be written.

@@ -11,11 +11,11 @@ from deskbench.envs.errors import EnvError
 
 
 class Pool:
-    """A provider over another: the same promises, but the next desktop of a spec is started ahead.
+    """Wraps a provider: it makes the same promises, but starts the next desktop of a spec ahead of time.
 
     Args:
-        provider: who starts and stops them.
-        ahead: warm desktops kept per spec; 0 starts each when it is asked for.
+        provider: starts and stops the desktops.
+        ahead: warm desktops to keep per spec; 0 starts each one on demand.
     """
 
     def __init__(self, provider: Provider, ahead: int = 1) -> None:
@@ -28,11 +28,11 @@ class Pool:
         self._closed = False
 
     def describe(self) -> dict[str, str]:
-        """What the provider says."""
+        """As the wrapped provider."""
         return self._provider.describe()
 
     def start(self, spec: DesktopSpec) -> Desktop:
-        """A fresh desktop: a warm one if there is one that lives."""
+        """A fresh desktop: a warm one, if one is alive."""
         while (future := self._take(spec)) is not None:
             desktop = future.result()
             try:
@@ -44,10 +44,10 @@ class Pool:
         return self._provider.start(spec)
 
     def ready(self, spec: DesktopSpec) -> None:
-        """Wait until a warm desktop of this spec is there, for whoever measures a hand-over.
+        """Wait until there is a warm desktop of this spec, to measure a hand-over.
 
         Raises:
-            StartError: it did not come up.
+            StartError: it did not start.
         """
         with self._lock:
             waiting = list(self._warm[spec])
@@ -79,5 +79,5 @@ class Pool:
         self._provider.close()
 
     def doctor(self) -> list[Check]:
-        """What the provider says."""
+        """As the wrapped provider."""
         return self._provider.doctor()

@@ -1,4 +1,4 @@
-"""Machines that run already and answer our protocol, or OSWorld's: one by its URL, or many from a TOML file.
+"""Machines that already run and answer our protocol or OSWorld's: one by its URL, or many from a TOML file.
 
     [[machine]]
     url = "http://10.0.0.5:5000"
@@ -32,15 +32,15 @@ from deskbench.envs.wire import PROTOCOL, Health
 
 RESET_SECONDS = 600.0
 READY_SECONDS = 300.0
-"""How long a machine may take to answer after its reset: a virtual machine without KVM boots for a minute or two."""
+"""Seconds that a machine may take to answer after its reset: without KVM it boots for a minute or two."""
 FREE_SECONDS = 3600.0
-"""How long a start waits for a machine that is in use."""
+"""Seconds that a start waits for a machine that is in use."""
 KEEP = "none"
-"""The reset of a machine that is used as it is, whatever was done on it before."""
+"""The `reset` of a machine that is used as it is, whatever was done on it before."""
 
 
 class Machine(BaseModel):
-    """One machine: where it answers, which environment variable holds its token, how it becomes fresh again."""
+    """One machine: its address, the environment variable with its token, and how to reset it."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -51,17 +51,17 @@ class Machine(BaseModel):
 
 
 FIVE_PARTS = re.compile(r"([^:/\s]+):(\d+):(\d+):(\d+):(\d+)")
-"""An address as OSWorld's docker provider gives it: host, and its ports of the server, Chrome, VNC and VLC."""
+"""An address in the form of OSWorld's docker provider: host, and the ports of the server, Chrome, VNC and VLC."""
 
 
 class RemoteProvider:
-    """Hands machines out, each to one at a time, fresh by their own resets.
+    """Hands out machines, each to one user at a time, after its own reset.
 
     Args:
         source: a machine's URL, OSWorld's five-part address (HOST:5000:9222:8006:8080), or the path of a TOML file.
 
     Raises:
-        UsageError: the file cannot be read, or says something that it may not; a token is not there.
+        UsageError: the file cannot be read or has an error, or a token is missing.
     """
 
     name = "remote"
@@ -84,11 +84,11 @@ class RemoteProvider:
         return {"machines": " ".join(machine.url for machine in self._machines)}
 
     def start(self, spec: DesktopSpec) -> Client:
-        """A machine that nobody uses, reset; waits for one.
+        """Wait for a free machine, and reset it.
 
         Raises:
-            UsageError: it has been used and has no reset, or speaks neither protocol, or its token is not there.
-            StartError: the reset failed, or the machine does not answer; with the last thing seen.
+            UsageError: it was used and has no reset, or speaks neither protocol, or its token is missing.
+            StartError: the reset failed, or the machine does not answer; with the last state seen.
         """
         try:
             machine = self._free.get(timeout=FREE_SECONDS)
@@ -117,7 +117,7 @@ class RemoteProvider:
             )
 
     def stop(self, desktop: Desktop) -> None:
-        """Let go of a machine; it runs on, and is reset before it is handed out again."""
+        """Release a machine; it keeps running, and is reset before it is handed out again."""
         with self._lock:
             mine, machine = self._running.pop(id(desktop), (None, None))
         if mine is not None and machine is not None:
@@ -125,7 +125,7 @@ class RemoteProvider:
             self._free.put(machine)
 
     def close(self) -> None:
-        """Let go of all."""
+        """Release all machines."""
         for desktop, _ in list(self._running.values()):
             self.stop(desktop)
 
@@ -145,7 +145,7 @@ def machines_of(source: str) -> tuple[Machine, ...]:
     if five := FIVE_PARTS.fullmatch(source):
         return (_five_parts(*five.groups()),)
     if not source:
-        raise UsageError("provider remote: say which machine: remote:http://HOST:5000, or remote:FILE.toml")
+        raise UsageError("provider remote: name the machine: remote:http://HOST:5000, or remote:FILE.toml")
     content = read_toml(Path(source), source)
     unknown = next((key for key in content if key != "machine"), None)
     if unknown is not None:
@@ -156,7 +156,7 @@ def machines_of(source: str) -> tuple[Machine, ...]:
     machines = tuple(_machine(one, f"{source}: machine {number}") for number, one in enumerate(found, 1))
     for machine in machines:
         if sum(other.url == machine.url for other in machines) > 1:
-            raise UsageError(f"{source}: {machine.url} is there twice")
+            raise UsageError(f"{source}: {machine.url} is listed twice")
     return machines
 
 
@@ -188,7 +188,7 @@ def reset(machine: Machine) -> None:
     """Make a machine fresh by its own command or URL.
 
     Raises:
-        StartError: it failed; with the last thing that it said.
+        StartError: it failed; with its last message.
     """
     wanted = machine.reset
     if wanted is None or wanted == KEEP:
@@ -216,7 +216,7 @@ def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
     """A machine, once it answers; by this protocol, or by OSWorld's where it knows no other.
 
     Raises:
-        StartError: it does not answer, with the last thing seen.
+        StartError: it does not answer; with the last state seen.
         UsageError: it speaks neither protocol, or another version of this one, or does not take the token.
     """
     ours = Client(machine.url, machine.url, token=_token(machine))
@@ -260,9 +260,9 @@ def _look(machine: Machine) -> Check:
         desktop, health = reach(machine, 0.0)
         desktop.close()
     except (EnvError, UsageError) as error:
-        return Check(machine.url, False, str(error), "start the server there, and see that this machine reaches it")
+        return Check(machine.url, False, str(error), "start the server there, and check that this machine can reach it")
     lacks = [f"{name}: {why}" for name, why in health.features.items() if why]
-    fresh = {None: "no reset: one episode only", KEEP: "used as it is"}.get(machine.reset, f"reset: {machine.reset}")
+    fresh = {None: "no reset: only one episode", KEEP: "used as it is"}.get(machine.reset, f"reset: {machine.reset}")
     size = f"{health.screen[0]}x{health.screen[1]}"
     by = "" if health.server == "deskbench" else f" by {health.server}'s routes"
     return Check(machine.url, True, "; ".join([f"{health.platform}{by}, {size}, {fresh}", *lacks]))

@@ -31,13 +31,13 @@ ETC = (
     "mime.types", "xdg", "X11", "ImageMagick-6", "ImageMagick-7", "dconf", "pango", "login.defs",
     "libreoffice", "chromium.d", "gimp", "thunderbird",
 )  # fmt: skip
-"""Of /etc: what programs read to find libraries, fonts, themes and file types; no names, keys or configuration."""
+"""The parts of /etc in which programs find libraries, fonts, themes and file types; no names, keys or configuration."""
 READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 MASKED = (
     "acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list",
     "timer_stats",
 )  # fmt: skip
-"""Of /proc: what container engines make read-only or cover (the OCI runtime's defaults in Docker and Podman)."""
+"""The parts of /proc that container engines make read-only or cover (the OCI defaults in Docker and Podman)."""
 RIGHTS = ("CAP_CHOWN", "CAP_SETUID", "CAP_SETGID", "CAP_KILL")
 """What the server has over the ids of its sandbox: it gives the user a home, starts programs as the user, ends them."""
 NETWORK_SECONDS = 10.0
@@ -45,7 +45,7 @@ NS_GET_USERNS = 0xB701
 """ioctl_ns(2): the user namespace that owns another namespace."""
 TUN = Path("/dev/net/tun")
 SLIRP_DNS = "10.0.2.3"
-"""Where slirp4netns answers names (its manual page)."""
+"""Where slirp4netns answers DNS requests (its manual page)."""
 
 
 def sandbox(
@@ -61,7 +61,7 @@ def sandbox(
         folder: for the desktop's few files on the host.
         spec: network.
         inside: what runs in it.
-        ids: whose its server and programs are; None where both are the person's own.
+        ids: the ids of its server and programs; None if both run under the user's own.
         binds: more of bubblewrap's options.
     """
     command = ["bwrap", *namespaces(ids), "--hostname", "desktop", "--die-with-parent", "--new-session", "--clearenv"]
@@ -193,7 +193,7 @@ def join_network(read: int, write: int, folder: Path, ids: Ids | None = None) ->
         ids: the sandbox's.
 
     Raises:
-        UsageError: slirp4netns refuses; with what it said.
+        UsageError: slirp4netns refuses; with its message.
     """
     os.close(write)
     with os.fdopen(read) as pipe:
@@ -217,7 +217,7 @@ def join_network(read: int, write: int, folder: Path, ids: Ids | None = None) ->
             return process
     process.kill()
     said = process.communicate()[1].decode("utf-8", "replace").strip().replace("\n", "; ")
-    raise UsageError(f"a desktop with network cannot be made: slirp4netns: {said} (/dev/net/tun must be writable)")
+    raise UsageError(f"cannot make a desktop with network: slirp4netns: {said} (/dev/net/tun must be writable)")
 
 
 def _as_server(ids: Ids | None, folder: Path) -> list[str]:

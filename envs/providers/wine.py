@@ -44,7 +44,7 @@ SETTINGS = (
     (r"HKLM\Software\Classes\txtfile\shell\open\command", "", "notepad.exe %1"),
     (r"HKCU\Software\Wine\WineDbg", "ShowCrashDialog", "0"),
 )
-"""Registry: every program is on the one virtual desktop; one that crashes ends, and asks nothing."""
+"""Registry settings: all programs share one virtual desktop; a program that crashes ends without a dialog."""
 FONTS = Path("/usr/share/wine/fonts")
 """Wine's own, which it looks for in Windows' folder: without Marlett a title bar's buttons are 0, 1 and a box."""
 VERSION = 2
@@ -60,7 +60,7 @@ class WineProvider(LocalProvider):
 
     def _check(self, spec: DesktopSpec) -> None:
         if not spec.isolated:
-            raise UsageError("provider wine: its desktops have no other place than the sandbox: leave out --unisolated")
+            raise UsageError("provider wine: its desktops only run in the sandbox: leave out --unisolated")
         if not WINE.exists():
             raise UsageError(f"Wine is not installed: {MEND}")
         super()._check(spec)
@@ -83,14 +83,14 @@ class WineProvider(LocalProvider):
         return ["--ro-bind", str(template()), "/opt/wine"]
 
     def doctor(self) -> list[Check]:
-        """Whether Wine is there and a desktop comes up."""
+        """Whether Wine is installed and a desktop starts."""
         there = WINE.exists()
         checks = [Check("wine", there, str(WINE) if there else "not installed", "" if there else MEND)]
         return [*checks, try_desktop(self)] if there else checks
 
 
 def template() -> Path:
-    """What desktops are laid over; made if it is not there.
+    """The template of desktops; made if it does not exist.
 
     Raises:
         UsageError: a part of it cannot be fetched.
@@ -141,7 +141,7 @@ def unpack_python(folder: Path, search: str = PTH) -> None:
         search: where it is to look for modules, line by line.
 
     Raises:
-        UsageError: it cannot be fetched, or is another than it was.
+        UsageError: it cannot be fetched, or has changed.
     """
     try:
         answer = requests.get(PYTHON, timeout=120)
@@ -149,7 +149,7 @@ def unpack_python(folder: Path, search: str = PTH) -> None:
     except requests.RequestException as error:
         raise UsageError(f"Windows' Python cannot be fetched from {PYTHON}: {error}") from None
     if hashlib.sha256(answer.content).hexdigest() != PYTHON_SHA256:
-        raise UsageError(f"{PYTHON} is not what it was: its SHA-256 is another")
+        raise UsageError(f"{PYTHON} has changed: its SHA-256 differs")
     with tarfile.open(fileobj=io.BytesIO(answer.content)) as archive:
         (inner,) = [member for member in archive.getmembers() if member.name.endswith("/data.zip")]
         data = archive.extractfile(inner)

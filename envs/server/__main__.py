@@ -26,7 +26,7 @@ PR_SET_DUMPABLE = 4
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 """mallopt(3)."""
 FIRST_FRAME = 5.0
-"""Seconds that the first screen may take to settle; a desktop that draws for ever is still a desktop."""
+"""Seconds that the first screen may take to settle; after that, a desktop that still draws is accepted."""
 
 
 def main() -> int:
@@ -93,7 +93,7 @@ def _keep_memory(libc: ctypes.CDLL) -> None:
 
 def _parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="deskbench.envs.server", description=__doc__)
-    parser.add_argument("--listen", type=int, metavar="FD", help="answer at this socket, which listens already")
+    parser.add_argument("--listen", type=int, metavar="FD", help="serve on this socket, which is already listening")
     parser.add_argument("--socket", help="listen on this Unix socket")
     parser.add_argument("--host", default="127.0.0.1", help="address to listen on (default: loopback)")
     parser.add_argument("--port", type=int, default=5000, help="port to listen on (OSWorld's is 5000)")
@@ -102,19 +102,17 @@ def _parse() -> argparse.Namespace:
         help="start an X server and a session of this size first",
     )  # fmt: skip
     parser.add_argument(
-        "--proxy", action="store_true", help="tell programs of a proxy, behind which the controller decides"
+        "--proxy", action="store_true", help="give programs a proxy; the controller decides what passes"
     )
-    parser.add_argument(
-        "--filter", action="store_true", help="forbid system calls that lead out of containers, here and in programs"
-    )
+    parser.add_argument("--filter", action="store_true", help="forbid system calls that can lead out of a container")
     parser.add_argument("--leash", action="store_true", help="end when standard input ends: whoever started us is gone")
     parser.add_argument(
-        "--machine", action="store_true", help="the machine is the server's: it may set its clock and tokens"
+        "--machine", action="store_true", help="the server owns the machine: it may set its clock and tokens"
     )
     parser.add_argument("--patience", type=float, default=1.0, help="how many times slower an emulated machine is")
-    parser.add_argument("--user", help="whose the desktop is, for a server that runs as root")
-    parser.add_argument("--tokens", type=Path, help="a file with the line of tokens that is else read from stdin")
-    parser.add_argument("--no-auth", action="store_true", help="ask for no tokens, for foreign clients")
+    parser.add_argument("--user", help="the user of the desktop, for a server that runs as root")
+    parser.add_argument("--tokens", type=Path, help="read the line of tokens from this file instead of stdin")
+    parser.add_argument("--no-auth", action="store_true", help="require no tokens, for clients that have none")
     return parser.parse_args()
 
 

@@ -24,13 +24,13 @@ from deskbench.envs.server.http.limits import MAX_OUTPUT, MAX_WRITTEN
 from deskbench.envs.server.http.server import HttpError
 
 CMD = ("cmd", "/s", "/c")
-"""Windows' shell; what follows is a line, in which quotes are its own affair."""
+"""Windows' shell; it gets one line and handles the quotes itself."""
 NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-"""On Windows: a command that is run to its end shows no console."""
+"""On Windows: a command that the server waits for shows no console."""
 OOM_SCORE = "500"
-"""What makes the kernel choose programs first (proc(5), oom_score_adj)."""
+"""Makes the kernel kill programs first when memory is short (proc(5), oom_score_adj)."""
 SYSTEM = "/usr/bin:/bin:/usr/local/bin"
-"""Where the programs are that this server itself needs; a desktop's user may have put others on the session's PATH."""
+"""The folders of programs that the server itself needs; the desktop's user may have changed the session's PATH."""
 _PYTHON = 'python() { python3 "$@"; }\n'
 
 
@@ -62,7 +62,7 @@ def argv(command: object, *, shell: bool) -> list[str]:
     """
     words = _split(command) if isinstance(command, str) and not shell else _list(command)
     if any("\0" in word for word in words):
-        raise HttpError(400, "command holds a NUL")
+        raise HttpError(400, "command contains a NUL")
     if shell and os.name == "nt":
         return [*CMD, " ".join(words)]
     if shell:
@@ -309,7 +309,7 @@ _PIPE = 1 << 20
 _LATE_PAUSE = 0.05
 _LOOK_SECONDS = 0.02
 _NT_SECONDS = 0.5
-"""A child left behind on Windows holds the answer up for so long."""
+"""Seconds for which a child left behind on Windows delays the answer."""
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -364,7 +364,7 @@ def run_source(lang: str, source: str, timeout: float, *, cwd: str | None = None
         CommandTimeout, OSError: as `run`.
     """
     if lang != "python" and os.name == "nt":
-        raise OSError(f"there is no {lang} here")
+        raise OSError(f"{lang} is not installed")
     with tempfile.TemporaryDirectory(prefix="script-") as folder:
         script = Path(folder, "script")
         script.write_bytes(source.encode("utf-8", "surrogateescape"))

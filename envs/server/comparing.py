@@ -1,4 +1,4 @@
-"""Desktops that nothing tells of changes: pictures are taken again and again, and compared."""
+"""Desktops without notice of changes: the server takes and compares pictures."""
 
 from __future__ import annotations
 
@@ -85,10 +85,10 @@ class Screen(ABC):
 
 
 class Desk(desk.Desk):
-    """What such desktops have in common; a platform's own gives the parts.
+    """What these desktops have in common; a platform's own class supplies the parts.
 
     Attributes:
-        missing: features that it does not have, with the reason.
+        missing: missing features, with the reason.
     """
 
     screen: Screen
@@ -99,7 +99,7 @@ class Desk(desk.Desk):
 
     @abstractmethod
     def sample(self, launched_after: Sample | None) -> Sample:
-        """The session now; of programs that were not there in `launched_after`, every thread counts."""
+        """The session now; every thread of a program that `launched_after` does not have counts."""
 
     def begin_settling(self, *, launching: bool = False) -> Settling:
         """Note how things are before actions; hand the result to `settle` after them."""
@@ -120,17 +120,17 @@ class Desk(desk.Desk):
             wait.sleep(POLL)
 
     def terminal(self, problems: list[str]) -> str | None:
-        """There is none; said in `problems`."""
+        """None; `problems` says so."""
         problems.append(f"terminal: {self.missing['terminal']}")
         return None
 
     def features(self) -> dict[str, str]:
-        """What a desktop may have, with why not; empty for what works."""
+        """The features of a desktop, each with the reason why it is missing; empty if it works."""
         return {**dict.fromkeys(("screenshot", "input", "settle", "accessibility", "exec"), ""), **self.missing}
 
 
 class NoRecorder:
-    """Answers as a recorder does that cannot film."""
+    """A recorder for desktops that cannot record."""
 
     running = False
 

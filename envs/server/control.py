@@ -27,7 +27,7 @@ def routes(desk: Desk) -> list[Route]:
         acts = {"activate": desk.windows.activate, "close": desk.windows.close}
         action, name = text(body, "action"), text(body, "name")
         if action not in acts:
-            raise HttpError(400, "a window request has an action (activate or close) and a name")
+            raise HttpError(400, "a window request needs an action (activate or close) and a name")
         acts[action](name, strict=flag(body, "strict"), by_class=flag(body, "by_class"))
         return json_response({})
 

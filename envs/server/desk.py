@@ -1,4 +1,4 @@
-"""What the server's routes need of a desktop; each platform has one of its own."""
+"""What the server's routes need from a desktop; each platform has its own class."""
 
 from __future__ import annotations
 
@@ -45,37 +45,37 @@ class Input(Protocol):
     """Carries out canonical actions."""
 
     def perform(self, action: Action) -> str | None:
-        """Carry out one action; what it answers, or None."""
+        """Carry out one action; return its output, or None."""
 
     def release_all(self) -> None:
-        """Let go of every key and button that is held."""
+        """Release every key and button that is held."""
 
 
 class Windows(Protocol):
-    """Top-level windows. A name is a title, an id or, `by_class`, a window class; `strict` wants all of it."""
+    """Top-level windows. A name is a title, an id or, with `by_class`, a window class; `strict` needs all of it."""
 
     def listing(self) -> list[dict[str, Any]]:
         """Every window, as the wire has it."""
 
     def activate(self, name: str, *, strict: bool, by_class: bool) -> None:
-        """Bring it to the front."""
+        """Bring a window to the front."""
 
     def close(self, name: str, *, strict: bool, by_class: bool) -> None:
-        """Close it and wait until it is gone."""
+        """Close a window and wait until it is gone."""
 
 
 class Recorder(Protocol):
-    """Films the screen."""
+    """Records the screen."""
 
     @property
     def running(self) -> bool:
-        """Whether a film is being made."""
+        """Whether a recording is in progress."""
 
     def start(self) -> None:
-        """Begin a film."""
+        """Start a recording."""
 
     def end(self) -> bytes:
-        """End it; the film's bytes."""
+        """Stop the recording; return the video's bytes."""
 
 
 class Desk(ABC):
@@ -83,7 +83,7 @@ class Desk(ABC):
 
     Attributes:
         patience: how many times slower the machine is than one without emulation.
-        watch: what the desktop depends on, where that is watched.
+        watch: watches what the desktop depends on.
     """
 
     patience: float = 1.0
@@ -103,18 +103,18 @@ class Desk(ABC):
 
     @abstractmethod
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
-        """The accessibility tree and whether it is whole; what went wrong is added to `problems`."""
+        """The accessibility tree and whether it is complete; errors are added to `problems`."""
 
     @abstractmethod
     def terminal(self, problems: list[str]) -> str | None:
-        """The text of the focused terminal; what went wrong is added to `problems`."""
+        """The text of the focused terminal; errors are added to `problems`."""
 
     @abstractmethod
     def health(self) -> Health:
-        """What works here; without asking anything that may hang."""
+        """What works on this desktop; asks nothing that may hang."""
 
     def look_back(self) -> Settling:
-        """For looking without acting: a screen that has been quiet for a moment already is settled at once."""
+        """For an observation without actions: a screen that is already quiet for a moment counts as settled at once."""
         settling = self.begin_settling()
         settling.began = settling.start = settling.began - REACTION
         return settling

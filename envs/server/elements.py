@@ -1,4 +1,4 @@
-"""Things on the screen to OSWorld's XML, in the dialects that it has for Windows and macOS."""
+"""Elements on the screen as OSWorld's XML, in its dialects for Windows and macOS."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PREFIXES = {
     "windows": {**_SHARED, "docattr": "document/attributes", "class": "class"},
     "macos": {**_SHARED, "role": "role"},
 }
-"""Prefixes and the ends of their namespaces, as OSWorld's server has them."""
+"""Prefixes and the ends of their namespaces, as in OSWorld's server."""
 # What XML 1.0 cannot hold at all, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_A_NAME = re.compile(r"[^\w-]")

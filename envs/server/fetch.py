@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 MAX_DOWNLOAD = 2**31
 SECONDS = 300.0
-"""For one try."""
+"""Seconds for one try."""
 TRIES = 3
 _PART = 1 << 20
 

@@ -33,10 +33,10 @@ from deskbench.envs.server.http.server import HttpError
 _PART = 1 << 20
 HELD_SECONDS = 2.0
 _UNFINISHED = "upload-" if os.name == "nt" else ".upload-"
-"""How a file's name begins while it is written. Wine hides what begins with a dot, and goes on after a new name."""
+"""The prefix of a file's name while it is written. Wine hides files that begin with a dot, even after a rename."""
 _OPEN = sum(getattr(os, name, 0) for name in ("O_RDONLY", "O_NONBLOCK", "O_NOCTTY", "O_NOFOLLOW", "O_BINARY"))
 _NOTHING = frozenset((errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, *((errno.EINVAL,) if os.name == "nt" else ())))
-"""Errors that say that there is no file of that name; Windows' for a name that none can have is among them."""
+"""Errors for a file that does not exist, including Windows' error for a name that no file can have."""
 _KINDS = {
     stat.S_IFDIR: "a folder", stat.S_IFIFO: "a named pipe", stat.S_IFSOCK: "a socket", stat.S_IFCHR: "a device",
     stat.S_IFBLK: "a device", stat.S_IFLNK: "a link",
@@ -88,11 +88,11 @@ def _opened(path: str) -> Iterator[int]:
     """
     where = os.path.realpath(_path(path))
     if _is_our_own(where):
-        raise HttpError(422, f"{path} is of the server itself, not a file of the desktop")
+        raise HttpError(422, f"{path} belongs to the server, not to the desktop")
     descriptor = os.open(where, _OPEN)
     try:
         if os.name == "posix" and _is_our_own(os.path.realpath(f"/proc/self/fd/{descriptor}")):
-            raise HttpError(422, f"{path} is of the server itself, not a file of the desktop")
+            raise HttpError(422, f"{path} belongs to the server, not to the desktop")
         yield descriptor
     finally:
         os.close(descriptor)
@@ -104,7 +104,7 @@ def _is_our_own(where: str) -> bool:
 
 def _path(path: str) -> str:
     if "\0" in path:
-        raise HttpError(400, "a path cannot hold a NUL")
+        raise HttpError(400, "a path cannot contain a NUL")
     return expand(path)
 
 
@@ -121,9 +121,9 @@ def _all(path: str, descriptor: int) -> bytes:
         parts.append(part)
         size += len(part)
         if size > MAX_FILE:
-            raise HttpError(422, f"{path} has no end within {MAX_FILE} bytes")
+            raise HttpError(422, f"{path} does not end within {MAX_FILE} bytes")
         if time.monotonic() > until:
-            raise HttpError(422, f"{path} has no end within {READ_SECONDS:g} s")
+            raise HttpError(422, f"{path} does not end within {READ_SECONDS:g} s")
     return b"".join(parts)
 
 
@@ -200,7 +200,7 @@ class _Walk:
             if key in entered or (entered and key[0] == self._processes):
                 continue
             if len(entered) >= MAX_FOLDERS:
-                raise HttpError(422, f"{self._path} has folders in folders more than {MAX_FOLDERS} deep")
+                raise HttpError(422, f"{self._path} has folders nested more than {MAX_FOLDERS} deep")
             inner = self._list(folder, tree)
             waiting += [(place, child, entered | {key}) for place, child in inner]
         return made

@@ -1,4 +1,4 @@
-"""Whose the programs and files of the desktop are, where the server itself runs as root.
+"""The user who owns the desktop's programs and files, if the server itself runs as root.
 
 With `--user NAME` the server is out of the programs' reach: they can neither end it nor read its memory. What it does
 for the desktop it does as that user: programs start with the user's ids, and each thread that answers a request
@@ -30,7 +30,7 @@ class User:
 
 
 CAPABILITY_VERSION = 0x20080522
-"""linux/capability.h: the third, of 64 bits in two parts."""
+"""linux/capability.h: version 3, with 64 bits in two parts."""
 SYS_SETRESUID = {"x86_64": 117, "aarch64": 147}.get(platform.machine(), -1)
 
 _user: User | None = None
@@ -78,7 +78,7 @@ def _bequeath_nothing() -> None:
     for part in rights:
         part.inheritable = 0
     if refused or _libc.capset(head, rights) != 0:
-        raise PermissionError(ctypes.get_errno(), "the rights that programs inherit cannot be taken away")
+        raise PermissionError(ctypes.get_errno(), "cannot drop the capabilities that programs inherit")
 
 
 def give(path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Input by events that the system is given one by one, as Windows and macOS take it: what both have in common."""
+"""Input by single events, as Windows and macOS take it: what both have in common."""
 
 from __future__ import annotations
 

@@ -19,13 +19,13 @@ if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk
 
 LAUNCH_SECONDS = 30.0
-"""How long a window may take; a program that shows none and goes idle is taken to have none."""
+"""Seconds that a window may take; a program that is idle and shows no window counts as having none."""
 OPEN_LOOKS = 10
-"""A file has been opened, the screen is quiet, nothing shows it: after so many looks at idle programs nothing will."""
+"""After an open, if the screen is quiet and no window shows the file: how many looks at idle programs to wait."""
 MAX_COMPLAINT = 65536
-"""Bytes of what a program says on stderr in which its last line is looked for."""
+"""Bytes at the end of a program's stderr that are searched for its last line."""
 EARLY_END = 0.3
-"""Seconds within which a failing program's exit status is still its launch's."""
+"""Seconds within which a program's failure counts as a failed launch."""
 
 
 def routes(desk: Desk) -> list[Route]:
@@ -51,14 +51,14 @@ def routes(desk: Desk) -> list[Route]:
 
 
 def opening(path: str) -> list[str]:
-    """The command that opens a file with the program that the session has for it."""
+    """The command that opens a file with its default program."""
     if os.name == "nt":
         return [sys.executable, "-I", "-c", "import os, sys; os.startfile(sys.argv[1])", path]
     return ["open", path] if sys.platform == "darwin" else [commands.system("gio"), "open", path]
 
 
 def show(desk: Desk, path: str) -> Response:
-    """Open a file with its program; the answer when a window shows it.
+    """Open a file with its default program; return when a window shows it.
 
     A program that is ending takes the request of the one that was just started for the file and forgets it: what
     leaves no trace on the screen is asked for once more.
@@ -78,7 +78,7 @@ def show(desk: Desk, path: str) -> Response:
         _wait_at_work(shown, until)
         if shown():
             return answer
-    raise HttpError(500, f"{path} was opened, and no window shows it")
+    raise HttpError(500, f"{path} was opened, but no window shows it")
 
 
 def _wait_at_work(shown: Callable[[], bool], until: float) -> None:

@@ -1,4 +1,4 @@
-"""For a server that has a virtual machine of its own: what is made anew when the machine's memory has been restored.
+"""For a server in its own virtual machine: renews clock, tokens and randomness when the machine's memory is restored.
 
 Machines that are restored from one snapshot are the same machine: same tokens, same time, same random numbers to come.
 `/v1/resume` makes each a machine of its own, and gives it the network if it is to have one.
@@ -26,7 +26,7 @@ from deskbench.envs.server.http.server import (
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207
 """ioctls of random(4)."""
 LATEST = 2.0**33
-"""Seconds since 1970 that a clock may be set to: some two centuries on."""
+"""The latest time that a clock may be set to, in seconds since 1970: about two centuries ahead."""
 GATEWAY = "10.0.2.2"
 """QEMU's end of its user network (its manual, `-netdev user`)."""
 
@@ -38,7 +38,7 @@ def routes(server: Server) -> list[Route]:
         body = request.json()
         agent, control = text(body, "agent_token"), text(body, "control_token")
         if not agent or not control:
-            raise HttpError(400, "a resume has agent_token and control_token")
+            raise HttpError(400, "a resume needs agent_token and control_token")
         now, entropy = number(body, "time", 0.0, LATEST), _bytes(text(body, "entropy"))
         time.clock_settime(time.CLOCK_REALTIME, now)
         _stir(entropy)

@@ -1,4 +1,4 @@
-"""The screen as a film, by ffmpeg."""
+"""Records the screen, with ffmpeg."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deskbench.envs import wait
 from deskbench.envs.server import commands, identity
 
 RATE = 15
-"""Pictures a second: enough to follow a person's pace, half of OSWorld's cost."""
+"""Frames a second: enough to follow a person's pace, at half the cost of OSWorld's."""
 START_SECONDS = 10.0
 END_SECONDS = 15.0
 
@@ -63,7 +63,7 @@ class Recorder:
                 process.kill()
                 process.wait()
                 self._path.unlink()
-                raise RecordingError(f"ffmpeg did not begin: {' | '.join(self._said)[-500:]}")
+                raise RecordingError(f"ffmpeg did not start: {' | '.join(self._said)[-500:]}")
             self._process = process
 
     def _command(self) -> list[str]:
@@ -87,7 +87,7 @@ class Recorder:
         """End it and return the MP4's bytes.
 
         Raises:
-            RecordingError: there is none, or nothing was written.
+            RecordingError: no recording is in progress, or nothing was written.
         """
         with self._lock:
             process, self._process = self._process, None

@@ -1,4 +1,4 @@
-"""System calls that nothing in a desktop needs, and that have led out of containers, are forbidden.
+"""Forbids system calls that nothing in a desktop needs and that have led out of containers.
 
 The filter counts for a process and for all that it starts, for good (seccomp(2)): bubblewrap puts it on a sandbox, the
 server on itself elsewhere (`--filter`). It is a fixed table, since the server runs on the standard library alone. The

@@ -1,4 +1,4 @@
-"""When has the screen settled? A state machine over what changed, what runs, and which windows there are.
+"""When has the screen settled? A state machine over changes, running programs and windows.
 
 The numbers rest on timelines of real programs: ordinary reactions begin within 60 ms and come without gaps over
 260 ms (GTK's timers: a button that Enter has pressed acts after 250 ms, a file dialog's becomes sensitive 150 ms after
@@ -81,7 +81,7 @@ class Settling:
         history: changes before the actions, to know carets and clocks by.
         launching: a program is being started on purpose: its window is awaited.
         maximum: seconds.
-        patience: how many times slower this machine is than those that the numbers were measured on.
+        patience: how many times slower this machine is than the one that the numbers were measured on.
     """
 
     began: float

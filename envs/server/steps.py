@@ -40,10 +40,10 @@ if TYPE_CHECKING:
     from deskbench.envs.server.settle import Settling
 
 TREE_SECONDS = 5.0
-"""Time limit of an accessibility tree in an observation; what was read by then is answered, marked as partial."""
+"""Seconds for the accessibility tree of an observation; then the answer has what was read, marked as partial."""
 EXEC_SECONDS = 120.0
 MAX_SHOWN = 2**18
-"""Characters of what code prints, in the answer to a step: a model reads no more, and files are there for more."""
+"""The most characters of code's output in the answer to a step: a model reads no more, and files can hold the rest."""
 
 
 class Answers:
@@ -109,7 +109,7 @@ class Steps:
         if any(isinstance(a, Exec) for a in wanted.actions) and request.role != "control":
             raise HttpError(403, "exec needs the control token")
         if wanted.observe.max_settle is not None and not 0 <= wanted.observe.max_settle <= MAX_SETTLE:
-            raise HttpError(400, f"observe.max_settle is {wanted.observe.max_settle}; it is 0 to {MAX_SETTLE:g}")
+            raise HttpError(400, f"observe.max_settle is {wanted.observe.max_settle}; it must be 0 to {MAX_SETTLE:g}")
         answers = self._answers[request.role]
         return Response(200, answers.get(wanted.id, lambda: self._carry_out(wanted)), CONTENT_TYPE)
 

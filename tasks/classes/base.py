@@ -1,4 +1,4 @@
-"""Stand-ins for `desktop_env.task_base`: a task class is a dictionary of its own attributes, too.
+"""Stand-ins for `desktop_env.task_base`: a task class is also a dictionary of its own attributes.
 
 Names and defaults are OSWorld-V2's (release of 2026-06-24, public task classes and descriptions of them).
 """
@@ -15,7 +15,7 @@ FIELDS: dict[str, Any] = {
     "platform": "ubuntu", "user_simulator": None, "disable_vnc": False, "disable_recording": False,
     "intermediate_eval_safe": True,
 }  # fmt: skip
-"""What a class may say of itself, and what is true where it says nothing."""
+"""The attributes of a class, with their defaults."""
 
 
 class BaseTask(dict):  # type: ignore[type-arg]
@@ -38,11 +38,11 @@ class BaseTask(dict):  # type: ignore[type-arg]
 
 @dataclass
 class Phase:
-    """One part of a task of several, told to the agent when the one before is done.
+    """One part of a task with several; the agent gets its instruction when the previous part is done.
 
     Attributes:
         name: for the record.
-        instruction: what the agent is told.
+        instruction: the text that the agent gets.
         setup: prepares the desktop for it (setup_controller, use_proxy), or None.
         evaluate: judges it (env), as `BaseTask.evaluate` does; at most its weight is earned.
         weight: its part of the task's score; those of all phases sum to 1.

@@ -1,4 +1,4 @@
-"""The process that a task class lives in: reads requests, asks back while it works, writes what came of it.
+"""The process that a task class runs in: reads requests, asks back while it works, writes the results.
 
 A line of JSON each. In: {"do": "describe" | "setup" | "phases" | "evaluate", ...} and, to a question, {"value": ...} or
 {"raise": text}. Out: {"ask": kind, "name": ..., "arguments": [...], "keywords": {...}}, and at the end of a request

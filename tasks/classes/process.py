@@ -1,4 +1,4 @@
-"""The controller's end of a task class: starts its process, tells it what to do, answers what it asks."""
+"""The controller's side of a task class: starts its process, sends it requests, answers its questions."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from deskbench.tasks.metrics.support.differences import Revision
 from deskbench.tasks.scoring.sandbox import environment
 
 SECONDS = 3600.0
-"""Of one request. OSWorld-V2's tasks train networks in their checks, and wait twenty minutes for one command."""
+"""Seconds for one request. OSWorld-V2's tasks train networks in their checks, and wait 20 minutes for one command."""
 LOADING = 60.0
-"""Of loading a file."""
+"""Seconds for loading a file."""
 _KEPT = ("OSWORLD_FILE_BASE_URL", "WEBSITE_HOST_SUFFIX")
-"""What OSWorld-V2 is configured by, and a class may read."""
+"""Environment variables that configure OSWorld-V2. A class may read them."""
 
 
 class ClassFailed(DeskbenchError):
@@ -144,10 +144,10 @@ class TaskProcess:
             while b"\n" not in self._buffer:
                 if not selector.select(max(0.0, deadline - time.monotonic())):
                     self.close()
-                    raise CheckError("the task's own code did not come to an end in time")
+                    raise CheckError("the task's own code did not finish in time")
                 chunk = os.read(self._process.stdout.fileno(), 1 << 16)
                 if not chunk:
-                    raise CheckError(f"the process of the task's own code ended: {self._last_words()}")
+                    raise CheckError(f"the process that runs the task's own code ended: {self._last_words()}")
                 self._buffer += chunk
         line, _, self._buffer = self._buffer.partition(b"\n")
         message: dict[str, Any] = json.loads(line)

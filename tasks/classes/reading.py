@@ -1,4 +1,4 @@
-"""A task class as a `Task`: what it says of itself, and what its source shows that it needs."""
+"""A task class as a `Task`: from its attributes, and from what its source shows that it needs."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deskbench.tasks.user import User
 from deskbench.tasks.web.live import FETCHES
 
 WEB = re.compile(r"https?://(?!localhost|127\.0\.0\.1)|WEBSITE_HOST_SUFFIX")
-"""In a class's texts: it goes to other machines."""
+"""Stands for this path in a class's texts, because the texts go to other machines."""
 PACKAGES: dict[str, registry.Kind] = {"getters": "getter", "metrics": "metric"}
 
 
@@ -40,7 +40,7 @@ def read_class(suite: str, file: Path, facts: Mapping[str, Any]) -> Task:
     """
     for name in ("id", "instruction"):
         if not isinstance(facts.get(name), str) or not (facts[name] or (name == "instruction" and facts["phases"])):
-            raise Unusable(f"{name} must be a string that is not empty")
+            raise Unusable(f"{name} must be a non-empty string")
     wrong = bad_id(facts["id"])
     if wrong:
         raise Unusable(f"id {wrong}")
@@ -54,7 +54,7 @@ def read_class(suite: str, file: Path, facts: Mapping[str, Any]) -> Task:
     return Task(
         id=facts["id"],
         suite=suite,
-        instruction=facts["instruction"] or "(told phase by phase)",
+        instruction=facts["instruction"] or "(given phase by phase)",
         path=file,
         evaluator=Evaluator(),
         requires=Requires(network="full" if network else "off"),
@@ -77,7 +77,7 @@ def _user(value: Any) -> tuple[Any, str]:
         return TypeAdapter(User).validate_python(value), ""
     except ValidationError:
         kind = value.get("type") if isinstance(value, Mapping) else type(value).__name__
-        return None, f"has a user simulator of a kind that deskbench does not know: {kind}"
+        return None, f"has an unknown kind of user simulator: {kind}"
 
 
 def _unknown(tree: ast.AST) -> Iterator[str]:

@@ -17,7 +17,7 @@ from deskbench.tasks.types import Call
 from deskbench.tasks.world import MAX_FILE, Context, World
 
 PYAUTOGUI = "import pyautogui; import time; pyautogui.FAILSAFE = False; "
-"""What OSWorld puts before a command of Python."""
+"""What OSWorld puts before a Python command."""
 _ALONE = (
     "import os, site, sys; sys.path += os.environ.get('PYTHONPATH', '').split(os.pathsep); "
     "sys.path.append(site.getusersitepackages()); exec(compile(sys.argv.pop(), '<command>', 'exec'))"
@@ -28,7 +28,7 @@ PORTS = {"chromium_port": 9222, "vlc_port": 8080}
 
 
 class Refusal(Exception):
-    """What the task class is told, as an exception of its own; it may catch it."""
+    """An error that the task class gets as an exception; it may catch it."""
 
 
 class Answers:
@@ -46,13 +46,13 @@ class Answers:
         self._desktop = context.desktop
 
     def answer(self, kind: str, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
-        """The value asked for, as JSON or bytes.
+        """The requested value, as JSON or bytes.
 
         Raises:
-            Refusal: there is no such fact; the class is told.
-            EnvError: the desktop broke off, or a set-up step did not take effect.
-            CheckError: a getter or metric failed, or deskbench has not what is asked for. The class is not told: it
-                might take that for a failure of the agent's.
+            Refusal: there is no such fact; the class gets an exception.
+            EnvError: the desktop failed, or a set-up step did not take effect.
+            CheckError: a getter or metric failed, or deskbench does not support the request. The class does not see
+                this error: it might blame the agent for it.
         """
         return {
             "step": self._step, "getter": self._getter, "controller": self._controller,
@@ -74,7 +74,7 @@ class Answers:
         return not run_before_check(calls, self._context)
 
     def _getter(self, name: str, arguments: list[Any], config: Mapping[str, Any]) -> Any:
-        assert self._world is not None, "getters are asked while a class judges"
+        assert self._world is not None, "a class may call getters only in evaluate()"
         self._asked += 1
         parameters = {key: value for key, value in config.items() if key != "type"}
         found = value_of(Call(type=name, parameters=parameters, where=f"evaluate[{self._asked}]"), self._world)

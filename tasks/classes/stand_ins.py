@@ -1,4 +1,4 @@
-"""What a task class finds under the name `desktop_env`: each call is a question to the controller.
+"""The stand-in for `desktop_env` that a task class imports: each call is a question to the controller.
 
 Of OSWorld's package there is what task classes use: `task_base`, `evaluators.getters` and `.metrics`, `file_source`,
 and in `evaluate` an environment with `controller`, `setup_controller` and a few facts. Metrics are worked out as
@@ -25,7 +25,7 @@ from deskbench.tasks.scoring.worker import evaluate
 Ask = Callable[..., Any]
 """ask(kind, name, arguments, keywords): the controller's answer."""
 HUB = "https://huggingface.co/datasets/xlangai/osworld_v2_assets_gated/resolve/main"
-"""Where OSWorld-V2's files are, for those who were given access."""
+"""Where OSWorld-V2 keeps its files. They need an access token."""
 
 
 class Refused(Exception):

@@ -1,1 +1,1 @@
-"""Getters: what the end state is, read from the desktop or given by the task."""
+"""Getters: they read the end state from the desktop, or values from the task."""

@@ -1,4 +1,4 @@
-"""The active tab's address, as the accessibility tree shows the address bar, and what is in it."""
+"""The active tab's address, from the address bar in the accessibility tree, and its parts."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from deskbench.tasks.world import World
 
 
 def active_url(world: World, goto_prefix: str) -> str | None:
-    """The address bar's text, with the prefix that Chrome hides; None where there is no bar or it is empty."""
+    """The address bar's text with the prefix that Chrome hides; None if there is no bar or it is empty."""
     found = read("address", tree=accessibility_tree(world), prefix=goto_prefix)
     return None if found is None else str(found)
 
 
 @getter("active_url_from_accessTree", source="page")
 def active_url_from_access_tree(world: World, *, goto_prefix: str = "https://") -> str | None:
-    """The active tab's address; an address that the bar shows whole keeps its own beginning."""
+    """The active tab's address from the accessibility tree; a full address in the bar keeps its own prefix."""
     return active_url(world, goto_prefix)
 
 
@@ -33,9 +33,9 @@ def active_tab_url_parse(
     replace: dict[str, str] | None = None,
     split_list: bool = False,
 ) -> dict[str, Any] | None:
-    """The first value of each of some parameters of the address, empty where it has none.
+    """The first value of each given query parameter of the address; empty if the parameter is missing.
 
-    `replace` gives parameters other names; `split_list` splits values at commas.
+    `replace` renames parameters; `split_list` splits values at commas.
     """
     url = active_url(world, goto_prefix)
     if url is None:
@@ -56,7 +56,7 @@ def url_dash_part(
     needDeleteId: bool = False,  # noqa: N803
     goto_prefix: str = "https://",
 ) -> str | dict[str, str] | None:
-    """One of the address's parts between slashes, without its query with `needDeleteId`."""
+    """One part of the address between slashes; `needDeleteId` removes its query."""
     url = active_url(world, goto_prefix)
     parts = url.split("/") if url is not None else []
     index = int(partIndex)
@@ -74,7 +74,7 @@ HALF_OFF, LESS_OFF = "50_PERCENT_ off & more", ("30_PERCENT_ off & more", "20_PE
 def macys_product_url_parse(
     world: World, *, parse_keys: list[str], goto_prefix: str = "https://"
 ) -> dict[str, Any] | None:
-    """What a shop's address (Macy's) filters by: `mens_clothing`, `shirts`, `short_sleeve`, and keys of its path."""
+    """The filters in an address of Macy's shop: `mens_clothing`, `shirts`, `short_sleeve`, and keys of the path."""
     url = active_url(world, goto_prefix)
     if url is None:
         return None

@@ -19,26 +19,26 @@ SEARCH = "https://google.com/search?q=query"
 
 @getter("open_tabs_info", source="page")
 def open_tabs_info(world: World) -> list[dict[str, str]]:
-    """Title and address of every tab."""
+    """The title and address of every tab."""
     return list(shown(world.desktop, "tabs"))
 
 
 @getter("page_info", source="page")
 def page_info(world: World, *, url: str) -> dict[str, str]:
-    """Title, address and HTML of a page that is opened beside the others, with their cookies."""
+    """The title, address and HTML of a page, which the getter opens in a new tab with the browser's cookies."""
     return dict(shown(world.desktop, "page_info", url=url))
 
 
 @getter("active_tab_info", source="page")
 def active_tab_info(world: World, *, goto_prefix: str = "https://") -> dict[str, str] | None:
-    """Title, address and HTML of the active tab; of a page at its address where no tab shows just that."""
+    """The title, address and HTML of the active tab; opens its address if no tab shows exactly that address."""
     url = active_url(world, goto_prefix)
     return None if url is None else dict(shown(world.desktop, "tab_info", url=url))
 
 
 @getter("pdf_from_url", source="page")
 def pdf_from_url(world: World, *, path: str, dest: str = "page.pdf") -> Path:
-    """A page as Chrome prints it."""
+    """The PDF that Chrome prints of a page."""
     with world.room() as file:
         shown(world.desktop, "pdf", url=path, into=file)
         return world.keep_together({dest: file.read_bytes()})[0]
@@ -46,18 +46,18 @@ def pdf_from_url(world: World, *, path: str, dest: str = "page.pdf") -> Path:
 
 @getter("chrome_saved_address", source="page")
 def chrome_saved_address(world: World) -> str:
-    """The HTML of the page where Chrome keeps addresses."""
+    """The HTML of Chrome's settings page for saved addresses."""
     return str(shown(world.desktop, "page_info", url="chrome://settings/addresses")["content"])
 
 
 @getter("number_of_search_results", source="page")
 def number_of_search_results(world: World) -> int:
-    """How many results a fixed search has that are marked as OSWorld expects them."""
+    """The number of results of OSWorld's fixed search that are marked as OSWorld expects."""
     return int(shown(world.desktop, "count_of", url=SEARCH, selector=".search-result"))
 
 
 class Info(TypedDict):
-    """What is read of a page: a text or an attribute, at once or after clicks on all selectors but the last."""
+    """What to read from a page: a text or an attribute, at once or after a click on each selector but the last."""
 
     action: NotRequired[Literal["inner_text", "attribute", "click_and_inner_text", "click_and_attribute"]]
     selector: str | list[str]
@@ -66,12 +66,12 @@ class Info(TypedDict):
 
 @getter("info_from_website", source="page")
 def info_from_website(world: World, *, url: str, infos: list[Info], backups: Any = None) -> Any:
-    """What a page says now, or `backups` where it cannot be read."""
+    """What a page says now, or `backups` if the page cannot be read."""
     try:
         return shown(world.desktop, "infos", url=url, infos=list(infos))
     except (EnvError, CheckError, Unfit) as error:
         if backups is None:
-            raise CheckError(f"{url} cannot be read and there is nothing to fall back on: {error}") from None
+            raise CheckError(f"{url} cannot be read, and the task file has no fallback: {error}") from None
         return backups
 
 
@@ -97,9 +97,9 @@ def active_tab_html_parse(  # noqa: PLR0913  the parameters are OSWorld's
     url_include_expected: list[str] | None = None,
     url_include_expected_multichoice: dict[str, str] | None = None,
 ) -> dict[str, Any] | None:
-    """Texts of elements of the active tab, by class, label, XPath or input; empty where no tab has its address.
+    """Texts of elements of the active tab, by class, label, XPath or input; empty if no tab has its address.
 
-    The parameters are OSWorld's; `pages._READERS` says what each reads.
+    The parameters are OSWorld's; `pages._READERS` says what each one reads.
     """
     wanted = {
         name: value for name, value in locals().items() if name not in ("world", "category", "goto_prefix") and value
@@ -114,9 +114,9 @@ def active_tab_html_parse(  # noqa: PLR0913  the parameters are OSWorld's
 def goto_recreation_page(
     world: World, *, selector: Literal["class"], class_: str, order: int | str | None = None
 ) -> dict[str, Any]:
-    """What recreation.gov says of the next free days of a campground named Diamond; `class` names the element."""
+    """What recreation.gov says about the next free days of the campground Diamond; `class` names the element."""
     texts = shown(world.desktop, "next_free_days", class_=class_)
     index = int(order or 0)
     if index >= len(texts):
-        raise CheckError(f"recreation.gov has no element number {index} of class {class_} now")
+        raise CheckError(f"recreation.gov no longer has an element number {index} of class {class_}")
     return {"expected": {class_: texts[index]}}

@@ -15,13 +15,13 @@ from deskbench.tasks.world import World
 
 MAX_EXTENSIONS, MAX_SHORTCUTS = 100, 100
 MAX_SHORTCUT = 2**16
-"""Bytes of a shortcut."""
+"""The most bytes of a shortcut."""
 FONT_SIZES = {"default_fixed_font_size": 13, "default_font_size": 16, "minimum_font_size": 13}
 """Chrome's own."""
 
 
 def _preference(world: World, *path: str, name: str = "Default/Preferences", default: Any = None) -> Any:
-    """What a JSON file of the profile has at a path of keys; `default` where it has nothing, or is none."""
+    """The value at a path of keys in a JSON file of the profile; `default` if there is no value or no JSON."""
     file = _file(world, name)
     [value] = [None] if file is None else read("json_at", file=file, paths=[list(path)])
     return default if value is None else value
@@ -45,63 +45,63 @@ def default_search_engine(world: World) -> Any:
 
 @getter("profile_name", source="file")
 def profile_name(world: World) -> Any:
-    """The profile's name; None where Chrome has written none."""
+    """The profile's name; None if Chrome has not written one."""
     return _preference(world, "profile", "name")
 
 
 @getter("chrome_language", source="file")
 def chrome_language(world: World) -> Any:
-    """The language of Chrome's own texts."""
+    """The language of Chrome's user interface."""
     return _preference(world, "intl", "app_locale", name="Local State", default="en-US")
 
 
 @getter("chrome_font_size", source="file")
 def chrome_font_size(world: World) -> Any:
-    """The sizes of letters, in pixels."""
+    """The font sizes in pixels."""
     return _preference(world, "webkit", "webprefs", default=FONT_SIZES)
 
 
 @getter("enabled_experiments", source="file")
 def enabled_experiments(world: World) -> Any:
-    """The experiments (chrome://flags) that are not as they come."""
+    """The experiments (chrome://flags) that differ from their defaults."""
     return _preference(world, "browser", "enabled_labs_experiments", name="Local State", default=[])
 
 
 @getter("enable_do_not_track", source="file")
 def enable_do_not_track(world: World) -> str:
-    """Whether pages are asked not to track: "true" or "false"."""
+    """Whether Chrome sends "Do Not Track": "true" or "false"."""
     return _flag(_preference(world, "enable_do_not_track"))
 
 
 @getter("enable_enhanced_safety_browsing", source="file")
 def enable_enhanced_safety_browsing(world: World) -> str:
-    """Whether the enhanced protection is on: "true" or "false"."""
+    """Whether Safe Browsing's enhanced protection is on: "true" or "false"."""
     return _flag(_preference(world, "safebrowsing", "enhanced"))
 
 
 @getter("enable_safe_browsing", source="file")
 def enable_safe_browsing(world: World) -> str:
-    """Whether either protection is on: "true" or "false"."""
+    """Whether Safe Browsing is on, standard or enhanced: "true" or "false"."""
     found = _preference(world, "safebrowsing")
     return _flag(isinstance(found, dict) and (found.get("enhanced") or found.get("enabled")))
 
 
 @getter("new_startup_page", source="file")
 def new_startup_page(world: World) -> str:
-    """Whether Chrome starts with a new tab (which is how it comes): "true" or "false"."""
+    """Whether Chrome starts with a new tab (the default): "true" or "false"."""
     session = _preference(world, "session")
     return _flag(session is None or (isinstance(session, dict) and session.get("restore_on_startup") == 5))
 
 
 @getter("data_delete_automacally", source="file")
 def data_delete_automacally(world: World) -> str:
-    """Whether a rule for sites' data has been set: "true" or "false"."""
+    """Whether a rule for sites' data is set: "true" or "false"."""
     return _flag(_preference(world, "profile", "default_content_setting_values") is not None)
 
 
 @getter("chrome_color_scheme", source="file")
 def chrome_color_scheme(world: World) -> str:
-    """Chrome's mode, by its preferences: system, light or dark."""
+    """Chrome's colour mode in its preferences file: system, light or dark."""
     if as_upstream("system-theme") and _preference(world, "extensions", "theme", "system_theme") in (0, "0"):
         return "light"
     scheme = _preference(world, "browser", "theme", "color_scheme2")
@@ -112,13 +112,13 @@ def chrome_color_scheme(world: World) -> str:
 
 @getter("chrome_appearance_mode_ui", source="page")
 def chrome_appearance_mode_ui(world: World) -> str:
-    """Chrome's mode, as it is now: system, light or dark. The profile on the disk is some seconds late."""
+    """Chrome's current colour mode: system, light or dark. The profile on the disk lags by some seconds."""
     return shown(world.desktop, "mode") or chrome_color_scheme(world)
 
 
 @getter("bookmarks", source="file")
 def bookmarks(world: World) -> Any:
-    """The bookmarks' trees by name (`bookmark_bar`, `other`, `synced`); empty without any."""
+    """The bookmark trees by name (`bookmark_bar`, `other`, `synced`); empty if there are no bookmarks."""
     return _preference(world, "roots", name="Default/Bookmarks", default={})
 
 
@@ -130,7 +130,7 @@ def _extensions(world: World, *path: str) -> list[str]:
 
 @getter("find_unpacked_extension_path", source="file")
 def find_unpacked_extension_path(world: World) -> list[str]:
-    """Where the extensions are; those that a person loaded are where that person has them."""
+    """The extensions' folders; an unpacked extension stays in the folder that it was loaded from."""
     return _extensions(world, "path")
 
 
@@ -151,7 +151,7 @@ def extensions_installed_from_shop(world: World) -> list[Any]:
     names = [f"Default/Extensions/{extension['name']}/{version['name']}/manifest.json"
              for extension in _children(tree) for version in _children(extension)]  # fmt: skip
     if len(names) > MAX_EXTENSIONS:
-        raise Unfit(f"there are more than {MAX_EXTENSIONS} extensions")
+        raise Unfit(f"the profile has more than {MAX_EXTENSIONS} extensions")
     return [manifest for name in names if (manifest := _preference(world, name=name))]
 
 
@@ -161,13 +161,13 @@ def _children(node: dict[str, Any]) -> list[dict[str, Any]]:
 
 @getter("history", source="file")
 def history(world: World, *, dest: str = "History") -> list[list[Any]] | None:
-    """Address, title and time of every page of the history; None where there is no history yet."""
+    """The address, title and time of every page in the history; None if there is no history yet."""
     return _rows(world, "Default/History", "urls", dest, "url", "title", "last_visit_time")
 
 
 @getter("cookie_data", source="file")
 def cookie_data(world: World, *, dest: str = "Cookies") -> list[list[Any]] | None:
-    """Every cookie as Chrome's table has it, the host second; None where there are none yet."""
+    """The rows of Chrome's table of cookies, the host in the second column; None if there is no table yet."""
     found = _rows(world, "Default/Cookies", "cookies", dest)
     return _rows(world, "Default/Network/Cookies", "cookies", dest) if found is None else found
 
@@ -180,7 +180,7 @@ def _rows(world: World, name: str, table: str, dest: str, *columns: str) -> list
 
 @getter("shortcuts_on_desktop", source="file")
 def shortcuts_on_desktop(world: World) -> dict[str, str]:
-    """The shortcuts that lie on the desktop, by file name, with their content."""
+    """The shortcuts on the desktop: their content by file name."""
     suffix = {"Windows": ".lnk", "Darwin": ".webloc"}.get(world.desktop.health().platform, ".desktop")
     try:
         tree = world.desktop.list_directory("~/Desktop")
@@ -188,6 +188,6 @@ def shortcuts_on_desktop(world: World) -> dict[str, str]:
         return {}
     names = [str(node["name"]) for node in _children(tree) if str(node["name"]).endswith(suffix)]
     if len(names) > MAX_SHORTCUTS:
-        raise Unfit(f"there are more than {MAX_SHORTCUTS} shortcuts")
+        raise Unfit(f"the desktop has more than {MAX_SHORTCUTS} shortcuts")
     found = {name: world.read(f"~/Desktop/{name}", max_bytes=MAX_SHORTCUT) for name in names}
     return {name: data.decode("utf-8", "replace") for name, data in found.items() if data is not None}

@@ -25,11 +25,11 @@ def googledrive_file(
     query_list: list[list[str]] | None = None,
     path_list: list[list[str]] | None = None,
 ) -> Files:
-    """A file by a chain of queries or by its path; or several, None for each that is not there."""
+    """A file on Google Drive, found by queries or by its path; or several files, None for each missing one."""
     chains = _chains(query, path, query_list, path_list)
     names = dest if isinstance(dest, list) else [dest]
     if len(chains) != len(names):
-        raise CheckError(f"{len(chains)} files are asked for and dest has {len(names)}")
+        raise CheckError(f"{len(chains)} files are requested, but dest has {len(names)} names")
     drive = Drive.of(world.task, settings_file)
     found = [_fetched(world, drive, chain, name) for chain, name in zip(chains, names, strict=True)]
     return found[0] if query is not None or path is not None else found

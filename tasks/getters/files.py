@@ -25,12 +25,12 @@ def _paired(given: Mapping[str, Any]) -> None:
     count = len(path) if isinstance(path, list) else 1
     names = len(dest) if isinstance(dest, list) else count if dest == "" or count == 1 else 1
     if names != count:
-        raise ValueError(f"path has {count} entries and dest {names}")
+        raise ValueError(f"path has {count} entries, but dest has {names}")
     if any(not 0 <= index < count for index in given.get("gives") or ()):
-        raise ValueError(f"gives {given['gives']}, and path has {count} entries")
+        raise ValueError(f"gives is {given['gives']}, but path has {count} entries")
     pins = given.get("sha256", "")
     if pins and count != (len(pins) if isinstance(pins, list) else 1):
-        raise ValueError(f"path has {count} entries, and sha256 another number")
+        raise ValueError(f"path has {count} entries, but sha256 has a different number")
 
 
 @getter("vm_file", source="file", fits=_paired)
@@ -44,11 +44,11 @@ def vm_file(
     time_suffix: bool = False,
     time_format: str = "%Y%m%d_%H%M%S",
 ) -> Files:
-    """A file of the desktop as a path on the controller; None when there is no such file.
+    """A file of the desktop, as a path on the controller; None if there is no such file.
 
-    With `multi`, `path` and `dest` are lists and `gives` says which of the files are returned (default: the first);
-    all are kept together under the names of `dest`, since some metrics find one by another's name. `time_suffix` puts
-    the time into the name under which one file is kept.
+    With `multi`, `path` and `dest` are lists, and `gives` says which files to return (default: the first). All are
+    kept together under the names of `dest`, because some metrics find one file by another's name. `time_suffix` adds
+    the time to the name under which a file is kept.
     """
     paths, names = _named(path, dest)
     if time_suffix and not multi:
@@ -70,7 +70,7 @@ def _named(path: str | list[str], dest: str | list[str]) -> tuple[list[str], lis
     paths = path if isinstance(path, list) else [path]
     names = dest if isinstance(dest, list) else [dest or p for p in paths]
     if len(names) != len(paths):
-        raise CheckError(f"path has {len(paths)} entries and dest {len(names)}")
+        raise CheckError(f"path has {len(paths)} entries, but dest has {len(names)}")
     plain = [name.replace("\\", "/").rpartition("/")[2] for name in names]
     return paths, [name if plain.count(name) == 1 else f"{index}-{name}" for index, name in enumerate(plain)]
 
@@ -83,7 +83,7 @@ def _given(world: World, names: list[str], found: Mapping[str, Path], gives: lis
 
 @getter("vm_file_text", source="file")
 def vm_file_text(world: World, *, path: str) -> str | None:
-    """A file of the desktop as text (UTF-8, what is not is replaced); None when there is no such file."""
+    """A file of the desktop as text (UTF-8, invalid bytes replaced); None if there is no such file."""
     data = world.read(path, max_bytes=MAX_TEXT)
     return None if data is None else data.decode("utf-8", "replace")
 
@@ -100,12 +100,12 @@ def cloud_file(
 ) -> Files:
     """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`.
 
-    `sha256` is what the file must be, or each of the files.
+    `sha256` is the hash that the file must have, or a list with one for each file.
 
     Raises:
-        AssetError: it cannot be fetched now; the episode is tried again.
-        CheckError: it cannot be fetched at all (`assets.GONE`, no URL), or has another hash: the episode was not the
-            desktop's to lose.
+        AssetError: it cannot be fetched now; the episode is retried.
+        CheckError: it cannot be fetched at all (`assets.GONE`, no URL), or has a different hash: the desktop is not at
+            fault.
     """
     paths, names = _named(path, dest)
     pins = [sha256] * len(paths) if isinstance(sha256, str) else sha256
@@ -121,16 +121,16 @@ def cloud_file(
 
 @getter("task_file", source="task")
 def task_file(world: World, *, path: str) -> Path:
-    """A file that stands beside the task file."""
+    """A file next to the task file."""
     found = world.task.asset(path)
     if not found.is_file():
-        raise CheckError(f"no such file beside the task: {path}")
+        raise CheckError(f"no such file next to the task file: {path}")
     return found
 
 
 @getter("cache_file", source="file")
 def cache_file(world: World, *, path: str) -> Path | None:
-    """A file that a set-up step left in the episode's cache (`execute` with `stdout` or `stderr`)."""
+    """A file that a set-up step put into the episode's cache (`execute` with `stdout` or `stderr`)."""
     found = world.cache / path.replace("/", "_")
     return found if found.is_file() else None
 
@@ -139,7 +139,7 @@ def cache_file(world: World, *, path: str) -> Path | None:
 def content_from_vm_file(
     world: World, *, path: str, file_type: Literal["xlsx"], file_content: Literal["last_row"]
 ) -> list[str] | None:
-    """The last row of a workbook's first sheet, each value as it prints; None when there is no such file."""
+    """The last row of a workbook's first sheet, each value as text; None if there is no such file."""
     file = vm_file(world, path=path)
     if not isinstance(file, Path):
         return None
@@ -149,7 +149,7 @@ def content_from_vm_file(
 
 @getter("list_directory", source="file")
 def list_directory(world: World, *, path: str) -> dict[str, object] | None:
-    """OSWorld's directory tree; None when there is no such folder."""
+    """The tree of a folder in OSWorld's form; None if there is no such folder."""
     try:
         return world.desktop.list_directory(path)
     except FileNotFoundError:
@@ -158,6 +158,6 @@ def list_directory(world: World, *, path: str) -> dict[str, object] | None:
 
 @getter("conference_city_in_order", source="task")
 def conference_city_in_order(world: World, *, csv_path: str) -> list[str]:
-    """The third column of a CSV file that stands beside the task file, without its head."""
+    """The third column of a CSV file next to the task file, without the header."""
     rows = read_text(task_file(world, path=csv_path)).splitlines()[1:]
     return [row.split(",")[2] for row in rows]

@@ -21,7 +21,7 @@ from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.world import MAX_TEXT, World
 
 VLC_PORT = 8080
-"""Of VLC's HTTP interface in OSWorld's machines; its user is empty and its password `password`."""
+"""The address of VLC's HTTP interface in OSWorld's machines; its user is empty and its password `password`."""
 VLC_PASSWORD = "password"
 _PATHS = {
     "vlc": {
@@ -36,11 +36,11 @@ VIDEO_TYPES = tuple(
     "x-ms-asf-plugin x-ms-asx x-ms-wm x-ms-wmv x-ms-wmx x-ms-wvx x-msvideo x-nsv x-ogm x-ogm+ogg x-theora "
     "x-theora+ogg".split()
 )
-"""Kinds of films whose player OSWorld asks for."""
+"""Types of video whose player OSWorld looks up."""
 
 
 def first_file(world: World, paths: Sequence[str], dest: str = "") -> Path | None:
-    """The first of several files that the desktop has."""
+    """The first of several files that exists in the desktop."""
     for path in paths:
         found = vm_file(world, path=path, dest=dest)
         if isinstance(found, Path):
@@ -50,13 +50,13 @@ def first_file(world: World, paths: Sequence[str], dest: str = "") -> Path | Non
 
 @getter("vlc_config", source="file")
 def vlc_config(world: World, *, dest: str = "vlcrc") -> Path | None:
-    """VLC's settings; None when it has written none."""
+    """VLC's settings file; None if VLC has not written one."""
     return first_file(world, [_PATHS["vlc"].get(world.desktop.health().platform, _PATHS["vlc"]["Linux"])], dest)
 
 
 @getter("vlc_playing_info")
 def vlc_playing_info(world: World, *, dest: str = "status.xml") -> Path | None:
-    """What VLC's HTTP interface says that it plays; None when nothing answers there."""
+    """What VLC plays, according to its HTTP interface; None if nothing answers there."""
     address = f"http://{world.desktop.forward(VLC_PORT)}/requests/status.xml"
     with world.room() as file:
         asked = {"url": address, "user": "", "password": VLC_PASSWORD, "into": file, "most": MAX_TEXT}
@@ -67,7 +67,7 @@ def vlc_playing_info(world: World, *, dest: str = "status.xml") -> Path | None:
 
 @getter("default_video_player", programs=("xdg-mime",))
 def default_video_player(world: World) -> str:
-    """The program that most kinds of films open with, as xdg-mime names it; `unknown` without one."""
+    """The program that opens most types of video, as xdg-mime names it; `unknown` if there is none."""
     queries = "; ".join(f"xdg-mime query default video/{kind}" for kind in VIDEO_TYPES)
     lines = ask(world.desktop, ["/bin/sh", "-c", queries], timeout=120.0).stdout[:MAX_TEXT].split("\n")
     names = Counter(f"{line}\n" for line in lines if line.strip())
@@ -76,9 +76,9 @@ def default_video_player(world: World) -> str:
 
 @getter("gimp_config_file", source="file")
 def gimp_config_file(world: World, *, file_name: str, dest: str = "") -> Path | None:
-    """One of GIMP's files of settings; None when it has not written it."""
+    """One of GIMP's settings files; None if GIMP has not written it."""
     if world.desktop.health().platform != "Linux":
-        raise CheckError("gimp_config_file knows GIMP on Linux only")
+        raise CheckError("gimp_config_file supports GIMP on Linux only")
     return first_file(world, [f"~/.config/GIMP/{version}/{file_name}" for version in ("2.10", "3.0")], dest)
 
 
@@ -91,7 +91,7 @@ class Played(TypedDict):
 
 @getter("replay")
 def replay(world: World, *, trajectory: list[Played]) -> None:
-    """Press and type; gives nothing."""
+    """Press keys and type text; returns nothing."""
     world.desktop.act([_action(step) for step in trajectory])
 
 
@@ -104,7 +104,7 @@ def _action(step: Mapping[str, Any]) -> Action:
 
 @getter("vscode_config", source="file")
 def vscode_config(world: World, *, vscode_extension_command: str, path: str, dest: str = "") -> Path | None:
-    """A file that a command of VS Code writes: the command is called by its name, then the file is read."""
+    """A file that a command of VS Code writes: the getter runs the command by its name, then reads the file."""
     palette = ("meta", "shift", "p") if world.desktop.health().platform == "Darwin" else ("ctrl", "shift", "p")
     with contextlib.suppress(NotThere):  # where it has no window, it writes no file
         world.desktop.activate_window("Visual Studio Code")
@@ -116,20 +116,20 @@ def vscode_config(world: World, *, vscode_extension_command: str, path: str, des
 
 @getter("vm_wallpaper")
 def vm_wallpaper(world: World, *, dest: str = "wallpaper.png") -> Path | None:
-    """The desktop's background; None when there is none, or none that is a file."""
+    """The desktop's background picture; None if there is none, or if it is not a file."""
     data = world.desktop.wallpaper()
     return None if data is None else world.keep_together({dest: data})[0]
 
 
 @getter("background_image_in_slide", source="file")
 def background_image_in_slide(world: World, *, ppt_file_path: str, slide_index: int, dest: str = "") -> Path | None:
-    """The picture behind a slide (from 0): in the presentation, or a file of the desktop that it names."""
+    """The background picture of a slide (from 0): in the presentation, or a file of the desktop that it links to."""
     return _of_slide(world, ppt_file_path, slide_index, dest, "image")
 
 
 @getter("audio_in_slide", source="file")
 def audio_in_slide(world: World, *, ppt_file_path: str, slide_index: int, dest: str = "") -> Path | None:
-    """The first sound on a slide (from 0): in the presentation, or a file of the desktop that it names."""
+    """The first sound on a slide (from 0): in the presentation, or a file of the desktop that it links to."""
     return _of_slide(world, ppt_file_path, slide_index, dest, "audio")
 
 

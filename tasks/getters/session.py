@@ -1,4 +1,4 @@
-"""What the session says of itself: commands, terminal, clipboard, windows, the agent's answer."""
+"""State of the session: commands, terminal, clipboard, windows, the agent's answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deskbench.tasks.world import MAX_TEXT, World
 
 @getter("rule", source="task")
 def rule(world: World, *, rules: Any) -> Any:
-    """What the task file says."""
+    """The value in the task file."""
     return rules
 
 
@@ -30,19 +30,19 @@ def vm_command_error(world: World, *, command: str | list[str], shell: bool = Fa
 
 
 def short(text: str) -> str:
-    """A text of the desktop that is not too long to be looked at.
+    """A text from the desktop, if it is not too long to look at.
 
     Raises:
         Unfit: it is.
     """
     if len(text) > MAX_TEXT:
-        raise Unfit(f"it has more than {MAX_TEXT} characters")
+        raise Unfit(f"the text has more than {MAX_TEXT} characters")
     return text
 
 
 @getter("vm_terminal_output")
 def vm_terminal_output(world: World) -> str | None:
-    """Text of the focused terminal."""
+    """The text of the focused terminal."""
     return world.desktop.observe(Observe(policy="immediate", screenshot=False, terminal=True)).terminal
 
 
@@ -57,20 +57,20 @@ def accessibility_tree(world: World) -> str:
 
 @getter("vm_clipboard", programs=("xclip",))
 def vm_clipboard(world: World, *, selection: str = "clipboard") -> str:
-    """The text on the clipboard (or the `primary` selection); empty when there is none."""
+    """The text on the clipboard (or in the `primary` selection); empty if there is none."""
     return short(ask(world.desktop, ["xclip", "-o", "-selection", selection], timeout=10).stdout)
 
 
 @getter("vm_screen_size")
 def vm_screen_size(world: World) -> dict[str, int]:
-    """Width and height of the screen in pixels."""
+    """The width and height of the screen in pixels."""
     width, height = world.desktop.health().screen
     return {"width": width, "height": height}
 
 
 @getter("vm_window_size")
 def vm_window_size(world: World, *, app_class_name: str) -> dict[str, int] | None:
-    """Width and height of the first window of a class, in pixels; None when there is none."""
+    """The width and height in pixels of the first window of a class; None if there is none."""
     for window in world.desktop.windows():
         if app_class_name.lower() in window.wm_class.lower().split("."):
             return {"width": window.width, "height": window.height}
@@ -85,5 +85,5 @@ def vm_window_titles(world: World) -> list[str]:
 
 @getter("agent_answer", source="answer")
 def agent_answer(world: World) -> str | None:
-    """What the agent answered with `done`; None when it gave no answer."""
+    """The agent's answer (`done`); None if it gave no answer."""
     return world.answer

@@ -1,4 +1,4 @@
-"""Rules that speak of days to come: `tomorrow`, `next Monday`, `10th next month`."""
+"""Rules about future days: `tomorrow`, `next Monday`, `10th next month`."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augus
           "November", "December")  # fmt: skip
 _NUMBERS = {"four": 4, "eight": 8}
 _FROM, _TO = ("time", "from", "puDay", "puMonth", "puYear"), ("to", "doDay", "doMonth", "doYear")
-"""Keys of what is expected that hold the first day, and the second."""
+"""Keys of the expected value that hold the first day, and those that hold the second."""
 
 
 RelativeTimes = dict[Literal["from", "to"], str]
-"""A day by its name, and a second one that may lean on it."""
+"""A day by its name, and a second day that may depend on the first."""
 
 
 class RelativeRules(TypedDict):
-    """What `rule` gives, with days by name."""
+    """The value that `rule` gives, with days by name."""
 
     relativeTime: RelativeTimes
     expected: dict[str, Any]
@@ -42,8 +42,8 @@ def day_of(name: str, today: date, first: date | None = None) -> date:
 
     Args:
         name: one of OSWorld's.
-        today: where the count begins.
-        first: the day before it of a pair: `next Friday` after `next Monday` is of the same week.
+        today: the day to count from.
+        first: the first day of a pair, for the second: `next Friday` after `next Monday` is in the same week.
 
     Raises:
         CheckError: no such name.
@@ -59,7 +59,7 @@ def day_of(name: str, today: date, first: date | None = None) -> date:
         return begin + timedelta(days=-begin.weekday() % 7)
     if found := re.fullmatch(r"(this|next|next week) (\w+day)", plain):
         return _weekday(found[1], DAYS.index(found[2]), today, first)
-    raise CheckError(f"relativeTime {name!r} is no day that is known")
+    raise CheckError(f"relativeTime {name!r} is not a known day")
 
 
 def _weekday(which: str, day: int, today: date, first: date | None) -> date:
@@ -79,7 +79,7 @@ def _months_on(today: date, months: int) -> date:
 
 
 def written(pattern: Any, day: date) -> Any:
-    """A text, or each of a list, with the day's parts put in for {DoW}, {Month}, {DayD} and so on."""
+    """Put the day's parts into a text, or into each text of a list, for {DoW}, {Month}, {DayD} and so on."""
     if isinstance(pattern, list):
         return [written(one, day) for one in pattern]
     if not isinstance(pattern, str):
@@ -94,7 +94,7 @@ def written(pattern: Any, day: date) -> Any:
 
 
 def absolute(rules: RelativeRules, today: date) -> RelativeRules:
-    """The rules with days in place of their names; the ones given stay as they are."""
+    """A copy of the rules with dates in place of the names of days."""
     named = rules["relativeTime"]
     first = day_of(named["from"], today)
     days = dict.fromkeys(_FROM, first)
@@ -119,7 +119,7 @@ def _known_days(given: Mapping[str, Any]) -> None:
 
 @getter("rule_relativeTime", source="task", fits=_known_days)
 def rule_relative_time(world: World, *, rules: RelativeRules) -> RelativeRules:
-    """A rule whose days are worked out from today, in the rule's time zone or else in the desktop's."""
+    """A value with dates counted from today, in the rule's time zone or else in the desktop's."""
     return absolute(rules, datetime.now(_zone(timezone_from_config(world, rules=dict(rules)))).date())
 
 
@@ -127,12 +127,12 @@ def _zone(name: str) -> ZoneInfo:
     try:
         return ZoneInfo(name)
     except (ZoneInfoNotFoundError, ValueError):
-        raise CheckError(f"time zone {name!r} is not known") from None
+        raise CheckError(f"unknown time zone {name!r}") from None
 
 
 @getter("timezone_from_config")
 def timezone_from_config(world: World, *, rules: dict[str, Any]) -> str:
-    """The time zone that a rule names, or else the desktop's."""
+    """The time zone that the rule names, or else the desktop's."""
     return str(rules.get("timezone") or timezone_from_ip(world))
 
 
@@ -149,5 +149,5 @@ def timezone_from_ip(world: World) -> str:
 
 @getter("time_diff_range", source="task")
 def time_diff_range(world: World, *, diff_range_in_minutes: str | int) -> str | int:
-    """How many minutes something may be old: what the task file says."""
+    """How many minutes old something may be, as the task file says."""
     return diff_range_in_minutes

@@ -118,7 +118,7 @@ def _unused(file: Path, id: str) -> Finding:
     rule = rules()[ALLOWANCES]
     where = below("$.noqa", id)
     known = id in rules() and id != ALLOWANCES
-    message = f"{id} finds nothing here" if known else f"{id} is no rule that can be allowed"
+    message = f"{id} finds nothing here" if known else f"{id} is not a rule that can be allowed"
     return Finding(rule.id, rule.severity, file, where, message, rule.help, edits=(Edit("remove", where),))
 
 

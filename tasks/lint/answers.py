@@ -20,21 +20,21 @@ _FORMATS = re.compile(
     re.I,
 )
 _LIST = re.compile(r"(?:[\w'.-]+, )*[\w'.-]+,? or [\w'.-]+\w")
-"""Words in a row, the last after `or`."""
+"""A list of words, with `or` before the last."""
 CHOICES = 5
-"""From so many choices on, a guess is seldom right."""
+"""With this many choices or more, a guess is seldom right."""
 _FILE = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _OWN = re.compile(r"(^|/)\.|/AppData/|/Application Data/|^/(usr|etc|var|opt|proc|sys)/|/snap/|/Program Files", re.I)
-"""Paths that a program chooses, not an instruction: settings, profiles, the system."""
+"""Paths that a program chooses and no instruction names: settings, profiles, the system."""
 _ELSEWHERE = re.compile(
     r"\b(according to|guidelines?|requirements?|as (described|told|explained|listed) in|follow(ing)? the)\b"
 )
-"""The name may stand in a document that the instruction sends the agent to."""
+"""The name may be in a document that the instruction sends the agent to."""
 _NAMES = {"docx": "word", "xlsx": "excel", "pptx": "powerpoint", "jpg": "jpeg", "htm": "html", "csv": "comma",
           "odt": "opendocument", "ods": "opendocument", "odp": "opendocument", "md": "markdown", "txt": "text",
           "mp4": "video", "mp3": "audio", "py": "python", "png": "screenshot", "gz": "archive", "zip": "compress",
           "epub": "book", "xcf": "gimp", "eml": "mail"}  # fmt: skip
-"""What instructions call formats, other than by what is put behind a name."""
+"""Words by which instructions name a format without its extension."""
 
 
 def _answers(facts: Facts) -> list[Check]:
@@ -47,9 +47,9 @@ def _values(check: Check) -> list[str]:
 
 
 @rule(
-    "DB008", "warning", "the answer stands in the instruction, in a file's name or in a command of set-up",
+    "DB008", "warning", "the instruction, a file's name or a set-up command contains the answer",
     source="BenchJack V2",
-    help="let the answer stand only where the task says to look for it",
+    help="put the answer only where the task says to look for it",
     bad={"instruction": "Which day does letter.txt (the Monday letter) name? Answer with the day only.",
          "evaluator": {"func": "text_equals", "result": {"type": "agent_answer", "path": None, "dest": None},
                        "expected": {"rules": {"expected": "Monday"}}}},
@@ -58,10 +58,10 @@ def _values(check: Check) -> list[str]:
                         "expected": {"rules": {"expected": "Monday"}}}},
 )  # fmt: skip
 def given_away(facts: Facts) -> Iterator[Hit]:
-    """A task that asks to find something out must not say it.
+    """A task that asks the agent to find something out must not give it away.
 
-    Only answers of agents are looked at: a text to be typed stands in the instruction rightly. Choices that an
-    instruction lists ("yes or no", "A, B or C") give nothing away.
+    The rule looks only at answers of agents: a text to type belongs in the instruction. Choices that an instruction
+    lists ("yes or no", "A, B or C") give nothing away.
     """
     for check in _answers(facts):
         for value in _values(check):
@@ -70,7 +70,7 @@ def given_away(facts: Facts) -> Iterator[Hit]:
             word = re.compile(rf"(?<!\w){re.escape(value)}(?!\w)", re.I)
             place = _place(facts, word)
             if place:
-                yield Hit(place, f"the answer {value[:60]!r} stands here")
+                yield Hit(place, f"this contains the answer {value[:60]!r}")
 
 
 def _place(facts: Facts, word: re.Pattern[str]) -> str:
@@ -102,17 +102,17 @@ def _choices(facts: Facts, word: re.Pattern[str]) -> bool:
                         "expected": {"rules": {"expected": 14}}}},
 )  # fmt: skip
 def guessable(facts: Facts) -> Iterator[Hit]:
-    """Who guesses between yes and no is right every other time, and nothing shows whether anybody looked.
+    """A guess between yes and no is right half the time, and nothing shows whether the agent looked.
 
-    Found are yes and no, whole numbers from 0 to 10, single letters, and one of fewer than five choices that the
-    instruction lists, where no other check looks at anything.
+    The rule reports yes and no, whole numbers from 0 to 10, single letters, and one of fewer than five choices that the
+    instruction lists, if there is no other check.
     """
     answers = _answers(facts)
     if not answers or len(answers) < len(facts.checks):
         return
     values = [value for check in answers for value in _values(check)]
     if len(answers) == 1 and len(values) == 1 and (_easy(values[0]) or _one_of_few(facts, values[0])):
-        yield Hit(answers[0].where, f"the only check is for the answer {values[0]!r}")
+        yield Hit(answers[0].where, f"the only check compares the answer with {values[0]!r}")
 
 
 def _one_of_few(facts: Facts, value: str) -> bool:
@@ -126,9 +126,9 @@ def _easy(value: str) -> bool:
 
 
 @rule(
-    "DB014", "warning", "an answer is asked for, and not in which form",
+    "DB014", "warning", "the instruction asks for an answer but does not say in which form",
     source="ABC I.h.1",
-    help='say the form: "answer with the number only", "as YYYY-MM-DD"',
+    help='name the form: "answer with the number only", "as YYYY-MM-DD"',
     bad={"instruction": "Which day does letter.txt name? Tell me.",
          "evaluator": {"func": "text_equals", "result": {"type": "agent_answer", "path": None, "dest": None}}},
     good={"instruction": "Which day does letter.txt name? Answer with the day only.",
@@ -137,14 +137,14 @@ def _easy(value: str) -> bool:
 def formless(facts: Facts) -> Iterator[Hit]:
     """A right answer in other words scores 0: "on Thursday" is not "Thursday".
 
-    An instruction that says only, a form, a unit or an example is taken to say how.
+    The rule accepts an instruction that says "only" or names a form, a unit or an example.
     """
     if _answers(facts) and not _FORMATS.search(facts.task.instruction):
-        yield Hit("$.instruction", "does not say in which form the answer is wanted")
+        yield Hit("$.instruction", "does not say in which form to give the answer")
 
 
 @rule(
-    "DB015", "error", "a file must appear under a name that the instruction does not say",
+    "DB015", "error", "a file must appear under a name that the instruction does not give",
     source="Harbor's rubric (file names mentioned)",
     help="name the file and its folder in the instruction",
     bad={"instruction": 'Write "We meet on Thursday." into a new document, and save it.',
@@ -153,10 +153,10 @@ def formless(facts: Facts) -> Iterator[Hit]:
           "evaluator": {"result": {"path": "~/Documents/meeting.txt"}}},
 )  # fmt: skip
 def unnamed_file(facts: Facts) -> Iterator[Hit]:
-    """An agent cannot know the name, so a right document under another one scores 0.
+    """An agent cannot know the name, so a correct document under another name scores 0.
 
-    A file that set-up or postconfig writes or names, one that a program keeps for itself, and one that has the name of
-    another file and the format that the instruction asks for, is not reported.
+    The rule does not report files that set-up or postconfig writes or names, files that a program keeps for itself, and
+    files with the name of another file and the format that the instruction asks for.
     """
     told = " ".join(text.text for text in facts.texts if text.phase in ("config", "postconfig")).lower()
     stems = {PurePosixPath(normal(put.path)).stem.lower() for put in facts.puts}

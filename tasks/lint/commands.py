@@ -1,4 +1,4 @@
-"""Command lines of checks, as far as rules read them."""
+"""Command lines of checks, as far as rules parse them."""
 
 from __future__ import annotations
 

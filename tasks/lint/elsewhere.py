@@ -21,12 +21,12 @@ _NAMESPACES = frozenset({
     "schemas.openxmlformats.org", "schemas.microsoft.com", "schemas.android.com", "www.w3.org", "purl.org",
     "ns.adobe.com",
 })  # fmt: skip
-"""Hosts of XML namespaces: names that nothing fetches."""
+"""Hosts of XML namespaces: nothing fetches from them."""
 _RESERVED = (".example", ".test", ".invalid", ".localhost", ".local", ".internal", ".example.com", ".example.org",
              ".example.net")  # fmt: skip
-"""RFC 2606 and RFC 6762: names that are nobody's on the web."""
+"""RFC 2606 and RFC 6762: names that nobody can own on the web."""
 _KEPT = re.compile(r"\.files\[\d+\]\.url$|\.parameters\.text$|\.history\[")
-"""Places of addresses in set-up that the desktop does not go to."""
+"""Places in set-up with addresses that the desktop does not open."""
 _GOLD = re.compile(r"(^|[\W_])(gold(en)?|answers?|solutions?|expected|ground[\W_]?truth)([\W_]|$)", re.I)
 
 
@@ -53,7 +53,7 @@ def _hosts(text: str) -> list[str]:
 @rule(
     "DB004", "error", "a file from the web without its SHA-256",
     source="ABC II.6; Harbor's unpinned dependencies",
-    help='add "sha256" beside the URL; --fix takes it from what `deskbench tasks mirror` fetched',
+    help='add "sha256" next to the URL; --fix takes it from the files that `deskbench tasks mirror` fetched',
     bad={"config": [{"type": "download", "parameters": {
         "files": [{"url": "https://files.example/list.txt", "path": "~/list.txt"}]}}]},
     good={"config": [{"type": "download", "parameters": {
@@ -61,10 +61,10 @@ def _hosts(text: str) -> list[str]:
     fixable=True,
 )  # fmt: skip
 def unpinned(facts: Facts) -> Iterator[Hit]:
-    """What an address gives may change, and then the task is another one under the same name.
+    """The file at an address may change, and then the task changes under the same name.
 
-    Scores before and after cannot be compared, and nobody can see why. With its hash beside it, a file that has changed
-    is an error of the task. Files beside the task need none: the record of a run has their hashes.
+    Scores from before and after cannot be compared, and nobody can see why. With a hash, a changed file is an error of
+    the task. Files next to the task need no hash: the record of a run has it.
     """
     for call in facts.task.config + facts.task.evaluator.postconfig:
         for index, file in enumerate(call.parameters.get("files", []) if call.type == "download" else []):
@@ -80,24 +80,24 @@ def unpinned(facts: Facts) -> Iterator[Hit]:
 
 
 def _no_hash(url: str) -> str:
-    return f"nothing says what {url[:120]} must hold"
+    return f"nothing says what {url[:120]} must contain"
 
 
 @rule(
     "DB005", "error", "an address on the live web",
     source="ABC II.6; OSWorld's tasks that broke when a site changed",
-    help="serve a copy of the page from the desktop, or put the file beside the task",
+    help="serve a copy of the page from the desktop, or put the file next to the task",
     bad={"config": [{"type": "launch", "parameters": {"command": ["chromium", "https://www.wikipedia.org/"]}}],
          "requires": {"apps": ["chromium"]}},
     good={"config": [{"type": "launch", "parameters": {"command": ["chromium", "http://shop.example/"]}}],
           "requires": {"apps": ["chromium"]}},
 )  # fmt: skip
 def live_addresses(facts: Facts) -> Iterator[Hit]:
-    """A site of the web changes, blocks robots, and shows each visitor another page.
+    """A live web site changes, blocks robots, and shows each visitor a different page.
 
-    The task then fails, or passes, for reasons that are not the agent's. Addresses in set-up, in the instruction, and
-    in checks of pages count, and so do commands that install or fetch something. A file that this machine fetches once
-    for all episodes is DB004's.
+    The task then fails or passes for reasons that have nothing to do with the agent. The rule reports addresses in
+    set-up, in the instruction and in checks of pages, and commands that install or fetch something. DB004 covers files
+    that the controller fetches once for all episodes.
     """
     pages = {c.expected.where for c in facts.checks if c.expected and c.result and c.result.type in PAGES}
     for text in facts.texts:
@@ -123,26 +123,26 @@ def _visited(text: Text, pages: set[str], facts: Facts) -> bool:
 
 
 @rule(
-    "DB006", "error", "the expected file lies where the agent can read or change it",
+    "DB006", "error", "the agent can read or change the expected file",
     source="BenchJack V2; ABC II.5",
-    help="name it by `task_file` beside the task; it never enters the desktop",
+    help="put it next to the task and name it with `task_file`: then it never enters the desktop",
     bad={"evaluator": {"func": "compare_text_file", "expected": {"type": "vm_file", "path": "~/.gold/letter.txt",
                                                                   "dest": "gold.txt", "rules": None}}},
     good={"evaluator": {"func": "compare_text_file", "expected": {"type": "task_file", "path": "assets/list.txt",
                                                                    "rules": None}}},
 )  # fmt: skip
 def gold_in_reach(facts: Facts) -> Iterator[Hit]:
-    """An agent that finds the expected file copies it, and one that may write to it can make anything right.
+    """An agent can copy the expected file if it finds it, and can make any result right if it can change that file.
 
-    The rule finds what is expected and read from the desktop, and files that set-up puts there and that are called
-    gold, answer or expected, where the instruction does not name them. What only postconfig puts there comes after the
-    episode and is not reported.
+    The rule reports expected values that the check reads from the desktop. It also reports files named gold, answer or
+    expected that set-up copies there, unless the instruction names them. It ignores files that only postconfig copies
+    there, because they arrive after the episode.
     """
     later = {normal(put.path) for put in facts.puts if put.phase == "postconfig"}
     for call in facts.expected:
         paths = [path for path in paths_of(call) if normal(path) not in later] if source_of(call) == "file" else []
         if paths:
-            yield Hit(call.where, f"what is expected is read from the desktop: {paths[0]}")
+            yield Hit(call.where, f"the expected value is read from the desktop: {paths[0]}")
     results = {normal(path) for call in facts.results for path in paths_of(call)}
     for put in facts.puts:
         name = PurePosixPath(normal(put.path)).name
@@ -150,7 +150,7 @@ def gold_in_reach(facts: Facts) -> Iterator[Hit]:
             continue
         from_name = PurePosixPath(urlsplit(put.url).path if put.url else put.asset).name
         if _GOLD.search(name) or _GOLD.search(from_name):
-            yield Hit(put.where, f"{put.path} is in the desktop, and the instruction does not name it")
+            yield Hit(put.where, f"{put.path} is in the desktop, but the instruction does not name it")
 
 
 def _told(facts: Facts, name: str) -> bool:
@@ -164,9 +164,9 @@ def _told(facts: Facts, name: str) -> bool:
 @rule(
     "DB007",
     "error",
-    "the expected file has a public address that the desktop can reach",
+    "the desktop can download the expected file",
     source="BenchJack V2",
-    help="put the file beside the task, or take the network from the task",
+    help="put the file next to the task, or remove the network from the task",
     bad={
         "requires": {"network": "full"},
         "instruction": "Make letter.txt as http://pages.example/ shows it, and save it.",
@@ -195,9 +195,9 @@ def _told(facts: Facts, name: str) -> bool:
     },
 )
 def gold_on_the_web(facts: Facts) -> Iterator[Hit]:
-    """Task files are public, so the address of the expected file is too, and an agent with the network can fetch it.
+    """Task files are public, so everybody knows the address of the expected file. An agent with network can fetch it.
 
-    A desktop without the network, or with a list of names that does not have the file's host, cannot.
+    It cannot if the desktop has no network, or if the task's list of hosts lacks the file's host.
     """
     network = facts.task.requires.network
     if network == "off":
@@ -206,7 +206,7 @@ def gold_on_the_web(facts: Facts) -> Iterator[Hit]:
         for url in urls(call) if call.type == "cloud_file" else ():
             host = urlsplit(url).hostname or "" if path_of(url) is None else ""
             if host and (network == "full" or any(_covers(str(name), host) for name in network)):
-                yield Hit(f"{call.where}.path", f"the desktop can fetch what is expected from {host}")
+                yield Hit(f"{call.where}.path", f"the desktop can download the expected file from {host}")
 
 
 def _covers(entry: str, host: str) -> bool:

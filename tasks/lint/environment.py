@@ -38,19 +38,19 @@ _SHELLS = frozenset(
 
 
 @rule(
-    "DB021", "warning", "a date, or a user's name, that is not so on every machine and day",
+    "DB021", "warning", "a date, or a user's name, that is not the same on every machine and day",
     source="Epoch's review of OSWorld",
-    help="say the date in the instruction, expect `rule_relativeTime`, or write ~ for the home folder",
+    help="give the date in the instruction, use `rule_relativeTime` as expected, or write ~ for the home folder",
     bad={"instruction": "Write tomorrow's date into letter.txt as year-month-day, and save it.",
          "evaluator": {"expected": {"rules": {"expected": "2026-03-05"}}}},
     good={"instruction": "Write the day after 4 March 2026 into letter.txt as year-month-day, and save it.",
           "evaluator": {"expected": {"rules": {"expected": "2026-03-05"}}}},
 )  # fmt: skip
 def assumed(facts: Facts) -> Iterator[Hit]:
-    """A task that says "tomorrow" and expects one date is right on one day of its life.
+    """A task that says "tomorrow" and expects a fixed date is right on one day only.
 
-    The same is so of home folders of named users: desktops of this machine, containers and virtual machines have `user`
-    in common, and `~` is right everywhere.
+    The same holds for home folders of named users. Local desktops, containers and virtual machines all have `user`, and
+    `~` is right everywhere.
     """
     relative = _RELATIVE.search(facts.task.instruction)
     for text in facts.texts:
@@ -58,7 +58,7 @@ def assumed(facts: Facts) -> Iterator[Hit]:
         if user and text.phase != "instruction" and user[0].lower() not in facts.instruction:
             yield Hit(text.where, f"the home folder of {user[1] or user[2]}")
         if relative and text.phase == "expected" and _DATE.search(text.text) and not _by_clock(facts, text):
-            yield Hit(text.where, f"the instruction says {relative[0]!r}, and one fixed date is expected")
+            yield Hit(text.where, f"the instruction says {relative[0]!r}, but the expected date is fixed")
 
 
 def _by_clock(facts: Facts, text: Text) -> bool:
@@ -66,9 +66,9 @@ def _by_clock(facts: Facts, text: Text) -> bool:
 
 
 @rule(
-    "DB022", "warning", "set-up waits a fixed time",
+    "DB022", "warning", "set-up waits for a fixed time",
     source="ours: OSWorld's fixed sleeps add up to 80 s a task, and are too short on a busy machine",
-    help="wait for what must be so: activate_window, or execute with until",
+    help="wait for a condition: activate_window, or execute with until",
     bad={"config": [{"type": "launch", "parameters": {"command": ["mousepad"]}},
                     {"type": "sleep", "parameters": {"seconds": 3}},
                     {"type": "activate_window", "parameters": {"window_name": "Mousepad"}}]},
@@ -79,8 +79,8 @@ def _by_clock(facts: Facts, text: Text) -> bool:
 def sleeps(facts: Facts) -> Iterator[Hit]:
     """A fixed time is too long on a fast machine, and too short on a busy one, where set-up then fails at random.
 
-    `launch` waits for the program's window and `activate_window` for the window that it names, so a sleep before it is
-    of no use: `--fix` removes that one. A sleep in a loop that polls is a wait and not reported.
+    `launch` waits for the program's window and `activate_window` for the window that it names, so a sleep before
+    `activate_window` is useless: `--fix` removes it. The rule does not report a sleep in a loop that polls.
     """
     for steps in (facts.task.config, facts.task.evaluator.postconfig):
         for step, after in zip_longest(steps, steps[1:]):
@@ -91,7 +91,7 @@ def sleeps(facts: Facts) -> Iterator[Hit]:
             elif step.type in ("execute", "command", "launch"):
                 line = command_line(step)
                 if _SLEEP.search(line) and not _LOOP.search(line):
-                    yield Hit(f"{step.where}.parameters.command", "the command sleeps a fixed time")
+                    yield Hit(f"{step.where}.parameters.command", "the command sleeps for a fixed time")
 
 
 @rule(
@@ -103,9 +103,9 @@ def sleeps(facts: Facts) -> Iterator[Hit]:
 def undeclared(facts: Facts) -> Iterator[Hit]:
     """A desktop that lacks the program cannot do the task.
 
-    With the program in `requires.apps` such a desktop lists the task as skipped with the reason; without it, each
-    episode fails in set-up. Task files that have none of deskbench's keys are foreign and mean one image: they are left
-    alone.
+    With the program in `requires.apps`, deskbench skips the task on such a desktop and gives the reason. Otherwise each
+    episode fails in set-up. The rule ignores task files without any of deskbench's keys: they come from elsewhere and
+    mean one particular image.
     """
     if not facts.ours:
         return
@@ -146,17 +146,17 @@ def _declare(facts: Facts, names: list[str], number: int) -> tuple[Edit, ...]:
 
 
 @rule(
-    "DB026", "warning", "set-up changes the system outside of the home folder",
+    "DB026", "warning", "set-up changes the system outside the home folder",
     source="ABC II.4",
-    help="write below ~ or /tmp, and put what must be installed into the image",
+    help="write below ~ or /tmp, and install software in the image",
     bad={"config": [{"type": "write_file", "parameters": {"path": "/etc/letter.txt", "text": "x"}}]},
     good={"config": [{"type": "write_file", "parameters": {"path": "/tmp/letter.txt", "text": "x"}}]},
 )  # fmt: skip
 def outside_home(facts: Facts) -> Iterator[Hit]:
-    """What a task leaves in the system may be there for the next one, where a provider does not begin afresh.
+    """If a provider reuses a desktop, changes that a task makes to the system may still be there for the next task.
 
-    It also needs rights that most desktops do not give. Packages that set-up installs belong into the image: then every
-    run has the same versions.
+    Such changes also need rights that most desktops do not give. Install packages in the image instead: then every run
+    has the same versions.
     """
     for put in facts.puts:
         if put.phase == "config" and _HOMELESS.match(put.path.replace("\\", "/")):
@@ -176,16 +176,16 @@ def _touches(command: Command) -> str:
 
 
 @rule(
-    "DB030", "error", "a right is granted that the task does not use",
+    "DB030", "error", "the task requires something that it does not use",
     source="BenchJack V8; Harbor's container rules",
     help="remove it from requires",
     bad={"requires": {"network": "full"}}, good={"requires": {"network": "off"}}, fixable=True,
 )  # fmt: skip
 def needless_rights(facts: Facts) -> Iterator[Hit]:
-    """Each right is a way to an answer that is no work: a search on the web, a script in place of the screen.
+    """Each requirement opens a shortcut: a web search, or a script instead of work on the screen.
 
-    The network is used where an address, a browser or a fetching command is in the task; a name in the list where the
-    task has it; `code` where the oracle or a solution runs some.
+    A task uses the network if it has an address, a browser or a command that fetches something. It uses a name in the
+    list if the name occurs in the task, and `code` if the oracle or a solution runs code.
     """
     written = facts.task.written.get("requires")
     given = written if isinstance(written, dict) else {}

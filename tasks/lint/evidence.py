@@ -1,4 +1,4 @@
-"""Rules about end states: what the start already meets, what nobody guards, what postconfig finishes."""
+"""Rules about end states: checks that pass at the start, files that nothing guards, work that postconfig finishes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _PARTIAL = frozenset({
     "evaluate_conversion", "check_textbox_on_leftside", "check_pdf_pages",
     "evaluate_presentation_fill_to_rgb_distance", "check_green_background", "check_triangle_position",
 })  # fmt: skip
-"""Metrics that look at one property of a file, whatever else is in it."""
+"""Metrics that look at one property of a file and ignore the rest."""
 
 
 def start_value(facts: Facts, check: Check) -> float | None:
@@ -67,7 +67,7 @@ def _worked_out(check: Check, text: str) -> float | None:
 
 
 def trivial(check: Check) -> bool:
-    """Whether any result at all passes: nothing is asked for, or a pattern matches everything."""
+    """Whether every result passes: the check requires nothing, or a pattern matches everything."""
     rules = rules_of(check.expected)
     if check.metric in ("check_include_exclude", "check_list", "file_contains"):
         keys = ("include", "exclude", "expect", "unexpect", "expected")
@@ -79,24 +79,24 @@ def trivial(check: Check) -> bool:
 
 
 @rule(
-    "DB009", "warning", "the untouched start meets a check",
+    "DB009", "warning", "a check passes in the untouched start state",
     source="verifiers' no-op check; OpenEnv's floor_gap",
-    help="look at what the task changes; a guard of something else is allowed with a reason",
+    help="check what the task changes; a check that guards something else is allowed with a reason",
     bad={"evaluator": {"expected": {"rules": {"expected": "We meet on Monday."}}}},
     good={"evaluator": {"expected": {"rules": {"expected": "We meet on Friday."}}}},
 )  # fmt: skip
 def met_at_start(facts: Facts) -> Iterator[Hit]:
-    """A check that passes before anything is done adds nothing, and if all do, an agent that does nothing scores 1.
+    """A check that passes at the start adds nothing. If all checks do, an agent that does nothing scores 1.
 
-    Found from the file are texts that set-up writes and files that are compared with themselves. A guard, which looks
-    at a file that the instruction does not name, is right and not reported. What only a desktop can tell is found
-    where the start state is scored (`recorded.start_score`).
+    From the task file the rule finds texts that set-up writes and files that are compared with themselves. It does not
+    report a guard: a check of a file that the instruction does not name. `recorded.start_score` finds the rest when it
+    scores the start state in a desktop.
     """
     if facts.task.evaluator.conj == "or":
         return
     for check in facts.checks:
         if trivial(check):
-            yield Hit(check.where, f"{check.metric} asks for nothing: every end state passes")
+            yield Hit(check.where, f"{check.metric} requires nothing: every end state passes")
         elif start_value(facts, check) == 1.0 and (len(facts.checks) == 1 or _named(facts, check)):
             yield Hit(check.where, f"{check.metric} gives 1 for the untouched start")
 
@@ -108,9 +108,9 @@ def _named(facts: Facts, check: Check) -> bool:
 
 
 @rule(
-    "DB010", "error", "one branch of an `or` is met by the start state",
+    "DB010", "error", "one branch of an `or` passes in the start state",
     source="BenchJack V6",
-    help="take the branch out, or make it look at what the task changes",
+    help="remove the branch, or let it check what the task changes",
     bad={"evaluator": {"func": ["text_equals", "check_include_exclude"], "conj": "or",
                        "result": [{"type": "vm_file", "path": "~/Documents/letter.txt", "dest": "a"}] * 2,
                        "expected": [{"type": "rule", "rules": {"expected": "We meet on Thursday."}},
@@ -121,21 +121,22 @@ def _named(facts: Facts, check: Check) -> bool:
                                      {"type": "rule", "rules": {"include": ["Thursday"], "exclude": ["Monday"]}}]}},
 )  # fmt: skip
 def open_branch(facts: Facts) -> Iterator[Hit]:
-    """One branch is enough for the score 1, so one that holds from the start makes the others worthless.
+    """One branch is enough for a score of 1, so a branch that passes at the start makes the others worthless.
 
-    Found from the file are branches that ask for nothing, and those that hold for the texts that set-up writes.
+    From the task file the rule finds branches that require nothing, and branches that pass for the texts that set-up
+    writes.
     """
     if facts.task.evaluator.conj != "or" or len(facts.checks) < 2:
         return
     for check in facts.checks:
         if trivial(check):
-            yield Hit(check.where, f"{check.metric} asks for nothing, so the whole `or` passes always")
+            yield Hit(check.where, f"{check.metric} requires nothing, so the whole `or` always passes")
         elif start_value(facts, check) == 1.0:
             yield Hit(check.where, f"{check.metric} gives 1 for the untouched start, so the whole `or` does")
 
 
 @rule(
-    "DB020", "warning", "only what should change is looked at: nothing guards the rest of the file",
+    "DB020", "warning", "the checks look only at what should change: nothing guards the rest of the file",
     source="ABC I.g.2",
     help="compare the whole document, or add a check that the rest is as it was",
     bad={"evaluator": {"func": "check_include_exclude", "expected": {"rules": {
@@ -145,8 +146,8 @@ def open_branch(facts: Facts) -> Iterator[Hit]:
 def unguarded(facts: Facts) -> Iterator[Hit]:
     """An agent that empties a document and writes the one right word into it has not done the task.
 
-    Found are files that set-up puts there and that only metrics of one property look at. Settings, which the program
-    writes itself, are not documents: they are not reported.
+    The rule reports files that set-up provides and that only metrics of one property look at. It does not report
+    settings: the program writes them itself.
     """
     seen: dict[str, list[Check]] = {}
     put = {normal(one.path) for one in facts.puts if one.phase == "config"}
@@ -157,17 +158,15 @@ def unguarded(facts: Facts) -> Iterator[Hit]:
     for path, checks in seen.items():
         if all(check.metric in _PARTIAL for check in checks):
             names = ", ".join(dict.fromkeys(check.metric for check in checks))
-            yield Hit(
-                checks[0].where, f"{PurePosixPath(path).name} may lose everything else: {names} alone looks at it"
-            )
+            yield Hit(checks[0].where, f"{PurePosixPath(path).name} may lose everything else: only {names} looks at it")
 
 
 @rule(
     "DB023",
     "error",
-    "postconfig does what the agent was asked to do",
+    "postconfig does part of the agent's task",
     source="OSWorld's tasks whose evaluator saves the document",
-    help="leave it to the agent: read what is there when the episode ends",
+    help="leave it to the agent: check the state at the end of the episode",
     bad={
         "evaluator": {
             "postconfig": [
@@ -193,8 +192,8 @@ def unguarded(facts: Facts) -> Iterator[Hit]:
 def finishes_the_work(facts: Facts) -> Iterator[Hit]:
     """If the instruction says "save" and the evaluator presses Ctrl+S, an agent that did not save passes.
 
-    Found are saving, closing and clicking in postconfig where the instruction asks for saving, closing or a click.
-    Postconfig that saves what nobody asked to save is lenient, not wrong.
+    The rule reports postconfig that saves, closes or clicks where the instruction asks the agent to do so. Postconfig
+    that saves what nobody asked the agent to save is lenient, not wrong.
     """
     for command in facts.commands:
         if command.phase != "postconfig":

@@ -1,4 +1,4 @@
-"""The task that the rules' examples are changes of (RFC 7396, JSON Merge Patch)."""
+"""The task that the rules' examples modify (RFC 7396, JSON Merge Patch)."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ TASK: dict[str, Any] = {
             "path": "~/Documents/letter.txt", "text": "We meet on Tuesday.\n"}}]},
     ],
 }  # fmt: skip
-"""A task that no rule finds anything in."""
+"""A task without findings."""
 ASSETS = {"assets/list.txt": "one\ntwo\n"}
 
 

@@ -1,4 +1,4 @@
-"""What rules ask of a task, worked out once for all of them."""
+"""Facts about a task that rules need, computed once for all of them."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ class Put:
 
 @dataclass(frozen=True)
 class Facts:
-    """A task and what can be read off it; each part is worked out when it is first asked for."""
+    """A task and the facts that its file shows; each one is computed on first use."""
 
     task: Task
 

@@ -1,4 +1,4 @@
-"""What a rule finds: where, how bad, in words, and the edits that would put it right."""
+"""What a rule finds: place, severity, message, and the edits that would fix it."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from deskbench.tasks.lint.findings import Edit, Finding, Pin
 from deskbench.tasks.lint.places import Place, Places, places
 
 Known = Callable[[str], str | None]
-"""Gives the SHA-256 of what an address gave, or None where that was never fetched."""
+"""Gives the SHA-256 of the file at an address, or None if it was never fetched."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ def _fix_file(file: Path, edits: Sequence[Edit]) -> Collection[tuple[str, str, s
     new = [finding for finding in after if finding.blocking and _key(finding) not in before]
     if new:
         file.write_bytes(data)
-        raise _Left(f"would not load: {new[0].message}")
+        raise _Left(f"would no longer load: {new[0].message}")
     return {_key(finding) for finding in after}
 
 

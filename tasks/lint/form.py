@@ -1,4 +1,4 @@
-"""Rules about a file's form: keys, ids, assets, instructions that are there twice, allowances."""
+"""Rules about a file's form: keys, ids, assets, duplicate instructions, allowances."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from deskbench.tasks.lint.rules import loader_rule, rule, suite_rule
 
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 NEAR = 0.85
-"""How alike two paths are, from which on one is taken for a slip of the pen (difflib's ratio)."""
+"""A path at least this similar to another counts as a typing error (difflib's ratio)."""
 
 loader_rule(
     "DB001", "error", "an unknown or missing key, an unknown name, or a value of the wrong type",
-    meaning="""A key that is misspelt is not read, so the task is another one than its author believes. Names of set-up
+    meaning="""deskbench does not read a misspelt key, so the task is not what its author believes. Names of set-up
 steps, getters and metrics, their parameters and rules, regular expressions and roles are checked as well. A key that
 deskbench does not know, and that is not close to one of its own, is a warning: other people's files have such keys.""",
     source="Harbor's unknown-config-field and invalid-task-config",
-    help="use the name that is offered, or see: deskbench tasks schema",
+    help="use the suggested name, or see: deskbench tasks schema",
     bad={"evaluater": {}}, good={"related_apps": ["mousepad", "galculator"]}, fixable=True,
 )  # fmt: skip
 loader_rule(
-    "DB003", "error", "an asset is missing, or stands outside of the suite",
-    meaning="""A file that the task puts into the desktop, or compares with, is not there. A file elsewhere on the
-author's machine, by `..` or by a link, is on no other machine; and a foreign task file could carry a secret of yours
-into a desktop that way. `--host-files` allows such files to be read.""",
+    "DB003", "error", "an asset is missing, or is outside the suite",
+    meaning="""A file that the task copies into the desktop, or compares with, does not exist, or a path leads out of
+the suite by `..` or a link. Other machines do not have such a file, and somebody else's task file could copy a secret
+of yours into a desktop that way. `--host-files` allows deskbench to read such files.""",
     source="Harbor's invalid-task-files; BenchJack V8",
-    help="put the file beside the task file, or below it",
+    help="put the file next to the task file, or in a folder there",
     bad={"config": [{"type": "upload_file",
                      "parameters": {"files": [{"local_path": "assets/none.txt", "path": "~/none.txt"}]}}]},
     good={"config": [{"type": "upload_file",
@@ -40,17 +40,16 @@ into a desktop that way. `--host-files` allows such files to be read.""",
 
 
 @suite_rule(
-    "DB002", "error", "an id is not unique, not the file's name, or not in lower case with hyphens",
+    "DB002", "error", "an id is not unique, differs from the file's name, or is not in lower case with hyphens",
     source="inspect-evals-lint's stable sample ids",
-    help="name the file and the id alike: lower case, digits and single hyphens",
+    help="give the file and the id the same name: lower case, digits and single hyphens",
     bad={"id": "Replace_Word"}, good={"id": "replace-word"}, fixable=True,
 )  # fmt: skip
 def ids(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
-    """Ids name folders of results and stand in reports.
+    """Result folders and reports use ids as names.
 
-    Two ids that differ in case only are one folder on some systems, and a file that is called otherwise than its task
-    is not found by people who read a report. What makes an id unusable, or the same as another one, is told by the
-    loader under this rule, too.
+    On some systems two ids that differ only in case mean the same folder. Readers of a report cannot find a file whose
+    name differs from its task's id. The loader also reports unusable and duplicate ids under this rule.
     """
     taken = {str(facts.task.written.get("id")) for facts in suite}
     for facts in suite:
@@ -58,24 +57,24 @@ def ids(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
         name = str(task.written.get("id"))
         edits = (Edit("replace", "$.id", value=stem),) if KEBAB.fullmatch(stem) and stem not in taken else ()
         if name != stem:
-            yield facts, Hit("$.id", f"is {name!r}, and the file is {task.path.name}", edits)
+            yield facts, Hit("$.id", f"is {name!r}, but the file is {task.path.name}", edits)
         elif not KEBAB.fullmatch(name):
-            yield facts, Hit("$.id", f"is {name!r}: lower case, digits and single hyphens only")
+            yield facts, Hit("$.id", f"is {name!r}; use only lower case, digits and single hyphens")
 
 
 @suite_rule(
-    "DB031", "warning", "an instruction is there twice, or a path is misspelt",
+    "DB031", "warning", "two tasks have the same instruction, or a path is misspelt",
     source="Harbor's rubric (typos); inspect-evals-lint's duplicates",
-    help="change what the second task asks for, or remove it; write the path as set-up has it",
+    help="change or remove the second task; write the path as set-up does",
     bad={"evaluator": {"result": {"path": "~/Documents/leter.txt"}}},
     good={"evaluator": {"result": {"path": "~/Documents/letter2.txt"}}},
 )  # fmt: skip
 def duplicates(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
-    """Two tasks that ask for the same count twice in a mean, and a second one shows nothing that the first does not.
+    """Two tasks with the same instruction count twice in a mean, and the second one shows nothing new.
 
-    Case, punctuation and blanks are not compared, and the same start state with the same checks is the same task in
-    other words. A check that reads a path that set-up nearly writes, and that nobody
-    names elsewhere, is a slip of the pen: it scores 0 for ever.
+    The comparison ignores case, punctuation and blanks. Two tasks with the same start state and checks are the same
+    task in other words. If a check reads a path that is almost one that set-up writes, and nothing else names it, the
+    path is probably a typing error: the check would always score 0.
     """
     words: dict[str, Facts] = {}
     works: dict[str, Facts] = {}
@@ -84,9 +83,12 @@ def duplicates(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
         first = words.setdefault(" ".join(re.findall(r"\w+", facts.instruction)), facts)
         alike = works.setdefault(_work(facts), facts) if facts.task.feasible else facts
         if first.task.path.name != facts.task.path.name:  # another system's form of a task has its name
-            yield facts, Hit("$.instruction", f"is that of {first.task.path.name}, too")
+            yield facts, Hit("$.instruction", f"is also the instruction of {first.task.path.name}")
         elif alike.task.path.name != facts.task.path.name:
-            yield facts, Hit("$.instruction", f"has the start and the checks of {alike.task.path.name} in other words")
+            yield (
+                facts,
+                Hit("$.instruction", f"has the same start and checks as {alike.task.path.name}, in other words"),
+            )
 
 
 def _work(facts: Facts) -> str:
@@ -105,7 +107,7 @@ def _misspelt(facts: Facts) -> Iterator[Hit]:
                 continue
             near = difflib.get_close_matches(path, written, n=1, cutoff=NEAR)
             if near and _slip(path, near[0]) and not _named_elsewhere(facts, name, call.where):
-                yield Hit(f"{call.where}.path", f"is {path}; set-up writes {near[0]}")
+                yield Hit(f"{call.where}.path", f"is {path}, but set-up writes {near[0]}")
 
 
 def _slip(path: str, other: str) -> bool:
@@ -127,15 +129,15 @@ def _named_elsewhere(facts: Facts, name: str, where: str) -> bool:
 
 
 @rule(
-    "DB032", "warning", "an allowance without a reason, or one that allows nothing",
+    "DB032", "warning", "a `noqa` entry has no reason, or allows nothing",
     source="inspect-evals-lint's suppression syntax",
-    help="say in `noqa` why the rule does not apply here; remove what is no longer needed",
+    help="say in `noqa` why the rule does not apply here; remove entries that are no longer needed",
     bad={"noqa": {"DB022": "the program has no window to wait for"}}, good={"noqa": {}}, fixable=True,
 )  # fmt: skip
 def allowances(facts: Facts) -> Iterator[Hit]:
-    """A rule may be allowed in the task file only, and with the reason in words: `"noqa": {"DB022": "why"}`.
+    """You can allow a rule only in the task file, with the reason in words: `"noqa": {"DB022": "why"}`.
 
-    An allowance of a rule that finds nothing hides the next real finding. Blocking errors cannot be allowed, and
-    neither can this rule. (An empty reason is told by the loader; what allows nothing is found after all other rules.)
+    An entry for a rule that finds nothing hides the next real finding. You cannot allow blocking errors or this rule.
+    (The loader reports an empty reason. Entries that allow nothing are found after all other rules ran.)
     """
     yield from ()

@@ -1,4 +1,4 @@
-"""Rules about matching: what else than the right text a check would let pass."""
+"""Rules about matching: which wrong texts a check would accept."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ _HOLD = {
     "is_in_vm_clickboard": ("expected",), "compare_image_text": ("text",), "is_added_to_steam_cart": ("items",),
     "fuzzy_match": ("expected",), "is_shortcut_on_desktop": ("name", "exec"),
 }  # fmt: skip
-"""Metrics that look for a part of a text, and the keys of their rules that say which."""
+"""Metrics that search for a part of a text, and the keys of their rules that hold the part."""
 
 
 @rule(
     "DB011",
     "warning",
-    "a part of the text is enough: a longer one, its negation or a list of all answers passes",
+    "a part of the text is enough: a longer text, its negation or a list of all answers passes",
     source="BenchJack V5; ABC I.b; OSWorld's substring checks that a superset passed",
-    help="compare the whole text, or say in `exclude` what must not be there",
+    help="compare the whole text, or list in `exclude` what must not occur",
     bad={
         "evaluator": {
             "func": "check_include_exclude",
@@ -43,10 +43,10 @@ _HOLD = {
     },
 )
 def substring(facts: Facts) -> Iterator[Hit]:
-    """A check for a part of a text passes a text that says the opposite, or names every candidate.
+    """A check for a part of a text also passes a text that says the opposite, or that names every candidate.
 
-    "not Thursday" holds "Thursday", and so does "Monday Thursday Friday". Likeness scores (fuzzy) have the same hole. A
-    command that prints words of its own is not reported, unless one of them is a part of another.
+    "not Thursday" contains "Thursday", and so does "Monday Thursday Friday". Similarity scores (fuzzy) have the same
+    hole. The rule does not report a command that prints its own fixed words, unless one word is a part of another.
     """
     for check in facts.checks:
         found = _contained(check)
@@ -56,9 +56,12 @@ def substring(facts: Facts) -> Iterator[Hit]:
         if other is None and check.metric == "compare_table":
             yield Hit(check.where, found)
         elif other is None:
-            yield Hit(check.where, f"any text that holds {_short(found)} passes")
+            yield Hit(check.where, f"any text that contains {_short(found)} passes")
         elif other:
-            yield Hit(check.where, f"the command also prints {_short(other)}, which holds what is looked for")
+            yield Hit(
+                check.where,
+                f"the command also prints {_short(other)}, which contains the text that the check looks for",
+            )
 
 
 def _short(text: str) -> str:
@@ -92,7 +95,7 @@ def _cells(options: Mapping[str, Any]) -> str | None:
         for inner in one.get("rules", ()) if isinstance(one, Mapping) else ():
             if isinstance(inner, Mapping) and inner.get("type") in ("includes", "fuzzy_match"):
                 cells = ", ".join(strings_in(inner.get("range")))
-                return f"a part of what {cells} must hold is enough ({inner['type']})"
+                return f"a part of the expected content of {cells} is enough ({inner['type']})"
     return None
 
 
@@ -116,9 +119,9 @@ def _own_words(check: Check, wanted: str) -> str | None:
 @rule(
     "DB012",
     "warning",
-    "a pattern that text before, behind or between passes",
+    "a pattern that also matches with other text before, after or between",
     source="BenchJack V5",
-    help="write the whole text: no .* at an end, ^ and $ around what is searched for",
+    help="match the whole text: no .* at either end, and ^ and $ around a pattern that is searched for",
     bad={"evaluator": {"func": "text_matches", "expected": {"rules": {"pattern": ".*Thursday.*", "expected": None}}}},
     good={
         "evaluator": {
@@ -128,11 +131,11 @@ def _own_words(check: Check, wanted: str) -> str | None:
     },
 )
 def loose_pattern(facts: Facts) -> Iterator[Hit]:
-    """A pattern that is searched for anywhere, or has `.*` at an end, is a check for a part of the text.
+    """A pattern that may match anywhere, or has `.*` at either end, checks only a part of the text.
 
     A longer text passes, and so do a negation and a list of all candidates. `text_matches` compares the whole text;
-    addresses, lines of `check_list` and values of method `re` are searched. (No fix is safe: whoever anchors a pattern
-    must know what the rest of the text is.)
+    checks of addresses, lines of `check_list` and values with the method `re` search. (There is no safe automatic fix:
+    to anchor a pattern, you must know the rest of the text.)
     """
     for check in facts.checks:
         for where, pattern, whole in _patterns(check):
@@ -140,7 +143,7 @@ def loose_pattern(facts: Facts) -> Iterator[Hit]:
                 yield Hit(where, f"{_short(pattern)} begins or ends with anything")
             elif not whole and not (_begins(pattern) and _ends(pattern)):
                 side = "at the end" if _begins(pattern) else "at the start" if _ends(pattern) else "anywhere"
-                yield Hit(where, f"{_short(pattern)} is searched for, and open {side}")
+                yield Hit(where, f"{_short(pattern)} is searched for, and is open {side}")
 
 
 def _begins(pattern: str) -> bool:

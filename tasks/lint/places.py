@@ -1,4 +1,4 @@
-"""Where each value of a JSON document stands in its text, by its path: for line numbers, and for edits in place."""
+"""Where each value of a JSON document is in its text, by its path: for line numbers, and for edits in place."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rules say of a desktop's evidence: for `tasks verify`, which starts one, and for recorded start states.
+"""Rules on evidence from a desktop: for `tasks verify`, which starts one, and for recorded start states.
 
 The rules of the same ids look at task files only. Each function here takes a task and what was seen of its untouched
 start state, and gives findings as `lint` does.
@@ -43,7 +43,7 @@ def start_files(task: Task, found: Mapping[str, str], gold: Collection[str]) -> 
 
 
 def first_screen(task: Task, text: str) -> list[Finding]:
-    """DB008, from the text of the first screen: an answer that can be read there, where it is asked for."""
+    """DB008, from the text of the first screen: the screen already shows the answer that the task asks for."""
     return _findings(task, "DB008", _shown(task, text))
 
 
@@ -53,7 +53,7 @@ def _shown(task: Task, text: str) -> Iterator[Hit]:
             continue
         for value in strings_in(rules_of(check.expected).get("expected")):
             if len(value) > 1 and re.search(rf"(?<!\w){re.escape(value)}(?!\w)", text, re.IGNORECASE):
-                yield Hit(check.where, f"the answer {value[:60]!r} stands on the first screen")
+                yield Hit(check.where, f"the first screen shows the answer {value[:60]!r}")
 
 
 def _findings(task: Task, id: str, hits: Iterator[Hit]) -> list[Finding]:

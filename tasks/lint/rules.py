@@ -101,7 +101,7 @@ def named(id: str) -> Rule:
     """The rule of an id, in whatever case.
 
     Raises:
-        UsageError: there is none.
+        UsageError: there is no such rule.
     """
     known = rules()
     if id.upper() not in known:

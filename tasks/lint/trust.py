@@ -1,4 +1,4 @@
-"""Rules about trust: who could have made what a check looks at, and what a check does with it."""
+"""Rules about trust: who could have made the evidence of a check, and what the check does with it."""
 
 from __future__ import annotations
 
@@ -58,10 +58,10 @@ _REWARD = re.compile(r"(^|[\W_])(reward|score|success|done|status|flag|passed|ve
     },
 )
 def executes(facts: Facts) -> Iterator[Hit]:
-    """What the agent wrote must not become code of the check: it could then give itself any score.
+    """The check must not run what the agent wrote: the agent could give itself any score.
 
-    Found are `eval`, `exec`, pickle and unsafe YAML in commands of checks and in the source of functions that the task
-    brings along, and a test suite that imports the agent's program, which can answer in the suite's place.
+    The rule reports `eval`, `exec`, pickle and unsafe YAML in commands of checks and in functions that come with the
+    task. It also reports a test suite that imports the agent's program, because that program can answer for the suite.
     """
     for command in facts.commands:
         found = _EXECUTES.search(command.line) if command.phase in ("result", "expected") else None
@@ -75,7 +75,7 @@ def executes(facts: Facts) -> Iterator[Hit]:
 
 
 def _source(name: str) -> str:
-    """The source of a function that a task file brings along; empty where there is none."""
+    """The source of a function in the task file; empty if there is none."""
     try:
         return inspect.getsource(registry.find("metric", name).function)
     except (OSError, TypeError):
@@ -83,20 +83,20 @@ def _source(name: str) -> str:
 
 
 @rule(
-    "DB017", "warning", "all evidence is something that the agent writes itself",
+    "DB017", "warning", "all the evidence is something that the agent writes itself",
     source="BenchJack V1 and V7",
-    help="look at what the program keeps: its document, its settings, its database",
+    help="check what the program stores: its document, its settings, its database",
     bad={"evaluator": {"func": "exact_match", "result": {"type": "vm_terminal_output", "path": None, "dest": None}}},
     good={"evaluator": {"func": "exact_match", "result": {"type": "vm_clipboard", "path": None, "dest": None}}},
 )  # fmt: skip
 def self_reported(facts: Facts) -> Iterator[Hit]:
-    """A log, a status file or the text in a terminal says what somebody typed there, not that the work is done.
+    """A log, a status file or the text in a terminal shows what the agent typed, not that it did the work.
 
-    A file that the instruction asks for by name is the work itself and is not reported.
+    The rule does not report a file that the instruction asks for by name: that file is the work itself.
     """
     told = [_reported(facts, check) for check in facts.checks]
     if told and all(told):
-        yield Hit("$.evaluator.result", f"all that is looked at is {told[0]}")
+        yield Hit("$.evaluator.result", f"the checks look only at {told[0]}")
 
 
 def _reported(facts: Facts, check: Check) -> str:
@@ -119,7 +119,7 @@ def _by_postconfig(facts: Facts, name: str) -> bool:
 @rule(
     "DB018",
     "warning",
-    "a program of the desktop is asked where the file could be read",
+    "the check asks a program of the desktop although it could read the file",
     source="BenchJack V7",
     help="read the file with vm_file; put a script of the check into the desktop in postconfig, not in set-up",
     bad={
@@ -144,10 +144,11 @@ def _by_postconfig(facts: Facts, name: str) -> bool:
     },
 )
 def asks_the_desktop(facts: Facts) -> Iterator[Hit]:
-    """An agent can put another `cat` or `grep` before the right one in PATH, and a script of the check can be changed.
+    """An agent can put its own `cat` or `grep` first in PATH, and can change a script of the check.
 
-    Commands that only read and filter files are found, and scripts that set-up puts into the desktop, where they lie
-    open to the agent until they are run. What only a program can tell (a registry, a process list) is not reported.
+    The rule reports commands that only read and filter files, and scripts that set-up copies into the desktop, where
+    the agent can change them until the check runs them. It does not report what only a program can tell (a registry, a
+    process list).
     """
     early = {PurePosixPath(normal(put.path)).name for put in facts.puts if put.phase == "config"}
     early -= {PurePosixPath(normal(put.path)).name for put in facts.puts if put.phase == "postconfig"}
@@ -156,11 +157,9 @@ def asks_the_desktop(facts: Facts) -> Iterator[Hit]:
             continue
         script = script_of(command.line)
         if script in early:
-            yield Hit(
-                command.where, f"{script} lies in the desktop during the episode: the agent can read and change it"
-            )
+            yield Hit(command.where, f"{script} is in the desktop during the episode: the agent can read and change it")
         elif file := _only_reads(command):
-            yield Hit(command.where, f"reads {file} by programs of the desktop")
+            yield Hit(command.where, f"reads {file} with programs of the desktop")
 
 
 def _only_reads(command: Command) -> str:
@@ -181,9 +180,9 @@ def _unquoted(line: str) -> str:
 
 
 @rule(
-    "DB019", "error", "a model judges without a fixed version, a form for its answer and fences around what it reads",
+    "DB019", "error", "a model judges without a fixed version, a form for its answer or fences around what it reads",
     source="BenchJack V4; ABC I.c",
-    help="name the model's version and the answer's form in options, fence the evidence, add a check that is no model",
+    help="name the model's version and the answer's form in options, fence the evidence, add a check without a model",
     bad={"evaluator": {"func": "my_checks:llm_judge", "options": {"model": "latest"}}},
     good={"evaluator": {"func": ["my_checks:llm_judge", "text_equals"], "options": [
               {"model": "judge-2026-01-15", "form": {"pass": "boolean"}, "fenced": True}, {}],
@@ -191,10 +190,10 @@ def _unquoted(line: str) -> str:
           "expected": [{"type": "rule", "rules": {"expected": "We meet on Thursday."}}] * 2}},
 )  # fmt: skip
 def judged_by_model(facts: Facts) -> Iterator[Hit]:
-    """A model's verdict changes with the model, and what the agent wrote can talk to it.
+    """A model's verdict changes with the model's version, and the agent's text can address the model.
 
-    A metric whose name says judge, llm or the like needs in its options a `model` with a version, the `form` of its
-    answer and `fenced`, and beside it at least one check that is no model.
+    A metric with judge, llm or the like in its name needs three options: a `model` with a version, the `form` of its
+    answer, and `fenced`. The task also needs at least one check without a model.
     """
     judges = [check for check in facts.checks if _JUDGE.search(check.metric)]
     for check in judges:

@@ -1,4 +1,4 @@
-"""Rules about what shows that a task is right: oracles, mutants, reasons, seeds."""
+"""Rules about the proof that a task is right: oracles, mutants, reasons, seeds."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from deskbench.tasks.lint.findings import Hit
 from deskbench.tasks.lint.rules import rule, suite_rule
 
 WRONG_ENDS = 3
-"""Wrong end states that a task should have been tried with."""
+"""The least number of wrong end states that a task should be tried with."""
 STOPPED = 2
-"""How many of them may be the oracle stopped early, which needs nothing written."""
+"""How many of them may be the oracle stopped early, which nobody needs to write."""
 _NAME = re.compile(r"\{\{(\w+)\}\}")
 _ARTICLE = re.compile(r"\b(a|an) \{\{(\w+)\}\}", re.IGNORECASE)
 _SOUNDS = re.compile(r"(eu|uni|use|usu|one|ur[aeiou])", re.IGNORECASE)
@@ -30,14 +30,14 @@ _COUNT = re.compile(r"\{\{(\w+)\}\} (\w+s)\b")
     good={"oracle": [{"type": "click", "target": {"role": "push-button", "name": "Save"}}]},
 )  # fmt: skip
 def pixels(facts: Facts) -> Iterator[Hit]:
-    """A place on the screen moves with the window, the font and the program's version.
+    """A point on the screen moves with the window, the font and the program's version.
 
-    The oracle then fails although the task is right, or clicks something else. A target is found in the accessibility
-    tree; what is not in there can be named by its place in a window or on the screen (`at`).
+    The oracle then fails although the task is right, or clicks something else. deskbench finds a target in the
+    accessibility tree. For something that is not in the tree, give its place in a window or on the screen (`at`).
     """
     for index, step in enumerate(facts.task.oracle):
         if not step.targets and ("x" in step.action or "path" in step.action):
-            yield Hit(f"$.oracle[{index}]", f"{step.action['type']} at a place in pixels")
+            yield Hit(f"$.oracle[{index}]", f"{step.action['type']} at a point in pixels")
 
 
 @suite_rule(
@@ -45,7 +45,7 @@ def pixels(facts: Facts) -> Iterator[Hit]:
     "error",
     "an infeasible task without a reason and without a feasible twin",
     source="WindowsAgentArena-V2, which removed such tasks",
-    help="let the oracle fail with the reason, or add the same task in a form that can be done",
+    help="let the oracle fail with the reason, or add a feasible form of the same task",
     bad={
         "evaluator": {"func": "infeasible", "result": None, "expected": None},
         "oracle": [{"type": "fail"}],
@@ -60,8 +60,8 @@ def pixels(facts: Facts) -> Iterator[Hit]:
 def infeasible(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
     """An agent that always answers "this cannot be done" scores 1 here without looking at the screen.
 
-    Such tasks can stay if somebody has written down why they cannot be done, or if a twin with the same start state can
-    be done, so that who always fails loses there what it wins here. Reports keep them apart.
+    Such a task is fine if it gives the reason why it is infeasible, or if it has a feasible twin with the same start
+    state: then an agent that always gives up loses there what it wins here. Reports list infeasible tasks separately.
     """
     feasible: defaultdict[str, list[Facts]] = defaultdict(list)
     for facts in suite:
@@ -74,7 +74,10 @@ def infeasible(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
         if not task.feasible and not reason and not any(_alike(facts, twin) for twin in feasible[_start(facts)]):
             yield (
                 facts,
-                Hit("$.evaluator.func", "always answering FAIL scores 1; no reason is given and no twin is there"),
+                Hit(
+                    "$.evaluator.func",
+                    "an agent that always answers FAIL scores 1; the task gives no reason and has no twin",
+                ),
             )
 
 
@@ -90,33 +93,33 @@ def _start(facts: Facts) -> str:
 @rule(
     "DB028", "warning", "no oracle, or fewer than three wrong end states",
     source="ABC II.9",
-    help="write an oracle, and mutants: end states that look almost right and must score 0",
+    help="write an oracle, and mutants: end states that look almost right but must score 0",
     bad={"oracle": None}, good={},
 )  # fmt: skip
 def unproven(facts: Facts) -> Iterator[Hit]:
-    """An oracle shows that the task can be done and that its check says so; wrong ends show that it says no as well.
+    """An oracle shows that the task is feasible and that its check passes. Wrong end states show that it can also fail.
 
-    The oracle stopped one and two steps early counts for up to two wrong ends, the file's mutants for the rest. A task
-    that only an answer decides needs none, and neither does an infeasible one.
+    The oracle, stopped one and two steps early, gives up to two wrong end states; the file's mutants give the rest.
+    Infeasible tasks and tasks that only check an answer need neither.
     """
     task = facts.task
     if not task.oracle:
-        yield Hit("$", "has no oracle: nothing shows that it can be done")
+        yield Hit("$", "has no oracle: nothing shows that the task is feasible")
         return
     if not task.feasible or facts.sources <= {"answer"}:
         return
     acting = sum(step.action["type"] not in ("done", "fail", "wait") for step in task.oracle)
     ends = len(task.mutants) + min(STOPPED, acting)
     if ends < WRONG_ENDS:
-        yield Hit("$.mutants" if task.mutants else "$", f"{ends} wrong end states are tried; {WRONG_ENDS} should be")
+        yield Hit("$.mutants" if task.mutants else "$", f"tries {ends} wrong end states; it should try {WRONG_ENDS}")
 
 
 @suite_rule(
     "DB029",
     "warning",
-    "seeds that are the same, unused, ungrammatical, or leave the start state as it is",
+    "seeds are the same, unused or ungrammatical, or do not change the start state",
     source="PRISM; the blind-replay finding that static suites reward memory",
-    help="let each seed change what stands on the screen, and write the sentence so that every value fits",
+    help="let each seed change what the screen shows, and write the sentence so that every value fits",
     bad={
         "instruction": 'Replace "Monday" by "{{day}}" in letter.txt, and save it.',
         "seeds": [{"day": "Friday"}, {"day": "Friday"}],
@@ -132,10 +135,10 @@ def unproven(facts: Facts) -> Iterator[Hit]:
     },
 )
 def seeds(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
-    """Seeds are there so that nobody can pass a task by heart.
+    """Seeds prevent an agent from passing a task by heart.
 
-    Two that are the same count one task twice; a start state that is the same in all lets recorded actions run through;
-    a name that is not filled in, and "a apple" or "1 files", ask for something that nobody would say.
+    Two equal seeds count one task twice. If all seeds share a start state, recorded actions work with each of them. A
+    name that is not filled in, "a apple" or "1 files" make an instruction that nobody would write.
     """
     by_file: defaultdict[Any, list[Facts]] = defaultdict(list)
     for facts in suite:
@@ -155,7 +158,7 @@ def _collisions(instances: Sequence[Facts]) -> Iterator[Hit]:
         if other != number:
             yield Hit(f"$.seeds[{number}]", f"gives the same task as seed {other}")
     if len(seen) > 1 and len({_start(facts) for facts in instances}) == 1:
-        yield Hit("$.seeds", "the start state is the same for all seeds: recorded actions fit every one")
+        yield Hit("$.seeds", "the start state is the same for all seeds: recorded actions work with every seed")
 
 
 def _names(first: Facts, given: Sequence[Mapping[str, Any]]) -> Iterator[Hit]:
@@ -165,7 +168,7 @@ def _names(first: Facts, given: Sequence[Mapping[str, Any]]) -> Iterator[Hit]:
         for name in sorted(used - set(seed)):
             yield Hit(f"$.seeds[{number}]", f"has no value for {{{{{name}}}}}")
         for name in sorted(set(seed) - used):
-            yield Hit(f"$.seeds[{number}].{name}", "is used nowhere")
+            yield Hit(f"$.seeds[{number}].{name}", "is never used")
 
 
 def _grammar(first: Facts, given: Sequence[Mapping[str, Any]]) -> Iterator[Hit]:

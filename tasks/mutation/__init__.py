@@ -1,1 +1,1 @@
-"""Changed copies of what checks read: those that must cost the score, and those that must not."""
+"""Changed copies of what checks read: some must lose the score, and some must keep it."""

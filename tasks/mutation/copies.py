@@ -1,4 +1,4 @@
-"""Makes the changed copies of a piece of evidence: in the process for hostile bytes, since they are parsed for it."""
+"""Makes the changed copies of a piece of evidence, in the process for hostile bytes, because it must parse them."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from deskbench.tasks.mutation.evidence import Evidence, evidence, kinds_of, too_
 from deskbench.tasks.mutation.operators import Kind, Operator, Raw, Unlike, find_kind, operators, seed_of
 
 AS_IS = "as-is"
-"""Names the copy that only went through a kind's reader and writer: where that costs the score, no other counts."""
+"""Names the copy that only went through a kind's reader and writer: if it loses the score, no other copy counts."""
 MOST_COPIES = 24
-"""That one operator makes of one piece of evidence, whatever it yields."""
+"""The most copies that one operator makes of one piece of evidence."""
 MOST_WRITTEN = 128 * 2**20
-"""Bytes of all copies of one piece of evidence."""
+"""The most bytes of all copies of one piece of evidence."""
 SHOWN_LINES = 40
 
 
 def matches(name: str, pattern: str) -> bool:
-    """Whether a mutant's name is what a pattern says: `*` for any text; brackets stand for themselves."""
+    """Whether a mutant's name matches a pattern: `*` matches any text; brackets are literal."""
     return fnmatchcase(name, pattern.replace("[", "[[]"))
 
 
@@ -49,11 +49,11 @@ def copies(
 
     Args:
         getter, parameters, value, named, instruction: as `evidence` takes them.
-        only: patterns of the names that are wanted; none for all. Those alone are told with their difference.
-        into: below this name's folder copies of files are written.
+        only: patterns of the wanted names; empty for all. With patterns, each copy has its difference.
+        into: copies of files go into the folder of this path.
 
     Returns:
-        `copies`: {id, must (`fail`, `stay`, or `same` for what only went through a reader and writer), words, value,
+        `copies`: {id, must (`fail`, `stay`, or `same` for the copy that was only read and written), words, value,
         difference}; `equivalent`: how many changed nothing; `notes`: what could not be tried.
     """
     one = evidence(getter, parameters, value, named=named, instruction=instruction)
@@ -68,12 +68,12 @@ def copies(
 
 def _of_kind(one: Evidence, kind: Kind, made: _Made) -> None:
     if too_large(kind.name, one.raw):
-        made.notes.append(f"{one.label} is not changed as {kind.name}: it is too large")
+        made.notes.append(f"{one.label} was not changed as {kind.name}: it is too large")
         return
     try:
         model = kind.read(one.raw)
     except Unlike as error:
-        made.notes.append(f"{one.label} is not changed as {kind.name}: {error}")
+        made.notes.append(f"{one.label} was not changed as {kind.name}: {error}")
         return
     again = kind.write(model, one.raw)
     if again != one.raw:

@@ -1,4 +1,4 @@
-"""Of what kinds a piece of evidence is: by the getter that read it, a file's name, and what is in it."""
+"""The kinds of a piece of evidence: by the getter that read it, a file's name, and its content."""
 
 from __future__ import annotations
 

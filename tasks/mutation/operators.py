@@ -16,9 +16,9 @@ from functools import cache
 from typing import Any, Literal, TypeVar
 
 Must = Literal["fail", "stay"]
-"""What a changed copy must do to the score: cost it, or leave it at 1."""
+"""What a changed copy must do to the score: lose it, or keep it at 1."""
 MOST = 6
-"""Copies that one operator makes of one piece of evidence."""
+"""How many copies one operator makes of one piece of evidence."""
 T = TypeVar("T")
 Raw = Any
 """Evidence as it was recorded: the bytes of a file, or a plain value (text, number, list, object)."""
@@ -26,7 +26,7 @@ Change = Callable[[Any, "About"], Iterator[tuple[Any, str]]]
 
 
 class Unlike(ValueError):
-    """Evidence is not of the kind that it was taken for."""
+    """The evidence is of a different kind."""
 
 
 @dataclass(frozen=True)
@@ -34,10 +34,10 @@ class About:
     """What an operator knows about the evidence.
 
     Attributes:
-        seed: what choices are made by: the evidence's own hash.
-        instruction: the task's.
-        named: what the check and its getter name, as text.
-        settings: it is a program's own file or answer, which holds much that no task is about.
+        seed: the seed of random choices: the evidence's own hash.
+        instruction: the task's instruction.
+        named: the text of the check and its getter, with the names that they use.
+        settings: whether it is a program's own file or answer, which holds much that no task is about.
     """
 
     seed: str = ""
@@ -53,13 +53,13 @@ class About:
         return [items[index] for index in sorted(draw.sample(range(len(items)), most))]
 
     def matters(self, *names: str) -> bool:
-        """Whether a part of the evidence with these names is the task's business: all is, but of settings."""
+        """Whether a part with these names matters to the task: always, except in settings."""
         named = _bare(self.named)
         return not self.settings or all(_bare(name) in named for name in names if name)
 
     @property
     def exact(self) -> bool:
-        """The instruction asks for one thing and nothing beside it."""
+        """Whether the instruction asks for one thing and nothing else."""
         return any(word in self.instruction.lower() for word in ("only", "nothing else", "exactly"))
 
 
@@ -74,10 +74,10 @@ class Kind:
 
     Attributes:
         name: the first part of its operators' names.
-        title: in words, for the table of operators.
-        read: makes a model of what was recorded; raises Unlike.
-        write: makes the recorded form of a model; it is given the old one as well, to keep its style.
-        key: what two models must have different to count as different; it is shown, too, as JSON.
+        title: its name in words, for the table of operators.
+        read: makes a model of the recorded evidence; raises Unlike.
+        write: makes the recorded form of a model; it also gets the old form, to keep its style.
+        key: two models differ if their keys differ; the difference is also shown, as JSON.
     """
 
     name: str

@@ -1,4 +1,4 @@
-"""Machine code of the libraries for sound, which numba takes a quarter of a minute to make.
+"""Cached machine code of the libraries for sound, which numba takes 15 seconds to compile.
 
 It is made once, by a process that has seen nothing of a desktop, and each check of a sound gets a copy: what a process
 that has read hostile bytes leaves is never loaded by another.

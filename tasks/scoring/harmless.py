@@ -1,4 +1,4 @@
-"""What stands in a check for what the agent made, to see whether the check works without it."""
+"""Replaces what the agent made in a check, to see whether the check works without it."""
 
 from __future__ import annotations
 

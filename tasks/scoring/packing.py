@@ -1,4 +1,4 @@
-"""Values of getters as JSON and back: for the record, and for the processes that values are judged in."""
+"""Values of getters to JSON and back: for the record, and for the processes that judge values."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 
 @dataclass(frozen=True)
 class NotFit:
-    """What a getter found there, which was not what was asked for (`Unfit`); a check of it is 0 with this reason."""
+    """A value that was not what the getter asked for (`Unfit`); its check scores 0 with this reason."""
 
     reason: str
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A value as JSON can hold it, files apart: no tuples, no numbers that are none, no halves of characters.
+    """A value as JSON can hold it, except files: no tuples, no NaN or infinity, no halves of characters.
 
     Raises:
         Unfit: it is nested deeper than MAX_DEPTH.

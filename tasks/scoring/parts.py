@@ -1,4 +1,4 @@
-"""A task as the loop sees it: parts in order, each with what the agent is told, what begins it and what judges it.
+"""A task as the loop sees it: parts in order, each with its instruction, its set-up and its judge.
 
 A task file has one part. A task class (`tasks.classes`) has one, or its phases.
 """
@@ -28,11 +28,11 @@ class Part:
 
     Attributes:
         name: for the record; empty where a task has one part.
-        instruction: what the agent is told.
+        instruction: the text that the agent gets.
         weight: what it can earn of the task's score.
         gate: what it must earn for the next part to begin, or None.
         begin: prepares the desktop for it. Raises SetupError, EnvError.
-        judge: judges it, told whether the agent said `fail`. Raises CheckError, EnvError.
+        judge: scores it; gets whether the agent said `fail`. Raises CheckError, EnvError.
     """
 
     name: str
@@ -108,7 +108,7 @@ def read_score(value: Any, seconds: float = 0.0) -> Score:
     if isinstance(value, Mapping):
         found = value.get("partial_scores") or {}
         if not isinstance(found, Mapping):
-            raise CheckError(f"evaluate() returned partial_scores that are no dictionary: {found!r}"[:300])
+            raise CheckError(f"evaluate() returned partial_scores that are not a dictionary: {found!r}"[:300])
         parts = [_part_score(str(name), one) for name, one in found.items()]
         weight = sum(part.weight for part in parts)
         mean = sum(part.score * part.weight for part in parts) / weight if weight > 0 else None
@@ -140,7 +140,7 @@ def _part_score(name: str, value: Any) -> PartScore:
 def _amount(value: Any) -> float:
     amount = float(value)
     if not (math.isfinite(amount) and amount >= 0):
-        raise ValueError(f"{value} is no amount")
+        raise ValueError(f"{value} is not an amount")
     return amount
 
 
@@ -168,5 +168,5 @@ def together(parts: Sequence[Part], scores: Sequence[Score]) -> Score:
 
 
 def opens(part: Part, found: Score) -> bool:
-    """Whether the next part begins after this one's score; not where that is none."""
+    """Whether the next part begins after this one's score; false if there is no score."""
     return found.value is not None and (part.gate is None or found.value >= part.gate)

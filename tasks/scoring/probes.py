@@ -1,4 +1,4 @@
-"""Checks that need the desktop to run something: what it says becomes the value that the metric judges.
+"""Checks that run something in the desktop: the output becomes the value that the metric judges.
 
 Code from the desktop is never run on the controller. A probe puts what getters read into the desktop, runs it there,
 and gives the metric a plain value, which is recorded, so that the metric itself stays a pure function.
@@ -126,7 +126,7 @@ def run_test_suite(world: World, result: Any, expected: Any, options: Mapping[st
 
 
 def _said(stdout: str) -> dict[str, Any] | None:
-    """The verdict; what is none is no verdict."""
+    """The verdict; anything else is not a verdict."""
     try:
         answer = json.loads(stdout[:MAX_TEXT])
         return {"value": float(answer["value"]), "note": str(answer["note"])[:500]}

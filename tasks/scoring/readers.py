@@ -1,4 +1,4 @@
-"""What getters make of bytes of the desktop: named functions that run in a process of their own (`worker.read`).
+"""How getters read bytes from the desktop: named functions that run in a process of their own (`worker.read`).
 
 Each takes and gives what JSON can hold, and files; what cannot be read raises Unreadable.
 """
@@ -38,7 +38,7 @@ def json_at(file: Path, paths: Sequence[Sequence[str]]) -> list[Any]:
 
 
 def _no_number(text: str) -> NoReturn:
-    raise ValueError(f"{text} is no JSON")
+    raise ValueError(f"{text} is not JSON")
 
 
 def _at(value: Any, path: Sequence[str]) -> Any:
@@ -67,7 +67,7 @@ def table(file: Path, name: str, columns: Sequence[str]) -> list[list[Any]] | No
             if made is None:
                 return None
             if made[0] != "table" or re.match(r"\s*CREATE\s+VIRTUAL", str(made[1]), re.IGNORECASE):
-                raise Unreadable(f"{name} is no plain table", file)
+                raise Unreadable(f"{name} is not a plain table", file)
             rows = connection.execute(f'SELECT {chosen} FROM "{name}"').fetchmany(MAX_ROWS)
     except sqlite3.DatabaseError:
         return None
@@ -168,7 +168,7 @@ def _spool(parts: Iterator[bytes], into: Path, most: int) -> None:
     with into.open("wb") as file:
         for part in parts:
             if file.tell() + len(part) > most:
-                raise Unreadable(f"it has more than {most} bytes")
+                raise Unreadable(f"the file has more than {most} bytes")
             file.write(part)
 
 
@@ -190,7 +190,7 @@ INSERT OR IGNORE INTO meta VALUES ('version', '32'), ('last_compatible_version',
 
 
 def with_visits(file: Path, visits: Sequence[Mapping[str, Any]], now: float, into: Path) -> None:
-    """Write a history with visits added, each so many seconds before now, to `into`; an empty file begins one."""
+    """Write a history with added visits, each in seconds before now, to `into`; an empty file starts a new one."""
     shutil.copyfile(file, into)
     connection = sqlite3.connect(into)
     try:

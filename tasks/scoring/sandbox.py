@@ -22,9 +22,9 @@ from typing import IO, Any
 from deskbench.tasks.scoring.walls import MEMORY
 
 SECONDS = 60.0
-"""Of the processor, for a check: with all that it imports, sound and film included, one takes 15."""
+"""Processor seconds for one check. A check that imports everything, also for sound and film, takes 15."""
 PATIENCE = 4.0
-"""How many times its seconds of the processor a process may take by the clock, on a machine that others use."""
+"""Wall-clock time that a process may take, in multiples of its processor time: the machine may be busy."""
 MAX_ANSWER = 8 * 2**20
 """Bytes of an answer."""
 _SAID = 4096
@@ -66,7 +66,7 @@ def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None, co
     Args:
         request: what it is to do.
         limits: what it may use.
-        into: a folder besides its own that it may write to.
+        into: another folder that it may write to, in addition to its own.
         code: a folder of machine code (`compiled`), of which it gets a copy.
     """
     more = {"seconds": limits.seconds, "memory": limits.memory, "network": limits.network}
@@ -113,7 +113,7 @@ def homes(folder: str) -> dict[str, str]:
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
-    """Wait for the end, and end what is left; why it came to no answer, if that is so."""
+    """Wait for the end, and end what is left; why there is no answer, if there is none."""
     wall = limits.seconds * PATIENCE
     try:
         status = process.wait(wall)
@@ -122,7 +122,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
     finally:
         end(process)
     if status == -getattr(signal, "SIGXCPU", 0):
-        return f"it took more than {limits.seconds:g} s of the processor"
+        return f"it used more than {limits.seconds:g} s of processor time"
     if status < 0:
         return f"its process was ended by signal {-status}"
     return ""
@@ -142,7 +142,7 @@ def _answer(said: IO[bytes]) -> dict[str, Any] | None:
     said.seek(0)
     data = said.read(MAX_ANSWER + 1)
     if len(data) > MAX_ANSWER:
-        return {"spent": f"it gives more than {MAX_ANSWER} bytes"}
+        return {"spent": f"its answer has more than {MAX_ANSWER} bytes"}
     try:
         value = json.loads(data)
     except (ValueError, RecursionError):

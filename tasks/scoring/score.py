@@ -24,13 +24,13 @@ from deskbench.tasks.types import Call, Check, CheckOutcome, Score, Task
 from deskbench.tasks.world import Context, World
 
 SHOWN = 2000
-"""Characters of a value that an outcome shows."""
+"""The most characters of a value that an outcome shows."""
 SHORT = 2**16
 """Characters, as JSON, of values from the desktop that a linear metric is given in the controller."""
 NOT_OF_THE_DESKTOP = ("cloud_file", "task_file", "rule", "rule_relativeTime", "time_diff_range")
-"""Getters whose files and values the agent has no hand in: where one cannot be read, the fault is the check's."""
+"""Getters whose files and values the agent cannot influence: if one cannot be read, the check is at fault."""
 PROBED = ".probed"
-"""Ends the name under which a probe's finding is recorded; before it stands the check's place in the task file."""
+"""The end of the name under which a probe's result is recorded, after the check's place in the task file."""
 
 
 def score(task: Task, world: World, context: Context, *, said_fail: bool, strict: Revision | None = None) -> Score:
@@ -75,9 +75,13 @@ def _found(check: Check, world: World, probe: Probe, result: Any, expected: Any)
 
 def _by_word(task: Task, said_fail: bool) -> Score:
     if task.evaluator.infeasible:
-        reason = "infeasible, and the agent said so" if said_fail else "infeasible, and the agent did not say so"
+        reason = (
+            "the task is infeasible, and the agent said so"
+            if said_fail
+            else "the task is infeasible, but the agent did not say so"
+        )
         return Score(value=1.0 if said_fail else 0.0, reason=reason)
-    return Score(value=0.0, reason="the agent said that it cannot be done; it can")
+    return Score(value=0.0, reason="the agent said that the task is infeasible, but it is feasible")
 
 
 def judge(
@@ -105,7 +109,7 @@ def judge(
 
 
 def value_of(call: Call | None, world: World) -> Any:
-    """What a getter reads, kept for the record; None where there is none to ask, NotFit where that cannot be read.
+    """What a getter reads, kept for the record; None if there is no getter, NotFit if the value cannot be read.
 
     Raises:
         CheckError: it failed, or is not called as it is made.
@@ -138,7 +142,7 @@ def _removed(error: Lacking, world: World) -> NotFit:
     """
     if error.program not in world.programs:
         raise error
-    return NotFit(f"{error.program}, which the check runs, was there when the agent began and is gone")
+    return NotFit(f"{error.program}, which the check runs, existed when the agent began and is now gone")
 
 
 def _recorded(file: Path, cache: Path) -> str:
@@ -174,7 +178,7 @@ def recorded(task: Task, state: dict[str, Any], files: Path) -> list[tuple[Check
         pair = []
         for call in (check.result, check.expected):
             if call is not None and call.where not in state:
-                raise CheckError(f"{task.key}: the record has no value of {call.where}")
+                raise CheckError(f"{task.key}: the record has no value for {call.where}")
             pair.append(None if call is None else _as_recorded(task, call, state[call.where], files))
         if check.metric in PROBES and pair[0] is not None and not any(isinstance(v, NotFit) for v in pair):
             pair[0] = _probed(task, check, state)
@@ -203,7 +207,7 @@ def _outcome(check: Check, result: Any, expected: Any) -> CheckOutcome:
         if isinstance(value, NotFit):
             return CheckOutcome(value=0.0, note=value.reason, **shown)
         if call is not None and value is None and call.type not in NOT_OF_THE_DESKTOP:
-            return CheckOutcome(value=0.0, note="there is nothing to check: no such file or value", **shown)
+            return CheckOutcome(value=0.0, note="nothing to check: no such file or value", **shown)
     try:
         told = _apply(check, result, expected)
     except CheckError as error:

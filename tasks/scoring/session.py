@@ -1,4 +1,4 @@
-"""One process for many requests that are all of one origin: copies of one task's evidence, which are made and judged.
+"""One process for many requests of the same origin: it makes and judges copies of one task's evidence.
 
 It is as walled in as a process for one request (`sandbox.run`). What it is brought to do by one request can tell in the
 answers to the next, so that it is for bytes of one kind of trust only: never for the episodes of a run that are scored.
@@ -85,7 +85,7 @@ class Nursery:
                 socket.send_fds(link, [str(folder).encode()], [asked, said])
                 number = link.recv(32)
             if not number:
-                raise ChildProcessError("the process that others are copies of has ended")
+                raise ChildProcessError("the process that the checkers are copied from has ended")
         except OSError:
             os.close(asks)
             os.close(answers)
@@ -122,7 +122,7 @@ class Child:
         try:
             os.write(self._asks, line)  # far less than a pipe holds, and one request at a time
         except BrokenPipeError:
-            return "its process ended before it was asked", b""
+            return "its process ended before it got the request", b""
         with selectors.DefaultSelector() as waiting:
             waiting.register(self._answers, selectors.EVENT_READ)
             while not found.endswith(b"\n"):
@@ -133,7 +133,7 @@ class Child:
                     return "its process ended: it ran out of time or memory, or crashed", b""
                 found += part
                 if len(found) > MAX_ANSWER + 1:
-                    return f"it gives more than {MAX_ANSWER} bytes", b""
+                    return f"its answer has more than {MAX_ANSWER} bytes", b""
         return "", bytes(found)
 
     def end(self) -> None:
@@ -165,7 +165,7 @@ class Session:
         answer = None if spent else _object(line)
         if answer is None:
             self.end()
-            answer = {"spent": spent or "its process said what is no answer"}
+            answer = {"spent": spent or "its process sent a malformed answer"}
         seconds = time.monotonic() - began
         return Ended(None, str(answer["spent"]), seconds) if "spent" in answer else Ended(answer, "", seconds)
 

@@ -67,7 +67,7 @@ def look(task: Task, desktop: Desktop) -> frozenset[str]:
     missing = [name for name in checks if name in lines]
     if missing:
         raise SetupError(
-            f"the desktop has no {', '.join(missing)}, which the task's check runs: the task cannot be scored here; "
+            f"the desktop lacks {', '.join(missing)}, which the task's check runs: the task cannot be scored here; "
             "use an image that has it, or write the check with another program",
             permanent=True,
         )
@@ -99,7 +99,7 @@ def _of_getter(call: Call) -> Iterator[str]:
 
 
 def _words(command: object) -> list[str]:
-    """A command in its parts, as the server takes it; none where it is none."""
+    """A command in parts, as the server takes it; empty if it is not a command."""
     try:
         words = shlex.split(command) if isinstance(command, str) else command
     except ValueError:  # a quote that is not closed

@@ -1,4 +1,4 @@
-"""What a process for hostile bytes may do to the machine: so much memory and time, and no writing but in one folder.
+"""Limits of a process for hostile bytes: its memory, its time, and the one folder that it may write to.
 
 Landlock (Linux 5.13 and newer, docs.kernel.org/userspace-api/landlock.html) keeps the last promise, and from 6.7 on
 that of no TCP, whatever the process is brought to do; elsewhere only its environment says where its files belong.

@@ -106,7 +106,7 @@ def _own_output() -> TextIO:
 
 def _said(request: Mapping[str, Any]) -> str:
     said = json.dumps(_answer(request))
-    return said if len(said) <= MAX_ANSWER else json.dumps({"spent": f"it gives more than {MAX_ANSWER} bytes"})
+    return said if len(said) <= MAX_ANSWER else json.dumps({"spent": f"its answer has more than {MAX_ANSWER} bytes"})
 
 
 def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
@@ -117,7 +117,7 @@ def _answer(request: Mapping[str, Any]) -> dict[str, Any]:
     except (Unreadable, Unfit) as error:
         return {"unfit": str(error)}
     except MemoryError:
-        return {"spent": f"it took more than {(request['memory'] or 0) // 2**20} MiB of memory"}
+        return {"spent": f"it used more than {(request['memory'] or 0) // 2**20} MiB of memory"}
     except RecursionError:
         return {"spent": "it is nested too deep"}
     except Exception as error:  # noqa: BLE001  (the boundary to metrics and libraries)

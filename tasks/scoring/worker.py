@@ -76,8 +76,8 @@ def evaluate(
                for file in files_in(value)]  # fmt: skip
     wrong = _without_the_agent(request, trusted, limits, code, spent=bool(ended.spent))
     if wrong:
-        raise CheckError(f"metric {name}: {why}; without what the agent made: {wrong}")
-    return Told(0.0, f"what the agent made cannot be read: {why}; the check works without it")
+        raise CheckError(f"metric {name}: {why}; without the agent's part: {wrong}")
+    return Told(0.0, f"the agent's part cannot be read: {why}; the check works without it")
 
 
 def read(reader: str, limits: Limits = READING, **arguments: Any) -> Any:
@@ -125,7 +125,7 @@ def _without_the_agent(
 def _wrong(ended: Ended, spent: bool) -> str:
     """What the try without the agent's part says against the check.
 
-    Something small in its place may well raise where the metric wants more; it does not use up time or memory.
+    A small replacement may raise an error in a metric that needs more, but it uses up neither time nor memory.
     """
     answer = ended.answer or {}
     return _why(ended) if ended.spent or "error" in answer or ("failed" in answer and not spent) else ""

@@ -14,11 +14,11 @@ from deskbench.tasks.world import Context
 
 
 def run_steps(calls: Sequence[Call], context: Context) -> None:
-    """Run set-up steps in order; each proves itself.
+    """Run set-up steps in order. Each step proves that it took effect.
 
     Raises:
-        SetupError: naming the step and what was last seen.
-        EnvError: the desktop broke off.
+        SetupError: a step failed. The message names the step and the last state seen.
+        EnvError: the desktop failed.
     """
     for call in calls:
         _run(call, context)
@@ -27,11 +27,11 @@ def run_steps(calls: Sequence[Call], context: Context) -> None:
 def run_before_check(
     calls: Sequence[Call], context: Context, removed: Callable[[Call], bool] = lambda call: False
 ) -> list[str]:
-    """Run the steps between the agent's work and the check; what could not be done, one line each.
+    """Run the steps between the agent's work and the check. Return what could not be done, one line each.
 
-    A window that a step brings to the front may be one that the agent has closed, a file one that it has made a folder
-    of, a command one that never ends now, a program one that it has removed (`removed`: it was there when the agent
-    began). That is no fault of the machine's: the check says what it means.
+    The agent may have closed the window that a step raises, replaced a file by a folder, made a command hang, or
+    removed a program (`removed`: it existed when the agent began). That is not the machine's fault: the check decides
+    what it means.
 
     Raises:
         SetupError, EnvError: as `run_steps`, for every other reason.

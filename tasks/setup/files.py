@@ -13,7 +13,7 @@ from deskbench.tasks.world import Context
 
 
 class Download(TypedDict):
-    """One file of `download`; `sha256` is what it must be."""
+    """One file of `download`; `sha256` is the hash that it must have."""
 
     url: str
     path: str
@@ -29,7 +29,7 @@ class Upload(TypedDict):
 
 @setup_step("download")
 def download(context: Context, *, files: list[Download]) -> None:
-    """Fetch each URL to the controller's cache (once for all episodes) and put it into the desktop."""
+    """Fetch each URL into the controller's cache (once for all episodes) and copy the file to the desktop."""
     for file in files:
         found = fetch(file["url"], context.assets, context.task, file.get("sha256", ""))
         put(context, file["path"], found.read_bytes())
@@ -37,22 +37,22 @@ def download(context: Context, *, files: list[Download]) -> None:
 
 @setup_step("upload_file")
 def upload_file(context: Context, *, files: list[Upload]) -> None:
-    """Put files that stand beside the task file into the desktop."""
+    """Copy files next to the task file to the desktop."""
     for file in files:
         put(context, file["path"], context.task.asset(file["local_path"]).read_bytes())
 
 
 @setup_step("write_file")
 def write_file(context: Context, *, path: str, text: str) -> None:
-    """Write text into a file of the desktop."""
+    """Write text to a file in the desktop."""
     put(context, path, text.encode())
 
 
 def put(context: Context, path: str, data: bytes) -> None:
-    """Write a file and prove that it is there as sent.
+    """Write a file and verify what was written.
 
     Raises:
-        SetupError: what is there is something else.
+        SetupError: the desktop holds something else.
     """
     context.desktop.write_file(path, data)
     found = context.desktop.read_file(path, max_bytes=len(data) + 1)

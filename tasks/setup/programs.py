@@ -13,7 +13,7 @@ from deskbench.tasks.registry import setup_step
 from deskbench.tasks.world import Context
 
 UNTIL_SECONDS = 30.0
-"""How long `until` of `execute` repeats its command; OSWorld's has no end."""
+"""Seconds for which `until` of `execute` repeats its command; OSWorld repeats it for ever."""
 
 
 class Until(TypedDict, total=False):
@@ -36,10 +36,10 @@ def execute(
     check: bool = False,
     timeout: float = 120.0,
 ) -> None:
-    """Run a command to its end.
+    """Run a command and wait until it ends.
 
-    A non-zero exit status is an error only with `check`: OSWorld ignores it, and some of its files count on that.
-    `stdout` and `stderr` name files of the episode's cache that keep the output (read by the getter `cache_file`).
+    A non-zero exit status is an error only with `check`: OSWorld ignores it, and some of its files rely on that.
+    `stdout` and `stderr` name files in the episode's cache for the output, which the getter `cache_file` reads.
     """
     filled = context.fill_command(command)
     done = context.desktop.run(filled, shell=shell, timeout=timeout)
@@ -82,13 +82,13 @@ def launch(context: Context, *, command: str | list[str], shell: bool = False) -
 
 @setup_step("open")
 def open_path(context: Context, *, path: str) -> None:
-    """Open a file with the session's program for it."""
+    """Open a file with its default program."""
     context.desktop.open(path)
 
 
 @setup_step("activate_window")
 def activate_window(context: Context, *, window_name: str, strict: bool = False, by_class: bool = False) -> None:
-    """Raise and focus a window, which a program that the task has just started may take a while to show."""
+    """Wait for a window, then raise and focus it."""
     deadline = time.monotonic() + context.window_seconds
     while True:
         try:
@@ -108,7 +108,7 @@ def close_window(context: Context, *, window_name: str, strict: bool = False, by
 
 @setup_step("sleep")
 def sleep(context: Context, *, seconds: float) -> None:
-    """Wait, because the task's author asked for it."""
+    """Wait for a fixed time."""
     wait.sleep(seconds)
 
 
@@ -139,10 +139,10 @@ def execute_with_verification(
         return there and (proof is None or context.desktop.run(proof, shell=True, timeout=5).returncode == 0)
 
     if not wait.until(verified, timeout=max_wait_time, interval=check_interval, max_interval=check_interval):
-        raise SetupError(f"{command}: {dict(wanted)} was not so within {max_wait_time:g} s")
+        raise SetupError(f"{command}: {dict(wanted)} did not come true within {max_wait_time:g} s")
 
 
 @setup_step("act", "replay", "tidy_desktop")
 def not_implemented(context: Context, **parameters: object) -> None:
-    """Types that OSWorld names and has never implemented."""
+    """Set-up types that OSWorld names but never implemented."""
     raise SetupError("this set-up type has never been implemented, in OSWorld either", permanent=True)

@@ -21,18 +21,18 @@ from deskbench.tasks.world import MAX_FILE, Context
 
 @setup_step("chrome_open_tabs")
 def chrome_open_tabs(context: Context, *, urls_to_open: list[str]) -> None:
-    """Open a tab for each address in the Chrome that a step before started, and close the one it began with."""
+    """Open a tab for each address in the Chrome that an earlier step started, and close its first tab."""
     shown(context.desktop, "open_tabs", start=False, urls=urls_to_open)
 
 
 @setup_step("chrome_close_tabs")
 def chrome_close_tabs(context: Context, *, urls_to_close: list[str]) -> None:
-    """Close every tab that shows one of these addresses."""
+    """Close every tab that shows one of the given addresses."""
     shown(context.desktop, "close_tabs", start=False, urls=urls_to_close)
 
 
 class Visit(TypedDict):
-    """A page that was visited so many seconds ago."""
+    """A page, and how many seconds ago it was visited."""
 
     url: str
     title: str
@@ -51,13 +51,13 @@ def update_browse_history(context: Context, *, history: list[Visit]) -> None:
 
 @setup_step("login")
 def login(context: Context, *, settings_file: str, platform: Literal["googledrive"]) -> None:
-    """Log into Google Drive in the desktop's Chrome, with the account of a file of settings (email, password)."""
+    """Log in to Google Drive in the desktop's Chrome, with the account in a settings file (email, password)."""
     account = json.loads(settings_of(context.task, settings_file).read_text(encoding="utf-8"))
     shown(context.desktop, "login", start=False, email=str(account["email"]), password=str(account["password"]))
 
 
 class DriveArguments(TypedDict, total=False):
-    """Of one operation on the drive."""
+    """The arguments of one operation on the drive."""
 
     query: str
     trash: bool
@@ -73,7 +73,7 @@ def googledrive(
     args: list[DriveArguments],
     settings_file: str = SETTINGS,
 ) -> None:
-    """Bring Google Drive into the state that the task begins with."""
+    """Put Google Drive into the start state of the task."""
     drive = Drive.of(context.task, settings_file)
     for name, one in zip(operation, args, strict=True):
         path = one.get("path", [])
@@ -88,16 +88,16 @@ def googledrive(
 
 @setup_step("proxy")
 def proxy(context: Context, *, client_password: str = "") -> None:
-    """OSWorld's proxy inside the desktop, which no task file names and we do not make."""
+    """OSWorld's proxy inside the desktop; no task file uses it, and deskbench does not support it."""
     raise SetupError("the set-up type proxy is not supported: it would put a proxy's password where the agent can "
                      "read it; give the desktop the network itself (--network)")  # fmt: skip
 
 
 @setup_step("change_wallpaper")
 def change_wallpaper(context: Context, *, path: str) -> None:
-    """Set the desktop's background to a picture, and prove that it is set."""
+    """Set the desktop's background to a picture, and verify it."""
     desktop = context.desktop
     wanted = desktop.read_file(path, max_bytes=MAX_FILE)
     desktop.set_wallpaper(path)
     if desktop.wallpaper() != wanted:
-        raise SetupError(f"the background is another picture after setting it to {path}")
+        raise SetupError(f"the background is not {path} after it was set")

@@ -21,12 +21,12 @@ def settings_of(task: Task, settings_file: str) -> Path:
         SetupError: it is not there.
     """
     if Path(settings_file).is_absolute() or ".." in Path(settings_file).parts:
-        raise SetupError(f"{settings_file}: settings of yours are looked for within an OSWorld checkout only")
+        raise SetupError(f"{settings_file}: your settings file must be inside an OSWorld checkout")
     for folder in (Path.cwd(), *task.path.resolve().parents):
         if (folder / settings_file).is_file():
             KNOWN.add(*secrets_beside(folder / settings_file))
             return folder / settings_file
-    raise SetupError(f"Google Drive needs credentials of yours in {settings_file} (see OSWorld's ACCOUNT_GUIDELINE)")
+    raise SetupError(f"Google Drive needs your credentials in {settings_file} (see OSWorld's ACCOUNT_GUIDELINE)")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a task file of OSWorld shows but does not say: that it needs the live web, or a Google Drive of yours.
+"""Detects tasks of OSWorld that need the live web or your Google Drive, which their files do not state.
 
 Such tasks are listed as skipped with the reason, unless `--network` is given and, for the drive, there are credentials.
 """
@@ -19,7 +19,7 @@ PAGES = frozenset({
     "gotoRecreationPage_and_get_html_content", "active_url_from_accessTree", "active_tab_url_parse", "url_path_parse",
     "number_of_search_results", "extensions_installed_from_shop", "timezone_from_ip",
 })  # fmt: skip
-"""Getters that look at a page of the web, or at what it led to."""
+"""Getters that look at a web page, or at its effects."""
 DRIVE = frozenset({"googledrive", "login", "googledrive_file"})
 FETCHES = re.compile(r"\b(wget|curl|git clone|pip3? install (?!/)|apt(-get)? (-y )?install|snap install)\b")
 """Commands that fetch something into the desktop."""
@@ -29,7 +29,7 @@ HERE = ("localhost", "127.0.0.1", "")
 def live_web(task: Task) -> str | None:
     """Why the task needs the live web, or None."""
     if task.proxy:
-        return "it asks for a proxy to the live web"
+        return "it requests a proxy to the live web"
     for call in (*task.config, *task.evaluator.postconfig):
         address = next(_addresses(call.parameters), None)
         if call.type == "chrome_open_tabs" and address:
@@ -78,7 +78,7 @@ def _addresses(value: Any) -> Iterator[str]:
 
 
 def _elsewhere(url: str) -> bool:
-    """Whether it is another machine's; what is no URL is nobody's."""
+    """Whether it belongs to another machine; something that is not a URL belongs to none."""
     try:
         return urlsplit(url).hostname not in HERE
     except ValueError:

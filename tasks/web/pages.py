@@ -1,4 +1,4 @@
-"""What is read of Chrome and done to it from outside, by its debugging port through playwright.
+"""Reads and drives Chrome from outside, by its debugging port through playwright.
 
 These are readers (`readers`), which run in a process of their own: what answers at that port is whatever the agent has
 left there, and what a page says may be as long as it likes. Addresses are HOST:PORT of this machine; a reader that
@@ -384,7 +384,7 @@ def close_tabs(found: Browser, urls: Sequence[str]) -> None:
         shown = [page for page in pages_of(found) if same_url(page.url, url)]
         if not shown:
             open_now = ", ".join(page.url for page in pages_of(found))
-            raise Unfit(f"no tab shows {url}; open are: {open_now or 'none'}")
+            raise Unfit(f"no tab shows {url}; open tabs: {open_now or 'none'}")
         for page in shown:
             page.close()
 

@@ -504,8 +504,8 @@ def test_episodes_side_by_side_do_not_mix(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("path", "ending", "said"),
     [
-        ("/gone", Ending.DONE, r"the check failed: cannot fetch a file of the task's: http://[^ ]*/gone: 404"),
-        ("/short", Ending.ENV_ERROR, r"cannot fetch a file of the task's: http://[^ ]*/short"),
+        ("/gone", Ending.DONE, r"the check failed: cannot fetch a file that the task needs: http://[^ ]*/gone: 404"),
+        ("/short", Ending.ENV_ERROR, r"cannot fetch a file that the task needs: http://[^ ]*/short"),
     ],
 )
 def test_an_expected_file_that_cannot_be_fetched_is_no_fault_of_the_desktop(

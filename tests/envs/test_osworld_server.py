@@ -71,7 +71,7 @@ def test_what_is_missing_is_missing(client: OsworldClient) -> None:
     client.start_recording()
     with pytest.raises(GuestError, match="already in progress"):
         client.start_recording()
-    with pytest.raises(GuestError, match="was not started"):
+    with pytest.raises(GuestError, match="did not start"):
         client.launch(["no-such-program"])
 
 

@@ -145,7 +145,7 @@ def test_a_value_becomes_what_its_annotation_says() -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"inner": 1}, "inner is a JSON object, not int"),
+        ({"inner": 1}, "inner must be a JSON object, not int"),
         ({"inner": {}}, "inner: .*number"),
         ({"inner": {"number": True}}, "inner.number is True; it must be int"),
         ({"inner": {"number": 1.0}}, "inner.number"),

@@ -99,17 +99,17 @@ fault("check-no-program-before", "a program that the image lacks, in a step befo
       Scene(task={"evaluator": checked()["evaluator"] | {
           "postconfig": [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]}}))  # fmt: skip
 fault("check-no-url", "an expected file with an invalid URL", Whose.CHECK,
-      Becomes("done", said="the check failed: cannot fetch a file of the task's: http"),
+      Becomes("done", said="the check failed: cannot fetch a file that the task needs: http"),
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
                          {"type": "cloud_file", "path": "http://[::1/x.txt"})))  # fmt: skip
 fault("check-no-program", "a command of a check that cannot be started", Whose.NOBODY,
       Becomes("done", 0.0, said="a command that asks for it has no answer"),
       Scene(task=checked(result={"type": "vm_command_line", "command": ["no-such-program"]})), (LOCAL,))  # fmt: skip
 fault("check-lacks-program", "a program that a check runs and the image lacks", Whose.TASK,
-      Becomes("env_error", said="has no xclip, which the task's check runs"),
+      Becomes("env_error", said="lacks xclip, which the task's check runs"),
       Scene(harm="lacks-xclip", times=1, task=checked(result={"type": "vm_clipboard"})), (LOCAL,))  # fmt: skip
 fault("check-lacks-command", "the same, in the task's own command", Whose.TASK,
-      Becomes("env_error", said="has no xclip, which the task's check runs"),
+      Becomes("env_error", said="lacks xclip, which the task's check runs"),
       Scene(harm="lacks-xclip", times=1, task=checked(
           result={"type": "vm_command_line", "command": "cat /dev/null | xclip -o", "shell": True})), (LOCAL,))  # fmt: skip
 fault("check-lacks-program-unasked", "the same on a desktop without a shell, seen when the task is scored", Whose.DESKTOP,
@@ -147,7 +147,7 @@ fault("result-other-kind", "a text in a workbook's place", Whose.NOBODY, Becomes
       Scene(task=checked("archive_contains", {"type": "vm_file", "path": NOTE},
                          {"type": "rule", "rules": {"expected": {"a.txt": None}}})))  # fmt: skip
 fault("result-missing", "nothing in the result's place", Whose.NOBODY,
-      Becomes("done", 0.0, said="there is nothing to check"),
+      Becomes("done", 0.0, said="nothing to check"),
       Scene(task=checked(result={"type": "vm_file_text", "path": "/home/user/none.txt"})))  # fmt: skip
 fault("answer-wrong", "a wrong answer", Whose.NOBODY, Becomes("done", 0.0), Scene(agent=f"{HERE}.agents:Wrong"))
 fault("answer-right", "a right answer", Whose.NOBODY, Becomes("done", 1.0), Scene())

@@ -85,7 +85,7 @@ class TestLoading:
         [
             ("import no_such_module\n", "no_such_module"),
             ("x = 1\n", "no task"),
-            (HEAD + "class One(BaseTask):\n    id = 'a b'\n    instruction = 'x'\n", "names folders"),
+            (HEAD + "class One(BaseTask):\n    id = 'a b'\n    instruction = 'x'\n", "folder name"),
             (HEAD + "class One(BaseTask):\n    id = '1'\n", "instruction must be"),
             ("def broken(:\n", "SyntaxError"),
             ("import os\nos._exit(3)\n", "ended"),
@@ -145,7 +145,7 @@ class TestApart:
             self.judged(tmp_path, "return len(bytearray(64 * 2**30))")
 
     def test_one_that_does_not_end_is_a_failed_check(self, tmp_path: Path) -> None:
-        with pytest.raises(CheckError, match="did not come to an end"):
+        with pytest.raises(CheckError, match="did not finish in time"):
             self.judged(tmp_path, "while True: pass", seconds=1.0)
 
     def test_one_that_ends_its_process_is_a_failed_check(self, tmp_path: Path) -> None:

@@ -80,7 +80,7 @@ def test_a_good_file_is_one_task(tmp_path: Path) -> None:
         ({"evaluator": {**GOOD["evaluator"], "conj": "xor"}}, "$.evaluator.conj", "xor"),
         ({"evaluator": {"func": ["exact_match"], "result": []}}, "$.evaluator.result", "as long as func"),
         ({"evaluater": {}}, "$.evaluater", "did you mean 'evaluator'"),
-        ({"instruction": ""}, "$.instruction", "not empty"),
+        ({"instruction": ""}, "$.instruction", "non-empty"),
         ({"id": "a/b"}, "$.id", "a/b"),
         ({"oracle": [{"type": "clik", "target": {"name": "x"}}]}, "$.oracle[0]", "did you mean 'click'"),
         ({"oracle": [{"type": "click", "target": {"nme": "x"}}]}, "$.oracle[0]", "did you mean 'name'"),
@@ -284,7 +284,7 @@ def test_what_would_fail_in_the_middle_of_a_run_is_told_before(
 def test_a_key_that_is_there_twice_is_told(tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text(json.dumps(GOOD).replace('"func":', '"func": "exact_match", "func":'))
-    assert "$.evaluator.func: is there twice" in said(path)
+    assert "$.evaluator.func: occurs twice" in said(path)
 
 
 def check_of(func: str, result: Any = None, expected: Any = None, **options: Any) -> dict[str, Any]:
@@ -306,7 +306,7 @@ DAY = rule({"relativeTime": {"from": "some day"}, "expected": {"time": "{Year}"}
     ("changes", "where", "what"),
     [
         (check_of("text_equals", None, rule({"expected": "a"})), "$.evaluator.result", "needs a result"),
-        (check_of("text_equals", FILE), "$.evaluator.expected", "needs something expected"),
+        (check_of("text_equals", FILE), "$.evaluator.expected", "needs an expected value"),
         (check_of("text_equals", FILE, rule({"expect": "a"})), "$.evaluator.expected.rules", "'expected'"),
         (check_of("text_equals", FILE, rule({})), "$.evaluator.expected.rules", "missing rule key 'expected'"),
         (check_of("text_equals", FILE, rule(None)), "$.evaluator.expected.rules", "the rules are None"),
@@ -330,7 +330,7 @@ DAY = rule({"relativeTime": {"from": "some day"}, "expected": {"time": "{Year}"}
         (check_of("check_direct_json_object", FILE, DAY), "$.evaluator.expected", "some day"),
         (
             check_of("exact_match", {"type": "vm_file", "path": ["~/a", "~/b"], "dest": ["a"]}, rule({"expected": 1})),
-            "$.evaluator.result", "path has 2 entries and dest 1",
+            "$.evaluator.result", "path has 2 entries, but dest has 1",
         ),
     ],
 )  # fmt: skip

@@ -53,7 +53,7 @@ def test_no_file_is_written_over(tmp_path: Path) -> None:
         new_task(tmp_path / "a.json", "editor")
     assert json.loads((tmp_path / "a.json").read_text())["id"] == "a"
     (tmp_path / "assets/form.py").write_text("mine")
-    with pytest.raises(UsageError, match="another file than the task needs"):
+    with pytest.raises(UsageError, match="not the file that the task needs"):
         new_task(tmp_path / "c.json", "form")
     assert not (tmp_path / "c.json").exists() and (tmp_path / "assets/form.py").read_text() == "mine"
 

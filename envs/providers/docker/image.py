@@ -26,14 +26,14 @@ SESSIONS = {"light": "openbox", "full": "xfce"}
 """The session of an image, by its list of programs."""
 PROGRAMS = tuple(SESSIONS)
 NAMES = tuple(f"{programs}{code}" for programs in PROGRAMS for code in ("", "-code"))
-"""What images are called, for short."""
+"""Short names of images."""
 REPOSITORY = "deskbench/desktop"
 BASE = "debian:12-slim"
 MADE_BASE = "deskbench/base:bookworm"
-"""What stands in for BASE where no registry can be reached."""
+"""The image that replaces BASE when no registry can be reached."""
 SUITE = "bookworm"
 SOURCES_LABEL = "org.deskbench.server"
-"""Image label: the digest of the server's sources, by which an image that is out of date is known."""
+"""Image label: the digest of the server's sources, which tells whether an image is out of date."""
 NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns", "uidmap"})
 """Packages of the local provider that a container has no use for."""
 LOCK = "/usr/share/deskbench/installed.txt"
@@ -41,7 +41,7 @@ LOCK = "/usr/share/deskbench/installed.txt"
 
 @dataclass(frozen=True)
 class Recipe:
-    """What an image is made of.
+    """What an image is built from.
 
     Attributes:
         programs: a list of `docker/`: light or full.
@@ -83,7 +83,7 @@ def context(recipe: Recipe) -> bytes:
 
 
 def authorities() -> bytes:
-    """The certificates that this machine was told to trust, where a proxy of its own stands before the registries."""
+    """The certificates that this machine trusts, for a proxy of its own in front of the registries."""
     named = os.environ.get("SSL_CERT_FILE")
     return Path(named).read_bytes() if named else b""
 
@@ -94,7 +94,7 @@ def desktop_packages() -> list[str]:
 
 
 def listed(path: Path) -> list[str]:
-    """The packages of a list; what stands behind # is for people."""
+    """The packages of a list; # starts a comment."""
     names = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [name for name in names if name]
 
@@ -115,16 +115,16 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
     Args:
         engine: where.
         recipe: of what.
-        say: is told each step.
+        say: called with each step.
 
     Raises:
         UsageError: there is no such list of programs, no base image, or no lock file.
         StartError: the build failed; with its last lines.
     """
     if recipe.programs not in PROGRAMS:
-        raise UsageError(f"no programs {recipe.programs!r}; there are {', '.join(PROGRAMS)}")
+        raise UsageError(f"unknown list of programs {recipe.programs!r}; known lists: {', '.join(PROGRAMS)}")
     if recipe.locked and not lock_file(recipe.programs).exists():
-        raise UsageError(f"{lock_file(recipe.programs)} is not there: build once with --write-lock")
+        raise UsageError(f"{lock_file(recipe.programs)} does not exist: build once with --write-lock")
     arguments = {
         "BASE": base_image(engine, recipe.base, say), "PROGRAMS": recipe.programs, "SCREEN": recipe.screen,
         "LOCKED": str(int(recipe.locked)), "SESSION": SESSIONS[recipe.programs], "CODE": str(int(recipe.code)),
@@ -140,7 +140,7 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
             said.append(line)
             say(line)
         if "error" in answer:
-            raise StartError(f"{recipe.tag} was not built: " + "\n".join(said[-15:]))
+            raise StartError(f"could not build {recipe.tag}: " + "\n".join(said[-15:]))
     return str(engine.images.get(recipe.tag).id)
 
 
@@ -148,7 +148,7 @@ def base_image(engine: docker.DockerClient, wanted: str | None, say: Callable[[s
     """The name of a base image that the engine has; pulled, or made of packages.
 
     Raises:
-        UsageError: it can be neither pulled nor made; with the mend.
+        UsageError: it can be neither pulled nor built; with the fix.
     """
     import docker
 
@@ -167,14 +167,14 @@ def base_image(engine: docker.DockerClient, wanted: str | None, say: Callable[[s
 
 
 def _make_base(engine: docker.DockerClient, why: str, say: Callable[[str], None]) -> str:
-    say(f"{why}: making {MADE_BASE} of Debian's packages")
+    say(f"{why}: making {MADE_BASE} from Debian's packages")
     try:
         made = subprocess.run(
             ["mmdebstrap", "--variant=minbase", "--include=ca-certificates", SUITE, "-"],
             stdin=subprocess.DEVNULL, capture_output=True, check=False,
         )  # fmt: skip
     except FileNotFoundError:
-        raise UsageError(f"{why}, and mmdebstrap is not there to make one: apt-get install mmdebstrap") from None
+        raise UsageError(f"{why}, and mmdebstrap is not installed to make one: apt-get install mmdebstrap") from None
     if made.returncode != 0:
         tail = made.stderr.decode("utf-8", "replace").strip().splitlines()[-3:]
         raise UsageError(f"{why}, and mmdebstrap failed: {' | '.join(tail)}")
@@ -197,7 +197,7 @@ def installed(engine: docker.DockerClient, image: str) -> str:
 
 
 def differing(lock: Path, packages: str) -> list[str]:
-    """Packages that are not as the lock file has them; none where there is no lock file."""
+    """Packages that differ from the lock file; empty if there is no lock file."""
     if not lock.exists():
         return []
     locked = set(lock.read_text(encoding="utf-8").splitlines())

@@ -27,7 +27,7 @@ IMAGE = "happysixd/osworld-docker"
 DISK = user_cache_path("deskbench") / "osworld" / "Ubuntu.qcow2"
 SERVER, CHROMIUM, SCREEN, VLC = 5000, 9222, 8006, 8080
 SECONDS, SECONDS_WITHOUT_KVM = 300.0, 1800.0
-"""How long the machine may take to answer; OSWorld's own limit, and six times that where it is emulated."""
+"""Seconds that the machine may take to answer; OSWorld's own limit, and six times that without KVM."""
 
 
 class OsworldDesktop(OsworldClient):
@@ -47,7 +47,7 @@ class OsworldContainers:
         image: of the container.
 
     Raises:
-        UsageError: no engine answers, or the image or the disk is not there; with the mend.
+        UsageError: no engine answers, or the image or the disk is missing; with the fix.
     """
 
     name = "docker"
@@ -58,8 +58,8 @@ class OsworldContainers:
         self._disk = Path(disk) if disk else DISK
         if not self._disk.is_file():
             raise UsageError(
-                f"{self._disk} is not there: unpack Ubuntu.qcow2.zip of huggingface.co/datasets/xlangai/ubuntu_osworld "
-                "there, or name another: --image osworld:PATH"
+                f"{self._disk} does not exist: unpack Ubuntu.qcow2.zip of "
+                "huggingface.co/datasets/xlangai/ubuntu_osworld there, or name another disk: --image osworld:PATH"
             )
         self._engine = engine()
         self._image_name = image
@@ -82,7 +82,7 @@ class OsworldContainers:
             with engine_errors():
                 container = self._create()
         except OSError as error:
-            raise StartError(f"no container was made: {error}") from None
+            raise StartError(f"could not create a container: {error}") from None
         try:
             ports = self._ports(container)
             if SERVER not in ports:
@@ -135,7 +135,7 @@ class OsworldContainers:
         return self._engine.containers.get(container).logs(tail=LOG_LINES).decode("utf-8", "replace")
 
     def stop(self, desktop: Desktop) -> None:
-        """Remove the container, and with it all that was done in the machine."""
+        """Remove the container, and with it all changes in the machine."""
         assert isinstance(desktop, OsworldDesktop)
         with self._lock:
             self._running.pop(desktop.name, None)
@@ -153,8 +153,8 @@ class OsworldContainers:
         self._engine.close()
 
     def doctor(self) -> list[Check]:
-        """What is there; no machine is started, which takes minutes."""
-        kvm = Check("kvm", self._kvm, "/dev/kvm is there" if self._kvm else "no /dev/kvm: a boot takes ten minutes")
+        """What this machine has. No machine is started, because that takes minutes."""
+        kvm = Check("kvm", self._kvm, "/dev/kvm exists" if self._kvm else "no /dev/kvm: a boot takes ten minutes")
         return [
             Check("engine", True, f"Docker {self._engine.version()['Version']} at {self._engine.api.base_url}"),
             Check("image", True, f"{self._image_name} {self._image[:19]}"),
@@ -173,7 +173,7 @@ def _image(engine: docker.DockerClient, name: str) -> str:
     try:
         return str(engine.images.pull(name, tag="latest").id)
     except docker.errors.APIError as error:
-        raise UsageError(f"the image {name} is not there and cannot be pulled: {error.explanation or error}") from None
+        raise UsageError(f"the image {name} is missing and cannot be pulled: {error.explanation or error}") from None
 
 
 def make(argument: str = "") -> DockerProvider | OsworldContainers:

@@ -38,9 +38,9 @@ LABEL = "org.deskbench.desktop"
 """Container label: the process id of the controller."""
 SOCKET = "/run/deskbench/socket"
 MEMORY, PIDS, CPUS = 6 * 2**30, 1024, 2.0
-"""Limits of one container: bytes (of which files take what SCRATCH says at most), processes and threads, cores."""
+"""Limits of one container: bytes of memory (of which files take at most SCRATCH), processes and threads, cores."""
 CAPABILITIES = ("SETUID", "SETGID", "KILL")
-"""What the server needs to start programs as the user and to end them; the programs have none."""
+"""Capabilities that the server needs to start programs as the user and to end them; the programs get none."""
 SCRATCH = {
     "/home/user": "rw,exec,nosuid,nodev,size=2g,uid=1000,gid=1000,mode=755",
     "/tmp": "rw,exec,nosuid,nodev,size=1g,mode=1777",
@@ -52,7 +52,7 @@ SCRATCH = {
 START_SECONDS = 60.0
 ENGINE_SECONDS = 60.0
 LOG_LINES, MAX_LINE = 12, 65_536
-"""Of what a desktop says: lines in an error, bytes of a line."""
+"""Limits for quoting a desktop's log: lines in an error, bytes of a line."""
 
 
 class DockerDesktop(Client):
@@ -157,7 +157,7 @@ class Stream:
         self._socket.sendall(data)
 
     def end(self) -> None:
-        """There is no more to send."""
+        """Close the sending side."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
@@ -172,7 +172,7 @@ class Stream:
         """What comes: 1 for standard output, 2 for errors, and bytes ("Stream format" in the engine's API).
 
         Raises:
-            OSError: the connection broke off.
+            OSError: the connection was lost.
         """
         while head := self._exactly(8):
             kind, length = struct.unpack(">BxxxL", head)
@@ -224,7 +224,7 @@ class DockerProvider:
         image: the desktop's image; light (also for ""), full, full-code, or any name.
 
     Raises:
-        UsageError: no engine answers, or it does not have the image, or one of an older server.
+        UsageError: no engine answers, or the image is missing or has an older server.
     """
 
     name = "docker"
@@ -254,7 +254,7 @@ class DockerProvider:
             with engine_errors():
                 desktop = self._create(spec, tokens)
         except OSError as error:
-            raise StartError(f"no container was made: {error}") from None
+            raise StartError(f"could not create a container: {error}") from None
         try:
             _await_ready(desktop)
             desktop.health()
@@ -335,7 +335,7 @@ def engine() -> docker.DockerClient:
     """The Docker engine that the environment names (DOCKER_HOST, the current context is not read).
 
     Raises:
-        UsageError: none answers; with the mend.
+        UsageError: none answers; with the fix.
     """
     import docker
 
@@ -348,7 +348,7 @@ def engine() -> docker.DockerClient:
     except Exception as error:  # noqa: BLE001  (the SDK lets errors of four libraries through)
         raise UsageError(
             f"no Docker engine answers ({_line(error)}): start it (systemctl start docker), install it "
-            "(apt-get install docker.io), or name another machine's in DOCKER_HOST"
+            "(apt-get install docker.io), or name another machine's engine in DOCKER_HOST"
         ) from None
     return found
 
@@ -357,7 +357,7 @@ def find_image(engine: docker.DockerClient, name: str) -> str:
     """An image's id, `sha256:…`.
 
     Raises:
-        UsageError: the engine does not have it, or it holds another version of the server; with the mend.
+        UsageError: the engine does not have it, or it holds another version of the server; with the fix.
     """
     import docker
 
@@ -366,7 +366,7 @@ def find_image(engine: docker.DockerClient, name: str) -> str:
     except docker.errors.ImageNotFound:
         raise UsageError(f"the engine has no image {name}: build it with: deskbench image build") from None
     if image.labels.get(SOURCES_LABEL) != server_digest():
-        raise UsageError(f"{name} was built from another version of deskbench: build it again: deskbench image build")
+        raise UsageError(f"{name} was built from another version of deskbench: rebuild it with: deskbench image build")
     return str(image.id)
 
 
@@ -383,7 +383,7 @@ def _await_ready(desktop: DockerDesktop) -> None:
     heard = said.wait(START_SECONDS)
     if answer.get("ready"):
         return
-    why = answer.get("error") or ("it ended" if heard else f"nothing heard for {time.monotonic() - began:.0f} s")
+    why = answer.get("error") or ("it ended" if heard else f"no answer for {time.monotonic() - began:.0f} s")
     log = "\n".join(list(desktop.log)[-LOG_LINES:])
     raise StartError(f"{desktop.name} did not start: {why}\n{log}")
 

@@ -47,7 +47,7 @@ def reach(address: str) -> str:
     """The address of a socket here that leads to the engine there; one connection serves all.
 
     Raises:
-        UsageError: the machine cannot be reached; with what ssh said.
+        UsageError: the machine cannot be reached; with ssh's message.
     """
     with _lock:
         found = _open.get(address)
@@ -62,7 +62,7 @@ def reach(address: str) -> str:
 def _dial(address: str) -> Tunnel:
     parts = urlsplit(address)
     if not parts.hostname:
-        raise UsageError(f"DOCKER_HOST={address} names no machine: ssh://[user@]host[:port]")
+        raise UsageError(f"DOCKER_HOST={address} names no machine; use ssh://[user@]host[:port]")
     folder = Path(tempfile.mkdtemp(prefix="deskbench-ssh-"))
     there = parts.path if parts.path not in ("", "/") else SOCKET
     port = ["-p", str(parts.port)] if parts.port else []

@@ -1,4 +1,4 @@
-"""What the qemu provider needs of this machine, looked at one by one, each with its mend."""
+"""Checks what the qemu provider needs on this machine, one by one, each with its fix."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LEAST_DISK, LEAST_MEMORY = 4 * 2**30, 2 * 2**30
 
 
 def examine(provider: Provider, image: VmImage | None, disk: Path | None) -> list[Check]:
-    """Every check; the last one starts a desktop of our image. A disk of somebody's is not booted: it takes minutes."""
+    """Run every check; the last one starts a desktop of our image. Other disks are not booted: that takes minutes."""
     checks = [Check("qemu", True, qemu_version()), _room(), _memory()]
     if image is None:
         return [*checks, Check("disk", True, str(disk))]
@@ -35,9 +35,9 @@ def _speed(image: VmImage) -> list[Check]:
         found = speed(image)
     except DeskbenchError as error:
         return [
-            Check("speed", False, str(error), "see what QEMU says there; apt-get install --reinstall qemu-system-x86")
+            Check("speed", False, str(error), "read QEMU's output there; apt-get install --reinstall qemu-system-x86")
         ]
-    used = f"a kernel boots in {found.seconds:.1f} s; waits are {found.patience:.1f} times as long as elsewhere"
+    used = f"a kernel boots in {found.seconds:.1f} s; time limits are {found.patience:.1f} times as long as usual"
     kvm = f"used ({found.tcg_seconds / found.seconds:.1f} times as fast as without)" if not found.kvm else found.kvm
     return [Check("kvm", True, kvm), Check("speed", True, used)]
 
@@ -46,7 +46,7 @@ def _room() -> Check:
     HOME.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(HOME).free
     detail = f"{free / 2**30:.1f} GB free in {HOME}"
-    return Check("disk space", free >= LEAST_DISK, detail, "" if free >= LEAST_DISK else "make room: 4 GB at least")
+    return Check("disk space", free >= LEAST_DISK, detail, "" if free >= LEAST_DISK else "free up 4 GB or more")
 
 
 def _memory() -> Check:

@@ -26,7 +26,7 @@ from deskbench.envs.providers.docker import image as images
 from deskbench.envs.providers.payload import library_files, server_files
 
 HOME = user_cache_path("deskbench") / "vm"
-"""Images, snapshots, and what is known of this machine's speed."""
+"""Images, snapshots, and the measured speed of this machine."""
 RECIPE = images.DOCKER / "vm"
 MODULES = (
     "drivers/virtio/virtio", "drivers/virtio/virtio_ring", "drivers/virtio/virtio_pci_legacy_dev",
@@ -35,7 +35,7 @@ MODULES = (
 )  # fmt: skip
 """Of Debian's cloud kernel: disk, network, and the way of the tokens, with what they need; ext4 is built in."""
 FREE = 2048
-"""Megabytes of the disk that are left to the machine's user."""
+"""Megabytes of free disk space for the machine's user."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils", "dpkg-deb": "dpkg"}
 LOG_LINES = 12
 
@@ -74,15 +74,15 @@ def folder_of(programs: str, home: Path = HOME) -> Path:
         UsageError: there is no such list of programs.
     """
     if programs not in images.PROGRAMS:
-        raise UsageError(f"no programs {programs!r}; there are {', '.join(images.PROGRAMS)}")
+        raise UsageError(f"unknown list of programs {programs!r}; known lists: {', '.join(images.PROGRAMS)}")
     return home / "images" / programs
 
 
 def find_image(programs: str = "light", home: Path = HOME) -> VmImage:
-    """An image that was built here, in the folder of the user's cache.
+    """An image that was built on this machine, in the user's cache.
 
     Raises:
-        UsageError: it was not, or of something else; with the mend.
+        UsageError: it was not built, or from something else; with the fix.
     """
     folder = folder_of(programs, home)
     mend = f"deskbench image build --vm --programs {programs}"
@@ -90,9 +90,9 @@ def find_image(programs: str = "light", home: Path = HOME) -> VmImage:
         known = json.loads((folder / "image.json").read_text(encoding="utf-8"))
         image = VmImage(folder, known["programs"], known["recipe"], known["digest"])
     except (OSError, ValueError, KeyError):
-        raise UsageError(f"there is no virtual machine's image {programs}: build it with: {mend}") from None
+        raise UsageError(f"there is no virtual machine image {programs}: build it with: {mend}") from None
     if image.recipe != recipe_digest(programs):
-        raise UsageError(f"the virtual machine's image {programs} was built of other packages: build it again: {mend}")
+        raise UsageError(f"the virtual machine image {programs} was built from other packages: rebuild it with: {mend}")
     return image
 
 
@@ -103,7 +103,7 @@ def packages(programs: str) -> list[str]:
 
 
 def recipe_digest(programs: str) -> str:
-    """SHA-256 over what a disk is made of; versions of packages are Debian's affair."""
+    """SHA-256 over what a disk is built from, except package versions, which are up to Debian."""
     parts = [*packages(programs), *MODULES, str(FREE)]
     settings = [file for name in ("home", "settings") for file in (images.DOCKER / name).rglob("*") if file.is_file()]
     for file in sorted([*settings, *(RECIPE / f"{name}.sh" for name in ("kernel", "tree", "disk"))]):
@@ -112,21 +112,21 @@ def recipe_digest(programs: str) -> str:
 
 
 def build_vm(programs: str, say: Callable[[str], None]) -> VmImage:
-    """Build an image, unless it is there already; a minute or two. Whoever comes second waits.
+    """Build an image, unless it exists already; takes a minute or two. A second caller waits.
 
     Args:
         programs: light or full.
-        say: is told each step.
+        say: called with each step.
 
     Raises:
-        UsageError: there is no such list, or a tool is missing; with the mend.
+        UsageError: there is no such list, or a tool is missing; with the fix.
         StartError: the build failed; with its last lines.
     """
     folder = folder_of(programs)
     needed = TOOLS if os.geteuid() == 0 else {**TOOLS, "newuidmap": "uidmap"}
     missing = {package for tool, package in needed.items() if shutil.which(tool, path=_path()) is None}
     if missing:
-        raise UsageError(f"building a virtual machine's image needs: apt-get install {' '.join(sorted(missing))}")
+        raise UsageError(f"building a virtual machine image needs: apt-get install {' '.join(sorted(missing))}")
     with locked(f"image-{programs}"):
         with contextlib.suppress(UsageError):
             return find_image(programs)
@@ -153,7 +153,7 @@ def _path() -> str:
 def _build(programs: str, into: Path, say: Callable[[str], None]) -> None:
     """The tree comes out of mmdebstrap as an archive and goes into a disk: two programs and a pipe."""
     wanted = packages(programs)
-    say(f"installing {len(wanted)} packages and what they need, and making a disk of them")
+    say(f"installing {len(wanted)} packages with their dependencies, and making a disk image")
     # An ordinary user is what passes for root, with the ids that belong to it (subuid(5)).
     rootly = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
     environment = {**os.environ, "PATH": _path()}
@@ -173,7 +173,7 @@ def _build(programs: str, into: Path, say: Callable[[str], None]) -> None:
         if ended or done.returncode:
             log.seek(0)
             tail = "\n".join(log.read().splitlines()[-LOG_LINES:])
-            raise StartError(f"the virtual machine's image was not built:\n{tail}")
+            raise StartError(f"could not build the virtual machine image:\n{tail}")
 
 
 def _mmdebstrap(wanted: list[str]) -> list[str]:

@@ -42,7 +42,7 @@ from deskbench.envs.providers.sandbox import (
 
 QEMU = "qemu-system-x86_64"
 INSIDE = "/run/machine"
-"""Where a machine's folder is in its sandbox."""
+"""The path of a machine's folder in its sandbox."""
 PORTER = Path(qemu_porter.__file__)
 AS_USER = ("/usr/bin/setpriv", "--reuid=1000", "--regid=1000", "--clear-groups", "--no-new-privs", "--")
 SERVER = 5000
@@ -52,7 +52,7 @@ SCREEN_SECONDS = 5.0
 LOG_LINES = 15
 LOG_BYTES = 16384
 PICTURES = HOME / "failed"
-"""Where screen pictures of machines that did not come up are kept."""
+"""The folder for screenshots of machines that failed to start."""
 
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="machine")
 
@@ -122,7 +122,7 @@ class Machine:
         tokens: for the server, as it reads them from its standard input; the guest's root can read them.
 
     Raises:
-        UsageError: this machine cannot make a sandbox, or a network; with the mend.
+        UsageError: this machine cannot make a sandbox, or a network; with the fix.
     """
 
     def __init__(self, plan: Plan, tokens: bytes = b"") -> None:
@@ -184,7 +184,7 @@ class Machine:
 
     @property
     def ended(self) -> bool:
-        """QEMU runs no more."""
+        """Whether QEMU has ended."""
         return self.process.poll() is not None
 
     def last_words(self) -> str:
@@ -193,7 +193,7 @@ class Machine:
         return "\n".join(part for part in parts if part)
 
     def picture(self) -> Path | None:
-        """A picture of the screen as it is, kept for looking; None where there is none any more."""
+        """A screenshot of the machine, kept for people to look at; None if there is no screen any more."""
         with contextlib.suppress(EnvError):
             self.monitor(("screendump", {"filename": f"{INSIDE}/screen.png", "format": "png"}))
             made = self.folder / "screen.png"
@@ -205,7 +205,7 @@ class Machine:
         return None
 
     def fault(self, why: str) -> StartError:
-        """An error that says what was last seen of this machine, which is still there or has just ended."""
+        """An error with the last state seen of this machine, which still runs or has just ended."""
         if self.ended:
             why = f"{why}; QEMU ended with status {self.process.returncode}"
         seen = self.picture()
@@ -217,13 +217,13 @@ class Machine:
         said = _tail(self.folder / "log")
         if self.ended and "bwrap:" in said:
             return UsageError(
-                f"this machine does not let bubblewrap make namespaces ({said.splitlines()[-1]}); allow unprivileged "
+                f"this machine does not let bubblewrap create namespaces ({said.splitlines()[-1]}); allow unprivileged "
                 "user namespaces (sysctl kernel.apparmor_restrict_unprivileged_userns=0 on Ubuntu)"
             )
         return None
 
     def end(self) -> None:
-        """Kill it; nothing is left."""
+        """Kill it, and leave nothing behind."""
         self._control.close()
         kill_sandbox(self.process)
         if self.network is not None:
@@ -376,7 +376,7 @@ def qemu_version() -> str:
     """As QEMU says it.
 
     Raises:
-        UsageError: it is not installed, or bubblewrap is not; with the mend.
+        UsageError: it is not installed, or bubblewrap is not; with the fix.
     """
     needs = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "bwrap": "bubblewrap"}
     missing = [package for program, package in needs.items() if shutil.which(program) is None]
@@ -386,10 +386,10 @@ def qemu_version() -> str:
 
 
 def run_tool(command: Sequence[str]) -> None:
-    """A short command of QEMU's tools, to its end.
+    """Run a short command of QEMU's tools.
 
     Raises:
-        StartError: it failed; with what it said.
+        StartError: it failed; with its message.
     """
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:

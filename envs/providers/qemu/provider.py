@@ -34,18 +34,18 @@ from deskbench.envs.providers.qemu.snapshot import Snapshot, forget, restore, sn
 from deskbench.envs.providers.qemu.speed import Speed, speed
 
 MEMORY = {"light": 1024, "full": 3072}
-"""Megabytes by list of programs; only what is touched is taken."""
+"""Megabytes of memory by list of programs; a machine takes only what it touches."""
 PROCESSES = {"light": 600, "full": 1500}
-"""The most processes and threads of the machine's user: more would not have room in its memory."""
+"""The most processes and threads of the machine's user: its memory has no room for more."""
 PROCESSORS = 2
 BOOT_SECONDS, RESUME_SECONDS = 30.0, 10.0
-"""Times the machine's patience."""
+"""Seconds, multiplied by the machine's patience."""
 DISK_MEMORY, DISK_PROCESSORS = 4096, 4
 """Of OSWorld's machines, as its docker provider starts them."""
 DISK_PORTS = (SERVER, 9222, 8006, 8080)
 """Server, browser, screen, player: the ports that OSWorld's docker provider publishes."""
 DISK_SECONDS, DISK_SECONDS_WITHOUT_KVM = 300.0, 1800.0
-"""How long one may take to answer; OSWorld's own limit, and six times that where it is emulated."""
+"""Seconds that one may take to answer; OSWorld's own limit, and six times that without KVM."""
 FIRMWARE = (
     (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
     (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
@@ -78,7 +78,7 @@ class QemuDesktop(Client):
 
 
 class DiskDesktop(OsworldClient):
-    """A machine from somebody's disk, in which OSWorld's server answers."""
+    """A machine from a user's disk, in which OSWorld's server answers."""
 
     def __init__(self, machine: Machine, forwards: Mapping[int, Forward]) -> None:
         ports = {port: forward.address for port, forward in forwards.items()}
@@ -97,10 +97,10 @@ class QemuProvider:
 
     Args:
         image: light (also for "") or full, or the path of a qcow2 file.
-        disk_seconds: how long such a disk may take to its first screenshot; None for minutes.
+        disk_seconds: how long such a disk may take until its first screenshot; None for minutes.
 
     Raises:
-        UsageError: a program or a library is missing, or the image is; with the mend.
+        UsageError: a program or a library is missing, or the image is; with the fix.
     """
 
     name = "qemu"
@@ -130,7 +130,7 @@ class QemuProvider:
 
         Raises:
             StartError: with the tail of its serial console, and where a picture of its screen is.
-            UsageError: this machine cannot do it; with the mend.
+            UsageError: this machine cannot do it; with the fix.
         """
         if not spec.isolated:
             raise UsageError("a virtual machine always runs in a sandbox: leave out --unisolated")
@@ -156,7 +156,7 @@ class QemuProvider:
     def _start_disk(self, spec: DesktopSpec) -> tuple[Client, Machine]:
         assert self._disk is not None
         if isinstance(spec.network, tuple):
-            raise UsageError("a machine from a disk has all of the network or none: lists of names need our server")
+            raise UsageError("a machine from a disk has the whole network or none: a list of hosts needs our server")
         machine = Machine(disk_plan(self._disk, network=spec.network == "full"))
         forwards = {port: Forward(partial(machine.connect, port)) for port in DISK_PORTS}
         desktop = DiskDesktop(machine, forwards)
@@ -189,7 +189,7 @@ class QemuProvider:
 
 
 def plan_of(image: VmImage, spec: DesktopSpec, pace: Speed) -> Plan:
-    """The machine that a spec wants, without disk and memory."""
+    """The plan for a spec's machine, without disk and memory."""
     # What the kernel does not know, it hands on to the first program: NAME=value as environment, the rest as arguments.
     style = f"DESKBENCH_SESSION={images.SESSIONS[image.programs]} DESKBENCH_PROCESSES={PROCESSES[image.programs]}"
     line = f"console=tty0 console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off {style} -- "
@@ -229,7 +229,7 @@ def _await_server(machine: Machine, desktop: Client, seconds: float) -> None:
     except EnvError as error:
         if fault := machine.sandbox_fault():
             raise fault from None
-        why = f"{error}" if machine.ended else f"nothing answered within {seconds:.0f} s; last: {error}"
+        why = f"{error}" if machine.ended else f"no answer within {seconds:.0f} s; last: {error}"
         raise StartError(why) from None
     finally:
         desktop.answer_seconds = patient
@@ -261,13 +261,13 @@ def disk_plan(disk: Path, *, network: bool, firmwares: Sequence[tuple[Path, Path
     """The machine that OSWorld's docker provider makes around a disk; `firmwares` are where UEFI's may be.
 
     Raises:
-        UsageError: it needs UEFI, and there is none here; with the mend.
+        UsageError: it needs UEFI, which is missing here; with the fix.
     """
     firmware = None
     if needs_uefi(disk):
         firmware = next((pair for pair in firmwares if all(file.exists() for file in pair)), None)
         if firmware is None:
-            raise UsageError(f"{disk} is started by UEFI: apt-get install ovmf")
+            raise UsageError(f"{disk} needs UEFI to boot: apt-get install ovmf")
     accelerator = KVM if os.access("/dev/kvm", os.R_OK | os.W_OK) else TCG
     with contextlib.suppress(UsageError):  # without an image of ours, nothing can be measured
         accelerator = speed(find_image()).accelerator
@@ -289,7 +289,7 @@ def needs_uefi(disk: Path) -> bool:
         try:
             run_tool(["qemu-img", "dd", "-O", "raw", "bs=512", "count=34", f"if={disk}", f"of={head}"])
         except StartError as error:
-            raise UsageError(f"{disk} cannot be read as a disk: {error}") from None
+            raise UsageError(f"cannot read {disk} as a disk: {error}") from None
         data = head.read_bytes()
     if data[512:520] != b"EFI PART" or len(data) < 34 * 512:
         return False

@@ -28,16 +28,16 @@ from deskbench.envs.providers.qemu.qmp import Command, Event
 
 FOLDER = HOME / "snapshots"
 KEPT = 8
-"""Snapshots of other sizes and older sources that are kept; each has some hundred megabytes."""
+"""How many snapshots of other sizes and older sources to keep; each has some hundred megabytes."""
 SAVE_SECONDS, LOAD_SECONDS = 120.0, 30.0
 UNHURRIED = 1 << 40
-"""Bytes per second: QEMU's own limit is a network's."""
+"""Bytes per second: QEMU's default limit is meant for a network."""
 
 Settle = Callable[[Machine, dict[str, str]], None]
 """Waits until a machine that boots has its desktop up, and leaves no connection behind.
 
 Raises:
-    StartError: it does not come up.
+    StartError: it does not start.
 """
 
 
@@ -153,7 +153,7 @@ def _save(machine: Machine, into: Path) -> None:
         if told["status"] == "completed":
             machine.monitor(("quit", {}), awaited=Event("SHUTDOWN"))  # what it has in its caches is written then
     except EnvError as error:
-        raise machine.fault(f"its memory cannot be saved: {error}") from None
+        raise machine.fault(f"cannot save its memory: {error}") from None
     if told["status"] != "completed" or not wait.until(lambda: machine.ended, timeout=SAVE_SECONDS):
         raise machine.fault(f"its memory was not saved: {told['status']}")
     shutil.copyfile(machine.folder / "state", into)  # a file of our own: that one was the machine's
@@ -181,7 +181,7 @@ def restore(saved: Snapshot, plan: Plan) -> Machine:
         machine.monitor(_capabilities("x-ignore-shared"), load, awaited=Event("RESUME"), seconds=LOAD_SECONDS)
     except (EnvError, OSError) as error:
         wait.until(lambda: machine.ended, timeout=0.5)
-        fault = machine.sandbox_fault() or machine.fault(f"its snapshot does not load: {error}")
+        fault = machine.sandbox_fault() or machine.fault(f"cannot load its snapshot: {error}")
         machine.end()
         raise fault from None
     except BaseException:

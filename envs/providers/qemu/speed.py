@@ -1,4 +1,4 @@
-"""How fast this machine runs virtual machines, and by what: measured once, by booting a kernel.
+"""How fast this machine runs virtual machines, with KVM or without: measured once, by booting a kernel.
 
 That /dev/kvm is there does not say that it works: under some hypervisors a guest's kernel never comes up with it, or
 more slowly than without. So both boot the image's kernel to its first program, and the faster one is used.
@@ -22,7 +22,7 @@ from deskbench.envs.providers.qemu.machine import KVM, TCG, Accelerator, Boot, M
 
 PROBE_SECONDS = 120.0
 SWIFT = 0.5
-"""Seconds of the same boot on a machine of 2023 with KVM: there, patience is 1."""
+"""Seconds that the same boot takes on a machine of 2023 with KVM, whose patience is 1."""
 MEMORY = 256
 
 
@@ -88,7 +88,7 @@ def _refusal() -> str:
     if not device.exists():
         return "there is no /dev/kvm"
     if not os.access(device, os.R_OK | os.W_OK):
-        return "/dev/kvm may not be opened: add yourself to its group (usermod -aG kvm)"
+        return "you may not open /dev/kvm: add yourself to its group (usermod -aG kvm)"
     return ""
 
 
@@ -99,13 +99,13 @@ def _measure(image: VmImage) -> Speed:
         boot = Boot(image.kernel, files, "console=ttyS0 panic=-1 -- probe")
         tcg, said = _probe(boot, TCG, PROBE_SECONDS)
         if tcg is None:
-            raise StartError(f"the kernel of {image.folder} does not come up without KVM: {said}")
+            raise StartError(f"the kernel of {image.folder} does not boot without KVM: {said}")
         why = _refusal()
         if not why:
             kvm, said = _probe(boot, KVM, tcg)
             if kvm is not None:
                 return Speed(KVM, kvm, tcg, "")
-            why = f"/dev/kvm is there, and no faster: {said}"
+            why = f"/dev/kvm exists, but it is no faster: {said}"
     return Speed(TCG, tcg, tcg, why)
 
 
@@ -118,7 +118,7 @@ def _probe(boot: Boot, accelerator: Accelerator, limit: float) -> tuple[float | 
         took = time.monotonic() - began
         said = (machine.last_words().splitlines() or ["it said nothing"])[-1]
         if not machine.ended:
-            return None, f"a kernel was not up after {took:.1f} s"
+            return None, f"a kernel did not boot within {took:.1f} s"
         if fault := machine.sandbox_fault():
             raise fault
         return (took, "") if machine.process.returncode == 0 else (None, said)

@@ -1,4 +1,4 @@
-"""The accessibility bus: questions to many applications, all under way at once.
+"""The accessibility bus: questions to many applications, all at the same time.
 
 One call at a time costs a round trip each; a screen has hundreds of nodes with several properties. Here every
 application has as many questions as it can take, answers at its own speed, and one that hangs costs its own nodes
@@ -22,17 +22,17 @@ from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.messages import MessageError, Question
 
 WINDOW = 256
-"""Questions under way on a connection at most: enough to keep an application busy."""
+"""The most open questions on a connection: enough to keep an application busy."""
 STALL_SECONDS = 2.0
-"""An application that answers nothing for so long while others do is left alone."""
+"""Seconds after which an application that answers nothing, while others do, is skipped."""
 AGAIN_SECONDS = 0.25
 """The same for one that hung the last time."""
 MAX_READING = 24 * 2**20
-"""Bytes that are read for one tree: some 20,000 nodes, or a document; who says more is not heard to the end."""
+"""The most bytes read for one tree: some 20,000 nodes, or a document. The rest is dropped."""
 MAX_OWN = 64
-"""Applications that are asked on sockets of their own; the others are asked through the bus."""
+"""How many applications are asked on their own sockets; the others are asked through the bus."""
 BUS_SECONDS = 5.0
-"""The bus itself, which may have to be started."""
+"""Seconds for the bus itself, which may have to start first."""
 _patience = 1.0
 _READ = 1 << 18
 _APPLICATION = "org.a11y.atspi.Application"
@@ -44,7 +44,7 @@ REGISTRY = "org.a11y.atspi.Registry"
 """Knows the applications; it is started when it is asked."""
 _OWNER = Question(_DAEMON, "GetNameOwner", "s", messages.string, "s", messages.written(REGISTRY))
 SIGNING_UP_SECONDS = 2.0
-"""How long applications may take to tell a new registry that they are there (it was 0.5 s at most)."""
+"""Seconds that applications may take to register with a new registry (0.5 s was the most seen)."""
 ROOT = "/org/a11y/atspi/accessible/root"
 
 Taker = Callable[[Any], None]
@@ -52,18 +52,18 @@ Taker = Callable[[Any], None]
 
 
 def wait_longer(times: float) -> None:
-    """All these limits are so many times as long from now on: the machine is slow."""
+    """Multiply all these limits from now on, because the machine is slow."""
     global _patience  # noqa: PLW0603  (set once, before anything is read)
     _patience = times
 
 
 def patiently(seconds: float) -> float:
-    """A limit, as long as it is on this machine."""
+    """A limit, adjusted to this machine."""
     return seconds * _patience
 
 
 class AccessibilityError(RuntimeError):
-    """The accessibility bus cannot be had."""
+    """The accessibility bus is not available."""
 
 
 class Link:
@@ -90,7 +90,7 @@ class Link:
 
     @property
     def busy(self) -> bool:
-        """Answers are awaited."""
+        """Whether answers are awaited."""
         return bool(self.waiting or self._queue)
 
     def ask(self, name: str, path: str, question: Question, taker: Taker) -> None:
@@ -98,7 +98,7 @@ class Link:
         self._queue.append((name, path, question, taker))
 
     def flush(self) -> None:
-        """Send as much as may be sent without waiting."""
+        """Send as much as possible without waiting."""
         while self._queue and len(self.waiting) < WINDOW:
             name, path, question, taker = self._queue.popleft()
             self._serial = self._serial % 0xFFFFFFF0 + 1
@@ -109,10 +109,10 @@ class Link:
                 del self.outgoing[: self.socket.send(self.outgoing)]
 
     def receive(self) -> set[str]:
-        """Hand what has arrived to its takers; the names that answered.
+        """Hand the answers that have arrived to their takers; return the names that answered.
 
         Raises:
-            OSError, MessageError: the connection is of no more use.
+            OSError, MessageError: the connection is unusable.
         """
         data = self.socket.recv(_READ)
         if not data:
@@ -130,7 +130,7 @@ class Link:
         return names
 
     def forget(self, names: set[str]) -> list[Taker]:
-        """Await no more from these; the takers of what was awaited."""
+        """Stop waiting for these; return the takers of their answers."""
         left = [(serial, taker) for serial, (name, _, taker) in self.waiting.items() if name in names]
         queued = [entry[3] for entry in self._queue if entry[0] in names]
         self._queue = deque(entry for entry in self._queue if entry[0] not in names)
@@ -176,7 +176,7 @@ class Bus:
         self._heard: dict[str, float] = {}
         self._left = MAX_READING
         self.slow: set[str] = set()
-        """Names that have not answered in this reading."""
+        """Names that did not answer during this reading."""
         self._daemon.ask(_DAEMON, _DAEMON_PATH, _HELLO, lambda _: None)
         self.id = self._answer(_ID, patiently(BUS_SECONDS))
         """Of this bus, and of no other."""
@@ -192,7 +192,7 @@ class Bus:
         return found[0] if found else None
 
     def registry(self, seconds: float) -> str | None:
-        """The name of the connection that is the registry, which no other ever has."""
+        """The name of the registry's connection, which is never reused."""
         return self._answer(_OWNER, seconds)
 
     def close(self) -> None:
@@ -201,14 +201,14 @@ class Bus:
             link.close()
 
     def begin(self) -> None:
-        """A new reading."""
+        """Begin a new reading."""
         self._hung = self.slow
         self.slow = set()
         self._heard = {}
         self._left = MAX_READING
 
     def ask(self, name: str, path: str, question: Question, taker: Taker) -> None:
-        """Ask an application something; `taker` gets the answer during `run`, None when it was refused."""
+        """Ask an application something; `taker` gets the answer during `run`, None if it was refused."""
         if name in self.slow:
             return
         self._heard.setdefault(name, time.monotonic())
@@ -232,7 +232,7 @@ class Bus:
                 self._own[name] = Link(address or "", patiently(AGAIN_SECONDS))
 
     def run(self, deadline: float) -> None:
-        """Until everything asked, and what takers ask meanwhile, is answered, hung or late.
+        """Run until every question, and those that takers ask meanwhile, is answered, hangs or is late.
 
         Args:
             deadline: monotonic seconds.
@@ -311,7 +311,7 @@ class Bus:
 
 
 class SigningUp:
-    """Whether applications are telling a registry that they are there, since the one before it has ended."""
+    """Whether applications are still registering with a new registry, after the previous one ended."""
 
     def __init__(self) -> None:
         self._registry: str | None = None

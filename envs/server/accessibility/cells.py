@@ -1,4 +1,4 @@
-"""What is on the screen of a table that has more cells than anybody asks for, as a sheet of LibreOffice has.
+"""Reads only the visible cells of a very large table, such as a sheet of LibreOffice.
 
 Such a table is never asked for its children: it would go on making them long after the question. The cells at its
 corners say which rows and columns are shown, and only those are asked for.
@@ -20,12 +20,12 @@ BOX = Question(_COMPONENT, "GetExtents", "(iiii)", messages.box, "u", struct.pac
 INDEX = Question(_NODE, "GetIndexInParent", "i", messages.number)
 COLUMNS = messages.property_of(_TABLE, "NColumns")
 INSET = 3
-"""Pixels from a table's edge to where a cell is asked for: past its border."""
+"""Pixels from a table's edge to the point where a cell is looked up: past its border."""
 MAX_SHOWN = 4096
-"""Cells; a screen of the smallest useful cells has about as many. Hidden rows lie between shown ones and count, too."""
+"""The most cells; a screen of the smallest useful cells has about as many. Hidden rows between shown ones count."""
 
 Found = Callable[[list[tuple[str, str]] | None], None]
-"""Takes the cells that are shown, row by row, as name and path; None when the table does not say."""
+"""Takes the visible cells, row by row, as name and path; None if the table does not tell."""
 
 
 def at_point(x: int, y: int) -> Question:
@@ -39,7 +39,7 @@ def cell(row: int, column: int) -> Question:
 
 
 class ShownCells:
-    """One table's question for what is shown of it; `found` is told in the end.
+    """One table's question for its visible cells; calls `found` in the end.
 
     Args:
         bus: where.

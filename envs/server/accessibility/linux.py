@@ -37,11 +37,11 @@ MAX_WIDTH = 1024
 """OSWorld's limits."""
 MAX_NODES = 20_000
 MAX_PATH = 1024
-"""Characters of an object's path, which is asked for by it a dozen times."""
+"""The most characters of an object's path, which a dozen questions repeat."""
 MAX_WRITTEN = 20 * 2**20
-"""Bytes of a tree in JSON; with the rest of an answer, the controller reads half as much again."""
+"""The most bytes of a tree in JSON; the controller reads half as much again, for the rest of the answer."""
 MAX_TERMINAL = 2**20
-"""Characters of a terminal's text; its end counts."""
+"""The most characters of a terminal's text; the end is kept."""
 TERMINAL_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 _A11Y = "org.a11y.atspi."
@@ -77,7 +77,7 @@ VALUES = {
 }  # fmt: skip
 EVERYTHING = (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES)
 SKELETON = (ROLE, STATE)
-"""Of each node; its children are asked for when its state is known."""
+"""The questions for each node; its children follow when its state is known."""
 
 _lock = threading.Lock()
 _bus: Bus | None = None
@@ -93,13 +93,13 @@ MAX_INTERFACES = 64
 
 
 def tree(timeout: float) -> tuple[str, bool]:
-    """OSWorld's XML of all applications, and whether it is whole.
+    """OSWorld's XML of all applications, and whether it is complete.
 
     Args:
-        timeout: seconds; what was read by then is answered.
+        timeout: seconds; then the answer has what was read.
 
     Raises:
-        AccessibilityError: there is no accessibility bus, or what programs say cannot be made a tree that can be sent.
+        AccessibilityError: there is no accessibility bus, or the programs' answers do not make a tree that can be sent.
     """
     with _lock, _whatever_they_say():
         found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
@@ -111,10 +111,10 @@ def tree(timeout: float) -> tuple[str, bool]:
 
 
 def terminal_text() -> str | None:
-    """Text of the focused terminal in the active window, its blank end stripped; None when there is none.
+    """The text of the focused terminal in the active window, without the blank end; None if there is none.
 
     Raises:
-        AccessibilityError: there is no accessibility bus, or what programs say cannot be read.
+        AccessibilityError: there is no accessibility bus, or the programs' answers cannot be read.
     """
     with _lock, _whatever_they_say():
         deadline = time.monotonic() + patiently(TERMINAL_SECONDS)
@@ -178,7 +178,7 @@ def _connected() -> Bus:
         _first = _first or found.id
         if found.id != _first:
             found.close()
-            raise AccessibilityError("the accessibility bus is gone; programs that run are not on the one in its place")
+            raise AccessibilityError("the accessibility bus has ended; running programs are not on the new one")
         _bus = found
     return _bus
 
@@ -213,7 +213,7 @@ class _Reader:
         self._cut = False
 
     def read(self) -> tuple[list[Node], bool]:
-        """The applications with their trees, and whether they are whole."""
+        """The applications with their trees, and whether they are complete."""
         self._bus.begin()
         roots = self._applications()
         self._bus.meet({name for name, _ in roots}, self._deadline)

@@ -28,7 +28,7 @@ _PATH, _INTERFACE, _MEMBER, _REPLY_SERIAL, _DESTINATION, _SIGNATURE = 1, 2, 3, 5
 
 
 class MessageError(ValueError):
-    """The bytes are not a message as we understand it; the connection is of no more use."""
+    """The bytes are not a message that we understand; the connection is unusable."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -107,7 +107,7 @@ class Answer(NamedTuple):
 
 
 def take(buffer: bytearray, at: int) -> Answer | None:
-    """The message that begins there; None while it is not there whole.
+    """The message that begins there; None if it is still incomplete.
 
     Raises:
         MessageError: these are not the bytes of a little-endian message.

@@ -1,4 +1,4 @@
-"""Places in LibreOffice's windows, which it tells as though they had no menu bar.
+"""Corrects positions in LibreOffice's windows, which it reports as if there were no menu bar.
 
 Its GTK plug-in puts what LibreOffice draws itself, the `root pane`, into a panel of GTK's below the menu bar, but tells
 the pane's places from the window's own corner (seen with 7.4 on Debian 12: everything stands 25 pixels too high, and a

@@ -1,4 +1,4 @@
-"""Who asks: by a bearer token, by a signature, or, where a person has switched that off, anybody on this machine."""
+"""Who sends a request: known by a bearer token or a signature; or anybody on this machine, if tokens are off."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ class Caller:
 
     Attributes:
         role: `control`, `agent`, or None for a stranger.
-        known: the head alone shows that it is true: a bearer token, or nothing is asked for.
+        known: the head alone proves the role: by a bearer token, or because the server requires no proof.
         signed: the signature, which the body must fit yet.
-        trusted: nothing was asked for, so that a browser could be behind it.
+        trusted: the server required no proof, so the sender could be a browser.
     """
 
     role: str | None
@@ -30,7 +30,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The two tokens; `open` serves those who carry none, for foreign clients, and so does a server without tokens."""
+    """The two tokens; `open` also serves clients without a token, and so does a server without tokens."""
 
     agent: str | None = None
     control: str | None = None
@@ -50,7 +50,7 @@ class Tokens:
         return Caller("control", known=True, trusted=True) if self.open or self.control is None else Caller(None)
 
     def holds(self, signed: signing.Signed, method: str, path: str, body: bytes, content_type: str) -> bool:
-        """The signature is of this request and comes for the first time."""
+        """Whether the signature is of this request and comes for the first time."""
         key = self._key(signed.role)
         if key is None:
             return False
@@ -66,7 +66,7 @@ class Tokens:
 
 
 def check_origin(headers: Mapping[str, str], caller: Caller, bound: str | None) -> None:
-    """No page in a browser, whoever has opened it, may ask anything here.
+    """Refuse every page in a browser, whoever opened it.
 
     A page is known by its Origin. One whose name has been made to lead here (DNS rebinding) asks its own origin, and
     is known by its Host; who holds a token is none, and may reach a machine by its own name.
@@ -74,15 +74,15 @@ def check_origin(headers: Mapping[str, str], caller: Caller, bound: str | None) 
     Args:
         headers: of the request, by names written as `Host` is.
         caller: its sender.
-        bound: the host name or address that the server was told to listen on; None for a Unix socket.
+        bound: the host name or address that the server listens on; None for a Unix socket.
 
     Raises:
         HttpError: 403.
     """
     if "Origin" in headers:
-        raise HttpError(403, "a request with an Origin comes from a page in a browser, and is refused")
+        raise HttpError(403, "the request has an Origin: the server refuses requests from pages in a browser")
     if caller.trusted and not _is_ours(headers.get("Host", "desktop"), bound):
-        raise HttpError(403, "the Host is not this machine's: ask by its address")
+        raise HttpError(403, "the Host is not this machine: use its address")
 
 
 def _is_ours(host: str, bound: str | None) -> bool:

@@ -1,4 +1,4 @@
-"""One connection: requests are read, their senders made out, answers written, each within its limits.
+"""One connection: reads requests, identifies their senders and writes answers, each within its limits.
 
 `http.server` of the standard library reads a head for as long as its bytes come, and a gigabyte of them; and it reads
 it as mail, which takes longer than all that is done here.
@@ -39,12 +39,12 @@ from deskbench.envs.wire import MAX_BODY
 _START = re.compile(rb"([A-Z]{1,16}) (/[!-~\x80-\xff]*) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
 _ONCE = frozenset(("Authorization", "Content-Length", "Content-Type", "Host", "Transfer-Encoding"))
-"""Headers that mean two things if they come twice."""
+"""Headers that would be ambiguous if they came twice."""
 _PART = 1 << 18
 _UNREAD = 8
 _NOTICE_SECONDS = 0.5
 _TOGETHER = 1 << 16
-"""Bytes of an answer up to which it is one packet with its head, without which it waits for an acknowledgement."""
+"""Answers up to this many bytes go in one packet with their head; otherwise the body waits for an acknowledgement."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Head:
 
     @classmethod
     def read(cls, data: bytes) -> Head:
-        """From its bytes, without the empty line at the end.
+        """Read a head from its bytes, without the empty line at the end.
 
         Raises:
             HttpError: 400 malformed, 431 too many headers.
@@ -91,7 +91,7 @@ class Head:
         """Bytes of the body.
 
         Raises:
-            HttpError: 411, it is not said.
+            HttpError: 411, the length is missing.
         """
         said = self.headers.get("Content-Length", "0")
         if not (said.isascii() and said.isdigit() and len(said) <= 18) or "Transfer-Encoding" in self.headers:
@@ -104,16 +104,16 @@ class HungUp(Exception):
 
 
 class Stream:
-    """What comes in on a connection, after what has come already."""
+    """Reads from a connection, after the bytes that have already come."""
 
     def __init__(self, connection: socket.socket, came: bytes) -> None:
         self._connection, self._came = connection, bytearray(came)
 
     def head(self, idle: float) -> bytes:
-        """A head's bytes; the first of them within `idle` seconds, all of them within HEAD_SECONDS of it.
+        """A head's bytes; the first within `idle` seconds, and all within HEAD_SECONDS after it.
 
         Raises:
-            HungUp: not so.
+            HungUp: they did not come in time.
             HttpError: 431, too long.
         """
         until = time.monotonic() + (HEAD_SECONDS if self._came else idle)
@@ -129,7 +129,7 @@ class Stream:
         return head
 
     def body(self, length: int, seconds: float, reserve: Callable[[int], None]) -> bytes:
-        """So many bytes, within so many seconds; `reserve` is told of all that have come, and may raise.
+        """This many bytes, within the given seconds; `reserve` gets the number that have come, and may raise.
 
         Raises:
             HungUp: they did not come.
@@ -174,9 +174,9 @@ class Connection:
     """Serves one connection in a thread of its own, until it ends.
 
     Args:
-        server: whose routes, tokens and limits count.
+        server: has the routes, tokens and limits.
         connection: connected, with `came` read from it already.
-        arrived: called once, when the sender of the first request is made out, or it ends before.
+        arrived: called once, when the first request's sender is known, or the connection ends before that.
     """
 
     def __init__(self, server: Serving, connection: socket.socket, came: bytes, arrived: Callable[[], None]) -> None:
@@ -188,7 +188,7 @@ class Connection:
         self._takeover: Callable[[socket.socket], None] | None = None
 
     def serve(self) -> None:
-        """Until either side ends it."""
+        """Serve until either side ends the connection."""
         try:
             identity.take_rights()
             while self._one():
@@ -248,7 +248,7 @@ class Connection:
         if not self._claim():
             return False  # it was given up, and answered
         if response.takeover is not None and not self._server.carried.take("carried"):
-            response = _refusal(HttpError(503, "too many connections are made into others"))
+            response = _refusal(HttpError(503, "too many connections are open as tunnels"))
         self._takeover = response.takeover
         self._send(response, prove, keeps=keeps)
         return keeps and self._takeover is None
@@ -360,7 +360,7 @@ class Connection:
 
 
 Prove = Callable[[int, bytes], "str | None"]
-"""The proof of an answer with this status and body; None where none was asked for."""
+"""The proof of an answer with this status and body; None if the caller wants none."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 

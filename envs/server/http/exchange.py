@@ -37,12 +37,12 @@ class Request:
         """The body as a JSON object: finite numbers of 64 bits, text that is Unicode.
 
         Raises:
-            HttpError: 400, not that.
+            HttpError: 400, it is something else.
         """
         try:
             value = loads(self.body or b"{}")
         except WireError as error:
-            raise HttpError(400, f"the body is not JSON as it is read here: {error}") from None
+            raise HttpError(400, f"the body is not JSON that the server accepts: {error}") from None
         if not isinstance(value, dict):
             raise HttpError(400, "the body is not a JSON object")
         return value
@@ -51,7 +51,7 @@ class Request:
         """A urlencoded or multipart body's text fields.
 
         Raises:
-            HttpError: 400, neither.
+            HttpError: 400, it is neither.
         """
         if self.headers.get("Content-Type", "").startswith("multipart/"):
             return {k: v.decode("utf-8", "replace") for k, (v, name) in self.multipart().items() if name is None}
@@ -105,7 +105,7 @@ def text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
     """A field that is text without NUL, which no name or command of the system can hold.
 
     Raises:
-        HttpError: 400, it is something else, or is not there and has no default.
+        HttpError: 400, it is something else, or it is missing and has no default.
     """
     value = body.get(name)
     if value is None and default is not None:
@@ -116,7 +116,7 @@ def text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
 
 
 def number(body: Mapping[str, Any], name: str, default: float, most: float) -> float:
-    """A field that is a number above 0 and at most `most`, or text that is one; the default where it says nothing.
+    """A field that is a number above 0 and at most `most`, or text with one; the default if it is missing.
 
     Raises:
         HttpError: 400, it is something else.
@@ -152,7 +152,7 @@ class Response:
     content_type: str = "application/octet-stream"
     headers: Mapping[str, str] = field(default_factory=dict)
     takeover: Callable[[socket.socket], None] | None = None
-    """With status 101: what becomes of the connection, which is closed when this returns."""
+    """With status 101: takes over the connection, which closes when this returns."""
 
 
 def json_response(value: object, status: int = 200) -> Response:
@@ -183,11 +183,11 @@ class Watch:
     """What a handler depends on; this one is always well."""
 
     def trouble(self) -> str:
-        """Why the handler cannot do its work now, in a few words; empty when it can."""
+        """Why the handler cannot work now, in a few words; empty if it can."""
         return ""
 
     def enter(self, abandon: Callable[[str], None]) -> object:
-        """A handler begins; `abandon` is called with the reason, from another thread, if it is to be given up."""
+        """A handler begins; another thread calls `abandon` with the reason, if the handler must give up."""
         return None
 
     def leave(self, token: object) -> None:

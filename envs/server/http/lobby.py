@@ -1,4 +1,4 @@
-"""Where connections wait until their first request is there: thousands of slow ones cost no thread, and no memory.
+"""Where connections wait until their first request has come: thousands of slow ones cost no thread and no memory.
 
 A server that gives a thread to each can be filled by whoever opens connections and says little. Here such a
 connection is a place among MAX_WAITING, and the one that has been there longest goes when they are all taken. A first
@@ -20,7 +20,7 @@ from deskbench.envs.server.http.exchange import HttpError
 from deskbench.envs.server.http.limits import HEAD_SECONDS, MAX_HEAD, MAX_SMALL, MAX_WAITING
 
 _AT_ONCE = 32
-"""Connections that are taken in a round; so many cannot push out one of the round before."""
+"""The most connections accepted in a round: too few to push out one of the previous round."""
 _PAUSE = 0.05
 _PART = 1 << 16
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" + (
@@ -30,7 +30,7 @@ _BUSY = b'{"error": "the server has too many connections"}'
 
 
 class Welcome(Protocol):
-    """Takes a connection on, with what has come of its first request; False if it cannot."""
+    """Takes a connection over, with what has come of its first request; False if it cannot."""
 
     def __call__(self, connection: socket.socket, came: bytes, *, whole: bool) -> bool:
         """See above; `whole` says that the whole request is there."""
@@ -88,7 +88,7 @@ class Lobby:
         self._ended.set()
 
     def run(self, interval: float) -> None:
-        """Until `end`, of which it takes note within so many seconds."""
+        """Accept until `end`, which it notices within the given seconds."""
         self._ended.clear()
         try:
             while not self._ending.is_set():

@@ -45,10 +45,10 @@ class Server:
     """The server.
 
     Args:
-        address: (host, port), a Unix socket's path, or a socket that listens already.
+        address: (host, port), a Unix socket's path, or a socket that is already listening.
         routes: what it answers.
         tokens: who may ask.
-        others: answers what has no route, for whoever has a token.
+        others: answers requests without a route, if they have a token.
 
     Attributes:
         bound: the host that it listens on, None on a Unix socket.
@@ -75,7 +75,7 @@ class Server:
         self._lobby = Lobby(self.socket, self._welcome)
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Until `shutdown`, of which it takes note within so many seconds."""
+        """Serve until `shutdown`, which it notices within the given seconds."""
         self._lobby.run(poll_interval)
 
     def shutdown(self) -> None:
@@ -83,7 +83,7 @@ class Server:
         self._lobby.end()
 
     def server_close(self) -> None:
-        """Listen no more."""
+        """Stop listening."""
         self.socket.close()
 
     def _welcome(self, connection: socket.socket, came: bytes, *, whole: bool) -> bool:

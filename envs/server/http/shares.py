@@ -1,4 +1,4 @@
-"""What connections share: so many at a time, so many bytes together. Safe for several threads."""
+"""What connections share: a number of slots and a number of bytes. Safe for several threads."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from deskbench.envs.server.http.exchange import HttpError
 
 
 class Slots:
-    """So many at a time of each kind; safe for several threads."""
+    """A limited number of slots of each kind; safe for several threads."""
 
     def __init__(self, most: Mapping[str, int]) -> None:
         self._most, self._taken, self._changed = most, Counter[str](), threading.Condition()
 
     def take(self, kind: str, patience: float = 0.0) -> bool:
-        """Take one, if there is one within so many seconds."""
+        """Take one, if there is a free one within the given seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._taken[kind] < self._most[kind], patience):
                 return False
@@ -47,14 +47,14 @@ class Room:
             self.take(-part.size)
 
     def take(self, size: int) -> None:
-        """Take so many bytes; fewer than none gives back.
+        """Take this many bytes; a negative number gives bytes back.
 
         Raises:
-            HttpError: 503, there are not so many.
+            HttpError: 503, there are not enough.
         """
         with self._lock:
             if size > self._left:
-                raise HttpError(503, "too much is being sent by others")
+                raise HttpError(503, "others are sending too much")
             self._left -= size
 
 
@@ -65,7 +65,7 @@ class Part:
         self._room, self.size = room, 0
 
     def grow(self, size: int) -> None:
-        """Be of this size now.
+        """Change the size.
 
         Raises:
             HttpError: 503, there is no room for it.

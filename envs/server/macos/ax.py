@@ -13,7 +13,7 @@ from typing import Any
 from deskbench.envs.server.elements import Element, to_xml, truth
 
 MESSAGE_SECONDS = 1.0
-"""How long one question to a program may take."""
+"""Seconds that one question to a program may take."""
 MAX_DEPTH = 50
 MAX_NODES = 20_000
 POINT, SIZE = 1, 2
@@ -33,7 +33,7 @@ class Accessibility:
         """Why there is no accessibility, in one line, or nothing."""
         if self._ax.AXIsProcessTrusted():
             return ""
-        return "the permission for accessibility is not given (see docker/macos)"
+        return "the server lacks the permission for accessibility (see docker/macos)"
 
     def tree(self, timeout: float) -> tuple[str, bool]:
         """The XML, and whether it is whole; `timeout` in seconds."""

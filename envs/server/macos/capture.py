@@ -57,7 +57,7 @@ class Screen(comparing.Screen):
         quartz = self._quartz
         image = quartz.CGDisplayCreateImage(quartz.CGMainDisplayID())
         if image is None:
-            raise CaptureError("macOS gives no picture of the screen: allow screen recording (see docker/macos)")
+            raise CaptureError("macOS refuses a screenshot: allow screen recording (see docker/macos)")
         data = bytes(quartz.CGDataProviderCopyData(quartz.CGImageGetDataProvider(image)))
         size = (quartz.CGImageGetWidth(image), quartz.CGImageGetHeight(image))
         row = quartz.CGImageGetBytesPerRow(image)  # rows may be padded

@@ -14,8 +14,8 @@ from deskbench.envs.server.settle import Sample
 from deskbench.envs.wire import PROTOCOL, Health
 
 MISSING = {
-    "terminal": "the text of Terminal is not read",
-    "recording": "the screen of macOS is not filmed",
+    "terminal": "the server cannot read the text of Terminal",
+    "recording": "the server cannot record the screen of macOS",
     "clipboard": "is not read",
 }
 MEND = (

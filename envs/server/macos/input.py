@@ -17,11 +17,11 @@ BUTTONS = {"left": (1, 2, 6, 0), "right": (3, 4, 7, 1), "middle": (25, 26, 27, 2
            "forward": (25, 26, 27, 4)}  # fmt: skip
 """CGEventType of down, up and dragged, and the button's number."""
 CLICK_STATE = 1
-"""kCGMouseEventClickState: the how-manieth click in one place this is."""
+"""kCGMouseEventClickState: the number of this click in a series at one place."""
 LINES = 1
 """kCGScrollEventUnitLine."""
 CHUNK = 20
-"""UTF-16 units of text an event carries; programs are known to lose what is beyond."""
+"""The most UTF-16 units of text in an event; programs lose what exceeds it."""
 
 
 class Input(Injector):

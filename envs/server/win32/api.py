@@ -1,4 +1,4 @@
-"""What of user32, gdi32 and kernel32 is called here, with the types that the calls need."""
+"""The calls of user32, gdi32 and kernel32 that the server uses, with their types."""
 
 from __future__ import annotations
 

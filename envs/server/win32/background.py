@@ -1,4 +1,4 @@
-"""The picture behind everything, as SystemParametersInfo has it (Microsoft's documentation of that call)."""
+"""The desktop's background, by SystemParametersInfo (Microsoft's documentation of that call)."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def path() -> str:
     """The picture's path; empty when there is none."""
     found = ctypes.create_unicode_buffer(LONGEST)
     if not api.user32().SystemParametersInfoW(GET, LONGEST, found, 0):
-        raise HttpError(500, "Windows does not say what its background is")
+        raise HttpError(500, "Windows does not tell its background")
     return found.value
 
 
@@ -28,4 +28,4 @@ def change(path: str) -> None:
         HttpError: 500, Windows does not take it.
     """
     if not api.user32().SystemParametersInfoW(SET, 0, ctypes.create_unicode_buffer(path), KEEP_AND_TELL):
-        raise HttpError(500, f"Windows does not take {path} as its background")
+        raise HttpError(500, f"Windows does not accept {path} as its background")

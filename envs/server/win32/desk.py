@@ -14,8 +14,8 @@ from deskbench.envs.server.win32.windows import Windows
 from deskbench.envs.wire import PROTOCOL, Health
 
 MISSING = {
-    "terminal": "the text of a console is not read",
-    "recording": "the screen of Windows is not filmed",
+    "terminal": "the server cannot read the text of a console",
+    "recording": "the server cannot record the screen of Windows",
     "clipboard": "is not read",
 }
 

@@ -175,5 +175,5 @@ class Input(Injector):
     def _send(self, one: Any) -> None:
         if self._user.SendInput(1, ctypes.byref(one), ctypes.sizeof(one)) != 1:
             raise InputError(
-                "Windows did not take the input: a program with more rights is in front, or the screen is locked"
+                "Windows rejected the input: a program with more rights is in front, or the screen is locked"
             )

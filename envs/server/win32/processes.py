@@ -1,4 +1,4 @@
-"""Processes of Windows: which there are, and how a family of them is ended."""
+"""Windows' processes: lists them, and ends a family of them."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def parents() -> dict[int, int]:
 
 
 def family(root: int, known: dict[int, int]) -> set[int]:
-    """A process and all that descend from it, as `parents` told."""
+    """A process and all its descendants, according to `parents`."""
     found = {root}
     while more := {child for child, parent in known.items() if parent in found} - found:
         found |= more

@@ -124,7 +124,7 @@ class Automation:
         with self._request() as request:
             found = self._root.get(10, ctypes.c_void_p(handle), request.pointer)  # ElementFromHandleBuildCache
         if found is None:
-            raise UiaError("there is nothing behind this handle")
+            raise UiaError("the handle has no element")
         with found:
             return self._read(found)
 
@@ -210,7 +210,7 @@ def connect() -> Automation:
         _guid(CLSID_CUI_AUTOMATION_8), None, IN_PROCESS, _guid(IID_IUI_AUTOMATION_2), ctypes.byref(made)
     )
     if status or not made.value:
-        raise UiaError(f"CUIAutomation8 is not to be had: {status & 0xFFFFFFFF:#010x}")
+        raise UiaError(f"CUIAutomation8 is not available: {status & 0xFFFFFFFF:#010x}")
     free = ctypes.WinDLL("oleaut32").SysFreeString
     free.argtypes, free.restype = [ctypes.c_void_p], None
     return Automation(Object(made.value), free)

@@ -1,4 +1,4 @@
-"""The way into a Windows desktop: what answers the controller outside Wine, under an id that no Windows program has.
+"""The way into a Windows desktop: answers the controller outside Wine, under an id that no Windows program has.
 
 It alone knows the controller's tokens. Files and folders it reads itself, from the prefix, so that what they hold is
 no Windows program's word; all else it asks of the server inside Wine, with tokens that count there only.
@@ -30,7 +30,7 @@ VARIABLES = {
     "PROGRAMDATA": "C:\\ProgramData", "PROGRAMFILES": "C:\\Program Files", "SYSTEMDRIVE": "C:",
     "SYSTEMROOT": "C:\\windows", "WINDIR": "C:\\windows",
 }  # fmt: skip
-"""As Wine sets them for its user."""
+"""The variables that Wine sets for its user."""
 
 
 class Behind:
@@ -76,7 +76,7 @@ class Behind:
                 lambda: socket.create_connection(address, CONNECT_SECONDS), OSError, timeout=CONNECT_SECONDS
             )
         except OSError:
-            raise HttpError(502, "the server inside Wine is not there") from None
+            raise HttpError(502, "the server inside Wine is not running") from None
         made.settimeout(ANSWER_SECONDS)
         made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return made
@@ -88,7 +88,7 @@ def routes(prefix: Path) -> list[Route]:
 
 
 def others(behind: Behind) -> Route:
-    """What stands for every other route: the server inside Wine knows which there are, and who may call them."""
+    """Every other route: the server inside Wine knows the routes, and who may call them."""
     return Route("*", "*", behind.ask, "agent")
 
 

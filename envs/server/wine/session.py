@@ -83,7 +83,7 @@ def _set_desktop_size(width: int, height: int) -> None:
 
 
 def environment() -> dict[str, str]:
-    """What Wine is told."""
+    """Wine's environment."""
     return {
         "WINEPREFIX": str(PREFIX),
         "WINEDEBUG": "-all",

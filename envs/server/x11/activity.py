@@ -1,4 +1,4 @@
-"""Which programs of the session run, and which windows there are: the evidence that settling needs beside damage."""
+"""The session's running programs and its windows: the evidence that settling needs in addition to damage."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from pathlib import Path
 from deskbench.envs.server.settle import Sample
 
 SERVICES = frozenset("dbus-daemon dbus-broker at-spi-bus-laun at-spi2-registr dconf-service gvfsd xfconfd".split())
-"""Processes of the desktop that programs ask, and wait for; named as below."""
+"""Processes of the desktop that programs query and wait for; named as below."""
 INFRASTRUCTURE = SERVICES | frozenset(
     """
     Xvfb Xorg Xvnc bwrap dbus-launch openbox tint2 ffmpeg xsettingsd slirp4netns docker-init socat xfwm4 xfce4-panel
     xfdesktop xfsettingsd wrapper-2.0 tumblerd
     """.split()
 )
-"""Processes of the desktop itself (first 15 characters, as the kernel keeps them): their work is nobody's reaction."""
+"""Processes of the desktop itself (first 15 characters, as the kernel keeps them): their work is not a reaction."""
 
 
 class Activity:
@@ -36,7 +36,7 @@ class Activity:
         self._lock = threading.Lock()
 
     def sample(self, launched_after: Sample | None = None) -> Sample:
-        """The session now; of programs that were not there in `launched_after`, every thread counts."""
+        """The session now; every thread of a program that `launched_after` does not have counts."""
         found, running = programs(self._own, launched_after.programs if launched_after else None)
         with self._lock:
             windows, clients = self._windows(), self._clients_now()
@@ -56,7 +56,7 @@ def programs(own: int, known: frozenset[int] | None = None) -> tuple[list[int], 
 
     Args:
         own: the asking process.
-        known: of processes that are not among these, every thread counts; None for no such difference.
+        known: every thread of a process that is not among these counts; None makes no such difference.
     """
     found, running = [], 0
     for entry in os.listdir("/proc"):  # noqa: PTH208  (a fifth of iterdir's cost, fifty times a second)
@@ -78,14 +78,14 @@ LOOK_SECONDS = 0.05
 
 
 class Rest:
-    """Programs that have come to rest: look after look, nothing of theirs has run or waited for a core.
+    """Programs at rest: in look after look, none of their threads has run or waited for a core.
 
     Looks are counted, and not seconds: on a machine that is busy with other things a program may be kept from running
     for any time, and looks like one that has nothing to do only while it waits for somebody who is kept from it, too.
 
     Args:
         looks: how many in a row are enough.
-        program: the process that is meant; None for all programs of the session.
+        program: the process; None for all programs of the session.
         services: names of the processes that it may wait for.
     """
 
@@ -93,7 +93,7 @@ class Rest:
         self._looks, self._program, self._services, self._idle = looks, program, services, 0
 
     def reached(self) -> bool:
-        """Look once more, and say whether that was enough."""
+        """Look once more, and return whether that was enough."""
         self._idle = 0 if at_work(self._program, self._services) else self._idle + 1
         return self._idle >= self._looks
 
@@ -111,7 +111,7 @@ def at_work(program: int | None = None, services: frozenset[str] = SERVICES) -> 
 
 
 def goes_on(program: int) -> bool:
-    """Whether a process is there.
+    """Whether a process still exists.
 
     One that has ended and is not yet collected is there for whoever lists processes: it is waited for where that will
     be done, by the first process. Others collect when they like, this one when it next starts a program.

@@ -12,7 +12,7 @@ from deskbench.envs.server.png import Encoder
 from deskbench.envs.server.x11.damage import DamageWatch
 
 RESIZED_TRIES = 3
-"""Times that a screen is looked at whose size changes meanwhile."""
+"""How often to try again when the screen's size changes during a capture."""
 
 
 class Screen:
@@ -39,7 +39,7 @@ class Screen:
         return self._encoder.compressor
 
     def capture(self) -> Frame:
-        """The screen now. The last frame is answered again when neither screen nor cursor has changed since."""
+        """The screen now. Returns the last frame again if neither the screen nor the cursor has changed."""
         with self._lock:
             # The counts are read before the pixels: a change in between makes the next capture look again.
             state = (self.damage.count, self.damage.cursors, *self._pointer())

@@ -112,7 +112,7 @@ class Connection:
         )  # fmt: skip
 
     def close(self) -> None:
-        """Let the connection go."""
+        """Close the connection."""
         self.display.close()
 
     def sync(self) -> None:
@@ -162,7 +162,7 @@ class Connection:
         )  # fmt: skip
 
     def drain(self) -> None:
-        """Read what events have come: changed mappings, answers to pings."""
+        """Read the events that have arrived: changed mappings, answers to pings."""
         while self.display.pending_events():
             seen = self.display.next_event()
             if seen.type in (X.MappingNotify, self._xkb_event):
@@ -175,7 +175,7 @@ class Connection:
     def wait_consumed(self, patience: float = 0.5) -> bool:
         """Return when the focused program has taken every event sent so far, or `patience` seconds have passed (False).
 
-        The evidence is its answer to `_NET_WM_PING`, as a program reads its events in order. Xt programs answer none:
+        The evidence is its answer to `_NET_WM_PING`, as a program reads its events in order. Xt programs never answer:
         there it is that the program sleeps, which it does not with events unread.
         """
         self.sync()
@@ -224,7 +224,7 @@ class Connection:
         return bool(wait.until(asleep, timeout=patience, interval=0.002, max_interval=0.004))
 
     def before_keys(self) -> None:
-        """Let the clicks before arrive first: keys must go where the click put the focus.
+        """Wait until earlier clicks have arrived: keys must go where the click put the focus.
 
         A window manager holds the press that gives a window the focus back until it has done so; keys overtake it.
         """

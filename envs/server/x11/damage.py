@@ -16,8 +16,8 @@ class DamageWatch:
     """Listens on a connection and a thread of its own.
 
     Attributes:
-        count: grows with every change; equal counts mean an equal screen (but for the cursor).
-        cursors: grows whenever the cursor gets another picture.
+        count: grows with every change; equal counts mean an equal screen, except for the cursor.
+        cursors: grows whenever the cursor's picture changes.
     """
 
     def __init__(self, display_name: str | None = None) -> None:
@@ -62,6 +62,6 @@ class DamageWatch:
             return [c for c in self._changes if c.time >= moment]
 
     def wait(self, count: int, timeout: float) -> bool:
-        """Wait until there have been more than `count` changes; False when time ran out first."""
+        """Wait until there were more than `count` changes; False if time ran out first."""
         with self._changed:
             return self._changed.wait_for(lambda: self.count > count, timeout)

@@ -57,7 +57,7 @@ class Desk(desk.Desk):
                 self.screen.damage.wait(1 << 60, POLL / 4)  # drawing comes in bursts: look at them together
 
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
-        """The accessibility tree and whether it is whole; what went wrong is added to `problems`."""
+        """The accessibility tree and whether it is complete; errors are added to `problems`."""
         try:
             return accessibility.tree(timeout)
         except accessibility.AccessibilityError as error:
@@ -65,7 +65,7 @@ class Desk(desk.Desk):
             return None, False
 
     def terminal(self, problems: list[str]) -> str | None:
-        """The text of the focused terminal; what went wrong is added to `problems`."""
+        """The text of the focused terminal; errors are added to `problems`."""
         try:
             return accessibility.terminal_text()
         except accessibility.AccessibilityError as error:
@@ -73,7 +73,7 @@ class Desk(desk.Desk):
             return None
 
     def health(self) -> Health:
-        """What works here; without asking the X server, which may hang."""
+        """What works on this desktop; does not ask the X server, which may hang."""
         trouble, why_not = self.watch.trouble(), accessibility.why_not() or ""
         return Health(
             server="deskbench",

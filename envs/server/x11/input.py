@@ -37,14 +37,14 @@ class Input:
         self._pointer: Pointer = Pointer(self._x)
 
     def perform(self, action: act.Action) -> str | None:
-        """Carry one action out; when this returns, the X server has done all of it.
+        """Carry one action out; when this returns, the X server has processed all of it.
 
         Returns:
-            Text for the agent where the action asks for some (`cursor_position`: `x,y` in pixels), else None.
+            Text for the agent if the action asks for some (`cursor_position`: `x,y` in pixels), else None.
 
         Raises:
             InputError: it cannot be done (a point off the screen, a control character, not an action of mouse or
-                keyboard). What it pressed is let go.
+                keyboard). Everything it pressed is released.
         """
         with self._lock:
             if isinstance(action, (act.Type, act.Key, act.KeyDown, act.KeyUp)):
@@ -104,13 +104,13 @@ class Input:
         return self._keyboard.held, self._pointer.held
 
     def release_all(self) -> None:
-        """Let every key and button go that is down."""
+        """Release every key and button that is down."""
         with self._lock:
             self._pointer.release_all()
             self._keyboard.release_all()
 
     def close(self) -> None:
-        """Let everything go, give the keyboard mapping back, and close the connection."""
+        """Release everything, restore the keyboard mapping, and close the connection."""
         with self._lock:
             self.release_all()
             self._keyboard.restore()

@@ -28,7 +28,7 @@ _BURST = 200
 
 
 class Keyboard:
-    """Presses keys; keeps account of what it holds down."""
+    """Presses keys; keeps track of the keys that it holds down."""
 
     def __init__(self, connection: Connection) -> None:
         self._x = connection
@@ -50,7 +50,7 @@ class Keyboard:
         keyboard, its window list would stay up and take the next key for itself.
 
         Raises:
-            InputError: a name that no keysym is known for; nothing was pressed.
+            InputError: a name without a known keysym; nothing was pressed.
         """
         with self._chord(names):
             if len(names) > 1 and not _OF_MANAGERS.isdisjoint(names):
@@ -71,7 +71,7 @@ class Keyboard:
         self._settle()
 
     def key_up(self, name: str) -> None:
-        """Let a key go, whoever pressed it."""
+        """Release a key, whoever pressed it."""
         keycode = self._held.pop(name, None)
         if keycode is None:
             keycode = self._prepare([name])[0].keycode
@@ -80,7 +80,7 @@ class Keyboard:
 
     @contextlib.contextmanager
     def holding(self, names: Sequence[str]) -> Iterator[None]:
-        """Hold modifiers around something else; those held already stay held."""
+        """Hold modifiers around something else; modifiers that were held before stay held."""
         with self._chord([name for name in names if name not in self._held]):
             yield
         self._settle()
@@ -89,7 +89,7 @@ class Keyboard:
         """Type text exactly: newline is Enter, tab is Tab, Caps Lock and held Shift do not matter.
 
         Raises:
-            InputError: it holds a control character; nothing was typed.
+            InputError: the text contains a control character; nothing was typed.
         """
         syms = [input_keys.keysym(char) for char in re.sub("\r\n?", "\n", text)]
         self._refresh()
@@ -113,7 +113,7 @@ class Keyboard:
             self._settle()
 
     def release_all(self) -> None:
-        """Let go of every key that is down, whoever pressed it."""
+        """Release every key that is down, whoever pressed it."""
         down = self._x.display.query_keymap()
         codes = {8 * index + bit for index, byte in enumerate(down) for bit in range(8) if byte >> bit & 1}
         for keycode in codes | set(self._held.values()):
@@ -122,7 +122,7 @@ class Keyboard:
         self._x.sync()
 
     def restore(self) -> None:
-        """Give the free keycodes back: they stand for nothing again."""
+        """Give the borrowed keycodes back: they have no meaning again."""
         if self._bound:
             self._x.wait_consumed()
             self._map(dict.fromkeys(self._bound.values(), 0))

@@ -1,4 +1,4 @@
-"""What the names of keys and the characters of text are in X11: keysyms (pure data, no X library).
+"""The keysyms of key names and of characters in X11 (pure data, no X library).
 
 Numbers are from X.Org's `keysymdef.h` and `XF86keysym.h`. A character outside Latin-1 is keysym 0x01000000 plus its
 code point; keyboard layouts may name it by an older number, which `character` understands.
@@ -10,7 +10,7 @@ import unicodedata
 
 
 class InputError(ValueError):
-    """The input cannot be made; nothing of it was sent, and no key or button is left down by it."""
+    """The input is impossible; nothing was sent, and no key or button is left down."""
 
 
 _UNICODE = 0x0100_0000

@@ -1,4 +1,4 @@
-"""Where the keyboard has what: the key, the group and the fewest modifiers that give a keysym."""
+"""Where a keysym is on the keyboard: the key, the group and the fewest modifiers that give it."""
 
 from __future__ import annotations
 
@@ -29,13 +29,13 @@ class Layout:
     """One state of the server's map.
 
     Args:
-        keys: keycodes to keys.
-        ours: keycodes that are bound by us for now; they count for nothing.
+        keys: the keys by keycode.
+        ours: keycodes that we have bound for now; they are ignored.
 
     Attributes:
         groups: how many layouts there are at once, 1 to 4.
-        free: keycodes that stand for nothing.
-        leftover: keycodes bound by somebody like us who did not live to give them back.
+        free: keycodes without a meaning.
+        leftover: keycodes that another server bound and did not give back before it ended.
         level_mods: the mask of the modifiers that select levels.
     """
 
@@ -53,14 +53,14 @@ class Layout:
         self._tables: dict[tuple[int, int], dict[int, Place]] = {}
 
     def find(self, sym: int, group: int, locked: int) -> Place | None:
-        """Where a keysym is while a group is in effect and a mask of modifiers is locked; None where it is not."""
+        """Where a keysym is while a group is in effect and a mask of modifiers is locked; None if it is nowhere."""
         table = self._tables.get((group, locked))
         if table is None:
             table = self._tables[group, locked] = self._table(group, locked)
         return table.get(_plain(sym))
 
     def find_anywhere(self, sym: int, group: int, locked: int) -> Place | None:
-        """The same, in another group where this one lacks it."""
+        """The same, but also looks in the other groups."""
         others = (number for number in range(self.groups) if number != group)
         found = (self.find(sym, number, locked) for number in (group, *others))
         return next((place for place in found if place is not None), None)
@@ -82,7 +82,7 @@ class Layout:
         return share.sets if share is not None else 0
 
     def num_lock(self) -> int:
-        """The mask of Num Lock; 0 where there is none."""
+        """The mask of Num Lock; 0 if there is none."""
         place = self.find_anywhere(NUM_LOCK, 0, 0)
         return self.sets(place.keycode, place.group) if place is not None else 0
 

@@ -28,7 +28,7 @@ _DRAG_HOLD = 0.05
 
 
 class Pointer:
-    """Moves the pointer and its buttons; keeps account of what it holds down."""
+    """Moves the pointer and presses its buttons; keeps track of the buttons that it holds down."""
 
     def __init__(self, connection: Connection) -> None:
         self._x = connection
@@ -41,10 +41,10 @@ class Pointer:
         return tuple(self._held)
 
     def check(self, points: Sequence[tuple[int, int]]) -> None:
-        """All points are on the screen.
+        """Check that all points are on the screen.
 
         Raises:
-            InputError: naming the first that is not, and the screen's size.
+            InputError: a point is off the screen; the message names the first one and the screen's size.
         """
         width, height = self._x.size()
         for x, y in points:
@@ -64,7 +64,7 @@ class Pointer:
         self._x.motion(x, y)
 
     def click(self, button: str, count: int, x: int | None, y: int | None) -> None:
-        """Click `count` times; what came before it in the same place is not counted in by the program."""
+        """Click `count` times; the program does not merge them with earlier clicks in the same place."""
         self.move(x, y)
         number = BUTTONS[button]
         self._part_from_last(number)
@@ -85,14 +85,14 @@ class Pointer:
         self._note(BUTTONS[button], 1)
 
     def up(self, button: str, x: int | None, y: int | None) -> None:
-        """Let a button go."""
+        """Release a button."""
         self.move(x, y)
         self._held.pop(button, None)
         self._x.fake(X.ButtonRelease, BUTTONS[button])
         self._x.sync()
 
     def drag(self, path: Sequence[tuple[int, int]], button: str) -> None:
-        """Press at the first point, go through the others in steps that programs can follow, let go at the last."""
+        """Press at the first point, move through the others in steps that programs can follow, release at the last."""
         self.check(path)
         number = BUTTONS[button]
         self._x.motion(*path[0])
@@ -120,7 +120,7 @@ class Pointer:
         self._x.sync()
 
     def release_all(self) -> None:
-        """Let go of every button that is down, whoever pressed it."""
+        """Release every button that is down, whoever pressed it."""
         mask = self._x.pointer()[2]
         down = {number for number in (1, 2, 3) if mask & (X.Button1Mask << (number - 1))}
         for number in down | set(self._held.values()):

@@ -28,11 +28,11 @@ _processes: list[subprocess.Popen[bytes]] = []
 
 
 class SessionError(RuntimeError):
-    """A part of the session did not come up; the message carries the last thing it said."""
+    """A part of the session did not start; the message has its last output."""
 
 
 def start(width: int, height: int) -> None:
-    """Start a session of this size in pixels, and return when its window manager rules the screen.
+    """Start a session of this size in pixels, and return when its window manager controls the screen.
 
     Raises:
         SessionError: naming the part.
@@ -47,7 +47,7 @@ def start(width: int, height: int) -> None:
     told = _run("dbus-update-activation-environment", *_environment(), "DISPLAY")
     STYLES[os.environ.get(STYLE, "openbox")](bus)
     # With its place taken from the work area, windows always stand where they stood the last time.
-    _await_root("_NET_WORKAREA", lambda found: len(found) >= 4 and found[3] < height, "the panel did not come up")
+    _await_root("_NET_WORKAREA", lambda found: len(found) >= 4 and found[3] < height, "the panel did not start")
     told.wait(START_SECONDS)
 
 
@@ -57,7 +57,7 @@ def _openbox(bus: subprocess.Popen[bytes]) -> None:
     _run("xsetroot", "-solid", "#3a6ea5").wait(START_SECONDS)
     _finish_bus(bus)
     # Openbox sets this last; a panel that does not find it looks again after a second.
-    _await_root("_NET_NUMBER_OF_DESKTOPS", lambda found: len(found) > 0, "openbox did not take the screen")
+    _await_root("_NET_NUMBER_OF_DESKTOPS", lambda found: len(found) > 0, "openbox did not take over the screen")
     _run("tint2", "-c", str(CONFIG / "panel.tint2rc"))
 
 
@@ -66,7 +66,7 @@ def _xfce(bus: subprocess.Popen[bytes]) -> None:
     _finish_bus(bus)
     _run("xfsettingsd", "--disable-daemon")
     _run("xfwm4", "--compositor=off")
-    _await_root("_NET_SUPPORTING_WM_CHECK", lambda found: len(found) > 0, "xfwm4 did not take the screen")
+    _await_root("_NET_SUPPORTING_WM_CHECK", lambda found: len(found) > 0, "xfwm4 did not take over the screen")
     _run("xfdesktop")
     _run("xfce4-panel")
 

@@ -1,4 +1,4 @@
-"""The picture behind everything: the desktop program's, or X's root window where no program lies over it.
+"""The background: the desktop program's picture, or X's root window if no program covers it.
 
 Windows: SystemParametersInfo; macOS: System Events (not tried on a Mac); XFCE: its settings.
 """
@@ -16,7 +16,7 @@ from deskbench.envs.server.x11 import session
 from deskbench.envs.wire import MAX_PIXELS
 
 NOTE = "~/.config/deskbench-wallpaper"
-"""Names the file that was set last; X keeps the pixels only."""
+"""Names the file that was set last, because X keeps only the pixels."""
 XFCONF = ("xfconf-query", "-c", "xfce4-desktop")
 XFCE_KEY = "/workspace0/last-image"
 """How the settings end that name a monitor's backdrop (xfdesktop 4.18)."""
@@ -28,7 +28,7 @@ def current() -> bytes | None:
     """The bytes of the file that is shown, or None.
 
     Raises:
-        HttpError: it is gone, or the desktop does not say which it is.
+        HttpError: the file is gone, or the desktop does not say which one it is.
     """
     path = _path().strip()
     return files.read(path) if path else None
@@ -55,7 +55,7 @@ def change(path: str, width: int, height: int) -> None:
     """Cover the screen of that size (pixels) with a picture, scaled.
 
     Raises:
-        HttpError: 500, it is not a picture that can be read, or the desktop does not take it.
+        HttpError: 500, the picture cannot be read, or the desktop does not accept it.
     """
     from PIL import Image, ImageOps
 

@@ -1,4 +1,4 @@
-"""Whether the X server is well: one that is stopped, has ended, or is held by a client, hangs whoever asks it.
+"""Watches the X server: if it is stopped, has ended, or is held by a client, every request to it hangs.
 
 Xlib has no time limits, and neither has an X server that a client has grabbed. So handlers may hang; what waits for
 them hears of it all the same, from here.
@@ -17,9 +17,9 @@ from deskbench.envs.server.http.exchange import Watch
 
 LOOK_SECONDS = 0.25
 ASK_SECONDS = 1.0
-"""How long a handler may be at work before the X server is asked whether it answers, and how often then."""
+"""Seconds that a handler may work before the server checks whether X answers, and the interval of the checks."""
 SILENT_SECONDS = 15.0
-"""How long it may leave that without an answer: a window manager may hold it for a moment, and a machine be busy."""
+"""Seconds that X may take to answer: a window manager may hold it for a moment, and the machine may be busy."""
 STOPPED, ENDED, SILENT = "the X server is stopped", "the X server has ended", "the X server does not answer"
 
 
@@ -47,11 +47,11 @@ class XServer(Watch):
             threading.Thread(target=work, name="x-watch", daemon=True).start()
 
     def trouble(self) -> str:
-        """Why it cannot be asked now; empty when it can."""
+        """Why X cannot be asked now; empty if it can."""
         return self._trouble
 
     def enter(self, abandon: Callable[[str], None]) -> object:
-        """A handler begins to ask it."""
+        """A handler begins to use X."""
         token = object()
         with self._lock:
             self._handlers[token] = (time.monotonic(), abandon)

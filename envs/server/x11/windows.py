@@ -10,14 +10,14 @@ from deskbench.envs.server.http.server import HttpError
 from deskbench.envs.server.x11.activity import LOOK_SECONDS, Rest, goes_on
 
 MAX_WORDS = 4096
-"""Of four bytes, of a property: any program may make one of any length."""
+"""The most words of four bytes read of a property: a program can make one of any length."""
 MAX_WINDOWS = 1000
-"""The topmost are listed; each takes a handful of questions."""
+"""The most windows listed, topmost first; each takes a handful of questions."""
 PROOF_SECONDS = 5.0
 CLOSE_SECONDS = 45.0
-"""How long a closed window may take to go, and its program to end, while the program is at work."""
+"""Seconds that a closed window may take to disappear, and its program to end, while the program works."""
 CLOSE_LOOKS = 60
-"""After so many looks that find it idle it is taken to stay, three seconds at the least."""
+"""After this many looks that find the program idle, the window counts as staying open: three seconds at least."""
 
 
 class Windows:
@@ -42,7 +42,7 @@ class Windows:
         """Raise and focus the topmost match, and wait until it is the active window.
 
         Raises:
-            HttpError: 404 no such window; 500 it did not become active.
+            HttpError: 404 there is no such window; 500 it did not become active.
         """
         wanted = str(self._match(name, strict, by_class)["id"])
         self._tell(wanted, "_NET_ACTIVE_WINDOW", [2, 0, 0, 0, 0])
@@ -50,7 +50,7 @@ class Windows:
             raise HttpError(500, f"the window {name!r} did not become active")
 
     def close(self, name: str, *, strict: bool, by_class: bool) -> None:
-        """Ask the topmost match to close; answer when it has gone, or the program asks back.
+        """Ask the topmost match to close; return when it is gone, or when the program asks a question.
 
         A program whose last window it was is given the time to end: until it has, it would take the next file to be
         opened with it into its grave. However busy the machine is, it has as long as it is at work on it; one that

@@ -50,7 +50,7 @@ class KeySyms:
     outside: int = 0
 
     def group(self, number: int) -> Group | None:
-        """What the key is while this group is in effect; None of a key that stands for nothing."""
+        """What the key means while this group is in effect; None for a key without a meaning."""
         count = len(self.groups)
         if number >= count > 0:
             rule, other = self.outside >> 6 & 3, self.outside >> 4 & 3
@@ -78,8 +78,8 @@ def keys(display: Any, opcode: int) -> dict[int, KeySyms]:
     """Ask for the map: keycodes to keys.
 
     Args:
-        display: of python-xlib, which has told the server that it speaks XKB.
-        opcode: the extension's.
+        display: python-xlib's display, which has announced to the server that it speaks XKB.
+        opcode: the extension's opcode.
     """
     answer = _GetMap(display=display.display, opcode=opcode, device=CORE_KEYBOARD, full=_PARTS)
     reader = _Reader(answer.data)
@@ -153,6 +153,6 @@ def bits(mask: int) -> list[int]:
 
 
 def combinations(mask: int) -> list[int]:
-    """What can be made of the modifiers of a mask, the fewest first."""
+    """All combinations of the modifiers of a mask, the smallest first."""
     single = bits(mask)[::-1]
     return [sum(some) for count in range(len(single) + 1) for some in itertools.combinations(single, count)]

@@ -45,7 +45,7 @@ class Members(TypedDict):
 
 @metric("archive_contains")
 def archive_contains(result: Path, rules: Members) -> float:
-    """1 when a ZIP file holds each name of `expected` with its text (null: any); other names only with `others`."""
+    """1 when a ZIP file has each name in `expected` with its text (null: any); `others` allows more names."""
     wanted: Mapping[str, str | None] = rules["expected"]
     with opened_zip(result) as archive:
         files = {i.filename for i in archive.infolist() if not i.is_dir()}
@@ -59,10 +59,10 @@ def _text(archive: zipfile.ZipFile, name: str) -> str:
 
 
 def unpack(path: Path, folder: Path) -> None:
-    """Unpack a ZIP or tar file into a folder that is empty.
+    """Unpack a ZIP or tar file into an empty folder.
 
     Raises:
-        Unreadable: it is neither, is too large, or a member would land outside.
+        Unreadable: it is neither, it is too large, or a member would land outside the folder.
     """
     if tarfile.is_tarfile(path):
         _unpack_tar(path, folder)
@@ -95,13 +95,13 @@ def _unpack_tar(path: Path, folder: Path) -> None:
 def compare_archive(
     result: Path, expected: Path, *, file_path: str = "", file_type: Kind = "text", **options: Any
 ) -> float:
-    """The mean over the files of a folder within two archives, at any depth, which must have the same paths.
+    """The mean score of the files, at any depth, in a folder of two archives, which must have the same paths.
 
     Args:
         result, expected: archives.
-        file_path: the folder within; the top by default.
-        file_type: what the files are, and so the metric they are compared by.
-        options: the metric's.
+        file_path: the folder in the archives; the top by default.
+        file_type: the type of the files, which selects the metric that compares them.
+        options: options for that metric.
     """
     with tempfile.TemporaryDirectory(prefix="deskbench-archive-") as scratch:
         folders = [Path(scratch) / "result", Path(scratch) / "expected"]
@@ -143,7 +143,7 @@ def _scored(compare: Callable[..., float], found: Path, wanted: Path, options: M
 
 @metric("compare_zip_files")
 def compare_zip_files(result: Path, expected: Path) -> float:
-    """1 when two ZIP files have the same members with the same bytes; PDF files need only much the same text."""
+    """1 when two ZIP files have the same members and bytes; PDF members need only similar text."""
     with opened_zip(result) as found, opened_zip(expected) as wanted:
         names = set(wanted.namelist())
         if set(found.namelist()) != names:
@@ -160,7 +160,7 @@ def _same_member(name: str, found: bytes | None, wanted: bytes | None) -> bool:
 
 @metric("compare_epub")
 def compare_epub(result: Path, expected: Path) -> float:
-    """How alike two e-books are: the mean likeness, by lines, of their contents' list, manifest and chapters."""
+    """The similarity of two e-books, 0 to 1: the mean, by lines, over table of contents, manifest and chapters."""
     found, wanted = _chapters(result), _chapters(expected)
     if not wanted:
         raise Unreadable(f"{expected.name} has no chapters", expected)

@@ -1,4 +1,4 @@
-"""SQLite files of the desktop: read only, with a limit of steps, and without trust in what their schemas call."""
+"""SQLite files of the desktop: read-only, with a limit of steps, and without trust in their schemas' functions."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from deskbench.tasks.metrics.support.packages import Unreadable
 
 STEPS = 200_000_000
-"""Of SQLite's virtual machine for one file, a few seconds; a table of 100,000 rows takes two million."""
+"""Instructions of SQLite's virtual machine for one file: a few seconds. 100,000 rows take two million."""
 _INTERVAL = 1_000_000
 _LIMITS = {
     sqlite3.SQLITE_LIMIT_LENGTH: 64 * 2**20,
@@ -24,11 +24,11 @@ _LIMITS = {
 
 @contextmanager
 def opened_database(file: Path) -> Iterator[sqlite3.Connection]:
-    """A database that is never written to and needs no journal (immutable).
+    """A database, opened read-only and without a journal (immutable).
 
     Raises:
-        Unreadable: what is asked of it takes more than STEPS.
-        sqlite3.DatabaseError: it is none.
+        Unreadable: a query takes more than STEPS.
+        sqlite3.DatabaseError: it is not a database.
     """
     connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
     steps = [0]
@@ -45,7 +45,7 @@ def opened_database(file: Path) -> Iterator[sqlite3.Connection]:
         yield connection
     except sqlite3.OperationalError:
         if steps[0] > STEPS:
-            raise Unreadable(f"what is asked of the database takes more than {STEPS} steps", file) from None
+            raise Unreadable(f"the query takes more than {STEPS} steps", file) from None
         raise
     finally:
         connection.close()

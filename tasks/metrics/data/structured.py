@@ -25,7 +25,7 @@ from deskbench.tasks.metrics.support.told import Told
 from deskbench.tasks.registry import closed, metric
 
 FAILED = "__EVALUATION_FAILED__"
-"""What OSWorld's getters give when they could not read what is expected."""
+"""What OSWorld's getters return when they could not read the expected value."""
 
 
 def _json_of(value: Any) -> Any:
@@ -57,27 +57,27 @@ class ValueAt(TypedDict):
 
 @closed
 class ValuesAt(TypedDict):
-    """What a structure must hold."""
+    """The values that a structure must contain."""
 
     expect: list[ValueAt]
 
 
 @metric("json_value")
 def json_value(result: Any, rules: ValuesAt) -> float:
-    """1 when the JSON holds each of `expect`: a list of {"path": [keys], "equals": value}."""
+    """1 when the JSON contains each of `expect`: a list of {"path": [keys], "equals": value}."""
     value = _json_of(result)
     return float(value is not None and all(_at(value, e["path"]) == e["equals"] for e in rules["expect"]))
 
 
 @metric("json_equals")
 def json_equals(result: Any, rules: Expected) -> float:
-    """1 when the JSON is `expected`, keys in any order."""
+    """1 when the JSON equals `expected`, keys in any order."""
     return float(_json_of(result) == rules["expected"])
 
 
 @closed
 class KeyMatches(TypedDict):
-    """What must hold in a structure, and what must not."""
+    """Conditions on a structure: those that must be true, and those that must not."""
 
     expect: NotRequired[list[KeyMatch]]
     unexpect: NotRequired[list[KeyMatch]]
@@ -88,7 +88,7 @@ _ABSENT = object()
 
 @metric("check_json")
 def check_json(result: Path, rules: KeyMatches, *, is_yaml: bool = False) -> float:
-    """1 when each of `expect` holds and none of `unexpect`: {"key": [path], "method": eq|ne|lt|..., "ref": value}."""
+    """1 when each of `expect` is true and none of `unexpect`: {"key": [path], "method": eq|ne|lt|..., "ref": value}."""
     value = _yaml_of(result) if is_yaml else _json_of(result)
     if value is None:
         return 0.0
@@ -124,8 +124,9 @@ def _yaml_of(file: Path) -> Any:
 class JsonObject(TypedDict):
     """Keys and values that a JSON object must have.
 
-    `expect_in_result`: a text must hold its expected one, a text or list have one of an expected list. The other
-    keys of OSWorld's files (`relativeTime`, `timezone`, `result_not_list`) are its getters', or say what is so anyway.
+    `expect_in_result`: a text must contain the expected text; a text or list must contain one item of an expected
+    list. OSWorld's files have other keys (`relativeTime`, `timezone`, `result_not_list`): its getters use them, or
+    they change nothing.
     """
 
     expected: dict[str, Any]
@@ -138,12 +139,12 @@ class JsonObject(TypedDict):
 
 @metric("check_direct_json_object")
 def check_direct_json_object(result: Any, rules: JsonObject) -> float:
-    """1 when every key of `expected` has its value in the JSON object (or holds it, with `expect_in_result`)."""
+    """1 when the JSON object has each key of `expected` with its value (`expect_in_result`: contains it)."""
     expected = rules["expected"]
     if FAILED in expected.values():
         if as_upstream("failed-expected"):
             return 0.0
-        raise CheckError(f"what is expected could not be read: {expected.get('error_message', '')}".rstrip(": "))
+        raise CheckError(f"the expected value could not be read: {expected.get('error_message', '')}".rstrip(": "))
     value = _lenient_json(result)
     if not isinstance(value, Mapping):
         return 0.0
@@ -184,7 +185,7 @@ def _holds(found: Any, wanted: Any) -> bool:
 
 @metric("is_included_all_json_objects")
 def is_included_all_json_objects(result: Path, other: Path) -> float:
-    """1 when every key and value of the first JSON object is in the second."""
+    """1 when the second JSON object has every key and value of the first."""
     small, large = _json_of(result), _json_of(other)
     both = isinstance(small, Mapping) and isinstance(large, Mapping)
     return float(both and has_record(small, large))
@@ -206,7 +207,7 @@ def _lines(file: Path) -> list[str]:
 
 @metric("compare_csv")
 def compare_csv(result: Path, expected: Path | list[Path], *, strict: bool = True, ignore_case: bool = False) -> float:
-    """1 when a CSV file has the lines of the expected one, or of one of several; `strict` off strips each line."""
+    """1 when a CSV file has the same lines as an expected file; without `strict`, each line is stripped first."""
 
     def plain(file: Path) -> list[str]:
         lines = _lines(file)
@@ -219,7 +220,7 @@ def compare_csv(result: Path, expected: Path | list[Path], *, strict: bool = Tru
 
 @closed
 class Records(TypedDict):
-    """Records (fields and values) that must be there, and such that must not."""
+    """Records (fields and values) that must exist, and records that must not."""
 
     expect: NotRequired[list[dict[str, Any]]]
     unexpect: NotRequired[list[dict[str, Any]]]
@@ -227,12 +228,12 @@ class Records(TypedDict):
 
 @metric("check_csv")
 def check_csv(result: Path, rules: Records) -> float:
-    """1 when some row has the values of each of `expect` (column to value) and no row those of `unexpect`."""
+    """1 when each of `expect` (values by column) matches some row, and none of `unexpect` matches any."""
     return records_meet(list(csv.DictReader(io.StringIO(text_of(result)))), rules)
 
 
 def records_meet(records: list[dict[str, Any]], rules: Records) -> float:
-    """1 when each of `expect` is among the records and none of `unexpect`."""
+    """1 when each of `expect` is among the records, and none of `unexpect` is."""
     wanted = all(any(has_record(w, r) for r in records) for w in rules.get("expect", []))
     unwanted = any(has_record(u, r) for r in records for u in rules.get("unexpect", []))
     return float(wanted and not unwanted)
@@ -247,7 +248,7 @@ class Sql(TypedDict):
 
 @metric("run_sqlite3")
 def run_sqlite3(result: Path, rules: Sql) -> float:
-    """The first value that a query gives on an SQLite file, NULL as 0; it must lie in 0..1."""
+    """The first value that a query returns from an SQLite file, NULL as 0; it must be from 0 to 1."""
     try:
         with opened_database(result) as connection:
             row = connection.execute(rules["sql"]).fetchone()
@@ -255,7 +256,7 @@ def run_sqlite3(result: Path, rules: Sql) -> float:
         return 0.0
     value = (row[0] or 0) if row else 0
     if not isinstance(value, (int, float)) or not 0 <= value <= 1:
-        return Told(0.0, f"the query gives {str(value)[:100]}, which is no score")
+        return Told(0.0, f"the query gives {str(value)[:100]}, which is not a score")
     return float(value)
 
 
@@ -263,7 +264,7 @@ def _path(text: str) -> str:
     try:
         etree.XPath(text)
     except etree.XPathError as error:
-        raise ValueError(f"no XPath: {error}") from None
+        raise ValueError(f"not an XPath: {error}") from None
     return text
 
 
@@ -272,7 +273,7 @@ XPath = Annotated[str, AfterValidator(_path)]
 
 @closed
 class Element(TypedDict):
-    """Elements of the accessibility tree that must be there, by XPath or CSS selectors, and their text."""
+    """Elements that the accessibility tree must have, by XPath or CSS selectors, and their text."""
 
     selectors: NotRequired[Annotated[list[str], Field(min_length=1)]]
     xpath: NotRequired[XPath]
@@ -298,7 +299,7 @@ def check_accessibility_tree(
     *,
     osname: Literal["ubuntu", "windows", "macos"] = "ubuntu",
 ) -> float:
-    """The product of how well each rule's text is met; 0 when a rule finds no element."""
+    """The product of the rules' scores; 0 when a rule finds no element."""
     names = {prefix: f"https://accessibility.{osname}.example.org/ns/{part}" for prefix, part in _PARTS.items()}
     root = parse_xml(result)
     score = 1.0
@@ -349,7 +350,7 @@ class IniSettings(TypedDict):
 def ini_value(result: Any, rules: IniSettings) -> float:
     """1 when an INI file has each of `expect`: {"section": name or null, "key": key, "equals": text}.
 
-    A file of `key=value` lines with no section will do.
+    A file of `key=value` lines without sections is fine, too.
     """
     parser = configparser.ConfigParser(interpolation=None, strict=False, delimiters=("=",), allow_no_value=True)
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
@@ -367,16 +368,16 @@ def ini_value(result: Any, rules: IniSettings) -> float:
 
 @closed
 class Tree(TypedDict):
-    """What a folder must hold: a folder's names with what is in it, or None for a file."""
+    """What a folder must contain: names, each with a folder's contents or None for a file."""
 
     expected: dict[str, Any]
 
 
 @metric("directory_tree")
 def directory_tree(result: Mapping[str, Any], rules: Tree, *, exact: bool = True) -> float:
-    """1 when a folder holds what `expected` says: {"name": null for a file, {...} for a folder}.
+    """1 when a folder contains what `expected` lists: {"name": null for a file, {...} for a folder}.
 
-    With `exact` it holds nothing else; hidden files do not count unless they are named.
+    With `exact` it must contain nothing else; hidden files count only if `expected` names them.
     """
 
     def same(node: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:

@@ -21,21 +21,21 @@ from deskbench.tasks.registry import Regex, closed, metric
 
 @closed
 class Expected(TypedDict):
-    """What a value must be."""
+    """The expected value."""
 
     expected: Any
 
 
 @closed
 class Texts(TypedDict):
-    """Texts, each of which is wanted."""
+    """Texts that must all occur."""
 
     expected: list[str]
 
 
 @closed
 class IncludeExclude(TypedDict):
-    """Strings that must be there, and strings that must not."""
+    """Strings that must occur, and strings that must not."""
 
     include: NotRequired[list[str]]
     exclude: NotRequired[list[str]]
@@ -43,7 +43,7 @@ class IncludeExclude(TypedDict):
 
 @closed
 class Patterns(TypedDict):
-    """Regular expressions that some line must match, and such that none may."""
+    """Regular expressions that some line must match, and those that no line may match."""
 
     expect: NotRequired[list[Regex]]
     unexpect: NotRequired[list[Regex]]
@@ -51,24 +51,24 @@ class Patterns(TypedDict):
 
 @closed
 class Contain(TypedDict):
-    """A text that must, or must not, be there."""
+    """A text that must, or must not, occur."""
 
     type: Literal["contain", "not_contain"]
     expected: str
 
 
 BOM = "\ufeff"
-"""A byte order mark, which editors put at the start of a file and nobody sees."""
+"""A byte order mark: editors put it at the start of a file, and it is invisible."""
 
 
 def text_of(value: object) -> str:
-    """A value's text: a file's content (UTF-8, what is not is replaced), or the value as it prints."""
+    """A value's text: a file's content (UTF-8, invalid bytes replaced), or `str` of the value."""
     return value.read_text(encoding="utf-8", errors="replace") if isinstance(value, Path) else str(value)
 
 
 @metric("exact_match", "compare_answer", linear=True)
 def exact_match(result: Any, rules: Expected) -> float:
-    """1 when the result is `expected`."""
+    """1 when the result equals `expected`."""
     return float(result == rules["expected"])
 
 
@@ -83,8 +83,7 @@ def text_equals(
 ) -> float:
     """1 when the text of a value or file is `expected`.
 
-    A byte order mark and line ends of DOS make no difference, nor do blanks around the text and at its lines' ends
-    (with `strip`).
+    It ignores a byte order mark and DOS line ends; with `strip` also blanks around the text and at the ends of lines.
     """
     found, wanted = text_of(result), str(rules["expected"])
 
@@ -99,7 +98,7 @@ def text_equals(
 
 @metric("check_include_exclude", linear=True)
 def check_include_exclude(result: Any, rules: IncludeExclude) -> float:
-    """1 when every string of `include` and none of `exclude` is in the text."""
+    """1 when the text contains every string of `include` and none of `exclude`."""
     text = text_of(result)
     return float(
         all(s in text for s in rules.get("include", [])) and not any(s in text for s in rules.get("exclude", []))
@@ -120,7 +119,7 @@ def match_in_list(result: Any, rules: Expected) -> float:
 
 @metric("fuzzy_match")
 def fuzzy_match(result: Any, rules: Expected) -> float:
-    """How alike the result and `expected` are, 0 to 1."""
+    """The similarity of the result and `expected`, 0 to 1."""
     return likeness(text_of(result), str(rules["expected"]))
 
 
@@ -155,13 +154,13 @@ def compare_text_file(result: Path, expected: Path, *, ignore_blanks: bool = Fal
 
 @metric("compare_terminal_and_txt")
 def compare_terminal_and_txt(result: Path, terminal: str | None) -> float:
-    """1 when a text file holds what the terminal shows; an empty terminal shows nothing."""
+    """1 when a text file equals the terminal's text; 0 when the terminal is empty."""
     return float(bool(terminal) and text_of(result) == terminal)
 
 
 @metric("compare_result_files")
 def compare_result_files(result: Path, expected: Path) -> float:
-    """1 when two texts are equal; a number that is wanted may stand among words, or differ by less than 1e-4."""
+    """1 when two texts are equal; an expected number may be among words, or differ by less than 1e-4."""
     found, wanted = text_of(result).strip(), text_of(expected).strip()
     number = _number(wanted)
     if number is None:
@@ -180,7 +179,7 @@ def _number(text: str) -> float | None:
 
 @metric("compare_python_pure_text")
 def compare_python_pure_text(result: Path, expected: Path) -> float:
-    """1 when two Python files have the same lines, blank lines, trailing blanks and a first line of metadata apart."""
+    """1 when two Python files have the same lines, except blank lines, trailing blanks and a first metadata line."""
     return float(_python_lines(text_of(result)) == _python_lines(text_of(expected)))
 
 
@@ -195,19 +194,19 @@ def _python_lines(text: str) -> list[str]:
 
 @metric("diff_text_file")
 def diff_text_file(result: Path, expected: Path) -> float:
-    """How alike two text files are line by line, 0 to 1."""
+    """The similarity of two text files, line by line, 0 to 1."""
     return lines_alike(text_of(result), text_of(expected))
 
 
 def lines_alike(one: str, other: str) -> float:
-    """Ratcliff and Obershelp's likeness of two texts, by lines."""
+    """Ratcliff and Obershelp's similarity of two texts, by lines."""
     junk = as_upstream("autojunk")
     return difflib.SequenceMatcher(None, one.splitlines(), other.splitlines(), autojunk=junk).ratio()
 
 
 @metric("file_contains")
 def file_contains(result: Path, rules: Texts) -> float:
-    """1 when the file holds every string of `expected`."""
+    """1 when the file contains every string of `expected`."""
     text = text_of(result)
     return float(all(s in text for s in rules["expected"]))
 
@@ -217,7 +216,7 @@ _TIME = re.compile(r"([01]\d|2[0-3]):[0-5]\d:([0-5]\d|60)")
 
 @metric("check_line_number")
 def check_line_number(result: Path, rules: Expected) -> float:
-    """1 when `expected` lines of the file hold a time (HH:MM:SS): the lines of a log."""
+    """1 when exactly `expected` lines of the file contain a time (HH:MM:SS), as the lines of a log do."""
     count = sum(_TIME.search(line) is not None for line in io.StringIO(text_of(result)))
     return float(count == int(rules["expected"]))
 
@@ -233,13 +232,13 @@ def check_list(result: Path, rules: Patterns) -> float:
 
 @metric("is_extension_installed", linear=True)
 def is_extension_installed(result: Any, rules: Contain) -> float:
-    """1 when what a command printed holds `expected` (`contain`), or does not (`not_contain`)."""
+    """1 when a command's output contains `expected` (`contain`), or does not (`not_contain`)."""
     return float((rules["expected"] in text_of(result)) == (rules["type"] == "contain"))
 
 
 @metric("is_in_vm_clickboard", linear=True)
 def is_in_vm_clickboard(result: Expected, terminal: str | None) -> float:
-    """1 when what the terminal printed holds `expected`, or each of them."""
+    """1 when the terminal's output contains `expected`, or each of a list."""
     wanted = result["expected"]
     texts = wanted if isinstance(wanted, list) else [wanted]
     return float(terminal is not None and all(text in terminal for text in texts))
@@ -247,7 +246,7 @@ def is_in_vm_clickboard(result: Expected, terminal: str | None) -> float:
 
 @closed
 class Places(TypedDict):
-    """Every right answer, and how many are asked for."""
+    """Every right answer, and how many the task requires."""
 
     expected: list[str]
     count: NotRequired[int]
@@ -255,9 +254,9 @@ class Places(TypedDict):
 
 @metric("fuzzy_place_math")
 def fuzzy_place_math(result: Path, rules: Places) -> float:
-    """How alike the places of a document are to known ones, in the mean; 0 when it does not name `count` of them.
+    """The mean similarity of a document's places to known ones; 0 when it does not name `count` places.
 
-    `rules` has `expected`, every right answer, and may have `count`, by default the 5 that OSWorld's task asks for.
+    `rules` has `expected`, every right answer, and optionally `count`: 5 by default, as OSWorld's task requires.
     """
     from deskbench.tasks.metrics.office.documents import docx_paragraphs
 
@@ -267,13 +266,13 @@ def fuzzy_place_math(result: Path, rules: Places) -> float:
     else:
         places, count = ["".join(text.split()) for text in paragraphs if text.strip()], int(rules.get("count", 5))
     if len(places) != count:
-        return Told(0.0, f"names {len(places)} places; {count} were asked for")
+        return Told(0.0, f"names {len(places)} places; the task requires {count}")
     return sum(max(likeness(place, known) for known in rules["expected"]) for place in places) / count
 
 
 @metric("compare_time_in_speedtest_results")
 def compare_time_in_speedtest_results(result: Path, minutes: str | int | None) -> float:
-    """1 when the first record of a speed test's CSV is less than so many minutes old by this machine's clock."""
+    """1 when the first record of a speed test's CSV is recent enough (minutes, by this machine's clock)."""
     lines = text_of(result).splitlines()
     time = (
         re.search(r"([01]\d|2[0-3]):([0-5]\d)$", lines[1].split(",")[1]) if len(lines) > 1 and "," in lines[1] else None
@@ -298,13 +297,13 @@ class Pattern(TypedDict):
 
 @metric("text_matches")
 def text_matches(result: Any, rules: Pattern) -> float:
-    """1 when the regular expression `pattern` matches the whole text (outer blanks apart)."""
+    """1 when the regular expression `pattern` matches the whole text, ignoring outer blanks."""
     return float(re.fullmatch(rules["pattern"], text_of(result).strip(), re.DOTALL) is not None)
 
 
 @closed
 class Number(TypedDict):
-    """A number, and how far from it is near enough."""
+    """A number and its tolerance."""
 
     expected: float
     tolerance: NotRequired[float]
@@ -312,7 +311,7 @@ class Number(TypedDict):
 
 @metric("number_equals", linear=True)
 def number_equals(result: Any, rules: Number) -> float:
-    """1 when the text is a number within `tolerance` (default 1e-9) of `expected`; thousands may have commas."""
+    """1 when the text is a number within `tolerance` (default 1e-9) of `expected`; it may have commas for thousands."""
     try:
         found = float(re.sub(r"(?<=\d),(?=\d)", "", text_of(result).removeprefix(BOM).strip()))
     except ValueError:

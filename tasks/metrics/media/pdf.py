@@ -31,7 +31,7 @@ def _document(data: Path | bytes) -> Iterator[Any]:
     try:
         document = pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
-        raise Unreadable(f"no PDF: {error}", data if isinstance(data, Path) else None) from None
+        raise Unreadable(f"not a PDF: {error}", data if isinstance(data, Path) else None) from None
     try:
         yield document
     finally:
@@ -42,7 +42,7 @@ def pdf_text(data: Path | bytes) -> str:
     """The text of every page, in order.
 
     Raises:
-        Unreadable: it is no PDF.
+        Unreadable: it is not a PDF.
     """
     with _document(data) as document:
         return "".join(page.get_textpage().get_text_range() for page in document).strip()
@@ -57,7 +57,7 @@ def _text_of(path: Path | None) -> str | None:
 
 @metric("compare_pdfs")
 def compare_pdfs(result: Path | list[Path | None], expected: Path | list[Path | None]) -> float:
-    """How alike the texts of PDF files are, 0 to 1; for lists the mean, a file that cannot be read counting as 0."""
+    """The similarity of the texts of PDF files, 0 to 1; for lists the mean. An unreadable file counts as 0."""
     if isinstance(result, Path) and isinstance(expected, Path):
         return likeness(pdf_text(result), pdf_text(expected))
     golds = expected if isinstance(expected, list) else [expected]
@@ -68,7 +68,7 @@ def compare_pdfs(result: Path | list[Path | None], expected: Path | list[Path | 
 
 @metric("compare_pdf_images")
 def compare_pdf_images(result: Path, expected: Path) -> float:
-    """The share of pictures of a PDF that look as those of the expected one; 0 when there are more or fewer."""
+    """The share of a PDF's pictures that look like the expected ones; 0 when their number differs."""
     found, wanted = _images(result), _images(expected)
     if len(found) != len(wanted):
         return 0.0
@@ -86,7 +86,7 @@ def _images(path: Path) -> list[Any]:
 
 @closed
 class Pages(TypedDict):
-    """A relation to a number of pages."""
+    """A number of pages, and how to compare with it."""
 
     relation: Literal["eq", "ne", "lt", "le", "gt", "ge"]
     ref_value: int
@@ -94,7 +94,7 @@ class Pages(TypedDict):
 
 @metric("check_pdf_pages")
 def check_pdf_pages(result: Path, rules: Pages) -> float:
-    """1 when the number of pages stands in this relation to the number given."""
+    """1 when the number of pages compares as given (`eq`, `lt`, ...) with the given number."""
     import pypdfium2
 
     with _document(result) as document:
@@ -104,15 +104,15 @@ def check_pdf_pages(result: Path, rules: Pages) -> float:
                 for index in range(number):
                     document.get_page(index).close()
         except pypdfium2.PdfiumError as error:
-            raise Unreadable(f"it says that it has {number} pages: {error}", result) from None
+            raise Unreadable(f"it claims to have {number} pages: {error}", result) from None
         if number > MAX_PAGES:
-            raise Unreadable(f"it says that it has {number} pages; at most {MAX_PAGES} are looked at", result)
+            raise Unreadable(f"it claims to have {number} pages; at most {MAX_PAGES} are read", result)
         return float(getattr(operator, rules["relation"])(number, rules["ref_value"]))
 
 
 @metric("is_gold_text_included_in_pdf")
 def is_gold_text_included_in_pdf(result: Path, expected: Path) -> float:
-    """1 when every value of a JSON object is in the PDF's text, lines as they are laid out."""
+    """1 when the PDF's text, as laid out in lines, contains every value of a JSON object."""
     try:
         import pdfplumber
         from pdfminer.pdfparser import PDFSyntaxError
@@ -123,5 +123,5 @@ def is_gold_text_included_in_pdf(result: Path, expected: Path) -> float:
         with pdfplumber.open(result) as document:
             text = "".join(page.extract_text() for page in document.pages)
     except (PDFSyntaxError, PdfminerException) as error:
-        raise Unreadable(f"no PDF: {error}", result) from None
+        raise Unreadable(f"not a PDF: {error}", result) from None
     return float(all(value in text for value in json.loads(text_of(expected)).values()))

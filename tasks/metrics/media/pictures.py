@@ -1,4 +1,4 @@
-"""Pictures. They come from the desktop and are hostile: the size is looked at before a pixel is decoded."""
+"""Pictures. They come from the desktop and may be hostile: their size is checked before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ MAX_PIXELS = 100_000_000
 FORMATS = ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"]
 SSIM_WINDOW = 7
 VISIBLE = 0.5
-"""Of 255 levels: by less do means differ when a picture is only opened and saved again, by another reader of JPEG."""
+"""Of 255 levels: means differ by less when another JPEG decoder only opens and saves a picture."""
 """Side of the window of the structural similarity; smaller pictures have none."""
 
 
 def opened(path: Path, *, whole: bool = True) -> Image.Image | None:
-    """The decoded picture; None when it is none, is broken (if `whole` is wanted), or is too large."""
+    """The decoded picture; None if it is not a picture, is too large, or (with `whole`) is broken."""
     try:
         picture = Image.open(path, formats=FORMATS)
         if picture.width * picture.height > MAX_PIXELS:
@@ -34,19 +34,19 @@ def opened(path: Path, *, whole: bool = True) -> Image.Image | None:
 
 
 def picture_of(path: Path, *, whole: bool = True) -> Image.Image:
-    """The decoded picture; if not `whole`, one that may break off.
+    """The decoded picture; without `whole`, it may be cut off.
 
     Raises:
-        Unreadable: it is none, is broken, or is too large.
+        Unreadable: it is not a picture, is broken, or is too large.
     """
     picture = opened(path, whole=whole)
     if picture is None:
-        raise Unreadable(f"{path.name} is no picture that can be decoded", path)
+        raise Unreadable(f"{path.name} is not a picture that can be decoded", path)
     return picture
 
 
 def hash_distance(one: Image.Image, other: Image.Image) -> int:
-    """Bits in which the perceptual hashes (64 bits) of two pictures differ."""
+    """The number of bits in which the perceptual hashes (64 bits) of two pictures differ."""
     try:
         import imagehash
     except ImportError as error:
@@ -55,9 +55,9 @@ def hash_distance(one: Image.Image, other: Image.Image) -> int:
 
 
 def similarity(one: Image.Image, other: Image.Image, *, window: int = SSIM_WINDOW) -> float | None:
-    """Structural similarity of two pictures of one size, -1 to 1; None for pictures that are too small.
+    """The structural similarity of two pictures of the same size, -1 to 1; None if they are too small.
 
-    `window` is the side, in pixels, of the squares that are compared; it is odd.
+    `window` is the side, in pixels, of the compared squares; it is odd.
     """
     if min(*one.size, *other.size) < window:
         return None
@@ -71,7 +71,7 @@ def similarity(one: Image.Image, other: Image.Image, *, window: int = SSIM_WINDO
 
 
 def alike(one: Image.Image, other: Image.Image, threshold: float = 0.9) -> bool:
-    """Whether two pictures of one size have the same structure."""
+    """Whether two pictures of the same size have the same structure."""
     if one.size != other.size:
         return False
     found = similarity(one.convert("RGB"), other.convert("RGB"))
@@ -80,7 +80,7 @@ def alike(one: Image.Image, other: Image.Image, threshold: float = 0.9) -> bool:
 
 @closed
 class Size(TypedDict):
-    """A picture's size in pixels, each side where it is given, or that of what is not transparent."""
+    """A picture's size in pixels (either side may be missing), or the size of its opaque part."""
 
     width: NotRequired[int | None]
     height: NotRequired[int | None]
@@ -89,7 +89,7 @@ class Size(TypedDict):
 
 @metric("check_image_size")
 def check_image_size(result: Path, rules: Size) -> float:
-    """1 when the picture has `width` and `height` in pixels (each where it is given)."""
+    """1 when the picture has the given `width` and `height` in pixels (either may be missing)."""
     picture = picture_of(result, whole=not as_upstream("truncated"))
     size = picture.size
     marked = "transparency" in picture.info
@@ -112,7 +112,7 @@ def _visible_size(picture: Image.Image) -> tuple[int, int]:
 
 @closed
 class FileSize(TypedDict):
-    """A file's size in bytes, which it must stay below."""
+    """A size in bytes that the file must stay below."""
 
     max_size: int
 
@@ -125,14 +125,14 @@ def check_image_file_size(result: Path, rules: FileSize) -> float:
 
 @closed
 class Format(TypedDict):
-    """A format of pictures, as Pillow names it."""
+    """A picture format, as Pillow names it."""
 
     expected: str
 
 
 @metric("image_format")
 def image_format(result: Path, rules: Format) -> float:
-    """1 when the file's content is a picture of the format `expected` (PNG, JPEG, ...), whatever its name says."""
+    """1 when the file's content has the picture format `expected` (PNG, JPEG, ...), whatever its name."""
     picture = opened(result)
     return float(picture is not None and picture.format == rules["expected"])
 
@@ -143,8 +143,8 @@ def images_equal(result: Path, expected: Path, *, tolerance: float = 0.0, rotate
 
     Args:
         result, expected: picture files.
-        tolerance: mean difference per channel (0 to 255) that still passes: JPEG loses a little.
-        rotate: degrees by which the expected picture is turned clockwise first.
+        tolerance: the largest mean difference per channel (0 to 255) that passes: JPEG loses a little.
+        rotate: degrees by which to turn the expected picture clockwise first.
     """
     found, wanted = picture_of(result), picture_of(expected)
     pictures = [found.convert("RGB"), wanted.convert("RGB").rotate(-rotate, expand=True)]
@@ -157,9 +157,9 @@ def images_equal(result: Path, expected: Path, *, tolerance: float = 0.0, rotate
 
 @metric("compare_images")
 def compare_images(result: Path, expected: Path, *, reference_base_result: float | None = None) -> float:
-    """The structural similarity of two pictures in grey, brought to the size of the narrower one.
+    """The structural similarity of two pictures in grey, scaled to the size of the narrower one.
 
-    With `reference_base_result`, the similarity of a picture that nobody touched, it is measured from there.
+    `reference_base_result` is the similarity of an untouched picture, which scores 0.
     """
     found, wanted = picture_of(result).convert("L"), picture_of(expected).convert("L")
     size = min(found.size, wanted.size)
@@ -173,7 +173,7 @@ def compare_images(result: Path, expected: Path, *, reference_base_result: float
 
 @metric("compare_image_list")
 def compare_image_list(result: Path | list[Path | None] | None, expected: Path | list[Path]) -> float:
-    """1 when each picture of a list is the expected one, pixel by pixel, at its size."""
+    """1 when each picture of a list, scaled to the expected one's size, equals it pixel by pixel."""
     golds = expected if isinstance(expected, list) else [expected]
     found = result if isinstance(result, list) else [result]
     if len(found) != len(golds):
@@ -217,7 +217,7 @@ def decrease_brightness(result: Path, other: Path) -> float:
 
 @metric("check_brightness_decrease_and_structure_sim")
 def check_brightness_decrease_and_structure_sim(result: Path, expected: Path, *, threshold: float = 0.03) -> float:
-    """1 when the picture is darker, and the same once both are brought to one brightness (mean square error)."""
+    """1 when the picture is darker, and otherwise the same (mean square error at equal brightness)."""
     dark, light = picture_of(result), picture_of(expected)
     darker = _more(_brightness(light), _brightness(dark))
     return float(darker and _square_error(_levelled(dark), _levelled(light)) < threshold)
@@ -242,7 +242,7 @@ def _square_error(one: Image.Image, other: Image.Image) -> float:
 
 @metric("check_saturation_increase_and_structure_sim")
 def check_saturation_increase_and_structure_sim(result: Path, expected: Path) -> float:
-    """1 when the picture is more saturated, with the same structure of hue and of value."""
+    """1 when the picture is more saturated and its hue and value have the same structure."""
     found, wanted = picture_of(result).convert("HSV"), picture_of(expected).convert("HSV")
     more = _more(_saturation(found), _saturation(wanted))
     return float(more and all(alike(found.getchannel(c), wanted.getchannel(c)) for c in "HV"))
@@ -250,7 +250,7 @@ def check_saturation_increase_and_structure_sim(result: Path, expected: Path) ->
 
 @metric("check_contrast_increase_and_structure_sim")
 def check_contrast_increase_and_structure_sim(result: Path, expected: Path) -> float:
-    """1 when the picture has more contrast (standard deviation), with much the same structure."""
+    """1 when the picture has more contrast (standard deviation) and a similar structure."""
     found, wanted = picture_of(result), picture_of(expected)
     return float(_more(_contrast(found), _contrast(wanted)) and alike(found, wanted, 0.65))
 
@@ -265,7 +265,7 @@ def _contrast(picture: Image.Image) -> float:
 
 @metric("check_structure_sim_with_threshold")
 def check_structure_sim_with_threshold(result: Path, expected: Path, *, ssim_threshold: float = 0.85) -> float:
-    """1 when the picture, made as large as the expected one, has its structure."""
+    """1 when the picture, scaled to the expected one's size, has the same structure."""
     found, wanted = picture_of(result), picture_of(expected)
     if found.size != wanted.size:
         found = found.resize(wanted.size, Image.Resampling.LANCZOS)
@@ -278,13 +278,13 @@ def check_structure_sim_with_threshold(result: Path, expected: Path, *, ssim_thr
 
 @metric("check_structure_sim", "check_file_exists_and_structure_sim")
 def check_structure_sim(result: Path, expected: Path, *, ssim_threshold: float = 0.9) -> float:
-    """1 when two pictures of one size have the same structure."""
+    """1 when two pictures have the same size and structure."""
     return float(alike(picture_of(result), picture_of(expected), ssim_threshold))
 
 
 @metric("check_structure_sim_resized")
 def check_structure_sim_resized(result: Path, expected: Path) -> float:
-    """1 when what is visible of the picture has the structure of the expected one, at its size."""
+    """1 when the visible part of the picture, scaled to the expected one's size, has the same structure."""
     found, wanted = picture_of(result), picture_of(expected)
     if found.mode in ("RGBA", "LA") or "transparency" in found.info:
         box = _visible_box(found)
@@ -296,20 +296,20 @@ def check_structure_sim_resized(result: Path, expected: Path) -> float:
 
 @metric("check_palette_and_structure_sim")
 def check_palette_and_structure_sim(result: Path, expected: Path) -> float:
-    """1 when the picture has a palette and the structure of the expected one."""
+    """1 when the picture has a palette and the same structure as the expected one."""
     found, wanted = picture_of(result), picture_of(expected)
     return float(found.mode == "P" and alike(found, wanted))
 
 
 @metric("check_image_mirror")
 def check_image_mirror(result: Path, expected: Path) -> float:
-    """1 when the picture is the expected one in a mirror."""
+    """1 when the picture mirrors the expected one."""
     return float(alike(picture_of(result).transpose(Image.Transpose.FLIP_LEFT_RIGHT), picture_of(expected), 0.99))
 
 
 @metric("check_textbox_on_leftside")
 def check_textbox_on_leftside(result: Path) -> float:
-    """1 when something dark lies in the leftmost 5 % of the picture."""
+    """1 when the leftmost 5 % of the picture contain something dark."""
     grey = picture_of(result).convert("L")
     box = grey.point([255 if value < 128 else 0 for value in range(256)]).getbbox()
     return float(box is not None and box[0] < grey.width * 0.05)
@@ -330,7 +330,7 @@ def check_green_background(result: Path, expected: Path) -> float:
 
 @metric("check_triangle_position")
 def check_triangle_position(result: Path) -> float:
-    """1 when the triangle's centre is within 5 % of the picture's."""
+    """1 when the triangle's centre is within 5 % of the picture's centre."""
     import numpy as np
 
     pixels = np.array(picture_of(result).convert("RGBA"))
@@ -347,7 +347,7 @@ def check_triangle_position(result: Path) -> float:
 
 @metric("compare_triangle_positions")
 def compare_triangle_positions(result: Path, other: Path) -> float:
-    """1 when the yellow triangle of the first picture is farther from the middle than that of the second."""
+    """1 when the yellow triangle of the first picture is farther from the centre than that of the second."""
     distances = [_yellow_distance(picture_of(path)) for path in (result, other)]
     if None in distances:
         return 0.0
@@ -381,7 +381,7 @@ def _sharpness(picture: Image.Image) -> float:
 
 @closed
 class ImageText(TypedDict):
-    """What a picture must say."""
+    """The text that a picture must show."""
 
     type: Literal["text"]
     text: str
@@ -389,7 +389,7 @@ class ImageText(TypedDict):
 
 @metric("compare_image_text")
 def compare_image_text(result: Path, rules: ImageText) -> float:
-    """1 when the text that is read in a picture (or an X window dump) holds `text`."""
+    """1 when the text recognised in a picture (or an X window dump) contains `text`."""
     return float(rules["text"] in _read_text(opened(result) or _window_dump(result)))
 
 
@@ -411,10 +411,10 @@ def _window_dump(path: Path) -> Image.Image:
     data = path.read_bytes()
     words = [int.from_bytes(data[i : i + 4], "big") for i in range(0, 100, 4)]
     if len(data) < 100 or words[1] != 7:
-        raise Unreadable(f"{path.name} is no picture that can be decoded", path)
+        raise Unreadable(f"{path.name} is not a picture that can be decoded", path)
     width, height, bits, row, colours = words[4], words[5], words[11], words[12], words[19]
     start = words[0] + 12 * colours
     mode = {32: "BGRX", 24: "BGR"}.get(bits)
     if mode is None or width * height > MAX_PIXELS or len(data) < start + row * height:
-        raise Unreadable(f"{path.name} is a window dump of a kind that is not known", path)
+        raise Unreadable(f"{path.name} is a window dump of an unknown kind", path)
     return Image.frombytes("RGB", (width, height), data[start : start + row * height], "raw", mode, row)

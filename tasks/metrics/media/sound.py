@@ -14,11 +14,11 @@ from deskbench.tasks.metrics.support.packages import Unreadable, needs
 from deskbench.tasks.registry import metric
 
 MAX_SECONDS = 1800.0
-"""Of sound that are decoded."""
+"""The most seconds of sound that are decoded."""
 _PROBED = 2 * 2**20
 """Bytes at a file's beginning by which FFmpeg tells its kind (PROBE_BUF_MAX, and what it passes over)."""
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat version", b"<MPD")
-"""By what it knows lists of other files (its demuxers hls, concat, dash): of any file of this machine."""
+"""Beginnings of playlists (FFmpeg's demuxers hls, concat, dash), which could name any file on this machine."""
 
 
 def _is_playlist(path: Path) -> bool:
@@ -29,12 +29,12 @@ def _is_playlist(path: Path) -> bool:
 
 @metric("compare_audios")
 def compare_audios(result: Path, expected: Path) -> float:
-    """How alike two recordings sound, 0 to 1: exp(-mean cosine distance of their MFCC along the best alignment)."""
+    """The similarity of two recordings, 0 to 1: exp(-mean cosine distance of their MFCC in the best alignment)."""
     wanted, found = _sound(expected), _sound(result)
     if wanted is None:
         if as_upstream("audio-broken") and found is None:
             return 1.0
-        raise Unreadable(f"{expected.name} is no sound that can be decoded", expected)
+        raise Unreadable(f"{expected.name} is not a sound that can be decoded", expected)
     if found is None:
         return 0.0
     try:
@@ -72,9 +72,9 @@ def _features(samples: Any) -> Any:
 
 @metric("compare_videos")
 def compare_videos(result: Path, expected: Path, *, max_frames_to_check: int = 100, threshold: int = 5) -> float:
-    """1 when two films look alike: frame by frame, at most `threshold` frames differ by more than `threshold` bits.
+    """1 when two videos look alike: at most `threshold` frames differ by more than `threshold` bits.
 
-    Only the first frames are looked at; films that end within them must be equally long.
+    It compares only the first frames; videos that end within them must have the same length.
     """
     frames, golds = _frames(result, max_frames_to_check), _frames(expected, max_frames_to_check)
     different, seen = 0, 0
@@ -113,7 +113,7 @@ def _frames(path: Path, limit: int) -> Iterator[Any]:
 
 @metric("check_mp3_meta")
 def check_mp3_meta(result: Path, rules: dict[str, Match]) -> float:
-    """1 when each ID3 tag (title, artist, ...) matches its rule; a tag that is not there is empty."""
+    """1 when each ID3 tag (title, artist, ...) matches its rule; a missing tag counts as empty."""
     try:
         from mutagen import MutagenError
         from mutagen.easyid3 import EasyID3

@@ -1,4 +1,4 @@
-"""Which cells a workbook's conditional formats change: formulas are worked out by a library, nothing is executed."""
+"""Which cells a workbook's conditional formats change: a library evaluates the formulas; nothing is executed."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ def docx_of(path: Path) -> Any:
     """A Word document.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not a Word document.
     """
     try:
         import docx
@@ -36,7 +36,7 @@ def docx_of(path: Path) -> Any:
     try:
         return docx.Document(str(checked_package(path)))
     except (OpcError, XMLSyntaxError, KeyError, ValueError) as error:
-        raise Unreadable(f"{path.name} is no Word document: {error}", path) from None
+        raise Unreadable(f"{path.name} is not a Word document: {error}", path) from None
 
 
 def docx_paragraphs(path: Path) -> list[str]:
@@ -48,17 +48,17 @@ def odt_root(path: Path) -> Any:
     """The content of an OpenDocument text.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not an OpenDocument.
     """
     with opened_zip(path) as archive:
         content = member(archive, "content.xml")
     if content is None:
-        raise Unreadable(f"{path.name} is no OpenDocument", path)
+        raise Unreadable(f"{path.name} is not an OpenDocument", path)
     return parse_xml(content, path)
 
 
 def odt_paragraphs(path: Path) -> list[str]:
-    """The text of every paragraph, those of headers and footers first, without what lies deeper than spans."""
+    """The text of every paragraph, headers and footers first, without anything nested deeper than spans."""
     with opened_zip(path) as archive:
         styles = member(archive, "styles.xml")
     roots = [odt_root(path)] if styles is None else [parse_xml(styles, path), odt_root(path)]
@@ -98,20 +98,20 @@ def compare_docx_files(
     fuzzy_match: bool = False,
     delete_empty_lines: bool = False,
 ) -> float:
-    """1 when two documents (docx, or odt) have the same text, or how alike it is.
+    """1 when two documents (docx or odt) have the same text; or the similarity of their texts.
 
     Args:
-        result, expected: documents of one kind.
-        ignore_blanks: the texts are compared as one, any run of blanks and ends of paragraphs as one blank.
-        ignore_case: letters' case does not count.
-        ignore_order: paragraphs in any order.
-        content_only: how alike the texts as one are.
-        fuzzy_match: how alike the texts, or in the mean the paragraphs, are.
-        delete_empty_lines: paragraphs with blanks only do not count.
+        result, expected: documents of the same format.
+        ignore_blanks: compare the texts as a whole, with any run of blanks and paragraph ends as one blank.
+        ignore_case: ignore case.
+        ignore_order: accept paragraphs in any order.
+        content_only: score the similarity of the texts as a whole.
+        fuzzy_match: score the similarity of the texts, or the mean similarity of the paragraphs.
+        delete_empty_lines: ignore paragraphs that contain only blanks.
     """
     both = _paragraphs(result, expected)
     if both is None:
-        return Told(0.0, f"{result.suffix or 'the file'} and {expected.suffix} are not documents of one kind")
+        return Told(0.0, f"{result.suffix or 'the file'} and {expected.suffix} do not have the same format")
     sides = [sorted(side) if ignore_order else side for side in both]
     if delete_empty_lines:
         sides = [[text for text in side if text.strip()] for side in sides]
@@ -124,7 +124,7 @@ def compare_docx_files(
 
 def _compare_texts(found: list[str], wanted: list[str], *, fuzzy: bool) -> float:
     if len(found) != len(wanted):
-        return Told(0.0, f"{len(found)} paragraphs; {len(wanted)} are wanted")
+        return Told(0.0, f"{len(found)} paragraphs; {len(wanted)} are expected")
     pairs = list(zip(found, wanted, strict=True))
     if fuzzy:
         return sum(likeness(a, b) for a, b in pairs) / len(pairs) if pairs else 1.0
@@ -136,17 +136,17 @@ def _difference(found: str, wanted: str) -> str:
     """Where two texts part, with a few words around it."""
     at = next((i for i, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b), min(len(found), len(wanted)))
     start = max(0, at - 20)
-    return f"{found[start : at + 20]!r} where {wanted[start : at + 20]!r} is wanted"
+    return f"{found[start : at + 20]!r} instead of {wanted[start : at + 20]!r}"
 
 
 def same_text(result: Path, expected: Path) -> bool:
-    """Whether two documents have the same text, blanks apart: what metrics of layout ask first."""
+    """Whether two documents have the same text, ignoring blanks. Metrics of layout check this first."""
     return compare_docx_files(result, expected) == 1.0
 
 
 @metric("compare_docx_files_and_ignore_new_lines")
 def compare_docx_files_and_ignore_new_lines(result: Path, expected: Path, *, ignore_blanks: bool = True) -> float:
-    """1 when two documents have the same text, empty paragraphs apart."""
+    """1 when two documents have the same text, ignoring empty paragraphs."""
     if result.suffix != ".docx" or expected.suffix != ".docx":
         return 0.0
     sides = [[text for text in docx_paragraphs(path) if text] for path in (result, expected)]
@@ -164,13 +164,13 @@ def compare_docx_lines(result: Path, expected: Path) -> float:
 
 @metric("compare_init_lines")
 def compare_init_lines(result: Path, expected: Path) -> float:
-    """1 when two documents begin with the same paragraphs: the longer one may go on."""
+    """1 when two documents begin with the same paragraphs; one may be longer."""
     return float(all(a == b for a, b in zip(docx_paragraphs(result), docx_paragraphs(expected), strict=False)))
 
 
 @metric("compare_docx_tables")
 def compare_docx_tables(result: Path, expected: Path) -> float:
-    """1 when two documents have the same tables, cell by cell, outer blanks apart."""
+    """1 when two documents have the same tables, cell by cell, ignoring outer blanks."""
     return float(_tables(result) == _tables(expected))
 
 
@@ -210,7 +210,7 @@ def _pixels(data: bytes, file: Path) -> bytes:
 
 @metric("compare_contains_image")
 def compare_contains_image(result: Path, expected: Path) -> float:
-    """1 when pictures stand in the same runs of text."""
+    """1 when two documents have pictures in the same runs of text."""
     pairs = _run_pairs(result, expected)
     return float(all(("graphicData" in a._element.xml) == ("graphicData" in b._element.xml) for a, b in pairs))
 
@@ -236,7 +236,7 @@ def compare_insert_equation(result: Path, expected: Path) -> float:
 
 @metric("compare_highlighted_text")
 def compare_highlighted_text(result: Path, expected: Path) -> float:
-    """1 when the same texts are highlighted."""
+    """1 when two documents highlight the same texts."""
     return float(_highlighted(result) == _highlighted(expected))
 
 
@@ -244,7 +244,7 @@ def _highlighted(path: Path) -> set[str]:
     with opened_zip(path) as archive:
         content = member(archive, "word/document.xml")
     if content is None:
-        raise Unreadable(f"{path.name} is no Word document", path)
+        raise Unreadable(f"{path.name} is not a Word document", path)
     runs = parse_xml(content, path).iter(f"{WORD_NS}r")
     return {_first_text(run) for run in runs if _is_highlighted(run)} - {""}
 
@@ -268,13 +268,13 @@ def compare_references(
     reference_base_result: float = 0.5,
     content_only: bool = False,
 ) -> float:
-    """How alike the lists of references are, measured from what an untouched list has.
+    """The similarity of two lists of references; the similarity of an untouched list scores 0.
 
     Args:
         result, expected: Word documents.
         reference_indicator: the paragraph after which the list begins.
-        reference_base_result: the likeness that scores 0.
-        content_only: of OSWorld's files; references are compared by their text anyway.
+        reference_base_result: the similarity that scores 0.
+        content_only: in OSWorld's files; it changes nothing, because references are compared by their text anyway.
     """
     if result.suffix != ".docx" or expected.suffix != ".docx":
         return 0.0
@@ -282,12 +282,12 @@ def compare_references(
     if found is None or wanted is None:
         return float(found is wanted)
     if len(found) != len(wanted):
-        return Told(0.0, f"{len(found)} references; {len(wanted)} are wanted")
+        return Told(0.0, f"{len(found)} references; {len(wanted)} are expected")
     if not wanted:
         return 1.0
     mean = sum(likeness(a, b) for a, b in zip(found, wanted, strict=True)) / len(wanted)
     if mean < reference_base_result + 0.01:
-        return Told(0.0, f"the references are {mean:.0%} alike, as they were")
+        return Told(0.0, f"the references are no more similar than at the start ({mean:.0%})")
     return (mean - reference_base_result) / (1 - reference_base_result)
 
 
@@ -305,16 +305,16 @@ def _trains(paragraphs: list[str]) -> list[str]:
 
 @metric("check_no_duplicates")
 def check_no_duplicates(result: Path, processed: Path) -> float:
-    """1 when the second document has every train of the first, and each once."""
+    """1 when the second document has every train of the first exactly once."""
     trains = _trains(docx_paragraphs(processed))
     return float(len(trains) == len(set(trains)) and set(trains) == set(_trains(docx_paragraphs(result))))
 
 
 @metric("compare_unique_train_records")
 def compare_unique_train_records(result: Path, expected: list[Path]) -> float:
-    """1 when a document has lines of the initial one only, each train once, and the trains of the right one.
+    """1 when a document has only lines of the initial one, each train once, and all trains of the right one.
 
-    `expected` is the right document and the initial one.
+    `expected` holds the right document and the initial one.
     """
     if not isinstance(expected, list) or len(expected) < 2:
         raise CheckError("compare_unique_train_records needs two expected files: the right one and the initial one")

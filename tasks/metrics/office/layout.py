@@ -24,17 +24,17 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 @closed
 class PageBreaks(TypedDict):
-    """How many breaks; at least one where it is not given."""
+    """The number of breaks; without it, at least one."""
 
     page_break_count: NotRequired[int]
 
 
 @metric("contains_page_break")
 def contains_page_break(result: Path, rules: PageBreaks | None = None) -> float:
-    """1 when the document has so many breaks between pages, by a mark in the text or a property of a paragraph."""
+    """1 when the document has the given number of page breaks, in the text or as a paragraph's property."""
     count = sum(_breaks(paragraph) for paragraph in docx_of(result).paragraphs)
     wanted = (rules or {}).get("page_break_count")
-    return Told(float(count > 0 and wanted in (None, count)), f"{count} page breaks; {wanted or 'some'} are wanted")
+    return Told(float(count > 0 and wanted in (None, count)), f"{count} page breaks; expected: {wanted or 'any'}")
 
 
 def _breaks(paragraph: Any) -> int:
@@ -61,7 +61,7 @@ def evaluate_spacing(result: Path) -> float:
 
 @metric("compare_font_names")
 def compare_font_names(result: Path, rules: FontName) -> float:
-    """1 when every run of text has this font, of its own or by its style."""
+    """1 when every run of text has the given font, directly or by its style."""
     document = docx_of(result)
     fonts = {_font(document, paragraph, run) for paragraph in document.paragraphs for run in paragraph.runs}
     return Told(float(fonts <= {rules["font_name"]}), f"fonts: {', '.join(sorted(map(str, fonts)))}")
@@ -86,7 +86,7 @@ def _styles(style: Any) -> Iterator[Any]:
 
 @metric("is_first_line_centered")
 def is_first_line_centered(result: Path) -> float:
-    """1 when the first paragraph is centred, of its own or by its style."""
+    """1 when the first paragraph is centred, directly or by its style."""
     paragraphs = docx_of(result).paragraphs
     return float(bool(paragraphs) and _alignment(paragraphs[0]) == 1)
 
@@ -101,7 +101,7 @@ def _alignment(paragraph: Any) -> int | None:
 
 @metric("has_page_numbers_in_footers")
 def has_page_numbers_in_footers(result: Path) -> float:
-    """1 when the footer of every section has the number of its page: a field, not a digit that somebody typed."""
+    """1 when the footer of every section has a page number: a field, not a typed digit."""
     has = _digit_in_footer if as_upstream("footer-digit") else _field_in_footer
     return float(all(has(section.footer) for section in docx_of(result).sections))
 
@@ -121,16 +121,16 @@ def _field_in_footer(footer: Any) -> bool:
 def check_tabstops(
     result: Path, expected: Path, *, word_number_split_by_tabstop: int | None = None, index: int = 0
 ) -> float:
-    """1 less the mean distance of the tab stops from where they should be, in widths of the text.
+    """1 minus the mean distance of the tab stops from their expected places, in widths of the text.
 
     Args:
         result, expected: Word documents.
-        word_number_split_by_tabstop: how many words each paragraph must have in one of its parts between tabs.
-        index: which part.
+        word_number_split_by_tabstop: the number of words that one part of each paragraph, between tabs, must have.
+        index: the index of that part.
     """
     found, wanted = ([p for p in docx_of(path).paragraphs if p.text.strip()] for path in (result, expected))
     if len(found) != len(wanted):
-        return Told(0.0, f"{len(found)} paragraphs; {len(wanted)} are wanted")
+        return Told(0.0, f"{len(found)} paragraphs; {len(wanted)} are expected")
     if not wanted:
         raise Unreadable(f"{expected.name} has no text", expected)
     if word_number_split_by_tabstop is not None and not all(
@@ -141,7 +141,7 @@ def check_tabstops(
     width = section.page_width - section.left_margin - section.right_margin
     distances = [_apart(a, b) for a, b in zip(found, wanted, strict=True)]
     if None in distances:
-        return Told(0.0, "the tab stops are of other kinds, or more, or fewer")
+        return Told(0.0, "the tab stops differ in kind or number")
     return max(0.0, 1 - float(sum(d / width for d in distances if d)) / len(wanted))
 
 
@@ -166,16 +166,16 @@ def _is_set(tab: Any) -> bool:
 
 @metric("evaluate_colored_words_in_tables")
 def evaluate_colored_words_in_tables(result: Path, expected: Path, *, threshold: float = 3.5) -> float:
-    """1 when in tables, words that begin with a vowel are red and all others blue, and the text is as it was.
+    """1 when in tables words that begin with a vowel are red, all others blue, and the text is unchanged.
 
-    `threshold` is the largest difference of colours that passes (CIEDE2000).
+    `threshold` is the largest colour difference that passes (CIEDE2000).
     """
     if not same_text(result, expected):
         return Told(0.0, "the texts differ")
     for run in _table_runs(docx_of(result)):
         wanted = RED if run.text[0].lower() in "aeiou" else BLUE
         if _colour_distance(run.font.color.rgb, wanted) > threshold:
-            return Told(0.0, f"{run.text!r} has another colour")
+            return Told(0.0, f"{run.text!r} has a different colour")
     return 1.0
 
 
@@ -197,7 +197,7 @@ def _colour_distance(one: Any, other: tuple[int, int, int]) -> float:
 
 @metric("check_highlighted_words")
 def check_highlighted_words(result: Path, expected: Path) -> float:
-    """1 when nothing in an OpenDocument text is highlighted in yellow, and the text is as it was."""
+    """1 when nothing in an OpenDocument text is highlighted in yellow, and the text is unchanged."""
     if not same_text(result, expected):
         return Told(0.0, "the texts differ")
     root = odt_root(result)
@@ -211,7 +211,7 @@ def check_highlighted_words(result: Path, expected: Path) -> float:
 
 @metric("evaluate_strike_through_last_paragraph")
 def evaluate_strike_through_last_paragraph(result: Path, expected: Path) -> float:
-    """1 when all of the last paragraph is struck through, and the text is as it was."""
+    """1 when all of the last paragraph is struck through, and the text is unchanged."""
     if not same_text(result, expected):
         return Told(0.0, "the texts differ")
     paragraphs = docx_of(result).paragraphs
@@ -228,7 +228,7 @@ def evaluate_conversion(result: Path) -> float:
 
 @metric("check_italic_font_size_14")
 def check_italic_font_size_14(result: Path, expected: Path) -> float:
-    """1 when everything in italics has a size of 14 points, and the text is as it was."""
+    """1 when all italic text has a size of 14 points, and the text is unchanged."""
     if not same_text(result, expected):
         return Told(0.0, "the texts differ")
     runs = (run for paragraph in docx_of(result).paragraphs for run in paragraph.runs if run.italic)
@@ -237,7 +237,7 @@ def check_italic_font_size_14(result: Path, expected: Path) -> float:
 
 @metric("evaluate_alignment")
 def evaluate_alignment(result: Path) -> float:
-    """1 when every sentence of three words or more keeps its first three together, one blank apart."""
+    """1 when the first three words of every sentence with three or more are separated by single blanks."""
     sentences = (s for paragraph in docx_of(result).paragraphs for s in paragraph.text.split("."))
     return float(all(_first_three_apart(sentence) for sentence in sentences if len(sentence.split()) >= 3))
 

@@ -15,13 +15,13 @@ from deskbench.tasks.registry import metric
 
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 PICTURE, TABLE, FREEFORM = 13, 19, 5
-"""Kinds of shapes, as python-pptx numbers them."""
+"""Kinds of shapes, by python-pptx's numbers."""
 SOLID, FROM_MASTER = 1, 5
-"""Kinds of fills, as python-pptx numbers them."""
+"""Kinds of fills, by python-pptx's numbers."""
 HALF_DOWN, HALF_ACROSS, UPPER = 3_600_000, 4_320_000, 1_980_000
-"""Positions in EMU (1/914400 inch) that OSWorld's three tasks of moving something ask for."""
+"""Positions in EMU (1/914400 inch) that OSWorld's three tasks that move something require."""
 ROUNDING = 360
-"""EMU in 1/100 mm, to which LibreOffice rounds positions."""
+"""EMU in 1/100 mm: LibreOffice rounds positions to this."""
 MOVED_TITLE, SHIFTED = "Product Comparison", "Elaborate on what you want to discuss."
 """Texts of the shapes that two of OSWorld's tasks move."""
 
@@ -30,7 +30,7 @@ def pptx_of(path: Path) -> Any:
     """A presentation.
 
     Raises:
-        Unreadable: it is none.
+        Unreadable: it is not a presentation.
     """
     try:
         import pptx
@@ -41,12 +41,12 @@ def pptx_of(path: Path) -> Any:
     try:
         return pptx.Presentation(str(checked_package(path)))
     except (PythonPptxError, XMLSyntaxError, KeyError, ValueError) as error:
-        raise Unreadable(f"{path.name} is no presentation: {error}", path) from None
+        raise Unreadable(f"{path.name} is not a presentation: {error}", path) from None
 
 
 @dataclass(frozen=True)
 class Examine:
-    """What is compared; the names are those of the options, without `examine_`."""
+    """What to compare; the names are those of the options, without `examine_`."""
 
     number_of_slides: bool = True
     shape: bool = True
@@ -74,7 +74,7 @@ class Examine:
     shape_lenient_height: bool = False
     tolerance: float = 0.005
     place: list[str] = field(default_factory=list, compare=False)
-    """Where the comparison is, for the note."""
+    """The current place of the comparison, for the note."""
 
 
 @metric("compare_pptx_files")
@@ -109,7 +109,7 @@ def compare_pptx_files(  # noqa: PLR0913  the options are OSWorld's
     approximately_tolerance: float = 0.005,
     enable_debug: bool = True,
 ) -> float:
-    """1 when two presentations agree in all that is examined; the options are OSWorld's.
+    """1 when two presentations agree in everything that is examined; the options are OSWorld's.
 
     Positions and sizes may differ by `approximately_tolerance` of the larger. `examine_shape_lenient_height` and
     `enable_debug` change nothing, in OSWorld either.
@@ -123,7 +123,7 @@ def compare_pptx_files(  # noqa: PLR0913  the options are OSWorld's
 def _problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
     """Every way in which two presentations differ, in their order."""
     if examine.number_of_slides and len(one.slides) != len(other.slides):
-        yield f"{len(one.slides)} slides; {len(other.slides)} are wanted"
+        yield f"{len(one.slides)} slides; {len(other.slides)} are expected"
     for number, (slide, wanted) in enumerate(zip(one.slides, other.slides, strict=False), 1):
         examine.place[:] = [f"slide {number}:"]
         yield from _slide_problems(number, slide, wanted, examine)
@@ -136,7 +136,7 @@ def _slide_problems(number: int, one: Any, other: Any, examine: Examine) -> Iter
     if examine.note and _notes(one) != _notes(other):
         yield f"notes {_notes(one)!r}, not {_notes(other)!r}"
     if len(one.shapes) != len(other.shapes):
-        yield f"{len(one.shapes)} shapes; {len(other.shapes)} are wanted"
+        yield f"{len(one.shapes)} shapes; {len(other.shapes)} are expected"
     for index, (shape, wanted) in enumerate(zip(one.shapes, other.shapes, strict=False), 1):
         examine.place[1:] = [f"shape {index}:"]
         yield from _geometry_problems(number, shape, wanted, examine)
@@ -148,7 +148,7 @@ def _slide_problems(number: int, one: Any, other: Any, examine: Examine) -> Iter
 
 
 def background(slide: Any) -> str | None:
-    """A slide's colour, or its master's, as RRGGBB or the theme's name for it; None where there is none."""
+    """The colour of a slide or its master, as RRGGBB or the theme's name; None if there is none."""
     fill = slide.background.fill
     if fill.type == FROM_MASTER:
         fill = slide.slide_layout.slide_master.background.fill
@@ -156,7 +156,7 @@ def background(slide: Any) -> str | None:
 
 
 def fill_colour(fill: Any) -> str | None:
-    """The colour of a fill of one colour."""
+    """The colour of a solid fill."""
     if fill.type != SOLID:
         return None
     rgb = getattr(fill.fore_color, "rgb", None)
@@ -369,11 +369,11 @@ def _paragraph_problems(one: Iterable[Any], other: Iterable[Any], looks: list[Lo
     """Paragraphs that look different: run by run where runs are counted, else letter by letter."""
     sides = [list(side) for side in (one, other)]
     if len(sides[0]) != len(sides[1]):
-        yield f"{len(sides[0])} paragraphs; {len(sides[1])} are wanted"
+        yield f"{len(sides[0])} paragraphs; {len(sides[1])} are expected"
     for found, wanted in zip(*sides, strict=False):
         runs = _runs(found, wanted)
         if counted and len(runs[0]) != len(runs[1]):
-            yield f"{len(runs[0])} runs of letters of one look; {len(runs[1])} are wanted, in {found.text[:40]!r}"
+            yield f"{len(runs[0])} runs of text of the same look; {len(runs[1])} are expected, in {found.text[:40]!r}"
         pairs = zip(*runs, strict=False) if counted or as_upstream("run-pairs") else _by_letter(*runs)
         yield from (problem for a, b in pairs if (problem := _look_problem(a, b, looks)))
 
@@ -404,7 +404,7 @@ def _look_problem(one: Any, other: Any, looks: list[Look]) -> str | None:
 
 
 def text_shapes(shapes: Iterable[Any]) -> Iterator[Any]:
-    """Shapes with text, those within groups too."""
+    """Shapes with text, including those in groups."""
     for shape in shapes:
         if _has_text(shape) and hasattr(shape, "text_frame"):
             yield shape
@@ -415,7 +415,7 @@ def _grouped_problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
     """Text within groups: OSWorld looks at its alignment, we at all that is examined."""
     sides = [list(text_shapes(slide.shapes)) for slide in (one, other)]
     if len(sides[0]) != len(sides[1]):
-        yield f"{len(sides[0])} shapes with text; {len(sides[1])} are wanted"
+        yield f"{len(sides[0])} shapes with text; {len(sides[1])} are expected"
         return
     for found, wanted in zip(*sides, strict=True):
         if not as_upstream("groups"):

@@ -21,7 +21,7 @@ from deskbench.tasks.metrics.support.told import Told, verdict
 from deskbench.tasks.registry import closed, metric
 
 SheetIndex = int | Annotated[str, Field(pattern=r"^[RE](I-?\d+|N.+)$")]
-"""A sheet: a number or `RI0`, `RNname` of the result; `EI0`, `ENname` of what is expected."""
+"""A sheet: a number or `RI0`, `RNname` for the result; `EI0`, `ENname` for the expected workbook."""
 Style = Literal[
     "number_format", "font_name", "font_family", "font_color", "font_bold", "font_italic", "font_underline",
     "font_size", "fill_type", "bgcolor", "fgcolor", "hyperlink", "merge",
@@ -58,7 +58,7 @@ class SheetData(_Two):
 
 @closed
 class SheetPrint(_Two):
-    """The sheets print the same: their CSV files beside the workbooks are equal."""
+    """The sheets print the same: their CSV files next to the workbooks are equal."""
 
     type: Literal["sheet_print"]
     ignore_case: NotRequired[bool]
@@ -66,7 +66,7 @@ class SheetPrint(_Two):
 
 @closed
 class FuzzyRule(TypedDict):
-    """How the texts of some cells compare."""
+    """How to compare the texts of some cells."""
 
     range: list[str]
     type: Literal["includes", "included_by", "fuzzy_match", "exact_match"]
@@ -80,7 +80,7 @@ class FuzzyRule(TypedDict):
 
 @closed
 class SheetFuzzy(_Two):
-    """Cells have much the same texts."""
+    """The cells have similar texts."""
 
     type: Literal["sheet_fuzzy"]
     rules: list[FuzzyRule]
@@ -88,7 +88,7 @@ class SheetFuzzy(_Two):
 
 @closed
 class Sparkline(_Two):
-    """The sheets have the same small charts in cells."""
+    """The sheets have the same sparklines (small charts in cells)."""
 
     type: Literal["sparkline"]
 
@@ -126,7 +126,7 @@ class Zoom(Match):
 
 @closed
 class DataValidation(TypedDict):
-    """What may be entered: every validation of the sheet matches one of these."""
+    """The data validation: every validation of the sheet matches one of these."""
 
     type: Literal["data_validation"]
     sheet_idx: SheetIndex
@@ -158,7 +158,7 @@ class PivotTable(_Two):
 
 @closed
 class CheckCell(TypedDict):
-    """One cell's value (`value`) and looks."""
+    """One cell's value (`value`) and style."""
 
     type: Literal["check_cell"]
     sheet_idx: SheetIndex
@@ -172,7 +172,7 @@ Rule = Annotated[
     Field(discriminator="type"),
 ]  # fmt: skip
 Books = Mapping[str, Workbook]
-"""`R`, the result, and where there is one `E`, what is expected."""
+"""`R`, the result, and `E`, the expected workbook, if there is one."""
 
 
 def _has_books(given: Mapping[str, Any]) -> None:
@@ -180,12 +180,12 @@ def _has_books(given: Mapping[str, Any]) -> None:
     for rule in given["rules"]:
         places = [str(rule.get(key, "")) for key in ("sheet_idx0", "sheet_idx1", "sheet_idx")]
         if given["expected"] is None and (rule["type"] == "sheet_name" or any(p.startswith("E") for p in places)):
-            raise ValueError(f"the rule {rule['type']} needs an expected workbook, and there is none")
+            raise ValueError(f"the rule {rule['type']} needs an expected workbook, but there is none")
 
 
 @metric("compare_table", fits=_has_books)
 def compare_table(result: Path, expected: Path | None = None, *, rules: list[Rule]) -> float:
-    """1 when a workbook meets every rule; most compare a sheet of it with one of the expected workbook."""
+    """1 when a workbook passes every rule; most rules compare one of its sheets with an expected sheet."""
     books = {"R": Workbook(result)} | ({} if expected is None else {"E": Workbook(expected)})
     assert books["R"].names is not None  # a result that is no workbook is told before its rules
     for rule in rules:
@@ -210,7 +210,7 @@ def _place(books: Books, index: int | str) -> tuple[Workbook, str]:
         return books["R"], books["R"].name_of(index)
     side, kind, rest = index[:1], index[1:2], index[2:]
     if side not in books or kind not in ("I", "N"):
-        raise CheckError(f"sheet {index!r} is none of 0, RI0, RNname, EI0, ENname, or there is no such workbook")
+        raise CheckError(f"sheet {index!r} is not one of 0, RI0, RNname, EI0, ENname, or there is no such workbook")
     return books[side], books[side].name_of(int(rest) if kind == "I" else rest)
 
 
@@ -353,12 +353,12 @@ class Cities(TypedDict):
 
 
 CITY_CELLS = "C2:C22"
-"""Where the one task that uses it has the cities."""
+"""The column of the cities in the only task that uses it."""
 
 
 @metric("compare_conference_city_in_order")
 def compare_conference_city_in_order(result: Path, rules: Cities) -> float:
-    """1 when each cell of a column names the city of its row, whatever the case, the accents and the punctuation."""
+    """1 when each cell of a column names the city of its row, ignoring case, accents and punctuation."""
     sheet = Workbook(result).cells.active
     if sheet is None:
         raise Unreadable(f"{result.name} has no sheet", result)
@@ -366,7 +366,7 @@ def compare_conference_city_in_order(result: Path, rules: Cities) -> float:
     found = [_plain_city(row[0].value) for row in rows]
     wanted = [[city] if isinstance(city, str) else city for city in rules["expected"]]
     if len(wanted) < len(found):
-        raise CheckError(f"{len(found)} rows are read and only {len(wanted)} cities are given")
+        raise CheckError(f"{len(found)} rows are read, but only {len(wanted)} cities are given")
     wrong = [row for row, (city, names) in enumerate(zip(found, wanted, strict=False), 2) if not _names(city, names)]
     return verdict(f"C{wrong[0]}: {found[wrong[0] - 2]!r}" if wrong else None)
 

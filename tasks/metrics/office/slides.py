@@ -22,7 +22,7 @@ HALF_INCH = 457_200
 
 @metric("check_image_stretch_and_center")
 def check_image_stretch_and_center(result: Path, expected: Path) -> float:
-    """1 when the first slide's picture fills the slide and is in its middle, to half an inch."""
+    """1 when the first slide's picture fills the slide and is centred, to within half an inch."""
     original, modified = pptx_of(expected), pptx_of(result)
     before = _first_slide_pictures(original)
     if not before:
@@ -63,7 +63,7 @@ def _master_number_rgb(presentation: Any) -> Any:
 
 @closed
 class Indices(TypedDict):
-    """Slides, shapes in each of them, paragraphs in each of those; from 0."""
+    """Indices of slides, of their shapes and of the shapes' paragraphs, from 0."""
 
     slide_index_s: list[int]
     shape_index_s: list[int]
@@ -72,7 +72,7 @@ class Indices(TypedDict):
 
 @metric("check_strikethrough")
 def check_strikethrough(result: Path, rules: Indices) -> float:
-    """1 when the first run of each of these paragraphs is struck through."""
+    """1 when the first run of each given paragraph is struck through."""
     slides = list(pptx_of(result).slides)
     try:
         paragraphs = [
@@ -93,14 +93,14 @@ def _is_struck(run: Any) -> bool:
 
 @metric("check_slide_orientation_Portrait")
 def check_slide_orientation_portrait(result: Path) -> float:
-    """1 when slides are higher than wide."""
+    """1 when the slides are higher than wide."""
     presentation = pptx_of(result)
     return float(presentation.slide_width < presentation.slide_height)
 
 
 @closed
 class Fill(TypedDict):
-    """A colour as red, green, blue; and the one that was there, which does not count."""
+    """A colour as red, green, blue; and the original colour, which does not count."""
 
     rgb: list[int]
     original_rgb: NotRequired[list[int]]
@@ -108,7 +108,7 @@ class Fill(TypedDict):
 
 @metric("evaluate_presentation_fill_to_rgb_distance")
 def evaluate_presentation_fill_to_rgb_distance(result: Path, rules: Fill) -> float:
-    """How near the slides' backgrounds are to a colour, 0 to 1, in the mean."""
+    """The mean closeness of the slides' backgrounds to a colour, 0 to 1."""
     slides = list(pptx_of(result).slides)
     if not slides:
         return 0.0
@@ -127,7 +127,7 @@ def _colour_distance(slide: Any, wanted: list[int], before: list[int] | None) ->
 
 @metric("check_left_panel")
 def check_left_panel(result: str) -> float:
-    """1 when the accessibility tree has Impress's panel of slides."""
+    """1 when the accessibility tree has Impress's slide panel."""
     try:
         root = parse_xml(result)
     except Unreadable as error:
@@ -137,7 +137,7 @@ def check_left_panel(result: str) -> float:
 
 @closed
 class Transition(TypedDict):
-    """A slide, from 0, and the element's name of its transition."""
+    """A slide's index, from 0, and the XML element of its transition."""
 
     slide_idx: int
     transition_type: str
@@ -145,7 +145,7 @@ class Transition(TypedDict):
 
 @metric("check_transition")
 def check_transition(result: Path, rules: Transition) -> float:
-    """1 when a slide comes in by this transition."""
+    """1 when the slide has the given transition."""
     root = _slide_root(result, rules["slide_idx"])
     marks = [] if root is None else list(root.iter(f"{SLIDES}transition"))
     marks = marks[:1] if as_upstream("transition-first") else marks
@@ -170,12 +170,12 @@ class Colour(TypedDict):
 
 
 MARGIN = 50
-"""By how much a colour's own part must be above the others (OSWorld's)."""
+"""By how much a colour's own component must exceed the others (OSWorld's)."""
 
 
 @metric("check_page_number_colors")
 def check_page_number_colors(result: Path, rules: Colour) -> float:
-    """1 when the slides' numbers are of this colour: as the master has them, or the slides themselves."""
+    """1 when the slide numbers have the given colour, in the master or on the slides."""
     if as_upstream("number-colour"):
         found = _second_last_colour(result)
     else:

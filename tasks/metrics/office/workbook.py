@@ -27,13 +27,13 @@ class NoSheet(Exception):
 
 @dataclass(frozen=True)
 class Workbook:
-    """One workbook; what is read of it is read once."""
+    """One workbook. Each part is read once."""
 
     path: Path
 
     @cached_property
     def cells(self) -> Any:
-        """As openpyxl reads it: formulas, styles, charts."""
+        """The workbook as openpyxl reads it: formulas, styles, charts."""
         try:
             import openpyxl
             from openpyxl.utils.exceptions import InvalidFileException
@@ -42,7 +42,7 @@ class Workbook:
         try:
             return openpyxl.load_workbook(str(checked_package(self.path)))
         except (InvalidFileException, KeyError, ValueError, TypeError, SyntaxError) as error:
-            raise Unreadable(f"{self.path.name} is no workbook: {error}", self.path) from None
+            raise Unreadable(f"{self.path.name} is not a workbook: {error}", self.path) from None
 
     @cached_property
     def _frames(self) -> Any:
@@ -53,18 +53,18 @@ class Workbook:
         try:
             return pandas.ExcelFile(str(checked_package(self.path)), engine="openpyxl")
         except (KeyError, ValueError, TypeError, SyntaxError) as error:
-            raise Unreadable(f"{self.path.name} is no workbook: {error}", self.path) from None
+            raise Unreadable(f"{self.path.name} is not a workbook: {error}", self.path) from None
 
     @cached_property
     def names(self) -> list[str]:
-        """The sheets' names, in their order."""
+        """The sheets' names, in order."""
         return [str(name) for name in self._frames.sheet_names]
 
     def name_of(self, index: str | int) -> str:
         """A sheet's name by its index, or as it is given.
 
         Raises:
-            NoSheet: there are not so many.
+            NoSheet: the workbook has fewer sheets.
         """
         if isinstance(index, str):
             return index
@@ -85,7 +85,7 @@ class Workbook:
         return self._frames.parse(name)
 
     def printed(self, name: str) -> list[str]:
-        """The lines of the CSV file beside the workbook that LibreOffice wrote of a sheet, from the last up."""
+        """The lines, last first, of the CSV file of a sheet that LibreOffice wrote next to the workbook."""
         csv = self.path.with_name(f"{self.path.stem}-{name}.csv")
         if not csv.is_file():
             raise NoSheet(self.path, f"{csv.name} beside it")
@@ -101,7 +101,7 @@ class Workbook:
 
     @cached_property
     def shared_strings(self) -> list[str]:
-        """Texts that cells name by their number, all runs of each together."""
+        """The texts that cells refer to by number, with all runs of each text joined."""
         with opened_zip(self.path) as archive:
             data = member(archive, "xl/sharedStrings.xml")
         if data is None:
@@ -122,7 +122,7 @@ class Workbook:
         return {str(name): targets.get(s.get(f"{RELATION}id"), "") for name, s in sheets.items()}
 
     def xml(self, name: str) -> Any:
-        """A sheet's XML; None where there is no such sheet."""
+        """A sheet's XML; None if there is no such sheet."""
         with opened_zip(self.path) as archive:
             data = member(archive, self._parts.get(name, ""))
         return None if data is None else parse_xml(data, self.path)
@@ -158,7 +158,7 @@ class Workbook:
         return text if kind in ("str", "e") else None
 
     def sparklines(self, name: str) -> dict[str, str]:
-        """Cells with a small chart, to the cells that it shows."""
+        """The sparklines: from each cell to the cells that its chart shows."""
         root = self.xml(name)
         if root is None:
             return {}
@@ -178,12 +178,12 @@ STYLES = (*_FONT, "number_format", "font_color", "fill_type", "bgcolor", "fgcolo
 
 
 def style_of(name: str, cell: Any, over: Any = None) -> Any:
-    """One property of a cell's look; of a cell without a value only its fill and whether it is merged.
+    """One property of a cell's style; without a value, a cell has only its fill and whether it is merged.
 
     Args:
         name: one of `STYLES`.
         cell: openpyxl's.
-        over: the differential style of a conditional format that is active here.
+        over: the differential style of a conditional format that applies here.
     """
     if name == "merge":
         return merged_cells(cell)
@@ -235,7 +235,7 @@ def _hyperlink(cell: Any) -> Any:
 
 
 def title_text(title: Any) -> str | None:
-    """The text of a chart's or an axis's title; None where there is none."""
+    """The text of a chart's or an axis's title; None if there is none."""
     try:
         if as_upstream("chart-title"):
             return str(title.tx.rich.p[0].r[0].t)
@@ -246,7 +246,7 @@ def title_text(title: Any) -> str | None:
 
 
 def charts(sheet: Any, props: list[str]) -> dict[str, dict[str, Any]]:
-    """A sheet's charts by where their data are, with the properties that are asked for."""
+    """A sheet's charts by the place of their data, with the requested properties."""
     return {
         ";".join(map(_series, chart.series)): {p: _chart_property(chart, p) for p in props} for chart in sheet._charts
     }
@@ -285,7 +285,7 @@ def _anchor(anchor: Any) -> list[Any]:
 
 
 def pivots(sheet: Any, props: list[str]) -> dict[str, dict[str, Any]]:
-    """A sheet's pivot tables by where their data are, with the properties that are asked for."""
+    """A sheet's pivot tables by the place of their data, with the requested properties."""
     return dict(_pivot(table, props) for table in sheet._pivots)
 
 
@@ -363,7 +363,7 @@ def _filter_column(column: Any) -> dict[str, Any]:
 
 
 def lines_of(sheet: Any, which: str, props: list[str], others: Iterable[Any] = ()) -> dict[Any, dict[str, Any]]:
-    """Properties of rows (`which` is "row") or columns: of those that the file describes, and of `others`."""
+    """Properties of rows (`which` is "row") or columns: those that the file describes, and `others`."""
     dimensions = getattr(sheet, f"{which}_dimensions")
     wanted = set(dimensions) | set(others)
     return {number: {p: getattr(dimensions[number], p, None) for p in props} for number in wanted}

@@ -36,7 +36,7 @@ class Urls(TypedDict):
 
 @closed
 class UrlPatterns(TypedDict):
-    """Regular expressions, each of which must be found in the address; OSWorld's files have two keys more."""
+    """Regular expressions that must all match in the address; OSWorld's files have two more keys."""
 
     expected: list[Regex]
     type: NotRequired[str]
@@ -50,13 +50,13 @@ def _url_of(tab: Any) -> str | None:
 
 @metric("is_expected_active_tab")
 def is_expected_active_tab(result: Any, rules: Url) -> float:
-    """1 when the active tab shows a page: the same address without `www.` and public suffix."""
+    """1 when the active tab shows the page; the comparison ignores `www.` and the public suffix of the address."""
     return float(bool(result) and same_url(rules["url"], _url_of(result)))
 
 
 @metric("is_expected_active_tab_approximate")
 def is_expected_active_tab_approximate(result: Any, rules: Url) -> float:
-    """1 when the active tab shows a page, whatever its query."""
+    """1 when the active tab shows the page, whatever the query of its address."""
     found = _url_of(result)
     return float(found is not None and _no_query(found) == _no_query(rules["url"]))
 
@@ -67,7 +67,7 @@ def _no_query(url: str) -> str:
 
 @metric("is_expected_url_pattern_match")
 def is_expected_url_pattern_match(result: Any, rules: UrlPatterns) -> float:
-    """1 when every pattern is found in the address of the active tab."""
+    """1 when every pattern matches in the address of the active tab."""
     url = _url_of(result)
     return float(url is not None and all(re.search(pattern, url) for pattern in rules["expected"]))
 
@@ -84,7 +84,7 @@ def is_expected_tabs(result: Sequence[Mapping[str, str]], rules: Urls) -> float:
 
 @closed
 class Bookmarks(TypedDict):
-    """What stands on the bookmark bar, or in its folder `Liked Authors` (each address as one or as a list of such)."""
+    """The content of the bookmark bar or of its folder `Liked Authors` (each address, or a list of alternatives)."""
 
     type: Literal["bookmark_bar_folders_names", "bookmark_bar_websites_urls", "liked_authors_websites_urls"]
     names: NotRequired[list[str]]
@@ -93,7 +93,7 @@ class Bookmarks(TypedDict):
 
 @metric("is_expected_bookmarks")
 def is_expected_bookmarks(result: Mapping[str, Any], rules: Bookmarks) -> float:
-    """1 when the folders, or the pages, are exactly those."""
+    """1 when the bookmarks have exactly the expected folders, or the expected pages."""
     if not result:
         return 0.0
     bar = _children(result.get("bookmark_bar"))
@@ -140,25 +140,25 @@ class SearchPattern(TypedDict):
 
 @closed
 class SearchQuery(TypedDict):
-    """What was searched for."""
+    """The search query."""
 
     expect: SearchPattern
 
 
 @metric("is_expected_search_query")
 def is_expected_search_query(result: Any, rules: SearchQuery) -> float:
-    """1 when the pattern is found in the address of the active tab."""
+    """1 when the pattern matches in the address of the active tab."""
     url = _url_of(result)
     return float(url is not None and re.search(rules["expect"]["pattern"], url) is not None)
 
 
 _RENAMED = {"Zoom for Google Chrome": "Zoom Chrome Extension"}
-"""What Chrome's shop calls an extension now."""
+"""The current name of an extension in Chrome's web store."""
 
 
 @metric("is_expected_installed_extensions", linear=True)
 def is_expected_installed_extensions(result: Sequence[str], rules: Texts) -> float:
-    """1 when every extension of `expected` is installed, by whichever of its names."""
+    """1 when every extension in `expected` is installed, under any of its names."""
     renamed = {} if as_upstream("extension-names") else _RENAMED
     wanted, found = ({renamed.get(name, name) for name in names} for names in (rules["expected"], result or ()))
     return float(bool(found) and wanted <= found)
@@ -174,7 +174,7 @@ class Domains(TypedDict):
 
 @metric("is_cookie_deleted")
 def is_cookie_deleted(result: Sequence[Sequence[Any]], rules: Domains) -> float:
-    """1 when no cookie (a row of Chrome's table, the host second) is of one of the domains."""
+    """1 when no cookie (a row of Chrome's table, the host in the second column) belongs to one of the domains."""
     hosts = [str(cookie[1]) for cookie in result if len(cookie) > 1]
     return float(not any(same_url(domain, host) for domain in rules["domains"] for host in hosts))
 
@@ -189,7 +189,7 @@ class Keywords(TypedDict):
 
 @metric("check_history_deleted", linear=True)
 def check_history_deleted(result: Sequence[Sequence[Any]], rules: Keywords) -> float:
-    """1 when no address of the history has one of the words."""
+    """1 when no address in the history contains one of the words."""
     return float(not any(word in str(row[0]) for word in rules["keywords"] for row in result if row))
 
 
@@ -204,9 +204,9 @@ class Shortcut(TypedDict):
 
 @metric("is_shortcut_on_desktop", linear=True)
 def is_shortcut_on_desktop(result: Mapping[str, str], rules: Shortcut) -> float:
-    """1 when a shortcut on the desktop has this name, or a shorter or longer one, or starts this command.
+    """1 when a shortcut on the desktop has the name, a shorter or a longer one, or starts the command.
 
-    Names are told apart by whole words, whatever their case; a command may have more arguments.
+    Names are compared by whole words, ignoring case; a command may have more arguments.
     """
     key = "Name" if rules["type"] == "name" else "Exec"
     wanted = rules["name"] if rules["type"] == "name" else rules["exec"]
@@ -238,7 +238,7 @@ def _shares_words(one: str, other: str) -> bool:
 
 @closed
 class Names(TypedDict):
-    """Names in their order."""
+    """Names, in order."""
 
     type: Literal["names"]
     names: list[str]
@@ -246,13 +246,13 @@ class Names(TypedDict):
 
 @metric("check_enabled_experiments", linear=True)
 def check_enabled_experiments(result: Sequence[str], rules: Names) -> float:
-    """1 when exactly these of Chrome's experiments are on, in this order."""
+    """1 when exactly the expected experiments of Chrome are on, in this order."""
     return float([name.split("@")[0] for name in result] == rules["names"])
 
 
 @closed
 class FontSize(TypedDict):
-    """A size, or a range without its ends."""
+    """A size, or a range that excludes its ends."""
 
     type: Literal["value", "range"]
     value: NotRequired[float]
@@ -262,7 +262,7 @@ class FontSize(TypedDict):
 
 @metric("check_font_size", linear=True)
 def check_font_size(result: Mapping[str, Any], rules: FontSize) -> float:
-    """1 when Chrome's default font size is this one, or lies between these."""
+    """1 when Chrome's default font size is the given size, or within the given range."""
     size = result.get("default_font_size")
     if not isinstance(size, (int, float)):
         return 0.0
@@ -271,7 +271,7 @@ def check_font_size(result: Mapping[str, Any], rules: FontSize) -> float:
 
 @closed
 class Items(TypedDict):
-    """Things that a page must show."""
+    """Items that a page must show."""
 
     items: list[str]
 
@@ -286,7 +286,7 @@ def is_added_to_steam_cart(result: Mapping[str, str], rules: Items) -> float:
 def compare_htmls(result: Path, expected: Path, *, ignore_sdnum: bool = False) -> float:
     """1 when two pages have the same elements in the same order, with their texts and attributes.
 
-    `ignore_sdnum` leaves out the attribute that LibreOffice writes for a number's format.
+    `ignore_sdnum` ignores the attribute that LibreOffice writes for a number's format.
     """
     pairs = zip if as_upstream("html-length") else zip_longest
     return float(all(_same_node(a, b, ignore_sdnum) for a, b in pairs(_nodes(result), _nodes(expected))))
@@ -317,7 +317,7 @@ class Background(TypedDict):
 
 @metric("check_html_background_image")
 def check_html_background_image(result: Path, rules: Background) -> float:
-    """1 when a style of the page has this background image."""
+    """1 when a style of the page has the given background image."""
     try:
         from bs4 import BeautifulSoup
     except ImportError as error:

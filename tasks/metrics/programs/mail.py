@@ -21,7 +21,7 @@ _PREFERENCE = re.compile(r'user_pref\("((?:[^"\\]|\\.)+)", (.+)\);')
 
 @closed
 class Preferences(TypedDict):
-    """Preferences that must match, and such that must not."""
+    """Preferences that must match, and those that must not."""
 
     expect: NotRequired[dict[str, Match]]
     unexpect: NotRequired[dict[str, Match]]
@@ -54,7 +54,7 @@ _FILTER_LINE = re.compile(r'(name|enabled|type|action|actionValue|condition)="(.
 
 @metric("check_thunderbird_filter")
 def check_thunderbird_filter(result: Path, rules: Records) -> float:
-    """1 when some filter has the fields of each of `expect` and none those of `unexpect`.
+    """1 when each of `expect` matches some filter, and none of `unexpect` matches any.
 
     Fields are name, enabled, type, action, actionValue, and condition, which is a list.
     """
@@ -102,11 +102,11 @@ def check_thunderbird_folder(
     """1 when folders (mbox files) hold the same messages, in any order.
 
     Args:
-        result, expected: files, or lists of them.
-        ignore_status: Thunderbird's own marks (read, replied, ...) do not count; reading a message sets them.
-        ignore_keys: nor do its labels.
-        remove_deleted: messages marked as deleted are left out.
-        remove_duplicate: a message counts once.
+        result, expected: files, or lists of files.
+        ignore_status: ignore Thunderbird's own marks (read, replied, ...), which reading a message sets.
+        ignore_keys: ignore its labels.
+        remove_deleted: leave out messages that are marked as deleted.
+        remove_duplicate: count each message once.
     """
     golds = expected if isinstance(expected, list) else [expected]
     found = result if isinstance(result, list) else [result]

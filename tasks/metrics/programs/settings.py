@@ -22,7 +22,7 @@ _TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 
 
 def json_with_comments(text: str) -> Any:
-    """VS Code's JSON: comments and commas before a closing bracket are allowed. None where it is not that either."""
+    """VS Code's JSON, which may have comments and trailing commas; None if it is not even that."""
     for pattern in (_COMMENT, _TRAILING):
         text = pattern.sub(lambda found: found[1] or "", text)
     try:
@@ -40,7 +40,7 @@ def _plain_json(text: str) -> Any:
 
 @closed
 class Settings(TypedDict):
-    """Keys and values that must be there."""
+    """Keys and values that must exist."""
 
     expected: dict[str, Any]
 
@@ -55,7 +55,7 @@ def check_json_settings(result: Path, rules: Settings) -> float:
 
 @metric("check_json_keybindings")
 def check_json_keybindings(result: Path, rules: Settings) -> float:
-    """1 when `expected` is one of VS Code's key bindings, whose file begins with a comment."""
+    """1 when VS Code's key bindings, a file that begins with a comment, include `expected`."""
     text = text_of(result)
     if as_upstream("json-comments"):
         readings = [_plain_json(text), _plain_json(text.partition("\n")[2])]
@@ -67,9 +67,9 @@ def check_json_keybindings(result: Path, rules: Settings) -> float:
 
 @metric("compare_config")
 def compare_config(result: Any, rules: Expected, *, containment_ok: bool = True) -> float:
-    """1 when a file holds the text `expected`; of two JSON objects, when it has each key with its value.
+    """1 when a file contains the text `expected`; a JSON object must have each of its keys and values.
 
-    Without `containment_ok` both are equal, to the letter or as JSON.
+    Without `containment_ok` both must be equal, as text or as JSON.
     """
     text, wanted = text_of(result), str(rules["expected"])
     if as_upstream("containment") or (not wanted.strip() and not as_upstream("config-empty")):
@@ -84,16 +84,16 @@ def compare_config(result: Any, rules: Expected, *, containment_ok: bool = True)
 
 
 def _within(part: Any, whole: Any) -> bool:
-    """Whether a JSON value is another, or has at least its keys, at any depth."""
+    """Whether one JSON value equals another, or has at least its keys, at any depth."""
     if not isinstance(part, Mapping):
         return bool(part == whole)
     return isinstance(whole, Mapping) and all(key in whole and _within(one, whole[key]) for key, one in part.items())
 
 
 def vlc_setting(file: Path, key: str) -> str | None:
-    """The last value of a key in `vlcrc`; what is commented out is VLC's default, not a setting.
+    """The last value of a key in `vlcrc`; a commented line holds VLC's default, not a setting.
 
-    A key with blanks around it is none to VLC either.
+    VLC does not accept a key with blanks around it either.
     """
     lines = text_of(file).split("\n")
     if as_upstream("vlc-comments"):
@@ -118,94 +118,94 @@ class RecordPath(TypedDict):
 
 @metric("is_vlc_recordings_folder")
 def is_vlc_recordings_folder(result: Path, rules: RecordPath) -> float:
-    """1 when VLC puts what it records into this folder."""
+    """1 when VLC saves recordings in the given folder."""
     lines = [line for line in text_of(result).split("\n") if "input-record-path" in line and not line.startswith("#")]
     return float(bool(lines) and lines[0].partition("=")[2].strip() == rules["recording_file_path"])
 
 
 @closed
 class Bgcone(TypedDict):
-    """Whether VLC shows its cone where there is no picture."""
+    """Whether VLC shows its cone when there is no picture."""
 
     expected_qt_bgcone: int | str
 
 
 @metric("check_qt_bgcone")
 def check_qt_bgcone(result: Path, rules: Bgcone) -> float:
-    """1 when VLC's cone in the background is so; it is on by default."""
+    """1 when VLC's background cone is on or off as given (default: on)."""
     return _vlc(result, "qt-bgcone", "1", rules["expected_qt_bgcone"])
 
 
 @closed
 class MaxVolume(TypedDict):
-    """VLC's loudest volume in percent."""
+    """VLC's maximum volume in percent."""
 
     expected_qt_max_volume: int | str
 
 
 @metric("check_qt_max_volume")
 def check_qt_max_volume(result: Path, rules: MaxVolume) -> float:
-    """1 when VLC's largest volume is so; it is 125 by default."""
+    """1 when VLC's maximum volume is as given (default: 125)."""
     return _vlc(result, "qt-max-volume", "125", rules["expected_qt_max_volume"])
 
 
 @closed
 class MinimalView(TypedDict):
-    """Whether VLC shows no menus and frames."""
+    """Whether VLC hides its menus and frames."""
 
     expected_qt_minimal_view: int | str
 
 
 @metric("check_qt_minimal_view")
 def check_qt_minimal_view(result: Path, rules: MinimalView) -> float:
-    """1 when VLC's minimal view is so; it is off by default."""
+    """1 when VLC's minimal view is on or off as given (default: off)."""
     return _vlc(result, "qt-minimal-view", "0", rules["expected_qt_minimal_view"])
 
 
 @closed
 class OneInstance(TypedDict):
-    """Whether a file opens in the VLC that runs already."""
+    """Whether a file opens in the VLC that is already running."""
 
     expected_one_instance_when_started_from_file: int | str
 
 
 @metric("check_one_instance_when_started_from_file")
 def check_one_instance_when_started_from_file(result: Path, rules: OneInstance) -> float:
-    """1 when VLC's one window for files is so; it is on by default."""
+    """1 when VLC's single instance for files is on or off as given (default: on)."""
     wanted = rules["expected_one_instance_when_started_from_file"]
     return _vlc(result, "one-instance-when-started-from-file", "1", wanted)
 
 
 @closed
 class PlayAndExit(TypedDict):
-    """Whether VLC closes when it has played."""
+    """Whether VLC exits when playback ends."""
 
     expected_play_and_exit: int | str
 
 
 @metric("check_play_and_exit")
 def check_play_and_exit(result: Path, rules: PlayAndExit) -> float:
-    """1 when VLC's closing at the end is so; it is off by default."""
+    """1 when VLC's "play and exit" is on or off as given (default: off)."""
     return _vlc(result, "play-and-exit", "0", rules["expected_play_and_exit"])
 
 
 @closed
 class GlobalKey(TypedDict):
-    """Whether a key plays and pauses from anywhere."""
+    """Whether a global key plays and pauses."""
 
     expected_global_key_play_pause: int | str
 
 
 @metric("check_global_key_play_pause")
 def check_global_key_play_pause(result: Path, rules: GlobalKey) -> float:
-    """1 when VLC has a global key for play and pause, or has none."""
+    """1 when VLC has a global key for play and pause, or none, as given."""
     is_set = "1" if vlc_setting(result, "global-key-play-pause") else "0"
     return float(is_set == str(rules["expected_global_key_play_pause"]))
 
 
 @closed
 class SliderColours(TypedDict):
-    """VLC's colours of the volume slider: as given, or all dark."""
+    """The colours of VLC's volume slider: as given, or all dark."""
 
     type: Literal["match", "blackish"]
     expected_qt_slider_colours: NotRequired[str]
@@ -217,7 +217,7 @@ SLIDER_COLOURS = "153;210;153;20;210;20;255;199;15;245;39;29"
 
 @metric("check_qt_slider_colours")
 def check_qt_slider_colours(result: Path, rules: SliderColours) -> float:
-    """1 when the volume slider has these colours, or only such with every part below 100."""
+    """1 when the volume slider has the given colours, or only colours with every component below 100."""
     found = vlc_setting(result, "qt-slider-colours") or SLIDER_COLOURS
     if rules["type"] == "match":
         return float(found == rules["expected_qt_slider_colours"])
@@ -226,7 +226,7 @@ def check_qt_slider_colours(result: Path, rules: SliderColours) -> float:
 
 @metric("is_vlc_fullscreen", linear=True)
 def is_vlc_fullscreen(result: Mapping[str, int] | None, expected: Mapping[str, int] | None) -> float:
-    """1 when a window is as large as the screen; a window that is not there is not."""
+    """1 when the window is as large as the screen; 0 when there is no window."""
     sides = [size and (size.get("width"), size.get("height")) for size in (result, expected)]
     return float(None not in sides and sides[0] == sides[1])
 
@@ -250,7 +250,7 @@ _URL_PLACES = [
 
 @metric("is_vlc_playing")
 def is_vlc_playing(result: Path, rules: Playing) -> float:
-    """1 when VLC's status (of its HTTP interface) says that it plays this file or address."""
+    """1 when VLC plays the given file or address, according to the status of its HTTP interface."""
     root = parse_xml(result.read_bytes(), result)
     if root.findtext("state") != "playing":
         return 0.0
@@ -276,7 +276,7 @@ def _is_address(found: str, url: str) -> bool:
 
 @closed
 class GimpSetting(TypedDict("_Typo", {"type:": NotRequired[str]})):  # a key of OSWorld's files
-    """A key of `gimprc` or `sessionrc`, or a key and the one in it, and the last word of its line."""
+    """A key of `gimprc` or `sessionrc`, or a key and a nested key, and the last word of the line."""
 
     key: str | list[str]
     value: str
@@ -285,7 +285,7 @@ class GimpSetting(TypedDict("_Typo", {"type:": NotRequired[str]})):  # a key of 
 
 @metric("check_config_status")
 def check_config_status(result: Path, rules: GimpSetting) -> float:
-    """1 when some line of GIMP's configuration has this key and this value."""
+    """1 when some line of GIMP's configuration has the key and the value."""
     key = [rules["key"]] if isinstance(rules["key"], str) else list(rules["key"])
     for line in text_of(result).split("\n"):
         words = line.strip().lstrip("(").rstrip(")\n").split()
@@ -299,7 +299,7 @@ OOR = "{http://openoffice.org/2001/registry}"
 
 
 def office_values(file: Path, path: str, prop: str, *, ending: bool = False) -> list[str]:
-    """The values of a setting of LibreOffice, in the order of the file; `ending`: `path` is only how it ends."""
+    """The values of a LibreOffice setting, in file order; with `ending`, `path` is only the end of its path."""
     root = parse_xml(file.read_bytes(), file)
     items = (item for item in root.iter("item") if _named(item.get(f"{OOR}path") or "", path, ending))
     props = (p for item in items for p in item.iter("prop") if p.get(f"{OOR}name") == prop)
@@ -319,14 +319,14 @@ class FontName(TypedDict):
 
 @metric("find_default_font")
 def find_default_font(result: Path, rules: FontName) -> float:
-    """1 when Writer's default font is this one."""
+    """1 when Writer's default font is the given one."""
     found = office_values(result, "/org.openoffice.Office.Writer/DefaultFont", "Standard")
     return float(bool(found) and found[-1] == rules["font_name"])
 
 
 @metric("check_presenter_console_disable")
 def check_presenter_console_disable(result: Path) -> float:
-    """1 when Impress does not show its console for the presenter."""
+    """1 when Impress's presenter console is off."""
     found = office_values(result, "/org.openoffice.Office.Impress/Misc/Start", "EnablePresenterScreen")
     return float(bool(found) and found[0].lower() == "false")
 
@@ -340,7 +340,7 @@ class Minutes(TypedDict):
 
 @metric("check_auto_saving_time")
 def check_auto_saving_time(result: Path, rules: Minutes) -> float:
-    """1 when LibreOffice saves by itself every so many minutes."""
+    """1 when LibreOffice saves automatically at the given interval in minutes."""
     found = office_values(result, "/org.openoffice.Office.Common/Save/Document", "AutoSaveTimeIntervall")
     return float(bool(found) and found[-1].strip() == str(rules["minutes"]))
 
@@ -354,7 +354,7 @@ class Locales(TypedDict):
 
 @metric("check_libre_locale")
 def check_libre_locale(result: Path, rules: Locales) -> float:
-    """1 when LibreOffice's locale is one of these."""
+    """1 when LibreOffice's locale matches one of the patterns."""
     found = office_values(result, "L10N", "ooSetupSystemLocale", ending=True) or office_values(
         result, "L10N", "ooLocale", ending=True
     )

@@ -32,7 +32,7 @@ def check_text_enlarged(result: str) -> float:
 
 @metric("check_gnome_favorite_apps")
 def check_gnome_favorite_apps(result: str, rules: Texts) -> float:
-    """1 when gsettings' list of strings has exactly the programs `expected`, in any order."""
+    """1 when gsettings' list of strings has exactly the programs in `expected`, in any order."""
     try:
         apps = ast.literal_eval(text_of(result).strip().removeprefix("@as").strip())
     except (ValueError, SyntaxError):
@@ -42,13 +42,13 @@ def check_gnome_favorite_apps(result: str, rules: Texts) -> float:
 
 @metric("check_moved_jpgs", linear=True)
 def check_moved_jpgs(result: Mapping[str, Any], rules: Texts) -> float:
-    """1 when a folder's names are exactly `expected`."""
+    """1 when a folder contains exactly the names in `expected`."""
     return float(sorted(str(c.get("name")) for c in result.get("children") or []) == sorted(rules["expected"]))
 
 
 @metric("check_file_exists", linear=True)
 def check_file_exists(result: Path | Mapping[str, Any], name: str) -> float:
-    """1 when a folder (its tree from the desktop, or a folder here) has a file of this name."""
+    """1 when a folder (a tree from the desktop, or a folder on the controller) has a file with this name."""
     if isinstance(result, Mapping):
         return float(any(c.get("name") == name and c.get("type") == "file" for c in result.get("children") or []))
     return float(Path(name).name == name and (result / name).is_file())

@@ -1,4 +1,4 @@
-"""A metric applied to what getters read: whose fault it is when that cannot be done."""
+"""Applies a metric to what getters read, and says whose fault it is if that fails."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where we part from OSWorld, and the switch that goes back to one of its revisions (`--osworld-strict=REVISION`).
+"""Where deskbench differs from OSWorld, and the switch back to one of its revisions (`--osworld-strict=REVISION`).
 
 `DIFFERENCES` and `GETTERS` (of `differences.py`) are the one list: `docs/tables/differences.md` prints it, the
 differential test explains disagreements by it, and `as_upstream` takes only keys that stand in it.
@@ -45,7 +45,7 @@ def strict_revision() -> Revision | None:
 
 
 def as_upstream(key: str) -> bool:
-    """Whether this difference, one of the list with a switch, is to be left out."""
+    """Whether to undo this difference, one of the list with a switch."""
     difference = EVERY[key]
     assert difference.switched, key
     return _strict.get() in difference.revisions

@@ -1,4 +1,4 @@
-"""How one value is matched: OSWorld's methods for cells, preferences and JSON; likeness of texts; addresses of pages.
+"""Matching of values: OSWorld's methods for cells, preferences and JSON; similarity of texts; addresses of pages.
 
 Names of methods are those of OSWorld's task files.
 """
@@ -27,8 +27,8 @@ _METHOD = re.compile(
 
 def _known_method(name: str) -> str:
     if not _METHOD.fullmatch(name):
-        raise ValueError("is no method; eq ne lt le gt ge re[.FLAG] approx:T range.XY spreadsheet_range str_list_eq "
-                         "str_set_eq are")  # fmt: skip
+        raise ValueError("is not a method; use eq ne lt le gt ge re[.FLAG] approx:T range.XY spreadsheet_range "
+                         "str_list_eq str_set_eq")  # fmt: skip
     return name
 
 
@@ -36,7 +36,7 @@ def _usable(ref: Any, info: ValidationInfo) -> Any:
     """A regular expression must be one: a broken one matches nothing for ever."""
     if str((info.data or {}).get("method", "")).startswith("re"):
         if not isinstance(ref, str):
-            raise ValueError("method re wants a regular expression")
+            raise ValueError("method re needs a regular expression")
         compiles(ref)
     return ref
 

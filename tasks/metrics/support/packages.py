@@ -16,12 +16,12 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 MAX_UNPACKED = 1024 * 2**20
-"""Bytes that an archive's members may have together; more is a bomb."""
+"""The most bytes of all members of an archive together; more is a bomb."""
 MAX_MEMBER = 256 * 2**20
-"""Bytes of one member that are read."""
+"""The most bytes read of one member."""
 MAX_MEMBERS = 20_000
 BROKEN = (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError)
-"""What `zipfile` raises for archives that are none, are cut off, encrypted, or use a compression it does not know."""
+"""What `zipfile` raises for files that are not archives, are cut off, encrypted, or use an unknown compression."""
 
 
 class Unreadable(Exception):
@@ -45,20 +45,20 @@ def parse_xml(data: bytes | str, file: Path | None = None) -> _Element:
     try:
         return etree.fromstring(data.encode() if isinstance(data, str) else data, parser)
     except (etree.XMLSyntaxError, ValueError) as error:
-        raise Unreadable(f"no XML: {error}", file) from None
+        raise Unreadable(f"not XML: {error}", file) from None
 
 
 @contextmanager
 def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A ZIP file whose directory promises no more than the bounds (`zipfile` holds members to what they promise).
+    """A ZIP file whose directory stays within the bounds (`zipfile` holds members to the sizes that it states).
 
     Raises:
-        Unreadable: it is none, or too large.
+        Unreadable: it is not a ZIP file, or too large.
     """
     try:
         archive = zipfile.ZipFile(path)
     except BROKEN as error:
-        raise Unreadable(f"no ZIP file: {error}", path) from None
+        raise Unreadable(f"not a ZIP file: {error}", path) from None
     with archive:
         members = archive.infolist()
         if len(members) > MAX_MEMBERS or sum(m.file_size for m in members) > MAX_UNPACKED:

@@ -32,7 +32,7 @@ def _read(raw: Raw) -> Archive:
     try:
         found = _zip(data) if data.startswith(b"PK") else _tar(data)
     except (*BROKEN, tarfile.TarError) as error:
-        raise Unlike(f"no archive: {error}") from None
+        raise Unlike(f"not an archive: {error}") from None
     return found
 
 

@@ -28,7 +28,7 @@ def _read(raw: Raw) -> bytes:
             list(_tables(connection))
             return bytes(raw)
     except sqlite3.Error as error:
-        raise Unlike(f"no database: {error}") from None
+        raise Unlike(f"not a database: {error}") from None
 
 
 def _tables(connection: sqlite3.Connection) -> Iterator[str]:
@@ -101,7 +101,7 @@ def repeat_row(data: bytes, about: About) -> Change:
 
 @operator("sqlite/change-value", kind="sqlite", must="fail")
 def change_value(data: bytes, about: About) -> Change:
-    """A value of a row is another."""
+    """A value of a row is different."""
     for table, row, columns, values in _rows(data, about):
         for column, old in list(zip(columns, values, strict=True))[:FEW]:
             if old is None or isinstance(old, bytes):

@@ -58,7 +58,7 @@ def _parent(element: _Element) -> _Element:
 
 @operator("docx/text", kind="docx", must="fail")
 def text(parts: Parts, about: About) -> Change:
-    """A text is another: a digit, a letter, the case, a word."""
+    """A text is different: a digit, a letter, the case, a word."""
     for place in about.some(of_texts(parts.xml(BODY), f"{W}t"), FEW):
         old = at(parts.xml(BODY), f"{W}t", place).text or ""
         for new, _ in other_text(old):
@@ -148,10 +148,10 @@ def _size(run: _Element) -> None:
 
 
 _RUNS: dict[str, tuple[str, Callable[[_Element], None]]] = {
-    "bold": ("is bold, or is so no more", lambda run: _toggle(run, "b")),
-    "italic": ("is in italics, or is so no more", lambda run: _toggle(run, "i")),
-    "underline": ("is underlined, or is so no more", lambda run: _toggle(run, "u")),
-    "struck": ("is struck through, or is so no more", lambda run: _toggle(run, "strike")),
+    "bold": ("is bold, or no longer bold", lambda run: _toggle(run, "b")),
+    "italic": ("is in italics, or no longer in italics", lambda run: _toggle(run, "i")),
+    "underline": ("is underlined, or no longer underlined", lambda run: _toggle(run, "u")),
+    "struck": ("is struck through, or no longer struck through", lambda run: _toggle(run, "strike")),
     "size": ("is two points larger", _size),
     "font": ("has another font", lambda run: _with(run, "rPr", "rFonts", ascii="Impact", hAnsi="Impact", cs="Impact")),
     "colour": ("has another colour", lambda run: _with(run, "rPr", "color", val="12AB34")),

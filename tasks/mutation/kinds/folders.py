@@ -80,7 +80,7 @@ def extra(tree: Node, about: About) -> Trees:
 
 @operator("tree/renamed", kind="tree", must="fail")
 def renamed(tree: Node, about: About) -> Trees:
-    """A name is another: in its case, its ending, by a number."""
+    """A name is different: its case, its ending, a number in it."""
     for at, node in about.some(_entries(tree)):
         name = str(node["name"])
         stem, dot, ending = name.rpartition(".")

@@ -96,7 +96,7 @@ def drop_element(root: _Element, about: About) -> Change:
 
 @operator("xml/change-text", kind="xml", must="fail")
 def change_text(root: _Element, about: About) -> Change:
-    """An element's text is another."""
+    """An element's text is different."""
     for place, old in about.some(_texts(root, about)):
         text = (old.text or "").strip()
         for value in neighbours(text):

@@ -67,7 +67,7 @@ def read_parts(raw: Raw, needed: str) -> Parts:
                 raise Unlike("its parts are too large")
             members = {info.filename: archive.read(info) for info in infos}
     except BROKEN as error:
-        raise Unlike(f"no archive: {error}") from None
+        raise Unlike(f"not an archive: {error}") from None
     if needed not in members:
         raise Unlike(f"it has no part {needed}")
     return Parts(members)

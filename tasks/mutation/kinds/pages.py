@@ -27,7 +27,7 @@ def _opened(data: bytes) -> PdfDocument:
     try:
         return pypdfium2.PdfDocument(data)
     except pypdfium2.PdfiumError as error:
-        raise Unlike(f"no PDF: {error}") from None
+        raise Unlike(f"not PDF: {error}") from None
 
 
 def _read(raw: Raw) -> bytes:

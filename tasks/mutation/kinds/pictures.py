@@ -37,7 +37,7 @@ def _read_as(form: str) -> Callable[[Raw], Picture]:
                 raise Unlike(f"it has more than {MOST_PIXELS} pixels")
             image.load()
         except (UnidentifiedImageError, OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
-            raise Unlike(f"no {form}: {error}") from None
+            raise Unlike(f"not {form}: {error}") from None
         return Picture(image, form)
 
     return read

@@ -38,7 +38,7 @@ def _words(source: str) -> list[re.Match[str]]:
 
 @operator("rtf/word", kind="rtf", must="fail")
 def word(source: str, about: About) -> Change:
-    """A word or number is another."""
+    """A word or number is replaced."""
     for m in about.some(_words(source)):
         new = str(int(m[0]) + 1) if m[0].isdigit() else m[0][::-1] if m[0][::-1] != m[0] else m[0] + "x"
         yield source[: m.start()] + new + source[m.end() :], f"{m[0]} is {new}"

@@ -121,7 +121,7 @@ def _set_text(cell: _Element, text: str) -> None:
 
 @operator("xlsx/text", kind="xlsx", must="fail")
 def text(parts: Parts, about: About) -> Change:
-    """A cell's text is another: a digit, a letter, the case, a word."""
+    """A cell's text is different: a digit, a letter, the case, a word."""
     texts = _texts(parts)
     for sheet, ref in about.some(_cells(parts, lambda cell: bool(_text_of(cell, texts).strip())), FEW):
         old = _text_of(_cell(parts, sheet, ref)[1], texts)
@@ -297,7 +297,7 @@ def bold(parts: Parts, about: About) -> Change:
         new.set("applyFont", "1")
 
     for sheet, ref in about.some(_cells(parts, _filled), FEW):
-        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} is bold, or is so no more"
+        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} is bold, or no longer bold"
 
 
 @operator("xlsx/fill", kind="xlsx", must="fail")

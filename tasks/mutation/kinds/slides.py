@@ -83,7 +83,7 @@ def slide_size(parts: Parts, about: About) -> Change:
 
 @operator("pptx/text", kind="pptx", must="fail")
 def text(parts: Parts, about: About) -> Change:
-    """A text is another: a digit, a letter, the case, a word."""
+    """A text is different: a digit, a letter, the case, a word."""
     found = [(slide, place) for slide in _slides(parts) for place in of_texts(parts.xml(slide), f"{A}t")]
     for slide, place in about.some(found, FEW):
         old = at(parts.xml(slide), f"{A}t", place).text or ""
@@ -195,9 +195,9 @@ def _placeholder(element: _Element) -> bool:
     return True
 
 
-_changed("bold", f"{A}r", "a text is bold, or is so no more", _bold)
+_changed("bold", f"{A}r", "a text is bold, or no longer bold", _bold)
 _changed("size", f"{A}rPr", "a text is four points larger", _size)
-_changed("colour", f"{A}srgbClr", "a colour's red is another by 20", _colour)
+_changed("colour", f"{A}srgbClr", "a colour's red differs by 20", _colour)
 _changed("alignment", f"{A}p", "a paragraph is aligned in another way", _align)
 _changed("position", f"{A}off", "a shape stands a tenth further from the corner", _scaled(("x", "y")))
 _changed("extent", f"{A}ext", "a shape is a tenth larger", _scaled(("cx", "cy")))

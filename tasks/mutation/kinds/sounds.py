@@ -36,7 +36,7 @@ def _read(raw: Raw) -> Sound:
                 file.getnchannels(), file.getsampwidth(), file.getframerate(), file.readframes(file.getnframes())
             )
     except (wave.Error, EOFError) as error:
-        raise Unlike(f"no WAV: {error}") from None
+        raise Unlike(f"not WAV: {error}") from None
 
 
 def _write(model: Sound, raw: Raw) -> bytes:

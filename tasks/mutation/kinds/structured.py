@@ -24,7 +24,7 @@ def _read_json(raw: Raw) -> Any:
     try:
         return json.loads(decoded(raw))
     except (ValueError, RecursionError) as error:
-        raise Unlike(f"no JSON: {error}") from None
+        raise Unlike(f"not JSON: {error}") from None
 
 
 def _write_json(model: Any, raw: Raw) -> Raw:
@@ -49,7 +49,7 @@ def _read_yaml(raw: Raw) -> Any:
     try:
         return yaml.safe_load(decoded(raw))
     except (yaml.YAMLError, RecursionError) as error:
-        raise Unlike(f"no YAML: {error}") from None
+        raise Unlike(f"not YAML: {error}") from None
 
 
 def _write_yaml(model: Any, raw: Raw) -> Raw:
@@ -65,7 +65,7 @@ def _read_toml(raw: Raw) -> Any:
     try:
         return tomllib.loads(decoded(raw))
     except (tomllib.TOMLDecodeError, RecursionError) as error:
-        raise Unlike(f"no TOML: {error}") from None
+        raise Unlike(f"not TOML: {error}") from None
 
 
 def _write_toml(model: Any, raw: Raw) -> Raw:
@@ -179,7 +179,7 @@ def _as_other_type(value: Any) -> Iterator[tuple[Any, str]]:
 
 
 def change_value(model: Any, about: About) -> Change:
-    """A value is another of its type: the next number, the sign, the other truth, a letter, the case."""
+    """A value is replaced by another of its type: the next number, the sign, true or false, a letter, the case."""
     found = [(at, old, new) for at, old in _leaves(model, about) for new in _others(old)]
     for at, old, new in about.some(found, 12):
         yield _put(model, at, new), f"{_told(at)} is {_short(new)}, not {_short(old)}"

@@ -34,7 +34,7 @@ def _read(raw: Raw) -> Rows:
     try:
         rows = list(csv.reader(io.StringIO(text), delimiter=delimiter))
     except csv.Error as error:
-        raise Unlike(f"no table: {error}") from None
+        raise Unlike(f"not a table: {error}") from None
     if not rows:
         raise Unlike("no row is there")
     return Rows(rows, delimiter)

@@ -21,7 +21,7 @@ def decoded(raw: Raw) -> str:
     try:
         text = bytes(raw).decode("utf-8")
     except UnicodeDecodeError as error:
-        raise Unlike(f"no UTF-8: {error}") from None
+        raise Unlike(f"not UTF-8: {error}") from None
     if "\0" in text:
         raise Unlike("it holds zero bytes")
     return text
@@ -97,7 +97,7 @@ def drop_word(text: str, about: About) -> Change:
 
 @operator("text/change-word", kind="text", must="fail")
 def change_word(text: str, about: About) -> Change:
-    """A word is another, of the same length."""
+    """A word is replaced by one of the same length."""
     for m in about.some(list(_WORD.finditer(text))):
         new = m[0][::-1] if m[0][::-1] != m[0] else m[0][:-1] + ("x" if m[0][-1] != "x" else "y")
         yield _at(text, *m.span(), new), f"{_told(m[0])} is {_told(new)}"

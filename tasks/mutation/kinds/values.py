@@ -41,7 +41,7 @@ def changed(text: str) -> list[str]:
 
 
 def other(text: str, about: About) -> Texts:
-    """It is another: the next number, another word, a letter less, the other case."""
+    """It is different: the next number, another word, one letter less, the other case."""
     for value in about.some(changed(text), 8):
         yield value, f"it is {_shown(value)}, not {_shown(text)}"
 

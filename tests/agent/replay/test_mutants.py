@@ -117,7 +117,7 @@ def test_a_task_whose_getters_are_others_now_is_not_counted(tmp_path: Path) -> N
     record(tmp_path / "run", task, SAID.encode())
     written(tmp_path, "note", equals(SAID, {**NOTE, "path": "~/other.txt"}))
     found = one(mutate(tmp_path / "run"))
-    assert "the record has no value of $.evaluator.result" in found.excuse
+    assert "the record has no value for $.evaluator.result" in found.excuse
 
 
 def test_a_task_that_cannot_be_read_is_not_counted_and_stops_no_other(tmp_path: Path) -> None:

@@ -188,7 +188,7 @@ def test_a_check_that_asks_for_more_than_was_recorded_is_not_scored(suite: Path,
     write_task(tmp_path / "other", "write-0", evaluator=value["evaluator"])
     (one,) = rescore_all(episode, source=str(tmp_path / "other"))
     assert one.after is None
-    assert "no value of" in one.reason
+    assert "no value for" in one.reason
 
 
 def test_what_was_read_is_known_wherever_a_task_asks_for_it_now(suite: Path, tmp_path: Path) -> None:

@@ -26,7 +26,7 @@ def test_a_bundle_for_macos_has_the_server_its_installer_and_tokens(tmp_path: Pa
     assert (tmp_path / "out/tokens.json").stat().st_mode & 0o077 == 0
     assert (tmp_path / "out/deskbench/envs/server/__main__.py").exists()
     assert not (tmp_path / "out/deskbench/tasks").exists()  # the answers stay here
-    with pytest.raises(UsageError, match="is there already"):
+    with pytest.raises(UsageError, match="already exists"):
         bundle.make("macos", tmp_path / "out")
 
 

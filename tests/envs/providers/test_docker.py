@@ -351,7 +351,7 @@ def test_doctor(provider: DockerProvider) -> None:
 
 
 def test_a_broken_build_says_what_broke(engine: docker.DockerClient) -> None:
-    with pytest.raises(UsageError, match="no programs 'medium'"):
+    with pytest.raises(UsageError, match="unknown list of programs 'medium'"):
         images.build(engine, images.Recipe(programs="medium"), print)
     with pytest.raises(UsageError, match="no/such:base cannot be pulled"):
         images.build(engine, images.Recipe(base="no/such:base"), print)
@@ -413,5 +413,5 @@ class TestOsworldsImage:
         with pytest.raises(UsageError, match=r"Ubuntu.qcow2.zip .*--image osworld:PATH"):
             make_provider(f"docker:osworld:{tmp_path}/none.qcow2")
         (tmp_path / "disk").write_bytes(b"x")
-        with pytest.raises(UsageError, match=r"no/such is not there and cannot be pulled"):
+        with pytest.raises(UsageError, match=r"no/such is missing and cannot be pulled"):
             OsworldContainers(str(tmp_path / "disk"), "no/such")

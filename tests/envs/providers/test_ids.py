@@ -63,7 +63,7 @@ def test_a_command_that_is_not_there_ends_and_says_so() -> None:
 
 @root
 def test_ids_that_cannot_be_mapped_are_an_error() -> None:
-    with pytest.raises(StartError, match="cannot be mapped"):
+    with pytest.raises(StartError, match="cannot map"):
         run(ids.Ids(1_900_000_000, 2**32 - 1), "true")  # the number that stands for none
 
 

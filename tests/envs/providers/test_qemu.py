@@ -209,7 +209,7 @@ def test_a_snapshot_that_does_not_load_is_made_again(image: VmImage, provider: Q
     plan = plan_of(image, SPEC, speed(image))
     saved = qemu_snapshot.snapshot(image, plan, settle=_never)
     (saved.folder / "state").write_bytes(b"not a state")
-    with pytest.raises(StartError, match=r"(?s)its snapshot does not load.*QEMU ended with status 1.*migration stream"):
+    with pytest.raises(StartError, match=r"(?s)cannot load its snapshot.*QEMU ended with status 1.*migration stream"):
         qemu_snapshot.restore(saved, plan)
     desktop = provider.start(SPEC)
     assert desktop.observe().screenshot is not None

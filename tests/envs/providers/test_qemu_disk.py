@@ -71,7 +71,7 @@ def test_firmware_is_taken_where_it_is_or_asked_for(tmp_path: Path) -> None:
     disk = qcow2(tmp_path, gpt(ESP))
     code, variables = tmp_path / "CODE.fd", tmp_path / "VARS.fd"
     firmwares = ((code, variables), *FIRMWARE[2:])
-    with pytest.raises(UsageError, match=r"is started by UEFI: apt-get install ovmf"):
+    with pytest.raises(UsageError, match=r"needs UEFI to boot: apt-get install ovmf"):
         disk_plan(disk, network=False, firmwares=firmwares)
     code.touch()
     variables.touch()
@@ -97,8 +97,8 @@ def test_what_is_no_disk_says_so(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"nowhere\.qcow2 is neither a file nor one of light, full"):
         QemuProvider(str(tmp_path / "nowhere.qcow2"))
     disk = qcow2(tmp_path, b"")
-    with pytest.raises(UsageError, match="all of the network or none"):
+    with pytest.raises(UsageError, match="the whole network or none"):
         QemuProvider(str(disk)).start(DesktopSpec(network=("example.org",)))
     (tmp_path / "broken.qcow2").write_bytes(b"QFI\xfb" + b"\xff" * 600)
-    with pytest.raises(UsageError, match="cannot be read as a disk"):
+    with pytest.raises(UsageError, match=r"cannot read .* as a disk"):
         QemuProvider(str(tmp_path / "broken.qcow2")).start(DesktopSpec())

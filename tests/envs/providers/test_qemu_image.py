@@ -37,15 +37,15 @@ def test_the_first_files_are_an_archive_with_the_server_and_no_answers(tmp_path:
 
 def test_an_image_that_is_not_there_or_of_other_packages_says_so(tmp_path: Path) -> None:
     with pytest.raises(
-        UsageError, match=r"no virtual machine's image light.*deskbench image build --vm --programs light"
+        UsageError, match=r"no virtual machine image light.*deskbench image build --vm --programs light"
     ):
         find_image(home=tmp_path)
-    with pytest.raises(UsageError, match="no programs 'medium'; there are light, full"):
+    with pytest.raises(UsageError, match="unknown list of programs 'medium'; known lists: light, full"):
         find_image("medium", tmp_path)
     folder = tmp_path / "images" / "light"
     folder.mkdir(parents=True)
     (folder / "image.json").write_text('{"programs": "light", "recipe": "old", "digest": "sha256:0"}')
-    with pytest.raises(UsageError, match="was built of other packages: build it again"):
+    with pytest.raises(UsageError, match="was built from other packages: rebuild it"):
         find_image(home=tmp_path)
 
 

@@ -233,7 +233,7 @@ def test_a_reset_that_fails_says_why(wanted: str, said: str) -> None:
         ("[[machines]]", "unknown key 'machines'; did you mean 'machine'?"),
         ("[[machine]]\nurl = 'desk5'", "machine 1: url is 'desk5'"),
         ("[[machine]]\nurl = 'http://a'\nrest = 'x'", "machine 1: rest is 'x': Extra inputs are not permitted"),
-        ("[[machine]]\nurl = 'http://a'\n[[machine]]\nurl = 'http://a'", "http://a is there twice"),
+        ("[[machine]]\nurl = 'http://a'\n[[machine]]\nurl = 'http://a'", "http://a is listed twice"),
         ("[[machine", "is not TOML"),
     ],
 )

@@ -111,7 +111,7 @@ def test_one_recording_at_a_time(scratch: Path) -> None:
 def test_a_display_that_is_not_there_is_said(scratch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DISPLAY", ":987654")
     recorder = Recorder(1280, 800)
-    with pytest.raises(RecordingError, match=r"ffmpeg did not begin: .*987654"):
+    with pytest.raises(RecordingError, match=r"ffmpeg did not start: .*987654"):
         recorder.start()
     assert not recorder.running
     assert os.listdir(scratch) == []

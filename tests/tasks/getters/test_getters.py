@@ -162,7 +162,7 @@ class TestSession:
             "execute_with_verification", command="(sleep 0.3; touch ~/there) &", shell=True,
             verification={"command_success": "test -e ~/there"}, max_wait_time=10, check_interval=0.1,
         )  # fmt: skip
-        with pytest.raises(SetupError, match=r"was not so within 0\.2 s"):
+        with pytest.raises(SetupError, match=r"did not come true within 0\.2 s"):
             stage.do(
                 "execute_with_verification", command=["true"], verification={"window_exists": "no such window"},
                 max_wait_time=0.2, check_interval=0.1,
@@ -321,7 +321,7 @@ class TestDocuments:
     def test_cities_stand_beside_the_task(self, stage: Stage) -> None:
         (stage.folder / "cities.csv").write_text("a,b,c\n1,2,Rome\n3,4,Oslo\n")
         assert stage.get("conference_city_in_order", csv_path="cities.csv") == ["Rome", "Oslo"]
-        with pytest.raises(CheckError, match="no such file beside the task"):
+        with pytest.raises(CheckError, match="no such file next to the task"):
             stage.get("conference_city_in_order", csv_path="none.csv")
 
 

@@ -212,7 +212,7 @@ class TestPictures:
         half.write_bytes(buffer.getvalue()[:500])
         assert scores("check_image_size", whole, {"width": 90}) == (1, 1, 1)
         assert scores("check_image_size", half, {"width": 90})[1:] == (1, 1)
-        with pytest.raises(Exception, match="no picture"):
+        with pytest.raises(Exception, match="not a picture"):
             registry.find("metric", "check_image_size").function(half, {"width": 90})
 
     def test_a_picture_is_made_as_large_as_the_expected_one(self, tmp_path: Path) -> None:

@@ -129,7 +129,7 @@ def test_a_copy_that_only_went_through_a_reader_comes_first(tmp_path: Path) -> N
 
 def test_what_is_not_what_its_name_says_is_told(tmp_path: Path) -> None:
     found = made(a_file(tmp_path, "a.json", b"no json"), tmp_path)
-    assert found["notes"] == ["a.json is not changed as json: no JSON: Expecting value: line 1 column 1 (char 0)"]
+    assert found["notes"] == ["a.json was not changed as json: not JSON: Expecting value: line 1 column 1 (char 0)"]
     assert {copy["id"].partition("/")[0] for copy in found["copies"]} == {"files"}
 
 
@@ -154,7 +154,7 @@ def test_brackets_of_a_pattern_stand_for_themselves(pattern: str, fits: bool) ->
 def test_of_a_text_that_is_too_large_only_what_any_file_may_suffer_is_tried(name: str, tmp_path: Path) -> None:
     found = made(a_file(tmp_path, name, b"a=1\n" * 2**19), tmp_path)
     assert {copy["id"].partition("/")[0] for copy in found["copies"]} == {"files"}
-    assert found["notes"] == [f"{name} is not changed as {name[2:].replace('txt', 'text')}: it is too large"]
+    assert found["notes"] == [f"{name} was not changed as {name[2:].replace('txt', 'text')}: it is too large"]
 
 
 def test_an_archive_that_unpacks_to_more_is_not_unpacked(tmp_path: Path) -> None:
@@ -162,4 +162,4 @@ def test_an_archive_that_unpacks_to_more_is_not_unpacked(tmp_path: Path) -> None
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as bomb:
         bomb.writestr("word/document.xml", bytes(80 * 2**20))
     found = made(a_file(tmp_path, "a.docx", out.getvalue()), tmp_path)
-    assert found["notes"] == ["a.docx is not changed as docx: no archive: its parts are too large"]
+    assert found["notes"] == ["a.docx was not changed as docx: not an archive: its parts are too large"]

@@ -118,7 +118,7 @@ def test_a_hostile_file_is_no_success_and_no_failure_of_ours(
 def test_a_history_that_is_no_plain_table_is_not_read(tmp_path: Path, definition: str) -> None:
     file = tmp_path / "History"
     file.write_bytes(database(tmp_path, definition))
-    with pytest.raises(Unfit, match="urls is no plain table"):
+    with pytest.raises(Unfit, match="urls is not a plain table"):
         read("table", file=file, name="urls", columns=["url"])
 
 

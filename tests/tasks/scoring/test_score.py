@@ -79,7 +79,7 @@ def test_what_is_not_there_is_0_and_said_before_the_metric_is_asked(tmp_path: Pa
     missing = {"type": "vm_file_text", "path": "/home/user/nowhere.txt"}
     found, _ = scored(task(tmp_path, {"func": BROKEN, "result": missing}), tmp_path)
     assert found.value == 0.0
-    assert "there is nothing to check" in found.reason
+    assert "nothing to check" in found.reason
 
 
 def test_a_window_that_the_agent_has_closed_is_no_fault_of_the_machine(tmp_path: Path) -> None:
@@ -102,7 +102,7 @@ def test_fail_on_a_feasible_task_is_0_whatever_the_end_state(tmp_path: Path) -> 
     one = task(tmp_path, {"func": "exact_match", "result": value(1), "expected": rule(1)})
     found, _ = scored(one, tmp_path, said_fail=True)
     assert (found.value, found.checks) == (0.0, ())
-    assert "it can" in found.reason
+    assert "it is feasible" in found.reason
 
 
 def test_a_0_shows_what_was_seen(tmp_path: Path) -> None:
@@ -135,7 +135,7 @@ def test_a_getter_that_raises_is_the_checks_fault(tmp_path: Path) -> None:
         tmp_path, {"func": "exact_match", "result": {"type": "task_file", "path": "no.txt"}, "expected": rule(1)}
     )
     (tmp_path / "no.txt").unlink()
-    with pytest.raises(CheckError, match="no such file beside the task"):
+    with pytest.raises(CheckError, match="no such file next to the task"):
         scored(one, tmp_path)
 
 
@@ -154,7 +154,7 @@ def test_recorded_values_and_files_score_the_same_with_no_machine(tmp_path: Path
     state = json.loads(json.dumps(world.state))
     again = rescore(one, state, tmp_path / "cache", said_fail=False)
     assert (again.value, again.checks) == (found.value, found.checks)
-    with pytest.raises(CheckError, match="no value of"):
+    with pytest.raises(CheckError, match="no value for"):
         rescore(one, {}, tmp_path / "cache", said_fail=False)
 
 

@@ -89,7 +89,7 @@ def test_nothing_is_asked_of_a_desktop_for_a_task_without_commands(tmp_path: Pat
 @pytest.mark.desktop
 def test_a_task_whose_check_runs_what_is_missing_cannot_be_scored(tmp_path: Path, lacking: Desktop) -> None:
     for result in (CLIPBOARD, command(["xclip", "-o"]), command("cat /dev/null | xclip -o", shell=True)):
-        with pytest.raises(SetupError, match="has no xclip, which the task's check runs") as told:
+        with pytest.raises(SetupError, match="lacks xclip, which the task's check runs") as told:
             look(task_of(tmp_path, result), lacking)
         assert told.value.permanent
 
@@ -109,7 +109,7 @@ def test_a_program_that_an_agent_removes_is_no_fault_of_the_check(tmp_path: Path
     context = Context(lacking, task, tmp_path / "cache", tmp_path / "assets", (1280, 800))
     found = score(task, world, context, said_fail=False)
     assert found.value == 0.0
-    assert "xclip, which the check runs, was there when the agent began and is gone" in found.reason
+    assert "xclip, which the check runs, existed when the agent began and is now gone" in found.reason
     world.programs = frozenset()
     with pytest.raises(CheckError, match="lacks a program"):
         score(task, world, context, said_fail=False)

@@ -150,5 +150,5 @@ class TestLogin:
 
 def test_without_credentials_it_says_which_file_is_wanted(tmp_path: Path) -> None:
     task = task_with(tmp_path, None)
-    with pytest.raises(SetupError, match=r"credentials of yours in settings\.json"):
+    with pytest.raises(SetupError, match=r"your credentials in settings\.json"):
         Drive.of(task, "settings.json")

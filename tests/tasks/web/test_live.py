@@ -69,7 +69,7 @@ def test_a_task_that_says_what_it_requires_is_believed(tmp_path: Path) -> None:
 def test_google_drive_needs_credentials(tmp_path: Path) -> None:
     settings = "evaluation_examples/settings/googledrive/settings.yml"
     one = task(tmp_path, config=step("googledrive", settings_file=settings, operation=["delete"], args=[{"query": ""}]))
-    assert "credentials of yours" in (drive(one) or "")
+    assert "your credentials" in (drive(one) or "")
     assert settings in (skip_reason(one, platform="Linux", network=True, has_app={}) or "")
     (tmp_path / settings).parent.mkdir(parents=True)
     (tmp_path / settings).write_text("x")

@@ -95,7 +95,7 @@ class TestSites:
         name = "gotoRecreationPage_and_get_html_content"
         assert stage.get(name, **asked) == {"expected": {"day": "Dec 3"}}
         assert stage.get(name, order="1", **asked) == {"expected": {"day": "later"}}
-        with pytest.raises(CheckError, match="no element number 9"):
+        with pytest.raises(CheckError, match="no longer has an element number 9"):
             stage.get(name, order=9, **asked)
 
 
@@ -108,5 +108,5 @@ class TestChromesOwnPages:
 
 
 def test_files_of_a_drive_are_asked_for_by_path_or_query(stage: Stage) -> None:
-    with pytest.raises(CheckError, match="2 files are asked for and dest has 1"):
+    with pytest.raises(CheckError, match="2 files are requested, but dest has 1"):
         stage.get("googledrive_file", path_list=[["a"], ["b"]], dest="x")
