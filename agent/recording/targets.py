@@ -61,10 +61,18 @@ def seen(tree: str, screen: tuple[int, int]) -> list[Seen]:
     ]  # fmt: skip
 
 
-def target_at(tree: str | None, point: tuple[int, int], screen: tuple[int, int]) -> dict[str, Any]:
+def target_at(
+    tree: str | None, point: tuple[int, int], screen: tuple[int, int], *, exact: bool = False
+) -> dict[str, Any]:
     """The target, as an oracle's JSON has it, that means this point of a screen of this width and height.
 
     Role and name where they mean one thing, else its text, else its place in the named window, else on the screen.
+
+    Args:
+        tree: OSWorld's XML, or None where there is none.
+        point: x and y in pixels.
+        screen: width and height in pixels.
+        exact: the target leads to this very pixel, as a drag wants it.
 
     Raises:
         EnvError: the tree cannot be read.
@@ -73,7 +81,7 @@ def target_at(tree: str | None, point: tuple[int, int], screen: tuple[int, int])
     for element, box in hits[:1]:
         for fields in _names(element):
             if list(boxes(tree or "", Target(**fields))) == [box]:
-                return {**fields, **_offset(element.tag, box, point)}
+                return {**fields, **(_from_corner(box, point) if exact else _offset(element.tag, box, point))}
     for element, box in hits:
         fields = {"role": element.tag, "name": element.name}
         if element.tag in WINDOWS and element.name and list(boxes(tree or "", Target(**fields))) == [box]:
@@ -98,7 +106,7 @@ def submenus_at(tree: str | None, point: tuple[int, int]) -> list[tuple[int, int
 def _names(element: Element) -> Iterator[dict[str, Any]]:
     """The ways to name an element, the best first."""
     window, text = _window_name(element), _short(element)
-    within = [{}] + ([{"within": window}] if window and element.tag not in WINDOWS else [])
+    within: list[dict[str, Any]] = [{}, *([{"within": window}] if window and element.tag not in WINDOWS else [])]
     if element.tag in PLAIN and not element.name:
         return
     if element.name:
