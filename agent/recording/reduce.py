@@ -13,6 +13,8 @@ STILL = 5
 """Pixels within which two places are one: a hand shakes."""
 DOUBLE_SECONDS = 0.6
 """Between the presses of a double click."""
+REST_SECONDS = 0.25
+"""A pointer that rests so long may open something: GTK opens a menu in a menu after 0.225 s."""
 BUTTONS = {1: "left", 2: "middle", 4: "right", 128: "back", 256: "forward"}
 WHEEL = {8: (0, 1), 16: (0, -1), 32: (-1, 0), 64: (1, 0)}
 """Bits of the wheel: notches to the right and up."""
@@ -33,11 +35,12 @@ KEYPAD = {0xFFB0 + n: str(n) for n in range(10)} | {0xFFAA: "*", 0xFFAB: "+", 0x
 
 @dataclass(frozen=True)
 class Step:
-    """An action, when it began, and the desktop before it."""
+    """An action, when it began, the desktop before it, and where the pointer rested on the way to it."""
 
     action: Action
     t: float
     state: State | None = None
+    rests: tuple[Point, ...] = ()
 
 
 @dataclass
@@ -49,6 +52,9 @@ class _Reducer:
     buttons: int = 0
     path: list[Point] = field(default_factory=list)
     began: float = 0.0
+    last: Pointer | None = None
+    """The pointer's last event."""
+    rests: list[Point] = field(default_factory=list)
     held: dict[int, str] = field(default_factory=dict)
     """Modifiers that are down, by keysym."""
     lone: int | None = None
@@ -70,6 +76,7 @@ class _Reducer:
         went, came = event.buttons & ~self.buttons, self.buttons & ~event.buttons
         before, self.buttons = self.buttons, event.buttons
         place = (event.x, event.y)
+        self.rest(event)
         if before & sum(BUTTONS):
             self.path.append(place)
         for bit, (dx, dy) in WHEEL.items():
@@ -80,6 +87,14 @@ class _Reducer:
                 self.path, self.began, self.lone = [place], event.t, None
             if came & bit and self.path and not event.buttons & sum(BUTTONS):
                 self.release(button)
+
+    def rest(self, event: Pointer) -> None:
+        """Note where the pointer was, if it was there long enough and elsewhere than where a button goes down."""
+        last, self.last = self.last, event
+        if last is not None and not last.buttons and event.t - last.t >= REST_SECONDS:
+            place = (last.x, last.y)
+            if not near(place, (event.x, event.y)) or not event.buttons:
+                self.rests.append(place)
 
     def release(self, button: str) -> None:
         """A click or a drag has ended."""
@@ -149,7 +164,10 @@ class _Reducer:
             self.add(Key((*self.modifiers, key)), t)
 
     def add(self, action: Action, t: float) -> None:
-        self.steps.append(Step(action, t, self.state))
+        points = action.points
+        rests = [place for place in self.rests if points and not near(place, points[0])]
+        self.rests = []
+        self.steps.append(Step(action, t, self.state, tuple(dict.fromkeys(rests))))
 
 
 def reduced(events: Iterable[Event]) -> list[Step]:

@@ -62,7 +62,7 @@ def seen(tree: str, screen: tuple[int, int]) -> list[Seen]:
 
 
 def target_at(
-    tree: str | None, point: tuple[int, int], screen: tuple[int, int], *, exact: bool = False
+    tree: str | None, point: tuple[int, int], screen: tuple[int, int], *, exact: bool = False, covered: bool = False
 ) -> dict[str, Any]:
     """The target, as an oracle's JSON has it, that means this point of a screen of this width and height.
 
@@ -73,12 +73,13 @@ def target_at(
         point: x and y in pixels.
         screen: width and height in pixels.
         exact: the target leads to this very pixel, as a drag wants it.
+        covered: something lies above everything that the tree shows, so that only the place is known.
 
     Raises:
         EnvError: the tree cannot be read.
     """
     hits = sorted(_hits(tree, point), key=_order) if tree else []
-    for element, box in hits[:1]:
+    for element, box in hits[: not covered]:
         for fields in _names(element):
             if list(boxes(tree or "", Target(**fields))) == [box]:
                 return {**fields, **(_from_corner(box, point) if exact else _offset(element.tag, box, point))}
@@ -87,6 +88,15 @@ def target_at(
         if element.tag in WINDOWS and element.name and list(boxes(tree or "", Target(**fields))) == [box]:
             return {**fields, **_from_corner(box, point)}
     return {"role": SCREEN, **_from_corner((0, 0, *screen), point)}
+
+
+def shows_popups(tree: str | None) -> bool:
+    """Whether the tree has an item of a menu that is open. GTK 2's never has.
+
+    Raises:
+        EnvError: the tree cannot be read.
+    """
+    return any(element.tag in POPUPS for element, _ in _shown(tree)) if tree else False
 
 
 def submenus_at(tree: str | None, point: tuple[int, int]) -> list[tuple[int, int]]:

@@ -10,35 +10,47 @@ from typing import Any
 
 from deskbench.agent.recording.differences import Proposal
 from deskbench.agent.recording.reduce import Step
-from deskbench.agent.recording.targets import submenus_at, target_at
+from deskbench.agent.recording.targets import shows_popups, submenus_at, target_at
 from deskbench.envs.actions import Drag
 from deskbench.envs.errors import UsageError
 
 KEPT = ("config", "requires", "related_apps", "limits", "seeds", "files", "user", "proxy", "snapshot")
 """What a task file has of its start."""
 LEAST_STEPS = 15
+OPENERS = frozenset({"menu", "combo-box"})
+"""Roles of what opens something above the windows when it is clicked."""
 ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def oracle(steps: Sequence[Step]) -> list[dict[str, Any]]:
     """The steps as an oracle, each point named as the screen before it allows."""
-    return [one for step in steps for one in _named(step)]
+    named: list[dict[str, Any]] = []
+    for step in steps:
+        named += _named(step, covered=bool(named) and _opens(named[-1]))
+    return named
 
 
-def _named(step: Step) -> list[dict[str, Any]]:
+def _opens(action: Mapping[str, Any]) -> bool:
+    """Whether an action opens a menu; moves over an open one keep it open."""
+    if action["type"] == "move":
+        return True
+    return action["type"] == "click" and (action["button"] == "right" or action["target"].get("role") in OPENERS)
+
+
+def _named(step: Step, *, covered: bool) -> list[dict[str, Any]]:
     action, state = step.action.to_json(), step.state
     points = step.action.points
     if state is None or not points:
         return [action]
-    screen = (state.width, state.height)
+    screen, tree = (state.width, state.height), state.tree
+    covered = covered and not shows_popups(tree)
     if isinstance(step.action, Drag):
         del action["path"]
-        return [{**action, "targets": [target_at(state.tree, point, screen, exact=True) for point in points]}]
+        return [{**action, "targets": [target_at(tree, point, screen, exact=True) for point in points]}]
     del action["x"], action["y"]
-    ways = [
-        {"type": "move", "target": target_at(state.tree, point, screen)} for point in submenus_at(state.tree, points[0])
-    ]
-    return [*ways, {**action, "target": target_at(state.tree, points[0], screen)}]
+    ways = step.rests if covered else submenus_at(tree, points[0])
+    moves = [{"type": "move", "target": target_at(tree, place, screen, covered=covered)} for place in ways]
+    return [*moves, {**action, "target": target_at(tree, points[0], screen, covered=covered)}]
 
 
 def check_name(path: Path) -> None:
