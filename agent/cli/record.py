@@ -184,6 +184,7 @@ def _instruction(given: str | None, checks: list[Proposal], yes: bool) -> str:
 def _proved(out: Path, provider: str, screen: tuple[int, int], network: bool, host_files: bool) -> bool:
     """Whether the solution scores 1, and everything else 0; what is not so is told."""
     from deskbench.agent.build import prepare
+    from deskbench.agent.cli.verify import interrupts
     from deskbench.agent.config import RunConfig
     from deskbench.agent.runs.folder import new_folder
     from deskbench.agent.verify.verify import Verification
@@ -193,8 +194,11 @@ def _proved(out: Path, provider: str, screen: tuple[int, int], network: bool, ho
                        network=network, host_files=host_files)  # fmt: skip
     message(f"proving it on fresh desktops; episodes in {folder}")
     verification = Verification(prepare(config), folder, k=1, on_task=_say)
-    (found,) = verification.run().values()
-    return _is_valid(found)
+    with interrupts(verification):
+        (found,) = verification.run().values()
+    if verification.interrupted:
+        message(f"interrupted; go on with: deskbench tasks verify {out} --resume {folder}")
+    return not verification.interrupted and _is_valid(found)
 
 
 def _is_valid(found: Found) -> bool:

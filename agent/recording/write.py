@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 from collections.abc import Mapping, Sequence
@@ -11,7 +12,7 @@ from typing import Any
 from deskbench.agent.recording.differences import Proposal
 from deskbench.agent.recording.reduce import Step
 from deskbench.agent.recording.targets import shows_popups, submenus_at, target_at
-from deskbench.envs.actions import Drag
+from deskbench.envs.actions import Action, Drag
 from deskbench.envs.errors import UsageError
 
 KEPT = ("config", "requires", "related_apps", "limits", "seeds", "files", "user", "proxy", "snapshot")
@@ -34,11 +35,18 @@ def _opens(action: Mapping[str, Any]) -> bool:
     """Whether an action opens a menu; moves over an open one keep it open."""
     if action["type"] == "move":
         return True
-    return action["type"] == "click" and (action["button"] == "right" or action["target"].get("role") in OPENERS)
+    target = action.get("target", {})
+    return action["type"] == "click" and (action.get("button") == "right" or target.get("role") in OPENERS)
+
+
+def _brief(action: Action) -> dict[str, Any]:
+    """An action without what is so anyway."""
+    usual = {field.name: field.default for field in dataclasses.fields(action)}
+    return {name: value for name, value in action.to_json().items() if name == "type" or usual[name] != value}
 
 
 def _named(step: Step, *, covered: bool) -> list[dict[str, Any]]:
-    action, state = step.action.to_json(), step.state
+    action, state = _brief(step.action), step.state
     points = step.action.points
     if state is None or not points:
         return [action]

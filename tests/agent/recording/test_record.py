@@ -73,7 +73,7 @@ def test_work_in_a_browser_becomes_a_task_that_holds(tmp_path: Path) -> None:
     assert "right  oracle 1: score 1" in err and "right  done : score 0" in err
     written = json.loads((tmp_path / "my-tasks/rename.json").read_text())
     assert written["oracle"] == [
-        {"type": "click", "button": "left", "count": 1, "target": {"text": "draft.txt"}},
+        {"type": "click", "target": {"text": "draft.txt"}},
         {"type": "key", "keys": ["f2"]},
         {"type": "key", "keys": ["ctrl", "a"]},
         {"type": "type", "text": "final.txt"},
