@@ -101,7 +101,7 @@ def _start(
     if source is not None and launch:
         raise UsageError("--task says already how it begins: leave out --launch, or --task")
     if source is None:
-        commands = [shlex.split(command) for command in launch]
+        commands = [_words(command) for command in launch]
         calls = tuple(
             Call(type="launch", parameters={"command": command}, where=f"$.config[{number}]")
             for number, command in enumerate(filter(None, commands))
@@ -118,6 +118,13 @@ def _start(
     if elsewhere and any(call.type in NEEDS_FILES for call in found.config):
         raise UsageError(f"the set-up of {found.key} uses files beside it: write the new task to {found.folder}, too")
     return Start(found, found.written)
+
+
+def _words(command: str) -> list[str]:
+    try:
+        return shlex.split(command)
+    except ValueError as error:
+        raise UsageError(f"--launch {command}: {error}") from None
 
 
 def _wait(url: str, seconds: float | None) -> None:

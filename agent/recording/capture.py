@@ -47,6 +47,8 @@ class Recorder:
     def heard(self, message: Message) -> None:
         """Note what a client sent; returns when it may go on to the desktop."""
         with self._lock:
+            if self._file.closed:
+                return
             if message.pointer is not None:
                 self._on_pointer(*message.pointer)
             elif message.key is not None:
@@ -92,9 +94,8 @@ class Recorder:
         return round(time.monotonic() - self._began, 3)
 
     def _write(self, event: Event) -> None:
-        if not self._file.closed:
-            self._file.write(to_line(event))
-            self._file.flush()
+        self._file.write(to_line(event))
+        self._file.flush()
 
 
 class Tap:
@@ -139,6 +140,8 @@ class Tap:
                     for message in stream.feed(data):
                         self._heard(message)
                         server.sendall(message.data)
+            server.shutdown(socket.SHUT_RDWR)  # wakes the other direction
+            client.shutdown(socket.SHUT_RDWR)
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

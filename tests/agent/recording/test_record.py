@@ -2,15 +2,18 @@
 
 import json
 import os
+import pty
 import re
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from deskbench.tasks.load import load
+from deskbench.tasks.load import LIBRARY, load
 
 from ..browser import Tab, chromium, tab
 
@@ -21,23 +24,23 @@ DRAFT = (527, 255)
 """Where the file manager of `tasks new --like files` shows draft.txt on a screen of 1280x800."""
 
 
-def deskbench(*words: str, folder: Path) -> subprocess.Popen[str]:
+def deskbench(*words: str, folder: Path, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
     path = os.pathsep.join(filter(None, (str(ROOT / ".typing"), os.environ.get("PYTHONPATH"))))
     return subprocess.Popen(
-        [sys.executable, "-m", "deskbench.agent", "tasks", *words], cwd=folder, stdin=subprocess.DEVNULL, text=True,
+        [sys.executable, "-m", "deskbench.agent", "tasks", *words], cwd=folder, stdin=stdin, text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},
     )  # fmt: skip
 
 
-def address(process: subprocess.Popen[str]) -> str:
-    """The one that a person is told to open."""
+def hear(process: subprocess.Popen[str], pattern: str) -> str:
+    """What a person reads on the terminal until something is there that they wait for."""
     assert process.stderr
-    said = []
-    for line in process.stderr:
-        said.append(line)
-        if found := re.search(r"http://\S+", line):
-            return found[0]
-    raise AssertionError("".join(said))
+    said = ""
+    while not (found := re.search(pattern, said)):
+        part = os.read(process.stderr.fileno(), 4096).decode()
+        assert part, said
+        said += part
+    return found[0]
 
 
 def rename(seen: Tab) -> None:
@@ -53,17 +56,29 @@ def rename(seen: Tab) -> None:
         seen.wait(f"window.before !== {SCREEN}.toDataURL()")
 
 
+@contextmanager
+def screen_of(url: str) -> Iterator[Tab]:
+    """A browser that shows the desktop pixel by pixel."""
+    with chromium() as browser, tab(browser, url) as seen:
+        seen.page.set_viewport_size({"width": 1280, "height": 800})
+        seen.wait(f"{SCREEN}?.width === 1280 && {SCREEN}.clientWidth === 1280")
+        yield seen
+
+
+def is_light(seen: Tab, x: int, y: int) -> None:
+    """Wait until a pixel is one of a window, not of the background."""
+    seen.wait(f"{SCREEN}.getContext('2d').getImageData({x}, {y}, 1, 1).data[0] > 200")
+
+
 def test_work_in_a_browser_becomes_a_task_that_holds(tmp_path: Path) -> None:
     deskbench("new", "my-tasks/start.json", "--like", "files", folder=tmp_path).communicate(timeout=60)
     process = deskbench(
         "record", "my-tasks/rename.json", "--task", "my-tasks/start.json", "--yes",
         "--instruction", "Rename the file draft.txt in the open folder to final.txt.", folder=tmp_path,
     )  # fmt: skip
-    url = address(process)
-    with chromium() as browser, tab(browser, url) as seen:
-        seen.page.set_viewport_size({"width": 1280, "height": 800})
-        seen.wait(f"{SCREEN}?.width === 1280 && {SCREEN}.clientWidth === 1280")
-        seen.wait(f"{SCREEN}.getContext('2d').getImageData({DRAFT[0]}, {DRAFT[1]}, 1, 1).data[0] > 200")
+    url = hear(process, r"http://\S+(?=\s)")
+    with screen_of(url) as seen:
+        is_light(seen, *DRAFT)
         rename(seen)
     process.send_signal(signal.SIGINT)
     out, err = process.communicate(timeout=300)
@@ -84,3 +99,56 @@ def test_work_in_a_browser_becomes_a_task_that_holds(tmp_path: Path) -> None:
     assert [check.metric for check in task.evaluator.checks] == ["text_equals", "directory_tree"]
     checked = deskbench("check", "my-tasks/rename.json", folder=tmp_path)
     assert "error" not in checked.communicate(timeout=60)[0] and checked.returncode == 0
+
+
+def test_a_person_is_asked_which_checks_to_keep_and_what_an_agent_is_told(tmp_path: Path) -> None:
+    terminal, stdin = pty.openpty()
+    process = deskbench("record", "note.json", "--launch", "mousepad", "--no-verify", folder=tmp_path, stdin=stdin)
+    with screen_of(hear(process, r"http://\S+(?=\s)")) as seen:
+        is_light(seen, 640, 500)
+        keyboard = seen.page.keyboard
+
+        def copy_and_save() -> None:
+            keyboard.press("Control+c")
+            keyboard.press("Control+s")
+
+        seen.page.mouse.click(640, 500)
+        for act in (
+            lambda: keyboard.type("Tea at 5"), lambda: keyboard.press("Control+a"), copy_and_save,
+            lambda: keyboard.type("tea.txt"), lambda: keyboard.press("Enter"),
+        ):  # fmt: skip
+            seen.run(f"window.before = {SCREEN}.toDataURL()")
+            act()
+            seen.wait(f"window.before !== {SCREEN}.toDataURL()")
+    for answer, then in (
+        ("stop", r'tea.txt holds "Tea at 5": check this\? \[Y/n\]: '),
+        ("y", r'clipboard holds "Tea at 5": check this\?.*: '),
+        ("n", r"What is an agent told\? \[See to it that ~/tea.txt holds"), ("Write tea.txt.", r"task note\.json"),
+    ):  # fmt: skip
+        os.write(terminal, answer.encode() + b"\n")
+        hear(process, then)
+    assert process.wait(timeout=60) == 0
+    (task,) = load(tmp_path / "note.json")
+    assert task.instruction == "Write tea.txt."
+    assert [check.result.parameters["path"] for check in task.evaluator.checks if check.result] == ["~/tea.txt"]
+    assert task.config[0].parameters == {"command": ["mousepad"]}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["a.json"], "--yes keeps all"),
+        (["A_b.json", "--yes"], "A_b.json: a task file's name is its id"),
+        (["there.json", "--yes"], "there.json is there already"),
+        (["a.json", "--yes", "--task", "basics", "--launch", "mousepad"], "leave out --launch, or --task"),
+        (["a.json", "--yes", "--task", "basics"], "name one of them"),
+        (["a.json", "--yes", "--task", str(LIBRARY / "basics/form-order.json")], "uses files beside it"),
+        (["a.json", "--yes", "--launch", "'mousepad"], "No closing quotation"),
+    ],
+)
+def test_what_cannot_be_recorded_is_said_in_a_line(words: list[str], said: str, tmp_path: Path) -> None:
+    (tmp_path / "there.json").write_text("{}")
+    process = deskbench("record", *words, folder=tmp_path)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 2, err
+    assert said in err and "Traceback" not in err

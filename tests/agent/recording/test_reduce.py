@@ -1,6 +1,7 @@
 """Raw events become what a person meant."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 import pytest
 
@@ -90,13 +91,13 @@ def test_an_action_has_the_state_before_it_and_the_places_where_the_pointer_rest
     assert [step.rests for step in steps] == [(), ((60, 60), (80, 80))]
 
 
-def test_events_are_kept_as_they_are(tmp_path_factory: pytest.TempPathFactory) -> None:
-    events = [
+def test_events_are_kept_as_they_are(tmp_path: Path) -> None:
+    events: list[Event] = [
         State(0, 1280, 800, None),
         Pointer(0.5, 1, 2, 3),
         Press(0.7, True, 0x6C1),
         State(1, 9, 9, "<ä/>", "p.png"),
     ]
-    path = tmp_path_factory.mktemp("events") / "a.events.jsonl"
+    path = tmp_path / "a.events.jsonl"
     path.write_text("".join(map(to_line, events)), encoding="utf-8")
     assert list(read_events(path)) == events
