@@ -20,17 +20,26 @@ from ..browser import Tab, chromium, tab
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow]
 SCREEN = "document.querySelector('#screen canvas')"
-ROOT = Path(__file__).resolve().parents[3]
+STARTED: list[subprocess.Popen[str]] = []
 DRAFT = (527, 255)
 """Where the file manager of `tasks new --like files` shows draft.txt on a screen of 1280x800."""
 
 
 def deskbench(*words: str, folder: Path, stdin: int = subprocess.DEVNULL) -> subprocess.Popen[str]:
-    path = os.pathsep.join(filter(None, (str(ROOT / ".typing"), os.environ.get("PYTHONPATH"))))
-    return subprocess.Popen(
-        [sys.executable, "-m", "deskbench.agent", "tasks", *words], cwd=folder, stdin=stdin, text=True,
-        stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "PYTHONPATH": path},
+    process = subprocess.Popen(
+        [str(Path(sys.executable).with_name("deskbench")), "tasks", *words], cwd=folder, stdin=stdin, text=True,
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE,
     )  # fmt: skip
+    STARTED.append(process)
+    return process
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_left() -> Iterator[None]:
+    yield
+    while STARTED:
+        with STARTED.pop() as process:
+            process.terminate()
 
 
 def hear(process: subprocess.Popen[str], pattern: str) -> str:
