@@ -152,15 +152,20 @@ def find_point(tree: str, target: Target, screen: tuple[int, int] = (0, 0)) -> t
     Raises:
         EnvError: the tree cannot be read.
     """
-    boxes = [(0, 0, *screen)] if target.role == SCREEN else list(_boxes(tree, target))
+    found = [(0, 0, *screen)] if target.role == SCREEN else list(boxes(tree, target))
     try:
-        x, y, width, height = boxes[target.index]
+        x, y, width, height = found[target.index]
     except IndexError:
         return None
     return x + int(width * target.at[0]) + target.dx, y + int(height * target.at[1]) + target.dy
 
 
-def _boxes(tree: str, target: Target) -> Iterator[tuple[int, int, int, int]]:
+def boxes(tree: str, target: Target) -> Iterator[tuple[int, int, int, int]]:
+    """The boxes of everything that a target may mean, in the tree's order: x, y, width and height in pixels.
+
+    Raises:
+        EnvError: the tree cannot be read.
+    """
     for element in elements(tree):
         if not _matches(element, target) or not (element.has("sensitive") or element.has("enabled")):
             continue  # greyed out: whoever looks for it must wait

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Sequence
 
 from deskbench.agent.base import CheckError, Decision, Goal, Needs
 from deskbench.envs.actions import ENDS_EPISODE
 from deskbench.envs.errors import EnvError
-from deskbench.envs.targets import OracleStep, Target
+from deskbench.envs.targets import OracleStep, Target, find_point
 from deskbench.envs.tree import elements
 from deskbench.envs.types import Done, Observation, Wait
 
@@ -15,6 +16,10 @@ LOOKS = 8
 """How often to look for a target, waiting between two looks until the screen is quiet."""
 PAUSE = 0.25
 """Seconds of that wait."""
+NEAREST = 8
+"""Names that an error tells of what is on the screen."""
+LONGEST = 80
+"""Characters of a name that are compared and told."""
 
 
 class OracleAgent:
@@ -65,15 +70,24 @@ def _missing(step: OracleStep, observation: Observation) -> CheckError | EnvErro
     """The error for a missing target: the task's fault, unless the desktop has no tree to search."""
     if observation.accessibility is None:
         return EnvError(f"the desktop gave no accessibility tree: {'; '.join(observation.problems)}")
-    return CheckError(f"oracle: no {_named(step)} on the screen; there are {_seen(observation.accessibility, step)}")
+    screen = (observation.width, observation.height)
+    lost = next(one for one in step.targets if find_point(observation.accessibility, one, screen) is None)
+    return CheckError(f"oracle: no {_named(lost)} on the screen; nearest: {_nearest(observation.accessibility, lost)}")
 
 
-def _named(step: OracleStep) -> str:
-    return ", ".join(str({k: v for k, v in vars(t).items() if v != getattr(Target(), k)}) for t in step.targets)
+def _named(target: Target) -> str:
+    return str({k: v for k, v in vars(target).items() if v != getattr(Target(), k)})
 
 
-def _seen(tree: str, step: OracleStep) -> str:
-    """The names on the screen with the target's role, for the error."""
-    role = step.targets[0].role
-    names = sorted({element.name for element in elements(tree) if role in (None, element.tag)} - {""})
-    return ", ".join(map(repr, names[:40])) or f"no {role}"
+def _nearest(tree: str, target: Target) -> str:
+    """What is there and is most like the target, with roles; those of its role first where names are as like."""
+    wanted = (target.name or target.name_re or target.text or "").casefold()
+    names = {(one.tag, one.name or one.text) for one in elements(tree) if one.box and (one.name or one.text)}
+
+    def likeness(named: tuple[str, str]) -> tuple[float, bool, tuple[str, str]]:
+        like = difflib.SequenceMatcher(None, wanted, named[1][:LONGEST].casefold()).ratio() if wanted else 0.0
+        same = named[0] == target.role
+        return -like if wanted or not same else -1.0, not same, named
+
+    best = sorted(names, key=likeness)[:NEAREST]
+    return ", ".join(f"{role} {name[:LONGEST]!r}" for role, name in best) or "nothing that has a name"

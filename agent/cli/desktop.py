@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deskbench.agent.cli.output import Json, message, print_json, screen_size
+from deskbench.agent.cli.output import HostFiles, Json, message, print_json, screen_size
 from deskbench.envs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
     without_tokens: Annotated[bool, typer.Option(help="Require no tokens, for other programs' clients.")] = False,
     novnc: Annotated[bool, typer.Option(help="Show it in a browser with noVNC.")] = False,
     unisolated: Annotated[bool, typer.Option(help="Run it without a sandbox.")] = False,
+    task: Annotated[str | None, typer.Option(help="Task file: show the state with which this task begins.")] = None,
+    host_files: HostFiles = False,
     as_json: Json = False,
 ) -> None:
     """Start one desktop, print its address and tokens, and keep it running until Ctrl-C.
@@ -34,6 +36,7 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
     For example, for OSWorld's own client: deskbench desktop --provider docker --image full --port 5000 --without-tokens
     """
     from deskbench.agent.build import make_provider, with_image
+    from deskbench.agent.recording.start import at_start, only_task, provider_for
     from deskbench.envs.desktop import DesktopSpec
 
     if network and allow:
@@ -41,13 +44,17 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
     width, height = screen_size(screen)
     reach = tuple(allow) if allow else "full" if network else "off"
     spec = DesktopSpec(width or 1280, height or 800, reach, isolated=not unisolated, tokens=not without_tokens)
-    owner = make_provider(with_image(provider, image) or "local")
+    name = with_image(provider, image) or (provider_for(task, host_files=host_files) if task else "local")
+    begun = only_task(task, name, network=network, host_files=host_files).tasks[0] if task else None
+    owner = make_provider(name)
     ended = threading.Event()
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: ended.set())
     with contextlib.ExitStack() as stack:
         stack.callback(owner.close)
         started = owner.start(spec)
+        if begun is not None:
+            stack.enter_context(at_start(begun, started))
         facts = _facts(started, port, stack, novnc=novnc)
         if as_json:
             print_json(facts)

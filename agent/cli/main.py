@@ -23,6 +23,10 @@ from deskbench.agent.cli import results as cli_results
 from deskbench.agent.cli.fidelity import STRICT_HELP, StrictCommand
 from deskbench.agent.cli.models import compare_policies, models_app
 from deskbench.agent.cli.output import HostFiles, Json, message, print_json, print_table, say, screen_size
+from deskbench.agent.cli.record import EXAMPLE as RECORD_EXAMPLE
+from deskbench.agent.cli.record import record
+from deskbench.agent.cli.targets import EXAMPLE as TARGETS_EXAMPLE
+from deskbench.agent.cli.targets import targets
 from deskbench.agent.cli.tasks import tasks_app
 from deskbench.agent.cli.verify import EXAMPLE, verify
 from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
@@ -252,6 +256,8 @@ def serve_ocr(
 
 
 tasks_app.command("verify", epilog=EXAMPLE)(verify)
+tasks_app.command("record", epilog=RECORD_EXAMPLE)(record)
+tasks_app.command("targets", epilog=TARGETS_EXAMPLE)(targets)
 tasks_app.command("metrics", epilog="Example: deskbench tasks metrics text_equals")(cli_reference.metrics)
 tasks_app.command("getters", epilog="Example: deskbench tasks getters vm_file")(cli_reference.getters)
 tasks_app.command("setup", epilog="Example: deskbench tasks setup launch")(cli_reference.setup)

@@ -142,7 +142,7 @@ def _verified(prepared: Sequence[Prepared], folder: Path, k: int, parallel: int)
     for one in prepared:
         verification = Verification(one, folder / one.tasks[0].suite, k=k, parallel=parallel, on_task=_say)
         suites.append(Suite(one, verification))
-        with _interrupts(verification):
+        with interrupts(verification):
             verification.run()
         if verification.interrupted:
             break
@@ -150,7 +150,7 @@ def _verified(prepared: Sequence[Prepared], folder: Path, k: int, parallel: int)
 
 
 @contextmanager
-def _interrupts(verification: Verification) -> Iterator[None]:
+def interrupts(verification: Verification) -> Iterator[None]:
     """The first Ctrl-C stops after the running steps, the second at once; results so far are kept."""
 
     def ask(signum: int, frame: object) -> None:

@@ -18,6 +18,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
+from collections.abc import Callable
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -56,17 +57,20 @@ class Viewer:
     Args:
         desktop: what to look into; it must have x11vnc.
         view_only: ignore the viewer's mouse and keyboard.
+        through: maps the VNC server's address (HOST:PORT) to the address that the browser connects to.
 
     Raises:
         UsageError: websockify, x11vnc or noVNC is missing; with the fix.
         StartError: it did not start.
     """
 
-    def __init__(self, desktop: Desktop, *, view_only: bool = False) -> None:
+    def __init__(
+        self, desktop: Desktop, *, view_only: bool = False, through: Callable[[str], str] = lambda server: server
+    ) -> None:
         if find_spec("websockify") is None:
             raise UsageError("noVNC needs websockify: pip install 'deskbench[vnc]'")
         pages = _pages()
-        target = _serve_screen(desktop)
+        target = through(_serve_screen(desktop))
         port, secret = _free_port(), secrets.token_urlsafe(24)
         self._private = tempfile.TemporaryDirectory(prefix="deskbench-vnc-")
         known = Path(self._private.name, "tokens")

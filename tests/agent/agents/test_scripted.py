@@ -59,6 +59,24 @@ def test_a_target_that_is_not_there_is_waited_for_and_then_named() -> None:
     assert "'Save'" in str(caught.value)  # what is there instead
 
 
+def test_the_nearest_names_are_told_first_with_their_roles() -> None:
+    tree = "".join(
+        f'<{role} name="{name}" cp:screencoord="(1, 1)" cp:size="(9, 9)"/>'
+        for role, name in (
+            ("label", "Zoom"),
+            ("menu-item", "Save As..."),
+            ("push-button", "Cancel"),
+            ("menu", "Savings"),
+        )
+    )
+    space = "https://accessibility.ubuntu.example.org/ns/component"
+    seen = Observation(None, 1280, 800, accessibility=f'<desktop-frame xmlns:cp="{space}">{tree}</desktop-frame>')
+    agent = oracle({"type": "click", "target": {"role": "push-button", "name": "Save as"}})
+    with pytest.raises(CheckError, match=r"nearest: menu-item 'Save As\.\.\.', menu 'Savings', "):
+        for _ in range(LOOKS):
+            agent.act(seen)
+
+
 def test_a_target_that_comes_late_is_found() -> None:
     agent = oracle(SAVE)
     empty = Observation(None, 1280, 800, accessibility="<desktop-frame/>")

@@ -15,6 +15,8 @@ import psutil
 import pytest
 import requests
 
+from deskbench.tasks.load import LIBRARY
+
 from ..browser import chromium, tab
 
 pytestmark = pytest.mark.desktop
@@ -73,6 +75,14 @@ def test_with_tokens_a_stranger_is_refused(start: Start) -> None:
         assert http.get(f"{facts['address']}/screenshot", headers=known, timeout=10).content[1:4] == b"PNG"
 
 
+def test_the_start_of_a_task_can_be_looked_at(start: Start) -> None:
+    facts = start("--port", "0", "--without-tokens", "--task", str(LIBRARY / "basics/files-rename.json"))
+    with session() as http:
+        asked = {"command": "cat ~/Documents/draft.txt", "shell": True}
+        done = http.post(f"{facts['address']}/execute", json=asked, timeout=10).json()
+    assert done["output"] == "The text.\n"
+
+
 def greeting(address: str, path: str, origin: str) -> bytes:
     """What comes back for a WebSocket that is asked for, until the VNC server's first words."""
     host, _, port = address.partition(":")
@@ -125,6 +135,9 @@ def test_a_browser_looks_in_by_novnc(start: Start, monkeypatch: pytest.MonkeyPat
         (["--provider", "fake", "--port", "0"], "has no connection to forward to a port"),
         (["--provider", "fake", "--image", "x"], "takes no argument"),
         (["--provider", "docker:light", "--image", "full"], "already says what to start"),
+        (["--task", "basics"], "basics has 40 task files: name one of them"),
+        (["--task", "no-such.json"], "no-such.json"),
+        (["--provider", "local", "--task", str(LIBRARY / "windows/regedit-add-value.json")], "cannot be set up here"),
     ],
 )
 def test_what_cannot_be_is_said_in_a_line(arguments: list[str], said: str) -> None:
