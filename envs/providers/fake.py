@@ -134,9 +134,7 @@ class FakeDesktop:
     def _picture(self) -> bytes:
         image = Image.new("RGB", (self.spec.width, self.spec.height), "#3a6ea5")
         draw = ImageDraw.Draw(image)
-        shown = "\n".join(
-            line[-COLUMNS:] for line in self.text.split("\n")[-ROWS:]
-        )  # what scrolled out is not drawn
+        shown = "\n".join(line[-COLUMNS:] for line in self.text.split("\n")[-ROWS:])  # what scrolled out is not drawn
         for (x, y, width, height), text in ((SAVE, "Save"), (TEXT, shown)):
             draw.rectangle((x, y, x + width - 1, y + height - 1), fill="white", outline="black")
             draw.multiline_text((x + 6, y + 6), text.encode("ascii", "backslashreplace").decode(), fill="black")
