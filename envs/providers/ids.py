@@ -1,10 +1,10 @@
 """The user ids of a sandbox: ids that own nothing on this machine, one for the server and one for the programs.
 
-Inside the sandbox, the server is 0 and has three capabilities there. Programs are 1000 and have none: they can neither
-end the server nor read its memory. Outside, both are ids without a name, a file or a right. Root may choose any ids and
-takes two from a range that no distribution assigns. An ordinary user takes one of the subordinate ids in /etc/subuid
-(subuid(5)) for the programs, and the server runs under the user's own id. Without subordinate ids, server and programs
-share the user's id, and the kernel separates them only as far as it separates processes of one user.
+Inside the sandbox, the server is 0 and has a few capabilities (`sandbox.RIGHTS`). Programs are 1000 and have none:
+they can neither end the server nor read its memory. Outside, both are ids without a name, a file or a right. Root may
+choose any ids and takes two from a range that no distribution assigns. An ordinary user takes one of the subordinate
+ids in /etc/subuid (subuid(5)) for the programs, and the server runs under the user's own id. Without subordinate ids,
+server and programs share the user's id, and the kernel separates them only as far as processes of one user.
 """
 
 from __future__ import annotations

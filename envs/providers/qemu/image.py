@@ -33,7 +33,7 @@ MODULES = (
     "drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci", "drivers/block/virtio_blk",
     "net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net", "drivers/firmware/qemu_fw_cfg",
 )  # fmt: skip
-"""Modules of Debian's cloud kernel for disk, network and passing in the tokens, with what they need; ext4 is built in."""
+"""Modules of Debian's cloud kernel for disk, network and passing in tokens, and what they need; ext4 is built in."""
 FREE = 2048
 """Megabytes of free disk space for the machine's user."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils", "dpkg-deb": "dpkg"}
