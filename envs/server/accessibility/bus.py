@@ -41,7 +41,7 @@ _DAEMON, _DAEMON_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 _HELLO = Question(_DAEMON, "Hello", "s", messages.string)
 _ID = Question(_DAEMON, "GetId", "s", messages.string)
 REGISTRY = "org.a11y.atspi.Registry"
-"""The name that knows the applications. A request to it starts it."""
+"""The bus name of the registry of applications. A request starts it."""
 _OWNER = Question(_DAEMON, "GetNameOwner", "s", messages.string, "s", messages.written(REGISTRY))
 SIGNING_UP_SECONDS = 2.0
 """Seconds that applications may take to register with a new registry (the longest seen was 0.5 s)."""

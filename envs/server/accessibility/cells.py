@@ -103,6 +103,4 @@ class ShownCells:
         self._cells[number] = ref
         self._awaited -= 1
         if self._awaited == 0:
-            self._found(
-                list(dict.fromkeys(one for one in self._cells if one is not None))
-            )  # a merged cell occurs several times
+            self._found(list(dict.fromkeys(one for one in self._cells if one is not None)))  # merged cells repeat
