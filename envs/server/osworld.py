@@ -331,7 +331,7 @@ def _window_size(desk: Desk, request: Request) -> Response:
 
 
 def _open(desk: Desk, path: str) -> Response:
-    """Open a file. OSWorld waits half an hour for a title with the file's name; any new window or title will do here."""
+    """Open a file. OSWorld waits half an hour for a title with the file's name; any new window or title does here."""
     from deskbench.envs.server.launch import show, start
 
     where = commands.expand(path)

@@ -1,1 +1,1 @@
-"""The desktop of macOS: Quartz and Accessibility through PyObjC. It follows Apple's documentation; no Mac ran it yet."""
+"""The desktop of macOS: Quartz and Accessibility through PyObjC, as Apple documents them. Not run on a Mac yet."""
