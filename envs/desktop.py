@@ -29,7 +29,7 @@ class DesktopSpec:
 
     Attributes:
         width, height: of the screen in pixels.
-        network: `off`, `full`, or the only names that programs may reach (`envs.relay`).
+        network: `off`, `full`, or the only names that programs may reach (`envs.clients.relay`).
         image: a provider's own image name, or None for its default.
         tokens: False starts a server that requires no token, for other people's clients.
         isolated: False runs without a sandbox, on a machine that cannot make one (`--unisolated`).

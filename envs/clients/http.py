@@ -148,7 +148,7 @@ class Client:
         return self._exposed[-1].address
 
     def allow(self, entries: Sequence[str]) -> None:
-        """Let the desktop's programs reach only these names on the network (`envs.relay`).
+        """Let the desktop's programs reach only these names on the network (`envs.clients.relay`).
 
         Raises:
             UsageError: an entry cannot be read.

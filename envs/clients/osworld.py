@@ -1,7 +1,7 @@
 """A desktop behind OSWorld's own server: `Desktop` for a machine that answers only its HTTP routes.
 
 Such a machine does less than one of ours, and `health` says so. Each group of actions starts an interpreter there, and
-the client itself watches for the screen to settle. The server cannot tell a request that arrives twice from two
+the client itself watches the screen settle. The server cannot tell a request that arrives twice from two
 requests, so this client never resends one.
 """
 
@@ -290,7 +290,7 @@ class OsworldClient(Client):
         self._settled(WINDOW_SECONDS)
 
     def open(self, path: str) -> None:
-        """Open a file; OSWorld's server answers when a window bears its name."""
+        """Open a file; OSWorld's server answers when a window's title has its name."""
         self._send("POST", "/setup/open_file", timeout=self.open_seconds, json={"path": path})
         self._settled(WINDOW_SECONDS)
 

@@ -39,7 +39,7 @@ APPEARS = 20.0
 
 @dataclass(frozen=True)
 class Platform:
-    """What the contract uses on a platform to try its promises.
+    """What the contract's tests use on a platform.
 
     Attributes:
         editor, editor_title, editor_name: a program, its title without a file, and a part of that title.

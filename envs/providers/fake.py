@@ -161,7 +161,7 @@ class FakeDesktop:
     def run(
         self, command: str | Sequence[str], *, shell: bool = False, timeout: float = 120.0, cwd: str | None = None
     ) -> CommandResult:
-        """Knows `true`, `false`, `echo WORDS` and `cat PATH`; any other command is not found."""
+        """Run `true`, `false`, `echo WORDS` or `cat PATH`; any other command is not found."""
         self._live()
         words = command.split() if isinstance(command, str) else list(command)
         name, rest = (words[0], words[1:]) if words else ("true", [])
@@ -222,7 +222,7 @@ class FakeDesktop:
         return [Window("0x1", title, "editor.Editor", 0, 0, self.spec.width, self.spec.height, active=True)]
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
-        """The editor is always in front."""
+        """Check the name; the editor is always in front."""
         if not self._is_editor(name, strict, by_class):
             raise NotThere(f"{self.name}: no window {name!r}")
 
@@ -237,7 +237,7 @@ class FakeDesktop:
         return name == whole if strict else name.lower() in whole.lower()
 
     def forward(self, port: int) -> str:
-        """Raises: no port leads anywhere."""
+        """Always fail: no port leads anywhere."""
         raise GuestError(f"{self.name} has no port {port}")
 
     def wallpaper(self) -> bytes | None:
@@ -250,11 +250,11 @@ class FakeDesktop:
         self.picture = path
 
     def start_recording(self) -> None:
-        """Raises: there is nothing to film."""
+        """Always fail: there is nothing to record."""
         raise GuestError(f"{self.name}: a desktop in memory cannot be filmed")
 
     def end_recording(self) -> bytes:
-        """Raises: there is nothing to film."""
+        """Always fail: there is nothing to record."""
         raise GuestError(f"{self.name}: a desktop in memory cannot be filmed")
 
     def _live(self) -> None:
@@ -295,7 +295,7 @@ class FakeProvider:
             self.stop(desktop)
 
     def doctor(self) -> list[Check]:
-        """Always passes: nothing is needed."""
+        """One check, which always passes: nothing is needed."""
         return [Check("fake", True, "desktops in memory need nothing")]
 
 

@@ -55,7 +55,7 @@ FIVE_PARTS = re.compile(r"([^:/\s]+):(\d+):(\d+):(\d+):(\d+)")
 
 
 class RemoteProvider:
-    """Hands out machines, each to one user at a time, after resetting it.
+    """Resets machines and hands each out to one user at a time.
 
     Args:
         source: a machine's URL, OSWorld's five-part address (HOST:5000:9222:8006:8080), or the path of a TOML file.

@@ -165,10 +165,10 @@ Tree = dict[str, Any]
 
 
 def listing(path: str) -> Tree:
-    """OSWorld's tree of a folder: {"type", "name", "children"}. A folder inside itself is entered only once.
+    """OSWorld's tree of a folder: {"type", "name", "children"}. A folder that contains itself is not entered again.
 
-    In names, bytes that are not UTF-8 and control characters become U+FFFD. A folder that the walk meets in /proc is
-    not entered.
+    In names, bytes that are not UTF-8 and control characters become U+FFFD. Folders of /proc are not entered along the
+    way.
 
     Raises:
         HttpError: 404, nothing has that name; 422, it is not a folder, or has more than can be listed.

@@ -116,7 +116,7 @@ def rights() -> Iterator[None]:
 
 @contextlib.contextmanager
 def acting() -> Iterator[None]:
-    """While the block runs, be the user for programs that check who connects (SO_PEERCRED).
+    """While the block runs, connect as the user, for programs that check who connects (SO_PEERCRED).
 
     Only the effective id changes: with the real one, programs could signal this process.
     """
@@ -132,7 +132,7 @@ def acting() -> Iterator[None]:
 
 
 def _set_effective(uid: int) -> None:
-    """The kernel's own setresuid(2), which affects one thread; the C library's changes all threads."""
+    """Set one thread's effective id with the kernel's own setresuid(2); the C library's changes all threads."""
     assert _libc is not None
     if _libc.syscall(SYS_SETRESUID, -1, uid, -1) != 0:
         raise PermissionError(ctypes.get_errno(), f"cannot act as user {uid}")

@@ -36,9 +36,9 @@ CARET = (40, 48)
 such as a caret for which a terminal redraws the whole line, must come back exactly.
 """
 PERIOD = 0.25
-"""The least seconds between two changes of a caret or clock."""
+"""Minimum seconds between two changes of a caret or clock."""
 HISTORY = 5.0
-"""Seconds before an action in which changes are searched for carets and clocks."""
+"""Seconds before an action. Changes in that time show where carets and clocks are."""
 
 
 @dataclass(frozen=True)

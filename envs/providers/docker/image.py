@@ -83,7 +83,7 @@ def context(recipe: Recipe) -> bytes:
 
 
 def authorities() -> bytes:
-    """The certificates that this machine trusts, in case its own proxy stands in front of the registries."""
+    """The certificates that this machine trusts, for machines behind a proxy with its own certificate."""
     named = os.environ.get("SSL_CERT_FILE")
     return Path(named).read_bytes() if named else b""
 

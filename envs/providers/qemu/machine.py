@@ -3,7 +3,7 @@
 QEMU runs in its own bubblewrap, as the local provider's programs do. It sees /usr, its disks, and a small folder for
 its sockets. Its user network ends in the sandbox's network. That is empty, or has slirp4netns without the host's
 loopback if the machine may use the network. So the guest's 10.0.2.2, which is the host's loopback under a QEMU without
-a sandbox, is the sandbox's here. The controller connects through `qemu_porter` and needs no port of the host.
+a sandbox, is the sandbox's here. The controller connects through `porter` and needs no port of the host.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Plan:
     """What a machine is made of.
 
     Attributes:
-        accelerator: the one that was measured to be best.
+        accelerator: the faster one, as measured.
         memory: megabytes.
         processors: how many.
         disk: qcow2; written to only if `kept`. Otherwise QEMU puts all changes in an unnamed temporary file.
@@ -158,7 +158,7 @@ class Machine:
                 self._control.send(qemu_porter.REQUEST.pack(port))
                 said, descriptors, _, _ = socket.recv_fds(self._control, 256, 1)
             except TimeoutError:
-                self._control.close()  # a late answer must not be taken for that to the next request
+                self._control.close()  # a late answer must not be mistaken for the next one
                 raise
             except OSError:
                 # Do not pass the error on: urllib3 cannot handle a reset before the connection is open.

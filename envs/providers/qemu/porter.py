@@ -1,6 +1,6 @@
 """Runs next to QEMU in its sandbox and gives the controller connections to the sandbox's loopback.
 
-`python3 qemu_porter.py FD COMMAND...` starts the command, which is QEMU, and ends with it. It reads port numbers of two
+`python3 porter.py FD COMMAND...` starts the command, which is QEMU, and ends with it. It reads port numbers of two
 bytes each from the socket FD. For each one, it answers with a connected socket (SCM_RIGHTS) or with the reason for
 failing. Only the controller holds the other end of FD: when it closes that or is killed, everything ends. Uses only the
 standard library, because the system's Python runs it.

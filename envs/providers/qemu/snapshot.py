@@ -132,7 +132,7 @@ def _make(folder: Path, image: VmImage, plan: Plan, files: bytes, settle: Settle
             _save(machine, made / "state")
         finally:
             machine.end()
-        # Pages that the guest has cleared were written as zeros.
+        # Free the pages that the guest has cleared; they are zeros in the file.
         subprocess.run(["fallocate", "--dig-holes", str(made / "ram")], check=False, stderr=subprocess.DEVNULL)
         (made / "snapshot.json").write_text(json.dumps({"tokens": tokens, "boot_seconds": took}), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)

@@ -132,9 +132,7 @@ def terminal_text() -> str | None:
 
 @contextlib.contextmanager
 def _whatever_they_say() -> Iterator[None]:
-    """Turn whatever a program's answer breaks into AccessibilityError: programs may answer anything, and the step goes
-    on.
-    """
+    """Turn any error that a program's answer causes into AccessibilityError, so that it does not end the step."""
     try:
         yield
     except AccessibilityError:

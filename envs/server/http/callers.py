@@ -1,4 +1,4 @@
-"""Who sends a request. A bearer token or a signature tells; if tokens are off, anybody on this machine may."""
+"""Identifies the sender of a request: by a bearer token or a signature, or as anybody here if tokens are off."""
 
 from __future__ import annotations
 
@@ -69,8 +69,8 @@ def check_origin(headers: Mapping[str, str], caller: Caller, bound: str | None) 
     """Refuse every page in a browser, whoever opened it.
 
     A page's requests carry an Origin. A page whose name was made to resolve to this machine (DNS rebinding) sees this
-    server as its own origin, but its Host gives it away. A caller with a token is not a browser, and may use any name
-    of the machine.
+    server as its own origin, but its Host gives it away. A caller with a token is not a page, and may use any name of
+    the machine.
 
     Args:
         headers: of the request, with names written like `Host`.

@@ -149,17 +149,17 @@ def _library(name: str) -> Any:
 
 
 def user32() -> Any:
-    """The library for windows, input and the cursor."""
+    """Load user32: windows, input and the cursor."""
     return _library("user32")
 
 
 def gdi32() -> Any:
-    """The library for pictures."""
+    """Load gdi32: drawing and bitmaps."""
     return _library("gdi32")
 
 
 def kernel32() -> Any:
-    """The library for processes."""
+    """Load kernel32: processes and their memory."""
     return _library("kernel32")
 
 

@@ -2,7 +2,7 @@
 
 It lays its own prefix over the template's: Windows' own files come from the template, read-only, while the registry and
 the user's folders are copies. Then it starts an X server, and our server under Windows' Python, which listens on a
-loopback port. It answers the controller in front of that (`wine_front`).
+loopback port. It answers the controller in front of that (`wine.front`).
 """
 
 from __future__ import annotations

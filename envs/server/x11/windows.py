@@ -53,8 +53,8 @@ class Windows:
         """Ask the topmost match to close; return when it is gone, or when its program asks a question.
 
         If it was the program's last window, the program gets time to end. Until then, it could take the next file to
-        open, and then end without showing it. It gets as long as it is busy, however slow the machine is. A program
-        that becomes idle without a window stays on purpose.
+        open, and then end without showing it. It may take as long as it stays busy, however slow the machine is. A
+        program that becomes idle without a window stays on purpose.
 
         Raises:
             HttpError: 404, no such window.
