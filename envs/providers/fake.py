@@ -251,11 +251,11 @@ class FakeDesktop:
 
     def start_recording(self) -> None:
         """Always fail: there is nothing to record."""
-        raise GuestError(f"{self.name}: a desktop in memory cannot be filmed")
+        raise GuestError(f"{self.name}: a desktop in memory cannot be recorded")
 
     def end_recording(self) -> bytes:
         """Always fail: there is nothing to record."""
-        raise GuestError(f"{self.name}: a desktop in memory cannot be filmed")
+        raise GuestError(f"{self.name}: a desktop in memory cannot be recorded")
 
     def _live(self) -> None:
         if not self.running:

@@ -16,7 +16,7 @@ from deskbench.envs.wire import PROTOCOL, Health
 MISSING = {
     "terminal": "the server cannot read the text of Terminal",
     "recording": "the server cannot record the screen of macOS",
-    "clipboard": "is not read",
+    "clipboard": "the server does not read the clipboard",
 }
 MEND = (
     "install PyObjC for the server's Python: pip install pyobjc-framework-Quartz pyobjc-framework-ApplicationServices"

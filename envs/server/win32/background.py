@@ -17,7 +17,7 @@ def path() -> str:
     """The picture's path; empty if there is no picture."""
     found = ctypes.create_unicode_buffer(LONGEST)
     if not api.user32().SystemParametersInfoW(GET, LONGEST, found, 0):
-        raise HttpError(500, "Windows does not tell its background")
+        raise HttpError(500, "Windows does not report its background")
     return found.value
 
 

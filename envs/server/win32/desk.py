@@ -16,7 +16,7 @@ from deskbench.envs.wire import PROTOCOL, Health
 MISSING = {
     "terminal": "the server cannot read the text of a console",
     "recording": "the server cannot record the screen of Windows",
-    "clipboard": "is not read",
+    "clipboard": "the server does not read the clipboard",
 }
 
 
