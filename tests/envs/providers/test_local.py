@@ -315,7 +315,7 @@ def test_a_machine_that_makes_no_namespaces_says_so(tmp_path: Path) -> None:
     done = subprocess.run([*walled, sys.executable, "-c", script], capture_output=True, text=True, check=False)
     said = done.stdout.splitlines()
     assert len(said) == 5, done.stderr
-    assert all("does not let bubblewrap make namespaces" in line and "--unisolated" in line for line in said)
+    assert all("does not let bubblewrap create namespaces" in line and "--unisolated" in line for line in said)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="is about root starting it as somebody else")

@@ -38,7 +38,7 @@ WINDOWS = Platform(
     where=r"echo %USERPROFILE%\Documents\note.txt",
     newline="\r\n",
     note=b"\xef\xbb\xbf",
-    lacking={"terminal": "console", "recording": "filmed", "clipboard": "not read"},
+    lacking={"terminal": "console", "recording": "record the screen", "clipboard": "not read"},
 )
 
 
