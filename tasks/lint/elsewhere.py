@@ -1,4 +1,4 @@
-"""Rules about files and pages from elsewhere: what is not pinned, what is live, what gives the answer away."""
+"""Rules about files and pages from elsewhere: unpinned downloads, live pages, expected files within reach."""
 
 from __future__ import annotations
 
