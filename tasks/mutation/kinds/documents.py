@@ -87,7 +87,7 @@ def drop_paragraph(parts: Parts, about: About) -> Change:
 
 @operator("docx/repeat-paragraph", kind="docx", must="fail")
 def repeat_paragraph(parts: Parts, about: About) -> Change:
-    """A paragraph is there twice."""
+    """A paragraph occurs twice."""
     for place in about.some(_paragraphs(parts.xml(BODY)), FEW):
         root = parts.xml(BODY)
         paragraph = at(root, f"{W}p", place)
@@ -97,7 +97,7 @@ def repeat_paragraph(parts: Parts, about: About) -> Change:
 
 @operator("docx/swap-paragraphs", kind="docx", must="fail")
 def swap_paragraphs(parts: Parts, about: About) -> Change:
-    """Two paragraphs are the other way round."""
+    """Two paragraphs are swapped."""
 
     def followed(paragraph: _Element) -> bool:
         after = paragraph.getnext()
@@ -112,7 +112,7 @@ def swap_paragraphs(parts: Parts, about: About) -> Change:
         yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} stands one place later"
 
 
-# -- the look of runs and paragraphs
+# -- formatting of runs and paragraphs
 
 
 def _properties(element: _Element, tag: str) -> _Element:
@@ -124,7 +124,7 @@ def _properties(element: _Element, tag: str) -> _Element:
 
 
 def _with(element: _Element, properties: str, tag: str, **values: str) -> None:
-    """Give a run or paragraph a property, in place of the one it had."""
+    """Set a property of a run or paragraph, replacing the old one."""
     inside = _properties(element, properties)
     for old in inside.findall(W + tag):
         inside.remove(old)
@@ -183,7 +183,7 @@ _PARAGRAPHS: dict[str, tuple[str, Callable[[_Element], None]]] = {
 
 
 def _looks(name: str, tag: str, words: str, change: Callable[[_Element], None]) -> None:
-    """Register an operator that gives runs or paragraphs another look."""
+    """Register an operator that changes the formatting of runs or paragraphs."""
 
     def changed(parts: Parts, about: About) -> Change:
         for place in about.some(_of(parts.xml(BODY), tag, lambda one: bool(_said(one).strip())), FEW):
@@ -207,7 +207,7 @@ for _name, (_words, _change) in _PARAGRAPHS.items():
 
 @operator("docx/no-list", kind="docx", must="fail")
 def no_list(parts: Parts, about: About) -> Change:
-    """A list's item is a plain paragraph."""
+    """A list item is a plain paragraph."""
     for place in about.some(_of(parts.xml(BODY), "numPr"), FEW):
         root = parts.xml(BODY)
         found = at(root, f"{W}numPr", place)
@@ -218,7 +218,7 @@ def no_list(parts: Parts, about: About) -> Change:
 
 @operator("docx/table-rows", kind="docx", must="fail")
 def table_rows(parts: Parts, about: About) -> Change:
-    """A table's row is missing, or stands one place later."""
+    """A table row is missing, or is one place lower."""
     for place in about.some(_of(parts.xml(BODY), "tr"), FEW):
         root = parts.xml(BODY)
         row = at(root, f"{W}tr", place)
@@ -269,7 +269,7 @@ def picture_size(parts: Parts, about: About) -> Change:
 
 @operator("docx/tracked", kind="docx", must="fail")
 def tracked(parts: Parts, about: About) -> Change:
-    """A change is marked, and not accepted: a text is to be deleted."""
+    """A text is marked as deleted in tracked changes, and not accepted."""
     for place in about.some(_of(parts.xml(BODY), "r", lambda run: bool(_said(run).strip())), 1):
         root = parts.xml(BODY)
         run = at(root, f"{W}r", place)
@@ -284,7 +284,7 @@ def tracked(parts: Parts, about: About) -> Change:
 
 @operator("docx/split-runs", kind="docx", must="stay")
 def split_runs(parts: Parts, about: About) -> Change:
-    """A run of letters is two, of the same look."""
+    """A run is split into two with the same formatting."""
 
     def simple(run: _Element) -> bool:
         return len(_said(run)) > 3 and [child.tag for child in run if child.tag != f"{W}rPr"] == [f"{W}t"]
@@ -304,7 +304,7 @@ def split_runs(parts: Parts, about: About) -> Change:
 
 @operator("docx/revisions", kind="docx", must="stay")
 def revisions(parts: Parts, about: About) -> Change:
-    """Paragraphs have other marks of the session in which they were written."""
+    """Paragraphs have marks of a different editing session."""
     root = parts.xml(BODY)
     for paragraph in root.iter(f"{W}p"):
         paragraph.set(f"{W}rsidR", "00AB12CD")

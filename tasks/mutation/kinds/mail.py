@@ -1,4 +1,4 @@
-"""Mail: folders in the form mbox (RFC 4155) and single messages; the model is the messages as they are written."""
+"""Mail: folders in mbox format (RFC 4155) and single messages. The model is the list of messages as written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _write(model: Messages, raw: Raw) -> bytes:
 
 
 def _key(model: Messages) -> list[str]:
-    """What a reader sees: addresses, subject, flags, the parts."""
+    """What a reader sees: addresses, subject, flags, and the parts of each message."""
     lines = []
     for one in model:
         message = email.message_from_bytes(_START.sub(b"", one, count=1))
@@ -61,14 +61,14 @@ def _subject(message: bytes) -> str:
 
 @operator("mail/missing", kind="mail", must="fail")
 def missing(messages: Messages, about: About) -> Change:
-    """A message is not in the folder: it stands in another."""
+    """A message is missing from the folder, because it is in another one."""
     for n in about.some(range(len(messages))):
         yield messages[:n] + messages[n + 1 :], f"the message {_subject(messages[n])} (number {n + 1}) is not there"
 
 
 @operator("mail/twice", kind="mail", must="fail")
 def twice(messages: Messages, about: About) -> Change:
-    """A message is there twice."""
+    """A message occurs twice."""
     for n in about.some(range(len(messages)) if messages[0].startswith(b"From ") else [], FEW):
         yield messages[: n + 1] + messages[n:], f"the message {_subject(messages[n])} (number {n + 1}) is there twice"
 
@@ -94,7 +94,7 @@ _other_header("Subject", "has another subject", lambda old: old + b" 2")
 
 @operator("mail/body", kind="mail", must="fail")
 def body(messages: Messages, about: About) -> Change:
-    """A message's text has a line too many."""
+    """A message's text has an extra line."""
     for n in about.some(range(len(messages)), FEW):
         place = _text_begins(messages[n])
         if place is not None and b"base64" not in messages[n].lower():
@@ -103,7 +103,7 @@ def body(messages: Messages, about: About) -> Change:
 
 
 def _text_begins(message: bytes) -> int | None:
-    """Where the text begins: behind the head, and behind the first part's head where there are several parts."""
+    """Where the text begins: after the headers, and after the first part's headers if there are several parts."""
     heads = [found.end() for found in re.finditer(rb"\r?\n\r?\n", message)]
     if not heads:
         return None
@@ -128,7 +128,7 @@ def attachment(messages: Messages, about: About) -> Change:
 
 @operator("mail/id", kind="mail", must="stay")
 def other_id(messages: Messages, about: About) -> Change:
-    """A message has another number."""
+    """A message has a different id."""
     for n in about.some([n for n, message in enumerate(messages) if _header(message, "Message-ID")], 1):
         found = _header(messages[n], "Message-ID")
         assert found is not None
