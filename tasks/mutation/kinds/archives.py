@@ -102,7 +102,7 @@ def _instead(archive: Archive, place: int, *new: tuple[str, bytes]) -> Archive:
 def missing(archive: Archive, about: About) -> Change:
     """A file is missing."""
     for place in about.some(range(len(archive.members))):
-        yield _instead(archive, place), f"{archive.members[place][0]} is not in it"
+        yield _instead(archive, place), f"{archive.members[place][0]} is missing"
 
 
 @operator("archive/extra", kind="archive", must="fail")
@@ -132,17 +132,17 @@ def content(archive: Archive, about: About) -> Change:
     for place in about.some(range(len(archive.members)), 3):
         name, data = archive.members[place]
         yield _instead(archive, place, (name, b"")), f"{name} is empty"
-        yield _instead(archive, place, (name, data + b"x")), f"{name} is longer by a byte"
+        yield _instead(archive, place, (name, data + b"x")), f"{name} is one byte longer"
 
 
 @operator("archive/order", kind="archive", must="stay")
 def order(archive: Archive, about: About) -> Change:
     """The files are in reverse order."""
-    yield replace(archive, members=archive.members[::-1]), "its files are in the reverse order"
+    yield replace(archive, members=archive.members[::-1]), "its files are in reverse order"
 
 
 @operator("archive/stored", kind="archive", must="stay")
 def stored(archive: Archive, about: About) -> Change:
     """The files are not compressed."""
     if archive.form == "zip":
-        yield replace(archive, packed=False), "its files are not packed"
+        yield replace(archive, packed=False), "its files are not compressed"

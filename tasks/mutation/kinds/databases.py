@@ -96,7 +96,7 @@ def repeat_row(data: bytes, about: About) -> Change:
         places = ", ".join("?" for _ in columns)
         new = _changed(data, (f"INSERT INTO {_quoted(table)} ({names}) VALUES ({places})", values))
         if new is not None:
-            yield new, f"the row {values!r:.60} of {table} is there twice"
+            yield new, f"the row {values!r:.60} of {table} occurs twice"
 
 
 @operator("sqlite/change-value", kind="sqlite", must="fail")
@@ -141,4 +141,4 @@ def vacuum(data: bytes, about: About) -> Change:
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.execute(f"PRAGMA page_size = {1024 if size != 1024 else 2048}")
         connection.execute("VACUUM")
-        yield connection.serialize(), "it is packed anew, with pages of another size"
+        yield connection.serialize(), "it is rewritten with a different page size"

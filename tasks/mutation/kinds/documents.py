@@ -92,7 +92,7 @@ def repeat_paragraph(parts: Parts, about: About) -> Change:
         root = parts.xml(BODY)
         paragraph = at(root, f"{W}p", place)
         paragraph.addnext(copy.deepcopy(paragraph))
-        yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} is there twice"
+        yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} occurs twice"
 
 
 @operator("docx/swap-paragraphs", kind="docx", must="fail")
@@ -109,7 +109,7 @@ def swap_paragraphs(parts: Parts, about: About) -> Change:
         after = paragraph.getnext()
         assert after is not None
         after.addnext(paragraph)
-        yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} stands one place later"
+        yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} is one place lower"
 
 
 # -- formatting of runs and paragraphs
@@ -149,12 +149,12 @@ def _size(run: _Element) -> None:
 
 _RUNS: dict[str, tuple[str, Callable[[_Element], None]]] = {
     "bold": ("is bold, or no longer bold", lambda run: _toggle(run, "b")),
-    "italic": ("is in italics, or no longer in italics", lambda run: _toggle(run, "i")),
+    "italic": ("is italic, or no longer italic", lambda run: _toggle(run, "i")),
     "underline": ("is underlined, or no longer underlined", lambda run: _toggle(run, "u")),
     "struck": ("is struck through, or no longer struck through", lambda run: _toggle(run, "strike")),
     "size": ("is two points larger", _size),
     "font": ("has another font", lambda run: _with(run, "rPr", "rFonts", ascii="Impact", hAnsi="Impact", cs="Impact")),
-    "colour": ("has another colour", lambda run: _with(run, "rPr", "color", val="12AB34")),
+    "colour": ("has a different colour", lambda run: _with(run, "rPr", "color", val="12AB34")),
 }  # fmt: skip
 _ALIGNED = {"center": "right", "right": "left", "end": "left"}
 
@@ -174,11 +174,11 @@ def _restyle(paragraph: _Element) -> None:
 
 
 _PARAGRAPHS: dict[str, tuple[str, Callable[[_Element], None]]] = {
-    "alignment": ("is aligned in another way", _align),
-    "spacing": ("has other spaces between its lines",
+    "alignment": ("has a different alignment", _align),
+    "spacing": ("has different line spacing",
                 lambda p: _with(p, "pPr", "spacing", line="700", lineRule="auto", before="340")),
     "indent": ("is indented", lambda p: _with(p, "pPr", "ind", left="1111", firstLine="222")),
-    "style": ("has another style, or is a heading of the next level", _restyle),
+    "style": ("has a different style, or is a heading of the next level", _restyle),
 }  # fmt: skip
 
 
@@ -213,7 +213,7 @@ def no_list(parts: Parts, about: About) -> Change:
         found = at(root, f"{W}numPr", place)
         words = _told(_said(_parent(_parent(found))))
         _parent(found).remove(found)
-        yield parts.having(BODY, root), f"{words} is no item of a list"
+        yield parts.having(BODY, root), f"{words} is not a list item"
 
 
 @operator("docx/table-rows", kind="docx", must="fail")
@@ -226,7 +226,7 @@ def table_rows(parts: Parts, about: About) -> Change:
         after = row.getnext()
         if after is not None and after.tag == row.tag:
             after.addnext(row)
-            yield parts.having(BODY, root), f"the table's row {words} stands one place later"
+            yield parts.having(BODY, root), f"the table's row {words} is one place lower"
         root = parts.xml(BODY)
         row = at(root, f"{W}tr", place)
         _parent(row).remove(row)
@@ -308,4 +308,4 @@ def revisions(parts: Parts, about: About) -> Change:
     root = parts.xml(BODY)
     for paragraph in root.iter(f"{W}p"):
         paragraph.set(f"{W}rsidR", "00AB12CD")
-    yield parts.having(BODY, root), "every paragraph was written in another session"
+    yield parts.having(BODY, root), "every paragraph was written in a different session"

@@ -27,7 +27,7 @@ kind("files", "Any file", read=_read, write=_write, key=_key)
 @operator("files/missing", kind="files", must="fail")
 def missing(data: bytes, about: About) -> Change:
     """The file is missing: it has a different name, or is elsewhere."""
-    yield None, "the file is not there"
+    yield None, "the file is missing"
 
 
 @operator("files/empty", kind="files", must="fail")

@@ -66,7 +66,7 @@ def _instead(tree: Node, at: Way, *new: Node) -> Node:
 def missing(tree: Node, about: About) -> Trees:
     """A file or folder is missing."""
     for at, node in about.some(_entries(tree)):
-        yield _instead(tree, at), f"{node['name']} is not there"
+        yield _instead(tree, at), f"{node['name']} is missing"
 
 
 @operator("tree/extra", kind="tree", must="fail")
@@ -104,7 +104,7 @@ def moved_down(tree: Node, about: About) -> Trees:
     """A file or folder is in a neighbouring folder, which may be new."""
     for at, node in about.some(_entries(tree)):
         beside = {"type": "directory", "name": "Other", "children": [node]}
-        yield _instead(tree, at, beside), f"{node['name']} stands in a folder 'Other'"
+        yield _instead(tree, at, beside), f"{node['name']} is in a folder 'Other'"
 
 
 @operator("tree/other-type", kind="tree", must="fail")
@@ -128,7 +128,7 @@ def hidden(tree: Node, about: About) -> Trees:
 @operator("tree/order", kind="tree", must="stay")
 def order(tree: Node, about: About) -> Trees:
     """The entries are in reverse order."""
-    yield _backwards(tree), "everything is listed in the reverse order"
+    yield _backwards(tree), "everything is listed in reverse order"
 
 
 def _backwards(node: Node) -> Node:

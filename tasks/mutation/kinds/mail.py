@@ -63,14 +63,14 @@ def _subject(message: bytes) -> str:
 def missing(messages: Messages, about: About) -> Change:
     """A message is missing from the folder, because it is in another one."""
     for n in about.some(range(len(messages))):
-        yield messages[:n] + messages[n + 1 :], f"the message {_subject(messages[n])} (number {n + 1}) is not there"
+        yield messages[:n] + messages[n + 1 :], f"the message {_subject(messages[n])} (number {n + 1}) is missing"
 
 
 @operator("mail/twice", kind="mail", must="fail")
 def twice(messages: Messages, about: About) -> Change:
     """A message occurs twice."""
     for n in about.some(range(len(messages)) if messages[0].startswith(b"From ") else [], FEW):
-        yield messages[: n + 1] + messages[n:], f"the message {_subject(messages[n])} (number {n + 1}) is there twice"
+        yield messages[: n + 1] + messages[n:], f"the message {_subject(messages[n])} (number {n + 1}) occurs twice"
 
 
 def _other_header(name: str, words: str, change: Callable[[bytes], bytes]) -> None:
@@ -89,7 +89,7 @@ def _other_header(name: str, words: str, change: Callable[[bytes], bytes]) -> No
 
 _other_header("To", "goes to somebody else", lambda old: b"other." + old)
 _other_header("Cc", "has a copy for somebody else", lambda old: b"other." + old)
-_other_header("Subject", "has another subject", lambda old: old + b" 2")
+_other_header("Subject", "has a different subject", lambda old: old + b" 2")
 
 
 @operator("mail/body", kind="mail", must="fail")
@@ -99,7 +99,7 @@ def body(messages: Messages, about: About) -> Change:
         place = _text_begins(messages[n])
         if place is not None and b"base64" not in messages[n].lower():
             new = messages[n][:place] + b"One more line.\n" + messages[n][place:]
-            yield [*messages[:n], new, *messages[n + 1 :]], f"a line more stands in the message {_subject(messages[n])}"
+            yield [*messages[:n], new, *messages[n + 1 :]], f"the message {_subject(messages[n])} has an extra line"
 
 
 def _text_begins(message: bytes) -> int | None:
@@ -133,4 +133,4 @@ def other_id(messages: Messages, about: About) -> Change:
         found = _header(messages[n], "Message-ID")
         assert found is not None
         new = messages[n][: found.start(1)] + b"<another@mail.example>" + messages[n][found.end(1) :]
-        yield [*messages[:n], new, *messages[n + 1 :]], f"the message {_subject(messages[n])} has another number"
+        yield [*messages[:n], new, *messages[n + 1 :]], f"the message {_subject(messages[n])} has a different id"

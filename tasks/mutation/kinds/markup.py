@@ -114,7 +114,7 @@ def comment_out(root: _Element, about: About) -> Change:
         comment = etree.Comment(re.sub(r' xmlns(:\w+)?="[^"]*"', "", text))
         comment.tail = element.tail
         element.getparent().replace(element, comment)  # type: ignore[union-attr]
-        yield new, f"the element {_name(old)} (number {place}) stands in a comment"
+        yield new, f"the element {_name(old)} (number {place}) is commented out"
 
 
 @operator("xml/move", kind="xml", must="fail")
@@ -124,7 +124,7 @@ def move(root: _Element, about: About) -> Change:
         new, element = _copied(root, place)
         _taken_out(element)
         new.append(element)
-        yield new, f"the element {_name(old)} (number {place}) stands at the end of {_name(root)}"
+        yield new, f"the element {_name(old)} (number {place}) is at the end of {_name(root)}"
 
 
 @operator("xml/rename", kind="xml", must="fail")
@@ -159,7 +159,7 @@ def swap(root: _Element, about: About) -> Change:
         after = element.getnext()
         assert after is not None
         after.addnext(element)
-        yield new, f"{_name(element)} (number {place}) and the next element are the other way round"
+        yield new, f"{_name(element)} (number {place}) and the next element are swapped"
 
 
 @operator("xml/comment", kind="xml", must="stay")
@@ -167,7 +167,7 @@ def comment(root: _Element, about: About) -> Change:
     """There is a comment at the end."""
     new = copy.deepcopy(root)
     new.append(etree.Comment(" seen "))
-    yield new, f"a comment stands at the end of {_name(root)}"
+    yield new, f"there is a comment at the end of {_name(root)}"
 
 
 @operator("xml/attribute-order", kind="xml", must="stay")
@@ -180,4 +180,4 @@ def attribute_order(root: _Element, about: About) -> Change:
             del element.attrib[name]
         for name, value in reversed(items):
             element.set(name, value)
-    yield new, "the attributes of every element are in the reverse order"
+    yield new, "the attributes of every element are in reverse order"

@@ -136,7 +136,7 @@ def everywhere(name: str, *, kind: str) -> Callable[[Change], Change]:
 
 def stored(parts: Parts, about: About) -> Iterator[tuple[Parts, str]]:
     """The archive is not compressed."""
-    yield replace(parts, packed=False), "its parts are not packed"
+    yield replace(parts, packed=False), "its parts are not compressed"
 
 
 def properties(parts: Parts, about: About) -> Iterator[tuple[Parts, str]]:

@@ -88,7 +88,7 @@ def repeat_page(data: bytes, about: About) -> Change:
     """A page occurs twice."""
     pages = list(range(_length(data)))
     for page in about.some(pages, FEW):
-        yield _ordered(data, [*pages[: page + 1], *pages[page:]]), f"page {page + 1} is there twice"
+        yield _ordered(data, [*pages[: page + 1], *pages[page:]]), f"page {page + 1} occurs twice"
 
 
 @operator("pdf/swap-pages", kind="pdf", must="fail")
@@ -97,7 +97,7 @@ def swap_pages(data: bytes, about: About) -> Change:
     pages = list(range(_length(data)))
     for page in about.some(pages[:-1], FEW):
         order = [*pages[:page], page + 1, page, *pages[page + 2 :]]
-        yield _ordered(data, order), f"pages {page + 1} and {page + 2} are the other way round"
+        yield _ordered(data, order), f"pages {page + 1} and {page + 2} are swapped"
 
 
 @operator("pdf/turn-page", kind="pdf", must="fail")
@@ -105,7 +105,7 @@ def turn_page(data: bytes, about: About) -> Change:
     """A page is rotated by 90 degrees."""
     for number in about.some(range(_length(data)), FEW):
         turned = _with(data, lambda document, number=number: _turn(document[number]))  # type: ignore[misc]
-        yield turned, f"page {number + 1} is turned by 90 degrees"
+        yield turned, f"page {number + 1} is rotated by 90 degrees"
 
 
 def _turn(page: Any) -> None:

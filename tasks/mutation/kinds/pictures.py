@@ -109,13 +109,13 @@ def _contrast(by: float) -> Callable[[Image.Image], Image.Image]:
 _CHANGES: dict[str, tuple[str, Callable[[Image.Image], Image.Image]]] = {
     "repainted": ("a square in the middle is painted over", _repainted),
     "moved": (f"it is moved {SHIFT} pixels to the right", _moved),
-    "mirrored": ("left and right have changed places", ImageOps.mirror),
-    "upside-down": ("it stands on its head", lambda image: image.transpose(Image.Transpose.ROTATE_180)),
-    "turned": ("it is turned by 90 degrees", lambda image: image.transpose(Image.Transpose.ROTATE_90)),
-    "other-hue": ("red, green and blue have changed places", _other_hue),
+    "mirrored": ("left and right are swapped", ImageOps.mirror),
+    "upside-down": ("it is upside down", lambda image: image.transpose(Image.Transpose.ROTATE_180)),
+    "turned": ("it is rotated by 90 degrees", lambda image: image.transpose(Image.Transpose.ROTATE_90)),
+    "other-hue": ("red, green and blue are swapped", _other_hue),
     "grey": ("it is grey", lambda image: _rgb(image).convert("L").convert("RGB")),
-    "more-contrast": ("it has more contrast by 15 %", _contrast(1.15)),
-    "less-contrast": ("it has less contrast by 15 %", _contrast(0.85)),
+    "more-contrast": ("it has 15 % more contrast", _contrast(1.15)),
+    "less-contrast": ("it has 15 % less contrast", _contrast(0.85)),
     "scaled": ("it is a tenth smaller", _scaled),
     "cropped": ("a twentieth is cut off at each side", _cropped),
 }  # fmt: skip
@@ -138,7 +138,7 @@ for _form in ("png", "jpeg"):
 def opaque(picture: Picture, about: About) -> Change:
     """Transparent parts are opaque."""
     if "A" in picture.image.getbands() and picture.image.getchannel("A").getextrema() != (255, 255):
-        yield Picture(picture.image.convert("RGB"), picture.form), "what was transparent is not"
+        yield Picture(picture.image.convert("RGB"), picture.form), "transparent parts are opaque"
 
 
 @operator("png/other-form", kind="png", must="fail")
@@ -159,7 +159,7 @@ def recompressed(picture: Picture, about: About) -> Change:
     """The same pixels are compressed differently."""
     for level in (1, 9):
         data = _encoded(picture.image, "PNG", compress_level=level)
-        yield Picture(picture.image, picture.form, data), f"it is packed with the level {level}"
+        yield Picture(picture.image, picture.form, data), f"it is compressed with level {level}"
 
 
 @operator("png/metadata", kind="png", must="stay")
@@ -183,4 +183,4 @@ def jpeg_comment(picture: Picture, about: About) -> Change:
     data = _encoded(picture.image, "JPEG")
     comment = b"\xff\xfe\x00\x0canother one"[:14]
     marked = re.sub(rb"^\xff\xd8", lambda m: m[0] + comment, data, count=1)
-    yield Picture(picture.image, picture.form, marked), "a comment stands in it"
+    yield Picture(picture.image, picture.form, marked), "it contains a comment"

@@ -15,7 +15,7 @@ _GENERATOR = re.compile(r"\{\\\*\\generator [^{}]*\}")
 def _read(raw: Raw) -> str:
     source = raw if isinstance(raw, str) else bytes(raw).decode("latin-1")
     if not source.startswith("{\\rtf"):
-        raise Unlike("it does not begin as RTF does")
+        raise Unlike("it does not start like RTF")
     return source
 
 
@@ -75,13 +75,13 @@ def all_bold(source: str, about: About) -> Change:
 def other_mark(source: str, about: About) -> Change:
     """Bold text is italic instead."""
     changed = re.sub(r"\\b(0|1)?(?![A-Za-z0-9])", lambda m: f"\\i{m[1] or ''}", source)
-    yield changed, "what was bold is in italics"
+    yield changed, "bold text is italic"
 
 
 @operator("rtf/generator", kind="rtf", must="stay")
 def generator(source: str, about: About) -> Change:
     """A different program wrote the file."""
     if _GENERATOR.search(source):
-        yield _GENERATOR.sub(r"{\\*\\generator Another Editor 2;}", source), "another program has written it"
+        yield _GENERATOR.sub(r"{\\*\\generator Another Editor 2;}", source), "another program wrote it"
     else:
         yield re.sub(r"\\pard", r"{\\*\\generator Another;}\\pard", source, count=1), "it names the program"

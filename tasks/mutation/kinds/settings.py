@@ -92,7 +92,7 @@ def unset(lines: Lines, about: About) -> Change:
 def comment_out(lines: Lines, about: About) -> Change:
     """A key is commented out."""
     for entry in _chosen(lines, about, 3):
-        yield _instead(lines, entry, "#" + lines[entry.line]), f"{entry.key} stands in a comment"
+        yield _instead(lines, entry, "#" + lines[entry.line]), f"{entry.key} is commented out"
 
 
 @operator("ini/neighbour", kind="ini", must="fail")
@@ -108,7 +108,7 @@ def other_section(lines: Lines, about: About) -> Change:
     """A key is in a different section."""
     for entry in _chosen(lines, about, 3):
         moved = [*_instead(lines, entry), "[Other Section]", lines[entry.line]]
-        yield moved, f"{entry.key} stands in a section of another name"
+        yield moved, f"{entry.key} is in a different section"
 
 
 @operator("ini/other-key", kind="ini", must="fail")
@@ -131,7 +131,7 @@ def overridden(lines: Lines, about: About) -> Change:
 @operator("ini/comment", kind="ini", must="stay")
 def comment(lines: Lines, about: About) -> Change:
     """There is a comment at the top and an empty line at the end."""
-    yield ["# written by hand", *lines, ""], "a comment stands at the top, an empty line at the end"
+    yield ["# written by hand", *lines, ""], "there is a comment at the top and an empty line at the end"
 
 
 @operator("ini/unrelated", kind="ini", must="stay")
@@ -188,7 +188,7 @@ def _line(m: re.Match[str], *, name: str | None = None, type: str | None = None,
 def registry_unset(lines: Lines, about: About) -> Change:
     """A value is missing."""
     for number, m in _values(lines, about):
-        yield lines[:number] + lines[number + 1 :], f"the value {m[2]} is not there"
+        yield lines[:number] + lines[number + 1 :], f"the value {m[2]} is missing"
 
 
 @operator("registry/neighbour", kind="registry", must="fail")
@@ -221,7 +221,7 @@ def registry_type(lines: Lines, about: About) -> Change:
     """A value has a different type."""
     for number, m in _values(lines, about):
         new = "REG_DWORD" if m[4] == "REG_SZ" else "REG_SZ"
-        yield [*lines[:number], _line(m, type=new), *lines[number + 1 :]], f"{m[2]} is of the type {new}"
+        yield [*lines[:number], _line(m, type=new), *lines[number + 1 :]], f"{m[2]} has the type {new}"
 
 
 @operator("registry/name", kind="registry", must="fail")
@@ -247,7 +247,7 @@ def _subkeys(lines: Lines, about: About) -> list[tuple[int, str]]:
 def registry_key_gone(lines: Lines, about: About) -> Change:
     """A key that the check names is missing."""
     for number, name in _subkeys(lines, about):
-        yield lines[:number] + lines[number + 1 :], f"the key {name} is not there"
+        yield lines[:number] + lines[number + 1 :], f"the key {name} is missing"
 
 
 @operator("registry/key-renamed", kind="registry", must="fail")
@@ -264,4 +264,4 @@ def registry_other_value(lines: Lines, about: About) -> Change:
     found = [(number, m) for number, line in enumerate(lines) if (m := _VALUE.match(line))]
     for number, m in found[-1:] if len(found) > 1 else []:
         extra = _line(m, name="LastUsed", type="REG_SZ", data="yesterday")
-        yield [*lines[: number + 1], extra, *lines[number + 1 :]], "a value LastUsed is there as well"
+        yield [*lines[: number + 1], extra, *lines[number + 1 :]], "there is also a value LastUsed"

@@ -72,7 +72,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise Unlike(f"{text!r} is no number") from None
+        raise Unlike(f"{text!r} is not a number") from None
 
 
 def _shifted(text: str, by: float) -> str:
@@ -138,7 +138,7 @@ def number_as_text(parts: Parts, about: About) -> Change:
         root, cell = _cell(parts, sheet, ref)
         old = _value(cell)
         _set_text(cell, old)
-        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the text {old!r}, no number"
+        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the text {old!r}, not a number"
 
 
 @operator("xlsx/clear", kind="xlsx", must="fail")
@@ -160,7 +160,7 @@ def value_for_formula(parts: Parts, about: About) -> Change:
         formula = _child(cell, "f")
         assert formula is not None
         cell.remove(formula)
-        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the value {_value(cell)}, no formula"
+        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the value {_value(cell)}, not a formula"
 
 
 @operator("xlsx/formula-range", kind="xlsx", must="fail")
@@ -231,7 +231,7 @@ def sheet_order(parts: Parts, about: About) -> Change:
         root = parts.xml(BOOK)
         one, other = _entries(root)[place : place + 2]
         other.addnext(one)
-        yield parts.having(BOOK, root), f"the sheets {one.get('name')} and {other.get('name')} are the other way round"
+        yield parts.having(BOOK, root), f"the sheets {one.get('name')} and {other.get('name')} are swapped"
 
 
 @operator("xlsx/sheet-gone", kind="xlsx", must="fail")
@@ -315,7 +315,7 @@ def fill(parts: Parts, about: About) -> Change:
         new.set("applyFill", "1")
 
     for sheet, ref in about.some(_cells(parts, _filled), FEW):
-        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} has green behind it"
+        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} has a green background"
 
 
 @operator("xlsx/number-format", kind="xlsx", must="fail")
@@ -328,7 +328,7 @@ def number_format(parts: Parts, about: About) -> Change:
 
     chosen = _cells(parts, lambda cell: cell.get("t", "n") == "n" and bool(_value(cell)))
     for sheet, ref in about.some(chosen, FEW):
-        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} is shown in another form"
+        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} has a different number format"
 
 
 # -- sheet features
@@ -364,7 +364,7 @@ def pane(parts: Parts, about: About) -> Change:
         found = next(root.iter(f"{MAIN}pane"), None)
         if found is not None:
             found.set("ySplit", _shifted(found.get("ySplit", "0"), 1))
-            yield parts.having(sheet, root), "one row more is frozen"
+            yield parts.having(sheet, root), "one more row is frozen"
 
 
 @operator("xlsx/threshold", kind="xlsx", must="fail")

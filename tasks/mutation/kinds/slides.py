@@ -57,7 +57,7 @@ def slide_order(parts: Parts, about: About) -> Change:
         root = parts.xml(SHOW)
         one, other = _ids(root)[place : place + 2]
         other.addnext(one)
-        yield parts.having(SHOW, root), f"slides {place + 1} and {place + 2} are the other way round"
+        yield parts.having(SHOW, root), f"slides {place + 1} and {place + 2} are swapped"
 
 
 @operator("pptx/slide-gone", kind="pptx", must="fail")
@@ -116,7 +116,7 @@ def swap_texts(parts: Parts, about: About) -> Change:
         if texts[0] is not None and texts[1] is not None:
             texts[0].text, texts[1].text = texts[1].text, texts[0].text
             changed = parts.having(one, first).having(other, second)
-            yield changed, f"the first texts of slides {_number(one)} and {_number(other)} have changed places"
+            yield changed, f"the first texts of slides {_number(one)} and {_number(other)} are swapped"
 
 
 Found = list[tuple[str, int]]
@@ -198,15 +198,15 @@ def _placeholder(element: _Element) -> bool:
 _changed("bold", f"{A}r", "a text is bold, or no longer bold", _bold)
 _changed("size", f"{A}rPr", "a text is four points larger", _size)
 _changed("colour", f"{A}srgbClr", "a colour's red differs by 20", _colour)
-_changed("alignment", f"{A}p", "a paragraph is aligned in another way", _align)
-_changed("position", f"{A}off", "a shape stands a tenth further from the corner", _scaled(("x", "y")))
+_changed("alignment", f"{A}p", "a paragraph has a different alignment", _align)
+_changed("position", f"{A}off", "a shape is a tenth further from the corner", _scaled(("x", "y")))
 _changed("extent", f"{A}ext", "a shape is a tenth larger", _scaled(("cx", "cy")))
-_changed("placeholder", f"{P}ph", "a title is a text, or a text a title", _placeholder)
+_changed("placeholder", f"{P}ph", "a title is plain text, or plain text is a title", _placeholder)
 _changed("background-gone", f"{P}bg", "a background is gone", _removed)
 _changed("transition-gone", f"{P}transition", "a transition is gone", _removed)
 _changed("animation-gone", f"{P}timing", "an animation is gone", _removed)
 _changed("picture-gone", f"{P}pic", "a picture is gone", _removed)
-_changed("table-row-gone", f"{A}tr", "a table's row is gone", _removed)
+_changed("table-row-gone", f"{A}tr", "a table row is gone", _removed)
 
 
 @operator("pptx/names", kind="pptx", must="stay")
@@ -216,4 +216,4 @@ def names(parts: Parts, about: About) -> Change:
         root = parts.xml(slide)
         for number, element in enumerate(root.iter(f"{P}cNvPr")):
             element.set("name", f"Shape {number} of mine")
-        yield parts.having(slide, root), f"the shapes of slide {_number(slide)} have other names"
+        yield parts.having(slide, root), f"the shapes of slide {_number(slide)} have different names"

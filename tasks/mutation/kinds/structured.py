@@ -227,7 +227,7 @@ def move_value(model: Any, about: About) -> Change:
         for one, other in itertools.pairwise(texts):
             if node[one] != node[other]:
                 swapped = {**node, one: node[other], other: node[one]}
-                yield _put(model, at, swapped), f"{_told((*at, one))} and {_told((*at, other))} have changed places"
+                yield _put(model, at, swapped), f"{_told((*at, one))} and {_told((*at, other))} are swapped"
 
 
 def add_key(model: Any, about: About) -> Change:
@@ -245,14 +245,14 @@ def drop_item(model: Any, about: About) -> Change:
 def repeat_item(model: Any, about: About) -> Change:
     """A list item occurs twice."""
     for at, index, node in about.some(_items(model, about), 3):
-        yield _put(model, at, [*node[: index + 1], *node[index:]]), f"{_told((*at, index))} is there twice"
+        yield _put(model, at, [*node[: index + 1], *node[index:]]), f"{_told((*at, index))} occurs twice"
 
 
 def swap_items(model: Any, about: About) -> Change:
     """Two consecutive list items are swapped."""
     for at, index, node in about.some([one for one in _items(model, about) if one[1] + 1 < len(one[2])], 3):
         swapped = [*node[:index], node[index + 1], node[index], *node[index + 2 :]]
-        yield _put(model, at, swapped), f"{_told((*at, index))} and the next item are the other way round"
+        yield _put(model, at, swapped), f"{_told((*at, index))} and the next item are swapped"
 
 
 def _items(model: Any, about: About) -> list[tuple[Path, int, list[Any]]]:
@@ -279,7 +279,7 @@ for _kind in ("json", "yaml", "toml", "object"):
 
 def key_order(model: Any, about: About) -> Change:
     """Keys are in reverse order."""
-    yield _reversed(model), "the keys of every object are in the reverse order"
+    yield _reversed(model), "the keys of every object are in reverse order"
 
 
 def _reversed(model: Any) -> Any:
@@ -305,7 +305,7 @@ def escapes(model: Any, about: About) -> Change:
     plain, escaped = (json.dumps(model, indent=2, ensure_ascii=flag) for flag in (False, True))
     if plain != escaped:
         yield Written(plain), "no character is escaped"
-        yield Written(escaped), "every character outside of ASCII is escaped"
+        yield Written(escaped), "every character outside ASCII is escaped"
 
 
 @operator("json/float", kind="json", must="stay")
@@ -319,4 +319,4 @@ def whole_as_float(model: Any, about: About) -> Change:
 @operator("yaml/comment", kind="yaml", must="stay")
 def comment(model: Any, about: About) -> Change:
     """The file is read and written again, without its comments."""
-    yield model, "it is written anew"
+    yield model, "it is rewritten"

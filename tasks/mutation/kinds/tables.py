@@ -36,7 +36,7 @@ def _read(raw: Raw) -> Rows:
     except csv.Error as error:
         raise Unlike(f"not a table: {error}") from None
     if not rows:
-        raise Unlike("no row is there")
+        raise Unlike("it has no rows")
     return Rows(rows, delimiter)
 
 
@@ -70,7 +70,7 @@ def drop_row(table: Rows, about: About) -> Change:
 def repeat_row(table: Rows, about: About) -> Change:
     """A row occurs twice."""
     for n in about.some(range(len(table.rows)), 3):
-        yield replace(table, rows=table.rows[: n + 1] + table.rows[n:]), f"row {n + 1} is there twice"
+        yield replace(table, rows=table.rows[: n + 1] + table.rows[n:]), f"row {n + 1} occurs twice"
 
 
 @operator("csv/change-cell", kind="csv", must="fail")
@@ -89,13 +89,13 @@ def swap_columns(table: Rows, about: About) -> Change:
     """Two columns are swapped."""
     for c in about.some(range(_columns(table) - 1), 2):
         rows = [[*row[:c], row[c + 1], row[c], *row[c + 2 :]] if len(row) > c + 1 else row for row in table.rows]
-        yield replace(table, rows=rows), f"columns {c + 1} and {c + 2} have changed places"
+        yield replace(table, rows=rows), f"columns {c + 1} and {c + 2} are swapped"
 
 
 @operator("csv/extra-column", kind="csv", must="fail")
 def extra_column(table: Rows, about: About) -> Change:
     """There is an extra column."""
-    yield replace(table, rows=[[*row, str(n)] for n, row in enumerate(table.rows)]), "there is a column too many"
+    yield replace(table, rows=[[*row, str(n)] for n, row in enumerate(table.rows)]), "there is an extra column"
 
 
 @operator("csv/shift", kind="csv", must="fail")
@@ -103,7 +103,7 @@ def shift(table: Rows, about: About) -> Change:
     """The last column is shifted down by one row."""
     last = [row[-1] if row else "" for row in table.rows]
     rows = [[*row[:-1], before] if row else row for row, before in zip(table.rows, ["", *last[:-1]], strict=True)]
-    yield replace(table, rows=rows), "the last column stands one row too low"
+    yield replace(table, rows=rows), "the last column is one row too low"
 
 
 @operator("csv/delimiter", kind="csv", must="fail")
@@ -111,13 +111,13 @@ def delimiter(table: Rows, about: About) -> Change:
     """The delimiter is different."""
     if _columns(table) > 1:
         other = ";" if table.delimiter != ";" else ","
-        yield replace(table, delimiter=other), f"{other!r} stands between the cells, not {table.delimiter!r}"
+        yield replace(table, delimiter=other), f"the delimiter is {other!r}, not {table.delimiter!r}"
 
 
 @operator("csv/reverse", kind="csv", must="fail")
 def reverse(table: Rows, about: About) -> Change:
     """The rows below the header are in reverse order."""
-    yield replace(table, rows=[table.rows[0], *reversed(table.rows[1:])]), "the rows are in the reverse order"
+    yield replace(table, rows=[table.rows[0], *reversed(table.rows[1:])]), "the rows are in reverse order"
 
 
 @operator("csv/quotes", kind="csv", must="stay")

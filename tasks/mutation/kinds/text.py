@@ -67,7 +67,7 @@ def repeat_line(text: str, about: About) -> Change:
     """A line occurs twice."""
     lines, end = _lines(text)
     for number in about.some([n for n, line in enumerate(lines) if line.strip()]):
-        yield "\n".join(lines[: number + 1] + lines[number:]) + end, f"line {number + 1} is there twice"
+        yield "\n".join(lines[: number + 1] + lines[number:]) + end, f"line {number + 1} occurs twice"
 
 
 @operator("text/swap-lines", kind="text", must="fail")
@@ -76,7 +76,7 @@ def swap_lines(text: str, about: About) -> Change:
     lines, end = _lines(text)
     for n in about.some(range(len(lines) - 1)):
         swapped = [*lines[:n], lines[n + 1], lines[n], *lines[n + 2 :]]
-        yield "\n".join(swapped) + end, f"lines {n + 1} and {n + 2} are the other way round"
+        yield "\n".join(swapped) + end, f"lines {n + 1} and {n + 2} are swapped"
 
 
 @operator("text/join-lines", kind="text", must="fail")
@@ -130,7 +130,7 @@ def misspell(text: str, about: About) -> Change:
 @operator("text/plain-letters", kind="text", must="fail")
 def plain_letters(text: str, about: About) -> Change:
     """Non-ASCII characters are question marks, as after saving in a wrong encoding."""
-    yield text.encode("ascii", "replace").decode(), "every character outside of ASCII is a question mark"
+    yield text.encode("ascii", "replace").decode(), "every character outside ASCII is a question mark"
 
 
 @operator("text/not", kind="text", must="fail")
@@ -144,13 +144,13 @@ def insert_not(text: str, about: About) -> Change:
 def append_line(text: str, about: About) -> Change:
     """There is an extra line at the end."""
     lines, end = _lines(text)
-    yield "\n".join([*lines, "And one more line."]) + end, "a line stands after the last one"
+    yield "\n".join([*lines, "And one more line."]) + end, "there is a line after the last one"
 
 
 @operator("text/prepend-line", kind="text", must="fail")
 def prepend_line(text: str, about: About) -> Change:
     """There is an extra line at the start."""
-    yield "One more line.\n" + text, "a line stands before the first one"
+    yield "One more line.\n" + text, "there is a line before the first one"
 
 
 @operator("text/append-words", kind="text", must="fail")
@@ -169,7 +169,7 @@ def candidates(text: str, about: About) -> Change:
     if len(lines) == 1 and lines[0].strip():
         line = lines[0].strip()
         others = (_neighbour(line), line, _neighbour(_neighbour(line)))
-        yield "\n".join(others) + end, "the right line stands between two others"
+        yield "\n".join(others) + end, "the right line is between two others"
 
 
 def _neighbour(text: str) -> str:
@@ -181,14 +181,14 @@ def _neighbour(text: str) -> str:
 def blank_twice(text: str, about: About) -> Change:
     """There are two blanks between two words."""
     for m in about.some(list(re.finditer(r"(?<=\S) (?=\S)", text)), 2):
-        yield _at(text, *m.span(), "  "), f"two blanks stand at character {m.start() + 1}"
+        yield _at(text, *m.span(), "  "), f"there are two blanks at character {m.start() + 1}"
 
 
 @operator("text/blank-gone", kind="text", must="fail")
 def blank_gone(text: str, about: About) -> Change:
     """The blank between two words is missing."""
     for m in about.some(list(re.finditer(r"(?<=\S) (?=\S)", text)), 2):
-        yield _at(text, *m.span(), ""), f"no blank stands at character {m.start() + 1}"
+        yield _at(text, *m.span(), ""), f"there is no blank at character {m.start() + 1}"
 
 
 @operator("text/blank-line", kind="text", must="fail")
@@ -196,16 +196,16 @@ def blank_line(text: str, about: About) -> Change:
     """There is an empty line between two lines."""
     lines, end = _lines(text)
     for n in about.some(range(1, len(lines)), 2):
-        yield "\n".join([*lines[:n], "", *lines[n:]]) + end, f"an empty line stands before line {n + 1}"
+        yield "\n".join([*lines[:n], "", *lines[n:]]) + end, f"there is an empty line before line {n + 1}"
 
 
 @operator("text/final-newline", kind="text", must="stay")
 def final_newline(text: str, about: About) -> Change:
     """The final line end is missing, or is added."""
     if text.endswith("\n"):
-        yield text[:-1].removesuffix("\r"), "the last line has no end"
+        yield text[:-1].removesuffix("\r"), "the last line has no line end"
     else:
-        yield text + "\n", "the last line has an end"
+        yield text + "\n", "the last line has a line end"
 
 
 @operator("text/crlf", kind="text", must="stay")

@@ -54,8 +54,8 @@ def empty(text: str, about: About) -> Texts:
 def more(text: str, about: About) -> Texts:
     """There is something before or after the right value."""
     body, end = text.rstrip(), text[len(text.rstrip()) :]
-    yield f"not {body}{end}", f"'not' stands before {_shown(body)}"
-    yield f"{body} and more{end}", f"'and more' stands after {_shown(body)}"
+    yield f"not {body}{end}", f"'not' comes before {_shown(body)}"
+    yield f"{body} and more{end}", f"'and more' comes after {_shown(body)}"
 
 
 def _shown(text: str) -> str:
@@ -73,8 +73,8 @@ def candidates(text: str, about: About) -> Texts:
     body = text.strip()
     near = changed(body)
     if near:
-        yield f"{near[0]}, {body}, {near[-1]}", f"{_shown(body)} stands between two others"
-        yield f"{body}\n{near[0]}", f"{_shown(near[0])} stands in a second line"
+        yield f"{near[0]}, {body}, {near[-1]}", f"{_shown(body)} is between two others"
+        yield f"{body}\n{near[0]}", f"{_shown(near[0])} is on a second line"
 
 
 operator("answer/candidates", kind="answer", must="fail")(candidates)
@@ -104,7 +104,7 @@ def unit(text: str, about: About) -> Texts:
 @operator("answer/blanks", kind="answer", must="stay")
 def blanks(text: str, about: About) -> Texts:
     """There are blanks or a line end around the answer."""
-    yield f" {text}\n", "a blank stands before it, the end of a line after it"
+    yield f" {text}\n", "there is a blank before it and a line end after it"
 
 
 @operator("answer/case", kind="answer", must="stay")
@@ -118,7 +118,7 @@ def case(text: str, about: About) -> Texts:
 def sentence(text: str, about: About) -> Texts:
     """The answer is in a sentence, unless the instruction demands it alone."""
     if not about.exact:
-        yield f"The answer is {text.strip()}.", "it stands in a sentence"
+        yield f"The answer is {text.strip()}.", "it is in a sentence"
 
 
 @operator("number/other", kind="number", must="fail")
