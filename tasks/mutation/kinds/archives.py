@@ -123,7 +123,10 @@ def renamed(archive: Archive, about: About) -> Change:
 @operator("archive/folder", kind="archive", must="fail")
 def folder(archive: Archive, about: About) -> Change:
     """All files are in a new folder."""
-    yield replace(archive, members=tuple((f"all/{name}", data) for name, data in archive.members)), "all is in a folder"
+    yield (
+        replace(archive, members=tuple((f"all/{name}", data) for name, data in archive.members)),
+        "all files are in a folder",
+    )
 
 
 @operator("archive/content", kind="archive", must="fail")
