@@ -331,7 +331,7 @@ def python_site(arena: Arena) -> Outcome:
     fresh=True,
 )
 def forged_port(arena: Arena) -> Outcome:
-    """Chrome's port of a task, say: what answers there is the agent's, and must be no more than that."""
+    """An agent's program answers on a port that a task uses, such as Chrome's, and must not pass for anything else."""
     desktop = arena.desktop
     command = (
         "import http.server as h\nclass H(h.BaseHTTPRequestHandler):\n def do_GET(s):\n"

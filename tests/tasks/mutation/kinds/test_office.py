@@ -135,7 +135,7 @@ BEFORE = text_of(document())
 
 
 def all_of(d: Any) -> list[str]:
-    """Every paragraph's text, those of tables too."""
+    """Every paragraph's text, including those in tables."""
     return [p.text for p in paragraphs(d)]
 
 

@@ -1,4 +1,4 @@
-"""Changes of pictures, PDF, databases, sounds, RTF, folders and values, read back by what reads them."""
+"""Changes of pictures, PDF, databases, sounds, RTF, folders and values, read back by their own readers."""
 
 from __future__ import annotations
 

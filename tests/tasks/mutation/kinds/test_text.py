@@ -1,4 +1,4 @@
-"""Changes of text: each is what its words say, and neutral ones are the same to a reader."""
+"""Changes of text: each matches its description, and neutral ones are the same to a reader."""
 
 from __future__ import annotations
 
