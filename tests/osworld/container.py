@@ -124,7 +124,7 @@ def _line(error: Exception) -> str:
 
 
 def _with_the_expected(task: Task, world: World, assets: Path) -> tuple[int, int, tuple[str, ...]]:
-    """Put what is expected where the result is looked for, check by check: how many give 1, of how many, why not."""
+    """Copy each expected file to its result's place; returns how many checks give 1, of how many, and the reasons."""
     store, placed, placeable, lost = AssetStore.here(assets), 0, 0, []
     for check in task.evaluator.checks:
         pairs = list(_places(check))
