@@ -61,7 +61,7 @@ def told(
 
     Raises:
         Unfit: the command timed out and was killed, or cannot be started; the agent left the desktop in that state.
-        EnvError: the connection to the desktop failed.
+        EnvError: the desktop failed.
     """
     try:
         return desktop.run(command, shell=shell, timeout=timeout)

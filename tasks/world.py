@@ -107,7 +107,7 @@ class World:
 
         Raises:
             Unfit: it is not a readable file, or it is too large.
-            EnvError: the connection to the desktop failed.
+            EnvError: the desktop failed.
         """
         try:
             return self.desktop.read_file(path, max_bytes=max_bytes)

@@ -48,7 +48,7 @@ def prepare(context: Context, world: World, *, strict: Revision | None = None) -
 
     Raises:
         SetupError: a step had no effect, the task's own code failed, or a program of its checks is missing.
-        EnvError: the connection to the desktop failed.
+        EnvError: the desktop failed.
     """
     task = context.task
     if task.is_class:

@@ -41,7 +41,7 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
 
     Raises:
         CheckError: a getter or metric failed; the episode is not scored.
-        EnvError: the connection to the desktop failed.
+        EnvError: the desktop failed.
     """
     began = time.monotonic()
     if task.evaluator.infeasible or said_fail:
@@ -113,7 +113,7 @@ def value_of(call: Call | None, world: World) -> Any:
 
     Raises:
         CheckError: the getter failed, or its parameters are wrong.
-        EnvError: the connection to the desktop failed.
+        EnvError: the desktop failed.
     """
     if call is None:
         return None
