@@ -13,9 +13,10 @@ from deskbench.envs.tree import elements
 from deskbench.envs.types import Done, Observation, Wait
 
 LOOKS = 8
-"""How often to look for a target, waiting between two looks until the screen is quiet."""
-PAUSE = 0.25
-"""Seconds of that wait."""
+"""How often to look for a target."""
+PAUSES = (0.25, 0.5, 1.0, 2.0)
+"""Seconds between two looks, and then again the last one: 10 s in all, as a busy machine may need for a dialog, and few
+steps. After each pause the screen must also become quiet."""
 NEAREST = 8
 """Names that an error tells of what is on the screen."""
 LONGEST = 80
@@ -60,7 +61,7 @@ class OracleAgent:
         self._looks += 1
         if self._looks >= LOOKS:
             raise _missing(step, observation)
-        return Decision((Wait(PAUSE),))
+        return Decision((Wait(PAUSES[min(self._looks, len(PAUSES)) - 1]),))
 
     def close(self) -> None:
         """Nothing to release."""
