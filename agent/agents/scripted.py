@@ -82,7 +82,7 @@ def _named(target: Target) -> str:
 
 def _nearest(tree: str, target: Target) -> str:
     """What is there and is most like the target, with roles; those of its role first where names are as like."""
-    wanted = (target.name or target.name_re or target.text or "").casefold()
+    wanted = (target.name or target.name_re or target.text or target.text_re or "").casefold()
     names = {(one.tag, one.name or one.text) for one in elements(tree) if one.box and (one.name or one.text)}
 
     def likeness(named: tuple[str, str]) -> tuple[float, bool, tuple[str, str]]:
