@@ -21,7 +21,7 @@ SCREEN = "screen"
 
 @dataclass(frozen=True)
 class Target:
-    """Something on the screen, described by what it is.
+    r"""Something on the screen, described by what it is.
 
     Attributes:
         role: accessibility role as in the tree's tags (`push-button`, `menu-item`); None for any. `screen` is the
@@ -29,6 +29,7 @@ class Target:
         name: its whole name; None for any.
         name_re: a regular expression found in its name.
         text: its whole text.
+        text_re: a regular expression found in its text, such as `[$#%] \n*$` for a terminal that shows its prompt.
         within: name of a window (frame or dialog) or application that holds it.
         index: which of several matches, in the tree's order; negative from the end.
         dx, dy: pixels added to the centre.
@@ -39,6 +40,7 @@ class Target:
     name: str | None = None
     name_re: str | None = None
     text: str | None = None
+    text_re: str | None = None
     within: str | None = None
     index: int = 0
     dx: int = 0
@@ -119,21 +121,22 @@ def _parse_target(value: object) -> Target:
     for key in value:
         if key not in known:
             raise ActionError(f"target: unknown field {key!r}{nearest(str(key), known)}")
-    if not any(value.get(k) for k in ("role", "name", "name_re", "text")):
-        raise ActionError("a target needs a role, a name, a name_re or a text")
-    for key in ("role", "name", "name_re", "text", "within"):
+    if not any(value.get(k) for k in ("role", "name", "name_re", "text", "text_re")):
+        raise ActionError("a target needs a role, a name, a name_re, a text or a text_re")
+    for key in ("role", "name", "name_re", "text", "text_re", "within"):
         if not isinstance(value.get(key, ""), str):
             raise ActionError(f"target: {key} is {value[key]!r}; it must be a string")
-    _check_pattern(value.get("name_re", ""))
+    for key in ("name_re", "text_re"):
+        _check_pattern(key, value.get(key, ""))
     fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
     return Target(**fields)
 
 
-def _check_pattern(pattern: str) -> None:
+def _check_pattern(key: str, pattern: str) -> None:
     try:
         re.compile(pattern)
     except (re.error, RecursionError, OverflowError) as error:
-        raise ActionError(f"target: name_re is {pattern[:80]!r}, which is not a regular expression: {error}") from None
+        raise ActionError(f"target: {key} is {pattern[:80]!r}, which is not a regular expression: {error}") from None
 
 
 def roles(systems: Set[str]) -> frozenset[str] | None:
@@ -182,5 +185,6 @@ def _matches(element: Element, target: Target) -> bool:
         and (target.name is None or element.name == target.name)
         and (target.name_re is None or re.search(target.name_re, element.name) is not None)
         and (target.text is None or element.text == target.text)
+        and (target.text_re is None or re.search(target.text_re, element.text) is not None)
         and (target.within is None or any(target.within in holder.name for holder in element.above()))
     )

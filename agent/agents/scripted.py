@@ -13,9 +13,10 @@ from deskbench.envs.tree import elements
 from deskbench.envs.types import Done, Observation, Wait
 
 LOOKS = 8
-"""How often to look for a target, waiting between two looks until the screen is quiet."""
-PAUSE = 0.25
-"""Seconds of that wait."""
+"""How often to look for a target."""
+PAUSES = (0.25, 0.5, 1.0, 2.0)
+"""Seconds between two looks, and then again the last one: 10 s in all, as a busy machine may need for a dialog, and few
+steps. After each pause the screen must also become quiet."""
 NEAREST = 8
 """Names that an error tells of what is on the screen."""
 LONGEST = 80
@@ -60,7 +61,7 @@ class OracleAgent:
         self._looks += 1
         if self._looks >= LOOKS:
             raise _missing(step, observation)
-        return Decision((Wait(PAUSE),))
+        return Decision((Wait(PAUSES[min(self._looks, len(PAUSES)) - 1]),))
 
     def close(self) -> None:
         """Nothing to release."""
@@ -81,7 +82,7 @@ def _named(target: Target) -> str:
 
 def _nearest(tree: str, target: Target) -> str:
     """What is there and is most like the target, with roles; those of its role first where names are as like."""
-    wanted = (target.name or target.name_re or target.text or "").casefold()
+    wanted = (target.name or target.name_re or target.text or target.text_re or "").casefold()
     names = {(one.tag, one.name or one.text) for one in elements(tree) if one.box and (one.name or one.text)}
 
     def likeness(named: tuple[str, str]) -> tuple[float, bool, tuple[str, str]]:

@@ -115,6 +115,14 @@ class Desk(ABC):
     def health(self) -> Health:
         """What works on this desktop. Makes no request that may hang."""
 
+    @abstractmethod
+    def at_work(self) -> bool:
+        """Whether a program of the session runs or waits for a core; True where that is not known."""
+
+    def bring_up(self, settling: Settling) -> bool:
+        """After a launch: raise and focus the program's window; False if a window manager has seen to that."""
+        return False
+
     def look_back(self) -> Settling:
         """For an observation without actions: a screen that has been quiet for a moment counts as settled at once."""
         settling = self.begin_settling()

@@ -75,15 +75,15 @@ def show(desk: Desk, path: str) -> Response:
     until = time.monotonic() + LAUNCH_SECONDS * desk.patience
     for _ in range(2):
         answer = start(desk, opening(path), env=commands.clean())
-        _wait_at_work(shown, until)
+        _wait_at_work(desk, shown, until)
         if shown():
             return answer
     raise HttpError(500, f"{path} was opened, but no window shows it")
 
 
-def _wait_at_work(shown: Callable[[], bool], until: float) -> None:
+def _wait_at_work(desk: Desk, shown: Callable[[], bool], until: float) -> None:
     """Wait for `shown` while programs are busy, until a moment (monotonic seconds) at the latest."""
-    rest = Rest(OPEN_LOOKS)
+    rest = Rest(OPEN_LOOKS, desk.at_work)
     wait.until(lambda: shown() or rest.reached(), timeout=until - time.monotonic(), max_interval=LOOK_SECONDS)
 
 
@@ -112,6 +112,7 @@ def start(desk: Desk, argv: list[str], env: Mapping[str, str] | None = None) -> 
     settling.start = time.monotonic()
     settled = desk.settle(settling, LAUNCH_SECONDS * desk.patience)
     _raise_if_failed(process, argv, errors)
+    desk.bring_up(settling)
     errors.taken()  # nobody will ask for it
     return json_response({"pid": process.pid, "settled": settled, "returncode": process.poll()})
 

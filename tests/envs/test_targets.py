@@ -20,7 +20,7 @@ def tree(platform: str = "ubuntu", *, state: str = "enabled", where: str = "(10,
 @pytest.mark.parametrize("platform", PLATFORMS)
 @pytest.mark.parametrize(
     "target",
-    [Target(role="button"), Target(name="Save"), Target(name_re="^S.v"), Target(text="Keep"),
+    [Target(role="button"), Target(name="Save"), Target(name_re="^S.v"), Target(text="Keep"), Target(text_re="p$"),
      Target(role="button", within="Letter", index=-1)],
 )  # fmt: skip
 def test_it_is_found_by_what_it_is(platform: str, target: Target) -> None:
@@ -29,7 +29,13 @@ def test_it_is_found_by_what_it_is(platform: str, target: Target) -> None:
 
 @pytest.mark.parametrize(
     "target",
-    [Target(role="link"), Target(name="Sav"), Target(name="Save", within="Table"), Target(name="Save", index=1)],
+    [
+        Target(role="link"),
+        Target(name="Sav"),
+        Target(text_re="^e"),
+        Target(name="Save", within="Table"),
+        Target(name="Save", index=1),
+    ],
 )
 def test_what_is_something_else_is_not_found(target: Target) -> None:
     assert find_point(tree(), target) is None

@@ -103,7 +103,7 @@ fault("check-no-url", "an expected file with an invalid URL", Whose.CHECK,
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
                          {"type": "cloud_file", "path": "http://[::1/x.txt"})))  # fmt: skip
 fault("check-no-program", "a command of a check that cannot be started", Whose.NOBODY,
-      Becomes("done", 0.0, said="a command that asks for it has no answer"),
+      Becomes("done", 0.0, said="the command that asks for it failed"),
       Scene(task=checked(result={"type": "vm_command_line", "command": ["no-such-program"]})), (LOCAL,))  # fmt: skip
 fault("check-lacks-program", "a program that a check runs and the image lacks", Whose.TASK,
       Becomes("env_error", said="lacks xclip, which the task's check runs"),

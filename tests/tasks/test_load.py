@@ -270,6 +270,7 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_being_checked(
         ({"oracle": [{"type": "click", "target": {"role": "buton"}}]}, "$.oracle[0]", "'button'"),
         ({"oracle": [{"type": "click", "target": {"role": "push_button"}}]}, "$.oracle[0]", "'push-button'"),
         ({"oracle": [{"type": "click", "target": {"name_re": "["}}]}, "$.oracle[0]", "regular expression"),
+        ({"oracle": [{"type": "click", "target": {"text_re": "["}}]}, "$.oracle[0]", "text_re"),
         ({"oracle": [{"type": "click", "target": {"role": 3}}]}, "$.oracle[0]", "string"),
     ],
 )

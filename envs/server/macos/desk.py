@@ -49,6 +49,10 @@ class Desk(comparing.Desk):
         windows = frozenset(int(one["id"], 16) for one in self.windows.listing())
         return Sample(time.monotonic(), windows, frozenset(program.processIdentifier() for program in programs))
 
+    def at_work(self) -> bool:
+        """True: it is not known here."""
+        return True
+
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
         """The accessibility tree and whether it is complete; errors are added to `problems`."""
         why = self._accessibility.why_not()

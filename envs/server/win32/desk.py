@@ -5,7 +5,7 @@ from __future__ import annotations
 import platform
 
 from deskbench.envs.server import comparing
-from deskbench.envs.server.settle import Sample
+from deskbench.envs.server.settle import Sample, Settling
 from deskbench.envs.server.win32.accessibility import Accessibility
 from deskbench.envs.server.win32.activity import Activity
 from deskbench.envs.server.win32.capture import Screen
@@ -23,6 +23,8 @@ MISSING = {
 class Desk(comparing.Desk):
     """A session of Windows."""
 
+    windows: Windows
+
     def __init__(self) -> None:
         super().__init__(MISSING)
         self.screen = Screen()
@@ -34,6 +36,15 @@ class Desk(comparing.Desk):
     def sample(self, launched_after: Sample | None) -> Sample:
         """The session's current state. Every thread of a program that is not in `launched_after` counts."""
         return self.activity.sample(launched_after)
+
+    def at_work(self) -> bool:
+        """Whether a program that was started in this session runs or waits for a core."""
+        return bool(self.sample(Sample(0.0)).running)
+
+    def bring_up(self, settling: Settling) -> bool:
+        """Raise and focus the window that a launched program has shown, and wait until the screen is quiet."""
+        raising = self.begin_settling()
+        return self.windows.bring_up(settling.before.windows) and self.settle(raising)
 
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
         """The accessibility tree and whether it is complete."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Set
 from ctypes import wintypes
 from typing import Any
 
@@ -15,9 +16,11 @@ PROOF_SECONDS = 5.0
 WM_NULL, WM_CLOSE, WM_GETTEXT = 0x0000, 0x0010, 0x000D
 SW_RESTORE = 9
 GW_OWNER = 4
-GWL_EXSTYLE, WS_EX_TOOLWINDOW = -20, 0x80
+GWL_EXSTYLE, WS_EX_TOPMOST, WS_EX_TOOLWINDOW = -20, 0x08, 0x80
+HWND_TOP, SWP_NOSIZE, SWP_NOMOVE, SWP_NOACTIVATE = 0, 0x01, 0x02, 0x10
 SMTO_ABORTIFHUNG = 2
 TEXT_SECONDS = 0.2
+ANSWER_MS = 1000
 MAX_TEXT = 32768
 SHELL = frozenset({"Progman", "WorkerW", "Shell_TrayWnd", "#32769"})
 """Window classes of the desktop itself."""
@@ -44,11 +47,14 @@ class Windows:
         return _collected(lambda callback, data: self._user.EnumChildWindows(wintypes.HANDLE(handle), callback, data))
 
     def text(self, handle: int) -> str:
-        """A window's title or a control's text; empty if its program hangs."""
+        """A window's title or a control's text. From a busy program, what Windows itself keeps of it."""
         room = ctypes.create_unicode_buffer(MAX_TEXT)
-        self._user.SendMessageTimeoutW(
+        answered = self._user.SendMessageTimeoutW(
             handle, WM_GETTEXT, MAX_TEXT, room, SMTO_ABORTIFHUNG, int(TEXT_SECONDS * 1e3), None
         )
+        if not answered:
+            room.value = ""
+            self._user.InternalGetWindowText(handle, room, MAX_TEXT)
         return room.value
 
     def class_name(self, handle: int) -> str:
@@ -87,19 +93,49 @@ class Windows:
         Raises:
             HttpError: 404, no such window; 500, it did not become active.
         """
-        handle = self._match(name, strict, by_class)
+        if not self._brought_up(self._match(name, strict, by_class)):
+            raise HttpError(500, f"the window {name!r} did not become active")
+
+    def bring_up(self, known: Set[int]) -> bool:
+        """Raise and focus the window that a launched program has shown; False if nothing was to be done.
+
+        Windows lets no program in the background take the focus. Wine gives it the focus, but now and then leaves the
+        window behind the one that was in front before: a click then meets the other program.
+
+        Args:
+            known: handles of the windows that were there before.
+        """
+        shown = next((handle for handle in self.handles() if handle not in known and self._is_a_programs(handle)), None)
+        if shown is None or self._in_front(shown):
+            return False
+        return self._brought_up(shown)
+
+    def _brought_up(self, handle: int) -> bool:
+        """Raise and focus a window until it is both, or `PROOF_SECONDS` have passed."""
 
         def raised() -> bool:
+            if not self.answers(handle, ANSWER_MS):
+                return False  # what is asked of its program would hang with it
             if self._user.IsIconic(handle):
                 self._user.ShowWindow(handle, SW_RESTORE)
+            self._user.SetWindowPos(handle, HWND_TOP, 0, 0, 0, 0, SWP_NOSIZE | SWP_NOMOVE | SWP_NOACTIVATE)
             # A background program may take the foreground only after input of its own.
             self._user.keybd_event(VK_MENU, 0, 0, 0)
             self._user.SetForegroundWindow(handle)
             self._user.keybd_event(VK_MENU, 0, KEYEVENTF_KEYUP, 0)
-            return self.active() == handle
+            return self._in_front(handle)
 
-        if not wait.until(raised, timeout=PROOF_SECONDS, interval=0.05):
-            raise HttpError(500, f"the window {name!r} did not become active")
+        return bool(wait.until(raised, timeout=PROOF_SECONDS, interval=0.05))
+
+    def _in_front(self, handle: int) -> bool:
+        """Whether a window has the focus and no other program's window is above it, but those that always are."""
+        if self.active() != handle:
+            return False
+        above = itertools.takewhile(lambda one: one != handle, self.handles())
+        return not any(self._is_a_programs(one) and not self._stays_on_top(one) for one in above)
+
+    def _stays_on_top(self, handle: int) -> bool:
+        return bool(self._user.GetWindowLongW(handle, GWL_EXSTYLE) & WS_EX_TOPMOST)
 
     def close(self, name: str, *, strict: bool, by_class: bool) -> None:
         """Ask the topmost match to close.

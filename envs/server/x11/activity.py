@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 from deskbench.envs.server.settle import Sample
@@ -85,16 +86,15 @@ class Rest:
 
     Args:
         looks: how many in a row are enough.
-        program: the process; None for all programs of the session.
-        services: names of the processes that it may wait for.
+        working: looks at the programs, as `at_work` does.
     """
 
-    def __init__(self, looks: int, program: int | None = None, services: frozenset[str] = SERVICES) -> None:
-        self._looks, self._program, self._services, self._idle = looks, program, services, 0
+    def __init__(self, looks: int, working: Callable[[], bool]) -> None:
+        self._looks, self._working, self._idle = looks, working, 0
 
     def reached(self) -> bool:
         """Look once more; returns whether that was enough."""
-        self._idle = 0 if at_work(self._program, self._services) else self._idle + 1
+        self._idle = 0 if self._working() else self._idle + 1
         return self._idle >= self._looks
 
 

@@ -9,6 +9,7 @@ import time
 from deskbench.envs.server import accessibility, commands, desk
 from deskbench.envs.server.recording import Recorder
 from deskbench.envs.server.settle import HISTORY, MAXIMUM, Settling
+from deskbench.envs.server.x11 import activity
 from deskbench.envs.server.x11.activity import Activity
 from deskbench.envs.server.x11.capture import Screen
 from deskbench.envs.server.x11.input import Input
@@ -55,6 +56,10 @@ class Desk(desk.Desk):
                 return verdict
             if self.screen.damage.wait(count, POLL):
                 self.screen.damage.wait(1 << 60, POLL / 4)  # drawing comes in bursts: look at them together
+
+    def at_work(self) -> bool:
+        """Whether a program of the session, or a service that it may wait for, runs or waits for a core."""
+        return activity.at_work()
 
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
         """The accessibility tree and whether it is complete; errors are added to `problems`."""

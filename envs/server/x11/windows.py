@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from typing import Any
 
 from deskbench.envs import wait
 from deskbench.envs.server.http.server import HttpError
-from deskbench.envs.server.x11.activity import LOOK_SECONDS, Rest, goes_on
+from deskbench.envs.server.x11.activity import LOOK_SECONDS, Rest, at_work, goes_on
 
 MAX_WORDS = 4096
 """The most 4-byte words to read of a property, which a program can make as long as it likes."""
@@ -62,7 +63,7 @@ class Windows:
         window = self._match(name, strict, by_class)["id"]
         before, program = self._ids(), self._program(window)
         self._tell(window, "_NET_CLOSE_WINDOW", [0, 2, 0, 0, 0])
-        rest = Rest(CLOSE_LOOKS, program)
+        rest = Rest(CLOSE_LOOKS, partial(at_work, program))
         wait.until(
             lambda: self._closed(window, program, before) or rest.reached(), timeout=CLOSE_SECONDS * self._patience,
             max_interval=LOOK_SECONDS,

@@ -50,9 +50,10 @@ def test_a_point_may_be_counted_from_the_edges_of_the_screen() -> None:
 
 def test_a_target_that_is_not_there_is_waited_for_and_then_named() -> None:
     agent = oracle(OPEN)
-    for _ in range(LOOKS - 1):
-        (action,) = agent.act(look()).actions
-        assert isinstance(action, Wait)
+    waits = [agent.act(look()).actions[0] for _ in range(LOOKS - 1)]
+    seconds = [action.seconds for action in waits if isinstance(action, Wait) and action.seconds is not None]
+    assert len(seconds) == len(waits) and seconds == sorted(seconds)
+    assert seconds[0] < 0.5 and sum(seconds) >= 9  # a dialog may be slow, but few are
     with pytest.raises(CheckError) as caught:
         agent.act(look())
     assert "'name': 'Open'" in str(caught.value)

@@ -144,6 +144,9 @@ class TestFullImage(DesktopContract):
         assert wait.until(lambda: "six6" in (desktop.observe(look).terminal or ""), timeout=5)
 
 
+EDITED = "a.txt - Visual Studio Code"
+
+
 @pytest.fixture
 def code(engine: docker.DockerClient) -> Iterator[Desktop]:
     build(engine, images.Recipe(programs="full", code=True))
@@ -157,9 +160,13 @@ def test_what_stands_in_for_vs_code(code: Desktop) -> None:
     code.write_file("~/project/a.txt", b"one\n")
     code.launch(["code", "/home/user/project"])
     code.launch(["code", "-g", "/home/user/project/a.txt:1"])
-    code.activate_window("a.txt - Visual Studio Code", strict=True)
+    titles = lambda: {window.title for window in code.windows()}  # noqa: E731
+    assert wait.until(lambda: EDITED in titles(), timeout=60), (
+        titles()
+    )  # a window has its name once the editor is loaded
+    code.activate_window(EDITED, strict=True)
     code.act([Type("zero\n"), Key(("ctrl", "s"))])
-    assert wait.until(lambda: code.read_file("~/project/a.txt") == b"zero\none\n", timeout=10)
+    assert wait.until(lambda: code.read_file("~/project/a.txt") == b"zero\none\n", timeout=30)
     assert code.run(["code", "--list-extensions"]).stdout == ""
     code.write_file("~/.config/Code/User/settings.json", b'{"editor.fontSize": 40}')
     before = code.observe().screenshot

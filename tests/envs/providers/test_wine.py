@@ -22,6 +22,12 @@ PYTHON = r"Z:\opt\wine\python\python.exe"
 PROGRAMS = "import pathlib; print([(p / 'cmdline').read_bytes() for p in pathlib.Path('Z:/proc').glob('[0-9]*')])"
 LEFT = PROGRAMS.replace("print(", "found = str(") + "; print('left' * ('4' + '321)' in found), end='')"
 """The running programs, as Linux lists them: Wine's own tasklist prints nothing."""
+USER = "import ctypes; u = ctypes.windll.user32; "
+WINDOW = USER + "h = u.CreateWindowExW(0, 'Static', 'Probe', 0x10CF0000, 9, 9, 400, 300, *[None] * 4); "
+FOUND = USER + "h = u.FindWindowW(None, 'Probe'); "
+BEHIND = "u.SetWindowPos(h, 1, 0, 0, 0, 0, 0x13); "
+SERVED = "m = ctypes.create_string_buffer(64)\nwhile u.GetMessageW(m, None, 0, 0): u.DispatchMessageW(m)"
+"""Parts of programs: a window, how to find it, to put it behind all others without taking its focus, to serve it."""
 WINDOWS = Platform(
     editor=("notepad",),
     editor_title="Untitled - Notepad",
@@ -90,6 +96,24 @@ def test_nothing_stays_pressed_after_an_error(make: Callable[[], Desktop]) -> No
     assert [result.ok for result in seen.results] == [True, False] and "off the screen" in str(seen.results[1].error)
     desktop.act([Type("a"), Key(("b",)), Scroll(dx=1, dy=1, x=300, y=300)])
     assert edit(desktop) == "ab"
+
+
+def test_what_is_launched_or_activated_is_in_front(make: Callable[[], Desktop]) -> None:
+    """Wine may leave a window behind others though it has the focus: a click would meet the wrong program."""
+    desktop = make()
+    desktop.launch(["notepad"])
+    desktop.launch([PYTHON, "-c", "".join((WINDOW, BEHIND, SERVED))])
+    assert [(w.title, w.active) for w in desktop.windows()] == [("Untitled - Notepad", False), ("Probe", True)]
+    assert desktop.run([PYTHON, "-c", "".join((FOUND, BEHIND))]).returncode == 0
+    assert [(w.title, w.active) for w in desktop.windows()] == [("Probe", True), ("Untitled - Notepad", False)]
+    desktop.activate_window("Probe")
+    assert [(w.title, w.active) for w in desktop.windows()] == [("Untitled - Notepad", False), ("Probe", True)]
+
+
+def test_a_window_whose_program_does_not_answer_keeps_its_title(make: Callable[[], Desktop]) -> None:
+    desktop = make()
+    desktop.launch([PYTHON, "-c", WINDOW + "import time; time.sleep(4321)"])
+    assert [w.title for w in desktop.windows()] == ["Probe"]
 
 
 def test_a_saved_file_is_read(make: Callable[[], Desktop]) -> None:

@@ -325,8 +325,8 @@ def test_a_bus_that_was_killed_leaves_no_tree_that_is_empty_and_whole(local_prov
         assert (seen.accessibility, seen.accessibility_complete) == (None, False)
         assert "accessibility bus" in seen.problems[0]
         desktop.launch(["galculator"])  # it restarts the bus and joins it
-    assert "is gone" in seen.problems[0]
-    assert "is gone" in desktop.health().features["accessibility"]
+    assert "has ended" in seen.problems[0]
+    assert "has ended" in desktop.health().features["accessibility"]
     local_provider.stop(desktop)
 
 

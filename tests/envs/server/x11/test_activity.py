@@ -6,6 +6,7 @@ import itertools
 import subprocess
 import sys
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -38,14 +39,14 @@ def program(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]
 
 @pytest.mark.parametrize("program", [BUSY, BUSY_THREAD], indirect=True, ids=["first thread", "another thread"])
 def test_a_program_that_computes_is_at_work(program: subprocess.Popen[bytes]) -> None:
-    rest = Rest(2, program.pid, services=frozenset())
+    rest = Rest(2, partial(at_work, program.pid, frozenset()))
     assert not any(rest.reached() for _ in range(50))
     assert at_work()
 
 
 @pytest.mark.parametrize("program", [ASLEEP], indirect=True)
 def test_a_program_that_sleeps_comes_to_rest_after_so_many_looks(program: subprocess.Popen[bytes]) -> None:
-    rest, looks = Rest(5, program.pid, services=frozenset()), itertools.count()  # other desktops have theirs
+    rest, looks = Rest(5, partial(at_work, program.pid, frozenset())), itertools.count()  # others have theirs
     assert wait.until(lambda: next(looks) >= 0 and rest.reached(), timeout=PATIENCE)
     assert next(looks) >= 5
 
