@@ -8,7 +8,7 @@ import pytest
 
 from deskbench.agent.cli.verify import exit_status
 from deskbench.agent.verify.cells import COLUMNS, Cell, Outcome
-from deskbench.agent.verify.record import is_valid, key_of, read, validated, write
+from deskbench.agent.verify.record import desktop_of, is_valid, key_of, read, validated, write
 from deskbench.agent.verify.verify import ROWS, Found, Verification
 from deskbench.tasks.load import VALIDATION, load
 
@@ -225,6 +225,19 @@ def test_a_record_holds_until_something_changes(tmp_path: Path) -> None:
     assert "changed" in why_not(source)["paper/write-0"]
     path.write_text(json.dumps(value))
     assert "another desktop" in why_not(source, "docker", image="full", digest="sha256:1")["paper/write-0"]
+
+
+def test_a_record_goes_stale_when_wine_changes(tmp_path: Path) -> None:
+    source = write_suite(tmp_path / "paper", 1)
+    made_of = {"wine": "wine-8.0", "template": "1"}
+    entries = [
+        entry.model_copy(update={"desktop": desktop_of(task, "wine", made_of)})
+        for task, entry in zip(load(str(source)), verified(source, tmp_path / "out").entries(), strict=True)
+    ]
+    write(source / VALIDATION, "paper", entries, {})
+    assert why_not(source, "wine", **made_of) == {}
+    reason = why_not(source, "wine", wine="wine-10.0", template="1")["paper/write-0"]
+    assert "wine was wine-8.0, is wine-10.0" in reason
 
 
 def test_a_tasks_assets_and_the_code_of_its_check_are_in_its_key(tmp_path: Path) -> None:
