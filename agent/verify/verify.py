@@ -15,11 +15,12 @@ from deskbench.agent.build import Prepared, make_provider
 from deskbench.agent.runs.record import EpisodeReader
 from deskbench.agent.verify import trials
 from deskbench.agent.verify.cells import COLUMNS, DECIDED, Cell, Column, Outcome
-from deskbench.agent.verify.record import Entry, desktop_of, key_of
+from deskbench.agent.verify.record import Entry, desktop_of
 from deskbench.agent.verify.stage import Result, Stage
 from deskbench.envs.errors import StorageError
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Action, parse_actions
+from deskbench.tasks.fingerprint import key_of
 from deskbench.tasks.types import Task
 
 ROWS = "results.jsonl"

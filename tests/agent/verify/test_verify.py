@@ -8,8 +8,9 @@ import pytest
 
 from deskbench.agent.cli.verify import exit_status
 from deskbench.agent.verify.cells import COLUMNS, Cell, Outcome
-from deskbench.agent.verify.record import desktop_of, is_valid, key_of, read, validated, write
+from deskbench.agent.verify.record import desktop_of, is_valid, read, validated, write
 from deskbench.agent.verify.verify import ROWS, Found, Verification
+from deskbench.tasks.fingerprint import key_of
 from deskbench.tasks.load import VALIDATION, load
 
 from ..paper import Flaky, prepared, write_suite, write_task
