@@ -15,13 +15,14 @@ MAX_TEXT = 2**18
 """Bytes or characters of a text that is changed; of a larger file only what any file may suffer is tried."""
 MAX_BYTES = 16 * 2**20
 """The same for the kinds of `_PACKED`."""
-_PACKED = ("xlsx", "docx", "pptx", "png", "jpeg", "pdf", "wav", "sqlite", "archive")
+_PACKED = ("xlsx", "docx", "pptx", "odf", "png", "jpeg", "pdf", "wav", "sqlite", "archive")
 _BY_GETTER = {"list_directory": "tree", "agent_answer": "answer", "vm_clipboard": "clipboard",
               "vm_window_titles": "windows"}  # fmt: skip
 _BY_SUFFIX = {
     ".json": "json", ".jsonl": "text", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".xml": "xml", ".html": "xml",
     ".xhtml": "xml", ".svg": "xml", ".xcu": "xml", ".csv": "csv", ".tsv": "csv", ".ini": "ini", ".conf": "ini",
     ".cfg": "ini", ".desktop": "ini", ".xlsx": "xlsx", ".xlsm": "xlsx", ".docx": "docx", ".pptx": "pptx",
+    ".odt": "odf", ".ods": "odf", ".odp": "odf", ".ott": "odf",
     ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".pdf": "pdf", ".wav": "wav", ".rtf": "rtf",
     ".zip": "archive", ".tar": "archive", ".gz": "archive", ".tgz": "archive", ".xz": "archive", ".bz2": "archive",
     ".eml": "mail", ".mbox": "mail", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite",

@@ -141,6 +141,40 @@ def slides() -> bytes:
     return _saved(show.save)
 
 
+_SPACES = " ".join(
+    f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for short, name in {
+        "office": "office", "text": "text", "table": "table", "style": "style", "draw": "drawing",
+        "fo": "xsl-fo-compatible", "svg": "svg-compatible", "meta": "meta",
+    }.items()
+)  # fmt: skip
+_ODF = f"""<office:document-content {_SPACES}><office:automatic-styles>
+<style:style style:name="T1" style:family="text"><style:text-properties fo:font-weight="bold"/></style:style>
+</office:automatic-styles><office:body><office:text>
+<text:h text:outline-level="1">Report of 2031</text:h>
+<text:p text:style-name="Standard">The sales <text:span text:style-name="T1">went up</text:span> a lot.</text:p>
+<text:p>Page <text:page-number>1</text:page-number></text:p>
+<text:list><text:list-item><text:p>one item</text:p></text:list-item></text:list>
+<table:table table:name="Costs"><table:table-row><table:table-cell office:value-type="float" office:value="900">
+<text:p>900</text:p></table:table-cell></table:table-row><table:table-row>
+<table:table-cell table:formula="of:=[.A1]+1" office:value-type="float" office:value="901"><text:p>901</text:p>
+</table:table-cell></table:table-row></table:table>
+<draw:page><draw:frame svg:x="2cm" svg:width="5cm"><draw:image/></draw:frame><text:p>Slide 1</text:p></draw:page>
+<draw:page><text:p>Slide 2</text:p></draw:page></office:text><office:spreadsheet><table:table><table:table-row>
+<table:table-cell><text:p>a</text:p></table:table-cell></table:table-row></table:table></office:spreadsheet></office:body></office:document-content>"""
+_META = f"""<office:document-meta {_SPACES} xmlns:dc="http://purl.org/dc/elements/1.1/"><office:meta>
+<dc:creator>Ana</dc:creator><dc:date>2030-01-01T00:00:00</dc:date></office:meta></office:document-meta>"""
+
+
+@cache
+def open_document() -> bytes:
+    """An OpenDocument with something of every kind: more than a program would put into one."""
+    from deskbench.tasks.mutation.kinds.packages import Parts, write_parts
+
+    parts = {"mimetype": b"application/vnd.oasis.opendocument.text", "content.xml": _ODF.encode()}
+    return write_parts(Parts({**parts, "meta.xml": _META.encode()}), b"")
+
+
 @cache
 def picture(form: str = "PNG") -> bytes:
     image = Image.new("RGBA" if form == "PNG" else "RGB", (60, 40), (200, 120, 40))
@@ -213,7 +247,7 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "toml": lambda: b'name = "Ana"\ncity = "Oslo"\nseats = 3\ntags = ["a", "b"]\n\n[view]\nshow = true\n',
     "object": lambda: {"name": "Ana", "city": "Oslo", "seats": 3, "tags": ["a", "b"]},
     "csv": CSV.encode, "registry": lambda: REGISTRY, "rtf": RTF.encode, "xlsx": workbook, "docx": document,
-    "pptx": slides, "png": picture, "jpeg": lambda: picture("JPEG"), "pdf": pages,
+    "pptx": slides, "odf": open_document, "png": picture, "jpeg": lambda: picture("JPEG"), "pdf": pages,
     "archive": archive, "mail": mail, "sqlite": database, "wav": sound,
     "answer": lambda: "54329", "clipboard": lambda: "beta 0815", "output": lambda: "true\n", "number": lambda: 5,
     "windows": lambda: ["Notes", "report.txt - Editor"], "tree": lambda: TREE,
