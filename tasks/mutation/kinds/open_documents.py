@@ -36,8 +36,14 @@ _MINE = "Mutant"
 """The name of the style that a changed element gets."""
 
 
-def _read(raw: Raw) -> Parts:
+def read_document(raw: Raw) -> Parts:
+    """The parts of an OpenDocument file."""
     return read_parts(raw, CONTENT)
+
+
+def document_key(parts: Parts) -> dict[str, object]:
+    """What is in an OpenDocument file."""
+    return canonical(parts, _unused)
 
 
 def _unused(name: str) -> bool:
@@ -45,8 +51,7 @@ def _unused(name: str) -> bool:
     return name in (META, "settings.xml") or name.startswith(("Thumbnails/", "Configurations2/", "META-INF/"))
 
 
-kind("odf", "OpenDocument files (ODT, ODS, ODP)", read=_read, write=write_parts,
-     key=lambda parts: canonical(parts, _unused))  # fmt: skip
+kind("odf", "OpenDocument files (ODT, ODS, ODP)", read=read_document, write=write_parts, key=document_key)
 everywhere("stored", kind="odf")(stored)
 
 
@@ -76,9 +81,14 @@ def told(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:37] + "...")
 
 
+def has_text(element: _Element) -> bool:
+    """Whether letters or digits stand in an element."""
+    return any(sign.isalnum() for sign in said(element))
+
+
 def places(
     parts: Parts, about: About, tag: str, most: int = FEW,
-    chosen: Callable[[_Element], bool] = lambda element: any(sign.isalnum() for sign in said(element)),
+    chosen: Callable[[_Element], bool] = has_text,
 ) -> Iterator[tuple[_Element, _Element]]:  # fmt: skip
     """Some elements of a name that are `chosen` (those with letters or digits), each in a content of its own."""
     found = [place for place, element in enumerate(parts.xml(CONTENT).iter(tag)) if chosen(element)]
@@ -93,7 +103,7 @@ def in_sheet(element: _Element) -> bool:
 
 
 def _flows(element: _Element) -> bool:
-    return any(sign.isalnum() for sign in said(element)) and not in_sheet(element)
+    return has_text(element) and not in_sheet(element)
 
 
 def _is_text(element: _Element) -> bool:
@@ -175,7 +185,7 @@ def heading(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"the heading {told(said(found))} is of the next level"
     for root, found in places(parts, about, f"{TEXT}h", 1):
         found.tag = f"{TEXT}p"
-        found.attrib.pop(f"{TEXT}outline-level", None)
+        found.attrib.pop(f"{TEXT}outline-level", "")
         found.set(f"{TEXT}style-name", "Standard")
         yield parts.having(CONTENT, root), f"the heading {told(said(found))} is a plain paragraph"
 
@@ -252,7 +262,7 @@ def _own_style(root: _Element, element: _Element, name: str, family: str) -> _El
 
 def look(
     tag: str, part: str, change: Callable[[_Element], None], words: str,
-    chosen: Callable[[_Element], bool] = lambda element: any(sign.isalnum() for sign in said(element)),
+    chosen: Callable[[_Element], bool] = has_text,
 ) -> Callable[[Parts, About], Change]:  # fmt: skip
     """An operator's function that gives elements of one name another look; `part` is the style's part to change."""
     family, what = _FAMILIES[tag]

@@ -1,7 +1,8 @@
-"""OpenDocument files, continued: the cells, rows and sheets of tables, and the pages of slides."""
+"""OpenDocument files, a kind of its own for the cells, rows and sheets of tables, and the pages of slides."""
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from deskbench.tasks.mutation.kinds.open_documents import (
@@ -13,23 +14,26 @@ from deskbench.tasks.mutation.kinds.open_documents import (
     TABLE,
     TEXT,
     Change,
+    document_key,
     in_sheet,
     look,
     places,
+    read_document,
     remove,
     said,
     setting,
     toggled,
     told,
 )
-from deskbench.tasks.mutation.kinds.packages import Parts, other_text
-from deskbench.tasks.mutation.operators import About, operator
+from deskbench.tasks.mutation.kinds.packages import Parts, other_text, write_parts
+from deskbench.tasks.mutation.operators import About, kind, operator
 
 if TYPE_CHECKING:
     from lxml.etree import _Element
 
 CELL, ROW, SHEET, PAGE = f"{TABLE}table-cell", f"{TABLE}table-row", f"{TABLE}table", f"{DRAW}page"
 VALUE, KIND, FORMULA, NAME = f"{OFFICE}value", f"{OFFICE}value-type", f"{TABLE}formula", f"{TABLE}name"
+kind("odf-table", "Tables and slides of OpenDocument files", read=read_document, write=write_parts, key=document_key)
 LENGTHS = ("cm", "mm", "in", "pt")
 """Units of a shape's place and size that are changed."""
 
@@ -53,10 +57,10 @@ def _empty(cell: _Element) -> None:
     for child in list(cell):
         cell.remove(child)
     for name in (VALUE, KIND, FORMULA, f"{OFFICE}string-value"):
-        cell.attrib.pop(name, None)
+        cell.attrib.pop(name, "")
 
 
-@operator("odf/number", kind="odf", must="fail")
+@operator("odf-table/number", kind="odf-table", must="fail")
 def number(parts: Parts, about: About) -> Change:
     """A number in a cell is one more."""
     for root, cell in places(parts, about, CELL, chosen=_is_number):
@@ -67,7 +71,7 @@ def number(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"a cell has {new}, not {old}"
 
 
-@operator("odf/number-as-text", kind="odf", must="fail")
+@operator("odf-table/number-as-text", kind="odf-table", must="fail")
 def number_as_text(parts: Parts, about: About) -> Change:
     """A number in a cell is a text."""
     for root, cell in places(parts, about, CELL, 1, chosen=_is_number):
@@ -76,7 +80,7 @@ def number_as_text(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"{told(said(cell))} is a text, not a number"
 
 
-@operator("odf/clear", kind="odf", must="fail")
+@operator("odf-table/clear", kind="odf-table", must="fail")
 def clear(parts: Parts, about: About) -> Change:
     """A cell is empty."""
     for root, cell in places(parts, about, CELL):
@@ -85,7 +89,7 @@ def clear(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"the cell with {words} is empty"
 
 
-@operator("odf/value-for-formula", kind="odf", must="fail")
+@operator("odf-table/value-for-formula", kind="odf-table", must="fail")
 def value_for_formula(parts: Parts, about: About) -> Change:
     """A formula is replaced by its value."""
     for root, cell in places(parts, about, CELL, chosen=lambda one: FORMULA in one.attrib):
@@ -93,7 +97,7 @@ def value_for_formula(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"a cell has the value of {formula!s}, not the formula"
 
 
-@operator("odf/formula", kind="odf", must="fail")
+@operator("odf-table/formula", kind="odf-table", must="fail")
 def formula(parts: Parts, about: About) -> Change:
     """A formula is another."""
     for root, cell in places(parts, about, CELL, chosen=lambda one: FORMULA in one.attrib):
@@ -103,10 +107,10 @@ def formula(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"a formula is {new}, not {old}"
 
 
-operator("odf/fill", kind="odf", must="fail")(
+operator("odf-table/fill", kind="odf-table", must="fail")(
     look(CELL, "table-cell-properties", setting({f"{FO}background-color": "#12ab34"}), "has another colour behind it")
 )
-operator("odf/cell-bold", kind="odf", must="fail")(
+operator("odf-table/cell-bold", kind="odf-table", must="fail")(
     look(CELL, "text-properties", toggled(f"{FO}font-weight", "bold", "normal"), "is bold, or no longer bold", in_sheet)
 )
 
@@ -114,7 +118,7 @@ operator("odf/cell-bold", kind="odf", must="fail")(
 # -- rows and sheets
 
 
-@operator("odf/drop-row", kind="odf", must="fail")
+@operator("odf-table/drop-row", kind="odf-table", must="fail")
 def drop_row(parts: Parts, about: About) -> Change:
     """A row's cells are empty."""
     for root, row in places(parts, about, ROW):
@@ -124,7 +128,7 @@ def drop_row(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"the row with {words} is empty"
 
 
-@operator("odf/swap-rows", kind="odf", must="fail")
+@operator("odf-table/swap-rows", kind="odf-table", must="fail")
 def swap_rows(parts: Parts, about: About) -> Change:
     """Two rows are the other way round."""
 
@@ -139,7 +143,7 @@ def swap_rows(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"the row with {told(said(row))} stands one place later"
 
 
-@operator("odf/hide-row", kind="odf", must="fail")
+@operator("odf-table/hide-row", kind="odf-table", must="fail")
 def hide_row(parts: Parts, about: About) -> Change:
     """A row is hidden."""
     for root, row in places(parts, about, ROW, 2):
@@ -147,7 +151,7 @@ def hide_row(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"the row with {told(said(row))} is hidden"
 
 
-@operator("odf/sheet-name", kind="odf", must="fail")
+@operator("odf-table/sheet-name", kind="odf-table", must="fail")
 def sheet_name(parts: Parts, about: About) -> Change:
     """A sheet or table has another name."""
     for root, sheet in places(parts, about, SHEET, chosen=lambda one: NAME in one.attrib):
@@ -156,7 +160,7 @@ def sheet_name(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"the table {old!r} is called {old + ' 2'!r}"
 
 
-@operator("odf/sheet-gone", kind="odf", must="fail")
+@operator("odf-table/sheet-gone", kind="odf-table", must="fail")
 def sheet_gone(parts: Parts, about: About) -> Change:
     """A sheet or table is missing."""
     for root, sheet in places(parts, about, SHEET):
@@ -167,7 +171,7 @@ def sheet_gone(parts: Parts, about: About) -> Change:
 # -- slides
 
 
-@operator("odf/slide-gone", kind="odf", must="fail")
+@operator("odf-table/slide-gone", kind="odf-table", must="fail")
 def slide_gone(parts: Parts, about: About) -> Change:
     """A slide is missing."""
     for root, page in places(parts, about, PAGE):
@@ -175,7 +179,7 @@ def slide_gone(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"the slide with {told(said(page))} is missing"
 
 
-@operator("odf/slide-order", kind="odf", must="fail")
+@operator("odf-table/slide-order", kind="odf-table", must="fail")
 def slide_order(parts: Parts, about: About) -> Change:
     """Two slides are the other way round."""
 
@@ -190,19 +194,16 @@ def slide_order(parts: Parts, about: About) -> Change:
         yield parts.having(CONTENT, root), f"the slide with {told(said(page))} stands one place later"
 
 
-@operator("odf/position", kind="odf", must="fail")
+@operator("odf-table/position", kind="odf-table", must="fail")
 def position(parts: Parts, about: About) -> Change:
     """A shape or picture stands further to the right, or is larger, by a tenth."""
     for name, words in ((f"{SVG}x", "stands a tenth further to the right"), (f"{SVG}width", "is a tenth wider")):
-        for root, frame in places(parts, about, f"{DRAW}frame", 2, lambda one, name=name: _length(one, name) != ""):
+        for root, frame in places(parts, about, f"{DRAW}frame", 2, partial(_has_length, name)):
             old = frame.get(name, "")
-            unit = old[-2:]
-            frame.set(name, f"{float(old[:-2]) * 1.1 + 0.1:g}{unit}")
+            frame.set(name, f"{float(old[:-2]) * 1.1 + 0.1:g}{old[-2:]}")
             yield parts.having(CONTENT, root), f"the frame {told(said(frame))} {words}"
 
 
-def _length(element: _Element, name: str) -> str:
-    """A length in a unit that is known; else empty."""
+def _has_length(name: str, element: _Element) -> bool:
     value = element.get(name, "")
-    known = value.endswith(LENGTHS) and value[:-2].replace(".", "", 1).isdigit()
-    return value if known else ""
+    return value.endswith(LENGTHS) and value[:-2].replace(".", "", 1).isdigit()

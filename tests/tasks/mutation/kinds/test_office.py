@@ -287,16 +287,16 @@ def test_an_open_documents_text_stays(operator: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("operator", "words", "gone"),
+    ("kind", "operator", "words", "gone"),
     [
-        ("drop-paragraph", "the paragraph 'Slide 2' is empty", "Slide 2"),
-        ("text", "'went up' is 'went'", "The sales went up a lot."),
-        ("number", "a cell has 902, not 901", "901"),
-        ("clear", "the cell with '900' is empty", "900"),
+        ("odf", "drop-paragraph", "the paragraph 'Slide 2' is empty", "Slide 2"),
+        ("odf", "text", "'went up' is 'went'", "The sales went up a lot."),
+        ("odf-table", "number", "a cell has 902, not 901", "901"),
+        ("odf-table", "clear", "the cell with '900' is empty", "900"),
     ],
 )
-def test_an_open_documents_text_is_another(operator: str, words: str, gone: str, tmp_path: Path) -> None:
-    [raw] = [raw for raw, told in changes("odf", operator) if told == words]
+def test_an_open_documents_text_is_another(kind: str, operator: str, words: str, gone: str, tmp_path: Path) -> None:
+    [raw] = [raw for raw, told in changes(kind, operator) if told == words]
     assert gone in texts(open_document(), tmp_path)
     assert gone not in texts(raw, tmp_path)
 
