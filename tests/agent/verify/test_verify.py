@@ -1,5 +1,6 @@
 """Verification's own logic on a desktop in memory, and one suite on a real one."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -161,11 +162,22 @@ def test_an_error_is_tried_again_and_so_is_a_task_that_has_changed(tmp_path: Pat
     assert exit_status(list(one.found.values())) == 0
 
 
+def test_results_of_another_desktop_are_not_taken_over(tmp_path: Path) -> None:
+    source = write_suite(tmp_path / "paper", 1)
+    verified(source, tmp_path / "out")
+    count = episodes(tmp_path / "out")
+    other = dataclasses.replace(prepared(source, agent="null"), made_of={"image": "other"})
+    again = Verification(other, tmp_path / "out", k=1)
+    again.run()
+    assert episodes(tmp_path / "out") == 2 * count
+    assert [entry.desktop["image"] for entry in again.entries()] == ["other", "other"]
+
+
 def test_a_prefix_run_that_failed_leaves_nothing_behind_once_it_passes(tmp_path: Path) -> None:
     path = write_task(tmp_path / "paper", "write")
     one = verified(path.parent, tmp_path / "out")
     rows = tmp_path / "out" / ROWS
-    key = one.found["paper/write"].key
+    key = one.found["paper/write"].depends
     failed = Cell(task="paper/write", column="prefix", outcome=Outcome.ERROR, reason="lost\u2028desktop", key=key)
     kept = [line for line in rows.read_text().split("\n") if '"prefix"' not in line]
     rows.write_text("\n".join([*kept, failed.model_dump_json()]) + '\n{"task": "paper/wri')
