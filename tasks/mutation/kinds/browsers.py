@@ -145,37 +145,37 @@ def _register(name: str, doc: str, change: Callable[[Tree], list[tuple[list[Tree
 
 
 _register("missing", "A bookmark or folder is missing.", lambda node: [([], "is missing")])
-_register("title", "A bookmark or folder has another name.",
-          lambda node: [([{**node, "name": f"{node.get('name')} 2"}], "has another name")])  # fmt: skip
-_register("address", "A bookmark has another address: a page below, or another site.", _other_addresses)
-_register("twice", "A bookmark or folder is there twice.", lambda node: [([node, node], "is there twice")])
+_register("title", "A bookmark or folder has a different name.",
+          lambda node: [([{**node, "name": f"{node.get('name')} 2"}], "has a different name")])  # fmt: skip
+_register("address", "A bookmark has a different address: a page below it, or a different site.", _other_addresses)
+_register("twice", "A bookmark or folder occurs twice.", lambda node: [([node, node], "occurs twice")])
 
 
 @operator("bookmarks/moved", kind="bookmarks", must="fail")
 def moved(model: Tree, about: About) -> Change:
-    """A bookmark or folder stands elsewhere: in another folder, or outside of its folder."""
+    """A bookmark or folder is in a different folder."""
     for root, at in about.some(_entries(model), FEW):
         node = _at(model, root, at)
         without = _with(model, root, _instead(at[-1], []), at[:-1])
         target = root if len(at) > 1 else next((name for name in _roots(model) if name != root), None)
         if target is not None:
-            words = f"{_said(node)} stands in {target}, not in {_place(model, root, at)}"
+            words = f"{_said(node)} is in {target}, not in {_place(model, root, at)}"
             yield _with(without, target, _and(node)), words
 
 
 @operator("bookmarks/extra", kind="bookmarks", must="fail")
 def extra(model: Tree, about: About) -> Change:
-    """A bookmark or folder too many is in the bar."""
+    """There is an extra bookmark or folder in the bar."""
     page = {"type": "url", "name": "Another", "url": "https://other.example/"}
     folder = {"type": "folder", "name": "Another folder", "children": []}
     for root in list(_roots(model))[:1]:
         for node, words in ((page, "a page"), (folder, "a folder")):
-            yield _with(model, root, _and(node)), f"{words} too many is in {root}"
+            yield _with(model, root, _and(node)), f"there is {words} too many in {root}"
 
 
 @operator("bookmarks/ids", kind="bookmarks", must="stay")
 def ids(model: Tree, about: About) -> Change:
-    """Its entries have other numbers and times."""
+    """The ids and times are different."""
 
     def renumbered(node: Any) -> Any:
         if isinstance(node, list):
@@ -187,7 +187,7 @@ def ids(model: Tree, about: About) -> Change:
         return {**found, **{name: str(found[name]) + more for name, more in others.items() if name in found}}
 
     new = renumbered(model)
-    yield ({**new, "checksum": "0" * 32} if "checksum" in new else new), "numbers and times are others"
+    yield ({**new, "checksum": "0" * 32} if "checksum" in new else new), "the ids and times are different"
 
 
 # -- the history as a database
@@ -244,14 +244,14 @@ def history_missing(data: bytes, about: About) -> Change:
 
 @operator("history/not-visited", kind="history", must="fail")
 def not_visited(data: bytes, about: About) -> Change:
-    """A page is known, but was not visited."""
+    """A page is in the history, but has no visit."""
     for number, url, _ in _told_of(data, about):
-        yield _altered(data, ("DELETE FROM visits WHERE url = ?", (number,))), f"{url} was not visited"
+        yield _altered(data, ("DELETE FROM visits WHERE url = ?", (number,))), f"{url} has no visit"
 
 
 @operator("history/address", kind="history", must="fail")
 def history_address(data: bytes, about: About) -> Change:
-    """A page has another address."""
+    """A page has a different address."""
     for number, url, _ in _told_of(data, about):
         new = re.sub(r"(?<=//)[^/]+", "other.example", url)
         yield _altered(data, ("UPDATE urls SET url = ? WHERE id = ?", (new, number))), f"{url} is {new}"
@@ -269,8 +269,8 @@ def times(data: bytes, about: About) -> Change:
 
 @operator("history/other-table", kind="history", must="stay")
 def other_table(data: bytes, about: About) -> Change:
-    """It has a table that another version of the browser keeps."""
-    yield _altered(data, ("CREATE TABLE another_version (id INTEGER)", ())), "it has another table"
+    """There is a table of a different browser version."""
+    yield _altered(data, ("CREATE TABLE another_version (id INTEGER)", ())), "there is another table"
 
 
 # -- rows that getters give
@@ -305,24 +305,24 @@ def _rows_kind(name: str, title: str, row: Callable[[str], list[Any]], what: str
     def there(rows: list[list[Any]], about: About) -> Change:
         known = " ".join(str(cell) for row in rows for cell in row)
         for text in about.some([text for text in _named(about) if text not in known], FEW):
-            yield [*rows, row(text)], f"{what} of {text!r} is there"
+            yield [*rows, row(text)], f"{what} of {text!r} appears"
 
     def missing(rows: list[list[Any]], about: About) -> Change:
         for index in about.some([index for index, one in enumerate(rows) if _is_named(one, about)], FEW):
             yield rows[:index] + rows[index + 1 :], f"{what} number {index + 1}, which the check names, is missing"
 
     def other(rows: list[list[Any]], about: About) -> Change:
-        yield [*rows, row("unrelated.example")], f"{what} of unrelated.example is there as well"
+        yield [*rows, row("unrelated.example")], f"{what} of unrelated.example appears"
 
     def order(rows: list[list[Any]], about: About) -> Change:
         if len(rows) > 1:
-            yield rows[::-1], "the rows are in the reverse order"
+            yield rows[::-1], "the rows are in reverse order"
 
     for function, doc, must in (
-        (there, f"{what[0].upper()}{what[1:]} that the check names, and that was not there, is there", "fail"),
+        (there, f"{what[0].upper()}{what[1:]} that the check names appears", "fail"),
         (missing, f"{what[0].upper()}{what[1:]} that the check names is missing", "fail"),
-        (other, f"{what[0].upper()}{what[1:]} that no task is about is there as well", "stay"),
-        (order, "The rows are in the reverse order", "stay"),
+        (other, f"{what[0].upper()}{what[1:]} that no task is about appears", "stay"),
+        (order, "The rows are in reverse order", "stay"),
     ):
         function.__doc__ = f"{doc}."
         operator(f"{name}/{function.__name__}", kind=name, must=must)(function)  # type: ignore[arg-type]

@@ -155,14 +155,14 @@ def _copy(
 
 @operator("film/cut", kind="film", must="fail")
 def cut(film: Film, about: About) -> Change:
-    """The last second is missing, or the last half of a shorter one."""
+    """The last second is missing, or the second half of a shorter file."""
     length = max(track["until"] for track in _tracks(film))
     yield _packed(film, until=max(length - 1, length / 2)), "its end is cut off"
 
 
 @operator("film/track-gone", kind="film", must="fail")
 def track_gone(film: Film, about: About) -> Change:
-    """It has lost its picture, its sound or its subtitles."""
+    """The video, audio or subtitle tracks are missing."""
     types = dict.fromkeys(track["track"] for track in _tracks(film))
     for gone in types if len(types) > 1 else ():
         yield _packed(film, without=gone), f"it has no {gone}"
@@ -170,18 +170,18 @@ def track_gone(film: Film, about: About) -> Change:
 
 @operator("film/other-form", kind="film", must="fail")
 def other_form(film: Film, about: About) -> Change:
-    """The same tracks are in a container of another form, under its name."""
+    """The same tracks are in a different container format under the same name."""
     yield _packed(film, form=_OTHER[film.form]), f"it is {_OTHER[film.form]}, not {film.form}"
 
 
 @operator("film/tag", kind="film", must="fail")
 def tag(film: Film, about: About) -> Change:
-    """Its title, artist or album is another."""
+    """The title, artist or album is different."""
     for name, value in _tags(film).items():
         yield _packed(film, tags={name: f"{value} 2"}), f"its {name} is {f'{value} 2'!r}"
 
 
 @operator("film/packed", kind="film", must="stay")
 def packed(film: Film, about: About) -> Change:
-    """Another program has put the same tracks into the same container."""
-    yield _packed(film, tags={"comment": "by another program"}), "the same tracks are packed anew, with a comment"
+    """The same tracks are packed by a different program."""
+    yield _packed(film, tags={"comment": "by another program"}), "the same tracks are packed again, with a comment"

@@ -57,14 +57,14 @@ everywhere("stored", kind="odf")(stored)
 
 @operator("odf/properties", kind="odf", must="stay")
 def properties(parts: Parts, about: About) -> Change:
-    """Another person has saved it, at another time."""
+    """A different person saved the file at a different time."""
     if META in parts.members:
         root = parts.xml(META)
         for element in root.iter("{http://purl.org/dc/elements/1.1/}creator"):
             element.text = "Somebody Else"
         for element in root.iter("{http://purl.org/dc/elements/1.1/}date"):
             element.text = "2031-05-04T03:02:01"
-        yield parts.having(META, root), "another person has saved it, in the year 2031"
+        yield parts.having(META, root), "a different person saved it in 2031"
 
 
 # -- texts and paragraphs
@@ -154,15 +154,15 @@ def drop_paragraph(parts: Parts, about: About) -> Change:
 
 @operator("odf/repeat-paragraph", kind="odf", must="fail")
 def repeat_paragraph(parts: Parts, about: About) -> Change:
-    """A paragraph is there twice."""
+    """A paragraph occurs twice."""
     for root, paragraph in places(parts, about, f"{TEXT}p", chosen=_flows):
         paragraph.addnext(copy.deepcopy(paragraph))
-        yield parts.having(CONTENT, root), f"the paragraph {told(said(paragraph))} is there twice"
+        yield parts.having(CONTENT, root), f"the paragraph {told(said(paragraph))} occurs twice"
 
 
 @operator("odf/swap-paragraphs", kind="odf", must="fail")
 def swap_paragraphs(parts: Parts, about: About) -> Change:
-    """Two paragraphs are the other way round."""
+    """Two paragraphs are swapped."""
 
     def followed(paragraph: _Element) -> bool:
         after = paragraph.getnext()
@@ -173,7 +173,7 @@ def swap_paragraphs(parts: Parts, about: About) -> Change:
             after = paragraph.getnext()
             assert after is not None
             after.addnext(paragraph)
-            yield parts.having(CONTENT, root), f"the paragraph {told(said(paragraph))} stands one place later"
+            yield parts.having(CONTENT, root), f"the paragraph {told(said(paragraph))} is one place lower"
 
 
 @operator("odf/heading", kind="odf", must="fail")
@@ -192,21 +192,21 @@ def heading(parts: Parts, about: About) -> Change:
 
 @operator("odf/no-list", kind="odf", must="fail")
 def no_list(parts: Parts, about: About) -> Change:
-    """A list's item is a plain paragraph."""
+    """A list item is a plain paragraph."""
     for root, item in places(parts, about, f"{TEXT}list-item"):
         words, outer = told(said(item)), item.getparent()
         assert outer is not None
         for child in list(item):
             outer.addnext(child)
         remove(item)
-        yield parts.having(CONTENT, root), f"{words} is no item of a list"
+        yield parts.having(CONTENT, root), f"{words} is not a list item"
 
 
 def _gone(tag: str, words: str) -> Callable[[Parts, About], Change]:
     def changed(parts: Parts, about: About) -> Change:
         for number, (root, element) in enumerate(places(parts, about, tag, FEW, lambda one: True), 1):
             remove(element)
-            yield parts.having(CONTENT, root), f"{words} is gone: number {number} of those that were tried"
+            yield parts.having(CONTENT, root), f"{words} is gone (number {number})"
 
     changed.__doc__ = f"{words[0].upper()}{words[1:]} is gone."
     return changed
@@ -218,7 +218,7 @@ operator("odf/page-number-gone", kind="odf", must="fail")(_gone(f"{TEXT}page-num
 
 @operator("odf/tracked", kind="odf", must="fail")
 def tracked(parts: Parts, about: About) -> Change:
-    """A change is marked, and not accepted: a text is inserted."""
+    """A text is marked as inserted in tracked changes, and not accepted."""
     for root, paragraph in places(parts, about, f"{TEXT}p", 1, _flows):
         body = next(iter(root.iter(f"{OFFICE}body")))
         changes = etree.Element(f"{TEXT}tracked-changes")
@@ -305,11 +305,11 @@ def _size(inner: _Element) -> None:
 
 _RUNS: dict[str, tuple[Callable[[_Element], None], str]] = {
     "bold": (toggled(f"{FO}font-weight", "bold", "normal"), "is bold, or no longer bold"),
-    "italic": (toggled(f"{FO}font-style", "italic", "normal"), "is in italics, or no longer in italics"),
+    "italic": (toggled(f"{FO}font-style", "italic", "normal"), "is italic, or no longer italic"),
     "underline": (toggled(f"{STYLE}text-underline-style", "solid", "none"), "is underlined, or no longer underlined"),
     "size": (_size, "is two points larger"),
-    "font": (setting({f"{STYLE}font-name": "Impact", f"{FO}font-family": "Impact"}), "has another font"),
-    "colour": (setting({f"{FO}color": "#12ab34"}), "has another colour"),
+    "font": (setting({f"{STYLE}font-name": "Impact", f"{FO}font-family": "Impact"}), "has a different font"),
+    "colour": (setting({f"{FO}color": "#12ab34"}), "has a different colour"),
     "highlight": (setting({f"{FO}background-color": "#ffff00"}), "is highlighted in yellow"),
 }
 for _name, (_change, _words) in _RUNS.items():
@@ -322,8 +322,8 @@ def _align(inner: _Element) -> None:
 
 
 _OF_PARAGRAPHS: dict[str, tuple[Callable[[_Element], None], str]] = {
-    "alignment": (_align, "is aligned in another way"),
-    "spacing": (setting({f"{FO}line-height": "270%", f"{FO}margin-top": "17pt"}), "has other spaces between its lines"),
+    "alignment": (_align, "has a different alignment"),
+    "spacing": (setting({f"{FO}line-height": "270%", f"{FO}margin-top": "17pt"}), "has different line spacing"),
     "indent": (setting({f"{FO}margin-left": "55pt", f"{FO}text-indent": "11pt"}), "is indented"),
 }
 for _name, (_change, _words) in _OF_PARAGRAPHS.items():
@@ -332,7 +332,7 @@ for _name, (_change, _words) in _OF_PARAGRAPHS.items():
 
 @operator("odf/style", kind="odf", must="fail")
 def style(parts: Parts, about: About) -> Change:
-    """A paragraph has another style."""
+    """A paragraph has a different style."""
     for root, paragraph in places(parts, about, f"{TEXT}p", chosen=_flows):
         paragraph.set(f"{TEXT}style-name", "Quotations")
         yield parts.having(CONTENT, root), f"{told(said(paragraph))} has the style Quotations"
@@ -340,19 +340,19 @@ def style(parts: Parts, about: About) -> Change:
 
 @operator("odf/split-spans", kind="odf", must="stay")
 def split_spans(parts: Parts, about: About) -> Change:
-    """A run of letters is two, of the same look."""
+    """A run is split into two with the same formatting."""
     for root, span in places(parts, about, f"{TEXT}span", 2, lambda one: not len(one) and len(one.text or "") > 3):
         whole = span.text or ""
         second = copy.deepcopy(span)
         span.text, second.text = whole[: len(whole) // 2], whole[len(whole) // 2 :]
         span.tail = None
         span.addnext(second)
-        yield parts.having(CONTENT, root), f"{told(whole)} is two runs of the same look"
+        yield parts.having(CONTENT, root), f"{told(whole)} is two runs with the same formatting"
 
 
 @operator("odf/style-names", kind="odf", must="stay")
 def style_names(parts: Parts, about: About) -> Change:
-    """Its automatic styles have other names."""
+    """Its automatic styles have different names."""
     root = parts.xml(CONTENT)
     styles = root.find(f"{OFFICE}automatic-styles")
     names = [one.get(f"{STYLE}name") for one in styles.iter(f"{STYLE}style")] if styles is not None else []
@@ -361,7 +361,7 @@ def style_names(parts: Parts, about: About) -> Change:
             if str(key).endswith(("}style-name", "}name")) and value in names and _names_a_style(element, str(key)):
                 element.set(key, f"{value!s}_2")
     if names:
-        yield parts.having(CONTENT, root), "its automatic styles have other names"
+        yield parts.having(CONTENT, root), "its automatic styles have different names"
 
 
 def _names_a_style(element: _Element, key: str) -> bool:

@@ -99,7 +99,7 @@ def value_for_formula(parts: Parts, about: About) -> Change:
 
 @operator("odf-table/formula", kind="odf-table", must="fail")
 def formula(parts: Parts, about: About) -> Change:
-    """A formula is another."""
+    """A formula is different."""
     for root, cell in places(parts, about, CELL, chosen=lambda one: FORMULA in one.attrib):
         old = cell.get(FORMULA, "")
         new = next(other_text(old))[0]
@@ -108,7 +108,12 @@ def formula(parts: Parts, about: About) -> Change:
 
 
 operator("odf-table/fill", kind="odf-table", must="fail")(
-    look(CELL, "table-cell-properties", setting({f"{FO}background-color": "#12ab34"}), "has another colour behind it")
+    look(
+        CELL,
+        "table-cell-properties",
+        setting({f"{FO}background-color": "#12ab34"}),
+        "has a different background colour",
+    )
 )
 operator("odf-table/cell-bold", kind="odf-table", must="fail")(
     look(CELL, "text-properties", toggled(f"{FO}font-weight", "bold", "normal"), "is bold, or no longer bold", in_sheet)
@@ -130,7 +135,7 @@ def drop_row(parts: Parts, about: About) -> Change:
 
 @operator("odf-table/swap-rows", kind="odf-table", must="fail")
 def swap_rows(parts: Parts, about: About) -> Change:
-    """Two rows are the other way round."""
+    """Two rows are swapped."""
 
     def followed(row: _Element) -> bool:
         after = row.getnext()
@@ -140,7 +145,7 @@ def swap_rows(parts: Parts, about: About) -> Change:
         after = row.getnext()
         assert after is not None
         after.addnext(row)
-        yield parts.having(CONTENT, root), f"the row with {told(said(row))} stands one place later"
+        yield parts.having(CONTENT, root), f"the row with {told(said(row))} is one place lower"
 
 
 @operator("odf-table/hide-row", kind="odf-table", must="fail")
@@ -153,7 +158,7 @@ def hide_row(parts: Parts, about: About) -> Change:
 
 @operator("odf-table/sheet-name", kind="odf-table", must="fail")
 def sheet_name(parts: Parts, about: About) -> Change:
-    """A sheet or table has another name."""
+    """A sheet or table has a different name."""
     for root, sheet in places(parts, about, SHEET, chosen=lambda one: NAME in one.attrib):
         old = sheet.get(NAME, "")
         sheet.set(NAME, f"{old} 2")
@@ -181,7 +186,7 @@ def slide_gone(parts: Parts, about: About) -> Change:
 
 @operator("odf-table/slide-order", kind="odf-table", must="fail")
 def slide_order(parts: Parts, about: About) -> Change:
-    """Two slides are the other way round."""
+    """Two slides are swapped."""
 
     def followed(page: _Element) -> bool:
         after = page.getnext()
@@ -191,13 +196,13 @@ def slide_order(parts: Parts, about: About) -> Change:
         after = page.getnext()
         assert after is not None
         after.addnext(page)
-        yield parts.having(CONTENT, root), f"the slide with {told(said(page))} stands one place later"
+        yield parts.having(CONTENT, root), f"the slide with {told(said(page))} is one place lower"
 
 
 @operator("odf-table/position", kind="odf-table", must="fail")
 def position(parts: Parts, about: About) -> Change:
-    """A shape or picture stands further to the right, or is larger, by a tenth."""
-    for name, words in ((f"{SVG}x", "stands a tenth further to the right"), (f"{SVG}width", "is a tenth wider")):
+    """A shape or picture is a tenth further to the right, or a tenth wider."""
+    for name, words in ((f"{SVG}x", "is a tenth further to the right"), (f"{SVG}width", "is a tenth wider")):
         for root, frame in places(parts, about, f"{DRAW}frame", 2, partial(_has_length, name)):
             old = frame.get(name, "")
             frame.set(name, f"{float(old[:-2]) * 1.1 + 0.1:g}{old[-2:]}")

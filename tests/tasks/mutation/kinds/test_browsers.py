@@ -34,13 +34,13 @@ def test_the_bar_is_right_before() -> None:
     ("operator", "words", "rules"),
     [
         ("missing", "'Work' in bookmark_bar is missing", FOLDERS),
-        ("title", "'Work' in bookmark_bar has another name", FOLDERS),
+        ("title", "'Work' in bookmark_bar has a different name", FOLDERS),
         ("address", "'News' in bookmark_bar has the address https://news.example/more", PAGES),
         ("address", "'News' in bookmark_bar has the address https://other.example/", PAGES),
-        ("moved", "'Wiki' stands in bookmark_bar, not in bookmark_bar/Work", PAGES),
-        ("moved", "'News' stands in other, not in bookmark_bar", PAGES),
-        ("extra", "a page too many is in bookmark_bar", PAGES),
-        ("extra", "a folder too many is in bookmark_bar", FOLDERS),
+        ("moved", "'Wiki' is in bookmark_bar, not in bookmark_bar/Work", PAGES),
+        ("moved", "'News' is in other, not in bookmark_bar", PAGES),
+        ("extra", "there is a page too many in bookmark_bar", PAGES),
+        ("extra", "there is a folder too many in bookmark_bar", FOLDERS),
     ],
 )
 def test_bookmarks_that_are_others_lose_the_score(operator: str, words: str, rules: Any) -> None:
