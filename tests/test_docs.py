@@ -3,12 +3,17 @@
 `<!-- tested -->` precedes a page's example, a fenced block of `sh` or `python`. It runs in an empty folder and must
 exit with status 0. `<!-- prints -->` precedes a block of lines that it must print, in this order; `…` is any text on a
 line.
+
+`docs/first-task.md` is followed from its first line to its last, in one folder (`Follower`).
 """
 
+import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,10 +22,20 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
-EXPLAINED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-"""Every page except tables that another page introduces."""
+TUTORIAL = DOCS / "first-task.md"
+EXPLAINED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted({*DOCS.glob("*.md")} - {TUTORIAL})]
+"""Every page except the tutorial and tables that another page introduces."""
 EXAMPLE = re.compile(r"^<!-- tested -->\n(`{3,})(sh|python)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r"^<!-- prints -->\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+BLOCK = re.compile(
+    r"^<!-- (run|run, then Ctrl-C|prints|change: (\S+)) -->\n```\w+\n(.*?)^```$", re.MULTILINE | re.DOTALL
+)
+DIFFERS = {
+    r"\b\d{8}-\d{6}\b": "TIME",
+    r"\b\d+ s\b": "SECONDS",
+    r"127\.0\.0\.1:\d+": "ADDRESS",
+}
+"""What differs each time: the time in a folder's name, how long something took, a free port."""
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 LONGEST_TABLE = 30
 """How many lines of a table fit on a screen."""
@@ -87,6 +102,106 @@ def test_the_example_of_a_page_runs_as_it_stands(page: Path, tmp_path: Path, she
 )
 def test_what_a_page_says_of_its_example_is_compared(prints: str, output: str, lacks: list[str]) -> None:
     assert missing(prints, output) == lacks
+
+
+class Follower:
+    """Follows a tutorial in a folder, as a reader would.
+
+    - `<!-- run -->`: the commands of the block are run, and must exit with status 0.
+    - `<!-- run, then Ctrl-C -->`: the same, but Ctrl-C ends them when the last line that the page shows is printed.
+    - `<!-- change: FILE -->`: the block's keys replace those of the JSON file, or are added to it.
+    - `<!-- prints -->`: all that the last commands have printed. A line `…` stands for any lines, and `…` in a line
+      for any text. What differs each time (`DIFFERS`) is not compared.
+    """
+
+    def __init__(self, folder: Path, shell: dict[str, str]) -> None:
+        self._folder, self._shell = folder, shell
+
+    def follow(self, page: str) -> int:
+        """Carry out a page; gives the number of its blocks."""
+        blocks = BLOCK.findall(page)
+        printed = ""
+        for number, (mark, file, body) in enumerate(blocks):
+            if file:
+                self._change(self._folder / file, body)
+            elif mark == "prints":
+                assert re.fullmatch(pattern(body), settled(printed)), f"the page:\n{body}\nprinted:\n{printed}"
+            else:
+                last = blocks[number + 1][2].splitlines()[-1] if mark != "run" else None
+                printed = self._run(body, last)
+        return len(blocks)
+
+    @staticmethod
+    def _change(path: Path, shown: str) -> None:
+        text = path.read_text()
+        for key, part in pairs(shown, ""):
+            old, new = dict(pairs(text, "  ")).get(key), textwrap.indent(part, "  ")
+            text = text.replace(old, new) if old else text.removesuffix("\n}\n") + f",\n{new}\n}}\n"
+        json.loads(text)
+        path.write_text(text)
+
+    def _run(self, commands: str, last: str | None) -> str:
+        """What the commands print; with `last`, they are interrupted when they have printed that line."""
+        with subprocess.Popen(["bash", "-euo", "pipefail", "-c", f"exec {commands}" if last else commands],
+                              cwd=self._folder, env=self._shell, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              text=True) as running:  # fmt: skip
+            assert running.stdout is not None
+            lines = []
+            for line in running.stdout:
+                lines.append(line)
+                if line.rstrip() == last:
+                    running.send_signal(signal.SIGINT)
+        assert running.returncode == 0, "".join(lines)
+        return "".join(lines)
+
+
+def pairs(text: str, indent: str) -> Iterator[tuple[str, str]]:
+    """The keys of a JSON object that stand at an indentation, each with all of its text, value included."""
+    for found in re.finditer(rf'^{indent}"([^"]+)": ', text, re.MULTILINE):
+        _, end = json.JSONDecoder().raw_decode(text, found.end())
+        yield found[1], text[found.start() : end]
+
+
+def settled(text: str) -> str:
+    """A text in which nothing differs from one time to the next."""
+    for differs, name in DIFFERS.items():
+        text = re.sub(differs, name, text)
+    return "".join(f"{line.rstrip()}\n" for line in text.splitlines())
+
+
+def pattern(shown: str) -> str:
+    """A pattern for what a page shows of an output."""
+    lines = re.escape(settled(shown))
+    return re.sub("…", ".*", re.sub(r"^…\\?\n", r"(?:.*\\n)*", lines, flags=re.MULTILINE))
+
+
+@pytest.mark.desktop
+@pytest.mark.timeout(900)
+def test_the_tutorial_can_be_followed_to_the_letter(tmp_path: Path, shell: dict[str, str]) -> None:
+    folder = tmp_path / "empty"
+    folder.mkdir()
+    page = text_of(TUTORIAL)
+    assert Follower(folder, shell).follow(page) == page.count("\n```") / 2, "a block without a mark"
+
+
+@pytest.mark.parametrize(
+    ("shown", "printed", "same"),
+    [
+        ("a\nb\n", "a\nb\n", True),
+        ("a\n", "a\nb\n", False),
+        ("a\n…\n", "a\nb\nc\n", True),
+        ("…\nc\n", "c\n", True),
+        ("a…c\n", "abc\n", True),
+        ("a…c\n", "ab\nc\n", False),
+        ("took 3 s\n", "took 45 s\n", True),
+        ("run runs/20260105-120000-x\n", "run runs/20261129-123308-x\n", True),
+        ("run runs/20260105-120000-x\n", "run runs/20261129-123308-y\n", False),
+        ("at http://127.0.0.1:1/x\n", "at http://127.0.0.1:8080/x\n", True),
+        ("1 of 1 (100.0%)\n", "1x of 1 (100.0%)\n", False),
+    ],
+)
+def test_all_that_a_tutorial_shows_is_compared(shown: str, printed: str, same: bool) -> None:
+    assert bool(re.fullmatch(pattern(shown), settled(printed))) is same
 
 
 def test_a_reader_finds_every_page_from_the_first() -> None:

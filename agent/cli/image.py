@@ -26,7 +26,7 @@ def build(
     base: Annotated[str | None, typer.Option(help="Debian 12 base image.")] = None,
     screen: Annotated[str, typer.Option(help="Screen size of containers that you start by hand.")] = "1280x800",
     locked: Annotated[bool, typer.Option(help="Install exactly the versions in the lock file.")] = False,
-    write_lock: Annotated[bool, typer.Option(help="Write the installed versions to the lock file.")] = False,
+    write_lock: Annotated[bool, typer.Option(help="Write the installed versions and programs to docker/.")] = False,
     as_json: Json = False,
 ) -> None:
     """Build the desktop's image with the Docker engine; layers that have not changed are reused."""
@@ -43,10 +43,11 @@ def build(
     recipe = images.Recipe(programs=programs, base=base, screen=screen, locked=locked, code=code)
     with closing(engine()) as there:
         digest = images.build(there, recipe, message)
-        lock = images.installed(there, recipe.tag)
+        lock, names = images.installed(there, recipe.tag), images.programs(there, recipe.tag)
     kept = images.lock_file(programs)
     if write_lock:
         kept.write_text(lock, encoding="utf-8")
+        images.programs_file(programs).write_text(names, encoding="utf-8")
     differing = images.differing(kept, lock)
     if as_json:
         print_json({"image": recipe.tag, "digest": digest, "packages": len(lock.splitlines()), "not_locked": differing})

@@ -28,7 +28,7 @@ from deskbench.agent.cli.record import record
 from deskbench.agent.cli.targets import EXAMPLE as TARGETS_EXAMPLE
 from deskbench.agent.cli.targets import targets
 from deskbench.agent.cli.tasks import tasks_app
-from deskbench.agent.cli.verify import EXAMPLE, verify
+from deskbench.agent.cli.verify import BROKEN, EXAMPLE, verify
 from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
 from deskbench.envs.redact import KNOWN, Printed, secrets_in
 
@@ -69,7 +69,7 @@ def main() -> None:
         message(f"error: {told}", "red")
         if "--json" in sys.argv:
             print_json({"error": str(told), "kind": type(told).__name__})
-        sys.exit(2 if isinstance(told, UsageError) else 1)
+        sys.exit(2 if isinstance(told, UsageError) else BROKEN if tuple(sys.argv[1:3]) == ("tasks", "verify") else 1)
 
 
 def _print_version(wanted: bool) -> None:

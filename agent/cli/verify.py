@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import shlex
 import signal
+import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -35,8 +37,8 @@ class Suite:
 
     @property
     def found(self) -> list[Found]:
-        """The suite's tasks that have at least one result."""
-        return [found for found in self.verification.found.values() if found.cells]
+        """The suite's tasks, with the results so far."""
+        return list(self.verification.found.values())
 
 
 def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
@@ -60,33 +62,63 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs
     The record beside the suite becomes stale when a task, an asset, the code of a check or the desktop changes.
     Exit status 0: every task is valid; 1: a task is not; 2: nothing could be tried; 3: only errors or timeouts.
     """
-    if resume is not None and out is not None:
-        raise UsageError("--resume continues in its own folder: leave out --out")
-    from deskbench.agent.runs.folder import new_folder
-
+    folder = _folder(out, resume)
     began = time.monotonic()
-    folder = resume or out or new_folder("verify")
     chosen = _chosen(sources, only or [], host_files)
     prepared = [_prepare(source, names, provider, network, host_files) for source, names in chosen.items()]
+    if not any(one.tasks for one in prepared):
+        message("nothing was tried: no task can run on these desktops", "red")
+        raise typer.Exit(UNSUPPORTED)
     if stale:
         prepared = [_stale(one) for one in prepared]
         if not any(one.tasks for one in prepared):
             message("every record is up to date: nothing to verify")
             raise typer.Exit(VALID)
+    if record:
+        _warn_of_suites_that_cannot_be_written(prepared, folder)
     suites = _verified([one for one in prepared if one.tasks], folder, k, parallel)
     written = [path for suite in suites for path in _write(suite, folder)] if record else []
     found = [one for suite in suites for one in suite.found]
-    status = exit_status(found)
+    interrupted = any(suite.verification.interrupted for suite in suites)
+    status = BROKEN if interrupted else exit_status(found)
     if as_json:
         print_json(_document(found, written, folder, status))
     else:
         for path in written:
             message(f"record {path}")
         message(f"{_counts(found)}; {time.monotonic() - began:.0f} s; episodes in {folder}")
-    if any(suite.verification.interrupted for suite in suites):
-        message(f"interrupted; continue with: deskbench tasks verify {' '.join(sources)} --resume {folder}")
-        status = BROKEN
+    if interrupted:
+        message(f"interrupted; continue with: {continued(sys.argv[1:], folder)}")
     raise typer.Exit(status)
+
+
+def _folder(out: Path | None, resume: Path | None) -> Path:
+    """Where the episodes go.
+
+    Raises:
+        UsageError: nothing to continue is there, or something that a new verification would continue.
+    """
+    from deskbench.agent.runs.folder import new_folder
+    from deskbench.agent.verify.verify import ROWS
+
+    if resume is not None and out is not None:
+        raise UsageError("--resume continues in its own folder: leave out --out")
+    folder = resume or out or new_folder("verify")
+    there = any(folder.glob(f"*/{ROWS}"))
+    if resume is not None and not there:
+        raise UsageError(f"{folder} holds no verification: leave out --resume")
+    if resume is None and there:
+        raise UsageError(f"{folder} already holds a verification: continue it with --resume, or use another folder")
+    return folder
+
+
+def continued(words: Sequence[str], folder: Path) -> str:
+    """The command that continues what a command line began, with the same options."""
+    kept: list[str] = []
+    for word, before in zip(words, ["", *words], strict=False):
+        if not word.startswith(("--out", "--resume")) and before not in ("--out", "--resume"):
+            kept.append(word)
+    return shlex.join(["deskbench", *kept, "--resume", str(folder)])
 
 
 def _chosen(sources: Sequence[str], only: Sequence[str], host_files: bool) -> dict[str, list[str]]:
@@ -170,7 +202,6 @@ def interrupts(verification: Verification) -> Iterator[None]:
 def _say(found: Found) -> None:
     """Print a line for the task, and one for each trial with a wrong result."""
     from deskbench.agent.verify.cells import COLUMNS, Outcome
-    from deskbench.agent.verify.record import is_valid
 
     cells = list(found.cells.values())
     counts = []
@@ -180,9 +211,8 @@ def _say(found: Found) -> None:
             right = sum(cell.outcome is Outcome.RIGHT for cell in own)
             counts.append(f"{column} {right}/{len(own)}")
     seconds = sum(cell.seconds for cell in cells)
-    valid = is_valid(cells)
-    message(f"{'valid' if valid else 'INVALID':8}{found.task.key}: {', '.join(counts)} ({seconds:.0f} s)",
-            None if valid else "red")  # fmt: skip
+    message(f"{'valid' if found.valid else 'INVALID':8}{found.task.key}: {', '.join(counts)} ({seconds:.0f} s)",
+            None if found.valid else "red")  # fmt: skip
     for cell in cells:
         if cell.outcome not in (Outcome.RIGHT, Outcome.NONE):
             score = "no score" if cell.score is None else f"score {cell.score:g}"
@@ -196,11 +226,10 @@ def _say(found: Found) -> None:
 def exit_status(found: Sequence[Found]) -> int:
     """0: every task is valid; 1: a task is not; 2: nothing was tried; 3: only errors or timeouts."""
     from deskbench.agent.verify.cells import Outcome
-    from deskbench.agent.verify.record import is_valid
 
-    if not found:
+    if not any(one.cells for one in found):
         return UNSUPPORTED
-    invalid = [one for one in found if not is_valid(list(one.cells.values()))]
+    invalid = [one for one in found if not one.valid]
     if not invalid:
         return VALID
     undecided = [
@@ -208,6 +237,17 @@ def exit_status(found: Sequence[Found]) -> int:
         and not any(cell.outcome is Outcome.WRONG for cell in one.cells.values())
     ]  # fmt: skip
     return BROKEN if len(undecided) == len(invalid) else INVALID
+
+
+def _can_be_written(place: Path) -> bool:
+    return os.access(place, os.W_OK)
+
+
+def _warn_of_suites_that_cannot_be_written(prepared: Sequence[Prepared], folder: Path) -> None:
+    for place in dict.fromkeys(task.folder for one in prepared for task in one.tasks):
+        if not _can_be_written(place):
+            message(f"{place} cannot be written: the record goes to {folder}; copy it there, or it does not count",
+                    "yellow")  # fmt: skip
 
 
 def _write(suite: Suite, folder: Path) -> Iterator[Path]:
@@ -219,34 +259,31 @@ def _write(suite: Suite, folder: Path) -> Iterator[Path]:
     places = {task.key: task.folder for task in suite.prepared.tasks}
     entries = list(suite.verification.entries())
     for place in dict.fromkeys(places[entry.task] for entry in entries):
-        path = (place if os.access(place, os.W_OK) else folder) / VALIDATION
+        inside = folder / suite.prepared.tasks[0].suite
+        path = (place if _can_be_written(place) else inside) / VALIDATION
         own = {entry.task: entry for entry in entries if places[entry.task] == place}
+        kept = {**read(place / VALIDATION), **read(path), **own}
         write(
-            path,
-            suite.prepared.tasks[0].suite,
-            sorted({**read(path), **own}.values(), key=lambda one: one.task),
-            versions(),
-        )
+            path, suite.prepared.tasks[0].suite, sorted(kept.values(), key=lambda one: one.task), versions()
+        )  # fmt: skip
         yield path
 
 
 def _counts(found: Sequence[Found]) -> str:
-    from deskbench.agent.verify.record import is_valid
-
-    valid = sum(is_valid(list(one.cells.values())) for one in found)
+    valid = sum(one.valid for one in found)
+    left = sum(not one.complete for one in found)
     outcomes = Counter(cell.outcome.value for one in found for cell in one.cells.values())
-    return f"{valid} of {len(found)} tasks are valid; trials: " + ", ".join(
-        f"{count} {name}" for name, count in sorted(outcomes.items())
-    )
+    trials = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) or "none"
+    unfinished = f", {left} are not finished" if left else ""
+    return f"{valid} of {len(found)} tasks are valid{unfinished}; trials: {trials}"
 
 
 def _document(found: Sequence[Found], written: Sequence[Path], folder: Path, status: int) -> dict[str, Any]:
-    from deskbench.agent.verify.record import is_valid
-
     tasks = [
         {
             "task": one.task.key,
-            "valid": is_valid(list(one.cells.values())),
+            "valid": one.valid,
+            "complete": one.complete,
             "key": one.key,
             "cells": [cell.model_dump(mode="json", exclude={"task", "key"}) for cell in one.cells.values()],
         }

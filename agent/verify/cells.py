@@ -55,7 +55,7 @@ class Cell(BaseModel):
         steps: number of the agent's steps.
         folder: the episode's folder, relative to the run's folder; empty if there is no episode.
         notes: what rules of `tasks check` say about the untouched start state.
-        key: hash of everything that the result depends on (`record.key_of`).
+        key: hash of everything that the result depends on (`verify.Found.depends`).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -6,9 +6,7 @@ It has the fields of OpenEnv's validation report, so that OpenEnv's tools can re
 
 from __future__ import annotations
 
-import ast
 import hashlib
-import importlib.util
 import json
 import shutil
 import time
@@ -24,19 +22,10 @@ from deskbench.agent.build import DESKTOP_PATH
 from deskbench.agent.runs.record import write_atomic
 from deskbench.agent.verify.cells import Cell, Column, Outcome
 from deskbench.envs.wire import PROTOCOL
-from deskbench.tasks import registry
-from deskbench.tasks.checking import assets_of, calls_of
+from deskbench.tasks.fingerprint import POLICY, TASK, key_of
 from deskbench.tasks.load import VALIDATION
 from deskbench.tasks.types import Task
 
-POLICY = "deskbench-1"
-"""The set of trials that a task must pass; the number changes when the set changes."""
-REACHED = tuple(
-    f"deskbench.tasks.{name}" for name in ("getters", "guest", "metrics", "scoring", "setup", "web", "world")
-)
-"""The packages with the code that a result depends on."""
-UNREAD = ("$schema", "tags", "noqa", "allowed", "source")
-"""Keys of a task file that no result depends on."""
 CHECK_IDS: dict[Column, str] = {
     "oracle": "semantic.oracle_max", "solution": "semantic.oracle_max", "again": "semantic.verifier_determinism",
     "neutral": "semantic.neutral_changes", "nothing": "semantic.floor_gap", "done": "semantic.floor_gap",
@@ -84,78 +73,6 @@ def is_valid(cells: Sequence[Cell]) -> bool:
 
 
 # -- what a result depends on
-
-
-def key_of(task: Task) -> str:
-    """Hash of the task's content, its assets, and the code that its set-up and checks use.
-
-    Comments, docstrings and the order of a file's keys do not matter.
-    """
-    file = {name: value for name, value in task.written.items() if name not in UNREAD}
-    parts = {
-        "id": task.id,
-        "file": file or task.sha256,
-        "assets": {name: _asset(task, name) for name in sorted(set(assets_of(task)))},
-        "code": {name: _code(name) for name in sorted(_reached(task))},
-        "policy": POLICY,
-    }
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
-
-
-def _asset(task: Task, name: str) -> str:
-    try:
-        return hashlib.sha256(task.asset(name).read_bytes()).hexdigest()
-    except OSError:
-        return "missing"
-
-
-def _reached(task: Task) -> set[str]:
-    """The modules of a task's set-up steps, getters and metrics, and the modules that these import."""
-    found: set[str] = set()
-    left = [registry.find(kind, name).function.__module__ for kind, name in calls_of(task)]
-    while left:
-        module = left.pop()
-        if module not in found:
-            found.add(module)
-            left += [name for name in _imports(module) if name.startswith(REACHED)]
-    return found
-
-
-@cache
-def _tree(module: str) -> ast.Module | None:
-    try:
-        spec = importlib.util.find_spec(module)
-    except (ImportError, AttributeError, ValueError):
-        return None
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        body = getattr(node, "body", None)
-        if isinstance(body, list):
-            node.body = [part for part in body if not _said(part)]  # type: ignore[attr-defined]
-    return tree
-
-
-def _said(node: object) -> bool:
-    """Whether a statement is a docstring."""
-    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
-
-
-@cache
-def _code(module: str) -> str:
-    tree = _tree(module)
-    return "" if tree is None else hashlib.sha256(ast.dump(tree).encode()).hexdigest()
-
-
-@cache
-def _imports(module: str) -> tuple[str, ...]:
-    tree = _tree(module)
-    found = []
-    for node in ast.walk(tree) if tree is not None else ():
-        if isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(name for name in found if _tree(name) is not None)
 
 
 def desktop_of(task: Task, provider: str, made_of: Mapping[str, str]) -> dict[str, str]:
@@ -233,14 +150,14 @@ def read(path: Path) -> dict[str, Entry]:
     """The entries of a record by task key; empty if the file cannot be read."""
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
-        found = [one["measured"] for one in value["results"] if one["check_id"] == "deskbench.task"]
+        found = [one["measured"] for one in value["results"] if one["check_id"] == TASK]
         return {entry.task: entry for entry in (Entry.model_validate(_whole(one, value)) for one in found)}
     except (OSError, ValueError, KeyError, TypeError, ValidationError):
         return {}
 
 
 def _whole(measured: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:
-    trials = [one["measured"] for one in report["results"] if one["check_id"] != "deskbench.task"]
+    trials = [one["measured"] for one in report["results"] if one["check_id"] != TASK]
     cells = [cell for one in trials if one.get("task") == measured["task"] for cell in one["trials"]]
     return {**{k: v for k, v in measured.items() if k != "valid"}, "cells": cells}
 
@@ -275,7 +192,7 @@ def _made_with(versions: Mapping[str, str]) -> dict[str, Any]:
 
 def _results(entry: Entry) -> Iterator[dict[str, Any]]:
     yield _result(
-        "deskbench.task", "pass" if entry.valid else "fail",
+        TASK, "pass" if entry.valid else "fail",
         {**entry.model_dump(exclude={"cells"}), "valid": entry.valid}, [], None,
         sum(cell.seconds for cell in entry.cells),
     )  # fmt: skip

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import queue
 import threading
@@ -15,11 +17,12 @@ from deskbench.agent.build import Prepared, make_provider
 from deskbench.agent.runs.record import EpisodeReader
 from deskbench.agent.verify import trials
 from deskbench.agent.verify.cells import COLUMNS, DECIDED, Cell, Column, Outcome
-from deskbench.agent.verify.record import Entry, desktop_of, key_of
+from deskbench.agent.verify.record import Entry, desktop_of, is_valid
 from deskbench.agent.verify.stage import Result, Stage
 from deskbench.envs.errors import StorageError
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Action, parse_actions
+from deskbench.tasks.fingerprint import key_of
 from deskbench.tasks.types import Task
 
 ROWS = "results.jsonl"
@@ -36,15 +39,25 @@ class Found:
     """The cells of one task so far.
 
     Attributes:
-        key: hash of everything that the cells depend on.
+        key: hash of the task, its assets and the code of its check.
+        desktop: what its desktops are made of.
         cells: the cells by place.
-        oracle: folders of the oracle's episodes that passed, for other seeds.
     """
 
     task: Task
     key: str
+    desktop: dict[str, str]
     cells: dict[tuple[str, str, str], Cell] = field(default_factory=dict)
-    oracle: list[str] = field(default_factory=list)
+
+    @property
+    def depends(self) -> str:
+        """Hash of everything that the cells depend on: the key and the desktop."""
+        return hashlib.sha256(json.dumps([self.key, self.desktop], sort_keys=True).encode()).hexdigest()
+
+    @property
+    def valid(self) -> bool:
+        """Whether every column has a cell, and all went right."""
+        return self.complete and is_valid(list(self.cells.values()))
 
     @property
     def complete(self) -> bool:
@@ -74,7 +87,10 @@ class Verification:
         self._prepared, self._folder, self._k, self._parallel = prepared, folder, k, parallel
         self._on_task, self._stop, self._lock = on_task, threading.Event(), threading.Lock()
         self._broken: BaseException | None = None
-        self.found = {task.key: Found(task, key_of(task)) for task in prepared.tasks}
+        provider, made_of = prepared.config.provider, prepared.made_of
+        self.found = {
+            task.key: Found(task, key_of(task), desktop_of(task, provider, made_of)) for task in prepared.tasks
+        }
 
     def interrupt(self) -> None:
         """Stop soon; results so far are kept."""
@@ -92,6 +108,7 @@ class Verification:
             StorageError: the folder cannot be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / ROWS).touch()
         self._read()
         owner = make_provider(self._prepared.config.provider)
         provider = Pool(owner, ahead=1 if owner.capacity is None else 0)
@@ -112,12 +129,11 @@ class Verification:
 
     def entries(self) -> Iterator[Entry]:
         """The record of every complete task."""
-        config = self._prepared.config
         for found in self.found.values():
             if found.complete:
                 yield Entry(
                     task=found.task.key, key=found.key, k=self._k, date=time.strftime("%Y-%m-%d"),
-                    desktop=desktop_of(found.task, config.provider, self._prepared.made_of),
+                    desktop=found.desktop,
                     cells=tuple(sorted(found.cells.values(), key=lambda cell: list(COLUMNS).index(cell.column))),
                 )  # fmt: skip
 
@@ -217,7 +233,7 @@ class Verification:
         """Keep results; each is written at once, as one line."""
         with self._lock:
             for cell in cells:
-                kept = cell.model_copy(update={"key": found.key})
+                kept = cell.model_copy(update={"key": found.depends})
                 found.cells[kept.place] = kept
                 _append(self._folder / ROWS, kept.model_dump_json().encode())
 
@@ -227,14 +243,14 @@ class Verification:
         A broken last line is left out and ended, so that the next result has a line of its own.
         """
         path = self._folder / ROWS
-        data = path.read_bytes() if path.is_file() else b""
+        data = path.read_bytes()
         for line in data.split(b"\n"):
             try:
                 cell = Cell.model_validate_json(line)
             except ValueError:
                 continue
             found = self.found.get(cell.task)
-            if found is not None and found.key == cell.key and cell.outcome in DECIDED:
+            if found is not None and found.depends == cell.key and cell.outcome in DECIDED:
                 found.cells[cell.place] = cell
         if data and not data.endswith(b"\n"):
             _append(path, b"")

@@ -58,6 +58,10 @@ class WineProvider(LocalProvider):
     platform: str | None = "Windows"
     ptrace = True  # Wine's server needs it
 
+    def describe(self) -> dict[str, str]:
+        """Wine's version (`missing` without Wine), and the hash of what else its desktops are made of."""
+        return {"wine": _wine_version(), "template": _template_hash()}
+
     def _check(self, spec: DesktopSpec) -> None:
         if not spec.isolated:
             raise UsageError("provider wine: its desktops only run in the sandbox: leave out --unisolated")
@@ -96,12 +100,19 @@ def template() -> Path:
         UsageError: a part of it cannot be fetched.
         StartError: Wine did not make a prefix.
     """
+    return keep(cache_folder() / f"wine-{_template_hash()}", _make)
+
+
+def _template_hash() -> str:
     made_of = f"{VERSION} {PYTHON_SHA256} {PILLOW} {PTH} {SETTINGS} {_wine_version()}"
-    return keep(cache_folder() / f"wine-{hashlib.sha256(made_of.encode()).hexdigest()[:16]}", _make)
+    return hashlib.sha256(made_of.encode()).hexdigest()[:16]
 
 
 def _wine_version() -> str:
-    done = subprocess.run([WINE, "--version"], capture_output=True, text=True, check=False)
+    try:
+        done = subprocess.run([WINE, "--version"], capture_output=True, text=True, check=False)
+    except OSError:
+        return "missing"
     return done.stdout.strip()
 
 

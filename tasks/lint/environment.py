@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from itertools import zip_longest
 from pathlib import PurePosixPath
 
+from deskbench.envs.actions import nearest
+from deskbench.envs.providers.docker.image import known_programs
 from deskbench.tasks.lint.facts import Command, Facts, Text, command_line
 from deskbench.tasks.lint.findings import Edit, Hit
 from deskbench.tasks.lint.rules import rule
@@ -95,17 +97,18 @@ def sleeps(facts: Facts) -> Iterator[Hit]:
 
 
 @rule(
-    "DB025", "error", "set-up starts a program that `requires` does not name",
+    "DB025", "error", "set-up starts a program that `requires` does not name, or a program is in no image",
     source="inspect-evals-lint's undeclared dependencies",
-    help="add the program to requires.apps",
+    help="add the name of its executable to requires.apps; if an image of yours has it, say so in noqa",
     bad={"requires": {"apps": ["galculator"]}}, good={"requires": {"apps": ["galculator", "mousepad"]}}, fixable=True,
 )  # fmt: skip
 def undeclared(facts: Facts) -> Iterator[Hit]:
     """A desktop that lacks the program cannot do the task.
 
     With the program in `requires.apps`, deskbench skips the task on such a desktop and gives the reason. Otherwise each
-    episode fails in set-up. The rule ignores task files without any of deskbench's keys: they come from elsewhere and
-    mean one particular image.
+    episode fails in set-up. If no image has a program of `requires.apps`, every desktop skips the task: the name may be
+    misspelt, or the name of a package. The rule ignores task files without any of deskbench's keys: they come from
+    elsewhere and mean one particular image. It does not know the programs of Windows and macOS.
     """
     if not facts.ours:
         return
@@ -118,6 +121,15 @@ def undeclared(facts: Facts) -> Iterator[Hit]:
     for number, (name, where) in enumerate(missing.items()):
         edits = _declare(facts, list(missing), number)
         yield Hit(where, f"starts {name}, which requires.apps does not name", edits)
+    if "linux" in [name.lower() for name in facts.task.requires.os or ("linux",)]:
+        yield from _in_no_image(facts)
+
+
+def _in_no_image(facts: Facts) -> Iterator[Hit]:
+    programs = known_programs()
+    for index, app in enumerate(facts.task.requires.apps):
+        if _program(app) not in programs:
+            yield Hit(f"$.requires.apps[{index}]", f"no image has {app}{nearest(app, programs)}")
 
 
 def _started(command: object) -> str:

@@ -6,11 +6,15 @@ import json
 import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
+from deskbench.tasks.fingerprint import key_of, recorded
 from deskbench.tasks.lint.facts import Facts
 from deskbench.tasks.lint.findings import Hit
 from deskbench.tasks.lint.rules import rule, suite_rule
+from deskbench.tasks.load import VALIDATION
+from deskbench.tasks.types import Task
 
 WRONG_ENDS = 3
 """The minimum number of wrong end states to test a task with."""
@@ -90,28 +94,49 @@ def _start(facts: Facts) -> str:
     return json.dumps([(call.type, call.parameters) for call in facts.task.config], sort_keys=True, default=str)
 
 
-@rule(
-    "DB028", "warning", "no oracle, or fewer than three wrong end states",
+@suite_rule(
+    "DB028", "warning", "no oracle, fewer than three wrong end states, or a validation record that does not count",
     source="ABC II.9",
-    help="write an oracle, and mutants: end states that look almost right but must score 0",
+    help="write an oracle, and mutants: end states that look almost right but must score 0; then: tasks verify --stale",
     bad={"oracle": None}, good={},
 )  # fmt: skip
-def unproven(facts: Facts) -> Iterator[Hit]:
+def unproven(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
     """An oracle shows that the task is feasible and that its check passes. Wrong end states show that it can also fail.
 
     The oracle, stopped one and two steps early, gives up to two wrong end states; the file's mutants give the rest.
-    Infeasible tasks and tasks that only check an answer need neither.
+    Infeasible tasks and tasks that only check an answer need neither. If a `validation.json` stands beside the task, it
+    must have the task as it is now, and all its trials must have gone right.
     """
-    task = facts.task
+    records: dict[Path, Mapping[str, tuple[str, bool]]] = {}
+    for facts in suite:
+        path = facts.task.folder / VALIDATION
+        if path not in records:
+            records[path] = recorded(path)
+        yield from ((facts, hit) for hit in _untried(facts.task, facts.sources))
+        if path.exists() and (why := _not_recorded(facts.task, records[path])):
+            yield facts, Hit("$", why)
+
+
+def _untried(task: Task, sources: frozenset[str]) -> Iterator[Hit]:
     if not task.oracle:
         yield Hit("$", "has no oracle: nothing shows that the task is feasible")
         return
-    if not task.feasible or facts.sources <= {"answer"}:
+    if not task.feasible or sources <= {"answer"}:
         return
     acting = sum(step.action["type"] not in ("done", "fail", "wait") for step in task.oracle)
     ends = len(task.mutants) + min(STOPPED, acting)
     if ends < WRONG_ENDS:
         yield Hit("$.mutants" if task.mutants else "$", f"tries {ends} wrong end states; it should try {WRONG_ENDS}")
+
+
+def _not_recorded(task: Task, record: Mapping[str, tuple[str, bool]]) -> str:
+    """Why a record does not count for a task; empty if it does."""
+    if task.key not in record:
+        return f"{VALIDATION} does not have the task: it was never verified"
+    key, valid = record[task.key]
+    if key != key_of(task):
+        return f"{VALIDATION} is stale: the task, its assets or the code of its check changed after it was verified"
+    return "" if valid else f"the task failed its verification, says {VALIDATION}"
 
 
 @suite_rule(

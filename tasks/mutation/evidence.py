@@ -15,17 +15,25 @@ MAX_TEXT = 2**18
 """The most bytes or characters of a text to change. To larger files only the operators for any file apply."""
 MAX_BYTES = 16 * 2**20
 """The same limit for the kinds in `_PACKED`."""
-_PACKED = ("xlsx", "docx", "pptx", "png", "jpeg", "pdf", "wav", "sqlite", "archive")
-_BY_GETTER = {"list_directory": "tree", "agent_answer": "answer", "vm_clipboard": "clipboard",
-              "vm_window_titles": "windows"}  # fmt: skip
+_PACKED = (
+    "xlsx", "docx", "pptx", "odf", "odf-table", "png", "jpeg", "pdf", "wav", "film", "sqlite", "history", "archive",
+)  # fmt: skip
+_BY_GETTER = {
+    "list_directory": "tree", "agent_answer": "answer", "vm_clipboard": "clipboard", "vm_window_titles": "windows",
+    "bookmarks": "bookmarks", "history": "visited", "cookie_data": "cookies",
+}  # fmt: skip
 _BY_SUFFIX = {
     ".json": "json", ".jsonl": "text", ".yaml": "yaml", ".yml": "yaml", ".toml": "toml", ".xml": "xml", ".html": "xml",
     ".xhtml": "xml", ".svg": "xml", ".xcu": "xml", ".csv": "csv", ".tsv": "csv", ".ini": "ini", ".conf": "ini",
     ".cfg": "ini", ".desktop": "ini", ".xlsx": "xlsx", ".xlsm": "xlsx", ".docx": "docx", ".pptx": "pptx",
+    ".mp4": "film", ".m4a": "film", ".mov": "film", ".mkv": "film", ".webm": "film", ".avi": "film", ".mp3": "film",
+    ".flac": "film", ".ogg": "film", ".oga": "film", ".odt": "odf", ".ods": "odf", ".odp": "odf", ".ott": "odf",
     ".png": "png", ".jpg": "jpeg", ".jpeg": "jpeg", ".pdf": "pdf", ".wav": "wav", ".rtf": "rtf",
     ".zip": "archive", ".tar": "archive", ".gz": "archive", ".tgz": "archive", ".xz": "archive", ".bz2": "archive",
     ".eml": "mail", ".mbox": "mail", ".sqlite": "sqlite", ".sqlite3": "sqlite", ".db": "sqlite",
 }  # fmt: skip
+_BY_NAME = {"Bookmarks": "bookmarks", "History": "history"}
+"""Files of Chromium's profile."""
 _MAGIC = {b"\x89PNG\r\n": "png", b"\xff\xd8\xff": "jpeg", b"%PDF-": "pdf", b"SQLite format 3\0": "sqlite",
           b"{\\rtf": "rtf", b"From ": "mail"}  # fmt: skip
 _OF_PROGRAMS = ("/.", "\\AppData\\", "~/.")
@@ -87,6 +95,7 @@ def kinds_of(one: Evidence) -> Iterator[str]:
         if found == "text" and one.about.settings and has_entries(data[:MAX_TEXT].decode("utf-8", "replace")):
             found = "ini"
         yield from (found,) if found else ()
+        yield from ("odf-table",) if found == "odf" else ()
     elif one.getter in _BY_GETTER:
         yield _BY_GETTER[one.getter]
     elif isinstance(one.value, str):
@@ -105,6 +114,8 @@ def too_large(kind: str, raw: Raw) -> bool:
 
 def _content(file: Path, data: bytes) -> str:
     """The kind of a file's content; empty if there is no such kind."""
+    if file.name in _BY_NAME:
+        return _BY_NAME[file.name]
     magic = next((kind for head, kind in _MAGIC.items() if data.startswith(head)), None)
     found = magic or _BY_SUFFIX.get(file.suffix.lower())
     if found is None and data.lstrip().startswith(b"<?xml"):

@@ -12,6 +12,7 @@ import subprocess
 import tarfile
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +37,8 @@ SOURCES_LABEL = "org.deskbench.server"
 """Image label: a digest of the server's sources, which shows whether an image is out of date."""
 NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns", "uidmap"})
 """Packages of the local provider that a container does not need."""
+CODE = "code"
+"""The program that only images with code-server have."""
 LOCK = "/usr/share/deskbench/installed.txt"
 
 
@@ -66,6 +69,17 @@ class Recipe:
 def lock_file(programs: str) -> Path:
     """The path of the lock file of an image's packages; its lines are name, version, SHA-256."""
     return DOCKER / f"{programs}.lock"
+
+
+def programs_file(programs: str) -> Path:
+    """Where the names of an image's programs are kept, one a line."""
+    return DOCKER / f"{programs}.programs"
+
+
+@cache
+def known_programs() -> frozenset[str]:
+    """The programs on the PATH of at least one image, as its file lists them."""
+    return frozenset({CODE, *(name for one in PROGRAMS for name in listed(programs_file(one)))})
 
 
 def context(recipe: Recipe) -> bytes:
@@ -194,6 +208,13 @@ def installed(engine: docker.DockerClient, image: str) -> str:
             return member.read().decode()
     finally:
         container.remove(force=True)
+
+
+def programs(engine: docker.DockerClient, image: str) -> str:
+    """The programs on an image's PATH, one a line; without `CODE`."""
+    command = 'IFS=:; for folder in $PATH; do ls "$folder"; done'
+    found = engine.containers.run(image, ["-c", command], entrypoint="sh", remove=True).decode()
+    return "".join(f"{name}\n" for name in sorted({*found.split()} - {CODE}))
 
 
 def differing(lock: Path, packages: str) -> list[str]:

@@ -15,7 +15,8 @@ MOST_ROWS = 2000
 FEW = 3
 
 
-def _opened(data: bytes) -> sqlite3.Connection:
+def opened_database(data: bytes) -> sqlite3.Connection:
+    """A copy of a database, in memory."""
     connection = sqlite3.connect(":memory:")
     connection.execute("PRAGMA trusted_schema = OFF")
     connection.deserialize(data)
@@ -24,7 +25,7 @@ def _opened(data: bytes) -> sqlite3.Connection:
 
 def _read(raw: Raw) -> bytes:
     try:
-        with closing(_opened(raw)) as connection:
+        with closing(opened_database(raw)) as connection:
             list(_tables(connection))
             return bytes(raw)
     except sqlite3.Error as error:
@@ -42,7 +43,7 @@ def _quoted(name: str) -> str:
 
 
 def _key(data: bytes) -> dict[str, Any]:
-    with closing(_opened(data)) as connection:
+    with closing(opened_database(data)) as connection:
         found = {}
         for name in _tables(connection):
             rows = connection.execute(f"SELECT * FROM {_quoted(name)} LIMIT {MOST_ROWS}")
@@ -55,7 +56,7 @@ kind("sqlite", "SQLite databases", read=_read, write=lambda model, raw: model, k
 
 def _changed(data: bytes, *statements: tuple[str, tuple[Any, ...]]) -> bytes | None:
     """The database after some statements; None if a statement violates a constraint of the database."""
-    with closing(_opened(data)) as connection:
+    with closing(opened_database(data)) as connection:
         try:
             for statement, values in statements:
                 connection.execute(statement, values)
@@ -68,7 +69,7 @@ def _changed(data: bytes, *statements: tuple[str, tuple[Any, ...]]) -> bytes | N
 def _rows(data: bytes, about: About) -> list[tuple[str, int, tuple[str, ...], tuple[Any, ...]]]:
     """Table, rowid, columns and values of rows."""
     found = []
-    with closing(_opened(data)) as connection:
+    with closing(opened_database(data)) as connection:
         for name in _tables(connection):
             try:
                 cursor = connection.execute(f"SELECT rowid, * FROM {_quoted(name)} LIMIT {MOST_ROWS}")
@@ -126,7 +127,7 @@ def null(data: bytes, about: About) -> Change:
 @operator("sqlite/rename-table", kind="sqlite", must="fail")
 def rename_table(data: bytes, about: About) -> Change:
     """A table has a different name."""
-    with closing(_opened(data)) as connection:
+    with closing(opened_database(data)) as connection:
         names = [name for name in _tables(connection) if about.matters(name)]
     for name in about.some(names, FEW):
         new = _changed(data, (f"ALTER TABLE {_quoted(name)} RENAME TO {_quoted(name + '_2')}", ()))
@@ -137,7 +138,7 @@ def rename_table(data: bytes, about: About) -> Change:
 @operator("sqlite/vacuum", kind="sqlite", must="stay")
 def vacuum(data: bytes, about: About) -> Change:
     """The file is rewritten with a different page size."""
-    with closing(_opened(data)) as connection:
+    with closing(opened_database(data)) as connection:
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.execute(f"PRAGMA page_size = {1024 if size != 1024 else 2048}")
         connection.execute("VACUUM")

@@ -26,6 +26,8 @@ MOST_UNPACKED = 64 * 2**20
 _WHEN = (1980, 1, 1, 0, 0, 0)
 """The oldest time in ZIP, so that the same parts give the same bytes."""
 CORE = "docProps/core.xml"
+PLAIN = "mimetype"
+"""The member that OpenDocument demands first and unpacked."""
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ def write_parts(model: Parts, raw: Raw) -> bytes:
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED if model.packed else zipfile.ZIP_STORED) as archive:
         for name, data in model.members.items():
-            archive.writestr(zipfile.ZipInfo(name, _WHEN), data, archive.compression, 1 if model.packed else None)
+            how = zipfile.ZIP_STORED if name == PLAIN else archive.compression
+            archive.writestr(zipfile.ZipInfo(name, _WHEN), data, how, 1 if model.packed else None)
     return out.getvalue()
 
 

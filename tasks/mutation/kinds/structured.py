@@ -16,6 +16,10 @@ Change = Iterator[tuple[Any, str]]
 Path = tuple[str | int, ...]
 
 
+_ANYTHING = About()
+"""To this, every key matters."""
+
+
 class Written(str):
     """JSON text to write as it is, for changes that the model does not show."""
 
@@ -306,6 +310,28 @@ def escapes(model: Any, about: About) -> Change:
     if plain != escaped:
         yield Written(plain), "no character is escaped"
         yield Written(escaped), "every character outside ASCII is escaped"
+
+
+@operator("json/elsewhere", kind="json", must="fail")
+def elsewhere(model: Any, about: About) -> Change:
+    """A key of a program's settings is in a different object: a different section or profile."""
+    if not about.settings or not isinstance(model, dict):
+        return
+    found = [(at, name) for at, node in _nodes(model, dict) for name in node if name and about.matters(name)]
+    for at, name in about.some([(at, n) for at, n in found if not isinstance(_at(model, at)[n], (dict, list))], 3):
+        value = _at(model, at)[name]
+        without = _put(model, at, {key: inner for key, inner in _at(model, at).items() if key != name})
+        yield {**without, "another": {name: value}}, f"{_told((*at, name))} is in 'another'"
+
+
+@operator("json/unrelated", kind="json", must="stay")
+def unrelated(model: Any, about: About) -> Change:
+    """In a program's settings, a key that the task is not about has a different value."""
+    if about.settings:
+        leaves = [(at, value, next(_others(value), None)) for at, value in _leaves(model, _ANYTHING)]
+        others = [one for one in leaves if isinstance(one[0][-1], str) and not about.matters(one[0][-1])]
+        for at, value, new in about.some([one for one in others if one[2] is not None], 2):
+            yield _put(model, at, new), f"{_told(at)} is {_short(new)}, not {_short(value)}"
 
 
 @operator("json/float", kind="json", must="stay")

@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from deskbench.agent.cli.main import app
 from deskbench.envs.errors import UsageError
 from deskbench.tasks import registry
+from deskbench.tasks.lint import lint
 from deskbench.tasks.registry import Kind
 from deskbench.tasks.schema import LIKE
 
@@ -61,3 +62,9 @@ def test_a_task_that_is_like_another(tmp_path: Path) -> None:
     path = tmp_path / "mine.json"
     assert said("new", str(path), "--like", "terminal").strip() == str(path)
     assert json.loads(path.read_text())["related_apps"] == ["lxterminal"]
+
+
+@pytest.mark.parametrize("like", LIKE)
+def test_a_new_task_has_no_error(tmp_path: Path, like: str) -> None:
+    said("new", str(tmp_path / "mine.json"), "--like", like)
+    assert [str(one) for one in lint(tmp_path).findings if one.severity == "error"] == []

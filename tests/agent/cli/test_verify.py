@@ -1,11 +1,16 @@
 """`deskbench tasks verify` as a person or a script calls it."""
 
 import json
+import re
+import shlex
 import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
+from deskbench.agent.cli.verify import continued
 from deskbench.agent.verify.verify import ROWS
 from deskbench.envs import wait
 from deskbench.tasks.load import VALIDATION
@@ -86,10 +91,65 @@ def test_ctrl_c_keeps_what_was_verified(tmp_path: Path) -> None:
         assert wait.until(lambda: rows.is_file() and rows.read_text().count("\n") > 5, timeout=60)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
-    assert process.returncode == 3 and "continue with: deskbench tasks verify" in said
+    assert process.returncode == 3
+    assert re.search(r"\d+ of 41 tasks are valid, \d+ are not finished", said), said
+    [command] = re.findall(r"continue with: deskbench (.*)", said)
     before = rows.read_text().count("\n")
-    done = deskbench("tasks", "verify", suite, "--k", 3, "--resume", "out", *FAKE, folder=tmp_path)
+    done = deskbench(*shlex.split(command), folder=tmp_path)
     assert done.returncode == 0 and "41 of 41 tasks are valid" in done.stderr
     results = [json.loads(line) for line in rows.read_text().splitlines()]
     assert len(results) > before
     assert len({(one["task"], one["column"], one["name"]) for one in results}) == len(results)
+
+
+@pytest.mark.parametrize(
+    ("words", "command"),
+    [
+        (["tasks", "verify", "a"], "deskbench tasks verify a --resume out"),
+        (["tasks", "verify", "a b", "--out", "x", "--k", "1"], "deskbench tasks verify 'a b' --k 1 --resume out"),
+        (["tasks", "verify", "--out=x", "a", "--stale"], "deskbench tasks verify a --stale --resume out"),
+        (["tasks", "verify", "--resume", "out", "a"], "deskbench tasks verify a --resume out"),
+    ],
+)
+def test_the_command_that_continues_has_the_same_options(words: list[str], command: str) -> None:
+    assert continued(words, Path("out")) == command
+
+
+def test_a_new_verification_does_not_mix_with_another(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "suite", 0)
+    words = ("tasks", "verify", suite, "--k", 1, *FAKE)
+    absent = deskbench(*words, "--resume", "out", folder=tmp_path)
+    assert absent.returncode == 2 and "out holds no verification" in absent.stderr
+    assert deskbench(*words, "--out", "out", folder=tmp_path).returncode == 0
+    again = deskbench(*words, "--out", "out", folder=tmp_path)
+    assert again.returncode == 2 and "continue it with --resume" in again.stderr
+
+
+def test_a_suite_that_cannot_be_written_is_said_and_the_record_stands_in_the_run(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "suite", 0)
+    inside = ["bwrap", "--dev-bind", "/", "/", "--ro-bind", str(suite), str(suite), "--"]
+    words = ["tasks", "verify", str(suite), "--k", "1", "--out", "out", *map(str, FAKE)]
+    done = subprocess.run([*inside, sys.executable, "-m", "deskbench.agent", *words], cwd=tmp_path, check=False,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert f"{suite} cannot be written: the record goes to out; copy it there, or it does not count" in done.stderr
+    assert "record out/suite/validation.json" in done.stderr
+    assert not (suite / VALIDATION).exists()
+    assert len(json.loads((tmp_path / "out" / "suite" / VALIDATION).read_text())["results"]) > 3
+
+
+def test_a_full_disk_is_no_invalid_task(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "suite", 0)
+    small = ["bash", "-c", 'ulimit -f 4; exec "$@"', "bash"]  # no file may have more than 4 KiB
+    words = ["tasks", "verify", str(suite), "--k", "1", "--out", "out", *FAKE]
+    done = subprocess.run([*small, sys.executable, "-m", "deskbench.agent", *words], cwd=tmp_path, check=False,
+                          capture_output=True, text=True)  # fmt: skip
+    assert done.returncode == 3, done.stderr
+    assert "File too large" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_suite_of_another_system_is_not_tried(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "write", requires={"os": ["windows"]}, oracle=[{"type": "done"}])
+    done = deskbench("tasks", "verify", tmp_path / "suite", "--provider", "local", folder=tmp_path)
+    assert done.returncode == 2
+    assert "skipped suite/write: needs windows" in done.stderr and "nothing was tried" in done.stderr

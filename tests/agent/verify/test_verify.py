@@ -1,5 +1,6 @@
 """Verification's own logic on a desktop in memory, and one suite on a real one."""
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,9 @@ import pytest
 
 from deskbench.agent.cli.verify import exit_status
 from deskbench.agent.verify.cells import COLUMNS, Cell, Outcome
-from deskbench.agent.verify.record import is_valid, key_of, read, validated, write
+from deskbench.agent.verify.record import desktop_of, is_valid, read, validated, write
 from deskbench.agent.verify.verify import ROWS, Found, Verification
+from deskbench.tasks.fingerprint import key_of
 from deskbench.tasks.load import VALIDATION, load
 
 from ..paper import Flaky, prepared, write_suite, write_task
@@ -160,11 +162,22 @@ def test_an_error_is_tried_again_and_so_is_a_task_that_has_changed(tmp_path: Pat
     assert exit_status(list(one.found.values())) == 0
 
 
+def test_results_of_another_desktop_are_not_taken_over(tmp_path: Path) -> None:
+    source = write_suite(tmp_path / "paper", 1)
+    verified(source, tmp_path / "out")
+    count = episodes(tmp_path / "out")
+    other = dataclasses.replace(prepared(source, agent="null"), made_of={"image": "other"})
+    again = Verification(other, tmp_path / "out", k=1)
+    again.run()
+    assert episodes(tmp_path / "out") == 2 * count
+    assert [entry.desktop["image"] for entry in again.entries()] == ["other", "other"]
+
+
 def test_a_prefix_run_that_failed_leaves_nothing_behind_once_it_passes(tmp_path: Path) -> None:
     path = write_task(tmp_path / "paper", "write")
     one = verified(path.parent, tmp_path / "out")
     rows = tmp_path / "out" / ROWS
-    key = one.found["paper/write"].key
+    key = one.found["paper/write"].depends
     failed = Cell(task="paper/write", column="prefix", outcome=Outcome.ERROR, reason="lost\u2028desktop", key=key)
     kept = [line for line in rows.read_text().split("\n") if '"prefix"' not in line]
     rows.write_text("\n".join([*kept, failed.model_dump_json()]) + '\n{"task": "paper/wri')
@@ -225,6 +238,19 @@ def test_a_record_holds_until_something_changes(tmp_path: Path) -> None:
     assert "changed" in why_not(source)["paper/write-0"]
     path.write_text(json.dumps(value))
     assert "another desktop" in why_not(source, "docker", image="full", digest="sha256:1")["paper/write-0"]
+
+
+def test_a_record_goes_stale_when_wine_changes(tmp_path: Path) -> None:
+    source = write_suite(tmp_path / "paper", 1)
+    made_of = {"wine": "wine-8.0", "template": "1"}
+    entries = [
+        entry.model_copy(update={"desktop": desktop_of(task, "wine", made_of)})
+        for task, entry in zip(load(str(source)), verified(source, tmp_path / "out").entries(), strict=True)
+    ]
+    write(source / VALIDATION, "paper", entries, {})
+    assert why_not(source, "wine", **made_of) == {}
+    reason = why_not(source, "wine", wine="wine-10.0", template="1")["paper/write-0"]
+    assert "wine was wine-8.0, is wine-10.0" in reason
 
 
 def test_a_tasks_assets_and_the_code_of_its_check_are_in_its_key(tmp_path: Path) -> None:

@@ -371,6 +371,13 @@ def test_the_image_says_which_packages_it_has(engine: docker.DockerClient) -> No
     assert all(len(line.split()) == 3 and len(line.split()[2]) == 64 for line in packages.splitlines())
 
 
+def test_the_list_of_an_images_programs_is_as_the_image(engine: docker.DockerClient) -> None:
+    kept = images.programs_file("light").read_text(encoding="utf-8")
+    assert images.programs(engine, "deskbench/desktop:light") == kept
+    assert {"mousepad", "libreoffice", "google-chrome", "code"} <= images.known_programs()
+    assert "blender" not in images.known_programs()
+
+
 def test_a_context_is_the_same_bytes_each_time() -> None:
     assert images.context(images.Recipe()) == images.context(images.Recipe())
 

@@ -1,5 +1,6 @@
 """Windows by Wine: the contract on the real Windows API, exact input in a Windows program, and its limits."""
 
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import ClassVar
@@ -12,7 +13,7 @@ from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, GuestUnreachable, UsageError
 from deskbench.envs.providers.conformance import DesktopContract, Platform
 from deskbench.envs.providers.local import LocalDesktop
-from deskbench.envs.providers.wine import WineProvider
+from deskbench.envs.providers.wine import WineProvider, template
 from deskbench.envs.types import Click, Drag, Key, KeyDown, Scroll, Type
 from deskbench.envs.wire import Observe
 
@@ -58,6 +59,13 @@ def provider() -> Iterator[WineProvider]:
 @pytest.fixture
 def make(provider: WineProvider) -> Callable[[], LocalDesktop]:
     return lambda: provider.start(SPEC)
+
+
+def test_a_record_names_the_version_of_wine(provider: WineProvider) -> None:
+    told = provider.describe()
+    assert set(told) == {"wine", "template"}
+    assert re.fullmatch(r"wine-\d+\.\d+.*", told["wine"])
+    assert template().name == f"wine-{told['template']}"
 
 
 class TestContract(DesktopContract):

@@ -85,8 +85,8 @@ CHANGES: dict[str, tuple[dict[str, Any], dict[str, tuple[Any, Any]]]] = {
         {"$.requires": ({"os": ["linux"]}, {"os": ["linux"], "apps": ["mousepad"]})},
     ),
     "two programs in no list": (
-        {"requires": {"apps": None}, "config": [{"type": "launch", "parameters": {"command": name}} for name in ("a b", ["c"])]},
-        {"$.requires": ({"os": ["linux"]}, {"os": ["linux"], "apps": ["a", "c"]})},
+        {"requires": {"apps": None}, "config": [{"type": "launch", "parameters": {"command": name}} for name in ("vlc b", ["gimp"])]},
+        {"$.requires": ({"os": ["linux"]}, {"os": ["linux"], "apps": ["vlc", "gimp"]})},
     ),
     "a right": (
         {"requires": {"network": "full"}},

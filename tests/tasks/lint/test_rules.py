@@ -1,5 +1,6 @@
 """Each rule finds its bad example and ignores its good one; so do the variants in the table here."""
 
+import json
 import re
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -10,8 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from deskbench.tasks.fingerprint import TASK, key_of
 from deskbench.tasks.lint import Report, examples, lint
 from deskbench.tasks.lint.rules import named, rules
+from deskbench.tasks.load import VALIDATION, load
 
 FILE = "~/Documents/letter.txt"
 TEXT = {"type": "vm_file", "path": FILE, "dest": "letter.txt"}
@@ -204,6 +207,9 @@ CASES: list[tuple[str, bool, Any]] = [
     ("DB025", False, {"config": steps(("launch", {"command": "/usr/bin/mousepad ~/a", "shell": True}))}),
     ("DB025", False, {"config": steps(("launch", {"command": ["~/program.py"]}))}),
     ("DB025", True, {"config": steps(("launch", {"command": ["/opt/My Program/pro gram", "x"]}), ("launch", {"command": "vlc a"}))}),
+    ("DB025", True, {"requires": {"apps": ["mousepad", "libreoffice-writer"]}}),  # a package, not a program
+    ("DB025", False, {"requires": {"apps": ["mousepad", "libreoffice", "google-chrome", "code"]}}),
+    ("DB025", False, {"requires": {"os": ["windows"], "apps": ["mousepad", "winecfg"]}}),
     ("DB025", False, {"oracle": None, "requires": None, "mutants": None}),  # a foreign file
     ("DB026", True, {"config": steps(("execute", {"command": "echo x > /etc/motd", "shell": True}))}),
     ("DB026", True, {"config": steps(("execute", {"command": "apt-get -y install gimp", "shell": True}))}),
@@ -259,6 +265,42 @@ def test_a_template_is_told_once_for_all_its_seeds(tmp_path: Path) -> None:
     report = found(tmp_path, {**good, "oracle": None})
     assert report.tasks == 2
     assert [finding.rule for finding in report.findings] == ["DB028"]
+
+
+def record(folder: Path, *, valid: bool = True, **keys: str) -> None:
+    """A validation record of the example, as `tasks verify` writes it."""
+    [task] = load(str(folder))
+    measured = {"task": task.key, "key": key_of(task), "valid": valid, **keys}
+    (folder / VALIDATION).write_text(json.dumps({"results": [{"check_id": TASK, "measured": measured}]}))
+
+
+def test_a_record_that_holds_is_no_finding(tmp_path: Path) -> None:
+    examples.write(tmp_path, {})
+    record(tmp_path)
+    assert lint(tmp_path).findings == ()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"key": "0" * 64}, "validation.json is stale"),
+        ({"task": "suite/other"}, "was never verified"),
+        ({"valid": False}, "failed its verification"),
+    ],
+)
+def test_a_record_that_does_not_count_is_found(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:
+    examples.write(tmp_path, {})
+    record(tmp_path, **wrong)
+    [finding] = lint(tmp_path).findings
+    assert finding.rule == "DB028"
+    assert said in finding.message
+
+
+@pytest.mark.parametrize("text", ["", "[]", '{"results": [{"check_id": "deskbench.task"}]}'])
+def test_a_record_that_cannot_be_read_does_not_count(tmp_path: Path, text: str) -> None:
+    examples.write(tmp_path, {})
+    (tmp_path / VALIDATION).write_text(text)
+    assert ["never verified" in finding.message for finding in lint(tmp_path).findings] == [True]
 
 
 JUNK = [

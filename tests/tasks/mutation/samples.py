@@ -13,7 +13,9 @@ from email.message import EmailMessage
 from functools import cache
 from typing import Any
 
+import av
 import docx
+import numpy as np
 from docx.enum.text import WD_BREAK
 from docx.oxml import OxmlElement
 from docx.oxml.ns import qn
@@ -141,6 +143,40 @@ def slides() -> bytes:
     return _saved(show.save)
 
 
+_SPACES = " ".join(
+    f'xmlns:{short}="urn:oasis:names:tc:opendocument:xmlns:{name}:1.0"'
+    for short, name in {
+        "office": "office", "text": "text", "table": "table", "style": "style", "draw": "drawing",
+        "fo": "xsl-fo-compatible", "svg": "svg-compatible", "meta": "meta",
+    }.items()
+)  # fmt: skip
+_ODF = f"""<office:document-content {_SPACES}><office:automatic-styles>
+<style:style style:name="T1" style:family="text"><style:text-properties fo:font-weight="bold"/></style:style>
+</office:automatic-styles><office:body><office:text>
+<text:h text:outline-level="1">Report of 2031</text:h>
+<text:p text:style-name="Standard">The sales <text:span text:style-name="T1">went up</text:span> a lot.</text:p>
+<text:p>Page <text:page-number>1</text:page-number></text:p>
+<text:list><text:list-item><text:p>one item</text:p></text:list-item></text:list>
+<table:table table:name="Costs"><table:table-row><table:table-cell office:value-type="float" office:value="900">
+<text:p>900</text:p></table:table-cell></table:table-row><table:table-row>
+<table:table-cell table:formula="of:=[.A1]+1" office:value-type="float" office:value="901"><text:p>901</text:p>
+</table:table-cell></table:table-row></table:table>
+<draw:page><draw:frame svg:x="2cm" svg:width="5cm"><draw:image/></draw:frame><text:p>Slide 1</text:p></draw:page>
+<draw:page><text:p>Slide 2</text:p></draw:page></office:text><office:spreadsheet><table:table><table:table-row>
+<table:table-cell><text:p>a</text:p></table:table-cell></table:table-row></table:table></office:spreadsheet></office:body></office:document-content>"""
+_META = f"""<office:document-meta {_SPACES} xmlns:dc="http://purl.org/dc/elements/1.1/"><office:meta>
+<dc:creator>Ana</dc:creator><dc:date>2030-01-01T00:00:00</dc:date></office:meta></office:document-meta>"""
+
+
+@cache
+def open_document() -> bytes:
+    """An OpenDocument with something of every kind: more than a program would put into one."""
+    from deskbench.tasks.mutation.kinds.packages import Parts, write_parts
+
+    parts = {"mimetype": b"application/vnd.oasis.opendocument.text", "content.xml": _ODF.encode()}
+    return write_parts(Parts({**parts, "meta.xml": _META.encode()}), b"")
+
+
 @cache
 def picture(form: str = "PNG") -> bytes:
     image = Image.new("RGBA" if form == "PNG" else "RGB", (60, 40), (200, 120, 40))
@@ -167,6 +203,31 @@ def database() -> bytes:
         return bytes(connection.serialize())
 
 
+BOOKMARKS = {
+    "checksum": "1",
+    "roots": {
+        "bookmark_bar": {"type": "folder", "name": "Bar", "id": "1", "children": [
+            {"type": "url", "name": "News", "url": "https://news.example/", "id": "2", "date_added": "13"},
+            {"type": "folder", "name": "Work", "id": "3", "children": [
+                {"type": "url", "name": "Wiki", "url": "https://wiki.example/a", "id": "4"}]}]},
+        "other": {"type": "folder", "name": "Other", "id": "5", "children": []},
+    },
+}  # fmt: skip
+VISITED = [["https://news.example/", "News", 13], ["https://chalk.example/", "chalk", 14]]
+COOKIES = [[13, ".news.example", "", "id"], [14, "chalk", "", "id"]]
+
+
+@cache
+def visits() -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute("CREATE TABLE urls (id INTEGER PRIMARY KEY, url TEXT, title TEXT, last_visit_time INTEGER)")
+        connection.execute("CREATE TABLE visits (id INTEGER PRIMARY KEY, url INTEGER, visit_time INTEGER)")
+        connection.executemany("INSERT INTO urls (url, title, last_visit_time) VALUES (?, ?, ?)", VISITED)
+        connection.executemany("INSERT INTO visits (url, visit_time) VALUES (?, ?)", [(1, 13), (2, 14), (2, 12)])
+        connection.commit()
+        return bytes(connection.serialize())
+
+
 @cache
 def sound() -> bytes:
     out = io.BytesIO()
@@ -175,6 +236,26 @@ def sound() -> bytes:
         file.setsampwidth(2)
         file.setframerate(8000)
         file.writeframes(b"".join((n * 37 % 2000).to_bytes(2, "little") for n in range(16000)))
+    return out.getvalue()
+
+
+@cache
+def film() -> bytes:
+    """Two seconds of a picture that changes, and of a sound."""
+    out = io.BytesIO()
+    with av.open(out, "w", format="mp4") as made:
+        made.metadata["title"] = "Boats"
+        picture = made.add_stream("mpeg4", rate=10, width=64, height=48, pix_fmt="yuv420p")
+        audio = made.add_stream("aac", rate=8000, layout="mono")
+        for number in range(20):
+            made.mux(picture.encode(av.VideoFrame.from_image(Image.new("RGB", (64, 48), (12 * number, 90, 40)))))
+        for number in range(16):
+            samples = [[(n * 37 * (number + 1)) % 2000 for n in range(1000)]]
+            frame = av.AudioFrame.from_ndarray(np.array(samples, dtype="int16"), format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 8000, 1000 * number
+            made.mux(audio.encode(frame))
+        made.mux(picture.encode())
+        made.mux(audio.encode())
     return out.getvalue()
 
 
@@ -213,8 +294,10 @@ SAMPLES: dict[str, Callable[[], Any]] = {
     "toml": lambda: b'name = "Ana"\ncity = "Oslo"\nseats = 3\ntags = ["a", "b"]\n\n[view]\nshow = true\n',
     "object": lambda: {"name": "Ana", "city": "Oslo", "seats": 3, "tags": ["a", "b"]},
     "csv": CSV.encode, "registry": lambda: REGISTRY, "rtf": RTF.encode, "xlsx": workbook, "docx": document,
-    "pptx": slides, "png": picture, "jpeg": lambda: picture("JPEG"), "pdf": pages,
-    "archive": archive, "mail": mail, "sqlite": database, "wav": sound,
+    "pptx": slides, "odf": open_document, "odf-table": open_document, "pdf": pages,
+    "png": picture, "jpeg": lambda: picture("JPEG"),
+    "archive": archive, "mail": mail, "sqlite": database, "bookmarks": lambda: json.dumps(BOOKMARKS).encode(),
+    "history": visits, "visited": lambda: VISITED, "cookies": lambda: COOKIES, "wav": sound, "film": film,
     "answer": lambda: "54329", "clipboard": lambda: "beta 0815", "output": lambda: "true\n", "number": lambda: 5,
     "windows": lambda: ["Notes", "report.txt - Editor"], "tree": lambda: TREE,
 }  # fmt: skip

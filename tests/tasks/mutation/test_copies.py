@@ -12,7 +12,7 @@ import pytest
 
 from deskbench.tasks.mutation.copies import MOST_COPIES, copies, matches
 from deskbench.tasks.mutation.evidence import evidence, kinds_of
-from tests.tasks.mutation.samples import SAMPLES, database, document, picture
+from tests.tasks.mutation.samples import SAMPLES, database, document, film, open_document, picture, visits
 
 PATH = {"path": "~/Documents/note.txt"}
 
@@ -42,6 +42,10 @@ def a_file(folder: Path, name: str, data: bytes) -> Path:
         ("no-suffix", picture(), ["files", "png"]),
         ("places", database(), ["files", "sqlite"]),
         ("a.docx", document(), ["files", "docx"]),
+        ("a.ods", open_document(), ["files", "odf", "odf-table"]),
+        ("Bookmarks", b"{}", ["files", "bookmarks"]),
+        ("History", visits(), ["files", "history"]),
+        ("a.mp4", film(), ["files", "film"]),
         ("a.png", b"<?xml version='1.0'?><a/>", ["files", "png"]),
         ("config", b"<?xml version='1.0'?><a/>", ["files", "xml"]),
         ("blob", b"\0\1\2", ["files"]),
@@ -59,6 +63,9 @@ def test_a_files_kind_is_by_what_is_in_it_or_its_name(name: str, data: bytes, ki
         ("agent_answer", "5", "answer"),
         ("vm_clipboard", "5", "clipboard"),
         ("vm_window_titles", ["a"], "windows"),
+        ("bookmarks", {}, "bookmarks"),
+        ("history", [], "visited"),
+        ("cookie_data", [], "cookies"),
         ("vm_command_line", "true\n", "output"),
         ("vm_command_line", "a\nb\n", "text"),
         ("vm_command_line", SAMPLES["registry"](), "registry"),

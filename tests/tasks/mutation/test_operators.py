@@ -11,8 +11,10 @@ import pytest
 from deskbench.tasks.mutation.operators import About, Operator, find_kind, kinds, operator, operators, seed_of
 from tests.tasks.mutation.samples import SAMPLES
 
-LONG = About(named='Notes "Old" chalk', instruction="Which port is it?")
+LONG = About(named='Notes "Old" "chalk"', instruction="Which port is it?")
 """Names that some operators look for."""
+SETTINGS = ("ini/unrelated", "json/unrelated", "json/elsewhere")
+"""Operators that look at programs' settings only."""
 ELSEWHERE = {
     "answer/case": "yes", "text/candidates": b"5 files\n",
 }  # fmt: skip
@@ -24,8 +26,8 @@ def sample(one: Operator) -> Any:
 
 
 def known(one: Operator, raw: Any) -> About:
-    settings = one.name == "ini/unrelated"
-    return About(seed_of(raw), LONG.instruction, "[view] show" if settings else LONG.named, settings)
+    settings = one.name in SETTINGS
+    return About(seed_of(raw), LONG.instruction, "[view] show express" if settings else LONG.named, settings)
 
 
 def made(one: Operator) -> list[tuple[Any, str]]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import zipfile
+from pathlib import Path
 from typing import Any
 
 import docx
@@ -12,8 +14,10 @@ from openpyxl import Workbook, load_workbook
 from openpyxl.worksheet.worksheet import Worksheet
 from pptx import Presentation
 
+from deskbench.tasks.metrics.office.documents import odt_paragraphs
+from deskbench.tasks.mutation.kinds.open_documents import FO, STYLE, TEXT
 from deskbench.tasks.mutation.operators import Unlike, find_kind, operators
-from tests.tasks.mutation.samples import changes, document, slides, workbook
+from tests.tasks.mutation.samples import changes, document, open_document, slides, workbook
 
 
 def book(raw: bytes) -> Workbook:
@@ -267,3 +271,47 @@ def test_what_is_no_office_file_is_not_changed_as_one(name: str) -> None:
     for raw in (b"", b"PK\x03\x04 and no more", other):
         with pytest.raises(Unlike):
             find_kind(name).read(raw)
+
+
+def texts(raw: bytes, folder: Path) -> list[str]:
+    file = folder / "a.odt"
+    file.write_bytes(raw)
+    return odt_paragraphs(file)
+
+
+@pytest.mark.parametrize("operator", ["stored", "properties", "split-spans", "style-names", "bold", "alignment"])
+def test_an_open_documents_text_stays(operator: str, tmp_path: Path) -> None:
+    before = texts(open_document(), tmp_path)
+    assert "The sales went up a lot." in before
+    assert [texts(raw, tmp_path) for raw, _ in changes("odf", operator)].count(before) == len(changes("odf", operator))
+
+
+@pytest.mark.parametrize(
+    ("kind", "operator", "words", "gone"),
+    [
+        ("odf", "drop-paragraph", "the paragraph 'Slide 2' is empty", "Slide 2"),
+        ("odf", "text", "'went up' is 'went'", "The sales went up a lot."),
+        ("odf-table", "number", "a cell has 902, not 901", "901"),
+        ("odf-table", "clear", "the cell with '900' is empty", "900"),
+    ],
+)
+def test_an_open_documents_text_is_another(kind: str, operator: str, words: str, gone: str, tmp_path: Path) -> None:
+    [raw] = [raw for raw, told in changes(kind, operator) if told == words]
+    assert gone in texts(open_document(), tmp_path)
+    assert gone not in texts(raw, tmp_path)
+
+
+def test_one_run_of_an_open_document_gets_a_style_of_its_own() -> None:
+    [(raw, words)] = changes("odf", "bold")
+    assert words == "'went up' is bold, or no longer bold"
+    root = find_kind("odf").read(raw).xml("content.xml")
+    [span] = root.iter(f"{TEXT}span")
+    styles = {one.get(f"{STYLE}name"): one[0].get(f"{FO}font-weight") for one in root.iter(f"{STYLE}style")}
+    assert (styles["T1"], styles[span.get(f"{TEXT}style-name")]) == ("bold", "normal")
+
+
+def test_an_open_documents_type_comes_first_and_unpacked() -> None:
+    [(raw, _)] = changes("odf", "style-names")
+    with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+        first = archive.infolist()[0]
+    assert (first.filename, first.compress_type) == ("mimetype", zipfile.ZIP_STORED)

@@ -12,13 +12,16 @@ import zipfile
 from collections.abc import Mapping
 from contextlib import closing
 from email.message import Message
+from pathlib import Path
 
+import av
 import pypdfium2
 import pytest
 from PIL import Image, ImageChops
 
+from deskbench.tasks.metrics.media.sound import compare_videos
 from deskbench.tasks.mutation.operators import About, Unlike, find_kind, operators
-from tests.tasks.mutation.samples import TREE, archive, changes, database, pages, picture, sound
+from tests.tasks.mutation.samples import TREE, archive, changes, database, film, pages, picture, sound
 
 
 def opened(raw: bytes) -> Image.Image:
@@ -233,3 +236,41 @@ def test_any_file() -> None:
     assert changes("files", "missing") == [(None, "the file is missing")]
     assert changes("files", "half") == [(b"some ", "the file ends after 5 of 10 bytes")]
     assert changes("files", "half", b"5\n") == [] == changes("files", "half", about=About(settings=True))
+
+
+def tracks(raw: bytes, form: str | None = None) -> dict[str, float]:
+    """Seconds of each track."""
+    with av.open(io.BytesIO(raw), format=form) as container:
+        return {one.type: float(one.duration * one.time_base) for one in container.streams}
+
+
+def test_a_film() -> None:
+    assert tracks(film()).keys() == {"video", "audio"}
+    assert {words: tracks(raw).keys() for raw, words in changes("film", "track-gone")} == {
+        "it has no video": {"audio"},
+        "it has no audio": {"video"},
+    }
+    [(raw, _)] = changes("film", "cut")
+    assert all(seconds < 1.3 for seconds in tracks(raw).values())
+    [(raw, words)] = changes("film", "other-form")
+    assert raw.startswith(b"\x1aE\xdf\xa3")
+    assert words == "it is matroska, not mp4"
+    [(raw, words)] = changes("film", "tag")
+    with av.open(io.BytesIO(raw)) as container:
+        assert (container.metadata["title"], words) == ("Boats 2", "its title is 'Boats 2'")
+
+
+def test_a_film_is_judged_as_it_should_be(tmp_path: Path) -> None:
+    (tmp_path / "gold.mp4").write_bytes(film())
+    scores = {}
+    for operator in ("packed", "cut"):
+        [(raw, _)] = changes("film", operator)
+        (tmp_path / f"{operator}.mp4").write_bytes(raw)
+        scores[operator] = compare_videos(tmp_path / f"{operator}.mp4", tmp_path / "gold.mp4")
+    assert scores == {"packed": 1.0, "cut": 0.0}
+
+
+@pytest.mark.parametrize("raw", [b"", b"#EXTM3U\nfile:///etc/passwd\n", b"\0\0\0\x18ftypisom", b"ID3"])
+def test_what_is_no_film_is_told(raw: bytes) -> None:
+    with pytest.raises(Unlike):
+        find_kind("film").read(raw)

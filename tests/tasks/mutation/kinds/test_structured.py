@@ -63,6 +63,16 @@ def test_json_keeps_its_indent_and_the_end_of_its_last_line() -> None:
         assert kind.write(kind.read(raw), raw) == raw
 
 
+def test_of_a_browsers_preferences_only_the_named_key_is_changed() -> None:
+    raw = b'{"webkit": {"size": 16}, "safe": {"enabled": true}, "list": [1]}'
+    about = About("s", named='["safe", "enabled"]', settings=True)
+    moved = [json.loads(new) for new, _ in changes("json", "elsewhere", raw, about)]
+    assert moved == [{"webkit": {"size": 16}, "safe": {}, "list": [1], "another": {"enabled": True}}]
+    [(new, words)] = changes("json", "unrelated", raw, about)
+    assert (json.loads(new)["webkit"], words) == ({"size": 17}, "webkit.size is 17, not 16")
+    assert changes("json", "elsewhere", raw) == changes("json", "unrelated", raw) == []
+
+
 def test_yaml_and_toml_are_read_by_their_readers() -> None:
     for name, load in (("yaml", yaml.safe_load), ("toml", lambda raw: tomllib.loads(raw.decode()))):
         raw = SAMPLES[name]()
