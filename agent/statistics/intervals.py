@@ -98,6 +98,7 @@ def share(passed: int, n: int) -> Estimate:
     return Estimate(n, n, passed / n, *wilson(passed, n), "wilson")
 
 
+@lru_cache(maxsize=4096)
 def wilson(passed: int, n: int) -> tuple[float, float]:
     """Wilson's 95 % score interval for `passed` of `n` trials; `n` is at least 1."""
     from scipy.stats import binomtest

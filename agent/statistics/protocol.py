@@ -10,6 +10,8 @@ from deskbench.agent.runs.record import IMPORTED, EpisodeRecord
 
 UNKNOWN = "unknown"
 MIXED = "mixed"
+OWN = "deskbench"
+"""The harness of an episode whose checks are our own."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Protocol:
         version: of deskbench, with the git revision.
         provider: its name.
         image: image or disk with its digest; empty if the provider has none.
-        harness: `deskbench`, or with the revision of OSWorld whose checks it repeats, or `imported`.
+        harness: `deskbench`, `osworld-strict` and the revision whose mistakes its checks repeat, or `imported`.
     """
 
     steps: str
@@ -58,7 +60,7 @@ def harness_of(episode: EpisodeRecord) -> str:
     """Whose loop and checks gave the score."""
     if episode.provider == IMPORTED:
         return "imported"
-    return f"deskbench with OSWorld's checks {episode.osworld_strict}" if episode.osworld_strict else "deskbench"
+    return f"osworld-strict {episode.osworld_strict}" if episode.osworld_strict else OWN
 
 
 def observation_of(manifest: Mapping[str, Any]) -> str:

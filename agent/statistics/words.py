@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from deskbench.agent.statistics.intervals import Estimate
-from deskbench.agent.statistics.protocol import Protocol
+from deskbench.agent.statistics.protocol import OWN, Protocol
 
 
 def said(found: Estimate) -> str:
@@ -32,9 +32,10 @@ def counted(number: int, what: str) -> str:
 def protocol_line(found: Protocol) -> str:
     """How a score came about, on one line."""
     machine = f"provider {found.provider}" + (f", image {short(found.image)}" if found.image else "")
+    harness = "" if found.harness == OWN else f", harness {found.harness}"
     return (
         f"limits {found.steps} steps, {found.seconds} s; observation {found.observation}, {found.policy}, "
-        f"{found.screen}; {found.harness}; deskbench {found.version}; {machine}"
+        f"{found.screen}; deskbench {found.version}{harness}; {machine}"
     )
 
 

@@ -81,13 +81,13 @@ def test_the_protocol_says_how_scores_came_about(tmp_path: Path) -> None:
     limits = {"max_steps": 15, "max_seconds": 600.0}
     found = [episode(tmp_path, f"s/{n}", 1.0).model_copy(update=limits) for n in "ab"]
     assert protocol_line(summarize(found, 2, MANIFEST).protocol) == (
-        "limits 15 steps, 600 s; observation som, settled, 640x400; deskbench; deskbench 0.1.0 (1a2b3c4); "
+        "limits 15 steps, 600 s; observation som, settled, 640x400; deskbench 0.1.0 (1a2b3c4); "
         "provider local, image full sha256:abababababab"
     )
     strict = found[0].model_copy(update={"max_steps": 50, "policy": "immediate", "osworld_strict": "de0dd9f"})
     mixed = summarize([strict, found[1]]).protocol
     assert (mixed.steps, mixed.policy) == ("mixed (15 to 50)", "mixed (immediate, settled)")
-    assert mixed.harness.startswith("mixed (deskbench, deskbench with OSWorld's checks")
+    assert mixed.harness.startswith("mixed (deskbench, osworld-strict de0dd9f")
     assert (mixed.observation, mixed.version, mixed.image) == ("unknown", "unknown", "")
 
 
