@@ -66,7 +66,7 @@ def _print(found: Comparison) -> None:
 
 
 def _print_versus(versus: Versus) -> None:
-    from deskbench.agent.compare.words import group_rows, told
+    from deskbench.agent.compare.words import group_rows, told, unpaired
 
     tell(out, "")
     for line in told(versus):
@@ -83,8 +83,7 @@ def _print_versus(versus: Versus) -> None:
             (f"tasks with another score in {b}", a, b, f"episode of {a}", f"episode of {b}"), _flip_rows(versus)
         )
     if versus.unpaired:
-        named = ", ".join(f"{episode} (only {letter})" for episode, letter in versus.unpaired)
-        tell(out, f"left out, as one run alone has a score: {named}")
+        tell(out, unpaired(versus))
 
 
 def _effort_rows(versus: Versus) -> Iterator[tuple[str, ...]]:

@@ -14,17 +14,14 @@ from importlib.resources import files
 from pathlib import Path
 from urllib.parse import quote
 
+from deskbench.agent.compare.drawing import picture, picture_of, reach
 from deskbench.agent.compare.runs import Comparison, Flip, Played, Side, Versus
-from deskbench.agent.compare.words import difference, ends, group_rows, p_value, told, verdict
+from deskbench.agent.compare.words import difference, ends, group_rows, p_value, told, unpaired, verdict
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import write_atomic
-from deskbench.agent.statistics.paired import Difference
 from deskbench.agent.statistics.words import interval, protocol_line
 from deskbench.envs.errors import StorageError
 from deskbench.envs.redact import KNOWN
-
-WIDE, HIGH = 480, 26
-"""Size of a drawn interval, in units of the drawing."""
 
 
 def write_page(found: Comparison, path: Path) -> None:
@@ -46,7 +43,10 @@ def page(found: Comparison, beside: Path) -> str:
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
     title = " and ".join(run.name for run in found.runs)
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
-    body = "\n".join([*_runs(found), *(part for versus in found.against for part in _versus(versus, found, beside))])
+    heads = (part for versus in found.against for part in _head(found, versus))
+    details = (part for versus in found.against for part in _versus(versus, found, beside))
+    title_line = f"<h1>{escape(', '.join(f'{run.letter}: {run.agent}' for run in found.runs))}</h1>"
+    body = "\n".join([title_line, *heads, *_runs(found), *details, *_left_out(found)])
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
         f'<meta http-equiv="Content-Security-Policy" content="{policy}">'
@@ -55,18 +55,42 @@ def page(found: Comparison, beside: Path) -> str:
     )
 
 
+def _head(found: Comparison, versus: Versus) -> Iterator[str]:
+    """The answer: the verdict, the difference and what these tasks can show."""
+    several = f" ({versus.first} and {versus.second})" if len(found.against) > 1 else ""
+    for conflict in versus.conflicts:
+        yield f'<p class="warning"><b>Scores are not comparable{several}:</b> {escape(str(conflict))}</p>'
+    yield f'<p class="large">{escape(verdict(versus))}</p>'
+    numbers = f"{versus.second} - {versus.first} = {difference(versus.all)}", ends(versus.all), p_value(versus.all)
+    yield f'<p class="middle"><b>{escape(numbers[0])}</b> {escape(numbers[1])} <span>{escape(numbers[2])}</span></p>'
+    yield f'<div class="drawn">{picture_of(versus.all, reach([versus.all]), ticks=True)}</div>'
+    yield from (f"<p>{_sentence(line)}</p>" for line in list(told(versus))[1:])
+
+
 def _runs(found: Comparison) -> Iterator[str]:
-    yield f"<h1>{escape(' and '.join(f'{run.letter}: {run.agent}' for run in found.runs))}</h1>"
-    for versus in found.against:
-        for conflict in versus.conflicts:
-            yield f'<p class="warning"><b>Scores are not comparable:</b> {escape(str(conflict))}</p>'
-        yield f'<p class="large">{escape(verdict(versus))}</p>'
     yield "<h2>Runs</h2>"
-    yield _table(("", "run", "agent", "score", "95 % interval", "tasks", "episodes", ""), map(_run_row, found.runs))
+    yield _table(
+        ("", "run", "agent", "score", "95 % interval", "tasks", "episodes", "0 to 1"), map(_run_row, found.runs)
+    )
+    lines: dict[str, list[str]] = {}
     for run in found.runs:
-        yield f'<p class="soft">{run.letter}: {escape(protocol_line(run.protocol))}</p>'
-    for note in found.notes:
-        yield f'<p class="soft">{escape(note)}</p>'
+        lines.setdefault(protocol_line(run.protocol), []).append(run.letter)
+    for line, letters in lines.items():
+        yield f'<p class="soft">{" and ".join(letters)}: {escape(line)}.</p>'
+
+
+def _left_out(found: Comparison) -> Iterator[str]:
+    lines = list(found.notes)
+    for versus in found.against:
+        if versus.unpaired:
+            lines.append(unpaired(versus))
+    if lines:
+        yield "<h2>Left out</h2>"
+        yield from (f"<p>{_sentence(line)}</p>" for line in lines)
+
+
+def _sentence(text: str) -> str:
+    return f"{escape(text[:1].upper() + text[1:])}."
 
 
 def _run_row(run: Side) -> Iterator[str]:
@@ -76,7 +100,7 @@ def _run_row(run: Side) -> Iterator[str]:
     ends = run.score.note if run.score.low is None and run.score.note else interval(run.score)
     yield from map(_number, (score, ends, str(run.score.tasks), str(run.score.episodes)))
     kind = "a" if run.letter == "A" else "b"
-    drawn = _drawn((run.score.low, run.score.mean, run.score.high), (0.0, 1.0), kind)
+    drawn = picture((run.score.low, run.score.mean, run.score.high), (0.0, 1.0), kind=kind)
     yield f"<td>{drawn}</td>"
 
 
@@ -84,11 +108,6 @@ def _versus(versus: Versus, found: Comparison, beside: Path) -> Iterator[str]:
     sides = {run.letter: run for run in found.runs}
     a, b = versus.first, versus.second
     yield f"<h2>{a} against {b}</h2>"
-    yield f'<p class="large">{difference(versus.all)} <span class="soft">{escape(ends(versus.all))}</span></p>'
-    yield f"<p>{escape(p_value(versus.all))}</p>"
-    yield _difference(versus.all, _reach([versus.all]))
-    for line in list(told(versus))[1:]:
-        yield f"<p>{escape(line)}</p>"
     yield from _groups(versus)
     yield "<h3>Steps, time and cost of an episode</h3>"
     yield _table(("mean of", "over", "pairs", a, b), _efforts(versus))
@@ -97,20 +116,27 @@ def _versus(versus: Versus, found: Comparison, beside: Path) -> Iterator[str]:
         rows = (_flip(flip, n, sides, versus, beside) for flip in versus.flips for n in range(len(flip.pairs)))
         yield _table(("task", "repeat", f"score {a}", f"score {b}", f"{a}: ending and reason",
                       f"{b}: ending and reason"), rows)  # fmt: skip
-    if versus.unpaired:
-        named = ", ".join(f"{episode} (only {letter})" for episode, letter in versus.unpaired)
-        yield f"<p>Left out, as one run alone has a score: {escape(named)}</p>"
 
 
 def _groups(versus: Versus) -> Iterator[str]:
     if not versus.groups:
         return
     yield "<h3>By suite, domain and tag</h3>"
-    reach = _reach([group.difference for group in versus.groups])
-    heads = ("", "", "tasks", versus.first, versus.second, "difference", "95 % interval", "p (Holm)", "")
+    far = reach([group.difference for group in versus.groups])
+    heads = (
+        "",
+        "",
+        "tasks",
+        versus.first,
+        versus.second,
+        "difference",
+        "95 % interval",
+        "p (Holm)",
+        f"{-far:g} to {far:+g}",
+    )
     rows = (
         [_cell(row[0]), f'<th scope="row">{escape(row[1])}</th>', *map(_number, row[2:]),
-         f"<td>{_difference(group.difference, reach)}</td>"]
+         f"<td>{picture_of(group.difference, far)}</td>"]
         for group, row in zip(versus.groups, group_rows(versus), strict=True)
     )  # fmt: skip
     yield _table(heads, rows)
@@ -161,40 +187,3 @@ def _table(heads: Sequence[str], rows: Iterable[Iterable[str]]) -> str:
 
 def _kind(head: str) -> str:
     return ' class="n"' if head in NUMBERS or head.startswith("score") or len(head) == 1 else ""
-
-
-def _reach(found: Iterable[Difference]) -> float:
-    """How far the axis of differences reaches to both sides, in steps of 0.1."""
-    widest = max((abs(end) for one in found for end in (one.low, one.high) if end is not None), default=0.1)
-    return min(1.0, (int(widest * 10) + 1) / 10)
-
-
-def _difference(found: Difference, reach: float) -> str:
-    return _drawn((found.low, found.difference, found.high), (-reach, reach))
-
-
-def _drawn(values: tuple[float | None, float | None, float | None], axis: tuple[float, float], kind: str = "") -> str:
-    """An interval with its mean on an axis, as a picture with its words; empty without a mean."""
-    low, mean, high = values
-    if mean is None:
-        return ""
-
-    def at(value: float) -> float:
-        return 8 + (WIDE - 16) * (value - axis[0]) / (axis[1] - axis[0])
-
-    words = f"{mean:.3f}" + ("" if low is None or high is None else f", 95 % interval {low:.3f} to {high:.3f}")
-    middle = f'<line class="zero" x1="{at(0):.1f}" x2="{at(0):.1f}" y1="0" y2="16"/>' if axis[0] < 0 else ""
-    line = "" if low is None or high is None else (
-        f'<line class="range {kind}" x1="{at(low):.1f}" x2="{at(high):.1f}" y1="8" y2="8"/>'
-    )  # fmt: skip
-    marks = [(axis[0], "start"), (axis[1], "end"), *([(0.0, "middle")] if axis[0] < 0 else [])]
-    sign = "+" if axis[0] < 0 else ""
-    texts = "".join(
-        f'<text x="{at(value):.1f}" y="25" text-anchor="{where}">{value:{sign if value else ""}g}</text>'
-        for value, where in marks
-    )
-    return (
-        f'<svg viewBox="0 0 {WIDE} {HIGH}" role="img" aria-label="{words}">'
-        f'<line class="axis" x1="{at(axis[0]):.1f}" x2="{at(axis[1]):.1f}" y1="8" y2="8"/>{middle}{line}'
-        f'<circle class="point {kind}" cx="{at(mean):.1f}" cy="8" r="4.5"/>{texts}</svg>'
-    )

@@ -285,9 +285,8 @@ def _flips(pairs: Paired, first: Run, second: Run) -> list[Flip]:
         by_task.setdefault(task, []).append((repeat, *both))
     found = []
     for task, played in by_task.items():
-        means = [
-            statistics.fmean(one.score or 0.0 for one in side) for side in zip(*(p[1:] for p in played), strict=True)
-        ]
+        sides = [one for _, one, _ in played], [other for _, _, other in played]
+        means = [statistics.fmean(one.score or 0.0 for one in side) for side in sides]
         differing = [
             (repeat, _played(one, first), _played(other, second))
             for repeat, one, other in played

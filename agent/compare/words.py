@@ -32,6 +32,12 @@ def told(versus: Versus) -> Iterator[str]:
     yield least(found)
 
 
+def unpaired(versus: Versus) -> str:
+    """The episodes that only one of two runs has a score for."""
+    named = ", ".join(f"{episode} (only {letter})" for episode, letter in versus.unpaired)
+    return f"left out of the pairs, as one run alone has a score: {named}"
+
+
 def least(found: Difference) -> str:
     """The least difference that this many tasks can show."""
     if found.least is None:
