@@ -27,6 +27,7 @@ from deskbench.agent.cli.run import MEANS, cells, run_batch
 from deskbench.agent.config import RunConfig
 from deskbench.agent.report.report import write_report
 from deskbench.agent.statistics.summary import Summary
+from deskbench.agent.statistics.words import protocol_line
 from deskbench.envs.errors import StartError, UsageError
 
 LOADING_SECONDS = 120.0
@@ -117,6 +118,13 @@ def rows(shown: Shown) -> Iterator[tuple[str, ...]]:
         feasible, infeasible = cells(summary.feasible)[2], cells(summary.infeasible)[2]
         as_zero = cells(summary.all_planned)[2]
         yield name, *cells(summary.all), feasible, infeasible, str(summary.unscored), as_zero
+
+
+def protocols(shown: Shown) -> list[str]:
+    """How the scores came about: one line if that is the same for all agents, else one for each."""
+    lines = {name: protocol_line(summary.protocol) for name, summary in shown.summaries.items()}
+    same = len(set(lines.values())) == 1
+    return list(lines.values())[:1] if same else [f"{name}: {line}" for name, line in lines.items()]
 
 
 def open_in_browser(report: Path) -> bool:

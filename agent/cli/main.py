@@ -139,6 +139,8 @@ def demo(
         print_json(shown)
     else:
         print_table(demonstration.HEADERS, demonstration.rows(shown), say)
+        for line in demonstration.protocols(shown):
+            message(line)
         message(f"{shown.seconds:.0f} s; report {shown.report}")
         if open_:
             demonstration.open_in_browser(shown.report)

@@ -49,7 +49,7 @@ def picture(values: Values, axis: Axis, *, kind: str = "", ticks: bool = False) 
     parts.append(f'<circle class="{f"point {kind}".strip()}" cx="{at(mean)}" cy="8" r="4.5"/>')
     if ticks:
         parts += [
-            f'<text x="{at(value)}" y="{HIGH + TICKS - 2}" text-anchor="{where}">{value:+g}</text>'
+            f'<text x="{at(value)}" y="{HIGH + TICKS - 2}" text-anchor="{where}">{value:{"+" if value else ""}g}</text>'
             for value, where in ((axis[0], "start"), (0.0, "middle"), (axis[1], "end"))
         ]
     return (f'<svg viewBox="0 0 {wide} {HIGH + (TICKS if ticks else 0)}" width="{wide}" role="img" '

@@ -23,8 +23,12 @@ from deskbench.agent.statistics.power import Plan, plan
 from deskbench.agent.statistics.protocol import Protocol, protocol_of
 from deskbench.agent.statistics.summary import labels_of
 from deskbench.agent.statistics.variance import variance_of
+from deskbench.agent.statistics.words import counted
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN
+
+MOST_RUNS = 26
+"""As many as there are letters."""
 
 
 @dataclass(frozen=True)
@@ -164,11 +168,11 @@ def compare_runs(folders: Sequence[Path], *, anyway: bool = False, resamples: in
         resamples: of bootstraps and permutations.
 
     Raises:
-        UsageError: fewer than two runs, a folder is not a run, no task in common, or the runs differ in what changes
-            scores; the message says in what and for which tasks.
+        UsageError: too few or too many runs, a folder that is not a run, no task in common, or runs that differ in what
+            changes scores; the message says in what and for which tasks.
     """
-    if len(folders) < 2:
-        raise UsageError("name two runs or more to compare")
+    if not 2 <= len(folders) <= MOST_RUNS:
+        raise UsageError(f"name from two to {MOST_RUNS} runs to compare")
     runs = [load_run(folder) for folder in folders]
     first, *others = runs
     found = [_against(first, other, chr(ord("A") + n), resamples) for n, other in enumerate(others, 1)]
@@ -220,9 +224,11 @@ def _notes(sides: Sequence[Side], runs: Sequence[Run]) -> Iterator[str]:
             going = "; it may still be running" if run.manifest.get("state") == "running" else ""
             yield f"{side.letter} has {len(run.episodes)} of its {side.planned} planned episodes{going}"
         if side.unscored:
-            yield f"{side.letter} has {len(side.unscored)} episodes without a score: {', '.join(side.unscored)}"
+            named = ", ".join(side.unscored)
+            yield f"{side.letter} has {counted(len(side.unscored), 'episode')} without a score: {named}"
         if side.unreadable:
-            yield f"{side.letter} has {len(side.unreadable)} unreadable records: {', '.join(side.unreadable)}"
+            named = ", ".join(side.unreadable)
+            yield f"{side.letter} has {counted(len(side.unreadable), 'record')} that cannot be read: {named}"
 
 
 Paired = Mapping[Key, tuple[Episode, Episode]]

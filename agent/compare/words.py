@@ -17,8 +17,7 @@ def verdict(versus: Versus) -> str:
     """The one sentence to remember; it never says that runs are equal."""
     found = versus.all
     if found.shown and found.difference:
-        better, worse = (versus.second, versus.first) if found.difference > 0 else (versus.first, versus.second)
-        return f"{better} scores higher than {worse}"
+        return f"{versus.second} scores {'higher' if found.difference > 0 else 'lower'} than {versus.first}"
     return f"{versus.first} and {versus.second} are not distinguishable"
 
 
