@@ -68,16 +68,12 @@ def least_difference(n: int, discordant: float, *, wanted: float = POWER, alpha:
     A difference above the discordant share has that share: then all discordant tasks are passed by one run alone.
     """
 
-    def enough(difference: float) -> bool:
-        return power(n, max(discordant, difference), difference, alpha) >= wanted
+    from scipy.optimize import brentq
 
-    if not enough(1.0):
-        return None
-    low, high = 0.0, 1.0
-    for _ in range(14):
-        middle = (low + high) / 2
-        low, high = (low, middle) if enough(middle) else (middle, high)
-    return high
+    def lacking(difference: float) -> float:
+        return power(n, max(discordant, difference), difference, alpha) - wanted
+
+    return None if lacking(1.0) < 0 else float(brentq(lacking, 0.0, 1.0, xtol=1e-4))
 
 
 def least_mean_difference(n: int, variance: float, *, wanted: float = POWER, alpha: float = ALPHA) -> float:
