@@ -16,6 +16,7 @@ from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent, Checked, Configured, Needs
 from deskbench.agent.config import RunConfig
+from deskbench.agent.statistics.protocol import NOTHING
 from deskbench.agent.user import lacks_player
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
@@ -42,6 +43,8 @@ PROVIDERS = {
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }
+BLIND = ("oracle", "null", "fail", "random")
+"""Agents whose decisions do not depend on what they see."""
 TAKE_ARGUMENTS = ("docker", "qemu", "remote")
 DESKTOP_PATH = "/usr/bin:/bin:/usr/games"
 """Where the local provider's desktops find programs."""
@@ -153,13 +156,13 @@ def prepare(config: RunConfig) -> Prepared:
             skipped.append((task, reason))
     needs = _try_agent(config.agent, lambda: make_agent(kept[0])) if kept else Needs()
     files = {task.key: task.written for task in kept}
-    seen = config.agent_settings.get("observation") or _observation(needs)
+    seen = NOTHING if config.agent in BLIND else config.agent_settings.get("observation") or _observation(needs)
     return Prepared(config, tuple(kept), tuple(skipped), make_agent, files, made_of, seen, found.warnings)
 
 
 def _observation(needs: Needs) -> str:
     named = {"screenshot": needs.screenshot, "a11y_tree": needs.accessibility, "terminal": needs.terminal}
-    return "_".join(name for name, wanted in named.items() if wanted) or "nothing"
+    return "_".join(name for name, wanted in named.items() if wanted) or NOTHING
 
 
 def _learn_secrets(config: RunConfig) -> None:

@@ -171,7 +171,7 @@ def summary_line(prepared: Prepared, summary: Summary) -> str:
     endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.endings.items()))
     return (
         f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
-        f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}"
+        f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}; policy {prepared.config.policy}"
     )
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from deskbench.agent.compare.loading import Key, Run
 from deskbench.agent.runs.record import EpisodeRecord
-from deskbench.agent.statistics.protocol import UNKNOWN, harness_of, image_of, observation_of
+from deskbench.agent.statistics.protocol import NOTHING, UNKNOWN, harness_of, image_of, observation_of
 from deskbench.agent.statistics.words import counted, short
 
 APART = ("oracle", "solutions", "mutants", "neutral", "allowed", "noqa", "tags")
@@ -78,7 +78,7 @@ def _of_episodes(first: Run, second: Run, keys: Sequence[Key]) -> Iterator[Confl
 
 def _of_runs(first: Run, second: Run, keys: Sequence[Key]) -> Iterator[Conflict]:
     seen = observation_of(first.manifest), observation_of(second.manifest)
-    if UNKNOWN not in seen and seen[0] != seen[1]:
+    if not {UNKNOWN, NOTHING} & set(seen) and seen[0] != seen[1]:
         yield Conflict("observation", *seen, _tasks(keys))
     images = short(image_of(first.manifest)), short(image_of(second.manifest))
     if image_of(first.manifest) != image_of(second.manifest):

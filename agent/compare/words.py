@@ -24,7 +24,9 @@ def verdict(versus: Versus) -> str:
 def told(versus: Versus) -> Iterator[str]:
     """The verdict, the difference with its interval and test, and what these tasks can show."""
     found, a, b = versus.all, versus.first, versus.second
-    yield f"{verdict(versus)}: {b} - {a} = {difference(found)} {ends(found)}, {p_value(found)}".rstrip()
+    interval = f" {ends(found)}" if found.low is not None else ""
+    note = f" ({found.note})" if found.note else ""
+    yield f"{verdict(versus)}: {b} - {a} = {difference(found)}{interval}, {p_value(found)}{note}"
     yield (f"{counted(found.tasks, 'task')}, {counted(found.pairs, 'pair')} of episodes; higher only in {a}: "
            f"{found.only_first}, only in {b}: {found.only_second}; {TESTS[found.test]}; interval: "
            f"{METHODS[found.method]}{resampled(found)}")  # fmt: skip

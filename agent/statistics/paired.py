@@ -29,6 +29,8 @@ from deskbench.agent.statistics.power import least_difference, least_mean_differ
 
 FEW_DIFFER = 10
 """With fewer tasks that differ, the bootstrap has too little to resample."""
+FEWEST_PAIRS = 5
+"""With fewer tasks McNemar's test shows nothing, even if one run passes all and the other none."""
 KINDS = ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0))
 ALPHA = 0.05
 Pairs = Sequence[tuple[float, float]]
@@ -165,7 +167,7 @@ def _interval(
 ) -> Ends:
     """The ends of the interval, its method and its note."""
     n, differ = len(means), sum(value != 0 for value in differences)
-    if n < FEWEST:
+    if n < FEWEST_PAIRS:
         return None, None, "none", TOO_FEW
     middle = centres[1] - centres[0]
     if all(value in (0.0, 1.0) for pair in means for value in pair):

@@ -10,6 +10,8 @@ from deskbench.agent.runs.record import IMPORTED, EpisodeRecord
 
 UNKNOWN = "unknown"
 MIXED = "mixed"
+NOTHING = "nothing"
+"""What a scripted agent sees: it does the same whatever is on the screen."""
 OWN = "deskbench"
 """The harness of an episode whose checks are our own."""
 
@@ -20,7 +22,7 @@ class Protocol:
 
     Attributes:
         steps, seconds: limits of an episode; `none` if there was none.
-        observation: what the agent sees: screenshot, a11y_tree, screenshot_a11y_tree or som.
+        observation: what the agent sees: screenshot, a11y_tree, screenshot_a11y_tree, som, or nothing.
         policy: when it looks: settled, immediate or fixed:SECONDS.
         screen: its size in pixels.
         version: of deskbench, with the git revision.

@@ -85,14 +85,16 @@ def test_partial_scores_of_many_tasks_are_resampled_with_a_seed() -> None:
     assert paired(values) == found
 
 
-def test_one_task_has_no_interval_and_none_has_no_difference() -> None:
+def test_a_few_tasks_have_no_interval_and_none_have_no_difference() -> None:
+    assert (runs("++++", "----").low, runs("++++", "----").least) == (None, None)
+    assert runs("+++++", "-----").high == pytest.approx(-0.386, abs=1e-3)
     assert (runs("+", "-").low, runs("+", "-").note, runs("+", "-").least) == (None, TOO_FEW, None)
     assert (paired({}).difference, paired({"a": []}).p) == (None, None)
 
 
 scores = st.sampled_from([0.0, 0.3, 0.5, 1.0])
 pairs = st.dictionaries(
-    st.text(max_size=2), st.lists(st.tuples(scores, scores), min_size=1, max_size=3), min_size=2, max_size=10
+    st.text(max_size=2), st.lists(st.tuples(scores, scores), min_size=1, max_size=3), min_size=5, max_size=10
 )
 
 
