@@ -77,7 +77,7 @@ def rescore(
 def _scores(folder: Path, found: Sequence[Rescored]) -> Iterator[str]:
     """The score of all episodes, as recorded and now, and how it came about."""
     from deskbench.agent.runs.folder import RunFolder
-    from deskbench.agent.statistics.intervals import estimate
+    from deskbench.agent.statistics.intervals import estimate, families
     from deskbench.agent.statistics.protocol import protocol_of
     from deskbench.agent.statistics.words import protocol_line, said
 
@@ -87,7 +87,9 @@ def _scores(folder: Path, found: Sequence[Rescored]) -> Iterator[str]:
         for values, value in ((before, one.before), (after, one.after)):
             if value is not None:
                 values.setdefault(one.task, []).append(value)
-    yield f"score {said(estimate(before))}" + ("" if before == after else f" -> {said(estimate(after))}")
+    yield f"score {said(estimate(families(before)))}" + (
+        "" if before == after else f" -> {said(estimate(families(after)))}"
+    )
     run = RunFolder(folder)
     if run.exists:
         yield protocol_line(protocol_of(run.records(), run.manifest()))

@@ -27,7 +27,7 @@ from deskbench.agent.runs.folder import RunFolder, new_folder
 from deskbench.agent.runs.record import EpisodeRecord
 from deskbench.agent.statistics.intervals import Estimate
 from deskbench.agent.statistics.summary import Summary
-from deskbench.agent.statistics.words import interval, protocol_line
+from deskbench.agent.statistics.words import interval, more_lines
 from deskbench.envs.errors import UsageError
 
 MEANS = ("tasks", "episodes", "mean", "95 % interval")
@@ -65,7 +65,8 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     else:
         print_table(("", *MEANS), summary_rows(summary), say)
         tell(say, summary_line(prepared, summary))
-        tell(say, protocol_line(summary.protocol))
+        for text in more_lines(summary):
+            tell(say, text)
         tell(say, validated_line(folder))
         if summary.deaths:
             tell(say, deaths_line(config, summary), style="yellow")

@@ -17,7 +17,7 @@ from typing import Any
 from deskbench.agent.compare.conditions import Conflict, conflicts
 from deskbench.agent.compare.loading import Episode, Key, Run, load_run
 from deskbench.agent.runs.names import address
-from deskbench.agent.statistics.intervals import RESAMPLES, Estimate, estimate
+from deskbench.agent.statistics.intervals import RESAMPLES, Estimate, estimate, family_of
 from deskbench.agent.statistics.paired import Difference, holm, paired
 from deskbench.agent.statistics.power import Plan, plan
 from deskbench.agent.statistics.protocol import Protocol, protocol_of
@@ -206,7 +206,7 @@ def _side(run: Run, letter: str, resamples: int) -> Side:
     scores: dict[str, list[float]] = {}
     for (task, _), episode in run.episodes.items():
         if episode.score is not None:
-            scores.setdefault(task, []).append(episode.score)
+            scores.setdefault(family_of(task), []).append(episode.score)
     return Side(
         letter, run.name, str(run.folder.path), run.agent, run.planned, estimate(scores, resamples=resamples),
         tuple(_named(key) for key, one in run.episodes.items() if one.score is None), run.unreadable,
@@ -267,7 +267,7 @@ def _chance(pairs: Paired) -> float | None:
 def _scores(pairs: Paired) -> dict[str, list[tuple[float, float]]]:
     found: dict[str, list[tuple[float, float]]] = {}
     for (task, _), (one, other) in pairs.items():
-        found.setdefault(task, []).append((one.score or 0.0, other.score or 0.0))
+        found.setdefault(family_of(task), []).append((one.score or 0.0, other.score or 0.0))
     return found
 
 

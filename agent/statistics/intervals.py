@@ -17,6 +17,7 @@ task are not independent, so they count as one value, their mean.
 from __future__ import annotations
 
 import math
+import re
 import statistics
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -89,6 +90,19 @@ def estimate(by_task: Mapping[str, Sequence[float]], *, resamples: int = RESAMPL
         return Estimate(len(means), episodes, mean, *ends, "bca", None, resamples, SEED)
     note = EQUAL if max(means) == min(means) else None
     return Estimate(len(means), episodes, mean, *_of_few(means, mean), "wilson-effective", note)
+
+
+def families(by_task: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
+    """The same values by template: the tasks `name@0`, `name@1`, ... of one template are alike, and count as one."""
+    found: dict[str, list[float]] = {}
+    for task, values in by_task.items():
+        found.setdefault(family_of(task), []).extend(values)
+    return found
+
+
+def family_of(task: str) -> str:
+    """A task's key without the number of its seed."""
+    return re.sub(r"@\d+$", "", task)
 
 
 def share(passed: int, n: int) -> Estimate:

@@ -13,7 +13,7 @@ from typing import Any
 
 from deskbench.agent.runs.record import EpisodeRecord
 from deskbench.agent.statistics.attempts import AtK, every_k
-from deskbench.agent.statistics.intervals import RESAMPLES, Estimate, estimate
+from deskbench.agent.statistics.intervals import RESAMPLES, Estimate, estimate, families
 from deskbench.agent.statistics.protocol import Protocol, protocol_of
 from deskbench.agent.statistics.variance import Variance, variance_of
 
@@ -92,10 +92,10 @@ def summarize(
         scored=len(values),
         unscored=len(episodes) - len(values),
         passed=sum(value == 1.0 for _, value in values),
-        all=estimate(by_task, resamples=resamples),
+        all=estimate(families(by_task), resamples=resamples),
         feasible=_part(values, lambda e: e.feasible, resamples),
         infeasible=_part(values, lambda e: not e.feasible, resamples),
-        all_planned=estimate(_with_zeros(episodes, planned or 0), resamples=resamples),
+        all_planned=estimate(families(_with_zeros(episodes, planned or 0)), resamples=resamples),
         deaths=sum(e.deaths for e in episodes),
         tampered=tuple(sorted(e.task for e in episodes if e.tampered)),
         endings=dict(Counter(e.ending.value for e in episodes)),
@@ -118,7 +118,7 @@ Values = Sequence[tuple[EpisodeRecord, float]]
 
 
 def _part(values: Values, wanted: Callable[[EpisodeRecord], bool], resamples: int) -> Estimate:
-    return estimate(_by_task([(e, v) for e, v in values if wanted(e)]), resamples=resamples)
+    return estimate(families(_by_task([(e, v) for e, v in values if wanted(e)])), resamples=resamples)
 
 
 def labels_of(episode: EpisodeRecord) -> tuple[tuple[str, str], ...]:
@@ -143,7 +143,7 @@ def _groups(values: Values, resamples: int) -> dict[str, dict[str, Estimate]]:
             found.setdefault(label, []).append((episode, value))
     kinds: dict[str, dict[str, Estimate]] = {"suite": {}, "domain": {}, "tag": {}}
     for kind, name in sorted(found):
-        kinds[kind][name] = estimate(_by_task(found[kind, name]), resamples=resamples)
+        kinds[kind][name] = estimate(families(_by_task(found[kind, name])), resamples=resamples)
     return kinds
 
 

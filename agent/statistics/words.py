@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from deskbench.agent.statistics.intervals import Estimate
 from deskbench.agent.statistics.protocol import OWN, Protocol
+from deskbench.agent.statistics.summary import Summary
 
 
 def said(found: Estimate) -> str:
@@ -13,6 +16,16 @@ def said(found: Estimate) -> str:
     sample = f"{counted(found.tasks, 'task')}, {counted(found.episodes, 'episode')}"
     note = f"; {found.note}" if found.note else ""
     return f"{found.mean:.3f}{_bracket(found)} ({sample}{note})"
+
+
+def more_lines(found: Summary) -> Iterator[str]:
+    """What belongs with a run's score: pass@k, pass^k and what repeats are worth, if there are any; the protocol."""
+    for one in found.attempts:
+        left = f"; {counted(len(one.left_out), 'task')} with fewer attempts left out" if one.left_out else ""
+        yield f"pass@{one.k} {said(one.any)}, pass^{one.k} {said(one.all)}{left}"
+    if found.variance is not None:
+        yield found.variance.advice
+    yield protocol_line(found.protocol)
 
 
 def _bracket(found: Estimate) -> str:

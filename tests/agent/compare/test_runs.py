@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -60,6 +61,15 @@ def test_repeats_are_paired_with_repeats_and_resampled_by_task(tmp_path: Path) -
     assert (task.first, task.second, [repeat for repeat, _, _ in task.pairs]) == (0.5, 1.0, [0])
 
 
+def test_tasks_of_one_template_count_as_one(tmp_path: Path) -> None:
+    folders = [played(tmp_path / name, "+-+") for name in "ab"]
+    for folder in folders:
+        for seed in range(4):
+            put(folder, f"s/many@{seed}", float(folder.name == "b"))
+    [versus] = compare_runs(folders).against
+    assert (versus.all.tasks, versus.all.pairs, versus.all.difference) == (4, 7, 0.25)
+
+
 def test_partial_scores_flip_too(tmp_path: Path) -> None:
     [versus] = compared(tmp_path, "h+-h", "++-h").against
     assert [(flip.task, flip.first, flip.second) for flip in versus.flips] == [("s/t00", 0.5, 1.0)]
@@ -115,7 +125,7 @@ def test_steps_time_and_cost_are_side_by_side(tmp_path: Path) -> None:
     ],
 )
 def test_runs_that_differ_in_what_changes_scores_are_refused(
-    tmp_path: Path, changes: dict[str, object], said: str
+    tmp_path: Path, changes: dict[str, Any], said: str
 ) -> None:
     folders = [played(tmp_path / "a", "+-+"), played(tmp_path / "b", "+++", **changes)]
     with pytest.raises(UsageError) as refused:

@@ -7,7 +7,7 @@ import pytest
 
 from deskbench.agent.base import Ending
 from deskbench.agent.statistics.summary import summarize
-from deskbench.agent.statistics.words import protocol_line, said
+from deskbench.agent.statistics.words import more_lines, protocol_line, said
 
 from ..staged_runs import episode
 
@@ -53,8 +53,18 @@ def test_several_attempts_have_pass_at_k_and_their_variance(tmp_path: Path) -> N
     assert [one.k for one in summary.attempts] == [1, 2]
     assert (summary.attempts[1].any.mean, summary.attempts[1].all.mean) == (1.0, 0.5)
     assert summary.variance is not None and summary.variance.within == pytest.approx(0.25)
+    lines = list(more_lines(summary))
+    assert lines[1].startswith("pass@2 1.000 [0.34, 1.00] (2 tasks, 4 episodes), pass^2 0.500 [0.09, 0.91]")
+    assert lines[-2].startswith("twice the tasks narrow the interval to 71% of its width")
     once = summarize(found[:1])
-    assert (once.attempts, once.variance) == ((), None)
+    assert (once.attempts, once.variance, len(list(more_lines(once)))) == ((), None, 1)
+
+
+def test_tasks_of_one_template_count_as_one(tmp_path: Path) -> None:
+    found = [episode(tmp_path, f"s/many@{n}", float(n % 2)) for n in range(10)] + [episode(tmp_path, "s/one", 1.0)]
+    summary = summarize(found, 11)
+    assert said(summary.all) == said(summary.all_planned)
+    assert (summary.all.tasks, summary.all.episodes, summary.all.mean) == (2, 11, 0.75)
 
 
 def test_groups_are_suites_programs_and_tags(tmp_path: Path) -> None:
