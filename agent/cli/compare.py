@@ -52,13 +52,14 @@ def compare(
 
 
 def _print(found: Comparison) -> None:
-    from deskbench.agent.statistics.words import interval, protocol_line
+    from deskbench.agent.compare.words import protocols
+    from deskbench.agent.statistics.words import interval
 
     rows = [(run.letter, run.name, run.agent, _number(run.score.mean), interval(run.score), str(run.score.tasks),
              str(run.score.episodes)) for run in found.runs]  # fmt: skip
     print_table(("", "run", "agent", "score", "95 % interval", "tasks", "episodes"), rows)
-    for run in found.runs:
-        tell(out, f"{run.letter}: {protocol_line(run.protocol)}")
+    for line in protocols(found):
+        tell(out, line)
     for note in found.notes:
         tell(out, note)
     for versus in found.against:

@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 from deskbench.agent.compare.drawing import picture, picture_of, reach
 from deskbench.agent.compare.runs import Comparison, Flip, Played, Side, Versus
-from deskbench.agent.compare.words import difference, ends, group_rows, p_value, told, unpaired, verdict
+from deskbench.agent.compare.words import difference, ends, group_rows, p_value, protocols, told, unpaired, verdict
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import write_atomic
-from deskbench.agent.statistics.words import interval, protocol_line
+from deskbench.agent.statistics.words import interval
 from deskbench.envs.errors import StorageError
 from deskbench.envs.redact import KNOWN
 
@@ -45,7 +45,7 @@ def page(found: Comparison, beside: Path) -> str:
     policy = f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
     heads = (part for versus in found.against for part in _head(found, versus))
     details = (part for versus in found.against for part in _versus(versus, found, beside))
-    title_line = f"<h1>{escape(', '.join(f'{run.letter}: {run.agent}' for run in found.runs))}</h1>"
+    title_line = f"<h1>{escape(', '.join(f'{run.letter}: {run.name}' for run in found.runs))}</h1>"
     body = "\n".join([title_line, *heads, *_runs(found), *details, *_left_out(found)])
     return (
         '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -72,11 +72,7 @@ def _runs(found: Comparison) -> Iterator[str]:
     yield _table(
         ("", "run", "agent", "score", "95 % interval", "tasks", "episodes", "0 to 1"), map(_run_row, found.runs)
     )
-    lines: dict[str, list[str]] = {}
-    for run in found.runs:
-        lines.setdefault(protocol_line(run.protocol), []).append(run.letter)
-    for line, letters in lines.items():
-        yield f'<p class="soft">{" and ".join(letters)}: {escape(line)}.</p>'
+    yield from (f'<p class="soft">{escape(line)}.</p>' for line in protocols(found))
 
 
 def _left_out(found: Comparison) -> Iterator[str]:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from deskbench.agent.compare.runs import Versus
+from deskbench.agent.compare.runs import Comparison, Versus
 from deskbench.agent.statistics.paired import Difference
 from deskbench.agent.statistics.power import Plan
-from deskbench.agent.statistics.words import counted
+from deskbench.agent.statistics.words import counted, protocol_line
 
 TESTS = {"mcnemar-midp": "McNemar's test, mid-p", "sign-flip": "permutation test over tasks", "none": "no test"}
 METHODS = {"newcombe": "Newcombe", "bca": "BCa bootstrap over tasks", "t": "Student's t over tasks", "none": "none"}
@@ -31,6 +31,15 @@ def told(versus: Versus) -> Iterator[str]:
            f"{found.only_first}, only in {b}: {found.only_second}; {TESTS[found.test]}; interval: "
            f"{METHODS[found.method]}{resampled(found)}")  # fmt: skip
     yield least(found)
+
+
+def protocols(found: Comparison) -> Iterator[str]:
+    """How the runs' scores came about; runs with the same protocol share a line."""
+    letters: dict[str, list[str]] = {}
+    for run in found.runs:
+        letters.setdefault(protocol_line(run.protocol), []).append(run.letter)
+    for line, those in letters.items():
+        yield f"{' and '.join(those)}: {line}"
 
 
 def unpaired(versus: Versus) -> str:
