@@ -49,7 +49,7 @@ def version_of_task(record: EpisodeRecord) -> str:
 
 
 def _limit(value: float | None) -> str:
-    return "none" if value is None else f"{value:g}"
+    return UNKNOWN if value is None else f"{value:g}"
 
 
 OF_EPISODES: dict[str, Callable[[EpisodeRecord], str]] = {

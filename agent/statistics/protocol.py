@@ -21,7 +21,7 @@ class Protocol:
     """What a score depends on apart from the agent; `mixed (...)` where episodes differ, `unknown` if not recorded.
 
     Attributes:
-        steps, seconds: limits of an episode; `none` if there was none.
+        steps, seconds: limits of an episode; `unknown` if another harness does not record them.
         observation: what the agent sees: screenshot, a11y_tree, screenshot_a11y_tree, som, or nothing.
         policy: when it looks: settled, immediate or fixed:SECONDS.
         screen: its size in pixels.
@@ -98,6 +98,6 @@ def _limit(values: Iterable[float | None]) -> str:
     found = set(values)
     if len(found) > 1:
         numbers = [value for value in found if value is not None]
-        return f"{MIXED} ({min(numbers):g} to {'none' if None in found else f'{max(numbers):g}'})"
-    only = next(iter(found), -1)
-    return "none" if only is None else UNKNOWN if only < 0 else f"{only:g}"
+        return f"{MIXED} ({min(numbers):g} to {UNKNOWN if None in found else f'{max(numbers):g}'})"
+    only = next(iter(found), None)
+    return UNKNOWN if only is None else f"{only:g}"

@@ -116,7 +116,7 @@ def test_steps_time_and_cost_are_side_by_side(tmp_path: Path) -> None:
     ("changes", "said"),
     [
         ({"max_steps": 50}, "B: step limit 15 against 50 (3 tasks: s/t00, s/t02, t/t01)"),
-        ({"max_seconds": None}, "time limit in seconds 600 against none"),
+        ({"max_seconds": None}, "time limit in seconds 600 against unknown"),
         ({"policy": "immediate"}, "observation policy settled against immediate"),
         ({"width": 1920}, "screen 640x400 against 1920x400"),
         ({"provider": "docker"}, "provider local against docker"),
