@@ -39,7 +39,7 @@ def protocols(found: Comparison) -> Iterator[str]:
     for run in found.runs:
         letters.setdefault(protocol_line(run.protocol), []).append(run.letter)
     for line, those in letters.items():
-        yield f"{' and '.join(those)}: {line}"
+        yield f"{', '.join(those[:-1])}{' and ' if len(those) > 1 else ''}{those[-1]}: {line}"
 
 
 def unpaired(versus: Versus) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from deskbench.agent.compare.runs import Comparison, compare_runs, plan_from
-from deskbench.agent.compare.words import told, unpaired, verdict
+from deskbench.agent.compare.words import protocols, told, unpaired, verdict
 from deskbench.agent.statistics.paired import holm, mcnemar
 from deskbench.envs.errors import UsageError
 
@@ -98,6 +98,8 @@ def test_several_runs_are_compared_with_the_first_and_p_is_adjusted(tmp_path: Pa
     raw = [mcnemar(0, 6), mcnemar(0, 5)]
     assert [versus.all.p for versus in found.against] == pytest.approx(raw)
     assert [versus.all.adjusted for versus in found.against] == pytest.approx(holm(raw))
+    assert [line.partition(":")[0] for line in protocols(found)] == ["A, B and C"]
+    assert ", p = 0.016 (adjusted 0.031)" in next(told(found.against[0]))
 
 
 def test_steps_time_and_cost_are_side_by_side(tmp_path: Path) -> None:
