@@ -6,9 +6,13 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from deskbench.agent.cli.demo import Shown, protocols, rows
 from deskbench.agent.cli.main import app
+from deskbench.agent.statistics.summary import summarize
+from deskbench.agent.statistics.words import protocol_line
 
 from ..paper import write_suite
+from ..staged_runs import episode
 
 SCORE = r"1\.000 \[0\.51, 1\.00\] \(4 tasks, 8 episodes\)"
 PROTOCOL = r"limits 15 steps, 600 s; observation nothing, settled, 1280x800; deskbench \S+ \(\S+\); provider fake"
@@ -38,6 +42,17 @@ def test_when_a_run_is_scored_again(ran: tuple[Path, Result]) -> None:
     lines = call("rescore", ran[0]).stdout.splitlines()
     assert lines[0] == "8 episodes, 0 scores changed"
     assert re.match(f"score {SCORE}$", lines[1]) and re.match(PROTOCOL, lines[2])
+
+
+def test_after_a_demo(tmp_path: Path) -> None:
+    """One line for what is the same for all of its agents, else one for each."""
+    one = summarize([episode(tmp_path, "s/a", 1.0)])
+    other = summarize([episode(tmp_path, "s/a", 1.0).model_copy(update={"policy": "immediate"})])
+    same = Shown(tmp_path, tmp_path, {"null": one, "oracle": one}, 1.0, False)
+    assert protocols(same) == [protocol_line(one.protocol)]
+    assert next(rows(same))[:5] == ("null", "1", "1", "1.000", "too few tasks for an interval")
+    differing = protocols(Shown(tmp_path, tmp_path, {"null": one, "oracle": other}, 1.0, False))
+    assert [line.partition(":")[0] for line in differing] == ["null", "oracle"]
 
 
 def test_a_score_that_changes_is_told_before_and_after(ran: tuple[Path, Result], tmp_path: Path) -> None:
