@@ -21,7 +21,6 @@ from pydantic import ValidationError
 
 from deskbench.agent.report.frames import read_frame, webp
 from deskbench.agent.report.page import report_page
-from deskbench.agent.report.stats import summarize
 from deskbench.agent.runs.folder import RunFolder, final_attempts
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import (
@@ -34,6 +33,8 @@ from deskbench.agent.runs.record import (
     read_record,
     write_atomic,
 )
+from deskbench.agent.statistics.summary import summarize
+from deskbench.agent.statistics.words import protocol_line
 from deskbench.envs.errors import StorageError
 from deskbench.envs.redact import KNOWN
 
@@ -68,7 +69,7 @@ def _run(folder: Path) -> dict[str, Any]:
     finished, others = _episodes(run)
     final = final_attempts(finished, lambda one: one[0])
     planned = manifest.get("planned")
-    summary = summarize([record for record, _ in final], planned if isinstance(planned, int) else None)
+    summary = summarize([record for record, _ in final], planned if isinstance(planned, int) else None, manifest)
     versions = manifest.get("versions")
     return {
         "name": folder.name,
@@ -79,6 +80,7 @@ def _run(folder: Path) -> dict[str, Any]:
         "validated": manifest.get("validated"),
         "task_set": str(manifest.get("task_set", ""))[:12],
         "skipped": manifest.get("skipped", []),
+        "protocol": protocol_line(summary.protocol),
         "summary": dataclasses.asdict(summary),
         "episodes": sorted([shown for _, shown in final] + others, key=lambda e: str(e["task"])),
     }

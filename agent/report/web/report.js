@@ -22,7 +22,7 @@ const ms = v => v >= 60000 ? (v / 60000).toFixed(1) + " min" : v >= 1000 ? (v / 
 const value = v => v === null || v === undefined ? "not scored" : Number(v).toFixed(2).replace(/\.00$/, ".0");
 const tone = v => v === null || v === undefined ? "none" : v >= 1 ? "good" : v > 0 ? "" : "bad";
 const money = v => v === null || v === undefined ? "" : "$" + v.toFixed(v < 1 ? 4 : 2);
-const mean = m => m.mean === null ? ["–"] : [m.mean.toFixed(3), el("div", {class: "soft"}, `${m.low.toFixed(3)} to ${m.high.toFixed(3)}`)];
+const mean = m => m.mean === null ? ["–"] : [m.mean.toFixed(3), el("div", {class: "soft"}, m.low === null ? m.note : `${m.low.toFixed(3)} to ${m.high.toFixed(3)}`)];
 const src = (run, episode, frame) => LIVE ? `frame/${run}/${episode.id}/${frame}.png` : Object.hasOwn(images, frame) ? images[frame] : null;
 // Text of a stranger beside words of ours: marks that turn the direction of writing end with it.
 const own = text => el("bdi", {}, text);
@@ -44,7 +44,7 @@ function runs() {
     el("thead", {}, el("tr", {}, head.map(th))),
     el("tbody", {}, data.runs.map(r => attempt(() => { const s = r.summary; return el("tr", {},
       el("td", {}, el("b", {}, r.agent), el("div", {class: "soft"}, r.name)),
-      el("td", {class: "num"}, mean(s.all), s.all_planned.mean === null ? null : el("div", {class: "soft"}, `unscored as 0: ${s.all_planned.mean.toFixed(3)}`)), el("td", {class: "num"}, `${s.all.n} of ${s.planned}`),
+      el("td", {class: "num"}, mean(s.all), s.all_planned.mean === null ? null : el("div", {class: "soft"}, `unscored as 0: ${s.all_planned.mean.toFixed(3)}`)), el("td", {class: "num"}, `${s.all.tasks} tasks, ${s.all.episodes} of ${s.planned} episodes`),
       el("td", {class: "num"}, mean(s.feasible)), el("td", {class: "num"}, mean(s.infeasible)),
       el("td", {class: "num " + (s.unscored ? "none" : "")}, s.unscored + (s.planned - s.scored - s.unscored > 0 ? ` (+${s.planned - s.scored - s.unscored} not run)` : "")),
       el("td", {class: "num"}, s.steps), el("td", {class: "num"}, ms(s.model_ms + s.act_ms + s.settle_ms + s.other_ms)),
@@ -52,7 +52,7 @@ function runs() {
       el("td", {class: "num"}, s.input_tokens + s.output_tokens ? `${s.input_tokens} / ${s.output_tokens}` : ""), el("td", {class: "num"}, money(s.cost_usd)),
       el("td", {}, Object.entries(s.endings).map(([k, v]) => `${k} ${v}`).join(", "))); }, "the run", line))))),
     el("p", {class: "soft key"}, "Time:", el("i", {class: "m"}), "model", el("i", {class: "a"}), "actions", el("i", {class: "s"}), "settling", el("i", {class: "o"}), "reset, set-up, scoring"),
-    data.runs.map(r => attempt(() => el("p", {class: "soft"}, own(r.agent), ": ", own(r.provider), ", observation policy ", own(r.policy), `, interval by ${r.summary.all.method}, deskbench `, own(r.version), ", task set ", own(r.task_set), r.validated ? `, validated ${r.validated.n} of ${r.validated.of} tasks` : "",
+    data.runs.map(r => attempt(() => el("p", {class: "soft"}, own(r.agent), ", ", own(r.protocol), `, interval by ${r.summary.all.method}, task set `, own(r.task_set), r.validated ? `, validated ${r.validated.n} of ${r.validated.of} tasks` : "",
       r.skipped.length ? [`; skipped ${r.skipped.length}: `, joined(r.skipped.map(x => [own(x.task), " (", own(x.reason), ")"]), "; ")] : null,
       r.summary.deaths ? [`; desktops that died while the agent acted: ${r.summary.deaths}; tampered: ${r.summary.tampered.length} `, joined(r.summary.tampered.map(own), ", ")] : null), "the run"))];
 }
