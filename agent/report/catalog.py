@@ -1,0 +1,465 @@
+"""The runs that a page shows: their numbers and their episodes, which are read again only where they changed."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import threading
+import time
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from deskbench.agent.report.index import Index
+from deskbench.agent.report.reading import (
+    DAMAGE,
+    Json,
+    Progress,
+    document,
+    finished_row,
+    last_frame,
+    slim,
+    slim_json,
+    unfinished_row,
+    unreadable_row,
+)
+from deskbench.agent.report.stats import mean_interval, summarize
+from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.layout import EpisodeFolder
+from deskbench.agent.runs.record import EpisodeRecord, read_record
+from deskbench.envs.errors import UsageError
+from deskbench.envs.redact import KNOWN
+
+FRESH_SECONDS = 2.0
+"""A folder that changed this recently is listed again: the clock of a file system may tick only every few ms."""
+HEAD_SHARE = 20.0
+"""The numbers of a run are computed at most this share of the time: once, then not again for 20 times as long."""
+DEEPEST_RUN = 3
+"""Levels below a given folder in which runs are looked for."""
+CHUNK = 500
+"""Episodes to read between two writes to the index."""
+
+
+def name_of(*parts: str | os.PathLike[str]) -> str:
+    """A name for a page: a hash of a path, so that no text of a client ever becomes a path."""
+    return hashlib.sha256(b"\0".join(map(os.fsencode, parts))).hexdigest()[:16]
+
+
+@dataclass
+class _Listed:
+    """A folder as it was last listed."""
+
+    changed: int
+    below: list[str]
+    episode: bool
+    fresh: bool
+
+
+class Scanner:
+    """Finds the episodes below a folder; folders that did not change are not listed again."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._known: dict[str, _Listed] = {}
+
+    def scan(self) -> Iterator[tuple[str, str]]:
+        """The path of each episode that has begun, and a stamp that changes whenever the episode does."""
+        known, self._known = self._known, {}
+        todo = [str(self._root)]
+        while todo:
+            path = todo.pop()
+            listed = self._list(path, known.get(path))
+            if listed is None:
+                continue
+            self._known[path] = listed
+            if listed.episode:
+                yield path, self._stamp(path)
+            else:
+                todo += [f"{path}/{name}" for name in listed.below]
+
+    @staticmethod
+    def _list(path: str, before: _Listed | None) -> _Listed | None:
+        try:
+            changed = Path(path).lstat().st_mtime_ns
+            if before is not None and before.changed == changed and not before.fresh:
+                return before
+            with os.scandir(path) as entries:
+                names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
+        except OSError:
+            return None
+        episode = any(name in ("episode.json", "steps.jsonl") for name, folder in names if not folder)
+        fresh = time.time_ns() - changed < FRESH_SECONDS * 1e9
+        return _Listed(changed, [] if episode else [name for name, folder in names if folder], episode, fresh)
+
+    @staticmethod
+    def _stamp(path: str) -> str:
+        for name in ("episode.json", "steps.jsonl"):
+            try:
+                seen = Path(path, name).stat()
+            except OSError:
+                continue
+            return f"{name} {seen.st_mtime_ns} {seen.st_size}"
+        return "gone"
+
+
+@dataclass
+class _Entry:
+    """An episode that has begun."""
+
+    folder: EpisodeFolder
+    task: str
+    attempt: int
+    stamp: str = ""
+    row: Json = field(default_factory=dict)
+    record: EpisodeRecord | None = None
+    progress: Progress = field(default_factory=Progress)
+    version: int = 0
+
+
+class ShownRun:
+    """One run; safe to use from several threads."""
+
+    def __init__(self, folder: Path, index: Index) -> None:
+        self.folder = RunFolder(folder)
+        self.id = name_of(folder.resolve())
+        self._index = index
+        self._key = folder.resolve()
+        self._scanner = Scanner(folder / "episodes")
+        self._entries: dict[str, _Entry] = {}
+        self._ids: dict[str, str] = {}
+        self._stored: dict[bytes, tuple[str, str, str | None]] | None = None
+        self._lock = threading.RLock()
+        self._version, self._epoch = 0, time.time_ns()
+        self._head: tuple[int, float, Json] | None = None
+
+    def refresh(self, seconds: float = math.inf) -> int:
+        """Read what has changed, for about as long as said; returns how many episodes are still to be read."""
+        with self._lock:
+            found = dict(self._scanner.scan())
+            self._remove(found)
+            changed = [path for path, stamp in found.items() if self._stamp_of(path) != stamp]
+            if not changed:
+                return 0
+            end = time.monotonic() + seconds
+            self._version += 1
+            done = 0
+            while done < len(changed) and (done == 0 or time.monotonic() < end):
+                self._read_all(changed[done : done + CHUNK], found)
+                done += CHUNK
+            self._choose_final()
+            return max(0, len(changed) - done)
+
+    def token(self) -> str:
+        """Changes whenever a row does."""
+        return f"{self._epoch}-{self._version}"
+
+    def rows(self, since: str = "") -> Json:
+        """The rows that changed since a token, or all of them; `whole` says which."""
+        with self._lock:
+            epoch, _, version = since.partition("-")
+            whole = epoch != str(self._epoch) or not version.isdigit()
+            least = 0 if whole else int(version)
+            rows = [entry.row for entry in self._entries.values() if entry.version > least]
+            return {"token": self.token(), "whole": whole, "rows": rows}
+
+    def episode(self, name: str) -> Json | None:
+        """The document of an episode's page, or None if there is no such episode."""
+        with self._lock:
+            entry = self._entries.get(self._ids.get(name, ""))
+            row = dict(entry.row) if entry else {}
+        if entry is None:
+            return None
+        others = [
+            {"id": row["id"], "attempt": row["attempt"], "repeat": row["repeat"], "score": row["score"]}
+            for row in [other.row for other in list(self._entries.values()) if other.task == entry.task]
+        ]
+        return {**document(entry.folder, row), "attempts": sorted(others, key=lambda one: int(one["attempt"]))}
+
+    def place(self, name: str) -> EpisodeFolder | None:
+        """The folder of an episode, or None."""
+        entry = self._entries.get(self._ids.get(name, ""))
+        return entry.folder if entry else None
+
+    def places(self) -> dict[str, EpisodeFolder]:
+        """The folder of each episode that counts, in the order of the tasks."""
+        found = [entry for entry in self._entries.values() if entry.row["final"]]
+        found.sort(key=lambda entry: (entry.task, entry.attempt))
+        return {entry.row["id"]: entry.folder for entry in found}
+
+    def head(self) -> Json:
+        """The run's facts and numbers.
+
+        Where they cost much they are computed again only after a while; `stale` then says that they are behind.
+
+        Raises:
+            UsageError: the folder is not a run.
+        """
+        facts, now = self._facts(), time.monotonic()
+        with self._lock:
+            version, kept = self._version, self._head
+            counted = [(entry.row, entry.record) for entry in self._entries.values() if entry.row["final"]]
+        if kept is not None and (kept[0] == version or now < kept[1]):
+            return {**kept[2], **facts, "stale": kept[0] != version}
+        numbers = _numbers([(row, record) for row, record in counted if record is not None], facts["planned"])
+        self._head = (version, now + HEAD_SHARE * (time.monotonic() - now), numbers)
+        return {**numbers, **facts, "stale": False}
+
+    def stamp(self) -> str:
+        """Changes when a run goes on; it is cheap, and does not see an episode that was scored again by hand."""
+        found = []
+        for path in (self.folder.path / "run.json", self.folder.ledger, Path(f"{self.folder.ledger}-wal")):
+            try:
+                seen = path.stat()
+            except OSError:
+                continue
+            found.append(f"{seen.st_mtime_ns}.{seen.st_size}")
+        return " ".join(found)
+
+    def _stamp_of(self, path: str) -> str | None:
+        entry = self._entries.get(path)
+        return entry.stamp if entry else None
+
+    def _remove(self, found: dict[str, str]) -> None:
+        gone = [path for path in self._entries if path not in found]
+        for path in gone:
+            self._ids.pop(self._entries.pop(path).row["id"], None)
+        if gone:
+            self._epoch, self._version = time.time_ns(), self._version + 1
+            self._index.forget(self._key, map(self._relative, gone))
+            self._choose_final()
+
+    def _relative(self, path: str) -> bytes:
+        return os.fsencode(os.path.relpath(path, self.folder.path))
+
+    def _read_all(self, paths: Sequence[str], found: dict[str, str]) -> None:
+        if self._stored is None:
+            self._stored = self._index.episodes(self._key)
+        kept = []
+        for path in paths:
+            entry = self._entries.get(path) or self._new(path)
+            entry.version = self._version
+            stored = self._stored.pop(self._relative(path), None)
+            if not (stored and stored[0] == found[path] and self._take(entry, stored)):
+                record = self._read(entry)
+                if record is not None:
+                    kept.append((self._relative(path), found[path], json.dumps(entry.row), slim_json(record)))
+            entry.stamp = found[path]
+            entry.row["id"] = name_of(os.path.relpath(path, self.folder.path))
+            self._ids[entry.row["id"]] = path
+            self._entries[path] = entry
+        self._index.keep(self._key, kept)
+
+    def _new(self, path: str) -> _Entry:
+        folder = EpisodeFolder(Path(path))
+        number = folder.path.name
+        return _Entry(folder, self.folder.task_of(folder), int(number) if number.isdecimal() else 0)
+
+    @staticmethod
+    def _take(entry: _Entry, stored: tuple[str, str, str | None]) -> bool:
+        """Use what the index holds of an unchanged episode."""
+        try:
+            entry.row = json.loads(stored[1])
+            entry.record = EpisodeRecord.model_validate_json(stored[2]) if stored[2] else None
+        except ValueError:
+            return False
+        return entry.record is not None
+
+    @staticmethod
+    def _read(entry: _Entry) -> EpisodeRecord | None:
+        """Read an episode; returns its whole record if it is finished."""
+        entry.record = None
+        try:
+            if entry.folder.finished:
+                record = read_record(entry.folder)
+                entry.row, entry.record = finished_row(record, last_frame(entry.folder)), slim(record)
+                return record
+            entry.progress.read_on(entry.folder)
+            entry.row = unfinished_row(entry.task, entry.attempt, entry.progress)
+        except DAMAGE as error:
+            entry.row = unreadable_row(entry.task, entry.attempt, error)
+        return None
+
+    def _choose_final(self) -> None:
+        """Mark the rows that count: the last finished attempt of each task and repeat, and those without a record."""
+        last: dict[tuple[str, int], int] = {}
+        newest: dict[str, int] = defaultdict(int)
+        for entry in self._entries.values():
+            newest[entry.task] = max(newest[entry.task], entry.attempt)
+            if entry.record is not None:
+                key = (entry.record.task, entry.record.repeat)
+                last[key] = max(last.get(key, 0), entry.record.attempt)
+        for entry in self._entries.values():
+            if entry.record is not None:
+                final = last[entry.record.task, entry.record.repeat] == entry.record.attempt
+            else:
+                final = entry.row["state"] == "unreadable" or newest[entry.task] == entry.attempt
+            if entry.row.get("final") != final:
+                entry.row["final"] = final
+                entry.version = self._version
+
+    def _facts(self) -> Json:
+        """What run.json says, whatever shape it has.
+
+        Raises:
+            UsageError: the folder is not a run.
+        """
+        manifest = self.folder.manifest()
+        planned, config, versions = (manifest.get(name) for name in ("planned", "config", "versions"))
+        facts = {
+            "id": self.id,
+            "name": self.folder.path.resolve().name,
+            **{name: _text(manifest.get(name)) for name in ("agent", "provider", "policy", "state", "error")},
+            "version": _text(_inside(versions, "deskbench")),
+            "git": _text(_inside(versions, "git")),
+            "task_set": _text(manifest.get("task_set"))[:12],
+            "desktop": _texts_of(manifest.get("desktop")),
+            "settings": _texts_of(config),
+            "agent_settings": _texts_of(_inside(config, "agent_settings")),
+            "validated": _counts(manifest.get("validated")),
+            "skipped": _skipped(manifest.get("skipped")),
+            "planned": planned if isinstance(planned, int) and 0 <= planned < 10**9 else None,
+            "created": _number(manifest.get("created")),
+            "ended": _number(manifest.get("ended")),
+            "foreign": "" if manifest.get("version", 1) == 1 else _text(manifest.get("version")),
+        }
+        shown: Json = KNOWN.value(facts)
+        return shown
+
+
+def _numbers(counted: Sequence[tuple[Json, EpisodeRecord]], planned: int | None) -> Json:
+    """The numbers over a run's episodes, and the mean of each domain."""
+    records = sorted((record for _, record in counted), key=lambda record: (record.task, record.repeat))
+    domains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
+    for row, record in counted:
+        if record.score.value is not None:
+            domains[row["domain"]][record.task].append(record.score.value)
+    means = [{"name": name, **dataclasses.asdict(mean_interval(domains[name]))} for name in sorted(domains)]
+    numbers: Json = KNOWN.value({"summary": dataclasses.asdict(summarize(records, planned)), "domains": means})
+    return numbers
+
+
+def _text(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+
+
+def _inside(value: object, name: str) -> object:
+    return value.get(name) if isinstance(value, dict) else None
+
+
+def _texts_of(value: object) -> dict[str, str]:
+    """The plain entries of an object, as texts."""
+    plain = value.items() if isinstance(value, dict) else ()
+    return {str(name): str(one)[:200] for name, one in plain if isinstance(one, (str, int, float)) and one != ""}
+
+
+def _counts(value: object) -> dict[str, int] | None:
+    found = {name: _inside(value, name) for name in ("n", "of")}
+    return {name: int(one) for name, one in found.items() if isinstance(one, int)} if all(found.values()) else None
+
+
+def _skipped(value: object) -> list[dict[str, str]]:
+    entries = [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []
+    return [{"task": _text(one.get("task")), "reason": _text(one.get("reason"))} for one in entries]
+
+
+class Catalog:
+    """The runs in the given folders.
+
+    Args:
+        places: run folders, and folders that hold runs up to three levels below.
+        index: the store of what was read.
+
+    Raises:
+        UsageError: a folder is no run and holds none.
+    """
+
+    def __init__(self, places: Sequence[Path], index: Index) -> None:
+        self._places = list(places)
+        self._index = index
+        self._runs: dict[Path, ShownRun] = {}
+        self._lock = threading.Lock()
+        for place in places:
+            if not any(find_runs(place)):
+                RunFolder(place).manifest()  # says what is wrong with it
+                raise UsageError(f"{place} is not a run folder and holds none")
+        self.runs()
+
+    def runs(self) -> list[ShownRun]:
+        """The runs that there are now, in the order of the given folders, the newest of a folder first."""
+        with self._lock:
+            found = [path for place in self._places for path in find_runs(place)]
+            self._runs = {path: self._runs.get(path) or ShownRun(path, self._index) for path in dict.fromkeys(found)}
+            return list(self._runs.values())
+
+    def run(self, name: str) -> ShownRun | None:
+        """The run of this id, or None."""
+        return next((run for run in list(self._runs.values()) if run.id == name), None)
+
+    def heads(self, seconds: float = math.inf) -> tuple[list[Json], int]:
+        """The heads of all runs, computed for about as long as said, and how many are still to come."""
+        end = time.monotonic() + seconds
+        heads, missing = [], 0
+        for run in self.runs():
+            head = self._head(run, end)
+            missing += head is None or head.pop("partial", False)
+            heads.append(head or {"id": run.id, "name": run.folder.path.name, "pending": True})
+        return heads, missing
+
+    def _head(self, run: ShownRun, end: float) -> Json | None:
+        stamp = run.stamp()
+        kept = self._index.head(run.folder.path.resolve(), stamp)
+        if kept is not None:
+            return kept
+        left = end - time.monotonic()
+        if left <= 0:
+            return None
+        try:
+            partial = run.refresh(left) > 0
+            head = run.head()
+        except UsageError as error:
+            return {"id": run.id, "name": run.folder.path.name, "broken": KNOWN.told(str(error))}
+        if not partial and not head["stale"]:
+            self._index.keep_head(run.folder.path.resolve(), stamp, json.dumps(head))
+        return {**head, "partial": partial}
+
+
+def find_runs(place: Path, depth: int = DEEPEST_RUN) -> Iterator[Path]:
+    """The run folders at or below a folder, the newest first by their names."""
+    if RunFolder(place).exists:
+        yield place
+        return
+    try:
+        with os.scandir(place) as entries:
+            below = sorted((e.name for e in entries if e.is_dir(follow_symlinks=False)), reverse=True)
+    except OSError:
+        return
+    if depth > 0:
+        for name in below:
+            yield from find_runs(place / name, depth - 1)
+
+
+def chosen(places: Sequence[Path], index: Index | None = None) -> list[ShownRun]:
+    """The runs in these folders, read completely.
+
+    Raises:
+        UsageError: a folder is no run and holds none, or a run's manifest cannot be read.
+    """
+    runs = Catalog(places, index or Index(None)).runs()
+    for run in runs:
+        run.refresh()
+        run.head()
+    return runs
+
+
+def summary_of(run: ShownRun) -> dict[str, Any]:
+    """The numbers of a run, as JSON."""
+    return dict(run.head()["summary"])
