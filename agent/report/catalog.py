@@ -7,6 +7,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import threading
 import time
 from collections import defaultdict
@@ -23,7 +24,6 @@ from deskbench.agent.report.reading import (
     document,
     finished_row,
     last_frame,
-    slim,
     slim_json,
     unfinished_row,
     unreadable_row,
@@ -41,6 +41,7 @@ HEAD_SHARE = 20.0
 """The numbers of a run are computed at most this share of the time: once, then not again for 20 times as long."""
 DEEPEST_RUN = 3
 """Levels below a given folder in which runs are looked for."""
+_NAME = re.compile(r"[0-9a-f]{16}")
 CHUNK = 500
 """Episodes to read between two writes to the index."""
 
@@ -85,7 +86,7 @@ class Scanner:
     @staticmethod
     def _list(path: str, before: _Listed | None) -> _Listed | None:
         try:
-            changed = Path(path).lstat().st_mtime_ns
+            changed = os.lstat(path).st_mtime_ns
             if before is not None and before.changed == changed and not before.fresh:
                 return before
             with os.scandir(path) as entries:
@@ -100,7 +101,7 @@ class Scanner:
     def _stamp(path: str) -> str:
         for name in ("episode.json", "steps.jsonl"):
             try:
-                seen = Path(path, name).stat()
+                seen = os.lstat(f"{path}/{name}")
             except OSError:
                 continue
             return f"{name} {seen.st_mtime_ns} {seen.st_size}"
@@ -116,7 +117,7 @@ class _Entry:
     attempt: int
     stamp: str = ""
     row: Json = field(default_factory=dict)
-    record: EpisodeRecord | None = None
+    slim: str | None = None
     progress: Progress = field(default_factory=Progress)
     version: int = 0
 
@@ -151,7 +152,7 @@ class ShownRun:
             while done < len(changed) and (done == 0 or time.monotonic() < end):
                 self._read_all(changed[done : done + CHUNK], found)
                 done += CHUNK
-            self._choose_final()
+            self._choose()
             return max(0, len(changed) - done)
 
     def token(self) -> str:
@@ -169,11 +170,11 @@ class ShownRun:
 
     def episode(self, name: str) -> Json | None:
         """The document of an episode's page, or None if there is no such episode."""
-        with self._lock:
-            entry = self._entries.get(self._ids.get(name, ""))
-            row = dict(entry.row) if entry else {}
+        entry = self._entry(name)
         if entry is None:
             return None
+        with self._lock:
+            row = dict(entry.row)
         others = [
             {"id": row["id"], "attempt": row["attempt"], "repeat": row["repeat"], "score": row["score"]}
             for row in [other.row for other in list(self._entries.values()) if other.task == entry.task]
@@ -182,12 +183,12 @@ class ShownRun:
 
     def place(self, name: str) -> EpisodeFolder | None:
         """The folder of an episode, or None."""
-        entry = self._entries.get(self._ids.get(name, ""))
+        entry = self._entry(name)
         return entry.folder if entry else None
 
     def places(self) -> dict[str, EpisodeFolder]:
         """The folder of each episode that counts, in the order of the tasks."""
-        found = [entry for entry in self._entries.values() if entry.row["final"]]
+        found = [entry for entry in self._entries.values() if entry.row["counts"]]
         found.sort(key=lambda entry: (entry.task, entry.attempt))
         return {entry.row["id"]: entry.folder for entry in found}
 
@@ -202,10 +203,15 @@ class ShownRun:
         facts, now = self._facts(), time.monotonic()
         with self._lock:
             version, kept = self._version, self._head
-            counted = [(entry.row, entry.record) for entry in self._entries.values() if entry.row["final"]]
+            counted = [entry for entry in self._entries.values() if entry.slim is not None and entry.row["counts"]]
         if kept is not None and (kept[0] == version or now < kept[1]):
             return {**kept[2], **facts, "stale": kept[0] != version}
-        numbers = _numbers([(row, record) for row, record in counted if record is not None], facts["planned"])
+        counted.sort(key=lambda entry: (entry.task, entry.attempt))
+        stamp = name_of(str(facts["planned"]), *(f"{entry.task} {entry.attempt} {entry.stamp}" for entry in counted))
+        numbers = self._index.numbers(self._key, stamp)
+        if numbers is None:
+            numbers = _numbers([(entry.row["domain"], entry.slim or "") for entry in counted], facts["planned"])
+            self._index.keep_numbers(self._key, stamp, json.dumps(numbers))
         self._head = (version, now + HEAD_SHARE * (time.monotonic() - now), numbers)
         return {**numbers, **facts, "stale": False}
 
@@ -220,6 +226,12 @@ class ShownRun:
             found.append(f"{seen.st_mtime_ns}.{seen.st_size}")
         return " ".join(found)
 
+    def _entry(self, name: str) -> _Entry | None:
+        """An episode by its name; a name that is not known yet may be that of a new episode."""
+        if name not in self._ids and _NAME.fullmatch(name):
+            self.refresh()
+        return self._entries.get(self._ids.get(name, ""))
+
     def _stamp_of(self, path: str) -> str | None:
         entry = self._entries.get(path)
         return entry.stamp if entry else None
@@ -231,7 +243,7 @@ class ShownRun:
         if gone:
             self._epoch, self._version = time.time_ns(), self._version + 1
             self._index.forget(self._key, map(self._relative, gone))
-            self._choose_final()
+            self._choose()
 
     def _relative(self, path: str) -> bytes:
         return os.fsencode(os.path.relpath(path, self.folder.path))
@@ -245,9 +257,9 @@ class ShownRun:
             entry.version = self._version
             stored = self._stored.pop(self._relative(path), None)
             if not (stored and stored[0] == found[path] and self._take(entry, stored)):
-                record = self._read(entry)
-                if record is not None:
-                    kept.append((self._relative(path), found[path], json.dumps(entry.row), slim_json(record)))
+                self._read(entry)
+                if entry.slim is not None:
+                    kept.append((self._relative(path), found[path], json.dumps(entry.row), entry.slim))
             entry.stamp = found[path]
             entry.row["id"] = name_of(os.path.relpath(path, self.folder.path))
             self._ids[entry.row["id"]] = path
@@ -263,43 +275,41 @@ class ShownRun:
     def _take(entry: _Entry, stored: tuple[str, str, str | None]) -> bool:
         """Use what the index holds of an unchanged episode."""
         try:
-            entry.row = json.loads(stored[1])
-            entry.record = EpisodeRecord.model_validate_json(stored[2]) if stored[2] else None
+            entry.row, entry.slim = json.loads(stored[1]), stored[2]
         except ValueError:
             return False
-        return entry.record is not None
+        return entry.slim is not None
 
     @staticmethod
-    def _read(entry: _Entry) -> EpisodeRecord | None:
-        """Read an episode; returns its whole record if it is finished."""
-        entry.record = None
+    def _read(entry: _Entry) -> None:
+        """Read an episode."""
+        entry.slim = None
         try:
             if entry.folder.finished:
                 record = read_record(entry.folder)
-                entry.row, entry.record = finished_row(record, last_frame(entry.folder)), slim(record)
-                return record
-            entry.progress.read_on(entry.folder)
-            entry.row = unfinished_row(entry.task, entry.attempt, entry.progress)
+                entry.row, entry.slim = finished_row(record, last_frame(entry.folder)), slim_json(record)
+            else:
+                entry.progress.read_on(entry.folder)
+                entry.row = unfinished_row(entry.task, entry.attempt, entry.progress)
         except DAMAGE as error:
             entry.row = unreadable_row(entry.task, entry.attempt, error)
-        return None
 
-    def _choose_final(self) -> None:
+    def _choose(self) -> None:
         """Mark the rows that count: the last finished attempt of each task and repeat, and those without a record."""
         last: dict[tuple[str, int], int] = {}
         newest: dict[str, int] = defaultdict(int)
         for entry in self._entries.values():
             newest[entry.task] = max(newest[entry.task], entry.attempt)
-            if entry.record is not None:
-                key = (entry.record.task, entry.record.repeat)
-                last[key] = max(last.get(key, 0), entry.record.attempt)
+            if entry.slim is not None:
+                key = (entry.row["task"], entry.row["repeat"])
+                last[key] = max(last.get(key, 0), entry.row["attempt"])
         for entry in self._entries.values():
-            if entry.record is not None:
-                final = last[entry.record.task, entry.record.repeat] == entry.record.attempt
+            if entry.slim is not None:
+                counts = last[entry.row["task"], entry.row["repeat"]] == entry.row["attempt"]
             else:
-                final = entry.row["state"] == "unreadable" or newest[entry.task] == entry.attempt
-            if entry.row.get("final") != final:
-                entry.row["final"] = final
+                counts = entry.row["state"] == "unreadable" or newest[entry.task] == entry.attempt
+            if entry.row.get("counts") != counts:
+                entry.row["counts"] = counts
                 entry.version = self._version
 
     def _facts(self) -> Json:
@@ -331,13 +341,15 @@ class ShownRun:
         return shown
 
 
-def _numbers(counted: Sequence[tuple[Json, EpisodeRecord]], planned: int | None) -> Json:
-    """The numbers over a run's episodes, and the mean of each domain."""
-    records = sorted((record for _, record in counted), key=lambda record: (record.task, record.repeat))
+def _numbers(counted: Sequence[tuple[str, str]], planned: int | None) -> Json:
+    """The numbers over a run's episodes, given their domains and slim records, and the mean of each domain."""
     domains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
-    for row, record in counted:
+    records = []
+    for domain, text in counted:
+        record = EpisodeRecord.model_validate_json(text)
+        records.append(record)
         if record.score.value is not None:
-            domains[row["domain"]][record.task].append(record.score.value)
+            domains[domain][record.task].append(record.score.value)
     means = [{"name": name, **dataclasses.asdict(mean_interval(domains[name]))} for name in sorted(domains)]
     numbers: Json = KNOWN.value({"summary": dataclasses.asdict(summarize(records, planned)), "domains": means})
     return numbers

@@ -22,6 +22,7 @@ VERSION = 1
 _SCHEMA = """
 create table if not exists episode (run blob, path blob, stamp text, row text, record text, primary key (run, path));
 create table if not exists head (run blob primary key, stamp text, head text);
+create table if not exists numbers (run blob primary key, stamp text, numbers text);
 """
 
 
@@ -68,6 +69,15 @@ class Index:
         """Add or replace the head of a run."""
         self._write("insert or replace into head values (?, ?, ?)", [(os.fsencode(run), stamp, head)])
 
+    def numbers(self, run: Path, stamp: str) -> dict[str, Any] | None:
+        """The numbers of a run, if they were kept under this stamp."""
+        found = self._read("select numbers from numbers where run = ? and stamp = ?", (os.fsencode(run), stamp))
+        return dict(json.loads(found[0][0])) if found else None
+
+    def keep_numbers(self, run: Path, stamp: str, numbers: str) -> None:
+        """Add or replace the numbers of a run."""
+        self._write("insert or replace into numbers values (?, ?, ?)", [(os.fsencode(run), stamp, numbers)])
+
     def _read(self, query: str, values: tuple[object, ...]) -> list[Any]:
         with self._lock, suppress(sqlite3.Error):
             return self._base.execute(query, values).fetchall()
@@ -104,7 +114,7 @@ def _ready(path: Path) -> sqlite3.Connection:
         base.execute("pragma synchronous=off")
         (version,) = base.execute("pragma user_version").fetchone()
         if version != VERSION:
-            base.executescript("drop table if exists episode; drop table if exists head;")
+            base.executescript("drop table if exists episode; drop table if exists head; drop table if exists numbers;")
             base.execute(f"pragma user_version={VERSION}")
         base.executescript(_SCHEMA)
     except sqlite3.Error:

@@ -34,14 +34,8 @@ _DROPPED: Any = {"task_json": True, "state": True, "error": True, "answer": True
 Json = dict[str, Any]
 
 
-def slim(record: EpisodeRecord) -> EpisodeRecord:
-    """A record without the parts that only the episode's own page shows."""
-    score = record.score.model_copy(update={"checks": [], "parts": []})
-    return record.model_copy(update={"task_json": {}, "state": {}, "error": None, "answer": None, "score": score})
-
-
 def slim_json(record: EpisodeRecord) -> str:
-    """The JSON of a slim record."""
+    """The JSON of a record without the parts that only the episode's own page shows."""
     return record.model_dump_json(exclude=_DROPPED)
 
 

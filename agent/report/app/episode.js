@@ -47,9 +47,9 @@ function help() {
 
 export function episodePage({app, run, id, head, shown: first, step: start, go}) {
   let shown = first, at = 0, show = "screen", elements = false;
-  const title = el("div", {class: "title"}), score_ = el("section", {class: "card verdict", "aria-label": "Score"}), bar = el("div", {class: "bar"});
+  const title = el("div", {class: "title"}), verdict = el("section", {class: "card verdict", "aria-label": "Checks"}), bar = el("div", {class: "bar"});
   const strip = el("div", {class: "strip", role: "group", "aria-label": "Steps"}), stage = el("div", {class: "stage"}), side = el("div", {class: "side", "aria-live": "polite"});
-  renew(app, title, score_, el("section", {class: "card player", "aria-label": "Steps"}, bar, el("div", {class: "columns"}, stage, side), strip));
+  renew(app, title, el("section", {class: "card player", "aria-label": "Steps"}, bar, el("div", {class: "columns"}, stage, side), strip), verdict);
 
   const last = () => shown.steps.length - (shown.final ? 0 : 1);
   const where = n => `#/run/${run}/episode/${id}/step/${shown.final && n === shown.steps.length ? "end" : n + 1}`;
@@ -67,9 +67,10 @@ export function episodePage({app, run, id, head, shown: first, step: start, go})
     const [before, next] = neighbours(), others = (shown.attempts || []).filter(one => one.repeat === shown.repeat);
     renew(title, el("h1", {dir: "auto"}, shown.instruction || shown.task), el("p", {class: "soft"}, own(shown.task),
       before ? [" · ", el("a", {href: `#/run/${run}/episode/${before}`}, "previous episode")] : null, next ? [" · ", el("a", {href: `#/run/${run}/episode/${next}`}, "next episode")] : null,
-      source.live && others.length > 1 ? [" · attempts ", others.map(one => [el("a", {href: `#/run/${run}/episode/${one.id}`, "aria-current": one.id === id ? "page" : null}, String(one.attempt)), " "])] : null));
-    renew(score_, el("div", {class: "outcome"}, chip(shown), el("span", {}, own(shown.ending.replace("_", " "))), el("span", {class: "soft"}, plural(shown.step_count, "step")), el("span", {class: "soft"}, time(shown.wall_ms))),
-      shown.reason ? el("p", {class: "reason", dir: "auto"}, shown.reason) : null, shown.trouble.map(text => el("p", {class: "warn"}, own(text))),
+      source.live && others.length > 1 ? [" · attempts ", others.map(one => [el("a", {href: `#/run/${run}/episode/${one.id}`, "aria-current": one.id === id ? "page" : null}, String(one.attempt)), " "])] : null),
+      el("div", {class: "outcome"}, chip(shown), el("span", {}, own(shown.ending.replace("_", " "))), el("span", {class: "soft"}, plural(shown.step_count, "step")), el("span", {class: "soft"}, time(shown.wall_ms)),
+        shown.reason && shown.reason !== "passed" ? el("span", {class: `reason ${shown.score >= 1 ? "" : tone(shown.score)}`, dir: "auto"}, shown.reason) : null), shown.trouble.map(text => el("p", {class: "warn"}, own(text))));
+    renew(verdict, el("h2", {}, "What was checked"), shown.checks.length + shown.parts.length ? null : el("p", {class: "soft"}, shown.state === "unfinished" ? "The episode goes on: nothing has been checked." : "Nothing was checked."),
       block("Error", shown.error, "bad"), block("The agent's answer", shown.answer), attempt(() => el("div", {}, checks(shown)), "the checks"), attempt(() => facts(shown), "the facts"));
   }
   function stripe() {

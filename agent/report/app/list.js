@@ -111,7 +111,7 @@ export function makeList({several, filter, changed}) {
     body.style.height = `${shown.length * height}px`;
     const top = -body.getBoundingClientRect().top;
     const first = everything ? 0 : Math.max(0, Math.floor(top / height) - MANY);
-    const last = everything ? Math.min(shown.length, PRINTED) : Math.min(shown.length, Math.ceil((top + innerHeight) / height) + MANY);
+    const last = everything ? Math.min(shown.length, PRINTED) : Math.min(shown.length, Math.max(2 * MANY, Math.ceil((top + innerHeight) / height) + MANY));
     const wanted = new Map(shown.slice(first, last).map((row, index) => [row.run + row.id, [row, first + index]]));
     for (const [key, item] of nodes) if (!wanted.has(key) && (moved || item.node !== document.activeElement)) { item.node.remove(); nodes.delete(key); }
     let before = null;

@@ -61,6 +61,6 @@ export function rowsOf(run) {
     if (answer.whole && token) known.clear();
     for (const row of answer.rows) known.set(row.id, row);
     token = answer.token;
-    return {rows: [...known.values()].filter(row => row.final), pending: answer.pending};
+    return {rows: [...known.values()].filter(row => row.counts), pending: answer.pending};
   };
 }
