@@ -137,10 +137,13 @@ class ShownRun:
         self._lock = threading.RLock()
         self._version, self._epoch = 0, time.time_ns()
         self._head: tuple[int, float, Json] | None = None
+        self.read = False
+        """Whether the run's episodes have been looked for."""
 
     def refresh(self, seconds: float = math.inf) -> int:
         """Read what has changed, for about as long as said; returns how many episodes are still to be read."""
         with self._lock:
+            self.read = True
             found = dict(self._scanner.scan())
             self._remove(found)
             changed = [path for path, stamp in found.items() if self._stamp_of(path) != stamp]
@@ -422,7 +425,7 @@ class Catalog:
         heads, missing = [], 0
         for run in self.runs():
             head = self._head(run, end)
-            missing += head is None or head.pop("partial", False)
+            missing += head is None
             heads.append(head or {"id": run.id, "name": run.folder.path.name, "pending": True})
         return heads, missing
 
@@ -432,16 +435,15 @@ class Catalog:
         if kept is not None:
             return kept
         left = end - time.monotonic()
-        if left <= 0:
+        if left <= 0 or run.refresh(left) > 0:
             return None
         try:
-            partial = run.refresh(left) > 0
             head = run.head()
         except UsageError as error:
             return {"id": run.id, "name": run.folder.path.name, "broken": KNOWN.told(str(error))}
-        if not partial and not head["stale"]:
+        if not head["stale"]:
             self._index.keep_head(run.folder.path.resolve(), stamp, json.dumps(head))
-        return {**head, "partial": partial}
+        return head
 
 
 def find_runs(place: Path, depth: int = DEEPEST_RUN) -> Iterator[Path]:

@@ -10,20 +10,30 @@ import json
 import os
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable
 from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from platformdirs import user_cache_path
 
-VERSION = 1
-"""Of the store's content: another version's is dropped."""
+from deskbench.agent.report import stats
+
 _SCHEMA = """
 create table if not exists episode (run blob, path blob, stamp text, row text, record text, primary key (run, path));
 create table if not exists head (run blob primary key, stamp text, head text);
 create table if not exists numbers (run blob primary key, stamp text, numbers text);
 """
+
+
+@cache
+def _made_by() -> int:
+    """A number for the code that makes the store's content: content of other code is dropped."""
+    folders = (Path(__file__).parent, Path(stats.__file__).parent)
+    sources = sorted({path for folder in folders for path in folder.glob("*.py")})
+    return zlib.crc32(b"".join(path.read_bytes() for path in sources)) & 0x7FFFFFFF
 
 
 def default_place() -> Path:
@@ -113,9 +123,9 @@ def _ready(path: Path) -> sqlite3.Connection:
         base.execute("pragma journal_mode=wal")
         base.execute("pragma synchronous=off")
         (version,) = base.execute("pragma user_version").fetchone()
-        if version != VERSION:
+        if version != _made_by():
             base.executescript("drop table if exists episode; drop table if exists head; drop table if exists numbers;")
-            base.execute(f"pragma user_version={VERSION}")
+            base.execute(f"pragma user_version={_made_by()}")
         base.executescript(_SCHEMA)
     except sqlite3.Error:
         base.close()

@@ -87,6 +87,8 @@ class Pages:
         found = self._found(request)
         if found is None:
             return _nothing()
+        if not found.read:
+            found.refresh(READ_SECONDS)
         try:
             return _json(found.head())
         except UsageError as error:

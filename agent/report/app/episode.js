@@ -5,7 +5,7 @@ import {chip, splitBar} from "./parts.js";
 import {screen, words, hasTree} from "./screen.js";
 import {lastOrder} from "./list.js";
 
-const SHOWS = [["screen", "Before and action"], ["after", "After"], ["difference", "Difference"]];
+const SHOWS = [["screen", "Before"], ["after", "After"], ["difference", "Difference"]];
 const KEYS = [["→ or j", "next step"], ["← or k", "previous step"], ["Home, End", "first step, end state"], ["b, f, d", "before, after, difference"],
   ["a", "elements of the accessibility tree"], ["n, p", "next, previous episode of the list"], ["Esc", "back to the list"], ["?", "this help"]];
 const block = (name, text, kind = "") => text ? el("section", {class: `said-block ${kind}`}, el("h3", {}, name), el("pre", {dir: "auto"}, text)) : null;

@@ -11,7 +11,8 @@ const badge = head => head.state === "running" ? el("span", {class: "chip going"
 
 function line(head, several) {
   const name = el("a", {href: `#/run/${head.id}`, "data-key": `run ${head.id}`}, own(head.agent || head.name));
-  if (head.broken || head.pending) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, own(head.name)), el("span", {class: head.broken ? "bad" : "soft"}, head.broken ? own(head.broken) : "reading …")));
+  if (head.broken) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, own(head.name)), el("span", {class: "bad"}, own(head.broken))));
+  if (head.pending) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, name), el("span", {class: "soft"}, "reading …")));
   const all = head.summary.all;
   return el("li", {class: "run"}, several, el("div", {class: "names"}, el("span", {}, name, " ", badge(head)), el("span", {class: "soft"}, own(head.name))), el("b", {class: "num big"}, share(all.mean)),
     el("div", {class: "means"}, interval(all), el("span", {class: "soft"}, range(all), ` · ${all.n} of ${head.summary.planned}`)), el("span", {class: "soft num"}, time(head.summary.model_ms + head.summary.act_ms + head.summary.settle_ms + head.summary.other_ms)),
@@ -122,8 +123,10 @@ function table(heads, rows) {
 }
 
 export function besidePage({app, heads, filter, keep}) {
-  const list = makeList({several: true, filter, changed: keep}), beside = el("section", {class: "card", "aria-label": "Side by side"});
-  renew(app, el("h1", {}, "Side by side"), el("ul", {class: "runs"}, heads.map(head => attempt(() => line(head), "the run"))), beside, list.node);
+  const list = makeList({several: true, filter, changed: keep}), beside = el("section", {class: "card", "aria-label": "Side by side"}), runs = el("ul", {class: "runs"});
+  const draw = () => renew(runs, heads.map(head => attempt(() => line(head), "the run")));
+  renew(app, el("h1", {}, "Side by side"), runs, beside, list.node);
+  draw();
   const load = async () => {
     const found = await Promise.all(heads.map(async head => {
       const read = rowsOf(head.id);
@@ -131,6 +134,9 @@ export function besidePage({app, heads, filter, keep}) {
       while (answer && answer.pending) answer = await read();
       return (answer ? answer.rows : []).map(row => Object.assign(row, {run: head.id}));
     }));
+    const fresh = await Promise.all(heads.map(head => source.head(head.id)));
+    heads = heads.map((head, index) => fresh[index] && !fresh[index].broken ? fresh[index] : head);
+    draw();
     renew(beside, el("h2", {}, "Tasks"), attempt(() => table(heads, found.flat()), "the comparison"));
     list.update(found.flat());
   };

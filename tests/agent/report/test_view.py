@@ -386,3 +386,28 @@ def test_our_own_page_gets_everything(folder: Path, browser: Browser) -> None:
             seen.wait("document.querySelector('.screen img')?.naturalWidth === 640")
             assert seen.errors == []
             assert json.loads(seen.run("fetch('/api/runs').then(answer => answer.text())"))["runs"]
+
+
+def test_a_change_is_told_while_a_page_listens(folder: Path) -> None:
+    with serving(folder) as base:
+        address = base + rows_of(folder).removesuffix("episodes") + "events"
+        with requests.get(address, stream=True, timeout=20) as stream:
+            lines = (line for line in stream.iter_lines() if line)
+            first = next(lines)
+            episode(folder, "s/late", 1.0)
+            assert first.startswith(b"data: ") and next(lines) != first
+        answer = requests.get(f"{base}{rows_of(folder)}?since={first[6:].decode()}", timeout=10).json()
+        assert [row["task"] for row in answer["rows"]] == ["s/late"] and not answer["whole"]
+
+
+def test_others_need_the_token_where_it_listens_for_them(folder: Path) -> None:
+    with serving(folder, host="0.0.0.0") as link:
+        base, _, token = link.partition("/?token=")
+        base = base.replace("0.0.0.0", "127.0.0.1")
+        assert len(token) >= 32
+        for wrong in ("", "?token=", f"?token={token[:-1]}", "?token=\xb2"):
+            assert requests.get(f"{base}/{wrong}", timeout=10).status_code == 401
+        assert requests.get(f"{base}/api/runs?token={token}", timeout=10).status_code == 401
+        with requests.Session() as session:
+            assert session.get(f"{base}/?token={token}", timeout=10).url == f"{base}/"
+            assert session.get(f"{base}/api/runs", timeout=10).json()["runs"]
