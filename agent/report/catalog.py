@@ -32,11 +32,10 @@ from deskbench.agent.report.stats import mean_interval, summarize
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeRecord, read_record
+from deskbench.agent.runs.scan import Scanner, run_stamp
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN
 
-FRESH_SECONDS = 2.0
-"""A folder that changed this recently is listed again: the clock of a file system may tick only every few ms."""
 HEAD_SHARE = 20.0
 """The numbers of a run are computed at most this share of the time: once, then not again for 20 times as long."""
 DEEPEST_RUN = 3
@@ -49,63 +48,6 @@ CHUNK = 500
 def name_of(*parts: str | os.PathLike[str]) -> str:
     """A name for a page: a hash of a path, so that no text of a client ever becomes a path."""
     return hashlib.sha256(b"\0".join(map(os.fsencode, parts))).hexdigest()[:16]
-
-
-@dataclass
-class _Listed:
-    """A folder as it was last listed."""
-
-    changed: int
-    below: list[str]
-    episode: bool
-    fresh: bool
-
-
-class Scanner:
-    """Finds the episodes below a folder; folders that did not change are not listed again."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._known: dict[str, _Listed] = {}
-
-    def scan(self) -> Iterator[tuple[str, str]]:
-        """The path of each episode that has begun, and a stamp that changes whenever the episode does."""
-        known, self._known = self._known, {}
-        todo = [str(self._root)]
-        while todo:
-            path = todo.pop()
-            listed = self._list(path, known.get(path))
-            if listed is None:
-                continue
-            self._known[path] = listed
-            if listed.episode:
-                yield path, self._stamp(path)
-            else:
-                todo += [f"{path}/{name}" for name in listed.below]
-
-    @staticmethod
-    def _list(path: str, before: _Listed | None) -> _Listed | None:
-        try:
-            changed = os.lstat(path).st_mtime_ns
-            if before is not None and before.changed == changed and not before.fresh:
-                return before
-            with os.scandir(path) as entries:
-                names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
-        except OSError:
-            return None
-        episode = any(name in ("episode.json", "steps.jsonl") for name, folder in names if not folder)
-        fresh = time.time_ns() - changed < FRESH_SECONDS * 1e9
-        return _Listed(changed, [] if episode else [name for name, folder in names if folder], episode, fresh)
-
-    @staticmethod
-    def _stamp(path: str) -> str:
-        for name in ("episode.json", "steps.jsonl"):
-            try:
-                seen = os.lstat(f"{path}/{name}")
-            except OSError:
-                continue
-            return f"{name} {seen.st_mtime_ns} {seen.st_size}"
-        return "gone"
 
 
 @dataclass
@@ -130,11 +72,11 @@ class ShownRun:
         self.id = name_of(folder.resolve())
         self._index = index
         self._key = folder.resolve()
-        self._scanner = Scanner(folder / "episodes")
+        self._scanner = Scanner(self.folder)
         self._entries: dict[str, _Entry] = {}
         self._ids: dict[str, str] = {}
         self._stored: dict[bytes, tuple[str, str, str | None]] | None = None
-        self._lock = threading.RLock()
+        self._lock, self._computing = threading.RLock(), threading.Lock()
         self._version, self._epoch = 0, time.time_ns()
         self._head: tuple[int, float, Json] | None = None
         self.read = False
@@ -195,39 +137,50 @@ class ShownRun:
         found.sort(key=lambda entry: (entry.task, entry.attempt))
         return {entry.row["id"]: entry.folder for entry in found}
 
-    def head(self) -> Json:
+    def head(self, *, wait: bool = True) -> Json:
         """The run's facts and numbers.
 
-        Where they cost much they are computed again only after a while; `stale` then says that they are behind.
+        Where the numbers cost much they are computed again only after a while; `stale` then says that they are behind.
+
+        Args:
+            wait: compute the numbers now if that is due; otherwise a thread does it, `stale` is true until it has, and
+                `summary` is None if there are no older ones.
 
         Raises:
             UsageError: the folder is not a run.
         """
-        facts, now = self._facts(), time.monotonic()
-        with self._lock:
-            version, kept = self._version, self._head
-            counted = [entry for entry in self._entries.values() if entry.slim is not None and entry.row["counts"]]
-        if kept is not None and (kept[0] == version or now < kept[1]):
-            return {**kept[2], **facts, "stale": kept[0] != version}
-        counted.sort(key=lambda entry: (entry.task, entry.attempt))
-        stamp = name_of(str(facts["planned"]), *(f"{entry.task} {entry.attempt} {entry.stamp}" for entry in counted))
-        numbers = self._index.numbers(self._key, stamp)
-        if numbers is None:
-            numbers = _numbers([(entry.row["domain"], entry.slim or "") for entry in counted], facts["planned"])
-            self._index.keep_numbers(self._key, stamp, json.dumps(numbers))
-        self._head = (version, now + HEAD_SHARE * (time.monotonic() - now), numbers)
-        return {**numbers, **facts, "stale": False}
+        facts = self._facts()
+        if wait and not self._is_current():
+            self._compute(facts["planned"])
+        elif not self._is_current() and not self._computing.locked():
+            threading.Thread(target=self._compute, args=(facts["planned"],), daemon=True).start()
+        kept = self._head
+        if kept is None:
+            return {**facts, "summary": None, "domains": [], "stale": True}
+        return {**kept[2], **facts, "stale": kept[0] != self._version}
+
+    def _is_current(self) -> bool:
+        """Whether the numbers are those of the rows, or not old enough to be worth computing again."""
+        kept = self._head
+        return kept is not None and (kept[0] == self._version or time.monotonic() < kept[1])
+
+    def _compute(self, planned: int | None) -> None:
+        with self._computing:
+            begun = time.monotonic()
+            with self._lock:
+                version = self._version
+                counted = [entry for entry in self._entries.values() if entry.slim is not None and entry.row["counts"]]
+            counted.sort(key=lambda entry: (entry.task, entry.attempt))
+            stamp = name_of(str(planned), *(f"{entry.task} {entry.attempt} {entry.stamp}" for entry in counted))
+            numbers = self._index.numbers(self._key, stamp)
+            if numbers is None:
+                numbers = _numbers([(entry.row["domain"], entry.slim or "") for entry in counted], planned)
+                self._index.keep_numbers(self._key, stamp, json.dumps(numbers))
+            self._head = (version, time.monotonic() + HEAD_SHARE * (time.monotonic() - begun), numbers)
 
     def stamp(self) -> str:
         """Changes when a run goes on; it is cheap, and does not see an episode that was scored again by hand."""
-        found = []
-        for path in (self.folder.path / "run.json", self.folder.ledger, Path(f"{self.folder.ledger}-wal")):
-            try:
-                seen = path.stat()
-            except OSError:
-                continue
-            found.append(f"{seen.st_mtime_ns}.{seen.st_size}")
-        return " ".join(found)
+        return run_stamp(self.folder)
 
     def _entry(self, name: str) -> _Entry | None:
         """An episode by its name; a name that is not known yet may be that of a new episode."""
@@ -438,9 +391,11 @@ class Catalog:
         if left <= 0 or run.refresh(left) > 0:
             return None
         try:
-            head = run.head()
+            head = run.head(wait=False)
         except UsageError as error:
             return {"id": run.id, "name": run.folder.path.name, "broken": KNOWN.told(str(error))}
+        if head["summary"] is None:
+            return None
         if not head["stale"]:
             self._index.keep_head(run.folder.path.resolve(), stamp, json.dumps(head))
         return head

@@ -90,7 +90,7 @@ class Pages:
         if not found.read:
             found.refresh(READ_SECONDS)
         try:
-            return _json(found.head())
+            return _json(found.head(wait=False))
         except UsageError as error:
             return _json({"id": found.id, "name": found.folder.path.name, "broken": str(error)})
 

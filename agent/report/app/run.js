@@ -12,7 +12,7 @@ const badge = head => head.state === "running" ? el("span", {class: "chip going"
 function line(head, several) {
   const name = el("a", {href: `#/run/${head.id}`, "data-key": `run ${head.id}`}, own(head.agent || head.name));
   if (head.broken) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, own(head.name)), el("span", {class: "bad"}, own(head.broken))));
-  if (head.pending) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, name), el("span", {class: "soft"}, "reading …")));
+  if (head.pending || !head.summary) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, name), el("span", {class: "soft"}, "reading …")));
   const all = head.summary.all;
   return el("li", {class: "run"}, several, el("div", {class: "names"}, el("span", {}, name, " ", badge(head)), el("span", {class: "soft"}, own(head.name))), el("b", {class: "num big"}, share(all.mean)),
     el("div", {class: "means"}, interval(all), el("span", {class: "soft"}, range(all), ` · ${all.n} of ${head.summary.planned}`)), el("span", {class: "soft num"}, time(head.summary.model_ms + head.summary.act_ms + head.summary.settle_ms + head.summary.other_ms)),
@@ -51,6 +51,7 @@ export function indexPage({app, heads, pending, again}) {
 }
 
 function hero(head) {
+  if (!head.summary) return el("section", {class: "card soft", role: "status"}, "computing the numbers …");
   const summary = head.summary, all = summary.all, unscored0 = summary.all_planned;
   const counts = [["passed", summary.passed, "good"], ["not passed", summary.scored - summary.passed, "bad"], ["not scored", summary.unscored, "none"], ["not run", missing(summary), "none"]];
   const small = (name, mean) => mean.n ? el("div", {class: "domain"}, el("span", {}, name), interval(mean), el("b", {class: "num"}, share(mean.mean)), el("span", {class: "soft num"}, plural(mean.n, "episode"))) : null;
@@ -63,7 +64,7 @@ function hero(head) {
 }
 
 function notes(head) {
-  const summary = head.summary, skipped = head.skipped || [];
+  const summary = head.summary || {deaths: 0, tampered: []}, skipped = head.skipped || [];
   return el("section", {class: "card notes", "aria-label": "How it was measured"}, el("h2", {}, "Measured with"), protocol(head),
     head.foreign ? el("p", {class: "warn"}, "This run was written by another version of deskbench: ", own(head.foreign)) : null, head.error ? el("p", {class: "bad"}, own(head.error)) : null,
     head.validated ? el("p", {class: "soft"}, `Verified on this provider: ${head.validated.n} of ${head.validated.of} tasks.`) : null,
@@ -72,6 +73,7 @@ function notes(head) {
 }
 
 function charts(head, rows, choose) {
+  if (!head.summary) return el("section", {class: "card curves", "aria-label": "Curves"}, CURVES.map(([what, words]) => attempt(() => curve(rows, what, words), "the curve")));
   const summary = head.summary, parts = split({...summary, wall_ms: 0});
   const endings = Object.entries(summary.endings);
   return [el("section", {class: "card curves", "aria-label": "Curves"}, CURVES.map(([what, words]) => attempt(() => curve(rows, what, words), "the curve"))),
@@ -101,7 +103,7 @@ export function runPage({app, head, filter, keep, connection}) {
       draw();
       list.update(rows);
       clearTimeout(timer);
-      if (found.pending || head.stale) timer = setTimeout(update, found.pending ? 50 : 3000);
+      if (found.pending || head.stale) timer = setTimeout(update, found.pending ? 50 : head.summary ? 3000 : 500);
     } finally {
       busy = false;
       if (again && !ended) { again = false; update(); }
@@ -127,18 +129,24 @@ export function besidePage({app, heads, filter, keep}) {
   const draw = () => renew(runs, heads.map(head => attempt(() => line(head), "the run")));
   renew(app, el("h1", {}, "Side by side"), runs, beside, list.node);
   draw();
-  const load = async () => {
+  let ended = false, timer = 0;
+  async function again() {
+    const fresh = await Promise.all(heads.map(head => source.head(head.id)));
+    if (ended) return;
+    heads = heads.map((head, index) => fresh[index] && !fresh[index].broken ? fresh[index] : head);
+    draw();
+    if (heads.some(head => head.stale)) timer = setTimeout(again, 1000);
+  }
+  async function load() {
     const found = await Promise.all(heads.map(async head => {
       const read = rowsOf(head.id);
       let answer = await read();
       while (answer && answer.pending) answer = await read();
       return (answer ? answer.rows : []).map(row => Object.assign(row, {run: head.id}));
     }));
-    const fresh = await Promise.all(heads.map(head => source.head(head.id)));
-    heads = heads.map((head, index) => fresh[index] && !fresh[index].broken ? fresh[index] : head);
-    draw();
     renew(beside, el("h2", {}, "Tasks"), attempt(() => table(heads, found.flat()), "the comparison"));
     list.update(found.flat());
-  };
-  return {title: "Side by side", crumbs: [[null, "side by side"]], ready: load(), keys: {}, end() { list.end(); }};
+    await again();
+  }
+  return {title: "Side by side", crumbs: [[null, "side by side"]], ready: load(), keys: {}, end() { ended = true; clearTimeout(timer); list.end(); }};
 }

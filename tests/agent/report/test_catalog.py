@@ -21,7 +21,7 @@ def made(tmp_path: Path) -> Path:
     return folder
 
 
-def tasks(rows: list[dict[str, object]]) -> list[object]:
+def tasks(rows: list[dict[str, object]]) -> list[str]:
     return sorted(str(row["task"]) for row in rows)
 
 

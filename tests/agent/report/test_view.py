@@ -14,8 +14,8 @@ import pytest
 import requests
 from playwright.sync_api import Browser
 
-from deskbench.agent.report.report import payload
 from deskbench.agent.report.guard import names_us
+from deskbench.agent.report.report import payload
 from deskbench.agent.report.view import CONNECTIONS, Server
 from deskbench.envs import wait
 
