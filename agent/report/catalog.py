@@ -391,7 +391,7 @@ class Catalog:
         if left <= 0 or run.refresh(left) > 0:
             return None
         try:
-            head = run.head(wait=False)
+            head = run.head(wait=left == math.inf)
         except UsageError as error:
             return {"id": run.id, "name": run.folder.path.name, "broken": KNOWN.told(str(error))}
         if head["summary"] is None:

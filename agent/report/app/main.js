@@ -39,7 +39,7 @@ async function make({parts, filter}) {
     return () => besidePage({app, heads, filter, keep: () => keep(filter)});
   }
   const {runs, pending} = await source.runs();
-  if (runs.length === 1 && !runs[0].pending && !runs[0].broken) {
+  if (runs.length === 1 && !runs[0].broken) {
     history.replaceState(null, "", `#/run/${runs[0].id}`);
     return make(place());
   }

@@ -78,7 +78,7 @@ def shown_rows(seen: Tab) -> list[str]:
 @pytest.mark.parametrize("width", WIDTHS)
 def test_a_run_shows_its_score_with_all_that_it_depends_on(width: int, browser: Browser, base: str) -> None:
     with opened(browser, base, width) as seen:
-        seen.wait("document.querySelectorAll('a.row').length > 10")
+        seen.wait("document.querySelectorAll('a.row').length > 10 && document.querySelector('.huge')")
         text = said(seen)
         for fact in ("0.500", "95 % interval", "45 scored episodes of 70 planned", "15 not scored", "sha256:0123",
                      "a-model", "som", "settled", "0.1.0", "abababababab", "running"):  # fmt: skip
