@@ -24,7 +24,7 @@ from deskbench.envs.errors import StorageError
 
 PICTURE_BYTES = 12 << 20
 """Bytes for all pictures in a file, before base64 makes them a third longer: 16 MB, which mail still takes."""
-MOST_PICTURES = 1200
+MOST_PICTURES = 800
 """Pictures in a file; decoding one takes about 10 ms. The ends of the episodes come first."""
 WIDTHS = ((24 << 10, None), (9 << 10, 640), (3 << 10, 320), (0, 240))
 """The width of pictures in pixels by the least bytes that there are for each, measured; None keeps their size."""
