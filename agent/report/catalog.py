@@ -124,7 +124,10 @@ class ShownRun:
             {"id": row["id"], "attempt": row["attempt"], "repeat": row["repeat"], "score": row["score"]}
             for row in [other.row for other in list(self._entries.values()) if other.task == entry.task]
         ]
-        return {**document(entry.folder, row), "attempts": sorted(others, key=lambda one: int(one["attempt"]))}
+        shown = document(entry.folder, row)
+        numbers = range(len(shown["steps"]) + 1)
+        differs = next((step for step in numbers if self.folder.difference(step).is_file()), None)
+        return {**shown, "attempts": sorted(others, key=lambda one: int(one["attempt"])), "divergence": differs}
 
     def place(self, name: str) -> EpisodeFolder | None:
         """The folder of an episode, or None."""

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from PIL import Image
 
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.envs.types import MAX_PIXELS
 
@@ -66,6 +67,12 @@ def webp(data: bytes, width: int | None = None) -> bytes | None:
     except (OSError, ValueError, SyntaxError, EOFError, struct.error, Image.DecompressionBombError):
         return None  # Pillow raises these for broken files
     return buffer.getvalue()
+
+
+def read_difference(run: RunFolder, step: int) -> bytes | None:
+    """The picture of both screens where a replay first differs, or None if it does not differ at this step."""
+    data = _read(run.difference(step), RunFolder(run.path.resolve()).difference(step), MAX_BYTES)
+    return data if data is not None and is_picture(data) else None
 
 
 def read_tree(episode: EpisodeFolder, name: str) -> str | None:

@@ -15,7 +15,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from deskbench.agent.report.catalog import ShownRun, chosen
-from deskbench.agent.report.frames import read_frame, webp
+from deskbench.agent.report.frames import read_difference, read_frame, webp
 from deskbench.agent.report.page import application
 from deskbench.agent.report.reading import Json
 from deskbench.agent.runs.layout import EpisodeFolder
@@ -51,7 +51,7 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path, *, full: bool = Fal
             data["frames"] = _copy(frames, out.with_name(f"{out.stem}-frames"))
     except OSError as error:
         raise StorageError(f"cannot create {error.filename or out.parent}: {error.strerror}") from error
-    write_atomic(out, application(data, _images(frames), beside=full).encode())
+    write_atomic(out, application(data, {**_images(frames), **_differences(runs, data)}, beside=full).encode())
     return out
 
 
@@ -109,6 +109,22 @@ def _images(frames: Mapping[str, _Frame]) -> dict[str, str]:
         return {frame.name: url for frame, url in zip(wanted, found, strict=True) if url}
 
 
+def _differences(runs: Sequence[ShownRun], data: Json) -> dict[str, str]:
+    """The pictures of where replays first differ, as data URLs by `difference <run>`."""
+    found = {}
+    for run, shown in zip(runs, data["runs"], strict=True):
+        for step in {one["divergence"] for one in shown["episodes"]} - {None}:
+            picture = read_difference(run.folder, step)
+            small = webp(picture) if picture else None
+            if small:
+                found[f"difference {run.id}"] = _url(small)
+    return found
+
+
+def _url(picture: bytes) -> str:
+    return "data:image/webp;base64," + base64.b64encode(picture).decode()
+
+
 def _width(room: int) -> int | None:
     """The width of pictures for which there is so much room, in bytes."""
     return next(width for least, width in WIDTHS if room >= least)
@@ -117,7 +133,7 @@ def _width(room: int) -> int | None:
 def _data_url(frame: _Frame, width: int | None) -> str | None:
     data = read_frame(frame.episode, frame.name)
     small = webp(data, width) if data else None
-    return "data:image/webp;base64," + base64.b64encode(small).decode() if small else None
+    return _url(small) if small else None
 
 
 def _copy(frames: Mapping[str, _Frame], folder: Path) -> str:

@@ -23,7 +23,7 @@ from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from deskbench.agent.report.catalog import Catalog, ShownRun
-from deskbench.agent.report.frames import read_frame, read_tree, webp
+from deskbench.agent.report.frames import read_difference, read_frame, read_tree, webp
 from deskbench.agent.report.guard import Guard, is_loopback
 from deskbench.agent.report.index import Index
 from deskbench.agent.report.page import application, page_json
@@ -39,6 +39,7 @@ LOOK_SECONDS = 1.0
 """Time between two looks at a run that a page shows."""
 READ_SECONDS = 0.5
 """How long one answer may read episodes that are new; the page asks again for the rest."""
+MOST_STEPS = 10**6
 THUMBNAIL = 320
 """Width of the small pictures in pixels."""
 THUMBNAILS = 4000
@@ -67,6 +68,7 @@ class Pages:
             Route("/api/runs/{run}", self.run),
             Route("/api/runs/{run}/episodes", self.episodes),
             Route("/api/runs/{run}/events", self.events),
+            Route("/api/runs/{run}/differences/{step:int}.png", self.difference),
             Route(episode, self.episode),
             Route(f"{episode}/frames/{{name}}.png", self.frame),
             Route(f"{episode}/thumbnails/{{name}}.webp", self.thumbnail),
@@ -113,6 +115,13 @@ class Pages:
         place = self._place(request)
         data = read_frame(place, request.path_params["name"]) if place else None
         return Response(data, 200, _FOREVER, "image/png") if data else _nothing()
+
+    def difference(self, request: Request) -> Response:
+        """Both screens where a replay first differs from the recorded episode."""
+        found = self._found(request)
+        step = request.path_params["step"]
+        data = read_difference(found.folder, step) if found and step < MOST_STEPS else None
+        return Response(data, 200, None, "image/png") if data else _nothing()
 
     def thumbnail(self, request: Request) -> Response:
         """A screenshot, made small."""

@@ -6,6 +6,7 @@ import {screen, words, hasTree} from "./screen.js";
 import {lastOrder} from "./list.js";
 
 const SHOWS = [["screen", "Before"], ["after", "After"], ["difference", "Difference"]];
+const REPLAY = ["replay", "Recorded and replayed"];
 const KEYS = [["→ or j", "next step"], ["← or k", "previous step"], ["Home, End", "first step, end state"], ["b, f, d", "before, after, difference"],
   ["a", "elements of the accessibility tree"], ["n, p", "next, previous episode of the list"], ["Esc", "back to the list"], ["?", "this help"]];
 const block = (name, text, kind = "") => text ? el("section", {class: `said-block ${kind}`}, el("h3", {}, name), el("pre", {dir: "auto"}, text)) : null;
@@ -69,7 +70,8 @@ export function episodePage({app, run, id, head, shown: first, step: start, go})
       before ? [" · ", el("a", {href: `#/run/${run}/episode/${before}`}, "previous episode")] : null, next ? [" · ", el("a", {href: `#/run/${run}/episode/${next}`}, "next episode")] : null,
       source.live && others.length > 1 ? [" · attempts ", others.map(one => [el("a", {href: `#/run/${run}/episode/${one.id}`, "aria-current": one.id === id ? "page" : null}, String(one.attempt)), " "])] : null),
       el("div", {class: "outcome"}, chip(shown), el("span", {}, own(shown.ending.replace("_", " "))), el("span", {class: "soft"}, plural(shown.step_count, "step")), el("span", {class: "soft"}, time(shown.wall_ms)),
-        shown.reason && shown.reason !== "passed" ? el("span", {class: `reason ${shown.score >= 1 ? "" : tone(shown.score)}`, dir: "auto"}, shown.reason) : null), shown.trouble.map(text => el("p", {class: "warn"}, own(text))));
+        shown.reason && shown.reason !== "passed" ? el("span", {class: `reason ${shown.score >= 1 ? "" : tone(shown.score)}`, dir: "auto"}, shown.reason) : null), shown.trouble.map(text => el("p", {class: "warn"}, own(text))),
+      none(shown.divergence) ? null : el("p", {class: "warn"}, "This replay first differs from the recorded episode at ", el("a", {href: where(shown.divergence)}, shown.divergence < shown.steps.length ? `step ${shown.divergence + 1}` : "the end"), "."));
     renew(verdict, el("h2", {}, "What was checked"), shown.checks.length + shown.parts.length ? null : el("p", {class: "soft"}, shown.state === "unfinished" ? "The episode goes on: nothing has been checked." : "Nothing was checked."),
       block("Error", shown.error, "bad"), block("The agent's answer", shown.answer), attempt(() => el("div", {}, checks(shown)), "the checks"), attempt(() => facts(shown), "the facts"));
   }
@@ -89,9 +91,9 @@ export function episodePage({app, run, id, head, shown: first, step: start, go})
     const button = (name, text, attrs) => el("button", {type: "button", "data-key": name, ...attrs}, text);
     renew(bar, button("previous", "← Previous", {disabled: at === 0, onclick: () => move(at - 1)}), button("next", "Next →", {disabled: at >= last(), onclick: () => move(at + 1)}),
       el("b", {class: "where"}, step ? `Step ${at + 1} of ${shown.steps.length}` : shown.final ? "End state" : "No steps"),
-      el("span", {class: "choices", role: "group", "aria-label": "Show"}, SHOWS.map(([name, text]) => button(name, text, {"aria-pressed": String(show === name), disabled: name !== "screen" && !after, onclick: () => { show = name; draw(); }}))),
+      el("span", {class: "choices", role: "group", "aria-label": "Show"}, (shown.divergence === at ? [...SHOWS, REPLAY] : SHOWS).map(([name, text]) => button(name, text, {"aria-pressed": String(show === name), disabled: !["screen", "replay"].includes(name) && !after, onclick: () => { show = name; draw(); }}))),
       hasTree(seen) ? button("elements", "Elements", {"aria-pressed": String(elements), onclick: () => { elements = !elements; draw(); }}) : null, button("help", "?", {"aria-label": "Keys", onclick: help}));
-    renew(stage, attempt(() => screen({run, id, seen, after, actions: step ? step.actions : [], show: after ? show : "screen", elements, label: step ? `Screen at step ${at + 1}` : "Screen at the end"}), "the screen"));
+    renew(stage, attempt(() => screen({run, id, seen, after, actions: step ? step.actions : [], show: show === "replay" ? shown.divergence === at ? show : "screen" : after ? show : "screen", divergence: shown.divergence, elements, label: step ? `Screen at step ${at + 1}` : "Screen at the end"}), "the screen"));
     renew(side, attempt(() => el("div", {}, details(step, shown.final)), "the step"));
     strip.querySelectorAll("[aria-current]").forEach(node => node.removeAttribute("aria-current"));
     const current = strip.children[at];

@@ -32,12 +32,12 @@ export function splitBar(parts) {
 }
 
 // The mean score if every episode had been cut off at x: a step curve.
-export function curve(rows, what, words) {
+export function curve(rows, what, words, width = 320) {
   const all = rows.filter(row => row.state === "finished" && !none(row.score) && !none(row[what]));
   const title = el("h3", {}, "Score against ", words.name);
-  if (!all.length || all.every(row => !row[what])) return el("figure", {class: "curve"}, title, el("p", {class: "soft"}, words.missing || "nothing yet"));
+  if (!all.length || all.every(row => !row[what])) return el("figure", {class: "curve"}, title, el("p", {class: "soft"}, "nothing yet"));
   const sorted = all.map(row => [row[what], row.score]).sort((a, b) => a[0] - b[0]);
-  const most = sorted[sorted.length - 1][0], width = 320, height = 132, left = 30, bottom = 22;
+  const most = sorted[sorted.length - 1][0], height = 132, left = 30, bottom = 22;
   const x = value => left + (width - left - 6) * value / most, y = value => 8 + (height - bottom - 8) * (1 - value);
   let sum = 0, line = `M${x(0)} ${y(0)}`;
   for (const [at, value] of sorted) {

@@ -5,7 +5,7 @@ import {interval, range, split, splitBar, SPLIT, curve, domains, protocol, sums}
 import {makeList} from "./list.js";
 
 const missing = summary => Math.max(0, summary.planned - summary.scored - summary.unscored);
-const CURVES = [["step_count", {name: "steps", show: number}], ["wall_ms", {name: "time", show: time}], ["cost_usd", {name: "cost", show: money, missing: "no prices are known"}]];
+const CURVES = [["step_count", {name: "steps", show: number}], ["wall_ms", {name: "time", show: time}], ["cost_usd", {name: "cost", show: money}]];
 
 const badge = head => head.state === "running" ? el("span", {class: "chip going"}, "running") : head.state && head.state !== "done" ? el("span", {class: "chip part"}, own(head.state)) : null;
 
@@ -72,11 +72,16 @@ function notes(head) {
     skipped.length ? el("details", {}, el("summary", {}, plural(skipped.length, "skipped task")), el("ul", {}, skipped.map(one => el("li", {}, own(one.task), ": ", own(one.reason))))) : null);
 }
 
+function curves(rows) {
+  const shown = CURVES.filter(([what]) => what !== "cost_usd" || rows.some(row => row.cost_usd));
+  return shown.map(([what, words]) => attempt(() => curve(rows, what, words, shown.length < 3 ? 520 : 320), "the curve"));
+}
+
 function charts(head, rows, choose) {
-  if (!head.summary) return el("section", {class: "card curves", "aria-label": "Curves"}, CURVES.map(([what, words]) => attempt(() => curve(rows, what, words), "the curve")));
+  if (!head.summary) return el("section", {class: "card curves", "aria-label": "Curves"}, curves(rows));
   const summary = head.summary, parts = split({...summary, wall_ms: 0});
   const endings = Object.entries(summary.endings);
-  return [el("section", {class: "card curves", "aria-label": "Curves"}, CURVES.map(([what, words]) => attempt(() => curve(rows, what, words), "the curve"))),
+  return [el("section", {class: "card curves", "aria-label": "Curves"}, curves(rows)),
     el("div", {class: "pair"}, el("section", {class: "card"}, el("h2", {}, "Domains"), attempt(() => domains(head.domains, name => choose("domain", name)), "the domains")),
       el("section", {class: "card"}, el("h2", {}, "Where the time went"), splitBar(parts), el("ul", {class: "legend"}, SPLIT.map(([key, name]) => el("li", {}, el("i", {class: key}), name, " ", el("b", {}, time(parts[key]))))),
         el("h2", {}, "Endings"), el("p", {class: "endings"}, endings.map(([name, count]) => el("button", {type: "button", class: "plain", "data-key": `ending ${name}`, title: "Show these episodes", onclick: () => choose("ending", name)}, own(name.replace("_", " ")), " ", el("b", {}, number(count)))))))];

@@ -72,7 +72,9 @@ async function boxes(run, id, seen) {
 }
 
 // show: "screen", "after" or "difference"; `elements` draws the tree of the picture that is shown.
-export function screen({run, id, seen, after, actions, show, elements, label}) {
+export function screen({run, id, seen, after, actions, show, elements, label, divergence}) {
+  if (show === "replay") return el("div", {class: "replay"}, el("img", {src: source.difference(run, divergence), alt: "the recorded screen and the replay's screen"}),
+    el("p", {class: "soft caption"}, "The recorded screen and the replay's, with what differs marked: the first difference between them."));
   const shown = show === "after" && after ? after : seen;
   const url = shown && shown.frame ? source.frame(run, id, shown.frame) || source.thumbnail(run, id, shown.frame) : null;
   const node = el("div", {class: "screen"}), caption = el("p", {class: "soft caption", role: "status"});

@@ -16,6 +16,7 @@ function inside(data, images) {
     episode: async (run, id) => found(run)?.episodes.find(one => one.id === id) || null,
     frame: (run, id, hash) => !HASH.test(hash) ? null : frames ? `${encodeURIComponent(frames)}/${hash}.png` : picture(hash),
     thumbnail: (run, id, hash) => picture(hash),
+    difference: run => picture(`difference ${run}`),
     tree: null,
     watch: () => () => {},
   };
@@ -38,6 +39,7 @@ function served() {
     episode: (run, id) => ask(place(run, id)),
     frame: (run, id, hash) => named(run, id, "frames", hash, ".png"),
     thumbnail: (run, id, hash) => named(run, id, "thumbnails", hash, ".webp"),
+    difference: (run, step) => Number.isInteger(step) ? `api/runs/${encodeURIComponent(run)}/differences/${step}.png` : null,
     tree: (run, id, hash) => HASH.test(hash) ? ask(named(run, id, "trees", hash, "")) : Promise.resolve([]),
     watch(run, changed, lost) {
       const stream = new EventSource(`api/runs/${encodeURIComponent(run)}/events`);

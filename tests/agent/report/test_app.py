@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser
 
 from deskbench.agent.base import Ending
@@ -204,3 +205,17 @@ def test_an_address_that_leads_nowhere_says_so(hash_: str, browser: Browser, bas
         seen.page.wait_for_selector("h1")
         assert seen.texts("h1")
         assert not [error for error in seen.errors if "404" not in error]
+
+
+def test_a_replay_shows_both_screens_where_they_first_differ(browser: Browser, tmp_path: Path) -> None:
+    made = run(tmp_path / "replay", planned=1, agent="replay")
+    episode(made, "s/one", 1.0)
+    Image.new("RGB", (80, 20), "red").save(made / "difference-001.png")
+    path = write_report(made, tmp_path / "report.html")
+    with serving(made) as base:
+        for address in (path.as_uri(), base):
+            with opened(browser, address) as seen:
+                seen.page.click("a.row")
+                seen.page.click("text=step 2 >> nth=0")
+                seen.page.click("text=Recorded and replayed")
+                seen.wait("document.querySelector('.replay img')?.naturalWidth === 80")
