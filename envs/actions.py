@@ -1,7 +1,7 @@
-"""What an agent can do: a closed union of frozen actions (standard library only, shared with the server).
+"""What an agent can do: a closed union of frozen actions. Uses only the standard library; the server shares it.
 
-Coordinates are pixels of the screenshot, origin top left. The JSON form has the discriminator `type`, leaves out
-what is None or empty, and is the same on the wire, in recordings and in golden data.
+Coordinates are pixels of the screenshot, origin top left. In JSON, `type` tells the actions apart, and fields that are
+None or empty are left out. The same JSON is used on the wire, in recordings and in golden data.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _P = TypeVar("_P", bound="_AtPoint")
 
 
 class ActionError(ValueError):
-    """The JSON of an action is wrong; the message names the field, the bad value and what is allowed."""
+    """The JSON of an action is wrong. The message names the field, the bad value and what is allowed."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class _Base:
 
 @dataclass(frozen=True)
 class _AtPoint(_Base):
-    """What is done at one point, or where the pointer is."""
+    """An action at one point, or at the pointer."""
 
     @property
     def points(self) -> tuple[Point, ...]:
@@ -107,7 +107,7 @@ class Move(_AtPoint):
 
 @dataclass(frozen=True)
 class Click(_AtPoint):
-    """Click `count` times in one place (where the pointer is, without x, y), with keys held."""
+    """Click `count` times in one place, with keys held. Without x and y, click at the pointer."""
 
     type: ClassVar[str] = "click"
     button: str = "left"
@@ -179,7 +179,7 @@ class Drag(_Base):
 
 @dataclass(frozen=True)
 class Scroll(_AtPoint):
-    """Turn the wheel: notches, +dy up, +dx right."""
+    """Turn the wheel by notches: positive dy is up, positive dx is right."""
 
     type: ClassVar[str] = "scroll"
     dx: int = 0
@@ -197,7 +197,7 @@ class Scroll(_AtPoint):
 
 @dataclass(frozen=True)
 class Type(_Base):
-    """Type text exactly, every character of Unicode; a newline is Enter, a tab is Tab."""
+    """Type text exactly as given, in any Unicode characters. A newline is Enter and a tab is Tab."""
 
     type: ClassVar[str] = "type"
     text: str
@@ -209,7 +209,7 @@ class Type(_Base):
 
 @dataclass(frozen=True)
 class Key(_Base):
-    """A chord: pressed in order, released in reverse."""
+    """A chord: press the keys in order and release them in reverse."""
 
     type: ClassVar[str] = "key"
     keys: tuple[str, ...]
@@ -244,7 +244,7 @@ class KeyUp(_Base):
 
 @dataclass(frozen=True)
 class Wait(_Base):
-    """Do nothing for `seconds` (None: until the screen is quiet)."""
+    """Do nothing for `seconds`, or until the screen is quiet if None."""
 
     type: ClassVar[str] = "wait"
     seconds: float | None = None
@@ -288,7 +288,7 @@ class CursorPosition(_Base):
 
 @dataclass(frozen=True)
 class Exec(_Base):
-    """Run source in the desktop (`python` or `bash`), where the action space and the task allow code."""
+    """Run `python` or `bash` source in the desktop, if the action space and the task allow code."""
 
     type: ClassVar[str] = "exec"
     lang: str
@@ -323,7 +323,7 @@ class Fail(_Base):
     reason: str | None = None
 
 
-Action = Union[  # noqa: UP007  (a union that the standard library can take apart on Python 3.10)
+Action = Union[  # noqa: UP007  (a union that Python 3.10's standard library can take apart)
     Move, Click, MouseDown, MouseUp, Drag, Scroll, Type, Key, KeyDown, KeyUp, Wait, TakeScreenshot, Zoom,
     CursorPosition, Exec, AskUser, Done, Fail,
 ]  # fmt: skip
@@ -332,10 +332,10 @@ ENDS_EPISODE = (Done, Fail)
 
 
 def parse_action(value: object) -> Action:
-    """Read an action from a JSON object. An unknown type or key is an error that names the nearest known one.
+    """Read an action from a JSON object. For an unknown type or key, the error names the nearest known one.
 
     Raises:
-        ActionError: with the field and the bad value.
+        ActionError: names the field and the bad value.
     """
     if not isinstance(value, Mapping):
         raise ActionError(f"an action must be a JSON object, not {type(value).__name__}")
@@ -371,7 +371,7 @@ def parse_actions(value: object) -> list[Action]:
 
 
 def nearest(name: str, known: object) -> str:
-    """The tail of an error message: the nearest known name, or all of them when they are few."""
+    """The end of an error message: the nearest known name, or all of them if there are few."""
     names = sorted(str(k) for k in known)  # type: ignore[attr-defined]
     close = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
     if close:

@@ -1,7 +1,7 @@
 """Using a desktop and owning one are two interfaces: `Desktop` and `Provider`.
 
-`Desktop` is what the loop, set-up steps and getters use; `Provider` starts and stops them. Every implementation
-passes `deskbench.envs.providers.conformance.DesktopContract`.
+The loop, set-up steps and getters use `Desktop`; a `Provider` starts and stops desktops. Every implementation passes
+`deskbench.envs.providers.conformance.DesktopContract`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from deskbench.envs.wire import Health, Observe
 
 @dataclass(frozen=True)
 class CommandResult:
-    """A command's end: exit status and its decoded output."""
+    """How a command ended: its exit status and decoded output."""
 
     returncode: int
     stdout: str
@@ -25,13 +25,13 @@ class CommandResult:
 
 @dataclass(frozen=True)
 class DesktopSpec:
-    """The kind of desktop to start; desktops of equal spec are interchangeable in a pool.
+    """The kind of desktop to start. Desktops with equal specs are interchangeable in a pool.
 
     Attributes:
         width, height: of the screen in pixels.
-        network: `off`, `full`, or the only names that programs may reach (`envs.relay`).
+        network: `off`, `full`, or the only names that programs may reach (`envs.clients.relay`).
         image: a provider's own image name, or None for its default.
-        tokens: False starts a server that requires none, for other people's clients.
+        tokens: False starts a server that requires no token, for other people's clients.
         isolated: False runs without a sandbox, on a machine that cannot make one (`--unisolated`).
     """
 
@@ -81,7 +81,7 @@ class Desktop(Protocol):
 
         Raises:
             FileNotFoundError: no such file (a result, not a fault of the desktop).
-            Unfit: it is not a regular file, or has more than `max_bytes` (also a result).
+            Unfit: it is not a regular file, or is larger than `max_bytes` (also a result).
         """
 
     def write_file(self, path: str, data: bytes) -> None:
@@ -99,7 +99,7 @@ class Desktop(Protocol):
         """The top-level windows, bottom to top."""
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
-        """Raise and focus a window, by part of its title (all of it if strict) or by class; verifies that it did."""
+        """Raise and focus a window, by part of its title (all of it if strict) or by class; verifies that it worked."""
 
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
         """Ask a window to close."""
@@ -122,7 +122,7 @@ class Desktop(Protocol):
 
 @dataclass(frozen=True)
 class Window:
-    """A top-level window: X id (or handle) as hex, title, class, geometry in pixels, active or not."""
+    """A top-level window: X id (or handle) as hex, title, class, geometry in pixels, and whether it is active."""
 
     id: str
     title: str
@@ -136,7 +136,7 @@ class Window:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `deskbench doctor`: what was checked, whether it is right, and how to fix it."""
+    """One line of `deskbench doctor`: what was checked, whether it passed, and how to fix it."""
 
     name: str
     ok: bool
@@ -146,30 +146,30 @@ class Check:
 
 
 class Provider(Protocol):
-    """Owns desktops: starts, keeps warm and stops them. Safe to use from several threads."""
+    """Owns desktops: starts them, keeps them warm and stops them. Safe to use from several threads."""
 
     name: str
     capacity: int | None
-    """How many desktops it can have at once; None if only the machine limits it."""
+    """How many desktops it can have at once; None if only the machine sets a limit."""
     platform: str | None
-    """The platform of its desktops, `Linux`, `Windows` or `Darwin`; None if only the desktop knows."""
+    """The platform of its desktops, `Linux`, `Windows` or `Darwin`; None if only the desktop itself knows."""
 
     def describe(self) -> dict[str, str]:
-        """What the desktops are made of, for the run's manifest: an image and its digest, if there is one."""
+        """What the desktops are made of, for the run's manifest: an image and its digest, if any."""
 
     def start(self, spec: DesktopSpec) -> Desktop:
         """Start a fresh, unused desktop, ready for its first observation.
 
         Raises:
-            StartError: it did not start; with the last state seen.
-            UsageError: this machine can never start one; with the fix.
+            StartError: it did not start; the message gives the last state seen.
+            UsageError: this machine can never start one; the message gives the fix.
         """
 
     def stop(self, desktop: Desktop) -> None:
         """End a desktop and everything in it; idempotent, and silent if the desktop is already dead."""
 
     def close(self) -> None:
-        """Stop everything that this provider started, warm desktops included."""
+        """Stop all desktops that this provider started, warm ones included."""
 
     def doctor(self) -> list[Check]:
         """What this machine has and lacks for this provider."""

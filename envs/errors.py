@@ -2,22 +2,22 @@
 
 DeskbenchError
 |-- UsageError          the user's: printed in one line, before any machine starts
-|-- EnvError            ours: the episode is unscored and tried again on a fresh desktop
+|-- EnvError            ours: the episode is unscored and retried on a fresh desktop
 |   |-- StartError          the desktop did not come up
-|   |-- GuestUnreachable    the server in the desktop cannot be reached or broke off
-|   |-- GuestTimeout        it was reached and did not answer in time
-|   |-- GuestError          it answered with an error of its own
-|   |   `-- NotThere            what it was asked to work on is not there: a window, a file, a program
+|   |-- GuestUnreachable    the server in the desktop cannot be reached, or the connection was lost
+|   |-- GuestTimeout        the server did not answer in time
+|   |-- GuestError          the server answered with an error
+|   |   `-- NotThere            a window, file or program that it needed does not exist
 |   `-- SetupError          a set-up step did not take effect
-|       `-- AssetError         a file that the task needs, from the web or from here, could not be fetched
+|       `-- AssetError         a file that the task needs, from the web or this machine, could not be fetched
 |-- Unfit               the end state's: it holds something, but not what the check needs; scored 0
 |-- CheckError          the evaluator's: the episode is unscored, with the cause
-|-- StorageError        the disk's: the run stops, what is recorded stays
-`-- AgentError          the agent's or the model's: counts, the end state is scored
-    |-- ReplyError          the model's reply is not an action (shown to the model, asked again)
+|-- StorageError        the disk's: the run stops, and what it recorded stays
+`-- AgentError          the agent's or the model's: counts, and the end state is scored
+    |-- ReplyError          the model's reply is not an action (the model sees the error and is asked again)
     |-- RefusalError        the model declined
-    |-- AgentCrash          the agent's own code has a mistake: unscored, no decision of a model
-    `-- ModelError          the endpoint failed after all retries: unscored, nobody's score is made of it
+    |-- AgentCrash          the agent's own code has a bug: unscored, since no model decided it
+    `-- ModelError          the endpoint failed after all retries: unscored
         `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 402, ...)
 """
 
@@ -60,7 +60,7 @@ class GuestError(EnvError):
     """The server in the desktop answered with an error, or with something invalid.
 
     Attributes:
-        status: HTTP status of its answer, or None if the status was not the problem.
+        status: the HTTP status of its answer, or None if the status was not the problem.
     """
 
     def __init__(self, message: str, status: int | None = None) -> None:
@@ -69,7 +69,7 @@ class GuestError(EnvError):
 
 
 class NotThere(GuestError):
-    """Something that the desktop was to work on does not exist: a window, a file, a program."""
+    """Something that the desktop needed does not exist: a window, a file, a program."""
 
 
 class SetupError(EnvError):
@@ -102,7 +102,7 @@ class StorageError(DeskbenchError):
 class AgentError(DeskbenchError):
     """The agent or its model failed; the episode counts and its end state is scored.
 
-    `decision` is what the step had spent by then (an `agent.base.Decision` without actions), or None.
+    `decision` holds what the step had spent so far (an `agent.base.Decision` without actions), or None.
     """
 
     decision: Any = None

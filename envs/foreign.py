@@ -1,7 +1,7 @@
-r"""Text, JSON and scores from elsewhere, read in one way: in whatever encoding an editor or a program left them.
+r"""Reads text, JSON and scores from elsewhere in one way, in whatever encoding an editor or program wrote them.
 
-A byte order mark is read, and UTF-16 and UTF-32 without one by their zeros (RFC 4627, section 3). Lines end at `\n`:
-U+2028 and U+0085 stand inside JSON strings as they are.
+A byte order mark is honoured. UTF-16 and UTF-32 without one are recognised by their zero bytes (RFC 4627, section 3).
+Only `\n` ends a line: JSON strings may contain U+2028 and U+0085 unescaped.
 """
 
 from __future__ import annotations
@@ -38,10 +38,10 @@ class Fault:
 
 
 def decoded(data: bytes) -> str:
-    """Text of a file, without its byte order mark.
+    """The text of a file, without its byte order mark.
 
     Raises:
-        Unread: it is not text in the encoding that its first bytes show.
+        Unread: it is not text in the encoding that its first bytes indicate.
     """
     encoding = json.detect_encoding(data)
     try:
@@ -62,7 +62,7 @@ def read_text(path: Path) -> str:
 
 
 def read_toml(path: Path, name: str) -> dict[str, Any]:
-    """A user's TOML file; `name` is what an error calls it.
+    """A user's TOML file. Errors call it `name`.
 
     Raises:
         UsageError: it cannot be read, or is not TOML; one line.
@@ -76,7 +76,7 @@ def read_toml(path: Path, name: str) -> dict[str, Any]:
 
 
 def first_fault(error: ValidationError, known: Iterable[str]) -> str:
-    """The first thing that is wrong with settings, on one line.
+    """The first thing that is wrong with the settings, on one line.
 
     Args:
         error: pydantic's error.
@@ -106,7 +106,7 @@ _WANTED = {
     "greater_than_equal": "it must be at least {ge}",
     "less_than_equal": "it must be at most {le}",
 }
-"""Kinds of pydantic's errors, in this project's words; other kinds keep pydantic's own words."""
+"""Our words for kinds of pydantic errors; other kinds keep pydantic's own."""
 
 
 def lines(data: bytes) -> list[str]:
@@ -124,16 +124,16 @@ def number(text: str) -> float:
         value = float(text)
     except ValueError:
         raise Unread(f"is {text.strip()[:80]!r}, not a number") from None
-    if not 0.0 <= value <= 1.0:  # NaN neither
+    if not 0.0 <= value <= 1.0:  # also catches NaN
         raise Unread(f"is {value:g}; a score is a number from 0 to 1")
     return value
 
 
 def document(data: bytes) -> tuple[Any, list[Fault]]:
-    """A JSON document, and a list of things in it that JSON allows but nobody means, which the value leaves out.
+    """A JSON document, and its faults: things that JSON allows but nobody means. The value leaves them out.
 
     These are duplicate keys of an object, numbers that are not finite or have more than 64 bits, half of a surrogate
-    pair, and more than 64 levels.
+    pair, and more than 64 levels of nesting.
 
     Raises:
         Unread: it is not JSON.
@@ -153,14 +153,14 @@ def document(data: bytes) -> tuple[Any, list[Fault]]:
 
 @dataclass(frozen=True)
 class _Wrong:
-    """Stands for a value that is none."""
+    """Stands in for a value that is wrong."""
 
     message: str
 
 
 @dataclass(frozen=True)
 class _Object:
-    """An object as it was written, its keys perhaps repeated."""
+    """An object as it was written; keys may repeat."""
 
     pairs: list[tuple[str, Any]]
 
@@ -183,7 +183,7 @@ def _constant(text: str) -> _Wrong:
 
 
 def _plain(value: Any, where: str, faults: list[Fault], levels: int) -> Any:
-    """The value as dictionaries and lists; a place that is wrong is None."""
+    """The value as dictionaries and lists, with None in place of anything wrong."""
     if isinstance(value, _Wrong):
         faults.append(Fault(where, value.message))
         return None
@@ -217,10 +217,10 @@ def _below(where: str, key: str) -> str:
 
 
 def listing(data: bytes) -> dict[str, list[str]]:
-    """A split of OSWorld's: the ids of tasks by their domain.
+    """One of OSWorld's splits: task ids by domain.
 
     Raises:
-        Unread: it is something else.
+        Unread: it has another form.
     """
     value, faults = document(data)
     if faults:

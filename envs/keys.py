@@ -1,6 +1,6 @@
-"""Key names: one canonical set, shared by actions, model replies and the server (standard library only).
+"""Key names: one canonical set, shared by actions, model replies and the server. Uses only the standard library.
 
-The canonical names are pyautogui's (`KEYBOARD_KEYS`), since OSWorld and most models write those; every printable
+The canonical names are pyautogui's (`KEYBOARD_KEYS`), since OSWorld and most models write those. Every printable
 character is its own name (`a`, `<`, `é`). `normalize` accepts the spellings of xdotool, browsers and vendors' tools.
 """
 
@@ -126,7 +126,7 @@ _ALIASES.update({name: sign for sign, names in SIGNS.items() for name in names.s
 
 
 def _compact(name: str) -> str:
-    """A name without what spellings differ in: `Page_Down`, `PAGE-DOWN` and `page down` are one."""
+    """A name without the differences between spellings: `Page_Down`, `PAGE-DOWN` and `page down` become the same."""
     return re.sub(r"[\s_-]", "", name.lower())
 
 

@@ -10,7 +10,7 @@ _CHUNK = 1 << 18
 
 
 def splice(one: socket.socket, other: socket.socket) -> None:
-    """Carry bytes both ways until both ends have ended; both sockets are closed then."""
+    """Carry bytes both ways until both ends have ended, then close both sockets."""
     back = threading.Thread(target=_carry, args=(other, one), daemon=True)
     back.start()
     _carry(one, other)
@@ -20,7 +20,7 @@ def splice(one: socket.socket, other: socket.socket) -> None:
 
 
 def _carry(source: socket.socket, sink: socket.socket) -> None:
-    """One way, to its end, which is passed on; a broken end breaks both ways."""
+    """Carry bytes one way and pass the end on. An error breaks both ways."""
     try:
         while data := source.recv(_CHUNK):
             sink.sendall(data)

@@ -1,7 +1,7 @@
-"""Cuts secrets out of everything that is written: as they are, and in every form in which an endpoint may echo them.
+"""Cuts secrets out of everything that is written, both as they are and in every form that an endpoint may echo.
 
-There is one place that knows the secrets of this process, `KNOWN`: who reads one from the environment tells it
-(`secret_of`), and who writes anything asks it: the recorder, what is printed, the errors of endpoints.
+One place knows the secrets of this process: `KNOWN`. Code that reads a secret from the environment registers it there
+(`secret_of`). Everything that is written goes through it: recordings, printed output, the errors of endpoints.
 """
 
 from __future__ import annotations
@@ -17,33 +17,33 @@ from urllib.parse import unquote
 
 CUT = "[secret]"
 SHORTEST = 6
-"""Characters. What is shorter, or a stand-in for a key, also stands in ordinary text and in numbers."""
+"""Characters. Shorter secrets, and stand-ins for a key, may also occur in ordinary text and numbers."""
 SHORTEST_LIKELY = 12
-"""Characters of a variable that is called a key but was named by nobody: `DB_PASSWORD=password` is a word."""
+"""Characters, for a variable that only has a secret's name: in `DB_PASSWORD=password`, the value is a word."""
 STAND_INS = frozenset(
     {"dummy", "empty", "lm-studio", "no-key", "not-needed", "ollama", "sk-no-key-required", "token-abc123"}
 )
-"""What servers that ask for no key are given instead, by the documentation of vLLM, llama.cpp, Ollama, LM Studio."""
+"""Values for servers that need no key, from the documentation of vLLM, llama.cpp, Ollama and LM Studio."""
 _NAME = re.compile(r"(KEY|TOKEN|SECRET|PASSWORD|PASSWD|CREDENTIALS?)$", re.IGNORECASE)
 _LOGIN = re.compile(r"(?<=://)[^/\s\"'<>?#]*@")
-"""The user and password of a URL (RFC 3986, 3.2.1), whatever they hold short of what ends the host."""
+"""The user and password of a URL (RFC 3986, 3.2.1), whatever characters they have before the host ends."""
 _PASSWORD = re.compile(r"://[^/\s:@]*:([^/\s]+)@")
 _STORED = re.compile(
     r"(?:password|client_secret|(?:access|refresh|id)_token|private_key_id)[\"']?\s*:\s*"
     r"(?:\"([^\"]{6,})\"|'([^']{6,})'|([^\s\"',}]{6,}))"
 )
 LARGEST_FILE = 1 << 20
-"""Bytes of a file of credentials."""
+"""The largest credentials file that is read, in bytes."""
 _MARKED = r"(?i)\b((?:bearer|basic|api[-_ ]?key|authorization|password|token|key)[\"']?\s*[:=]?\s*[\"']?)(?-i:{})\b"
 _NAMED = {'"': "&quot;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "'": "&apos;"}
 _ESCAPED = {"\n": "n", "\r": "r", "\t": "t", "\f": "f", "\b": "b"}
 
 _Form = tuple[str, re.Pattern[str], str]
-"""What a text must hold for the pattern to be tried at all (a fast search), the pattern, and what replaces it."""
+"""A text to look for first (a fast search), the pattern to try if it occurs, and the replacement."""
 
 
 class Redactor:
-    """Cuts secrets out of texts and of JSON. Safe to use from several threads."""
+    """Cuts secrets out of text and JSON. Safe to use from several threads."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._forms: dict[str, tuple[_Form, ...]] = {}
@@ -51,10 +51,10 @@ class Redactor:
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Add secrets; the longest are cut out first."""
+        """Add secrets. The longest are cut out first."""
         with self._lock:
             new = {secret: tuple(_forms(secret)) for secret in secrets if secret and secret not in self._forms}
-            if new:  # a new dictionary: who is cutting goes on with the one it has
+            if new:  # a new dictionary: other threads go on with the one they have
                 known = {**self._forms, **new}
                 self._forms = dict(sorted(known.items(), key=lambda item: -len(item[0])))
 
@@ -67,11 +67,11 @@ class Redactor:
         return text
 
     def told(self, text: str) -> str:
-        """The same for deskbench's own messages; it also removes logins from URLs."""
+        """Like `text`, for deskbench's own messages; also removes logins from URLs."""
         return self.text(without_logins(text))
 
     def value(self, value: Any) -> Any:
-        """A JSON value without secrets, in its names and its texts."""
+        """A JSON value without secrets, in keys and in texts."""
         if isinstance(value, str):
             return self.text(value)
         if isinstance(value, Mapping):
@@ -80,18 +80,18 @@ class Redactor:
 
 
 KNOWN = Redactor()
-"""Of this process."""
+"""The secrets of this process."""
 
 
 def secret_of(name: str) -> str:
-    """Read a secret from an environment variable, empty if it is not set; from now on it is redacted."""
+    """Read a secret from an environment variable, empty if it is not set. From now on it is redacted."""
     secret = os.environ.get(name, "").strip()
     KNOWN.add(secret)
     return secret
 
 
 def secrets_in(environment: Mapping[str, str]) -> Iterator[str]:
-    """The secrets in an environment: by a variable's name, or as the password of a URL."""
+    """The secrets in an environment: variables with a secret's name, and passwords in URLs."""
     for name, value in environment.items():
         if _NAME.search(name) and len(value) >= SHORTEST_LIKELY:
             yield value
@@ -104,54 +104,54 @@ def secrets_beside(settings: Path) -> Iterator[str]:
     for path in (settings, *settings.parent.iterdir()):
         if path.suffix in (".json", ".yaml", ".yml") and path.is_file() and path.stat().st_size <= LARGEST_FILE:
             for found in _STORED.findall(path.read_text(encoding="utf-8", errors="replace")):
-                yield "".join(found)  # one of the three
+                yield "".join(found)  # only one group matched
 
 
 def names_secret(name: str) -> bool:
-    """Whether a header's or a setting's name suggests a secret."""
+    """Whether the name of a header or setting suggests a secret."""
     return re.fullmatch(r"(?i)(proxy-)?authorization|cookie|.*(api[-_]?key|token|secret|password)", name) is not None
 
 
 def without_logins(text: str) -> str:
-    """A text whose URLs have no user and password."""
+    """Remove user and password from a text's URLs."""
     return _LOGIN.sub("", text) if "@" in text else text
 
 
 class Printed:
-    """A text stream that cuts secrets out, in front of standard output or standard error."""
+    """A text stream that cuts secrets out on the way to standard output or standard error."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
         self.encoding, self.errors = stream.encoding, stream.errors
 
     def write(self, text: str) -> int:
-        """Write a text; how long it was."""
+        """Write a text; returns its length."""
         self._stream.write(KNOWN.told(text))
         return len(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
-        """Write several."""
+        """Write several texts."""
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        """Hand on what is held."""
+        """Flush the stream behind."""
         self._stream.flush()
 
     def isatty(self) -> bool:
-        """Whether a person looks on."""
+        """Whether the stream behind is a terminal."""
         return self._stream.isatty()
 
     def fileno(self) -> int:
-        """Of the stream behind."""
+        """The file descriptor of the stream behind."""
         return self._stream.fileno()
 
     def readable(self) -> bool:
-        """Nothing is read from it."""
+        """Always False."""
         return False
 
     def writable(self) -> bool:
-        """It is written to."""
+        """Always True."""
         return True
 
 
@@ -172,7 +172,7 @@ def _forms(secret: str) -> Iterator[_Form]:
 
 
 def _form(text: str) -> _Form:
-    """A text in which any character but letters and digits may be escaped, in any way and more than once."""
+    """A pattern for a text in which any character except letters and digits may be escaped, in any way, repeatedly."""
     runs = re.findall(r"[A-Za-z0-9]+", text)
     return max(runs, key=len, default=""), re.compile("".join(_pieces(text))), CUT
 
@@ -186,7 +186,7 @@ def _pieces(text: str) -> Iterator[str]:
 
 
 def _written(char: str) -> str:
-    """A character in all the ways that it is written: JSON, URL, HTML, base64's two alphabets."""
+    """A pattern for every way to write a character: JSON, URL, HTML, and base64's two alphabets."""
     units = char.encode("utf-16-be", "surrogatepass")
     ways = [
         rf"\\*{re.escape(char)}" if char in "\"'/`" else re.escape(char),
@@ -205,6 +205,8 @@ def _percent(byte: int) -> str:
 
 
 def _base64_core(data: bytes, offset: int) -> str:
-    """What base64 makes of these bytes alone, whatever stands before (`offset` bytes beyond whole threes) and after."""
+    """The base64 text that depends on these bytes alone, not on what precedes (`offset` bytes past a multiple of three)
+    or follows.
+    """
     coded = base64.b64encode(bytes(offset) + data).decode()
     return coded[-(-8 * offset // 6) : 8 * (offset + len(data)) // 6]

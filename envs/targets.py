@@ -1,8 +1,8 @@
 """Oracle steps: actions whose points may be named instead of numbered.
 
-An oracle step is an action's JSON in which `"target"` stands for x and y (and `"targets"` for a drag's path):
-`{"type": "click", "target": {"role": "push-button", "name": "Save"}}`. A target is looked up in the accessibility
-tree of the observation at hand, so an oracle works through the GUI as any agent does.
+An oracle step is an action's JSON with `"target"` in place of x and y (or `"targets"` in place of a drag's path):
+`{"type": "click", "target": {"role": "push-button", "name": "Save"}}`. A target is looked up in the accessibility tree
+of the current observation, so an oracle works through the GUI as any agent does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SCREEN = "screen"
 
 @dataclass(frozen=True)
 class Target:
-    """Something on the screen, by what it is.
+    """Something on the screen, described by what it is.
 
     Attributes:
         role: accessibility role as in the tree's tags (`push-button`, `menu-item`); None for any. `screen` is the
@@ -48,13 +48,14 @@ class Target:
 
 @dataclass(frozen=True)
 class OracleStep:
-    """One future action: its JSON without points, and the targets that give the points."""
+    """One future action: its JSON without points, and the targets that supply the points."""
 
     action: Mapping[str, Any]
     targets: tuple[Target, ...] = ()
 
     def resolve(self, tree: str | None, screen: tuple[int, int]) -> Action | None:
-        """The action with its points, or None while a target is not on the screen (width and height in pixels).
+        """The action with its points, or None while a target is not on the screen (`screen`: width and height in
+        pixels).
 
         Raises:
             EnvError: the tree cannot be read.
@@ -77,7 +78,7 @@ def parse_oracle(value: object) -> tuple[OracleStep, ...]:
     """Read and check a task's oracle.
 
     Raises:
-        ActionError: naming the step, the field and the bad value.
+        ActionError: names the step, the field and the bad value.
     """
     if not isinstance(value, list):
         raise ActionError(f"oracle must be a JSON array of actions, not {type(value).__name__}")
@@ -94,7 +95,7 @@ def parse_oracle_step(item: object) -> OracleStep:
     """Read and check one step.
 
     Raises:
-        ActionError: naming the field and the bad value.
+        ActionError: names the field and the bad value.
     """
     if not isinstance(item, Mapping):
         raise ActionError(f"a step must be a JSON object, not {type(item).__name__}")

@@ -1,7 +1,7 @@
 """The accessibility tree as a desktop sends it: OSWorld's XML, in the dialect of Ubuntu, Windows or macOS.
 
-The XML comes from the machine under test, so nothing in it is trusted. Entities are not expanded, nothing is loaded,
-and libxml2's own limits on depth and on the length of a text hold.
+The XML comes from the machine under test, so nothing in it is trusted. Entities are not expanded, nothing external is
+loaded, and libxml2's own limits on depth and text length apply.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ class Element:
     """One element of a tree.
 
     Attributes:
-        node: the element as lxml has it.
-        platform: the tree's platform, whose namespaces its attributes are in.
+        node: lxml's element.
+        platform: the tree's platform, which determines the namespaces of its attributes.
     """
 
     node: etree._Element
@@ -38,12 +38,12 @@ class Element:
 
     @property
     def name(self) -> str:
-        """Its name, or nothing."""
+        """Its name, or an empty string."""
         return self.node.get("name") or ""
 
     @property
     def text(self) -> str:
-        """Its own text, or nothing."""
+        """Its own text, or an empty string."""
         return self.node.text or ""
 
     @property
@@ -66,7 +66,7 @@ class Element:
         return (*where, *size) if where and size and min(size) > 0 else None
 
     def above(self) -> Iterator[Element]:
-        """The elements that contain it, from the nearest outwards."""
+        """The elements that contain it, innermost first."""
         return (Element(node, self.platform) for node in self.node.iterancestors())
 
 
@@ -86,7 +86,7 @@ def elements(xml: str) -> Iterator[Element]:
 
 
 def _platform(root: etree._Element) -> str:
-    """The platform whose namespaces are declared first; Ubuntu's if there are no namespaces."""
+    """The platform whose namespaces are declared first; Ubuntu if there are none."""
     for node in root.iter(etree.Element):
         spaces = " ".join(node.nsmap.values())
         for platform in PLATFORMS:

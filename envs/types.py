@@ -1,4 +1,4 @@
-"""What an agent sees: observations; and, re-exported, what it can do."""
+"""What an agent sees (observations) and, re-exported, what it can do (actions)."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ __all__ = [
 ]  # fmt: skip
 
 PNG_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
-"""Signature, and the head of the first chunk: PNG specification, sections 5.2 and 11.2.1."""
+"""Signature, and the head of the first chunk (PNG specification, sections 5.2 and 11.2.1)."""
 
 
 @dataclass(frozen=True)
@@ -68,7 +68,7 @@ class Screenshot:
 
     @cached_property
     def size(self) -> tuple[int, int]:
-        """Width and height in pixels, as the file's first chunk says; nothing is decoded.
+        """Width and height in pixels from the file's first chunk, without decoding the picture.
 
         Raises:
             GuestError: not a PNG, or larger than a screen may be.
@@ -84,7 +84,7 @@ class Screenshot:
 
     @cached_property
     def image(self) -> Image.Image:
-        """The decoded RGB picture; treat as read-only.
+        """The decoded RGB picture; treat it as read-only.
 
         Raises:
             GuestError: not a PNG, or more than MAX_PIXELS.
@@ -92,31 +92,31 @@ class Screenshot:
         size = self.size
         try:
             with Image.open(io.BytesIO(self.png), formats=["PNG"]) as picture:
-                if picture.size != size:  # a second head
+                if picture.size != size:  # a second header
                     raise ValueError(
                         f"it has {picture.width}x{picture.height} pixels, its head says {size[0]}x{size[1]}"
                     )
                 return picture.convert("RGB")
-        except Exception as error:  # noqa: BLE001  (the boundary: what Pillow raises for a hostile file is not listed)
+        except Exception as error:  # noqa: BLE001  (a boundary: Pillow may raise anything for a hostile file)
             raise GuestError(f"the screenshot cannot be read: not a picture: {str(error)[:200]}") from None
 
 
 @dataclass(frozen=True)
 class Observation:
-    """What the desktop looks like at one moment.
+    """The desktop at one moment.
 
     Attributes:
         screenshot: the screen with its cursor, or None if the request did not ask for one.
         width, height: of the screen in pixels; the coordinate space of every action.
         cursor: the pointer's position in pixels.
         accessibility: OSWorld's XML, or None.
-        accessibility_complete: False when a time limit cut the tree.
+        accessibility_complete: False if a time limit cut the tree.
         terminal: text of the focused terminal, or None.
-        settled: the screen was quiet; None if the policy does not wait.
+        settled: whether the screen was quiet; None if the policy does not wait.
         settle_ms: from the end of the last action to the screenshot.
         capture_ms: for screenshot and encoding, in the desktop.
         act_ms: for carrying out the actions before it, in the desktop.
-        roundtrip_ms: wall time of the whole exchange as the controller saw it.
+        roundtrip_ms: wall time of the whole exchange, measured by the controller.
         results: the result of each action before it.
         answer: the user's answer to `ask_user`, or None.
         problems: requested parts that could not be read, one line each.

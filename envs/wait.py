@@ -26,13 +26,13 @@ def until(
     """Call `probe` until it returns something truthy, or `timeout` seconds have passed.
 
     Args:
-        probe: returns the awaited thing, or None/False until it is there. Its exceptions pass through.
+        probe: returns what is awaited, or None/False until it is there. Its exceptions pass through.
         timeout: seconds; the probe is called at least once, and once more at the deadline.
         interval: first pause between calls in seconds; doubled each time up to `max_interval`.
         max_interval: longest pause between calls in seconds.
 
     Returns:
-        What the probe returned, or None when time ran out: the caller knows what it saw last and says so.
+        What the probe returned, or None if time ran out. The caller knows the last state seen and reports it.
     """
     deadline = time.monotonic() + timeout
     while True:
@@ -67,7 +67,7 @@ def retry(
         What the attempt returned.
 
     Raises:
-        E: the last one, when time ran out or it was final.
+        E: the last one, if time ran out or it was final.
     """
     deadline = time.monotonic() + timeout
     while True:

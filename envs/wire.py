@@ -1,8 +1,8 @@
-"""What crosses the wire between controller and desktop; both ends import it (standard library only).
+"""What crosses the wire between controller and desktop. Both ends import it; it uses only the standard library.
 
 `POST /v1/step` takes a `StepRequest` as JSON and answers with one line of JSON (`StepReply`), a newline, and the raw
-PNG bytes if there is a new frame: no base64, one round trip. `POST /v1/observe` is the same without actions,
-`GET /v1/health` answers a `Health`. docs/protocol.md is the page for those who write a client.
+PNG bytes if there is a new frame: no base64, and one round trip. `POST /v1/observe` is the same without actions. `GET
+/v1/health` answers with a `Health`. docs/protocol.md explains the protocol to authors of clients.
 """
 
 from __future__ import annotations
@@ -25,23 +25,25 @@ PROTOCOL = 1
 CONTENT_TYPE = "application/vnd.deskbench.step"
 POLICIES = ("settled", "immediate", "fixed:SECONDS", "none")
 MAX_BODY = 64 * 2**20
-"""The most bytes of a request or an answer that the other end reads into memory."""
+"""The largest request or answer, in bytes, that the other end reads into memory."""
 MAX_DEPTH = 64
 """The most levels of arrays and objects in JSON; the accessibility tree is a string."""
 TREE_DEPTH = 512
 """The same in a listing: a folder in a folder counts as two levels."""
 MAX_JSON = 32 * 2**20
-"""The most bytes of JSON: in memory it takes up to twelve times that, in characters of four bytes."""
+"""The most bytes of JSON. In memory it takes up to twelve times that, with characters of four bytes."""
 MAX_VALUES = 1_000_000
-"""The most values in JSON: each takes a hundred bytes or more in memory, and three on the wire."""
+"""The most values in JSON. Each takes a hundred bytes or more in memory, but only three on the wire."""
 MAX_ESCAPES = 3_000_000
-"""The most backslashes in JSON: CPython 3.11 makes a string of each one while it reads."""
+"""The most backslashes in JSON. CPython 3.11 makes a string for each one while it reads."""
 MAX_DIGITS = 20
-"""The most digits of an integer: 64 bits need no more."""
+"""The most digits of an integer; 64 bits need no more."""
 MAX_SIDE = 32_768
-"""The most pixels of a screen's width or height: X's coordinates reach no further."""
+"""The most pixels of a screen's width or height; X's coordinates go no further."""
 MAX_PIXELS = 36_000_000
-"""A picture from the desktop with more pixels than this is refused: 8K has 33 million, which are 270 MB to decode."""
+"""The most pixels of a picture from the desktop; larger ones are refused. 8K has 33 million, which take 270 MB to
+decode.
+"""
 
 
 class WireError(ValueError):
@@ -77,7 +79,7 @@ class Observe:
 
 
 def parse_policy(policy: str) -> tuple[str, float]:
-    """`fixed:1.5` to ("fixed", 1.5); the others to (name, 0.0).
+    """Split `fixed:1.5` into ("fixed", 1.5); other policies become (name, 0.0).
 
     Raises:
         WireError: not a policy.
@@ -97,7 +99,7 @@ def parse_policy(policy: str) -> tuple[str, float]:
 
 @dataclass(frozen=True)
 class StepRequest:
-    """Actions in, observation out. The same `id` is never carried out twice: the first answer comes again."""
+    """Actions in, observation out. The same `id` is never carried out twice: the server repeats its first answer."""
 
     id: str
     actions: tuple[Action, ...] = ()
@@ -116,7 +118,7 @@ class StepRequest:
         """Read a request.
 
         Raises:
-            WireError: naming the field.
+            WireError: names the field.
         """
         _closed(value, ("id", "actions", "observe"), "request")
         assert isinstance(value, Mapping)
@@ -148,18 +150,18 @@ class ActionResult:
 
 @dataclass(frozen=True)
 class Seen:
-    """The observation's facts; the PNG bytes travel behind them.
+    """The facts of an observation; the PNG bytes follow them.
 
     Attributes:
         frame: SHA-256 of the PNG in hex, or None if the request did not ask for a screenshot.
         unchanged: the frame is the one that the caller named in `unless`; no bytes follow.
         width, height: of the screen in pixels.
         cursor: pointer position in pixels.
-        settled: the screen was quiet when the screenshot was taken; None if the policy does not wait.
+        settled: whether the screen was quiet when the screenshot was taken; None if the policy does not wait.
         settle_ms: from the end of the last action to the moment of the screenshot.
         capture_ms: milliseconds for screenshot and encoding.
         accessibility: OSWorld's XML, or None.
-        accessibility_complete: False when the time limit cut the tree.
+        accessibility_complete: False if the time limit cut the tree.
         terminal: text of the focused terminal, or None.
         problems: requested parts that could not be read, one line each.
     """
@@ -198,7 +200,7 @@ class StepReply:
     seen: Seen | None = None
 
     def encode(self, png: bytes | None) -> bytes:
-        """One line of JSON, a newline, the PNG."""
+        """Encode as one line of JSON, a newline, and the PNG."""
         return json.dumps(dataclasses.asdict(self), ensure_ascii=True).encode() + b"\n" + (png or b"")
 
     @classmethod
@@ -217,7 +219,7 @@ class StepReply:
 
 @dataclass(frozen=True)
 class Health:
-    """What works on this desktop, and why not where it does not.
+    """What works on this desktop, and the reason for what does not.
 
     Attributes:
         server: `deskbench` or `osworld`.
@@ -226,7 +228,7 @@ class Health:
         screen: width and height in pixels.
         features: name to "" (works) or the reason why it does not. Names: screenshot, input, settle, accessibility,
             terminal, recording, clipboard, exec.
-        versions: of the programs that matter, for the manifest.
+        versions: versions of the programs that matter, for the manifest.
     """
 
     server: str
@@ -242,7 +244,7 @@ class Health:
 
 @dataclass(frozen=True)
 class Ran:
-    """The answer to `POST /v1/run`: a command's end and its decoded output."""
+    """The answer to `POST /v1/run`: a command's exit status and its decoded output."""
 
     returncode: int
     stdout: str
@@ -267,7 +269,7 @@ class Accessible:
 
 @dataclass(frozen=True)
 class Shown:
-    """The answer of OSWorld's `/terminal`: the focused terminal's text, or None where there is no terminal."""
+    """The answer of OSWorld's `/terminal`: the focused terminal's text, or None if there is no terminal."""
 
     output: str | None
 
@@ -281,7 +283,7 @@ class Failure:
 
 
 def check_size(width: int, height: int, what: str) -> None:
-    """A screen or picture may have these pixels.
+    """Check that a screen or picture may have this size in pixels.
 
     Raises:
         WireError: it may not.
@@ -293,7 +295,7 @@ def check_size(width: int, height: int, what: str) -> None:
 def loads(body: bytes, depth: int = MAX_DEPTH) -> Any:
     """Read strict JSON in UTF-8: no NaN, no infinity, no duplicate keys, integers up to MAX_DIGITS, limited depth.
 
-    Half of a surrogate pair, which JSON can write and UTF-8 cannot, becomes U+FFFD.
+    Half of a surrogate pair, which JSON can contain but UTF-8 cannot, becomes U+FFFD.
 
     Raises:
         TooMuch: more than MAX_JSON, MAX_VALUES, MAX_ESCAPES or `depth` levels.
@@ -319,7 +321,9 @@ def loads(body: bytes, depth: int = MAX_DEPTH) -> Any:
 
 
 def _count(text: str) -> None:
-    """Look at the number of values before they are made; what stands in strings is taken out where it matters."""
+    """Check the number of values before they are made. If it seems too high, count again without the contents of
+    strings.
+    """
     if text.count("\\") > MAX_ESCAPES:
         raise TooMuch(f"the JSON has more than {MAX_ESCAPES} escapes")
     if _separators(text) <= MAX_VALUES:
@@ -338,7 +342,7 @@ _HALF = re.compile("[\ud800-\udfff]")
 
 
 def _mend(whole: list[Any]) -> list[Any]:
-    """Replace what is half of a pair of surrogates, in all strings."""
+    """Replace half surrogate pairs in all strings."""
     waiting: list[Any] = [whole]
     while waiting:
         node = waiting.pop()
@@ -398,16 +402,16 @@ _STRICT = json.JSONDecoder(
 
 
 def decode(cls: Any, value: object, where: str, *, closed: bool = True) -> Any:
-    """A value from `loads` to one of the dataclasses above, by its annotations, nested ones included.
+    """Turn a value from `loads` into one of the dataclasses above, by its annotations, nested ones included.
 
     Args:
         cls: a dataclass of scalars, `tuple[...]`, `dict[str, ...]`, dataclasses, and these or None.
         value: a JSON object.
         where: its name in errors.
-        closed: unknown keys are errors; OSWorld's answers may have more keys than are read here.
+        closed: unknown keys are errors. OSWorld's answers may have keys that are not read here.
 
     Raises:
-        WireError: naming the field.
+        WireError: names the field.
     """
     readers = _readers(cls)
     if closed:
@@ -430,7 +434,7 @@ def decode(cls: Any, value: object, where: str, *, closed: bool = True) -> Any:
 
 
 class _MisfitError(Exception):
-    """A value is not of the type that an annotation names."""
+    """A value does not have the type of its annotation."""
 
 
 _Reader = Callable[[Any], Any]
@@ -438,7 +442,7 @@ _Reader = Callable[[Any], Any]
 
 @functools.cache
 def _readers(cls: Any) -> dict[str, tuple[_Reader, str]]:
-    """Of each field: what reads it, and its annotation."""
+    """For each field, the function that reads it, and its annotation."""
     hints = typing.get_type_hints(cls)
     return {one.name: (_reader(hints[one.name], one.name), str(one.type)) for one in dataclasses.fields(cls)}
 
@@ -509,7 +513,7 @@ _SCALARS: dict[Any, _Reader] = {str: _read_str, bool: _read_bool, int: _read_int
 
 
 def folder_tree(value: object) -> dict[str, object]:
-    """OSWorld's listing of a folder, checked: {"type", "name", "children"}, or {"error"} if it was refused.
+    """Check OSWorld's listing of a folder: {"type", "name", "children"}, or {"error"} if it was refused.
 
     Raises:
         WireError: not such a tree.
@@ -529,10 +533,10 @@ def folder_tree(value: object) -> dict[str, object]:
 
 
 def place(value: object) -> tuple[int, int]:
-    """OSWorld's `[x, y]` of the pointer, in pixels.
+    """Read OSWorld's `[x, y]` of the pointer, in pixels.
 
     Raises:
-        WireError: not that.
+        WireError: it has another form.
     """
     if not isinstance(value, list) or len(value) != 2:
         raise WireError(f"the cursor is {_short(value)}")
@@ -550,7 +554,7 @@ def _is_text(entry: dict[str, object], key: str) -> bool:
 
 
 def _check_entry(entry: object) -> None:
-    """A file or folder in a listing; an unreadable folder may have only its error."""
+    """Check a file or folder in a listing. An unreadable folder may have only its error."""
     if not isinstance(entry, dict):
         raise WireError(f"an entry of the listing is {_short(entry)}")
     if "error" in entry and "name" not in entry:
@@ -567,7 +571,7 @@ MAX_NAME = 1024
 
 
 def _short(value: object) -> str:
-    """A value from a stranger, for a message of one line."""
+    """An untrusted value, shortened for a one-line message."""
     return reprlib.repr(value)[:200]
 
 

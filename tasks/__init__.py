@@ -1,1 +1,1 @@
-"""What to do and whether it was done: task files, set-up, getters, metrics, scoring."""
+"""Tasks and their scoring: task files, set-up steps, getters and metrics."""

@@ -1,10 +1,10 @@
-"""Files from the web: fetched once for all episodes, kept by their content, checked against their SHA-256.
+"""Files from the web: downloaded once for all episodes, stored by content, checked against their SHA-256.
 
     <root>/blobs/<sha256>           the bytes
-    <root>/urls/<sha256 of URL>     JSON: the URL, and the SHA-256 and size of what it gave
+    <root>/urls/<sha256 of URL>     JSON: the URL, and the SHA-256 and size of its file
 
-A folder that `deskbench tasks mirror` filled has the same layout. `DESKBENCH_MIRROR` names such a folder, or an
-address that stands in for `https://huggingface.co`; with `DESKBENCH_OFFLINE=1` nothing is fetched.
+A folder that `deskbench tasks mirror` filled has the same layout. `DESKBENCH_MIRROR` names such a folder, or an address
+that replaces `https://huggingface.co`. With `DESKBENCH_OFFLINE=1` nothing is downloaded.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ from deskbench.envs.errors import AssetError
 from deskbench.tasks.types import Call, Task
 
 HUB = "https://huggingface.co"
-"""Where OSWorld keeps the assets of its tasks."""
+"""Where OSWorld hosts the assets of its tasks."""
 TIMEOUT = 300.0
 ATTEMPTS = 3
 GONE = (401, 403, 404, 410)
-"""Statuses that another attempt would not change."""
+"""Statuses that make a retry pointless."""
 _locks: dict[str, threading.Lock] = defaultdict(threading.Lock)
 _checked: set[Path] = set()
 
@@ -43,8 +43,8 @@ class AssetStore:
 
     Attributes:
         root: the folder.
-        mirror: another such folder, or an address in place of the hub's; None for none.
-        offline: nothing is fetched.
+        mirror: another such folder, or an address to use instead of the hub's; None for no mirror.
+        offline: download nothing.
     """
 
     root: Path
@@ -53,15 +53,15 @@ class AssetStore:
 
     @classmethod
     def here(cls, root: Path) -> AssetStore:
-        """As the environment says."""
+        """A store configured from the environment variables."""
         offline = os.environ.get("DESKBENCH_OFFLINE", "") not in ("", "0")
         return cls(root, os.environ.get("DESKBENCH_MIRROR") or None, offline)
 
     def get(self, url: str) -> Path:
-        """The file that a URL gives, whole and as it was when it was first fetched.
+        """The file behind a URL, complete and as it was at the first download.
 
         Raises:
-            AssetError: it is not here and cannot be fetched.
+            AssetError: it is not stored here and cannot be downloaded.
         """
         with _locks[f"{self.root}\0{url}"]:
             for root in self._folders():
@@ -71,11 +71,11 @@ class AssetStore:
             return self._fetch(url)
 
     def has(self, url: str) -> bool:
-        """Whether a URL's file is here, or in the mirror's folder."""
+        """Whether a URL's file is stored here or in the mirror's folder."""
         return any(_kept(root, url) is not None for root in self._folders())
 
     def digest(self, url: str) -> str | None:
-        """The SHA-256 of a URL's file, if it was ever fetched."""
+        """The SHA-256 of a URL's file, if it was ever downloaded."""
         found = next((path for root in self._folders() if (path := _kept(root, url)) is not None), None)
         return None if found is None else found.name
 
@@ -98,7 +98,7 @@ class AssetStore:
                 return self._store(url, address)
             except requests.RequestException as error:
                 last = str(error)
-                if isinstance(error, ValueError):  # not a URL, or one of a kind that nothing can fetch
+                if isinstance(error, ValueError):  # not a URL, or a scheme that requests cannot handle
                     permanent = True
                     break
                 if error.response is not None and 400 <= error.response.status_code < 500:
@@ -107,7 +107,7 @@ class AssetStore:
         raise AssetError(f"cannot fetch a file that the task needs: {address}: {last}", permanent=permanent)
 
     def _store(self, url: str, address: str) -> Path:
-        """Fetch into a file of its own, which gets its name when it is whole."""
+        """Download into a temporary file, which gets its final name once it is complete."""
         blobs = self.root / "blobs"
         blobs.mkdir(parents=True, exist_ok=True)
         descriptor, name = tempfile.mkstemp(dir=blobs, prefix="part-")
@@ -126,10 +126,10 @@ class AssetStore:
 
 
 def _receive(address: str, file: Any) -> tuple[str, int]:
-    """Write what an address gives: its SHA-256 and size.
+    """Download an address into a file; returns the SHA-256 and the size.
 
     Raises:
-        requests.RequestException: it is not there, breaks off, or is not what the server's checksum says.
+        requests.RequestException: nothing is there, the download broke off, or the server's checksum does not match.
     """
     digest, size = hashlib.sha256(), 0
     with requests.get(address, timeout=TIMEOUT, stream=True) as answer:
@@ -139,7 +139,7 @@ def _receive(address: str, file: Any) -> tuple[str, int]:
             digest.update(chunk)
             size += len(chunk)
         length = answer.headers.get("Content-Length")
-        # Hugging Face names the SHA-256 of large files in the answer that redirects to them.
+        # Hugging Face states the SHA-256 of a large file in the response that redirects to it.
         tags = [a.headers.get("X-Linked-Etag", "").strip('"') for a in (*answer.history, answer)]
     if length is not None and "Content-Encoding" not in answer.headers and int(length) != size:
         raise requests.ConnectionError(f"the download stopped after {size} of {length} bytes")
@@ -153,7 +153,7 @@ def _url_name(url: str) -> str:
 
 
 def _kept(root: Path, url: str) -> Path | None:
-    """A URL's file in a folder; None where it is not there, or is not what it was."""
+    """A URL's file in a folder; None if it is missing or has changed."""
     try:
         record = json.loads((root / "urls" / _url_name(url)).read_bytes())
     except (OSError, ValueError):
@@ -178,7 +178,7 @@ def _write_atomic(path: Path, data: bytes) -> None:
 
 
 def urls_of(tasks: Iterable[Task]) -> list[str]:
-    """Every URL whose file some task's set-up or check uses, in order, each once."""
+    """The URLs of all files that the tasks' set-up and checks use, in order, without duplicates."""
     found: dict[str, None] = {}
     for task in tasks:
         found.update(dict.fromkeys(task.files))
@@ -189,7 +189,7 @@ def urls_of(tasks: Iterable[Task]) -> list[str]:
 
 
 def urls(call: Call) -> Iterator[str]:
-    """The URLs that a set-up step or a getter fetches to this machine."""
+    """The URLs that a set-up step or a getter downloads to this machine."""
     found: list[Any] = []
     if call.type == "cloud_file":
         path = call.parameters.get("path")
@@ -201,20 +201,20 @@ def urls(call: Call) -> Iterator[str]:
 
 
 V2_FILES = "OSWORLD_FILE_BASE_URL"
-"""Environment variable of OSWorld-V2: the folder, or the address, of the files that its task classes fetch."""
+"""OSWorld-V2's environment variable: the folder or address of the files that its task classes fetch."""
 
 
 def path_of(url: str) -> str | None:
-    """The path on this machine that a `file:` URL names; None for every other URL."""
+    """The local path of a `file:` URL; None for any other URL."""
     return unquote(urlsplit(url).path) if url.lower().startswith("file:") else None  # other URLs may be broken
 
 
 def fetch(url: str, assets: Path, task: Task, sha256: str = "") -> Path:
-    """A URL's file, fetched when it is not here.
+    """A URL's file, downloaded if it is not stored yet.
 
     Raises:
-        AssetError: it cannot be fetched, or is not the file with this SHA-256 (where one is given).
-        Outside: it is a file of this machine, and neither beside the task nor in the folder that V2_FILES names.
+        AssetError: it cannot be downloaded, or its SHA-256 is not the given one.
+        Outside: it is a local file that is neither next to the task nor in the folder that V2_FILES names.
     """
     path = _fetched(url, assets, task)
     if sha256:

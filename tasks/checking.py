@@ -12,13 +12,13 @@ from deskbench.tasks.taskfile import Problem
 from deskbench.tasks.types import Call, Check, Outside, Task
 
 SYSTEMS = {"linux": "Linux", "ubuntu": "Linux", "windows": "Windows", "macos": "Darwin"}
-"""What tasks call the systems, and what `platform.system` calls them."""
+"""Names of operating systems in task files, and the names that `platform.system` uses."""
 ASSETS = {"task_file": ("path",), "conference_city_in_order": ("csv_path",)}
-"""Parameters of getters that name a file beside the task file."""
+"""Getter parameters that name a file next to the task file."""
 
 
 def check(task: Task) -> list[Problem]:
-    """Resolve every name, parameter and asset of a task; all problems, in the order of the file."""
+    """Resolve every name, parameter and asset of a task; returns all problems in the order of the file."""
     found: list[Problem] = []
 
     def note(told: Iterator[tuple[str, str]], rule: str = "DB001") -> None:
@@ -40,7 +40,7 @@ def check(task: Task) -> list[Problem]:
 
 
 def calls_of(task: Task) -> Iterator[tuple[registry.Kind, str]]:
-    """Every set-up step, getter and metric that a task names, by kind and name."""
+    """Every set-up step, getter and metric that a task names, as kind and name."""
     yield from (("setup", step.type) for step in _steps(task))
     for one in task.evaluator.checks:
         yield "metric", one.metric
@@ -48,7 +48,7 @@ def calls_of(task: Task) -> Iterator[tuple[registry.Kind, str]]:
 
 
 def assets_of(task: Task) -> Iterator[str]:
-    """Every file that a task names beside its own, relative to it."""
+    """Every file next to the task file that the task names, as a relative path."""
     calls = [call for one in task.evaluator.checks for call in (one.result, one.expected) if call is not None]
     for call in [*_steps(task), *calls]:
         yield from (name for _, name in _assets(call))
@@ -71,7 +71,7 @@ def _unresolved(
 
 
 def _lacking(check: Check) -> Iterator[tuple[str, str]]:
-    """A metric that is not given what it needs scores 0 for ever, whatever an agent does."""
+    """Report a metric without an argument that it needs: it would score 0 whatever an agent does."""
     try:
         needed = registry.find("metric", check.metric).needed
     except registry.RegistryError:
@@ -87,7 +87,7 @@ def _lacking(check: Check) -> Iterator[tuple[str, str]]:
 
 
 def _wrong_rules(check: Check, place: int, call: Call) -> Iterator[tuple[str, str]]:
-    """What the file itself gives to a metric is checked against the metric's signature."""
+    """Check literal arguments in the file against the metric's signature."""
     if call.type not in ("rule", "rule_relativeTime"):
         return
     try:
@@ -108,7 +108,7 @@ def _missing_assets(task: Task, call: Call) -> Iterator[tuple[str, str]]:
 
 
 def _assets(call: Call) -> Iterator[tuple[str, str]]:
-    """Where a set-up step or getter names files that stand beside the task file, and their names."""
+    """The files next to the task file that a set-up step or getter names: JSON path and file name."""
     files = call.parameters.get("files")
     for index, file in enumerate(files if call.type == "upload_file" and isinstance(files, list) else []):
         if isinstance(file, dict) and isinstance(file.get("local_path"), str):

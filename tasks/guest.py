@@ -1,6 +1,6 @@
-"""Our own commands in the desktop, for getters: by absolute paths, out of reach of what an agent may have changed.
+"""Getters' own commands in the desktop, run by absolute paths that the agent cannot have changed.
 
-A command that a task file gives is run as it stands there. What either says comes from programs of the desktop.
+Commands from a task file run as written. The output of either comes from programs of the desktop.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ PATH = "/usr/local/bin:/usr/bin:/bin:/usr/sbin:/sbin:/opt/homebrew/bin"
 """Folders that only an administrator can write to."""
 _CLEARED = ("BASH_ENV", "ENV", "LD_PRELOAD", "LD_LIBRARY_PATH", "LD_AUDIT", "PYTHONPATH", "PYTHONHOME",
             "PYTHONSTARTUP", "PERL5LIB", "PERL5OPT")  # fmt: skip
-"""Variables by which other code gets into a program."""
+"""Variables that can load foreign code into a program."""
 _NOT_STARTED = (126, 127)
-"""Exit statuses of `env` for a program that it cannot start (POSIX, env)."""
+"""Exit statuses of `env` when it cannot start a program (POSIX, env)."""
 _TIMED_OUT, _CANNOT_RUN = 504, 400
 
 
@@ -25,7 +25,7 @@ class Lacking(CheckError):
     """The desktop lacks a program that a getter needs.
 
     Attributes:
-        program: its name.
+        program: the program's name.
     """
 
     def __init__(self, program: str, said: str) -> None:
@@ -34,7 +34,7 @@ class Lacking(CheckError):
 
 
 def clean(command: Sequence[str], platform: str = "Linux", **variables: str) -> list[str]:
-    """A command with a clean PATH and environment; `env` finds the program. On Windows as it is."""
+    """A command with a clean PATH and environment; `env` finds the program. Windows commands stay as they are."""
     if platform == "Windows":
         return list(command)
     cleared = [part for name in _CLEARED for part in ("-u", name)]
@@ -42,10 +42,10 @@ def clean(command: Sequence[str], platform: str = "Linux", **variables: str) -> 
 
 
 def ask(desktop: Desktop, command: Sequence[str], *, timeout: float = 30.0, **variables: str) -> CommandResult:
-    """Run a command of ours (`clean`).
+    """Run one of our own commands (`clean`).
 
     Raises:
-        Lacking: the desktop has no such program in folders that only an administrator writes to.
+        Lacking: the desktop has no such program in the folders that only an administrator can write to.
         Unfit: as in `told`.
     """
     done = told(desktop, clean(command, desktop.health().platform, **variables), timeout=timeout)
@@ -57,11 +57,11 @@ def ask(desktop: Desktop, command: Sequence[str], *, timeout: float = 30.0, **va
 def told(
     desktop: Desktop, command: str | Sequence[str], *, shell: bool = False, timeout: float = 120.0
 ) -> CommandResult:
-    """What a command says of the end state.
+    """Run a command that reads the end state.
 
     Raises:
-        Unfit: it did not end in its time and has been killed, or cannot be started: so the agent has left the desktop.
-        EnvError: the desktop broke off.
+        Unfit: the command timed out and was killed, or cannot be started; the agent left the desktop in that state.
+        EnvError: the desktop failed.
     """
     try:
         return desktop.run(command, shell=shell, timeout=timeout)
@@ -72,12 +72,12 @@ def told(
 
 
 def ended_it(error: GuestError) -> bool:
-    """Whether the server says of a command that it was killed after its time, or that it cannot be started."""
+    """Whether the server killed the command at its timeout or could not start it."""
     return error.status == _TIMED_OUT or (error.status == _CANNOT_RUN and "cannot run" in str(error))
 
 
 def cannot_start(error: GuestError) -> bool:
-    """Whether the server says that it, or the shell, cannot start a program: it is missing, or not a program."""
+    """Whether the server or the shell could not start a program: it is missing or not executable."""
     return (
         error.status == _CANNOT_RUN and re.search("cannot (run|start) |ended with status 127", str(error)) is not None
     )

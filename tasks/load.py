@@ -1,4 +1,4 @@
-"""Loads tasks from a file, a folder, a suite or a checkout, and reports every problem before a machine starts."""
+"""Loads tasks from a file, a folder, a suite or a checkout, and reports all problems before a machine starts."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ from deskbench.tasks.web.live import drive, live_web
 
 LIBRARY = Path(__file__).resolve().parent / "library"
 VALIDATION = "validation.json"
-"""The record that `tasks verify` writes beside task files."""
+"""The record that `tasks verify` writes next to task files."""
 CLASS_FILES = "task_*.py"
-"""Task classes, as OSWorld-V2 names their files."""
+"""File names of task classes in OSWorld-V2."""
 EXAMPLES = ("examples", "examples_windows")
-"""The folders of an OSWorld checkout that hold task files."""
+"""Folders of an OSWorld checkout that hold task files."""
 
 
 @dataclass(frozen=True)
 class Checked:
-    """What the check of task files found: how many tasks can be run, and every problem of the others."""
+    """The result of checking task files: the tasks that can run, and all problems."""
 
     source: str | Path
     tasks: tuple[Task, ...]
@@ -37,19 +37,19 @@ class Checked:
 
     @property
     def warnings(self) -> tuple[Problem, ...]:
-        """The others."""
+        """Problems that do not keep a task from running."""
         return tuple(problem for problem in self.problems if problem.warning)
 
     @property
     def errors(self) -> tuple[Problem, ...]:
-        """The problems that keep a file from being run."""
+        """Problems that keep a file from being run."""
         return tuple(problem for problem in self.problems if not problem.warning)
 
     def usable(self) -> tuple[Task, ...]:
-        """The tasks, where every file is right.
+        """The tasks, if every file is correct.
 
         Raises:
-            UsageError: the first problem, and how many more there are.
+            UsageError: the first problem, and the number of the others.
         """
         if self.errors:
             others = len(self.errors) - 1
@@ -59,25 +59,25 @@ class Checked:
 
 
 def load(source: str | Path, *, split: str | None = None, host_files: bool = False) -> list[Task]:
-    """Every task of a file, a folder, a suite's name, or an OSWorld checkout (`evaluation_examples`).
+    """Load every task of a file, a folder, a named suite or an OSWorld checkout (`evaluation_examples`).
 
     Args:
-        source: what to read.
-        split: of an OSWorld checkout.
-        host_files: tasks may put files of this machine that stand elsewhere than beside them into the desktop.
+        source: the file, folder, suite or checkout.
+        split: a split of an OSWorld checkout.
+        host_files: allow tasks to upload files of this machine from outside their own folder.
 
     Raises:
-        UsageError: the first problem, and how many more there are.
+        UsageError: the first problem, and the number of the others.
     """
     return list(check_all(source, split=split, host_files=host_files).usable())
 
 
 def check_all(source: str | Path, *, split: str | None = None, host_files: bool = False) -> Checked:
-    """Every task, and every problem of every task file."""
+    """Load every task, and collect every problem of every task file."""
     tasks, problems = [], []
     for read_one in _read(source, split, host_files):
         found = [problem for task in read_one.tasks for problem in check(task)]
-        mine = [*read_one.problems, *dict.fromkeys(found)]  # the tasks of a template have the same
+        mine = [*read_one.problems, *dict.fromkeys(found)]  # tasks of one template share their problems
         problems += mine
         if all(problem.warning for problem in mine):
             tasks += read_one.tasks
@@ -85,7 +85,7 @@ def check_all(source: str | Path, *, split: str | None = None, host_files: bool 
 
 
 def read(source: str | Path, *, split: str | None = None, host_files: bool = False) -> tuple[list[Task], list[Problem]]:
-    """Parse without resolving names; files with problems give no task."""
+    """Parse the files without resolving names. A file with problems yields no task."""
     tasks: list[Task] = []
     problems: list[Problem] = []
     for found in _read(source, split, host_files):
@@ -97,7 +97,7 @@ def read(source: str | Path, *, split: str | None = None, host_files: bool = Fal
 
 @dataclass(frozen=True)
 class _Read:
-    """One file: its tasks, as far as they could be made, and what is wrong with its form."""
+    """One file: the tasks made from it, and the errors in its form."""
 
     tasks: list[Task]
     problems: list[Problem]
@@ -125,7 +125,7 @@ def _class(suite: str, file: Path, facts: dict[str, Any] | str, problems: Proble
 
 
 def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]], list[Path]]:
-    """The (suite, file) pairs of a source, and its files that look like tasks but are not."""
+    """The (suite, file) pairs of a source, and the files that only look like tasks."""
     path = Path(source)
     if not path.exists() and (LIBRARY / str(source)).is_dir():
         path = LIBRARY / str(source)
@@ -155,7 +155,7 @@ def _asset(file: Path, root: Path) -> bool:
 
 
 def _osworld_files(root: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
-    """The task files of a checkout, however deep they stand, and the other JSON below its folders of examples."""
+    """The task files of a checkout at any depth, and the other JSON files below its example folders."""
     found = [file for folder in EXAMPLES for file in sorted((root / folder).rglob("*.json"))]
     tasks = [file for file in found if not _asset(file, root)]
     others = [file for folder in sorted(root.glob("examples*")) if folder.name not in EXAMPLES
@@ -192,18 +192,18 @@ def _duplicates(tasks: Iterable[Task]) -> Iterator[Problem]:
 
 
 def task_set_hash(tasks: Iterable[Task]) -> str:
-    """SHA-256 over the ids and files of a set of tasks, whatever their order."""
+    """SHA-256 over the ids and files of a set of tasks, in any order."""
     lines = sorted(f"{task.key} {task.sha256}" for task in tasks)
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
 def skip_reason(task: Task, *, platform: str | None, network: bool, has_app: Mapping[str, bool]) -> str | None:
-    """Why this desktop cannot do the task, or None.
+    """The reason why this desktop cannot run the task, or None.
 
     Args:
-        platform: `Linux`, `Windows` or `Darwin`; None where that is not known.
-        network: the desktop may have the network.
-        has_app: for each program that tasks require, whether it is there.
+        platform: `Linux`, `Windows` or `Darwin`; None if unknown.
+        network: whether the desktop may use the network.
+        has_app: for each program that tasks require, whether the desktop has it.
     """
     wanted = {SYSTEMS.get(name.lower(), name) for name in task.requires.os}
     if wanted and platform is not None and platform not in wanted:

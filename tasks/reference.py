@@ -1,4 +1,4 @@
-"""Set-up steps, getters and metrics in words, all from the registry, so that the text matches the code."""
+"""Describes set-up steps, getters and metrics, all from the registry, so that the text matches the code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from typing_extensions import get_type_hints, is_typeddict
 from deskbench.tasks import registry
 
 EXAMPLES = Path(__file__).parent / "examples"
-"""One JSON file for each kind: what a task file would have, by name."""
+"""One JSON file for each kind: example task file entries, by name."""
 SOURCES: dict[registry.Source, str] = {
     "task": "the task and its author's files",
     "file": "a file of the desktop",
@@ -49,9 +49,9 @@ class Field:
 
     Attributes:
         name: the key.
-        shape: what its value may be, in words.
-        required: it has no default.
-        default: as JSON; empty for one that is required, and for a key that may be left out.
+        shape: the values it may have, in words.
+        required: whether it has no default.
+        default: as JSON; empty if the key is required or may be left out.
     """
 
     name: str
@@ -62,7 +62,7 @@ class Field:
 
 @dataclass(frozen=True)
 class Shape:
-    """An object that is used by name in other shapes."""
+    """An object that other shapes refer to by name."""
 
     name: str
     meaning: str
@@ -71,23 +71,23 @@ class Shape:
 
 @dataclass(frozen=True)
 class Described:
-    """All that is known of one metric, getter or set-up step.
+    """A description of one metric, getter or set-up step.
 
     Attributes:
-        kind: what it is.
-        name: as task files have it.
+        kind: metric, getter or set-up step.
+        name: its name in task files.
         also: other names of the same function.
-        group: the module that it stands in, without the folder of its kind (`data.text`).
+        group: its module, without the folder of its kind (`data.text`).
         meaning: the docstring; its first line is `line`.
         result: the shape of a metric's first argument; empty for other kinds.
-        expected: the shape of a metric's second argument; empty where it takes none.
+        expected: the shape of a metric's second argument; empty if it takes only one.
         optional: a metric's arguments that may be left out.
         options: a metric's options; the parameters of the other kinds.
-        open: it takes any other option as well.
+        open: whether it accepts any other option as well.
         shapes: the objects that the shapes name.
-        source: where a getter's value is from, in words.
-        programs: those of the desktop that a getter runs.
-        example: what a task file would contain; empty if there is none.
+        source: where a getter's value comes from, in words.
+        programs: the desktop's programs that a getter runs.
+        example: an example entry of a task file; empty if there is none.
     """
 
     kind: registry.Kind
@@ -112,15 +112,15 @@ class Described:
 
 
 def described(kind: registry.Kind) -> list[Described]:
-    """Every one of a kind, by group and name."""
+    """Describe everything of a kind, ordered by group and name."""
     return sorted((describe(kind, name) for name in registry.names(kind)), key=lambda one: (one.group, one.name))
 
 
 def describe(kind: registry.Kind, name: str) -> Described:
-    """One by its name.
+    """Describe one entry.
 
     Raises:
-        RegistryError: unknown; names the nearest.
+        RegistryError: the name is unknown; the message suggests the nearest one.
     """
     entry = registry.find(kind, name)
     arguments = entry.positional if kind == "metric" else ()
@@ -147,7 +147,7 @@ def describe(kind: registry.Kind, name: str) -> Described:
 
 @cache
 def examples(kind: registry.Kind) -> dict[str, Any]:
-    """The examples of a kind, by name: for a metric a whole check, else the call."""
+    """The examples of a kind, by name: a whole check for a metric, the call otherwise."""
     text = (EXAMPLES / f"{kind}.json").read_text(encoding="utf-8")
     found: dict[str, Any] = json.loads(text)
     return found
@@ -159,7 +159,7 @@ def _group(entry: registry.Entry) -> str:
 
 
 def _whole(field: FieldInfo) -> Any:
-    """A field's annotation, with what pydantic has split from it."""
+    """A field's annotation, rejoined with the metadata that pydantic splits off."""
     return Annotated[field.annotation, *field.metadata] if field.metadata else field.annotation
 
 
@@ -170,7 +170,7 @@ def _option(name: str, field: FieldInfo) -> Field:
 
 
 def shape(annotation: Any) -> str:
-    """What a value may be, in words; an object with keys of its own by the name of its type."""
+    """The values that a type allows, in words; an object with its own keys is given by the name of its type."""
     if annotation in _PLAIN:
         return _PLAIN[annotation]
     origin, inner = get_origin(annotation), get_args(annotation)
@@ -206,7 +206,7 @@ def _bracketed(text: str) -> str:
 
 
 def _shapes(annotations: list[Any]) -> tuple[Shape, ...]:
-    """The objects that some annotations name, and those that these name, each once."""
+    """All objects that some annotations name, directly or through other objects, without duplicates."""
     found: dict[str, Shape] = {}
     waiting = [one for annotation in annotations for one in _named(annotation)]
     while waiting:
@@ -220,7 +220,7 @@ def _shapes(annotations: list[Any]) -> tuple[Shape, ...]:
 
 
 def _required(kind: Any) -> set[object]:
-    """The keys that an object must have, by what is missing from an empty one: as task files are checked."""
+    """The keys that an object must have: those that validation, as for task files, misses in an empty one."""
     try:
         TypeAdapter(kind).validate_python({})
     except ValidationError as error:
@@ -240,7 +240,7 @@ COMMANDS: dict[registry.Kind, str] = {"metric": "metrics", "getter": "getters", 
 
 
 def table(kind: registry.Kind) -> str:
-    """Every one of a kind as a page of Markdown: a table for each group."""
+    """Everything of a kind as a Markdown page, with one table for each group."""
     command = f"deskbench tasks {COMMANDS[kind]}"
     found = described(kind)
     lines = [

@@ -1,7 +1,7 @@
-"""Set-up steps, getters and metrics by name: each is one decorated function, found by importing its folder.
+"""Set-up steps, getters and metrics by name: each is a decorated function, found by importing its folder.
 
-A function's keyword-only parameters are the JSON's parameters: their names, types and defaults are checked against
-its signature when a task file is loaded. `package.module:function` names one that is not ours.
+A function's keyword-only parameters are the JSON's parameters. When a task file is loaded, their names, types and
+defaults are checked against its signature. `package.module:function` names a function from outside deskbench.
 """
 
 from __future__ import annotations
@@ -22,18 +22,21 @@ from deskbench.envs.actions import nearest
 
 Kind = Literal["setup", "getter", "metric"]
 Source = Literal["task", "file", "program", "page", "answer"]
-"""Where a getter's value is from: the task or its author's files; a file of the desktop; what a program of the desktop
-says, or what a page in its browser shows, and an agent could have put another in its place; the agent's answer."""
+"""Where a getter's value comes from.
+
+`task` is the task or its author's files; `file` a file of the desktop; `program` the output of a program of the
+desktop; `page` a page in its browser; `answer` the agent's answer. An agent could have replaced a program or a page.
+"""
 F = TypeVar("F", bound=Callable[..., Any])
 Fits = Callable[[Mapping[str, Any]], None]
-"""Takes a getter's parameters, or a metric's with `expected`, which is None where the task file has nothing for it."""
+"""Checks a getter's parameters, or a metric's options with `expected` (None if the task file has none)."""
 
 
 def compiles(pattern: str) -> str:
-    """A regular expression.
+    """Check that a regular expression compiles.
 
     Raises:
-        ValueError: it is broken.
+        ValueError: it does not.
     """
     try:
         re.compile(pattern)
@@ -43,9 +46,9 @@ def compiles(pattern: str) -> str:
 
 
 Regex = Annotated[str, AfterValidator(compiles)]
-"""A regular expression of Python's; one that is broken is found when a task file is loaded."""
+"""A Python regular expression; a broken one is reported when a task file is loaded."""
 closed = with_config(ConfigDict(extra="forbid"))
-"""Makes a TypedDict one whose unknown keys are errors: for the rules that task files give."""
+"""Makes unknown keys of a TypedDict an error; for the rules in task files."""
 _FOLDERS: dict[Kind, str] = {
     "setup": "deskbench.tasks.setup",
     "getter": "deskbench.tasks.getters",
@@ -58,11 +61,10 @@ class Entry:
     """One registered function; its signature is read on first use.
 
     Attributes:
-        source: of a getter's value.
-        linear: a metric that parses nothing and whose time is in proportion to its values: it may be worked out in
-            the controller.
-        fits: what its signature cannot say of what a task file gives it; raises ValueError where that is of no use.
-        programs: of the desktop that a getter runs (`tasks.scoring.tools`).
+        source: where a getter's value comes from.
+        linear: the metric parses nothing and its time is proportional to its input, so the controller may run it.
+        fits: checks parameters beyond what the signature says; raises ValueError for unusable ones.
+        programs: the desktop's programs that a getter runs (`tasks.scoring.tools`).
     """
 
     kind: Kind
@@ -79,7 +81,7 @@ class Entry:
 
     @cached_property
     def parameters(self) -> type[BaseModel]:
-        """The model of its keyword-only parameters, which are the JSON's; `class_` is `class` there."""
+        """A model of the keyword-only parameters, which are the JSON's; `class_` is `class` in JSON."""
         fields: dict[str, Any] = {}
         extra: Literal["allow", "forbid"] = "forbid"
         for p in self._signature.parameters.values():
@@ -91,13 +93,13 @@ class Entry:
 
     @cached_property
     def needed(self) -> tuple[str, ...]:
-        """Names of the positional arguments that have no default: a task file must say where each is from."""
+        """Names of the positional arguments without a default: the task file must say where each comes from."""
         found = self._signature.parameters.values()
         return tuple(p.name for p in found if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is p.empty)
 
     @cached_property
     def keywords(self) -> dict[str, str]:
-        """Python's names of parameters whose JSON name is a word of Python's own."""
+        """Python names of the parameters whose JSON name is a Python keyword."""
         return {name.removesuffix("_"): name for name in self._signature.parameters if name.endswith("_")}
 
     @cached_property
@@ -108,7 +110,7 @@ class Entry:
 
 
 class RegistryError(ValueError):
-    """A name or a parameter that is not known, or a value of the wrong type; one line."""
+    """An unknown name or parameter, or a value of the wrong type; one line."""
 
 
 _entries: dict[Kind, dict[str, Entry]] = {"setup": {}, "getter": {}, "metric": {}}
@@ -122,7 +124,7 @@ def setup_step(*names: str) -> Callable[[F], F]:
 def getter(
     *names: str, source: Source = "program", fits: Fits | None = None, programs: tuple[str, ...] = ()
 ) -> Callable[[F], F]:
-    """Register `def get(world, *, ...) -> value` under these names; `source` is in the record of each check."""
+    """Register `def get(world, *, ...) -> value` under these names; every check's record includes `source`."""
     return _register("getter", names, source=source, fits=fits, programs=programs)
 
 
@@ -159,7 +161,7 @@ def find(kind: Kind, name: str) -> Entry:
     """The entry of a name.
 
     Raises:
-        RegistryError: unknown; names the nearest.
+        RegistryError: the name is unknown; the message suggests the nearest one.
     """
     _import_all(kind)
     if name in _entries[kind]:
@@ -174,19 +176,19 @@ def _foreign(kind: Kind, name: str) -> Entry:
     module, _, attribute = name.partition(":")
     try:
         function = getattr(importlib.import_module(module), attribute)
-    except Exception as error:  # whatever stands in a module of somebody else's
+    except Exception as error:  # a foreign module may raise anything
         raise RegistryError(f"cannot import {name!r}: {type(error).__name__}: {error}") from error
     return Entry(kind, attribute, function)
 
 
 def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, Any]:
-    """The parameters as the function takes them: types checked, defaults left out.
+    """Convert the parameters for the function: check their types, leave out defaults.
 
-    A string "true" or "false" passes for a boolean, since some of OSWorld's files have one; what begins with an
-    underscore is a comment.
+    A string "true" or "false" is accepted as a boolean, since some of OSWorld's files contain one. A key that begins
+    with an underscore is a comment.
 
     Raises:
-        RegistryError: naming the parameter, the bad value, and the nearest known name.
+        RegistryError: names the parameter, the bad value and the nearest known name.
     """
     parameters = _told(parameters)
     try:
@@ -201,7 +203,7 @@ def check_parameters(entry: Entry, parameters: Mapping[str, Any]) -> dict[str, A
 
 
 def parameter_problems(entry: Entry, parameters: Mapping[str, Any], **more: Any) -> list[str]:
-    """Everything that is wrong with them, one line each; `more` is what a metric gets in addition."""
+    """Everything wrong with the parameters, one line each; `more` are a metric's additional arguments."""
     try:
         entry.parameters.model_validate(_told(parameters))
         if entry.fits is not None:
@@ -218,15 +220,15 @@ def _told(parameters: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def rule_problems(entry: Entry, place: int, rules: Any) -> list[str]:
-    """What a task file gives as a metric's argument (getter `rule`), against the argument's type.
+    """Check a metric's argument from a task file (getter `rule`) against the argument's type.
 
     Args:
         entry: the metric.
-        place: 0 for the result, 1 for what is expected.
-        rules: as in the file.
+        place: 0 for the result, 1 for the expected value.
+        rules: the value in the file.
 
     Returns:
-        A line for each thing that is wrong, with the key, the bad value, and the nearest known name.
+        A line for each error, with the key, the bad value and the nearest known name.
     """
     if place >= len(entry.positional):
         return []
@@ -238,7 +240,7 @@ def rule_problems(entry: Entry, place: int, rules: Any) -> list[str]:
 
 
 def misfit(entry: Entry, values: Sequence[Any], read: Sequence[bool]) -> str:
-    """What is wrong with the values that were read from a desktop, by the types of a metric's arguments; or nothing."""
+    """What is wrong with values read from a desktop, by the types of a metric's arguments; empty if nothing is."""
     for annotation, value, looked_at in zip(entry.positional, values, read, strict=False):
         if not looked_at:
             continue
@@ -257,7 +259,7 @@ def _adapter(annotation: Any) -> TypeAdapter[Any]:
 
 
 def _misspelt_first(error: ValidationError) -> list[Any]:
-    """The errors; a key that is missing because its name is misspelt is reported once, under the misspelt name."""
+    """The errors. A misspelt required key is reported once, under its misspelt name."""
     there = [str(one["loc"][-1]) for one in error.errors() if one["type"] == "extra_forbidden"]
     kept = [
         one for one in error.errors()

@@ -1,4 +1,4 @@
-"""The JSON Schema of task files and a template for new ones, from the same source as the loader's checks."""
+"""The JSON Schema of task files and templates for new ones, from the same source as the loader's checks."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ LIKE: dict[str, tuple[str, ...]] = {
     "editor": (), "files": (), "terminal": (), "form": ("assets/form.py",), "browser": (), "office": (),
     "infeasible": (), "several": (),
 }  # fmt: skip
-"""The templates of new tasks, each with the files of `basics` that it needs beside it."""
+"""The templates of new tasks, each with the files of `basics` that it needs next to it."""
 
 
 def task_schema() -> dict[str, Any]:
@@ -107,14 +107,14 @@ def _getter(name: str) -> dict[str, Any]:
 
 
 def new_task(path: Path, like: str = "editor") -> None:
-    """Write a small task that passes the check and whose oracle solves it, with the files that it needs beside it.
+    """Write a small task that passes the check and that its oracle solves, with the files that it needs.
 
     Args:
         path: the task's file; its name is the id.
         like: one of `LIKE`.
 
     Raises:
-        UsageError: no such template; the file, or another where one that it needs must be, is there already.
+        UsageError: there is no such template, or one of the files already exists.
     """
     if like not in LIKE:
         raise UsageError(f"no template {like!r}{nearest(like, LIKE)}")

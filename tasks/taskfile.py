@@ -1,4 +1,4 @@
-"""One task file to tasks: OSWorld's format with our optional keys, and every problem of its form."""
+"""Parses a task file into tasks: OSWorld's format with our optional keys, and every error in its form."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ DEAD = (
 """Keys of OSWorld's files that a run ignores."""
 _EVALUATOR = ("func", "conj", "result", "expected", "options", "postconfig", "_config_note")
 MAX_ID = 200
-"""The most bytes of an id: it becomes part of folder and file names, which may have 255 bytes."""
+"""Maximum length of an id in bytes: it becomes part of file and folder names, which may have 255."""
 NEAR = 0.8
-"""An unknown key at least this similar to a known one counts as a typing error."""
+"""An unknown key at least this similar to a known one counts as a typo."""
 
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong with a task file; a `warning` keeps no task from being run.
+    """One error in a task file; a `warning` does not keep a task from running.
 
     `rule` is its id among the rules of `tasks check`.
     """
@@ -50,35 +50,35 @@ class Problem:
     rule: str = "DB001"
 
     def __str__(self) -> str:
-        """One line: file, JSON path, what."""
+        """One line: file, JSON path, message."""
         message = f"warning: {self.message}" if self.warning else self.message
         return f"{self.file}: {self.where}: {message}" if self.where else f"{self.file}: {message}"
 
 
 @dataclass
 class Problems:
-    """What is found wrong with a file while it is read."""
+    """Collects the problems of a file while it is read."""
 
     file: Path
     found: list[Problem] = field(default_factory=list)
 
     def add(self, where: str, message: str, *, warning: bool = False, rule: str = "DB001") -> None:
-        """Note one."""
+        """Add a problem."""
         self.found.append(Problem(self.file, where, message, warning, rule))
 
     @property
     def errors(self) -> bool:
-        """Whether a task cannot be made of the file."""
+        """Whether the file has a problem that keeps it from being a task."""
         return any(not problem.warning for problem in self.found)
 
 
 def shown(value: object) -> str:
-    """A value of a file as JSON, at most 80 characters of it."""
+    """A value from a file as JSON, cut to 80 characters."""
     return json.dumps(value, ensure_ascii=False, default=str)[:80]
 
 
 def bad_id(name: str) -> str:
-    """What is wrong with a task's id, which names folders; empty for nothing."""
+    """What is wrong with a task's id, which is also a folder name; empty if it is valid."""
     if not re.fullmatch(r"[\w.@-]+", name):
         return f"is {name[:80]!r}; use only letters, digits and . _ - @: an id is used as a folder name"
     if name in (".", ".."):
@@ -90,7 +90,7 @@ def bad_id(name: str) -> str:
 def read_tasks(suite: str, file: Path, problems: Problems) -> list[Task]:
     """The tasks of a file: one, or one for each of its seeds.
 
-    A task is made of what can be read, so that its names can be checked too; where problems were found it is not to be
+    A task is made from whatever can be read, so that its names can be checked too. If there were problems, it must not
     run.
     """
     try:
@@ -112,12 +112,12 @@ def read_tasks(suite: str, file: Path, problems: Problems) -> list[Task]:
     for one in _instances(raw, problems):
         own = Problems(file)
         tasks.append(_task(suite, one, digest, raw, own))
-        problems.found += [problem for problem in own.found if problem not in problems.found]  # each seed has them
+        problems.found += [problem for problem in own.found if problem not in problems.found]  # all seeds share it
     return tasks
 
 
 def _instances(raw: dict[str, Any], problems: Problems) -> list[dict[str, Any]]:
-    """A file with `seeds` is a template: `{{name}}` in its strings is filled from each, and the id gets `@k`."""
+    """Expand a file with `seeds`: each seed fills `{{name}}` in its strings, and the id gets `@k`."""
     seeds = raw.get("seeds")
     if seeds is None:
         return [raw]
@@ -171,7 +171,7 @@ def _task(suite: str, raw: dict[str, Any], digest: str, written: dict[str, Any],
 
 
 def _keys(raw: Mapping[str, Any], problems: Problems) -> None:
-    """Report keys that deskbench does not read as warnings; a key that is almost one of ours is an error."""
+    """Warn about keys that deskbench does not read; a key that is almost one of ours is an error."""
     for key in raw:
         if key in (*USED, *OURS, *DEAD):
             continue
@@ -183,7 +183,7 @@ def _keys(raw: Mapping[str, Any], problems: Problems) -> None:
 
 
 def _meant(key: str) -> str:
-    """The key that somebody will have meant; what is put behind one makes another (`instruction_de`)."""
+    """The key that the author probably meant. A suffix makes a different key (`instruction_de`)."""
     for known in (*USED, *OURS):
         alike = difflib.SequenceMatcher(None, key.lower(), known).ratio()
         if alike >= NEAR and abs(len(key) - len(known)) <= 2:

@@ -1,4 +1,4 @@
-"""A task, once read: frozen, typed, closed. `deskbench.tasks.load` makes them from OSWorld's JSON."""
+"""A task, once read: frozen, typed, closed. `deskbench.tasks.load` makes tasks from OSWorld's JSON."""
 
 from __future__ import annotations
 
@@ -13,30 +13,30 @@ from deskbench.envs.targets import OracleStep
 from deskbench.tasks.user import User
 
 SOURCE = "python"
-"""The key under which a task class's source stands in `Task.written`, in place of a task file's JSON."""
+"""The key of a task class's source in `Task.written`, which holds a task file's JSON otherwise."""
 
 
 class Outside(CheckError):
-    """A task names a file of this machine that does not stand beside it, and nobody has allowed that."""
+    """A task names a file of this machine outside its own folder, and nobody has allowed that."""
 
 
 class Frozen(BaseModel):
-    """Frozen and closed; what the JSON may not hold is an error."""
+    """Frozen and closed; an unknown key in the JSON is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
 
 class Limits(Frozen):
-    """How long an episode may be; None for the run's own limit."""
+    """Limits of an episode; None for the run's own limit."""
 
     steps: int | None = Field(default=None, ge=1)
     seconds: float | None = Field(default=None, gt=0)
 
 
 class Requires(Frozen):
-    """What the desktop must have, else the task is listed as skipped with the reason.
+    """What the desktop must have; a task without it is skipped, with the reason.
 
-    `apps` are executables on the desktop's PATH; `network` is `off`, `full`, or the names that may be reached
+    `apps` are executables on the desktop's PATH; `network` is `off`, `full`, or a list of reachable names
     (`envs.relay`); `code` allows `exec` actions.
     """
 
@@ -60,7 +60,7 @@ class Requires(Frozen):
 
 
 class Call(Frozen):
-    """A set-up step, getter or metric by name with its parameters, and where in the file it stands."""
+    """A set-up step, getter or metric by name, with its parameters and its JSON path in the file."""
 
     type: str
     parameters: dict[str, Any] = Field(default_factory=dict)
@@ -78,7 +78,7 @@ class Check(Frozen):
 
 
 class Evaluator(Frozen):
-    """How the end state is judged; `infeasible` tasks have no checks and are passed by `fail` alone."""
+    """How the end state is judged; `infeasible` tasks have no checks and only `fail` passes them."""
 
     checks: tuple[Check, ...] = ()
     conj: Literal["and", "or"] = "and"
@@ -87,7 +87,7 @@ class Evaluator(Frozen):
 
 
 class Mutant(Frozen):
-    """An end state that looks almost right and must score 0: set-up steps run instead of an agent."""
+    """An end state that looks almost right and must score 0: set-up steps that run instead of an agent."""
 
     name: str
     steps: tuple[Call, ...]
@@ -106,9 +106,9 @@ class Task(Frozen):
 
     `key` is `suite/id`, unique in a run; `path` is the file that it came from; `folder` is where its assets are; `user`
     answers the agent's questions; `files` are addresses that a task class fetches; `lacks` is what it needs and
-    deskbench has not. `written` is the file's JSON as it was read, for the record; `host_files` allows assets that
-    stand elsewhere than beside the file. `neutral` are changes of the solved desktop that a person might make as well:
-    the score stays 1. `allowed` says of mutants that score, `noqa` of rules of `tasks check`, why that is right.
+    deskbench does not have. `written` is the file's JSON as read, for the record; `host_files` allows assets outside
+    the file's folder. `neutral` are changes to the solved desktop that a person might make as well: the score stays 1.
+    `allowed` gives reasons for mutants that may score, `noqa` for exceptions from rules of `tasks check`.
     """
 
     id: str
@@ -138,7 +138,7 @@ class Task(Frozen):
 
     @property
     def is_class(self) -> bool:
-        """It is a Python class (`tasks.classes`), not a JSON file."""
+        """Whether it is a Python class (`tasks.classes`) and not a JSON file."""
         return self.path.suffix == ".py"
 
     @property
@@ -148,14 +148,14 @@ class Task(Frozen):
 
     @property
     def folder(self) -> Path:
-        """Where the assets stand: beside the file."""
+        """The folder of the assets, which is the file's."""
         return self.path.parent
 
     def asset(self, name: str) -> Path:
-        """The path of a file that the task names, relative to its own; whether it is there is not asked.
+        """The path of a file that the task names relative to its own; the file need not exist.
 
         Raises:
-            Outside: it stands elsewhere than beside or below the task file, links followed.
+            Outside: it is neither next to nor below the task file, with links resolved.
         """
         found = self.folder / name
         if not self.host_files and not found.resolve().is_relative_to(self.folder.resolve()):
@@ -169,11 +169,11 @@ class Task(Frozen):
 
 
 class CheckOutcome(Frozen):
-    """One check's part of a score, with what it saw, so that every 0 can be explained.
+    """One check's part of a score, with the values that it saw, to explain every 0.
 
-    `result` and `expected` are short printable forms of the values compared; files are named by their SHA-256.
-    `source` is where what was judged is from (`registry.Source`): what a `program` or a `page` of the desktop says is
-    as honest as that program, which an agent could have replaced.
+    `result` and `expected` are short printable forms of the compared values; files appear as their SHA-256. `source`
+    says where the judged value comes from (`registry.Source`): a `program` or a `page` of the desktop is only as honest
+    as that program, which an agent could have replaced.
     """
 
     metric: str
@@ -185,7 +185,7 @@ class CheckOutcome(Frozen):
 
 
 class PartScore(Frozen):
-    """One checkpoint or phase of a task: what it earned of what it weighs, for tasks that give partial scores."""
+    """One checkpoint or phase of a task, with its score and weight, for tasks that give partial scores."""
 
     name: str
     score: float
@@ -194,7 +194,7 @@ class PartScore(Frozen):
 
 
 class Score(Frozen):
-    """The score of an end state. `value` None means not scored, and is never turned into 0."""
+    """The score of an end state. A `value` of None means not scored, and never becomes 0."""
 
     value: float | None
     reason: str
@@ -204,5 +204,5 @@ class Score(Frozen):
 
     @classmethod
     def none(cls, reason: str) -> Score:
-        """Not scored, and why."""
+        """A task that was not scored, with the reason."""
         return cls(value=None, reason=reason)

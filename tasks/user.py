@@ -1,6 +1,6 @@
-"""The user of a task, who answers the agent's questions: always the same way, or by the words of the question.
+"""The simulated user who answers the agent's questions: with a fixed reply, or by keywords in the question.
 
-A third kind, `model`, is played by a vision-language model's endpoint and is the controller's business.
+A third kind, `model`, is played by the endpoint of a vision-language model; the controller handles it.
 """
 
 from __future__ import annotations
@@ -17,21 +17,21 @@ class _Frozen(BaseModel):
 
 
 class Fixed(_Frozen):
-    """Says the same to every question."""
+    """Gives the same reply to every question."""
 
     type: Literal["fixed"]
     response: str
 
 
 class Rule(_Frozen):
-    """What is said to a question that has one of the words in it, whatever their case."""
+    """A reply to questions that contain one of the keywords, in upper or lower case."""
 
     keywords: tuple[str, ...]
     response: str
 
 
 class Scripted(_Frozen):
-    """Says what the first rule has whose words are in the question, and else `default`."""
+    """Gives the reply of the first rule whose keywords are in the question, else `default`."""
 
     type: Literal["scripted"]
     rules: tuple[Rule, ...]
@@ -49,7 +49,7 @@ User = Annotated[Fixed | Scripted | Played, Field(discriminator="type")]
 
 
 def answer(user: Fixed | Scripted, question: str) -> str:
-    """What the user says."""
+    """The user's reply."""
     if isinstance(user, Fixed):
         return user.response
     asked = question.lower()

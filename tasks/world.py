@@ -1,4 +1,4 @@
-"""What set-up steps and getters work on."""
+"""The objects that set-up steps and getters work with."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from deskbench.envs.errors import Unfit
 from deskbench.tasks.types import Task
 
 CLIENT_PASSWORD = "password"
-"""OSWorld's password of the session's user."""
+"""The password of the desktop's user in OSWorld."""
 MAX_FILE = 128 * 2**20
-"""Bytes of a file of the desktop that is looked at; the controller has them in memory once or twice."""
+"""Size limit in bytes of a file that is read from the desktop; the controller holds it in memory once or twice."""
 MAX_TEXT = 8 * 2**20
-"""Bytes of a file or an output that is looked at as text."""
+"""Size limit in bytes of a file or an output that is read as text."""
 MAX_KEPT = 2**30
-"""Bytes of the desktop's files that are kept of one episode."""
+"""How many bytes of the desktop's files are kept for one episode."""
 
 
 @dataclass
 class Context:
-    """What a set-up step gets.
+    """The environment of a set-up step.
 
     Attributes:
         desktop: the machine.
-        task: whose set-up it is.
-        cache: a folder of this episode on the controller.
-        assets: a folder of downloads shared by all episodes, addressed by content.
+        task: the task that is being set up.
+        cache: this episode's folder on the controller.
+        assets: a folder of downloads that all episodes share, stored by content.
         screen: width and height in pixels, for placeholders.
         note: called with (what, detail) for the record.
-        window_seconds: how long a window that a step brings to the front may take to come.
-        closing: what `close` ends.
+        window_seconds: how long a step waits for a window that it brings to the front.
+        closing: resources that `close` releases.
     """
 
     desktop: Desktop
@@ -52,7 +52,7 @@ class Context:
     closing: ExitStack = field(default_factory=ExitStack)
 
     def close(self) -> None:
-        """End what was started for the task on the controller."""
+        """Stop what was started on the controller for the task."""
         self.closing.close()
 
     @contextmanager
@@ -74,23 +74,23 @@ class Context:
         return re.sub(r"\{(" + "|".join(values) + r")\}", lambda m: values[m[1]], text)
 
     def fill_command(self, command: str | list[str]) -> str | list[str]:
-        """`fill` over a command."""
+        """Apply `fill` to a command."""
         return self.fill(command) if isinstance(command, str) else [self.fill(part) for part in command]
 
 
 @dataclass
 class World:
-    """What a getter gets: the end state, and how the episode ended.
+    """The environment of a getter: the end state, and how the episode ended.
 
     Attributes:
         desktop: the machine.
-        task: whose end state it is.
-        cache: a folder of this episode on the controller; files from the desktop go there under names of ours.
+        task: the task that is being scored.
+        cache: this episode's folder on the controller; files from the desktop go there under names of our own.
         assets: as in `Context`.
-        answer: what the agent answered with `done`, or None.
-        state: what was read, for `rescore`: getter calls' keys to values or files.
+        answer: the agent's answer with `done`, or None.
+        state: the values read, for `rescore`: a getter call's key to a value or file.
         kept: bytes of the desktop's files in the cache.
-        programs: that scoring runs and that were there when the agent began (`tasks.scoring.tools`).
+        programs: programs that scoring runs and that existed when the agent began (`tasks.scoring.tools`).
     """
 
     desktop: Desktop
@@ -103,11 +103,11 @@ class World:
     programs: frozenset[str] = frozenset()
 
     def read(self, path: str, *, max_bytes: int = MAX_FILE) -> bytes | None:
-        """A file of the desktop; None when there is no such file.
+        """A file of the desktop; None if there is no such file.
 
         Raises:
-            Unfit: what is there is no file that can be read, or too large.
-            EnvError: the desktop broke off.
+            Unfit: it is not a readable file, or it is too large.
+            EnvError: the desktop failed.
         """
         try:
             return self.desktop.read_file(path, max_bytes=max_bytes)
@@ -115,19 +115,19 @@ class World:
             return None
 
     def keep(self, name: str, data: bytes) -> Path:
-        """Store bytes from the desktop under their hash, with the ending of `name`, and return the path."""
+        """Store bytes from the desktop under their hash, with the suffix of `name`, and return the path."""
         suffix = re.sub(r"[^A-Za-z0-9.]", "", Path(name).suffix)[:12]
         path = self.cache / f"{hashlib.sha256(data).hexdigest()[:32]}{suffix}"
         self._put(path, data)
         return path
 
     def keep_together(self, files: Mapping[str, bytes | Path]) -> list[Path]:
-        """Store files from the desktop, or from here, in a folder of their own under names that the task gives.
+        """Store files from the desktop, or from here, in a separate folder under the names that the task gives.
 
-        Some metrics find one file by another's name. The folder is named by what is in it.
+        Some metrics find one file by another's name. The folder is named by its content.
 
         Raises:
-            Unfit: the episode's files are more than MAX_KEPT bytes by now.
+            Unfit: the episode's files now exceed MAX_KEPT bytes.
         """
         names = [_plain_name(name) for name in files]
         digest = hashlib.sha256()
@@ -140,22 +140,22 @@ class World:
 
     @contextmanager
     def room(self) -> Iterator[Path]:
-        """The path of a file that another process may write while the block lasts, in a folder of its own."""
+        """The path of a file that another process may write during the block, in a separate folder."""
         with _room(self.cache) as path:
             yield path
 
     def count(self, size: int) -> None:
-        """Count bytes of the desktop that are about to be kept.
+        """Count bytes of the desktop before they are kept.
 
         Raises:
-            Unfit: they would be more than MAX_KEPT.
+            Unfit: the total would exceed MAX_KEPT.
         """
         if self.kept + size > MAX_KEPT:
             raise Unfit(f"the files that the checks read have more than {MAX_KEPT // 2**20} MiB together")
         self.kept += size
 
     def _put(self, path: Path, data: bytes | Path) -> None:
-        """Write a file that is not there yet; bytes of the desktop's count."""
+        """Write a file unless it exists; bytes from the desktop count."""
         if path.exists():
             return
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -165,7 +165,7 @@ class World:
             return
         try:
             os.link(data, path)
-        except OSError:  # another disk
+        except OSError:  # a different disk
             shutil.copyfile(data, path)
 
 
@@ -187,7 +187,7 @@ def _hash(data: bytes | Path) -> str:
 
 
 def _plain_name(name: str) -> str:
-    """The last part of a path, without what a file system might stumble over, at most 255 bytes."""
+    """The last part of a path, without characters that a file system may reject, at most 255 bytes."""
     plain = re.sub(r"[\x00-\x1f\x7f/\\\ud800-\udfff]", "_", name.rstrip("/").rpartition("/")[2])
     stem, dot, suffix = plain.rpartition(".")
     if not dot:

@@ -13,14 +13,14 @@ from deskbench.envs.providers.pool import Pool
 
 from .other_user import OtherUser, made
 
-# How long an example takes says how busy the machine is, and nothing of what is tested.
+# An example's duration depends on how busy the machine is, so it proves nothing.
 settings.register_profile("deskbench", deadline=None)
 settings.load_profile("deskbench")
 
 
 @pytest.fixture(scope="session")
 def local_provider() -> Iterator[Pool]:
-    """The local provider with a warm desktop; everything is ended with the tests."""
+    """The local provider with a warm desktop; stopped after the tests."""
     pool = Pool(LocalProvider())
     yield pool
     pool.close()
@@ -36,6 +36,6 @@ def desktop(local_provider: Pool) -> Iterator[Desktop]:
 
 @pytest.fixture(scope="session")
 def other_user() -> Iterator[OtherUser]:
-    """An ordinary user of this machine, for tests that root runs."""
+    """An ordinary user of this machine, for tests that run as root."""
     with tempfile.TemporaryDirectory(prefix="user-", dir="/var/tmp") as folder, made(Path(folder)) as user:
         yield user

@@ -1,4 +1,4 @@
-"""A secret in the forms that endpoints, libraries and encoders write it in, made by what makes them."""
+"""A secret in the forms in which endpoints, libraries and encoders write it, made by those themselves."""
 
 import base64
 import html

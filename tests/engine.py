@@ -1,7 +1,7 @@
-"""A Docker engine for the tests: the one that answers, or one of their own, with an image of the desktop.
+"""A Docker engine for the tests: the running one, or a private one, with an image of the desktop.
 
-An engine of their own keeps its images in the user's cache, so that a second run finds them, and is ended with the
-tests by whoever holds the last lease: workers that run side by side share it.
+A private engine keeps its images in the user's cache, so that the next run finds them. Parallel workers share it, and
+the last one to release its lease stops it.
 """
 
 import contextlib
@@ -30,10 +30,10 @@ START_SECONDS = 60.0
 
 @contextlib.contextmanager
 def docker_engine() -> Iterator[None]:
-    """An engine that answers while the block runs, named by DOCKER_HOST, with an up-to-date light image."""
+    """An engine that runs during the block, named by DOCKER_HOST, with an up-to-date light image."""
     FOLDER.mkdir(parents=True, exist_ok=True)
     with (FOLDER / "users").open("a+") as users, _environment():
-        fcntl.flock(users, fcntl.LOCK_SH)  # kept while the engine is used; whoever gets it alone may end it
+        fcntl.flock(users, fcntl.LOCK_SH)  # held while the engine is in use; whoever gets it exclusively may stop it
         try:
             with _alone():
                 if not _answers():
@@ -77,7 +77,7 @@ def _answers() -> bool:
 
 
 def command(root: Path, socket: Path, *more: str, within: Sequence[str] = ()) -> list[str]:
-    """What starts an engine that shares nothing with another."""
+    """The command that starts an engine which shares nothing with others."""
     sudo = [] if os.geteuid() == 0 else ["sudo", "-n"]
     return [
         *sudo, *within, shutil.which("dockerd") or "/usr/sbin/dockerd", "--data-root", str(root / "data"),
@@ -105,8 +105,8 @@ def _launch(daemon: list[str], root: Path) -> subprocess.Popen[bytes]:
 
 @contextlib.contextmanager
 def private_engine() -> Iterator[Callable[[], None]]:
-    """An engine for a test alone, named by DOCKER_HOST, with the light image; and what restarts it."""
-    root = Path(tempfile.mkdtemp(prefix="dkr-"))  # short: sockets in it have long names
+    """An engine for one test, named by DOCKER_HOST, with the light image; yields a function that restarts it."""
+    root = Path(tempfile.mkdtemp(prefix="dkr-"))  # short, because socket paths in it are long
     with contextlib.closing(docker.from_env(timeout=600)) as shared:
         image = shared.images.get(DEFAULT_IMAGE).save(named=True)
         before = os.environ.get("DOCKER_HOST")
@@ -114,7 +114,7 @@ def private_engine() -> Iterator[Callable[[], None]]:
         running: list[subprocess.Popen[bytes]] = []
 
         def start() -> None:
-            # In a network of its own: without a bridge it takes that of other engines away.
+            # In its own network namespace: without a bridge, it would remove that of other engines.
             daemon = command(root, root / "socket", "--bridge=none", "--iptables=false", within=("unshare", "--net"))
             running.append(_launch(daemon, root))
 
@@ -138,7 +138,7 @@ def private_engine() -> Iterator[Callable[[], None]]:
 
 
 def build(client: docker.DockerClient, recipe: images.Recipe) -> None:
-    """Have another image, built once for all workers."""
+    """Build another image, once for all workers."""
     with _alone():
         _built(client, recipe)
 
@@ -151,7 +151,7 @@ def _built(client: docker.DockerClient, recipe: images.Recipe) -> None:
 
 
 def _end(root: Path) -> None:
-    """End the engine that the tests started, whoever of them it was."""
+    """Stop the engine that the tests started, from whichever worker."""
     try:
         process = psutil.Process(int((root / "pid").read_text()))
     except (OSError, ValueError, psutil.NoSuchProcess):

@@ -1,4 +1,4 @@
-"""An ordinary user of this machine, made for a test by root: what the controller does where it is not root."""
+"""An ordinary user of this machine, created by root for a test of what the controller does without root."""
 
 import contextlib
 import os
@@ -18,18 +18,18 @@ import deskbench.envs
 
 LENT = 65_536
 AGAIN = ("/bin/sh", "-c", 'exec "$0" "$@"')
-"""setpriv(1) still has root's rights when it starts a program; what that starts has not."""
+"""A program that setpriv(1) starts still has root's rights; a program started by that one does not."""
 
 
 @dataclass
 class OtherUser:
-    """Its name, and where it may write."""
+    """The user's name and writable folder."""
 
     name: str
     home: Path
 
     def python(self, script: str, *, lent: bool = True, seconds: float = 120.0) -> subprocess.CompletedProcess[str]:
-        """Run a script as this user, with the packages of this interpreter; `lent`: with subordinate ids."""
+        """Run a script as this user, with this interpreter's packages; `lent` gives it subordinate ids."""
         entry = pwd.getpwnam(self.name)
         with self._lent() if lent else contextlib.nullcontext():
             return subprocess.run(
@@ -56,7 +56,7 @@ class OtherUser:
 
 @contextlib.contextmanager
 def made(folder: Path) -> Iterator[OtherUser]:
-    """A new user with a home in a folder that all may enter; gone afterwards."""
+    """A new user with a home in a folder that everyone may enter; deleted afterwards."""
     name = f"deskbench-{secrets.token_hex(4)}"
     subprocess.run(["useradd", "--no-create-home", "--home-dir", str(folder), name], check=True)
     try:
@@ -72,7 +72,7 @@ def made(folder: Path) -> Iterator[OtherUser]:
 
 @contextlib.contextmanager
 def _forgotten(name: str) -> Iterator[None]:
-    """Without the subordinate ids that useradd has lent."""
+    """Remove the subordinate ids that useradd assigned."""
     for table in (Path("/etc/subuid"), Path("/etc/subgid")):
         if table.exists():
             lines = [line for line in table.read_text().splitlines() if not line.startswith(f"{name}:")]
@@ -81,9 +81,9 @@ def _forgotten(name: str) -> Iterator[None]:
 
 
 def _python() -> list[str]:
-    """This interpreter, or the system's of the same version where other users may not enter this one's folder.
+    """This interpreter, or the system's of the same version if other users may not enter this one's folder.
 
-    The test is skipped where they may not enter the checkout or its packages either.
+    Skips the test if they may not enter the checkout or its packages either.
     """
     for program in (sys.executable, "/usr/bin/python3"):
         said = subprocess.run(

@@ -1,4 +1,4 @@
-"""docs/api.md: what is named there can be imported, and its examples run as they stand."""
+"""docs/api.md: every name on it can be imported, and its examples run as they are."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who may import whom, and the other promises that no type checker keeps."""
+"""Who may import whom, and other promises that no type checker enforces."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def module_of(path: Path) -> str:
 
 
 def imports(path: Path) -> Iterator[str]:
-    """Every module that a file imports, at its top or inside a function; `from a import b` gives a.b if a module."""
+    """Every module that a file imports, inside functions too; `from a import b` gives a.b if that is a module."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -111,7 +111,7 @@ def test_what_the_server_shares_needs_the_standard_library_alone() -> None:
 
 
 def test_there_is_no_import_cycle() -> None:
-    """With every import read, those inside functions and those for types alone too."""
+    """Counts every import, including those inside functions and those for types only."""
     graph = {module_of(path): set(ours(path)) - {module_of(path)} for path in SOURCES}
     done: set[str] = set()
 
@@ -134,7 +134,7 @@ def test_a_newcomer_can_look_over_the_top(top: str) -> None:
 def test_the_packages_that_are_shipped_are_the_packages_that_are_there() -> None:
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     there = {module_of(path) for path in SOURCES if path.name == "__init__.py"}
-    assert set(settings["packages"]) == there | {"deskbench.docker"}  # what images are built from: no code of ours
+    assert set(settings["packages"]) == there | {"deskbench.docker"}  # files for building images, without code
 
 
 def test_every_data_file_is_shipped() -> None:
@@ -161,7 +161,7 @@ LAYOUT_FOLDERS = {"episodes", "frames", "files"}
 
 
 def spelled(path: Path) -> Iterator[tuple[int, str]]:
-    """Names of a run folder's layout in a file's code: texts that hold one, and paths that are joined from one."""
+    """Names of a run folder's files in a file's code: strings that contain one, and paths joined from one."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}  # docstrings
     for node in ast.walk(tree):

@@ -1,8 +1,8 @@
-"""The documentation is true: each page has an example that runs as it stands, and every link leads somewhere.
+"""The documentation is true: each page has an example that runs as it is, and every link leads somewhere.
 
-`<!-- tested -->` stands before a page's example, a fenced block of `sh` or `python`. It runs in an empty folder and
-must exit with status 0. `<!-- prints -->` stands before a block of lines that it prints, in this order; `…` is any
-text on a line.
+`<!-- tested -->` precedes a page's example, a fenced block of `sh` or `python`. It runs in an empty folder and must
+exit with status 0. `<!-- prints -->` precedes a block of lines that it must print, in this order; `…` is any text on a
+line.
 """
 
 import os
@@ -18,12 +18,12 @@ ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = sorted(DOCS.rglob("*.md"))
 EXPLAINED = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(DOCS.glob("*.md"))]
-"""Every page but those that are a table which another page introduces."""
+"""Every page except tables that another page introduces."""
 EXAMPLE = re.compile(r"^<!-- tested -->\n(`{3,})(sh|python)\n(.*?)^\1$", re.MULTILINE | re.DOTALL)
 PRINTS = re.compile(r"^<!-- prints -->\n```text\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)\s]+)\)")
 LONGEST_TABLE = 30
-"""Lines of a table that fit on a screen."""
+"""How many lines of a table fit on a screen."""
 
 
 def name_of(page: Path) -> str:
@@ -35,7 +35,7 @@ def text_of(page: Path) -> str:
 
 
 def links(page: Path) -> Iterator[Path]:
-    """The files to which a page links; code is not read for links."""
+    """The files that a page links to; code is not searched for links."""
     prose = re.sub(r"^(`{3,}).*?^\1$|`[^`\n]+`", "", text_of(page), flags=re.MULTILINE | re.DOTALL)
     for target in LINK.findall(prose):
         if not target.startswith(("http://", "https://", "#")):
@@ -44,7 +44,7 @@ def links(page: Path) -> Iterator[Path]:
 
 @pytest.fixture
 def shell(tmp_path: Path) -> dict[str, str]:
-    """The environment of an example: `deskbench` is the command of this tree, `python` the one that runs the tests."""
+    """The environment of an example: `deskbench` is this tree's command, `python` the interpreter of the tests."""
     programs = tmp_path / "bin"
     programs.mkdir()
     for name, words in {"deskbench": "-m deskbench.agent", "python": ""}.items():
@@ -55,7 +55,7 @@ def shell(tmp_path: Path) -> dict[str, str]:
 
 
 def missing(prints: str, output: str) -> list[str]:
-    """The lines that an example should print, and does not print at their place."""
+    """The expected lines that an example did not print, or printed out of order."""
     printed = iter(output.splitlines())
     patterns = {line: re.escape(line).replace("…", ".*") for line in prints.splitlines()}
     return [line for line, pattern in patterns.items() if not any(re.search(pattern, one) for one in printed)]

@@ -1,1 +1,1 @@
-"""Clients of a desktop: our protocol, OSWorld's routes, the network's proxy, VNC."""
+"""Clients of a desktop: our own protocol, OSWorld's routes, the network proxy and VNC."""

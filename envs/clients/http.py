@@ -62,22 +62,22 @@ from deskbench.envs.wire import (
 __all__ = ["ANSWER_SECONDS", "Client", "Connect", "Forward", "new_tokens", "unix"]
 
 ANSWER_SECONDS = 30.0
-"""Seconds on top of the request's own time (waits, settling, a command); the default of `Client.answer_seconds`."""
+"""Seconds added to the request's own time (waits, settling, a command); the default of `Client.answer_seconds`."""
 SETTLE_SECONDS = 12.0
 FILE_SECONDS = 600.0
 """Seconds to send or read a file; the default of `Client.file_seconds`."""
 MAX_FILM = 384 * 2**20
-"""The most bytes of a video; it is held in memory as a whole."""
+"""The largest video in bytes. It is held in memory as a whole."""
 UNFIT = (413, 422)
-"""Statuses for something that exists but cannot be sent: it is too large, or of the wrong kind."""
+"""Statuses for something that exists but is too large or of the wrong kind to send."""
 LONG_UPLOAD = 32 * 2**20
-"""Bytes: half of what the server accepts at once from all unknown senders."""
+"""Bytes: half of what the server accepts at once from all unauthenticated senders."""
 TRIES = 3
-"""How often to send a request, with the same id, when no answer comes: the server carries it out only once."""
+"""How often to send a request with the same id when no answer comes. The server carries it out only once."""
 MAX_HEAD = 2**20
-"""Bytes beside an answer's body: its head, and the lengths of its chunks (with an eighth of the body's bytes)."""
+"""Bytes allowed beyond an answer's body: its head and chunk lengths (together with an eighth of the body's size)."""
 _FAULTS = (requests.RequestException, urllib3.exceptions.HTTPError, http.client.HTTPException, OSError, ValueError)
-"""What the libraries raise for a broken connection, or an answer that is not HTTP."""
+"""What the libraries raise for a broken connection, or for an answer that is not HTTP."""
 
 
 def new_tokens() -> dict[str, str]:
@@ -90,10 +90,10 @@ class Client:
 
     Args:
         name: for logs and errors.
-        base_url: `http://host:port`; with `connect` its host means nothing.
-        token: signs the requests and proves the answers (`envs.server.signing`), and is never sent; None for a server
-            that knows none.
-        connect: makes the sockets, where the desktop is not behind an address of this machine's network.
+        base_url: `http://host:port`; with `connect`, the host is ignored.
+        token: signs the requests and verifies the answers (`envs.server.signing`). It is never sent. None for a server
+            that has no token.
+        connect: makes the sockets, if the desktop has no address on this machine's network.
         role: the token's role: `control` or `agent`.
     """
 
@@ -130,13 +130,13 @@ class Client:
     # -- other connections ----------------------------------------------------------------------------------------
 
     def forward(self, port: int) -> str:
-        """Where a port of the desktop's loopback can be reached on this machine: `127.0.0.1:PORT`, while this lives."""
+        """Forward a port of the desktop's loopback to this machine; returns `127.0.0.1:PORT`, valid until `close`."""
         if port not in self._forwards:
             self._forwards[port] = Forward(lambda: self.upgrade("/v1/tunnel", {"port": port}))
         return self._forwards[port].address
 
     def expose(self, port: int = 0) -> str:
-        """Also serve the desktop's server on this machine, at `127.0.0.1:PORT`, while this lives.
+        """Also serve the desktop's server on this machine, at `127.0.0.1:PORT`, until `close`.
 
         Raises:
             UsageError: the port is taken.
@@ -148,7 +148,7 @@ class Client:
         return self._exposed[-1].address
 
     def allow(self, entries: Sequence[str]) -> None:
-        """Let the desktop's programs reach only these names on the network (`envs.relay`).
+        """Let the desktop's programs reach only these names on the network (`envs.clients.relay`).
 
         Raises:
             UsageError: an entry cannot be read.
@@ -160,10 +160,10 @@ class Client:
             raise GuestUnreachable(str(error)) from None
 
     def upgrade(self, path: str, body: Mapping[str, Any]) -> socket.socket:
-        """A connection that the server has made into another one (status 101).
+        """Open a connection that the server switches to another protocol (status 101).
 
         Raises:
-            OSError: the server cannot be reached, or refused; with its message.
+            OSError: the server cannot be reached, or refused; the message says why.
         """
         with limited(time.monotonic() + self.answer_seconds, MAX_REFUSAL):
             made = self._connect()
@@ -285,7 +285,7 @@ class Client:
     def write_file(self, path: str, data: bytes) -> None:
         """Write a file, making its folders."""
         if len(data) > LONG_UPLOAD:
-            self.health()  # a server takes little from a connection on which nobody has proven anything
+            self.health()  # the server accepts little on a connection that has proven nothing yet
         form, files = {"file_path": path}, {"file_data": data}
         self._send("POST", "/setup/upload", timeout=self.file_seconds, data=form, files=files)
 
@@ -359,12 +359,11 @@ class Client:
         asked: str | None = None,
         **content: Any,
     ) -> bytes:
-        """One exchange, which ends within `timeout` seconds, whatever happens.
+        """Send one request and return the answer's body, within `timeout` seconds in any case.
 
         Args:
-            retry: for requests with an id, which the server never carries out twice.
-            asked: the file or folder in the desktop that is asked for; that it is not there, or not fit to be sent,
-                is an answer then.
+            retry: for requests with an id, which the server carries out only once.
+            asked: the file or folder that is requested. Its absence, or that it cannot be sent, is then a result.
 
         Raises:
             GuestUnreachable, GuestTimeout, GuestError; with `asked`: FileNotFoundError, Unfit.
@@ -389,7 +388,7 @@ class Client:
         raise GuestUnreachable(f"{self.name}: {path}: {last}")
 
     def _unwanted(self, path: str, said: str, status: int | None, asked: str | None) -> Exception:
-        """The error for an answer without the requested value; its status is None if it was too large to read."""
+        """The error for an answer without the requested value. `status` is None if the answer was too large to read."""
         if asked is not None and status == 404:
             return FileNotFoundError(asked)
         if asked is not None and (status is None or status in UNFIT):
@@ -398,7 +397,10 @@ class Client:
         return kind(f"{self.name}: {path}: {said}", status)
 
     def _exchange(self, method: str, path: str, limit: int, content: Mapping[str, Any]) -> tuple[int, bytes | None]:
-        """Status and body of an answer, which is proven to be the server's; the body is None if it is larger."""
+        """Send a request; return the status and body of an answer that provably comes from the server.
+
+        The body is None if it is larger than `limit`.
+        """
         request = self._request(method, path, content)
         signed = self._sign(request, path)
         with contextlib.closing(self._http.send(request, stream=True)) as answer:
@@ -421,10 +423,10 @@ class Client:
     def _check_proof(
         self, signed: signing.Signed | None, proof: str | None, path: str, status: int, body: bytes
     ) -> None:
-        """Whoever answered a signed request knows the token.
+        """Verify that whoever answered a signed request knows the token.
 
         Raises:
-            GuestError: it does not; the status is what it said.
+            GuestError: it does not; carries the answer's status.
         """
         if signed is None or self._token is None:
             return
@@ -433,7 +435,7 @@ class Client:
             raise GuestError(f"{what} ({_said(status, body)})" if status >= 400 else what, status)
 
     def _request(self, method: str, path: str, content: Mapping[str, Any]) -> requests.PreparedRequest:
-        """A request; what all of a route have in common is prepared once: a quarter of a small exchange."""
+        """Build a request. The part common to a route is prepared once; that saves a quarter of a small exchange."""
         if set(content) - {"json"}:
             return requests.Request(method, self._base + path, **content).prepare()
         known = self._prepared.get((method, path))
@@ -448,7 +450,7 @@ class Client:
         """The JSON of an answer.
 
         Raises:
-            GuestError: it is none.
+            GuestError: the answer is not JSON.
         """
         try:
             return loads(body)
@@ -459,7 +461,7 @@ class Client:
         """An answer as one of the wire's types.
 
         Raises:
-            GuestError: it is none.
+            GuestError: the answer does not have that type.
         """
         try:
             return decode(cls, loads(body), path, closed=closed)
@@ -468,7 +470,7 @@ class Client:
 
 
 class Forward:
-    """A port on this machine's loopback that forwards each connection to one that `connect` makes."""
+    """A port on this machine's loopback. Each connection to it is forwarded over one that `connect` makes."""
 
     def __init__(self, connect: Connect, port: int = 0) -> None:
         self._connect = connect
@@ -495,7 +497,7 @@ class Forward:
         try:
             there = self._connect()
         except OSError:
-            client.close()  # whoever connected hears that there is nothing
+            client.close()  # tells the client that nothing is there
             return
         splice(client, there)
 
@@ -505,7 +507,7 @@ def _plain(command: str | Sequence[str]) -> str | list[str]:
 
 
 def _step_seconds(actions: Sequence[Action], observe: Observe) -> float:
-    """What the request itself may take."""
+    """Seconds that the request itself may take."""
     waits = sum(SETTLE_SECONDS if a.seconds is None else a.seconds for a in actions if isinstance(a, Wait))
     codes = 120.0 * sum(isinstance(a, Exec) for a in actions)
     text = sum(len(a.text) for a in actions if isinstance(a, Type)) * 0.02

@@ -1,7 +1,8 @@
 """A desktop behind OSWorld's own server: `Desktop` for a machine that answers only its HTTP routes.
 
-Such a machine does less than one of ours, and `health` says so: an action starts an interpreter there, settling is
-looked for from here, and nothing tells a request that was delivered twice from one that was not: so none is sent again.
+Such a machine does less than one of ours, and `health` says so. Each group of actions starts an interpreter there, and
+the client itself watches the screen settle. The server cannot tell a request that arrives twice from two
+requests, so this client never resends one.
 """
 
 from __future__ import annotations
@@ -41,10 +42,10 @@ SOURCE = Path(__file__).with_name("osworld_input.py").read_text(encoding="utf-8"
 COMMAND_SECONDS = 120.0
 """Seconds after which OSWorld's server ends a command; the default of `OsworldClient.command_seconds`."""
 OPEN_SECONDS = 1810.0
-"""Seconds that it may take to open a file; the default of `OsworldClient.open_seconds`."""
+"""Seconds that opening a file may take; the default of `OsworldClient.open_seconds`."""
 LOOK_SECONDS = 0.25
 QUIET_LOOKS = 2
-"""How many screenshots in a row must be equal."""
+"""How many screenshots after the first must be equal to it and to each other."""
 SETTLE_SECONDS = 10.0
 WINDOW_SECONDS = 20.0
 NOT_DONE = "not carried out: an action before it failed"
@@ -65,7 +66,7 @@ code=$?
 tail -n 1 "$said" >&2
 exit $code
 """
-"""Starts a program and stays for a moment: one that fails at once is a failed launch."""
+"""Starts a program and waits a moment: if it fails at once, the launch failed."""
 KIND = """
 import errno, os, stat, sys
 path = os.path.expandvars(os.path.expanduser(sys.argv[1]))
@@ -79,12 +80,12 @@ else:
     kind = kinds.get(stat.S_IFMT(found.st_mode), "device")
     print("closed" if kind == "file" and not os.access(path, os.R_OK) else kind, found.st_size)
 """
-"""Prints what a path leads to, and its size in bytes; expanded as that server's /file expands it."""
+"""Prints what kind of thing a path leads to, and its size in bytes. Expands the path as OSWorld's /file does."""
 WINDOW = re.compile(r"(0x[0-9a-f]{1,16}) +-?\d{1,9}" + r" +(-?\d{1,9})" * 4 + r" +(\S+) +\S+ ?(.*)")
 """One line of `wmctrl -lGx`: id, desktop, x, y, width, height, class, host, title."""
 PLATFORMS = ("Linux", "Windows", "Darwin")
 EXIT_TIMEOUT = 124
-"""The exit status of timeout(1) when it has ended the command."""
+"""The exit status of timeout(1) after it ended the command."""
 T = TypeVar("T")
 
 
@@ -93,8 +94,8 @@ class OsworldClient(Client):
 
     Args:
         name: for logs and errors.
-        base_url: of its server.
-        ports: addresses of other ports of the machine, as HOST:PORT; default: its own host and the same number.
+        base_url: the server's URL.
+        ports: addresses of the machine's other ports, as HOST:PORT; default: the same host and port number.
     """
 
     def __init__(self, name: str, base_url: str, ports: dict[int, str] | None = None) -> None:
@@ -105,7 +106,7 @@ class OsworldClient(Client):
         self._platform: str | None = None
 
     def health(self) -> Health:
-        """What works here, found by asking."""
+        """What works on this desktop, found by trying it."""
         shot = self._screenshot()
         features = {"screenshot": "", "input": "", "settle": "", "exec": "", "recording": "", "clipboard": ""}
         for feature, probe in (("accessibility", self._tree), ("terminal", self._terminal)):
@@ -131,7 +132,7 @@ class OsworldClient(Client):
     # -- looking and acting ---------------------------------------------------------------------------------------
 
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
-        """Carry the actions out in one interpreter, and observe."""
+        """Carry the actions out in one interpreter, then observe."""
         began = time.monotonic()
         results = self._perform(actions)
         acted = time.monotonic()
@@ -208,7 +209,7 @@ class OsworldClient(Client):
         )
 
     def _settled(self, maximum: float) -> tuple[bool, Screenshot]:
-        """Looked at from here until pictures are the same, twice in a row."""
+        """Take screenshots until three in a row are equal; returns whether that happened, and the last screenshot."""
         shot = self._screenshot()
         looks = deque([_pixels(shot)], maxlen=QUIET_LOOKS + 1)
 
@@ -224,7 +225,7 @@ class OsworldClient(Client):
     def _screenshot(self) -> Screenshot:
         shot = Screenshot.of(self._send("GET", "/screenshot", timeout=self.answer_seconds))
         try:
-            shot.image.load()  # before anybody relies on it: nothing else here shows that a desktop has come up
+            shot.image.load()  # decode it now: only this shows that the desktop has come up
         except GuestError as error:
             raise GuestError(f"{self.name}: /screenshot: {error}") from None
         return shot
@@ -258,7 +259,7 @@ class OsworldClient(Client):
     def run(
         self, command: str | Sequence[str], *, shell: bool = False, timeout: float = 120.0, cwd: str | None = None
     ) -> CommandResult:
-        """Run a command to its end; on Linux, timeout(1) ends it in the machine, too."""
+        """Run a command to its end; on Linux, timeout(1) also ends it inside the machine."""
         if self.platform == "Windows":
             return self._execute(command if isinstance(command, str) else list(command), shell=shell, timeout=timeout)
         inner = ["bash", "-c", _text(command)] if shell else _parts(command)
@@ -276,7 +277,7 @@ class OsworldClient(Client):
         return CommandResult(found.returncode, found.output, found.error)
 
     def launch(self, command: str | Sequence[str], *, shell: bool = False) -> None:
-        """Start a program; return when the screen is quiet, because nothing there reports its window."""
+        """Start a program and return when the screen is quiet; OSWorld's server does not report its window."""
         if self.platform == "Windows":
             body = {"command": command if isinstance(command, str) else list(command), "shell": shell}
             self._send("POST", "/setup/launch", timeout=2 * self.answer_seconds, json=body)
@@ -289,12 +290,12 @@ class OsworldClient(Client):
         self._settled(WINDOW_SECONDS)
 
     def open(self, path: str) -> None:
-        """Open a file; OSWorld's server answers when a window has its name."""
+        """Open a file; OSWorld's server answers when a window's title has its name."""
         self._send("POST", "/setup/open_file", timeout=self.open_seconds, json={"path": path})
         self._settled(WINDOW_SECONDS)
 
     def read_file(self, path: str, *, max_bytes: int = 256 * 2**20) -> bytes:
-        """A file's bytes. First asks what is there, because its server would open a pipe and wait for ever."""
+        """A file's bytes. Asks first what is there, because OSWorld's server would open a pipe and wait forever."""
         kind, size = self._kind(path)
         if kind != "file":
             raise _other(path, kind)
@@ -303,7 +304,7 @@ class OsworldClient(Client):
         return super().read_file(path, max_bytes=max_bytes)
 
     def list_directory(self, path: str) -> dict[str, object]:
-        """OSWorld's directory tree; its server expands no `~`."""
+        """OSWorld's directory tree. Expands `~` first, because the server does not."""
         where = path
         if path.startswith("~") and self.platform != "Windows":
             where = self.run(f"echo {path}", shell=True).stdout.rstrip("\n")
@@ -315,12 +316,13 @@ class OsworldClient(Client):
             raise _other(path, self._kind(where)[0]) from None
 
     def _kind(self, path: str) -> tuple[str, int]:
-        """What a path of the machine leads to, links followed, and its size in bytes.
+        """What a path in the machine leads to, following links, and its size in bytes.
 
-        It is a file, folder, pipe, socket or device; nothing, where it leads nowhere; closed, where nobody may look.
+        The kind is file, folder, pipe, socket or device; `nothing` if the path leads nowhere; `closed` if it may not be
+        read.
 
         Raises:
-            GuestError: its Python does not say.
+            GuestError: the machine's Python does not say.
         """
         done = self._execute([self._python(), "-I", "-c", KIND, path], shell=False, timeout=self.command_seconds)
         said = re.fullmatch(r"(file|folder|pipe|socket|device|nothing|closed) (\d{1,20})", done.stdout.strip())
@@ -330,7 +332,7 @@ class OsworldClient(Client):
         return said[1], int(said[2])
 
     def windows(self) -> list[Window]:
-        """The top-level windows, by wmctrl."""
+        """The top-level windows, from wmctrl."""
         done = self.run(["wmctrl", "-lGx"])
         if done.returncode != 0:
             raise GuestError(f"{self.name}: cannot list the windows: {done.stderr.strip()[:500]}")
@@ -340,7 +342,7 @@ class OsworldClient(Client):
         return _windows(done.stdout, int(active))
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
-        """Raise and focus a window. First checks that it exists, because its server's answer does not tell."""
+        """Raise and focus a window. Checks first that it exists, because the server's answer does not say."""
         self._manage("activate", name, strict, by_class)
 
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
@@ -354,7 +356,7 @@ class OsworldClient(Client):
         self._send("POST", f"/setup/{what}_window", timeout=self.answer_seconds, json=body)
 
     def forward(self, port: int) -> str:
-        """The address of a port of the machine: the controller shares its network."""
+        """The address of a port of the machine, which the controller reaches directly."""
         return self._ports.get(port, f"{urlsplit(self._url).hostname}:{port}")
 
 
@@ -367,7 +369,7 @@ def _text(command: str | Sequence[str]) -> str:
 
 
 def _windows(listing: str, active: int) -> list[Window]:
-    """The lines of `wmctrl -lGx`; a title may go on over several, and what goes on is none of ours to understand."""
+    """Parse the output of `wmctrl -lGx`. Skips lines that do not match: a title may continue over several lines."""
     found = [said for line in listing.splitlines() if (said := WINDOW.fullmatch(line))]
     return [
         Window(number, title, wm_class, int(x), int(y), int(width), int(height), int(number, 16) == active)
@@ -376,14 +378,14 @@ def _windows(listing: str, active: int) -> list[Window]:
 
 
 def _other(path: str, kind: str) -> Exception:
-    """The request does not fit what is there."""
+    """The error for a path of this kind where a file or folder was requested."""
     if kind == "nothing":
         return FileNotFoundError(path)
     return Unfit(f"{path} cannot be read" if kind == "closed" else f"{path} is a {kind}")
 
 
 def _pixels(shot: Screenshot) -> bytes:
-    """What is the same for pictures that look the same; a picture itself may be large."""
+    """A digest that is equal for screenshots that look the same; keeping the pictures would take much memory."""
     return hashlib.sha256(shot.image.tobytes()).digest()
 
 

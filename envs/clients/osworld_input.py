@@ -1,9 +1,9 @@
-"""Actions on a machine that has only OSWorld's server: sent as source text, run there by its own Python.
+"""Actions on a machine that has only OSWorld's server: sent as source code, run there by its own Python.
 
     python3 -c SOURCE '[{"type": "click", "x": 3, "y": 4, "button": "left", "count": 1}]'
 
-Prints one JSON list, a result for each action: {"ok", "error", "output"}. Needs what that server itself needs:
-pyautogui, and on Linux the Xlib that comes with it. Nothing of deskbench is there.
+Prints one JSON list with a result for each action: {"ok", "error", "output"}. Needs what that server itself needs:
+pyautogui, and on Linux the Xlib that comes with it. Nothing of deskbench is installed there.
 """
 
 import contextlib
@@ -19,11 +19,11 @@ NAMES = {
     "menu": "apps",
 }  # fmt: skip
 MAPPING_SECONDS = 0.05
-"""Seconds for a program to notice that a key has a new meaning."""
+"""Seconds that programs need to notice a key's new meaning."""
 
 
 def main(actions):
-    """Carry out in order; the first that fails stops the rest."""
+    """Carry the actions out in order; the first failure stops the rest."""
     pyautogui.FAILSAFE, pyautogui.PAUSE = False, 0
     results, failed = [], False
     for action in actions:
@@ -32,14 +32,14 @@ def main(actions):
             continue
         try:
             results.append({"ok": True, "error": None, "output": perform(action)})
-        except Exception as error:  # noqa: BLE001  (the boundary: the controller is told)
+        except Exception as error:  # noqa: BLE001  (a boundary: the controller gets the error)
             failed = True
             results.append({"ok": False, "error": f"{type(error).__name__}: {error}", "output": None})
     print(json.dumps(results))  # noqa: T201
 
 
 def perform(action):
-    """One action; what it has to say, or None."""
+    """Carry out one action; returns its output, or None."""
     kind = action["type"]
     if kind == "cursor_position":
         place = pyautogui.position()
@@ -52,7 +52,7 @@ def perform(action):
 
 
 def check_places(action):
-    """A point off the screen is an error, not a click at its edge."""
+    """Raise for a point off the screen; pyautogui would click at the edge instead."""
     width, height = pyautogui.size()
     for x, y in action.get("path", ()) or [(action.get("x"), action.get("y"))]:
         if x is not None and not (0 <= x < width and 0 <= y < height):
@@ -61,7 +61,7 @@ def check_places(action):
 
 @contextlib.contextmanager
 def held(keys):
-    """Keys are down while the block runs."""
+    """Hold keys down while the block runs."""
     down = []
     try:
         for key in keys:
@@ -74,36 +74,36 @@ def held(keys):
 
 
 def name(key):
-    """Ours to pyautogui's."""
+    """The name that pyautogui has for one of our keys."""
     return NAMES.get(key, key)
 
 
 def press(key):
-    """A key goes down; one that pyautogui does not have is an error, where it would do nothing."""
+    """Press a key. Raises if pyautogui does not know it; keyDown would do nothing."""
     if name(key) not in pyautogui.KEYBOARD_KEYS:
         raise ValueError(f"pyautogui has no key {key!r}")
     pyautogui.keyDown(name(key))
 
 
 def go(action):
-    """Move to the action's place, if it has one."""
+    """Move to the action's point, if it has one."""
     if action.get("x") is not None:
         pyautogui.moveTo(action["x"], action["y"])
 
 
 def button(action):
-    """The button as pyautogui takes it."""
+    """The button, as pyautogui names it."""
     return CLICKS.get(action["button"], action["button"])
 
 
 def click(action):
-    """One or several clicks in a row."""
+    """Click once or several times."""
     go(action)
     pyautogui.click(button=button(action), clicks=action.get("count", 1), interval=0.05)
 
 
 def drag(action):
-    """Along the path, slowly enough for programs to notice."""
+    """Drag along the path, slowly enough for programs to notice."""
     path = action["path"]
     pyautogui.moveTo(*path[0])
     pyautogui.mouseDown(button=button(action))
@@ -115,7 +115,7 @@ def drag(action):
 
 
 def scroll(action):
-    """Wheel notches."""
+    """Turn the wheel by notches."""
     go(action)
     if action.get("dy"):
         pyautogui.vscroll(action["dy"])
@@ -124,27 +124,27 @@ def scroll(action):
 
 
 def mouse_down(action):
-    """A button goes down."""
+    """Press a button."""
     go(action)
     pyautogui.mouseDown(button=button(action))
 
 
 def mouse_up(action):
-    """A button goes up."""
+    """Release a button."""
     go(action)
     pyautogui.mouseUp(button=button(action))
 
 
 def chord(action):
-    """Keys held in order, released in reverse."""
+    """Press keys in order and release them in reverse."""
     with held(action["keys"]):
         pyautogui.sleep(0.02)
 
 
 def type_text(action):
-    """Character by character: what pyautogui has wrong or drops is done another way."""
+    """Type character by character, and work around characters that pyautogui gets wrong or drops."""
     for character in action["text"].replace("\r\n", "\n"):
-        if character == "<":  # pyautogui presses its key without shift
+        if character == "<":  # pyautogui presses this key without shift
             pyautogui.hotkey("shift", ",")
         elif character in pyautogui.KEYBOARD_KEYS and ord(character) < 128:
             pyautogui.write(character)
@@ -155,7 +155,7 @@ def type_text(action):
 
 
 def type_windows(character):
-    """KEYEVENTF_UNICODE, one UTF-16 unit at a time."""
+    """Send KEYEVENTF_UNICODE, one UTF-16 unit at a time."""
     import ctypes
     from ctypes import wintypes
 
@@ -174,7 +174,7 @@ def type_windows(character):
 
 
 def type_x(character):
-    """A key that means nothing is made to mean this character, pressed, and made to mean nothing again."""
+    """Give an unused key this character, press it, and clear the key again."""
     from Xlib import X, display
     from Xlib.ext import xtest
 

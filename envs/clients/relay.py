@@ -1,10 +1,10 @@
-"""A proxy that lets a desktop's programs reach only a list of names on the controller's network.
+"""A proxy that lets a desktop's programs reach only listed names, over the controller's network.
 
-The desktop has no network; its programs are told of an HTTP proxy, whose connections the server hands to the
-controller (`/v1/relay`). Here each is read as a proxy's request, its host looked up in the list, and connected.
-An entry is a name (`example.org`), a name and all below it (`*.example.org`), or an address; each may end with a port
-(without: 80 and 443). A name that leads to an address which is not public is refused: the list speaks of the world,
-not of the controller's own machine and neighbours; for those, write the address.
+The desktop has no network. Its programs use an HTTP proxy, and the server hands each proxy connection to the controller
+(`/v1/relay`). The controller reads the proxy request, looks its host up in the list, and connects. An entry is a name
+(`example.org`), a name and everything below it (`*.example.org`), or an address. Each may end with a port; without one,
+it means 80 and 443. A listed name that resolves to no public address is refused, because the list is meant for the
+internet, not for the controller's own machine and neighbours. For those, write the address.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from deskbench.envs.errors import UsageError
 from deskbench.envs.pipe import splice
 
 WAITING = 4
-"""Connections kept waiting in the desktop for programs."""
+"""Connections kept open in the desktop, waiting for programs."""
 MOST = 128
-"""The most connections of one desktop's programs at a time: each costs the controller two threads."""
+"""The most connections of one desktop's programs at a time. Each costs the controller two threads."""
 CONNECT_SECONDS = 20.0
 MAX_HEAD = 65536
 WEB_PORTS = (80, 443)
@@ -31,7 +31,9 @@ WEB_PORTS = (80, 443)
 
 @dataclass(frozen=True)
 class Entry:
-    """One entry of the list: a host in lower case, with `below` all names under it; `port` None for the web's."""
+    """One entry of the list. `host` is in lower case; `below` includes all names under it; `port` None means 80 and
+    443.
+    """
 
     host: str
     port: int | None = None
@@ -92,7 +94,7 @@ class Relay:
                     waiting.shutdown(socket.SHUT_RDWR)
 
     def _refill(self) -> None:
-        """Let as many wait as shall.
+        """Open waiting connections up to the limit.
 
         Raises:
             OSError: the desktop is gone.
@@ -116,7 +118,7 @@ class Relay:
         threading.Thread(target=self._serve, args=(program,), daemon=True).start()
 
     def _serve(self, program: socket.socket) -> None:
-        """One connection: its request's head, the decision, and its bytes."""
+        """Serve one connection: read its request, decide, and forward."""
         try:
             head = _read_head(program)
         except OSError:
@@ -125,7 +127,7 @@ class Relay:
             self._idle.discard(program)
             self._waiting, self._busy = self._waiting - 1, self._busy + 1
             ended = self._closed
-        with contextlib.suppress(OSError):  # else the desktop is gone, and so are its programs
+        with contextlib.suppress(OSError):  # otherwise the desktop and its programs are gone
             self._refill()
         with contextlib.closing(program), contextlib.suppress(OSError):
             if head and not ended:
@@ -160,16 +162,16 @@ class Relay:
 
 
 class _RefusedError(Exception):
-    """The status line's end of an answer that is a no."""
+    """The proxy refuses the request; the message is the rest of the status line."""
 
 
 def _addresses(host: str, port: int) -> list[str]:
-    """Where a host is; of a name, only what is public."""
+    """The addresses of a host. A name gives only public addresses."""
     with contextlib.suppress(ValueError):
         return [str(ipaddress.ip_address(host))]  # the list names the address itself
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except (OSError, UnicodeError):  # a name that no resolver takes
+    except (OSError, UnicodeError):  # a name that the resolver rejects
         raise _RefusedError("502 No such host") from None
     public = [str(one[4][0]) for one in found if ipaddress.ip_address(one[4][0]).is_global]
     if not public:
@@ -178,7 +180,7 @@ def _addresses(host: str, port: int) -> list[str]:
 
 
 def _read_head(program: socket.socket) -> bytes:
-    """A request's head, with what has come of its body; nothing when the connection ended before."""
+    """A request's head, and the part of its body that came with it; empty if the connection ended first."""
     head = b""
     while b"\r\n\r\n" not in head:
         part = program.recv(4096)
@@ -189,7 +191,7 @@ def _read_head(program: socket.socket) -> bytes:
 
 
 def _wanted(head: bytes) -> tuple[str, int, bytes | None]:
-    """The host and port of a proxy request, and what to send there; None for CONNECT, which sends its own."""
+    """Host and port of a proxy request, and the bytes to send there (None for CONNECT: the program sends its own)."""
     head, end, body = head.partition(b"\r\n\r\n")
     line, *fields = head.split(b"\r\n")
     method, _, target = line.decode("latin-1").partition(" ")
@@ -205,7 +207,7 @@ def _wanted(head: bytes) -> tuple[str, int, bytes | None]:
     if parts.scheme != "http" or not parts.hostname:
         raise _RefusedError("400 Not a request to a proxy")
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
-    # One request a connection: a second one, which might name another host, would not be looked at.
+    # Allow one request per connection: a second one could name another host and would not be checked.
     kept = [field for field in fields if not field.lower().startswith((b"proxy-", b"connection:"))]
     start = f"{method} {path} {version}".encode("latin-1")
     return parts.hostname.rstrip("."), port, b"\r\n".join([start, b"Connection: close", *kept]) + end + body

@@ -1,7 +1,7 @@
-"""Requests to a desktop over sockets of our own, on which the time and the bytes of a whole exchange are limited.
+"""Requests to a desktop over our own sockets, which limit the time and bytes of a whole exchange.
 
-A socket's own timeout is for one wait: a server that sends a byte a second keeps its reader for ever. Inside
-`limited`, each wait of these sockets takes what is left of the time, whichever library waits, with TLS or without.
+A socket's own timeout covers one wait, so a server that sends one byte a second could hold its reader forever. Inside
+`limited`, each wait of these sockets gets only the time that is left, whichever library waits, with or without TLS.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from deskbench.envs import wait
 
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_HEAD = 2**13
-"""The most bytes of an answer's head that is read byte by byte."""
+"""The most bytes of an answer's head; it is read byte by byte."""
 MAX_REFUSAL = 2**16
-"""The most bytes of an answer that are read in place of a connection."""
+"""The most bytes read of an answer that refuses a connection."""
 _CHUNK = 1 << 20
 _TOGETHER = 1 << 16
-"""Bytes of a request up to which its body is one packet with its head: each packet wakes the server."""
+"""Requests up to this many bytes go out as one packet, head and body: each packet wakes the server."""
 
 Connect = Callable[[], socket.socket]
 """Makes a connected stream socket to the server in a desktop.
@@ -56,7 +56,7 @@ _limits = _Limits()
 
 @contextlib.contextmanager
 def limited(until: float, most: float) -> Iterator[None]:
-    """What this thread does here on these sockets ends at `until` (of `time.monotonic`) and takes `most` bytes in."""
+    """Limit this thread's use of these sockets: until `until` (`time.monotonic`), receiving at most `most` bytes."""
     _limits.until, _limits.most = until, most
     try:
         yield
@@ -65,10 +65,10 @@ def limited(until: float, most: float) -> Iterator[None]:
 
 
 def seconds_left() -> float | None:
-    """Until this thread's exchange must have ended; None where there is no limit.
+    """Seconds until this thread's exchange must end; None if there is no limit.
 
     Raises:
-        TimeoutError: it must have ended by now.
+        TimeoutError: the time is up.
     """
     if _limits.until == math.inf:
         return None
@@ -79,10 +79,10 @@ def seconds_left() -> float | None:
 
 
 class TimedSocket(socket.socket):
-    """A socket whose waits keep to `limited`."""
+    """A socket that keeps to the limits of `limited`."""
 
     def recv_into(self, *args: Any, **kwargs: Any) -> int:
-        """Receive, within what is left."""
+        """Receive within the time left."""
         self.settimeout(seconds_left())
         count = super().recv_into(*args, **kwargs)
         _limits.most -= count
@@ -91,22 +91,22 @@ class TimedSocket(socket.socket):
         return count
 
     def send(self, *args: Any) -> int:
-        """Send some, within what is left."""
+        """Send some of the data within the time left."""
         self.settimeout(seconds_left())
         return super().send(*args)
 
     def sendall(self, *args: Any) -> None:
-        """Send all, within what is left."""
+        """Send all of the data within the time left."""
         self.settimeout(seconds_left())
         super().sendall(*args)
 
 
 class TimedTLS(TimedSocket, ssl.SSLSocket):
-    """The same, encrypted."""
+    """A TimedSocket with TLS."""
 
 
 def unix(path: str) -> Connect:
-    """Connects to a Unix socket."""
+    """Make a function that connects to a Unix socket."""
 
     def connect() -> socket.socket:
         made = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
@@ -114,7 +114,7 @@ def unix(path: str) -> Connect:
         try:
             seconds = _connect_seconds()
             made.settimeout(seconds)
-            # Many wait already: a Unix socket does not say when there are fewer.
+            # The server's backlog is full, and a Unix socket does not say when there is room again.
             wait.retry(lambda: made.connect(path), BlockingIOError, timeout=seconds, max_interval=0.05)
             made.settimeout(None)
         except BlockingIOError:
@@ -129,7 +129,7 @@ def unix(path: str) -> Connect:
 
 
 def dial(base: str) -> socket.socket:
-    """A connection to the host of a URL, encrypted for https.
+    """Connect to the host of a URL, with TLS for https.
 
     Raises:
         OSError: it cannot be reached, or its certificate is not trusted.
@@ -151,7 +151,7 @@ def dial(base: str) -> socket.socket:
 
 @functools.cache
 def tls() -> ssl.SSLContext:
-    """Whom this machine trusts, and whom requests does."""
+    """A context that trusts what this machine trusts, and what requests does."""
     context = ssl.create_default_context()
     context.load_verify_locations(DEFAULT_CA_BUNDLE_PATH)
     context.set_alpn_protocols(["http/1.1"])
@@ -174,7 +174,7 @@ class _Connection(HTTPConnection):
         try:
             made = self._make()
         except (ConnectionResetError, BrokenPipeError) as error:
-            # Not as it came: a reset without an open connection is more than urllib3 can bear.
+            # Do not pass the error on: urllib3 cannot handle a reset before the connection is open.
             raise ConnectionError(str(error)) from None
         if not isinstance(made, TimedSocket):
             made = TimedSocket(made.family, made.type, made.proto, fileno=made.detach())
@@ -199,7 +199,7 @@ class _Connection(HTTPConnection):
 
 
 class _SecureConnection(_Connection):
-    default_port = 443  # type: ignore[misc]  # it is not said in the Host header
+    default_port = 443  # type: ignore[misc]  # so that the Host header leaves the port out
 
 
 class _Pool(HTTPConnectionPool):
@@ -214,21 +214,21 @@ class _Pool(HTTPConnectionPool):
 
 
 class Adapter(HTTPAdapter):
-    """Sends everything through sockets that `connect` makes. They also do the encryption, if any."""
+    """Sends everything through sockets that `connect` makes; they also do the encryption, if any."""
 
     def __init__(self, connect: Connect, base: str) -> None:
         self._pool = _Pool(connect, base)
         super().__init__()
 
     def get_connection_with_tls_context(self, *args: Any, **kwargs: Any) -> HTTPConnectionPool:
-        """The one pool there is."""
+        """The only pool."""
         return self._pool
 
     def cert_verify(self, *args: Any, **kwargs: Any) -> None:
         """Certificates are checked when the connection is made."""
 
     def build_response(self, req: requests.PreparedRequest, resp: Any) -> requests.Response:
-        """Status, headers, and the body to be read; no cookie is taken from a desktop."""
+        """Copy status, headers and the unread body; take no cookies from a desktop."""
         answer = requests.Response()
         answer.status_code, answer.headers, answer.raw = resp.status, CaseInsensitiveDict(resp.headers), resp
         return answer
@@ -239,10 +239,10 @@ class Adapter(HTTPAdapter):
 
 
 def read_body(raw: Any, limit: int) -> bytes | None:
-    """A body as it came, however it says it is encoded; None if there is more of it."""
+    """A body as it was sent, ignoring any Content-Encoding; None if it is longer than `limit`."""
     if (raw.length_remaining or 0) > limit:
         return None
-    whole = io.BytesIO()  # grows in place, and gives what it has without a copy
+    whole = io.BytesIO()  # grows in place, and returns its bytes without a copy
     while part := raw.read(min(_CHUNK, limit + 1 - whole.tell())):
         whole.write(part)
         if whole.tell() > limit:
@@ -251,10 +251,10 @@ def read_body(raw: Any, limit: int) -> bytes | None:
 
 
 def read_head(made: socket.socket) -> tuple[int, http.client.HTTPMessage]:
-    """Status and headers of an answer; what follows is not ours to read.
+    """Status and headers of an answer. Reads nothing beyond the head.
 
     Raises:
-        OSError: the connection ended, or that is no such head.
+        OSError: the connection ended, or the head is not HTTP.
     """
     head = b""
     while not head.endswith(b"\r\n\r\n"):
@@ -272,10 +272,10 @@ def read_head(made: socket.socket) -> tuple[int, http.client.HTTPMessage]:
 
 
 def length_of(headers: http.client.HTTPMessage) -> int:
-    """Of the body behind a head.
+    """The length of the body after a head.
 
     Raises:
-        OSError: it is not a length, or more than MAX_REFUSAL.
+        OSError: it is not a length, or is more than MAX_REFUSAL.
     """
     said = headers.get("Content-Length", "0")
     if not re.fullmatch(r"[0-9]{1,6}", said) or int(said) > MAX_REFUSAL:
@@ -284,10 +284,10 @@ def length_of(headers: http.client.HTTPMessage) -> int:
 
 
 def receive(made: socket.socket, count: int) -> bytes:
-    """So many bytes.
+    """Receive exactly `count` bytes.
 
     Raises:
-        OSError: the connection ended before.
+        OSError: the connection ended first.
     """
     found = b""
     while len(found) < count:
@@ -307,6 +307,6 @@ def cause_of(error: BaseException) -> str:
 
 
 def one_line(text: str, most: int) -> str:
-    """A stranger's text as a part of one line that can be printed."""
+    """Untrusted text as part of one printable line."""
     plain = " ".join(text[: 4 * most].split())[:most]
     return "".join(letter if letter.isprintable() else "\ufffd" for letter in plain)

@@ -1,9 +1,9 @@
-"""Looking into a desktop with a browser: noVNC here, a VNC server in the desktop, and nothing between but loopback.
+"""Looking into a desktop with a browser: noVNC here, a VNC server in the desktop, and only loopback between them.
 
-Any page that a person has open can connect to loopback. So the connection is made only for our own page (by its
-origin) and for who knows a secret, which stands behind the `#` of the address: browsers send that to nobody.
+Any web page that is open in the user's browser can connect to loopback. So websockify accepts a connection only from
+our own page (by its origin) and with a secret. The secret follows the `#` of the address, which browsers do not send.
 
-noVNC's files are fetched once from the npm registry, compared with the digest below, and kept in the user's cache.
+noVNC's files are downloaded once from the npm registry, checked against the digest below, and kept in the user's cache.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ PORT = 5900
 SECONDS = 10.0
 PAGE_NAME = "deskbench"
 KEPT = ("PATH", "HOME", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "PYTHONPATH", "VIRTUAL_ENV")
-"""The variables of the user's environment that websockify gets: no keys."""
+"""The environment variables that websockify gets. They include no API keys."""
 STYLE = "html, body, #screen { height: 100%; margin: 0; background: #222 }"
 PAGE = """<!doctype html><meta charset="utf-8"><title>deskbench</title><link rel="icon" href="data:,">
 <meta http-equiv="Content-Security-Policy" content="{policy}">
@@ -55,13 +55,13 @@ class Viewer:
     """noVNC for one desktop, until it is closed.
 
     Args:
-        desktop: what to look into; it must have x11vnc.
+        desktop: the desktop to look into; it must have x11vnc.
         view_only: ignore the viewer's mouse and keyboard.
-        through: maps the VNC server's address (HOST:PORT) to the address that the browser connects to.
+        through: maps the VNC server's address (HOST:PORT) to the one that websockify connects to.
 
     Raises:
-        UsageError: websockify, x11vnc or noVNC is missing; with the fix.
-        StartError: it did not start.
+        UsageError: websockify, x11vnc or noVNC is missing; the message gives the fix.
+        StartError: websockify did not start.
     """
 
     def __init__(
@@ -96,7 +96,7 @@ class Viewer:
 
 
 def _serve_screen(desktop: Desktop) -> str:
-    """Start a VNC server in the desktop; where it is reached from here, HOST:PORT."""
+    """Start a VNC server in the desktop; returns where this machine reaches it, as HOST:PORT."""
     if desktop.run(["sh", "-c", "command -v x11vnc"]).returncode != 0:
         raise UsageError("noVNC needs x11vnc in the desktop: apt-get install x11vnc, or the docker provider's image")
     options = f"-display $DISPLAY -localhost -rfbport {PORT} -forever -shared -nopw -noxdamage -quiet"
@@ -130,7 +130,7 @@ def _free_port() -> int:
 
 
 def _pages() -> Path:
-    """The folder that is served: noVNC, and our page."""
+    """The folder to serve: noVNC and our page."""
     folder = user_cache_path("deskbench") / f"novnc-{VERSION}"
     if not (folder / "package/core/rfb.js").exists():
         try:

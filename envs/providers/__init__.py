@@ -1,1 +1,1 @@
-"""Where desktops come from, one file each."""
+"""Where desktops come from: one file for each provider."""

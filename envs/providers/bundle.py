@@ -1,8 +1,9 @@
-"""A folder that makes a Windows or macOS machine a desktop: `python -m deskbench.envs.providers.bundle windows OUT`.
+"""A folder that turns a Windows or macOS machine into a desktop: `python -m deskbench.envs.providers.bundle windows
+OUT`.
 
-It holds the server, an installer (`docker/windows`, `docker/macos`), tokens of its own, and for Windows a Python with
-Pillow, so that the machine needs no network. `OUT` may be mounted at `/oem` of a container that installs Windows by
-itself, or be copied into any machine.
+It holds the server, an installer (`docker/windows`, `docker/macos`) and its own tokens. For Windows it also holds a
+Python with Pillow, so the machine needs no network. Mount `OUT` at `/oem` of a container that installs Windows by
+itself, or copy it to any machine.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ SYSTEMS = ("windows", "macos")
 
 
 def make(system: str, folder: Path) -> dict[str, str]:
-    """Create and fill a new folder; return the tokens in it.
+    """Create and fill a new folder; return its tokens.
 
     Raises:
         UsageError: the folder exists, or a part cannot be fetched.
@@ -52,7 +53,7 @@ def _copy_server(envs: Path) -> None:
 
 
 def main() -> int:
-    """Make a bundle and say how to use it; 2 if that fails."""
+    """Make a bundle and say how to use it; returns 2 if that fails."""
     parser = argparse.ArgumentParser(prog="deskbench.envs.providers.bundle", description=__doc__)
     parser.add_argument("system", choices=SYSTEMS)
     parser.add_argument("folder", type=Path)

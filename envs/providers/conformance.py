@@ -2,7 +2,7 @@
 
     class TestLocal(DesktopContract):
         @pytest.fixture
-        def make(self): ...   # a function that starts a fresh desktop of the provider
+        def make(self): ...   # returns a function that starts a fresh desktop
 
 A desktop in these tests has the programs of `envs/packages.txt`.
 """
@@ -31,30 +31,30 @@ def _red() -> bytes:
 
 
 RED = _red()
-"""A picture in the one format that every desktop shows."""
+"""A picture in the one format that every platform shows."""
 NOTE = "~/Documents/note.txt"
 APPEARS = 20.0
-"""Seconds within which what must come has come, also on an emulated machine."""
+"""Seconds to wait for something to appear, even on an emulated machine."""
 
 
 @dataclass(frozen=True)
 class Platform:
-    """What the contract's promises are tried with on a platform.
+    """What the contract's tests use on a platform.
 
     Attributes:
-        editor, editor_title, editor_name: a program, its title without a file, and a part of that.
-        other, other_name: another one, and a part of its title.
-        in_tree: what the accessibility tree says of the editor.
-        terminal: one whose text is read.
-        failing: a shell's command that ends at once, not well, having said `broken on purpose`.
-        chatty: one that writes out and err to its two outputs and ends with 3.
+        editor, editor_title, editor_name: a program, its title without a file, and a part of that title.
+        other, other_name: another program, and a part of its title.
+        in_tree: text that the accessibility tree has for the editor.
+        terminal: a terminal whose text can be read.
+        failing: a shell command that prints `broken on purpose` and fails at once.
+        chatty: a shell command that writes out and err to its two outputs and exits with 3.
         literal: a command that prints `$HOME *`.
-        endless, left: a shell's command that runs for ever, and one that prints nothing when none of it is left.
+        endless, left: a shell command that runs forever, and one that prints nothing once all of it is gone.
         processes: a command that lists programs.
-        where: a shell's command that prints NOTE's whole path.
-        newline: of the commands' output.
-        note: what makes the editor keep a file in UTF-8.
-        lacking: features that a desktop of this kind does not have, by a part of the reason that `health` gives.
+        where: a shell command that prints NOTE's full path.
+        newline: the line ending of the commands' output.
+        note: initial bytes that make the editor keep a file in UTF-8.
+        lacking: features that this kind of desktop lacks, each with a part of the reason that `health` gives.
     """
 
     editor: tuple[str, ...] = ("mousepad",)
@@ -77,7 +77,7 @@ class Platform:
 
 
 class DesktopContract:
-    """Inherit it, and give a fixture `make` that starts fresh desktops; `platform` where they are not Linux."""
+    """Inherit it and add a fixture `make` that starts fresh desktops; set `platform` if they are not Linux."""
 
     platform: ClassVar[Platform] = Platform()
 
@@ -87,7 +87,7 @@ class DesktopContract:
         return make()
 
     def test_health_says_what_works(self, desktop: Desktop) -> None:
-        """Every feature that a benchmark needs works here, or says why not."""
+        """Every feature that a benchmark needs works here, or health says why not."""
         health = desktop.health()
         assert health.screen[0] > 0 and health.screen[1] > 0
         missing = {name: why for name, why in health.features.items() if why}
@@ -102,13 +102,13 @@ class DesktopContract:
         assert seen.settled is True
 
     def test_an_unchanged_screen_is_the_same_frame(self, desktop: Desktop) -> None:
-        """Two looks at a quiet desktop are one frame."""
+        """Two observations of a quiet desktop have the same frame."""
         first, second = desktop.observe(), desktop.observe()
         assert first.screenshot is not None and second.screenshot is not None
         assert first.screenshot.sha256 == second.screenshot.sha256
 
     def test_the_pointer_goes_where_it_is_sent(self, desktop: Desktop) -> None:
-        """Moving and asking agree, and the picture shows the cursor."""
+        """The pointer is reported where it was moved, and the picture shows it."""
         before = desktop.act([Move(x=40, y=60)])
         after = desktop.act([Move(x=200, y=120), CursorPosition()])
         assert after.cursor == (200, 120)
@@ -124,7 +124,7 @@ class DesktopContract:
         assert str(width) in str(seen.results[0].error)
 
     def test_what_is_typed_arrives_in_the_program(self, desktop: Desktop) -> None:
-        """Launch, type, save: the file holds the text, every character of it."""
+        """Launch, type, save: the file holds every character of the text."""
         text = "a<b & c>d; `rm` $HOME 'x' \"y\" \\ naïve 漢字 привет 🙂"
         desktop.write_file(NOTE, self.platform.note)
         desktop.open(desktop.run(self.platform.where, shell=True).stdout.strip())
@@ -133,7 +133,7 @@ class DesktopContract:
         assert wait.until(lambda: desktop.read_file(NOTE).decode("utf-8-sig").strip() == text, timeout=APPEARS)
 
     def test_windows_are_listed_activated_and_closed(self, desktop: Desktop) -> None:
-        """Set-up can arrange windows, and is told when it cannot."""
+        """Set-up can arrange windows, and gets an error if it cannot."""
         here = self.platform
         desktop.launch(here.editor)
         desktop.launch(here.other)
@@ -146,7 +146,7 @@ class DesktopContract:
             desktop.activate_window("nothing of the kind")
 
     def test_accessibility_names_what_is_on_the_screen(self, desktop: Desktop) -> None:
-        """The tree has the program's menus with their places."""
+        """The tree has the program's menus and where they are on the screen."""
         desktop.launch(self.platform.editor)
         seen = desktop.observe(Observe(accessibility=True))
         assert seen.accessibility is not None and seen.accessibility_complete
@@ -168,7 +168,7 @@ class DesktopContract:
 
     @pytest.mark.parametrize("data", [b"", b"\x00\xff\r\n" * 1000, "ünïcödé".encode()])
     def test_files_come_back_as_they_were_sent(self, desktop: Desktop, data: bytes) -> None:
-        """Bytes, under a name with blanks and accents, in a folder that was not there."""
+        """Bytes survive, under a name with spaces and accents, in a folder that did not exist."""
         path = "~/new folder/été 1.bin"
         desktop.write_file(path, data)
         assert desktop.read_file(path) == data
@@ -181,7 +181,7 @@ class DesktopContract:
             desktop.list_directory("~/nothing")
 
     def test_what_is_another_thing_than_asked_for_is_told(self, desktop: Desktop) -> None:
-        """A folder where a file was wanted, the other way round, and a file that is too large."""
+        """A folder instead of a file, a file instead of a folder, and a file that is too large raise Unfit."""
         desktop.write_file("~/kind/file.txt", b"12345")
         for ask in (
             lambda: desktop.read_file("~/kind"),
@@ -208,20 +208,20 @@ class DesktopContract:
         assert desktop.run(self.platform.literal).stdout == "$HOME *"
 
     def test_a_command_that_does_not_end_is_ended(self, desktop: Desktop) -> None:
-        """Its children, too."""
+        """Ending a command ends its children, too."""
         with pytest.raises((GuestTimeout, GuestError), match="still running"):
             desktop.run(self.platform.endless, shell=True, timeout=0.5)
         assert desktop.run(self.platform.left, shell=True).stdout == ""
 
     def test_a_program_that_fails_to_start_says_why(self, desktop: Desktop) -> None:
-        """Set-up proves itself."""
+        """The error has the program's own message."""
         with pytest.raises(GuestError, match="no-such-program"):
             desktop.launch(["no-such-program"])
         with pytest.raises(GuestError, match="broken on purpose"):
             desktop.launch(self.platform.failing, shell=True)
 
     def test_a_picture_is_put_behind_everything(self, desktop: Desktop) -> None:
-        """Its file is read back, wherever the desktop keeps it."""
+        """The wallpaper's file can be read back, wherever the desktop keeps it."""
         desktop.write_file("~/Pictures/red.bmp", RED)
         desktop.set_wallpaper("~/Pictures/red.bmp")
         assert desktop.wallpaper() == RED
@@ -229,9 +229,9 @@ class DesktopContract:
             desktop.set_wallpaper("~/Pictures/none.bmp")
 
     def test_the_screen_is_filmed(self, desktop: Desktop) -> None:
-        """The film is an MP4."""
+        """The recording is an MP4."""
         if "recording" in self.platform.lacking:
-            with pytest.raises(GuestError, match="filmed"):
+            with pytest.raises(GuestError, match="record"):
                 desktop.start_recording()
             return
         desktop.start_recording()
@@ -240,7 +240,7 @@ class DesktopContract:
         assert film[4:8] == b"ftyp" and len(film) > 1000
 
     def test_desktops_are_independent(self, make: Callable[[], Desktop]) -> None:
-        """Neither files nor programs nor the pointer of one are seen in another."""
+        """A desktop sees no files, programs or pointer of another."""
         one, two = make(), make()
         one.write_file("~/mine.txt", b"1")
         one.launch(self.platform.other)

@@ -1,4 +1,4 @@
-"""Checks what the local provider needs on this machine, one by one, each with its fix."""
+"""Checks what the local provider needs on this machine, each check with its fix."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ SERVER_PYTHON = "/usr/bin/python3"
 SERVER_NEEDS = ("Xlib", "numpy", "PIL", "gi", "tkinter")
 SERVER_OLDEST = (3, 10)
 LEAST_DISK, LEAST_MEMORY = 2 * 2**30, 2**30
-"""Bytes: a run of a hundred episodes writes some hundred megabytes; a desktop with a program takes up to 300 MB."""
+"""Bytes. A run of a hundred episodes writes a few hundred megabytes; a desktop with a program takes up to 300 MB."""
 
 
 def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERVER_PYTHON) -> list[Check]:
-    """Run every check; the last one starts a desktop, unless an earlier one shows that this cannot work.
+    """Run every check. The last one starts a desktop, unless an earlier one failed.
 
     Args:
         provider: the local provider.
@@ -40,7 +40,7 @@ def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERV
 
 
 def _packages(path: Path) -> Iterator[Check]:
-    """One check for all that are there, one for each that is not."""
+    """One check for all installed packages, and one for each missing package."""
     names = [line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines()]
     names = [name for name in names if name]
     if shutil.which("dpkg-query") is None:
@@ -57,7 +57,7 @@ def _install(names: list[str]) -> str:
 
 
 def _said(*command: str) -> str:
-    """What a command prints, or nothing when it fails."""
+    """What a command prints, or nothing if it fails."""
     try:
         done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=30)
     except (OSError, subprocess.TimeoutExpired):
@@ -66,7 +66,7 @@ def _said(*command: str) -> str:
 
 
 def _server_python(python: str) -> Check:
-    """The interpreter that runs inside the desktop is the system's, with the system's libraries."""
+    """Check the interpreter that runs inside the desktop: the system's own, with the system's libraries."""
     oldest = ".".join(map(str, SERVER_OLDEST))
     version = _said(python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])")
     if not version:
@@ -98,21 +98,21 @@ def _sandbox() -> Check:
 
 
 def _ids() -> Check:
-    """Without ids of their own, programs could end the server, and so their desktop; that is a risk, and no fault."""
+    """Without separate ids, programs could end the server and so their own desktop. That is a risk, not a failure."""
     return Check(
         "ids", True, ids.why_not() or "a desktop's server and programs run under ids that own nothing on this machine"
     )
 
 
 def _limits() -> Check:
-    """Without a group, one desktop can take what others need; that is a risk, and no fault."""
+    """Without a cgroup, one desktop can take what others need. That is a risk, not a failure."""
     why = limits.why_not()
     common = f"a desktop has {_gigabytes(limits.MEMORY)} and {limits.PIDS} processes at most"
     return Check("limits", True, why or common)
 
 
 def _disk() -> Check:
-    """Room for run folders (here) and for desktops (the temporary folder)."""
+    """Space for run folders (in the current folder) and for desktops (in the temporary folder)."""
     free = {str(path): shutil.disk_usage(path).free for path in (Path.cwd(), Path(tempfile.gettempdir()))}
     detail = ", ".join(f"{_gigabytes(size)} free in {path}" for path, size in free.items())
     enough = min(free.values()) >= LEAST_DISK
@@ -130,14 +130,14 @@ def _gigabytes(size: int) -> str:
 
 
 def _ocr() -> Check:
-    """The extra is needed by two commands only, so that its absence is no fault."""
+    """Only two commands need this extra, so its absence is not a failure."""
     if find_spec("rapidocr") is not None:
         return Check("extra ocr", True, "installed")
     return Check("extra ocr", True, "not installed; `demo` and `serve ocr` need it: pip install 'deskbench[ocr]'")
 
 
 def try_desktop(provider: Provider) -> Check:
-    """The proof: a desktop starts and shows something."""
+    """The proof: start a desktop and look at it."""
     began = time.monotonic()
     try:
         desktop = provider.start(DesktopSpec())

@@ -1,7 +1,8 @@
-"""A desktop in memory: one text editor on a screen, for the logic of loops and for trying things without a machine.
+"""A desktop in memory with one text editor, for testing the logic of loops and for trying things without a machine.
 
-It keeps the promises of `Desktop` as far as one program can: typing writes into the editor, Ctrl-S saves, the
-screenshot shows the text, the accessibility tree names the editor's two widgets. Nothing is started, nothing waits.
+It keeps the promises of `Desktop` as far as one program can. Typing writes into the editor, Ctrl-S saves, the
+screenshot shows the text, and the accessibility tree names the editor's two widgets. It starts no process and never
+waits.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from deskbench.envs.wire import PROTOCOL, Health, Observe
 
 HOME = "/home/user"
 SAVE = (20, 20, 80, 30)
-"""The button "Save": left, top, width, height in pixels."""
+"""The "Save" button: left, top, width, height in pixels."""
 TEXT = (20, 60, 600, 300)
-"""The editor's text."""
+"""The editor's text box."""
 COLUMNS, ROWS = 90, 18
-"""Characters of the text that its box has room for."""
+"""How many characters fit in the text box."""
 _CP = "https://accessibility.ubuntu.example.org/ns/component"
 _ST = "https://accessibility.ubuntu.example.org/ns/state"
 
@@ -62,14 +63,14 @@ class FakeDesktop:
         self.cursor = (spec.width // 2, spec.height // 2)
 
     def health(self) -> Health:
-        """Everything that is promised works, but for the recording."""
+        """Everything works except recording, the terminal and running code."""
         self._live()
         features = dict.fromkeys(("screenshot", "input", "settle", "accessibility"), "")
         features |= dict.fromkeys(("recording", "terminal", "exec"), "a desktop in memory does not have this")
         return Health("deskbench", PROTOCOL, "Linux", (self.spec.width, self.spec.height), features)
 
     def act(self, actions: Sequence[Action], observe: Observe | None = None) -> Observation:
-        """Carry the actions out; stop after one that fails."""
+        """Carry the actions out; stop after the first failure."""
         self._live()
         results: list[ActionResult] = []
         for action in actions:
@@ -81,7 +82,7 @@ class FakeDesktop:
         return self._look(observe or Observe(), tuple(results))
 
     def observe(self, observe: Observe | None = None) -> Observation:
-        """Look."""
+        """Look without acting."""
         self._live()
         return self._look(observe or Observe(), ())
 
@@ -133,7 +134,7 @@ class FakeDesktop:
     def _picture(self) -> bytes:
         image = Image.new("RGB", (self.spec.width, self.spec.height), "#3a6ea5")
         draw = ImageDraw.Draw(image)
-        shown = "\n".join(line[-COLUMNS:] for line in self.text.split("\n")[-ROWS:])  # what scrolls out is not drawn
+        shown = "\n".join(line[-COLUMNS:] for line in self.text.split("\n")[-ROWS:])  # what scrolled out is not drawn
         for (x, y, width, height), text in ((SAVE, "Save"), (TEXT, shown)):
             draw.rectangle((x, y, x + width - 1, y + height - 1), fill="white", outline="black")
             draw.multiline_text((x + 6, y + 6), text.encode("ascii", "backslashreplace").decode(), fill="black")
@@ -160,7 +161,7 @@ class FakeDesktop:
     def run(
         self, command: str | Sequence[str], *, shell: bool = False, timeout: float = 120.0, cwd: str | None = None
     ) -> CommandResult:
-        """`true`, `false`, `echo WORDS` and `cat PATH`; everything else is not found."""
+        """Run `true`, `false`, `echo WORDS` or `cat PATH`; any other command is not found."""
         self._live()
         words = command.split() if isinstance(command, str) else list(command)
         name, rest = (words[0], words[1:]) if words else ("true", [])
@@ -221,12 +222,12 @@ class FakeDesktop:
         return [Window("0x1", title, "editor.Editor", 0, 0, self.spec.width, self.spec.height, active=True)]
 
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
-        """The editor is always in front."""
+        """Check the name; the editor is always in front."""
         if not self._is_editor(name, strict, by_class):
             raise NotThere(f"{self.name}: no window {name!r}")
 
     def close_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
-        """Close the file that is open; the editor stays."""
+        """Close the open file; the editor stays."""
         self.activate_window(name, strict=strict, by_class=by_class)
         self.open(f"{HOME}/document.txt")
 
@@ -236,25 +237,25 @@ class FakeDesktop:
         return name == whole if strict else name.lower() in whole.lower()
 
     def forward(self, port: int) -> str:
-        """There is nothing behind any port."""
+        """Always fail: no port leads anywhere."""
         raise GuestError(f"{self.name} has no port {port}")
 
     def wallpaper(self) -> bytes | None:
-        """What was put there; it is not drawn."""
+        """The wallpaper's file. It is not drawn."""
         return None if self.picture is None else self.read_file(self.picture)
 
     def set_wallpaper(self, path: str) -> None:
-        """Remember the path of a file that is there."""
+        """Remember the path of an existing file."""
         self.read_file(path)
         self.picture = path
 
     def start_recording(self) -> None:
-        """There is nothing to film."""
-        raise GuestError(f"{self.name}: a desktop in memory cannot be filmed")
+        """Always fail: there is nothing to record."""
+        raise GuestError(f"{self.name}: a desktop in memory cannot be recorded")
 
     def end_recording(self) -> bytes:
-        """There is nothing to film."""
-        raise GuestError(f"{self.name}: a desktop in memory cannot be filmed")
+        """Always fail: there is nothing to record."""
+        raise GuestError(f"{self.name}: a desktop in memory cannot be recorded")
 
     def _live(self) -> None:
         if not self.running:
@@ -273,28 +274,28 @@ class FakeProvider:
         self.running: dict[str, FakeDesktop] = {}
 
     def describe(self) -> dict[str, str]:
-        """Nothing: they are made of nothing."""
+        """Nothing: there is no image."""
         return {}
 
     def start(self, spec: DesktopSpec) -> Desktop:
-        """A fresh one."""
+        """Start a fresh desktop."""
         desktop = FakeDesktop(f"fake-{next(self._numbers)}", spec)
         self.running[desktop.name] = desktop
         return desktop
 
     def stop(self, desktop: Desktop) -> None:
-        """End it."""
+        """End a desktop."""
         found = self.running.pop(desktop.name, None)
         if found is not None:
             found.running = False
 
     def close(self) -> None:
-        """End all."""
+        """End all desktops."""
         for desktop in list(self.running.values()):
             self.stop(desktop)
 
     def doctor(self) -> list[Check]:
-        """It needs nothing."""
+        """One check, which always passes: nothing is needed."""
         return [Check("fake", True, "desktops in memory need nothing")]
 
 

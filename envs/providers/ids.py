@@ -1,10 +1,10 @@
-"""The user ids of a sandbox on this machine: ids that own nothing here, one for the server and one for the programs.
+"""The user ids of a sandbox: ids that own nothing on this machine, one for the server and one for the programs.
 
-Inside, the server is 0 and has three rights over what is inside; programs are 1000 and have none: they can neither
-end the server nor read it. Outside, both are ids without a name, a file or a right. Who may choose any id (root) takes
-two from a range that no distribution gives to anybody; who may not takes one of the subordinate ids that
-/etc/subuid lends (subuid(5)), and is the server's id itself; without those, server and programs share the person's id,
-and what keeps them apart is only what the kernel keeps apart within one id.
+Inside the sandbox, the server is 0 and has a few capabilities (`sandbox.RIGHTS`). Programs are 1000 and have none:
+they can neither end the server nor read its memory. Outside, both are ids without a name, a file or a right. Root may
+choose any ids and takes two from a range that no distribution assigns. An ordinary user takes one of the subordinate
+ids in /etc/subuid (subuid(5)) for the programs, and the server runs under the user's own id. Without subordinate ids,
+server and programs share the user's id, and the kernel separates them only as far as processes of one user.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ SERVER, PROGRAMS = 0, 1000
 FREE = range(0x7000_0000, 0x7FFF_0000)
 """Ids that nothing uses: systemd's list of id ranges (UIDS-GIDS) marks them as unused."""
 MACHINES = FREE.stop
-"""The group of virtual machines that root starts: it can open their memory, which is kept in a file."""
+"""The group of virtual machines that root starts. It may open the files that hold their memory."""
 MEND = "apt-get install uidmap, and a line NAME:100000:65536 in /etc/subuid and /etc/subgid"
 _ENTER = """
 import ctypes, os, sys
@@ -57,15 +57,15 @@ try:
 except OSError as error:
     sys.exit(sys.argv[4] + ": " + error.strerror)
 """
-"""Takes the ids, makes a user namespace, waits until its ids have been mapped, and forbids others in it.
+"""Takes the ids, makes a user namespace, waits until its ids are mapped, and forbids further namespaces in it.
 
-Arguments: two descriptors, the id to take or -1, and the command.
+Arguments: two file descriptors, the id to take or -1, and the command.
 """
 
 
 @dataclass(frozen=True)
 class Ids:
-    """Ids of this machine: of a sandbox's server and of its programs, and their group's where that is another."""
+    """Ids on this machine: of a sandbox's server, of its programs, and of their group if it differs."""
 
     server: int
     programs: int
@@ -76,7 +76,7 @@ def allocate() -> Ids | None:
     """Two ids for a new sandbox; None if this user has only one.
 
     Raises:
-        UsageError: this is root, and its ids are all it has: a desktop would be root's.
+        UsageError: this is root without other ids, and a desktop would run as root.
     """
     if os.geteuid() == 0:
         first = _free_id()
@@ -86,7 +86,7 @@ def allocate() -> Ids | None:
 
 
 def _free_id() -> int:
-    """The first of two that nobody has. In a container, from the end of what it was given."""
+    """The first of two unused ids. In a container, takes them from the end of its range."""
     lines = [line.split() for line in Path("/proc/self/uid_map").read_text(encoding="ascii").splitlines()]
     for start, _, count in ((int(part) for part in line) for line in lines):
         if start <= FREE.start and start + count >= FREE.stop:
@@ -108,7 +108,7 @@ def _named(uid: int) -> bool:
 
 @cache
 def _subordinate() -> int | None:
-    """The first id that /etc/subuid and /etc/subgid lend this user, where there are the programs that map it."""
+    """The first id that /etc/subuid and /etc/subgid lend this user, if the programs that map it are installed."""
     if shutil.which("newuidmap") is None or shutil.which("newgidmap") is None:
         return None
     found = [_lent(Path("/etc", name)) for name in ("subuid", "subgid")]
@@ -128,10 +128,10 @@ def _lent(table: Path) -> int | None:
 
 
 class Entry:
-    """One sandbox's way into its ids: `command` starts it, `map` lets it go on.
+    """How one sandbox gets its ids: `command` starts it, and `map` lets it continue.
 
     Args:
-        ids: which, or None: then nothing is changed.
+        ids: the ids to take, or None to change nothing.
     """
 
     def __init__(self, ids: Ids | None) -> None:
@@ -141,7 +141,7 @@ class Entry:
 
     @property
     def descriptors(self) -> tuple[int, ...]:
-        """Those that the command inherits."""
+        """The file descriptors that the command inherits."""
         return (self._tell, self._hear) if self._ids else ()
 
     def command(self, inside: Sequence[str]) -> list[str]:
@@ -154,22 +154,22 @@ class Entry:
         return [*entering, program, *inside[1:]]
 
     def map(self, process: subprocess.Popen[bytes]) -> None:
-        """Map the ids of a process that `command` has started; it goes on from here.
+        """Map the ids of a process that `command` has started, and let it continue.
 
         Raises:
-            StartError: the kernel, or newuidmap(1), refuses.
+            StartError: the kernel or newuidmap(1) refuses.
         """
         if self._ids is None:
             return
         for end in (self._tell, self._hear):
             os.close(end)
         self._tell = self._hear = -1
-        if os.read(self._heard, 1) == b"1":  # else it ended, and has said why
+        if os.read(self._heard, 1) == b"1":  # otherwise it has ended and said why
             _write_maps(process.pid, self._ids)
             os.write(self._say, b"1")
 
     def close(self) -> None:
-        """Close what is open."""
+        """Close the descriptors that are still open."""
         for end in (self._heard, self._tell, self._hear, self._say):
             if end >= 0:
                 os.close(end)
@@ -178,7 +178,7 @@ class Entry:
 
 @contextlib.contextmanager
 def entry(ids: Ids | None) -> Iterator[Entry]:
-    """An `Entry` that is closed in the end."""
+    """An `Entry` that is closed at the end of the block."""
     made = Entry(ids)
     try:
         yield made

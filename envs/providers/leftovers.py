@@ -9,7 +9,7 @@ from pathlib import Path
 from deskbench.envs.providers import limits
 
 PREFIX = "deskbench-"
-"""With which the folders and control groups of desktops begin."""
+"""The start of the names of desktops' folders and control groups."""
 
 
 def sweep() -> None:

@@ -1,10 +1,9 @@
-"""Limits the memory and processes of a desktop on this machine, with a control group of its own.
+"""Limits the memory and processes of a desktop on this machine, with its own control group.
 
-Processor time is not limited but shared: however many programs run in a desktop, all of them together get no more than
-those of another, as long as that has something to do.
-
-The kernel's control groups, version 1 or 2, as they are mounted (cgroups(7)); who may not make one (an ordinary user,
-a container with them read-only) has the limits of each process instead (prlimit(1)), which bound no sum.
+Processor time is shared, not limited: the programs of one desktop together get no more than those of another that is
+also busy. This uses the kernel's control groups, version 1 or 2, as they are mounted (cgroups(7)). An ordinary user, or
+a container that mounts them read-only, cannot make groups. There, limits apply to each process (prlimit(1)) and do not
+bound the sum.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ MEMORY, PIDS = 6 * 2**30, 1024
 """Bytes of memory, including files in the sandbox; processes and threads."""
 END_SECONDS = 5.0
 _ENTER = 'for g; do shift; [ "$g" = -- ] && break; echo $$ > "$g/cgroup.procs" || exit 125; done; exec "$@"'
-"""A shell joins the groups before it becomes the command, so no child of the command can be outside them."""
+"""A shell joins the groups before it becomes the command, so no child of the command can escape them."""
 
 
 def make(name: str) -> list[Path]:
@@ -30,7 +29,7 @@ def make(name: str) -> list[Path]:
         name: unique on this machine.
     """
     made: list[Path] = []
-    name = f"{name}.{os.getpid()}"  # whose it is: see sweep
+    name = f"{name}.{os.getpid()}"  # names the owner: see sweep
     try:
         if (ROOT / "cgroup.controllers").exists():
             _make(ROOT / name, {"memory.max": MEMORY, "memory.swap.max": 0, "pids.max": PIDS}, made)
@@ -38,7 +37,7 @@ def make(name: str) -> list[Path]:
             limits = {"memory.limit_in_bytes": MEMORY}
             _make(_mine("memory") / name, limits, made)
             _make(_mine("pids") / name, {"pids.max": PIDS}, made)
-            with contextlib.suppress(FileNotFoundError):  # the processor's time is shared, and has no limit
+            with contextlib.suppress(FileNotFoundError):  # processor time is shared, not limited
                 _make(_mine("cpu") / name, {}, made)
     except OSError:
         remove(made)
@@ -50,29 +49,29 @@ def _make(group: Path, limits: dict[str, int], made: list[Path]) -> None:
     group.mkdir()
     made.append(group)
     for name, value in limits.items():
-        if (group / name).exists() or name != "memory.swap.max":  # there is none where the kernel counts no swap
+        if (group / name).exists() or name != "memory.swap.max":  # missing if the kernel does not count swap
             (group / name).write_text(str(value))
 
 
 def _mine(controller: str) -> Path:
-    """This process's own group of a version 1 controller: what bounds it bounds the desktop, too."""
+    """This process's own group of a version 1 controller: its limits bound the desktop, too."""
     for line in Path("/proc/self/cgroup").read_text(encoding="utf-8").splitlines():
         _, controllers, path = line.split(":", 2)
         if controller in controllers.split(","):
             below = ROOT / controller / path.lstrip("/")
-            return below if below.exists() else ROOT / controller  # in a container, paths may be the host's
+            return below if below.exists() else ROOT / controller  # in a container, the paths may be the host's
     raise FileNotFoundError(controller)
 
 
 def entering(groups: list[Path], command: list[str]) -> list[str]:
-    """A command that runs another in the groups, or without them under the limits of each process."""
+    """A command that runs another in the groups; without groups, under limits for each process."""
     if not groups:
         return ["prlimit", f"--nproc={PIDS}", f"--data={MEMORY}", "--", *command]
     return ["/bin/sh", "-c", _ENTER, "sh", *(str(group) for group in groups), "--", *command]
 
 
 def remove(groups: list[Path]) -> None:
-    """Remove groups, whose processes have ended or are just ending."""
+    """Remove groups whose processes have ended or are about to."""
 
     def gone() -> bool:
         for group in groups:
@@ -84,7 +83,7 @@ def remove(groups: list[Path]) -> None:
 
 
 def sweep(prefix: str) -> None:
-    """Remove groups with this prefix whose controllers have ended: another's may be empty and about to be entered."""
+    """Remove groups with this prefix whose controllers have ended. A live one's group may just be empty still."""
     try:
         places = [ROOT] if (ROOT / "cgroup.controllers").exists() else [_mine(one) for one in ("memory", "pids", "cpu")]
     except OSError:
@@ -97,7 +96,7 @@ def sweep(prefix: str) -> None:
 
 
 def why_not() -> str:
-    """Why this machine's desktops have no common limit; empty if they have one."""
+    """Why desktops on this machine have no common limit; empty if they have one."""
     groups = make("deskbench-try")
     remove(groups)
     return "" if groups else f"cannot create control groups in {ROOT}: limits apply to each process alone"

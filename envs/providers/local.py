@@ -1,8 +1,8 @@
-"""The embedded provider: a desktop on this machine, in a sandbox of its own.
+"""The embedded provider: a desktop on this machine, in its own sandbox.
 
-One bubblewrap holds everything: X server, session, the server of `deskbench.envs.server`, the programs, under ids
-that own nothing on this machine (`ids`, `sandbox`). The controller makes the socket that the server listens at and
-hands it over: nobody inside can take its place, and a server that has ended leaves a desktop that has ended.
+One bubblewrap holds everything: the X server, the session, the server of `deskbench.envs.server` and the programs,
+under ids that own nothing on this machine (`ids`, `sandbox`). The controller makes the listening socket and hands it to
+the server, so nothing inside can take its place. When the server ends, the desktop has ended.
 """
 
 from __future__ import annotations
@@ -36,14 +36,14 @@ LOG_LINES, LOG_KEPT, LOG_LINE = 60, 200, 4096
 """Limits for a desktop's log: lines in an error, lines kept, bytes of a line."""
 BACKLOG = 64
 NOBODY = 65534
-"""The id that the kernel and all distributions give to nobody."""
-# A thread's end is its children's parent's death (PR_SET_PDEATHSIG counts threads): so one that never ends starts all.
+"""The id of nobody, in the kernel and all distributions."""
+# PR_SET_PDEATHSIG kills a child when the thread that started it ends, so one thread that never ends starts them all.
 _spawner = ThreadPoolExecutor(1, thread_name_prefix="spawn")
 
 
 @dataclass(frozen=True)
 class _Processes:
-    """What runs on the host for one desktop: the sandbox, its network's other end where it has one, their groups."""
+    """One desktop's processes on the host: the sandbox, the process behind its network (if any), their groups."""
 
     sandbox: subprocess.Popen[bytes]
     network: subprocess.Popen[bytes] | None
@@ -68,7 +68,7 @@ class LocalProvider:
     capacity: int | None = None
     platform: str | None = "Linux"
     ptrace = False
-    """Whether its programs may trace each other."""
+    """Whether programs in the desktop may trace each other."""
 
     def __init__(self) -> None:
         self._running: dict[str, LocalDesktop] = {}
@@ -76,20 +76,20 @@ class LocalProvider:
         sweep()
 
     def describe(self) -> dict[str, str]:
-        """Nothing: desktops are made of this machine's programs."""
+        """Nothing: desktops use this machine's programs."""
         return {}
 
     def start(self, spec: DesktopSpec) -> LocalDesktop:
-        """A fresh desktop; about half a second.
+        """Start a fresh desktop; takes about half a second.
 
         Raises:
             UsageError: this machine cannot make a sandbox; the message says why and what to do.
-            StartError: with the last lines of its log.
+            StartError: it did not start; the message has the last lines of its log.
         """
         self._check(spec)
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
         (folder / "owner").write_text(str(os.getpid()))
-        folder.chmod(0o711)  # the sandbox's ids find its files here; the socket is for its owner only
+        folder.chmod(0o711)  # the sandbox's ids find their files here; only its owner may use the socket
         tokens = new_tokens()
         try:
             processes = _spawner.submit(self._spawn, folder, spec).result()
@@ -109,10 +109,10 @@ class LocalProvider:
         return desktop
 
     def _check(self, spec: DesktopSpec) -> None:
-        """That this machine has what the spec needs.
+        """Check that this machine has what the spec needs.
 
         Raises:
-            UsageError: something is missing; with the fix.
+            UsageError: something is missing; the message gives the fix.
         """
         if spec.isolated and shutil.which("bwrap") is None:
             raise UsageError("bubblewrap is not installed: apt-get install bubblewrap, or run with --unisolated")
@@ -120,12 +120,12 @@ class LocalProvider:
             raise UsageError("a desktop with network needs slirp4netns: apt-get install slirp4netns")
 
     def _inside(self, listener: int, spec: DesktopSpec, chosen: ids.Ids | None) -> list[str]:
-        """What runs in the sandbox: the server, at a socket that it inherits under this number."""
+        """The command that runs in the sandbox: the server, with the number of the socket that it inherits."""
         user = ["--user", "user"] if chosen is not None else []
         return [*SERVER, "--listen", str(listener), *user, *session_arguments(spec)]
 
     def _binds(self) -> list[str]:
-        """More of the sandbox's options."""
+        """More options for the sandbox."""
         return []
 
     def _spawn(self, folder: Path, spec: DesktopSpec) -> _Processes:
@@ -148,7 +148,7 @@ class LocalProvider:
         self, command: list[str], folder: Path, spec: DesktopSpec, chosen: ids.Ids | None, groups: list[Path],
         listener: int,
     ) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes] | None]:  # fmt: skip
-        """Start a sandbox, and its network's other end where it is to have one."""
+        """Start a sandbox and, if the spec has a network, the process behind that."""
         networked = spec.network == "full"
         read, write = os.pipe() if networked else (-1, -1)
         info = ["--info-fd", str(write)] if networked else []
@@ -164,7 +164,7 @@ class LocalProvider:
                 raise
 
     def stop(self, desktop: Desktop) -> None:
-        """End it and everything in it."""
+        """End a desktop and everything in it."""
         assert isinstance(desktop, LocalDesktop)
         with self._lock:
             self._running.pop(desktop.name, None)
@@ -184,7 +184,7 @@ class LocalProvider:
 
 @contextlib.contextmanager
 def _listening(path: Path) -> Iterator[socket.socket]:
-    """A Unix socket that listens, for its owner to connect to; what inherits it answers."""
+    """A listening Unix socket that only its owner may connect to; the process that inherits it answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listener:
         listener.bind(str(path))
         path.chmod(0o600)
@@ -193,7 +193,7 @@ def _listening(path: Path) -> Iterator[socket.socket]:
 
 
 def _start_unisolated(inside: list[str], folder: Path, groups: list[Path], listener: int) -> subprocess.Popen[bytes]:
-    """Start a server without a sandbox; for root as nobody: programs want an id that has a name."""
+    """Start a server without a sandbox. Root starts it as nobody, because programs need an id with a name."""
     home, run = folder / "home", folder / "run"
     home.mkdir()
     run.mkdir(mode=0o700)
@@ -222,7 +222,7 @@ def _await_ready(desktop: LocalDesktop) -> None:
         process.stdin.write(json.dumps(desktop.tokens).encode() + b"\n")
         process.stdin.flush()
     except BrokenPipeError:
-        pass  # it ended at once; what it said on the way is in the log
+        pass  # it ended at once; the log has its messages
     readable, _, _ = select.select([process.stdout], [], [], START_SECONDS)
     line = process.stdout.readline() if readable else b""
     try:
@@ -235,7 +235,7 @@ def _await_ready(desktop: LocalDesktop) -> None:
         why = f"no answer for {START_SECONDS:g} s"
     else:
         wait.until(lambda: process.poll() is not None, timeout=1.0)
-        draining.join(1.0)  # what it said last
+        draining.join(1.0)  # wait for its last messages
         why = answer.get("error") or f"it ended with status {process.poll()}"
     log = "\n".join(list(desktop.log)[-LOG_LINES:])
     if "bwrap:" in log and "namespace" in log:
@@ -249,7 +249,7 @@ def _await_ready(desktop: LocalDesktop) -> None:
 def _drain(desktop: LocalDesktop) -> None:
     stream = desktop.process.stderr
     assert stream
-    for line in iter(lambda: stream.readline(LOG_LINE), b""):  # programs write here, too: a line may have no end
+    for line in iter(lambda: stream.readline(LOG_LINE), b""):  # programs write here, too, and a line may never end
         desktop.log.append(line.decode("utf-8", "replace").rstrip())
 
 
@@ -260,7 +260,7 @@ def _end(desktop: LocalDesktop) -> None:
         end_network(desktop.network)
     for stream in (desktop.process.stdin, desktop.process.stdout):
         if stream:
-            with contextlib.suppress(BrokenPipeError):  # what it never read is still in the buffer
+            with contextlib.suppress(BrokenPipeError):  # the buffer still holds what it never read
                 stream.close()
     limits.remove(desktop.groups)
     shutil.rmtree(desktop.folder, ignore_errors=True)

@@ -1,7 +1,7 @@
-"""What is shipped into a desktop: the server, what it shares with the controller, and its pure-Python libraries.
+"""What goes into a desktop: the server, the files that it shares with the controller, and its pure-Python libraries.
 
-A sandbox's programs have ids that may not enter the person's folders, so what they see is a copy in a folder of the
-cache that all may read, made once for each version of the sources.
+A sandbox's programs have ids that may not enter the user's folders. So they get a copy in a cache folder that everybody
+may read, made once for each version of the sources.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from deskbench.envs.errors import UsageError
 
 ENVS = Path(__file__).resolve().parent.parent
 SHARED_FILES = ("__init__.py", "wire.py", "actions.py", "keys.py", "wait.py", "pipe.py")
-"""What the server needs in addition to its own folder. Nothing from `tasks`: it contains the answers."""
+"""Files that the server needs outside its own folder. Nothing from `tasks`, which contains the answers."""
 PURE_LIBRARIES = ("mss", "jeepney", "pyautogui", "pyscreeze", "pytweening", "pymsgbox", "mouseinfo", "pyperclip")
 KEPT_SECONDS = 7 * 86400.0
-"""How long a version that nobody starts is kept."""
+"""How long to keep a version that nobody starts."""
 SERVER = ("/usr/bin/python3", "-s", "-m", "deskbench.envs.server")
-"""The server's command, which ignores packages that users installed for themselves."""
+"""The server's command; -s ignores packages in users' own site folders."""
 
 
 def session_arguments(spec: DesktopSpec) -> list[str]:
@@ -41,7 +41,7 @@ def session_arguments(spec: DesktopSpec) -> list[str]:
 
 
 def library_paths() -> dict[str, Path]:
-    """The pure-Python libraries that the server and OSWorld's commands import, as they are installed here."""
+    """The pure-Python libraries that the server and OSWorld's commands import, from this installation."""
     found = {}
     for name in PURE_LIBRARIES:
         spec = find_spec(name)
@@ -54,22 +54,22 @@ def library_paths() -> dict[str, Path]:
 
 
 def server_files(under: str) -> Iterator[tuple[str, bytes]]:
-    """The server and what it shares with the controller, as paths below a folder, and their bytes."""
+    """The server and the files that it shares with the controller, as paths below a folder and their bytes."""
     return tree({name: ENVS / name for name in (*SHARED_FILES, "server")}, under)
 
 
 def library_files(under: str) -> Iterator[tuple[str, bytes]]:
-    """The server's pure-Python libraries, as paths below a folder, and their bytes."""
+    """The server's pure-Python libraries, as paths below a folder and their bytes."""
     return tree(library_paths(), under)
 
 
 def server_digest() -> str:
-    """SHA-256 over the server's sources: what an image must have been built from."""
+    """SHA-256 over the server's sources; an image must have been built from the same."""
     return _digest(dict(server_files("")))
 
 
 def tree(paths: dict[str, Path], under: str) -> Iterator[tuple[str, bytes]]:
-    """Files and folders by name, as paths below a folder, and their bytes."""
+    """Named files and folders, as paths below a folder and their bytes."""
     for name, path in paths.items():
         files = sorted(path.rglob("*")) if path.is_dir() else [path]
         for file in files:
@@ -86,13 +86,13 @@ def _digest(files: dict[str, bytes]) -> str:
 
 
 def cache_folder() -> Path:
-    """The folder for what desktops share: the user's cache, or for root one that other ids may enter."""
+    """The folder for what desktops share: the user's cache, or for root a cache that other ids may enter."""
     return site_cache_path("deskbench") if os.geteuid() == 0 else user_cache_path("deskbench")
 
 
 @cache
 def payload() -> Path:
-    """The folder that desktops see as /opt/deskbench; made if this version does not exist yet.
+    """The folder that desktops see as /opt/deskbench. Makes it if this version does not exist yet.
 
     Raises:
         UsageError: the cache cannot be written.
@@ -109,7 +109,7 @@ def payload() -> Path:
             stdin=subprocess.DEVNULL,
             capture_output=True,
             check=False,
-        )  # fmt: skip  (what does not compile says so when it is run)
+        )  # fmt: skip  (a file that does not compile fails when it is run)
 
     made = keep(kept, make)
     with contextlib.suppress(OSError):
@@ -125,7 +125,7 @@ def _forget(kept: Path) -> None:
 
 
 def keep(folder: Path, make: Callable[[Path], None]) -> Path:
-    """A folder of the cache, made next to its place and moved there whole; everybody may read it.
+    """Make a folder in the cache under a temporary name, open it to all users, and rename it when it is complete.
 
     Raises:
         UsageError: the cache cannot be written.

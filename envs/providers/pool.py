@@ -1,4 +1,4 @@
-"""Warm desktops: a reset is a hand-over, and the next desktop boots while this one works."""
+"""Warm desktops: a reset hands one over, and the next one boots meanwhile."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from deskbench.envs.errors import EnvError
 
 
 class Pool:
-    """Wraps a provider: it makes the same promises, but starts the next desktop of a spec ahead of time.
+    """Wraps a provider and keeps its promises, but starts the next desktop of a spec ahead of time.
 
     Args:
         provider: starts and stops the desktops.
-        ahead: warm desktops to keep per spec; 0 starts each one on demand.
+        ahead: how many warm desktops to keep per spec; 0 starts each one on demand.
     """
 
     def __init__(self, provider: Provider, ahead: int = 1) -> None:
@@ -28,23 +28,23 @@ class Pool:
         self._closed = False
 
     def describe(self) -> dict[str, str]:
-        """As the wrapped provider."""
+        """Describes the wrapped provider."""
         return self._provider.describe()
 
     def start(self, spec: DesktopSpec) -> Desktop:
-        """A fresh desktop: a warm one, if one is alive."""
+        """A fresh desktop: a warm one if there is one alive."""
         while (future := self._take(spec)) is not None:
             desktop = future.result()
             try:
                 desktop.health()
-            except EnvError:  # it died while it was waiting
+            except EnvError:  # it died while waiting
                 self._provider.stop(desktop)
                 continue
             return desktop
         return self._provider.start(spec)
 
     def ready(self, spec: DesktopSpec) -> None:
-        """Wait until there is a warm desktop of this spec, to measure a hand-over.
+        """Wait until there is a warm desktop of this spec; used to measure a hand-over.
 
         Raises:
             StartError: it did not start.
@@ -69,7 +69,7 @@ class Pool:
         self._provider.stop(desktop)
 
     def close(self) -> None:
-        """Stop everything, the warm ones included."""
+        """Stop all desktops, warm ones included."""
         with self._lock:
             self._closed = True
             waiting = [future for warm in self._warm.values() for future in warm]
@@ -79,5 +79,5 @@ class Pool:
         self._provider.close()
 
     def doctor(self) -> list[Check]:
-        """As the wrapped provider."""
+        """Runs the wrapped provider's checks."""
         return self._provider.doctor()

@@ -3,9 +3,9 @@
     [[machine]]
     url = "http://10.0.0.5:5000"
     token_env = "DESK5_TOKEN"                       # the environment variable that holds the control token
-    reset = "ssh host5 virsh snapshot-revert desk clean"   # a command, a URL that is POSTed, or "none"
+    reset = "ssh host5 virsh snapshot-revert desk clean"   # a command, a URL to POST to, or "none"
 
-What the machine's network reaches and how large its screen is are its own affair: a run's own wishes do not count.
+The machine decides its own network and screen size; the settings of a run do not apply.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from deskbench.envs.wire import PROTOCOL, Health
 
 RESET_SECONDS = 600.0
 READY_SECONDS = 300.0
-"""Seconds that a machine may take to answer after its reset: without KVM it boots for a minute or two."""
+"""Seconds that a machine may take to answer after its reset. Without KVM, it boots for a minute or two."""
 FREE_SECONDS = 3600.0
-"""Seconds that a start waits for a machine that is in use."""
+"""Seconds that a start waits while all machines are in use."""
 KEEP = "none"
-"""The `reset` of a machine that is used as it is, whatever was done on it before."""
+"""The `reset` of a machine that is used as it is, whatever happened on it before."""
 
 
 class Machine(BaseModel):
@@ -55,7 +55,7 @@ FIVE_PARTS = re.compile(r"([^:/\s]+):(\d+):(\d+):(\d+):(\d+)")
 
 
 class RemoteProvider:
-    """Hands out machines, each to one user at a time, after its own reset.
+    """Resets machines and hands each out to one user at a time.
 
     Args:
         source: a machine's URL, OSWorld's five-part address (HOST:5000:9222:8006:8080), or the path of a TOML file.
@@ -70,7 +70,7 @@ class RemoteProvider:
     def __init__(self, source: str = "") -> None:
         self._machines = machines_of(source)
         for machine in self._machines:
-            _token(machine)  # one that is not there is found now
+            _token(machine)  # raises now if its token is missing
         self.capacity: int | None = len(self._machines)
         self._free: queue.Queue[Machine] = queue.Queue()
         for machine in self._machines:
@@ -88,7 +88,7 @@ class RemoteProvider:
 
         Raises:
             UsageError: it was used and has no reset, or speaks neither protocol, or its token is missing.
-            StartError: the reset failed, or the machine does not answer; with the last state seen.
+            StartError: the reset failed, or the machine does not answer; the message gives the last state seen.
         """
         try:
             machine = self._free.get(timeout=FREE_SECONDS)
@@ -117,7 +117,7 @@ class RemoteProvider:
             )
 
     def stop(self, desktop: Desktop) -> None:
-        """Release a machine; it keeps running, and is reset before it is handed out again."""
+        """Release a machine. It keeps running, and is reset before the next user gets it."""
         with self._lock:
             mine, machine = self._running.pop(id(desktop), (None, None))
         if mine is not None and machine is not None:
@@ -130,7 +130,7 @@ class RemoteProvider:
             self.stop(desktop)
 
     def doctor(self) -> list[Check]:
-        """Whether each machine answers, and what it cannot do. Nothing is reset."""
+        """Whether each machine answers, and what it cannot do. Resets nothing."""
         return [_look(machine) for machine in self._machines]
 
 
@@ -138,7 +138,7 @@ def machines_of(source: str) -> tuple[Machine, ...]:
     """One machine from a URL, or those of a TOML file.
 
     Raises:
-        UsageError: naming the file, the key and the bad value.
+        UsageError: names the file, the key and the bad value.
     """
     if source.startswith(("http://", "https://")):
         return (_machine({"url": source}, source),)
@@ -185,10 +185,10 @@ def _token(machine: Machine) -> str | None:
 
 
 def reset(machine: Machine) -> None:
-    """Make a machine fresh by its own command or URL.
+    """Reset a machine with its own command or URL.
 
     Raises:
-        StartError: it failed; with its last message.
+        StartError: it failed; the message has the last line of its output.
     """
     wanted = machine.reset
     if wanted is None or wanted == KEEP:
@@ -213,11 +213,11 @@ def reset(machine: Machine) -> None:
 
 
 def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
-    """A machine, once it answers; by this protocol, or by OSWorld's where it knows no other.
+    """Connect to a machine, once it answers our protocol, or else OSWorld's.
 
     Raises:
-        StartError: it does not answer; with the last state seen.
-        UsageError: it speaks neither protocol, or another version of this one, or does not take the token.
+        StartError: it does not answer; the message gives the last state seen.
+        UsageError: it speaks neither protocol or another version of ours, or rejects the token.
     """
     ours = Client(machine.url, machine.url, token=_token(machine))
     theirs = OsworldClient(machine.url, machine.url, machine.ports)
@@ -226,7 +226,7 @@ def reach(machine: Machine, seconds: float) -> tuple[Client, Health]:
         try:
             return ours, ours.health()
         except GuestError as error:
-            # Nobody who was asked for a proof is driven without one.
+            # If the user set a token, do not fall back to a server that cannot prove itself.
             if error.status in (401, 403) or (error.status == 404 and machine.token_env is not None):
                 hint = "name the token's environment variable as token_env; OSWorld's server has none"
                 raise UsageError(f"{error} ({hint})") from None

@@ -1,7 +1,7 @@
 """The sandbox of desktops on this machine: bubblewrap's options, and its network.
 
-Users, processes, network, IPC, host name and files are the sandbox's own; of the host it sees /usr and a few files of
-/etc, read-only. What containers mask of /proc is masked here.
+The sandbox has its own users, processes, network, IPC, host name and files. Of the host, it sees /usr and a few files
+of /etc, read-only. It masks the same parts of /proc as containers do.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ ETC = (
     "mime.types", "xdg", "X11", "ImageMagick-6", "ImageMagick-7", "dconf", "pango", "login.defs",
     "libreoffice", "chromium.d", "gimp", "thunderbird",
 )  # fmt: skip
-"""The parts of /etc in which programs find libraries, fonts, themes and file types; no names, keys or configuration."""
+"""Parts of /etc where programs find libraries, fonts, themes and file types. No names, keys or configuration."""
 READ_ONLY = ("bus", "fs", "irq", "sys", "sysrq-trigger")
 MASKED = (
     "acpi", "asound", "interrupts", "kcore", "keys", "latency_stats", "sched_debug", "scsi", "timer_list",
     "timer_stats",
 )  # fmt: skip
-"""The parts of /proc that container engines make read-only or cover (the OCI defaults in Docker and Podman)."""
+"""Parts of /proc that container engines make read-only or cover (the OCI defaults in Docker and Podman)."""
 RIGHTS = ("CAP_CHOWN", "CAP_SETUID", "CAP_SETGID", "CAP_KILL")
-"""What the server has over the ids of its sandbox: it gives the user a home, starts programs as the user, ends them."""
+"""What the server may do to its sandbox's ids: give the user a home, start programs as the user, and end them."""
 NETWORK_SECONDS = 10.0
 NS_GET_USERNS = 0xB701
 """ioctl_ns(2): the user namespace that owns another namespace."""
@@ -55,12 +55,12 @@ def sandbox(
     ids: Ids | None,
     binds: Sequence[str] = (),
 ) -> list[str]:
-    """The command that runs another in a sandbox; to be started through `ids.Entry`.
+    """The command that runs another in a sandbox; start it through `ids.Entry`.
 
     Args:
         folder: for the desktop's few files on the host.
-        spec: network.
-        inside: what runs in it.
+        spec: its network is used.
+        inside: the command to run in the sandbox.
         ids: the ids of its server and programs; None if both run under the user's own.
         binds: more of bubblewrap's options.
     """
@@ -75,10 +75,12 @@ def sandbox(
 
 @contextlib.contextmanager
 def filtered(*, ptrace: bool = False) -> Iterator[tuple[list[str], int]]:
-    """Options that forbid system calls to all of a sandbox, its first process too, and the descriptor to be inherited.
+    """Options that restrict the system calls of the whole sandbox, its first process included, and their descriptor.
+
+    The process that gets the options must inherit the descriptor.
 
     Args:
-        ptrace: one program may trace another.
+        ptrace: let programs trace one another.
     """
     descriptor = os.memfd_create("filter")
     try:
@@ -90,7 +92,7 @@ def filtered(*, ptrace: bool = False) -> Iterator[tuple[list[str], int]]:
 
 
 def namespaces(ids: Ids | None, rights: Sequence[str] = RIGHTS) -> list[str]:
-    """Options for namespaces of its own; where there are two ids, the user namespace is there already."""
+    """Options for the sandbox's own namespaces. If there are two ids, the user namespace already exists."""
     if ids is None:
         return ["--unshare-all", "--uid", "1000", "--gid", "1000"]
     kinds = [f"--unshare-{kind}" for kind in ("ipc", "pid", "net", "uts", "cgroup-try")]
@@ -98,7 +100,7 @@ def namespaces(ids: Ids | None, rights: Sequence[str] = RIGHTS) -> list[str]:
 
 
 def masks() -> list[str]:
-    """Options that cover what /proc has of the machine."""
+    """Options that cover what /proc tells about the machine."""
     options = []
     for path in (Path("/proc", name) for name in READ_ONLY):
         if path.exists():
@@ -112,13 +114,13 @@ def masks() -> list[str]:
 
 
 def _memory() -> list[str]:
-    """Empty folders in memory, each with a limit: all of them together leave programs some of the desktop's memory."""
+    """Empty folders in memory, each with a limit. Together they leave the programs part of the desktop's memory."""
     sizes = {"/dev/shm": (512, "1777"), "/tmp": (1024, "1777"), "/run": (64, "0755"), "/home": (2048, "0755"),
              "/var": (256, "0755")}  # fmt: skip
     options = []
     for path, (megabytes, mode) in sizes.items():
         options += ["--perms", mode, "--size", str(megabytes * 2**20), "--tmpfs", path]
-    # What bubblewrap makes on the way to another folder is for the sandbox's root only.
+    # Folders that bubblewrap makes on the way to others would be for the sandbox's root only.
     folders = {
         "/etc": "0755",
         "/opt": "0755",
@@ -150,7 +152,7 @@ def _etc(folder: Path, spec: DesktopSpec) -> list[str]:
 
 
 def system_folders() -> list[str]:
-    """The folders beside /usr that programs and libraries are looked for in, for a sandbox that has /usr."""
+    """Options for the system folders next to /usr, for a sandbox that has /usr."""
     options = []
     for name in ("bin", "sbin", "lib", "lib32", "lib64", "libx32"):
         path = Path("/", name)
@@ -183,30 +185,30 @@ def kill_sandbox(process: subprocess.Popen[bytes]) -> None:
 
 
 def join_network(read: int, write: int, folder: Path, ids: Ids | None = None) -> subprocess.Popen[bytes]:
-    """Give the sandbox a network of its own, from which neither the host's loopback nor its sockets can be reached.
+    """Give the sandbox its own network, from which it can reach neither the host's loopback nor its sockets.
 
-    What it sends is taken apart by slirp4netns, under the id of the sandbox's server, in a sandbox of its own.
+    slirp4netns handles its packets, under the id of the sandbox's server and in its own sandbox.
 
     Args:
         read, write: ends of the pipe that bubblewrap's `--info-fd` writes to.
         folder: for what it needs on the host.
-        ids: the sandbox's.
+        ids: the sandbox's ids.
 
     Raises:
-        UsageError: slirp4netns refuses; with its message.
+        UsageError: slirp4netns refuses; the message has its output.
     """
     os.close(write)
     with os.fdopen(read) as pipe:
         pid = str(json.load(pipe)["child-pid"])
     network = os.open(f"/proc/{pid}/ns/net", os.O_RDONLY)
-    owner = fcntl.ioctl(network, NS_GET_USERNS)  # not always the one that the programs are in
+    owner = fcntl.ioctl(network, NS_GET_USERNS)  # may differ from the one that the programs are in
     ready, tell = os.pipe()
     command = [
         *_as_server(ids, folder), "slirp4netns", "--configure", "--disable-host-loopback", "--enable-seccomp",
         f"--ready-fd={tell}", "--exit-fd=0", f"--userns-path=/proc/self/fd/{owner}", "--netns-type=path",
         f"/proc/self/fd/{network}", "tap0",
     ]  # fmt: skip
-    process = subprocess.Popen(  # it ends when its standard input does, which is when we do
+    process = subprocess.Popen(  # it ends when its standard input does: when this process ends
         command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True,
         pass_fds=(owner, tell, network),
     )  # fmt: skip
@@ -221,13 +223,13 @@ def join_network(read: int, write: int, folder: Path, ids: Ids | None = None) ->
 
 
 def _as_server(ids: Ids | None, folder: Path) -> list[str]:
-    """What lets slirp4netns run under the id of the sandbox's server, where root starts it."""
+    """A command prefix that runs slirp4netns under the id of the sandbox's server, if root starts it."""
     if ids is None or os.geteuid() != 0:
         return []
     taking = ["setpriv", f"--reuid={ids.server}", f"--regid={ids.server}", "--clear-groups", "--no-new-privs", "--"]
     if TUN.stat().st_mode & 0o006 == 0o006:
         return taking
-    # Most systems let everybody open the device; where only root may, slirp4netns sees one of its own in its place.
+    # Most systems let everybody open the device. If only root may, slirp4netns gets its own node in its place.
     own = folder / "tun"
     os.mknod(own, stat.S_IFCHR | 0o600, TUN.stat().st_rdev)
     os.chown(own, ids.server, ids.server)
@@ -236,7 +238,7 @@ def _as_server(ids: Ids | None, folder: Path) -> list[str]:
 
 
 def end_network(process: subprocess.Popen[bytes]) -> None:
-    """End what `join_network` has started."""
+    """End the process that `join_network` started."""
     process.kill()
     process.wait()
     if process.stdin:

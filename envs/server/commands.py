@@ -1,4 +1,4 @@
-"""Commands in the desktop's session: run to their end, or started and left alone."""
+"""Commands in the desktop's session: run to their end, or started and left running."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ from deskbench.envs.server.http.limits import MAX_OUTPUT, MAX_WRITTEN
 from deskbench.envs.server.http.server import HttpError
 
 CMD = ("cmd", "/s", "/c")
-"""Windows' shell; it gets one line and handles the quotes itself."""
+"""Windows' shell. It gets one line and handles the quotes itself."""
 NO_WINDOW: int = getattr(subprocess, "CREATE_NO_WINDOW", 0)
-"""On Windows: a command that the server waits for shows no console."""
+"""On Windows, hides the console of commands that the server waits for."""
 OOM_SCORE = "500"
-"""Makes the kernel kill programs first when memory is short (proc(5), oom_score_adj)."""
+"""Makes the kernel kill programs before the desktop when memory is short (proc(5), oom_score_adj)."""
 SYSTEM = "/usr/bin:/bin:/usr/local/bin"
-"""The folders of programs that the server itself needs; the desktop's user may have changed the session's PATH."""
+"""Folders of the programs that the server itself needs. The desktop's user may have changed the session's PATH."""
 _PYTHON = 'python() { python3 "$@"; }\n'
 
 
 @dataclass(frozen=True)
 class Done:
-    """A command that ended."""
+    """How a command ended."""
 
     returncode: int
     stdout: str
@@ -44,18 +44,18 @@ class Done:
 
 
 class CommandTimeout(Exception):
-    """The command was still running when its time was over; it and its children have been killed."""
+    """The command ran out of time. It and its children have been killed."""
 
 
 def expand(path: str) -> str:
-    """`~` and $VAR in a path, as the session's user has them."""
+    """Expand `~` and $VAR in a path, for the session's user."""
     return os.path.expandvars(os.path.expanduser(path))  # noqa: PTH111  (pathlib expands no variables)
 
 
 def argv(command: object, *, shell: bool) -> list[str]:
-    """OSWorld's `command` field to an argument list: a string is split, a leading `~/` expanded.
+    """Turn OSWorld's `command` field into an argument list. Splits a string, and expands a leading `~/`.
 
-    `python` becomes python3 where the system has no `python`: OSWorld's task files say `python`.
+    `python` becomes python3 if the system has no `python`: OSWorld's task files say `python`.
 
     Raises:
         HttpError: 400, it is neither a string nor a list of strings, or it is empty.
@@ -80,17 +80,17 @@ def argv(command: object, *, shell: bool) -> list[str]:
 
 
 def installed(program: str) -> bool:
-    """The session's PATH has such a program."""
+    """Whether the session's PATH has this program."""
     return shutil.which(program) is not None
 
 
 def system(program: str) -> str:
-    """Where one of the system's own programs is."""
+    """The path of one of the system's own programs."""
     return shutil.which(program, path=SYSTEM) or program
 
 
 def clean() -> dict[str, str]:
-    """The session's environment, for the system's own programs: nothing in it puts other code into them."""
+    """The session's environment for the system's own programs, without variables that load other code into them."""
     return {name: value for name, value in os.environ.items() if not name.startswith(("LD_", "PYTHON", "BASH_"))}
 
 
@@ -116,17 +116,17 @@ def run(
     merged: bool = False,
     env: Mapping[str, str] | None = None,
 ) -> Done:
-    """Run to the end; a child left behind does not hold the answer up.
+    """Run a command to its end. A child that it leaves behind does not delay the answer.
 
     Args:
         parts: program and arguments.
         timeout: seconds.
-        cwd: its folder; the home folder when None.
+        cwd: its folder; None for the home folder.
         merged: stderr goes where stdout goes, in the order written.
-        env: its environment; the session's when None.
+        env: its environment; None for the session's.
 
     Raises:
-        CommandTimeout: it and all that it started in its group have been killed.
+        CommandTimeout: it and everything that it started in its group have been killed.
         OSError: it cannot be started.
     """
     out, err = Output(MAX_OUTPUT), None if merged else Output(MAX_OUTPUT)
@@ -142,7 +142,7 @@ def run(
 
 
 def _text(data: bytes, room: int) -> str:
-    """As text that takes no more than so many bytes as JSON."""
+    """Decode output, cut so that it takes at most `room` bytes as JSON."""
     text = data.decode("utf-8", "replace")
     return text if len(text) * 6 + 2 <= room or _written(text) <= room else text[: (room - 2) // 6]
 
@@ -152,7 +152,7 @@ def _written(text: str) -> int:
 
 
 def _ended(process: subprocess.Popen[bytes], outputs: Sequence[Output], deadline: float) -> bool:
-    """Wait for its end, and read meanwhile; False if it is still running at the deadline (monotonic seconds)."""
+    """Read output until the process ends; False if it is still running at the deadline (monotonic seconds)."""
     if os.name == "nt":
         try:
             process.wait(max(deadline - time.monotonic(), 0.0))
@@ -177,7 +177,7 @@ def _ended(process: subprocess.Popen[bytes], outputs: Sequence[Output], deadline
 
 @contextlib.contextmanager
 def _exit_of(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
-    """A descriptor that becomes ready when the process ends (pidfd_open(2)); None where there is none."""
+    """A descriptor that becomes ready when the process ends (pidfd_open(2)); None if the system has no such thing."""
     descriptor = None
     with contextlib.suppress(OSError, AttributeError):
         descriptor = os.pidfd_open(process.pid)
@@ -189,13 +189,13 @@ def _exit_of(process: subprocess.Popen[bytes]) -> Iterator[int | None]:
 
 
 class Output:
-    """What a program prints into a pipe: the first bytes are kept, and what follows is read and dropped.
+    """What a program prints into a pipe. Keeps the first bytes, and reads and drops the rest.
 
-    It is read for as long as anybody can write: what is left behind must neither fill a disk nor come to a stand.
+    It is read as long as anybody can write: a program that is left behind must neither fill a disk nor block.
 
     Attributes:
         end: the descriptor that the program writes to; `begin` closes it here.
-        descriptor: the other one.
+        descriptor: the descriptor that the server reads.
         over: nobody can write any more.
     """
 
@@ -206,21 +206,21 @@ class Output:
         self._thread: threading.Thread | None = None
 
     def begin(self) -> None:
-        """The program has the pipe."""
+        """Start reading: the program has the pipe now."""
         os.close(self.end)
-        if os.name == "nt":  # where pipes do not tell whether there is something to read
+        if os.name == "nt":  # pipes there do not tell whether there is something to read
             self._thread = threading.Thread(target=self._read_on, daemon=True)
             self._thread.start()
         else:
             os.set_blocking(self.descriptor, False)
 
     def discard(self) -> None:
-        """There is no program after all."""
+        """Close both ends: the program did not start."""
         os.close(self.end)
         os.close(self.descriptor)
 
     def take(self) -> int:
-        """Read what has come, if something has; how many bytes."""
+        """Read what has arrived, if anything; returns the number of bytes."""
         with self._lock:
             if self.over:
                 return 0
@@ -230,7 +230,7 @@ class Output:
                 return 0
 
     def taken(self) -> bytes:
-        """What has been printed until now; nothing is kept any more, and what comes is read slowly."""
+        """What has been printed so far. From now on nothing is kept, and output is read slowly."""
         if self._thread is not None:
             self._thread.join(_NT_SECONDS)
         else:
@@ -243,12 +243,12 @@ class Output:
         return kept
 
     def leave(self) -> None:
-        """Let it be read in passing from now on."""
+        """Leave the rest to the thread that reads slowly."""
         if self._thread is None:
             _left_behind.add(self)
 
     def close(self) -> None:
-        """Nobody can write, and nobody will read."""
+        """Close it: nobody can write, and nobody will read."""
         with self._lock:
             if not self._closed:
                 os.close(self.descriptor)
@@ -267,7 +267,7 @@ class Output:
 
 
 class _LeftBehind:
-    """Reads what is left behind, all of it in one thread, and no faster than a program has any reason to print."""
+    """Reads the output of everything left behind, in one thread, no faster than a program has reason to print."""
 
     def __init__(self) -> None:
         self._outputs: list[Output] = []
@@ -285,7 +285,7 @@ class _LeftBehind:
             self._outputs.append(output)
             self._changed.notify()
             if not self._runs:
-                with contextlib.suppress(RuntimeError):  # no thread can be had now; perhaps for the next one
+                with contextlib.suppress(RuntimeError):  # no thread is available; the next output may get one
                     threading.Thread(target=self._read, name="left-behind", daemon=True).start()
                     self._runs = True
 
@@ -305,11 +305,11 @@ class _LeftBehind:
 _left_behind = _LeftBehind()
 _PART = 1 << 16
 _PIPE = 1 << 20
-"""Bytes that a pipe holds at most, unless root has said otherwise (pipe(7))."""
+"""The most bytes that a pipe holds, unless root has changed that (pipe(7))."""
 _LATE_PAUSE = 0.05
 _LOOK_SECONDS = 0.02
 _NT_SECONDS = 0.5
-"""Seconds for which a child left behind on Windows delays the answer."""
+"""Seconds by which a child left behind may delay the answer on Windows."""
 
 
 def _kill_group(process: subprocess.Popen[bytes]) -> None:
@@ -326,7 +326,7 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
 def spawn(
     parts: Sequence[str], errors: Output | None = None, env: Mapping[str, str] | None = None
 ) -> subprocess.Popen[bytes]:
-    """Start a program in a group of its own and leave it alone."""
+    """Start a program in its own group and leave it running."""
     return _start(list(parts), None, errors, None, env=env)
 
 
@@ -352,16 +352,17 @@ def _start(
         raise
     for one in outputs:
         one.begin()
-    with contextlib.suppress(OSError):  # where memory ends, a program is ended before the desktop
+    with contextlib.suppress(OSError):  # when memory runs out, the kernel kills programs before the desktop
         Path(f"/proc/{process.pid}/oom_score_adj").write_text(OOM_SCORE)
     return process
 
 
 def run_source(lang: str, source: str, timeout: float, *, cwd: str | None = None, merged: bool = False) -> Done:
-    """Run source text, `python` or `bash`; from a file, since a script on stdin is eaten by commands that read it.
+    """Run `python` or `bash` source text. It runs from a file, because commands that read stdin would eat a script
+    there.
 
     Raises:
-        CommandTimeout, OSError: as `run`.
+        CommandTimeout, OSError: as in `run`.
     """
     if lang != "python" and os.name == "nt":
         raise OSError(f"{lang} is not installed")

@@ -1,4 +1,4 @@
-"""Desktops without notice of changes: the server takes and compares pictures."""
+"""Desktops that do not report changes: the server takes screenshots and compares them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
 POLL = 0.04
-"""Seconds between two pictures while settling."""
+"""Seconds between two screenshots while settling."""
 REMEMBERED = 500
 
 
@@ -43,10 +43,10 @@ class Screen(ABC):
 
     @abstractmethod
     def _grab(self, *, cursor: bool) -> bytes:
-        """The pixels now, four bytes each (blue, green, red and one that means nothing), rows from the top."""
+        """The current pixels, four bytes each (blue, green, red and one unused), rows from the top."""
 
     def capture(self) -> Frame:
-        """The screen now; the last frame again when nothing has changed."""
+        """The current screen; the last frame again if nothing has changed."""
         with self._lock:
             pixels = self._grab(cursor=True)
             if self._last is not None and self._last[0] == pixels:
@@ -85,7 +85,7 @@ class Screen(ABC):
 
 
 class Desk(desk.Desk):
-    """What these desktops have in common; a platform's own class supplies the parts.
+    """What these desktops have in common; each platform's class supplies the rest.
 
     Attributes:
         missing: missing features, with the reason.
@@ -99,17 +99,17 @@ class Desk(desk.Desk):
 
     @abstractmethod
     def sample(self, launched_after: Sample | None) -> Sample:
-        """The session now; every thread of a program that `launched_after` does not have counts."""
+        """The session's current state. Every thread of a program that is not in `launched_after` counts."""
 
     def begin_settling(self, *, launching: bool = False) -> Settling:
-        """Note how things are before actions; hand the result to `settle` after them."""
+        """Note the state before the actions; pass the result to `settle` after them."""
         self.screen.look()
         now = time.monotonic()
         history = self.screen.since(now - HISTORY)
         return Settling(began=now, start=now, before=self.sample(None), history=history, launching=launching)
 
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
-        """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
+        """Wait until the screen has reacted and gone quiet; False if `maximum` (seconds) passed first."""
         settling.maximum = MAXIMUM if maximum is None else maximum
         while True:
             self.screen.look()
@@ -120,7 +120,7 @@ class Desk(desk.Desk):
             wait.sleep(POLL)
 
     def terminal(self, problems: list[str]) -> str | None:
-        """None; `problems` says so."""
+        """None; the reason is added to `problems`."""
         problems.append(f"terminal: {self.missing['terminal']}")
         return None
 

@@ -19,7 +19,7 @@ class Frame:
 
     Attributes:
         png: the PNG file.
-        sha256: of the PNG, in hex: the frame's name.
+        sha256: the PNG's SHA-256 in hex; it is the frame's name.
         cursor: the pointer's position in pixels.
     """
 
@@ -35,7 +35,7 @@ class Screen(Protocol):
     height: int
 
     def capture(self) -> Frame:
-        """The screen now; the last frame again when nothing has changed."""
+        """The current screen; the last frame again if nothing has changed."""
 
     def cursor(self) -> tuple[int, int]:
         """The pointer's position in pixels."""
@@ -52,10 +52,12 @@ class Input(Protocol):
 
 
 class Windows(Protocol):
-    """Top-level windows. A name is a title, an id or, with `by_class`, a window class; `strict` needs all of it."""
+    """Top-level windows. A name is a title, an id or, with `by_class`, a window class; with `strict` it must match
+    fully.
+    """
 
     def listing(self) -> list[dict[str, Any]]:
-        """Every window, as the wire has it."""
+        """Every window, in the form that the wire uses."""
 
     def activate(self, name: str, *, strict: bool, by_class: bool) -> None:
         """Bring a window to the front."""
@@ -95,11 +97,11 @@ class Desk(ABC):
 
     @abstractmethod
     def begin_settling(self, *, launching: bool = False) -> Settling:
-        """Note how things are before actions; hand the result to `settle` after them."""
+        """Note the state before the actions; pass the result to `settle` after them."""
 
     @abstractmethod
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
-        """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
+        """Wait until the screen has reacted and gone quiet; False if `maximum` (seconds) passed first."""
 
     @abstractmethod
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
@@ -111,16 +113,16 @@ class Desk(ABC):
 
     @abstractmethod
     def health(self) -> Health:
-        """What works on this desktop; asks nothing that may hang."""
+        """What works on this desktop. Makes no request that may hang."""
 
     def look_back(self) -> Settling:
-        """For an observation without actions: a screen that is already quiet for a moment counts as settled at once."""
+        """For an observation without actions: a screen that has been quiet for a moment counts as settled at once."""
         settling = self.begin_settling()
         settling.began = settling.start = settling.began - REACTION
         return settling
 
     def run_source(self, lang: str, source: str, timeout: float) -> str:
-        """Run source text in the session; its output, with the exit status when that is not 0."""
+        """Run source text in the session; returns its output, with the exit status if that is not 0."""
         done = commands.run_source(lang, source, timeout)
         text = done.stdout + done.stderr
         return text if done.returncode == 0 else f"{text}\n[exit status {done.returncode}]"

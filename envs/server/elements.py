@@ -16,20 +16,20 @@ PREFIXES = {
     "macos": {**_SHARED, "role": "role"},
 }
 """Prefixes and the ends of their namespaces, as in OSWorld's server."""
-# What XML 1.0 cannot hold at all, not even escaped.
+# Characters that XML 1.0 cannot hold at all, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_A_NAME = re.compile(r"[^\w-]")
 
 
 @dataclass
 class Element:
-    """One thing: a window, a control, an item.
+    """One thing on the screen: a window, a control, an item.
 
     Attributes:
-        tag: what it is; made a name of XML when it is written.
-        attributes: by prefixed name (`st:enabled`), as text.
-        box: x, y, width, height in pixels of the screen, of what is shown.
-        text: the element's own.
+        tag: its kind; becomes an XML name when it is written.
+        attributes: values by prefixed name (`st:enabled`).
+        box: x, y, width, height of the visible part, in pixels of the screen.
+        text: the element's own text.
     """
 
     tag: str
@@ -51,12 +51,12 @@ def to_xml(platform: str, elements: Iterable[Element]) -> str:
 
 
 def truth(value: object) -> str:
-    """A state as OSWorld writes it on these platforms: always there, `true` or `false`."""
+    """A state as OSWorld writes it on these platforms: always present, `true` or `false`."""
     return "true" if value else "false"
 
 
 def tag(name: str) -> str:
-    """A class or role as an XML name, in small letters; `tag` stands before what does not begin with a letter."""
+    """A class or role as an XML name in lower case, with `tag` in front if it does not begin with a letter."""
     made = _NOT_A_NAME.sub("-", name.strip().lower()) or "unknown"
     return made if made[0].isalpha() else f"tag{made}"
 

@@ -7,16 +7,16 @@ from urllib.parse import urlsplit
 
 MAX_DOWNLOAD = 2**31
 SECONDS = 300.0
-"""Seconds for one try."""
+"""Seconds for one attempt."""
 TRIES = 3
 _PART = 1 << 20
 
 
 def fetch(url: str) -> bytes:
-    """The bytes behind an http(s) URL; whole, or not at all.
+    """The complete body of an http(s) URL.
 
     Raises:
-        OSError: after three tries, or another kind of URL.
+        OSError: all three attempts failed, or it is another kind of URL.
     """
     try:
         scheme = urlsplit(url).scheme

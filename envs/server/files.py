@@ -1,8 +1,8 @@
 """Files of the desktop: read, written and listed for the controller.
 
-What is there may have been made by an agent: a pipe where a file was wanted, a file without end, a link to a
-descriptor of this very process, folders without a bottom. Each has an answer within its time: 404 where there is
-nothing of the name, 422 where there is something else, or more than is sent.
+An agent may have left anything: a pipe instead of a file, an endless file, a link to a descriptor of this very process,
+bottomless folders. Every request gets an answer in time: 404 if nothing has that name, 422 if it is something else or
+too much to send.
 """
 
 from __future__ import annotations
@@ -45,17 +45,17 @@ _CONTROL = re.compile("[\0-\x1f\x7f]")
 
 
 def exists(path: str) -> bool:
-    """There is something of that name; Path's own raises where we may not look, or the name is too long."""
+    """Whether something has that name. `Path.exists` raises if the name is too long or we may not look."""
     return os.path.exists(path)  # noqa: PTH110
 
 
 def is_file(path: str) -> bool:
-    """There is a regular file of that name."""
+    """Whether a regular file has that name."""
     return os.path.isfile(path)  # noqa: PTH113
 
 
 def is_folder(path: str) -> bool:
-    """There is a folder of that name."""
+    """Whether a folder has that name."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
@@ -63,7 +63,7 @@ def read(path: str) -> bytes:
     """A file's bytes.
 
     Raises:
-        HttpError: 404 no such file; 422 no regular file, too large, or it cannot be read.
+        HttpError: 404, no such file; 422, it is not a regular file, is too large or cannot be read.
     """
     try:
         with _opened(path) as descriptor:
@@ -82,9 +82,9 @@ def read(path: str) -> bytes:
 
 @contextlib.contextmanager
 def _opened(path: str) -> Iterator[int]:
-    """A descriptor; without waiting for whoever might write, and of nothing that is this process's own.
+    """Open a file for reading, without waiting for a writer, and never one that belongs to this process.
 
-    Links are followed by their text. The kernel would follow /proc/self/fd/3 to what is open here under that number.
+    Links are resolved by their text. The kernel would resolve /proc/self/fd/3 to what this process has open as 3.
     """
     where = os.path.realpath(_path(path))
     if _is_our_own(where):
@@ -114,7 +114,7 @@ def _check_kind(path: str, mode: int) -> None:
 
 
 def _all(path: str, descriptor: int) -> bytes:
-    """In parts: a read of MAX_FILE bytes takes that much memory at once, which a small machine does not have."""
+    """Read in parts: one read of MAX_FILE bytes needs that much memory at once, which a small machine lacks."""
     until = time.monotonic() + READ_SECONDS
     parts, size = [], 0
     while part := os.read(descriptor, _PART):
@@ -128,7 +128,8 @@ def _all(path: str, descriptor: int) -> bytes:
 
 
 def write(path: str, data: bytes) -> None:
-    """Write a file whole or not at all, making its folders; a file that was there keeps its mode, a link its place.
+    """Write a file completely or not at all, making its folders. An existing file keeps its mode, a link stays in
+    place.
 
     Raises:
         HttpError: 422, something else is there; 500, it cannot be written.
@@ -152,7 +153,9 @@ def write(path: str, data: bytes) -> None:
 
 
 def _rename(temporary: Path, where: Path) -> None:
-    """Give a file its name. Windows refuses for a moment while anybody (a scanner, an indexer) looks at one of them."""
+    """Give a file its name. Windows refuses while anybody (a scanner, an indexer) briefly has one of the two files
+    open.
+    """
     held = HELD_SECONDS if os.name == "nt" else 0.0
     wait.retry(lambda: temporary.replace(where), PermissionError, timeout=held)
 
@@ -162,20 +165,20 @@ Tree = dict[str, Any]
 
 
 def listing(path: str) -> Tree:
-    """OSWorld's tree of a folder: {"type", "name", "children"}; a folder that was entered already is not again.
+    """OSWorld's tree of a folder: {"type", "name", "children"}. A folder that contains itself is not entered again.
 
-    Names that are not UTF-8, or hold control characters, have U+FFFD there. What the kernel shows of processes is not
-    entered on the way.
+    In names, bytes that are not UTF-8 and control characters become U+FFFD. Folders of /proc are not entered along the
+    way.
 
     Raises:
-        HttpError: 404, there is nothing; 422, it is no folder, or more than is listed.
+        HttpError: 404, nothing has that name; 422, it is not a folder, or has more than can be listed.
     """
     where = os.path.realpath(_path(path))
     try:
         status = os.stat(where)  # noqa: PTH116
         if not stat.S_ISDIR(status.st_mode):
             raise HttpError(422, f"{path} is not a folder")
-        os.listdir(where)  # noqa: PTH208  (whether we may)
+        os.listdir(where)  # noqa: PTH208  (fails if we may not list it)
     except OSError as error:
         if error.errno in _NOTHING:
             raise HttpError(404, f"no such folder: {path}") from None
@@ -184,7 +187,7 @@ def listing(path: str) -> Tree:
 
 
 class _Walk:
-    """One listing; it does not call itself, since nobody can tell how deep folders are."""
+    """One listing. It uses a stack instead of recursion, because folders may be nested to any depth."""
 
     def __init__(self, path: str) -> None:
         self._path, self._until = path, time.monotonic() + LISTING_SECONDS
@@ -206,7 +209,7 @@ class _Walk:
         return made
 
     def _list(self, folder: str, tree: Tree) -> list[tuple[str, Tree]]:
-        """Put a folder's entries into its tree; the folders among them, with their places."""
+        """Add a folder's entries to its tree; returns the folders among them, with their paths."""
         try:
             names = sorted(os.listdir(folder))  # noqa: PTH208  (names, not paths: surrogates must survive)
         except OSError as error:
@@ -239,7 +242,7 @@ def _identity(folder: str) -> tuple[int, int]:
     try:
         status = os.stat(folder)  # noqa: PTH116
     except OSError:
-        return -1, -1  # it has gone, which listing it says
+        return -1, -1  # it is gone; listing it will say so
     return status.st_dev, status.st_ino
 
 

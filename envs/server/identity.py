@@ -1,9 +1,8 @@
 """The user who owns the desktop's programs and files, if the server itself runs as root.
 
-With `--user NAME` the server is out of the programs' reach: they can neither end it nor read its memory. What it does
-for the desktop it does as that user: programs start with the user's ids, and each thread that answers a request
-touches files with the user's rights, so that no link that a program has laid leads to a file of root's. Without
-`--user` all of this does nothing.
+With `--user NAME`, programs cannot reach the server: they can neither end it nor read its memory. The server acts for
+the desktop as that user. Programs start with the user's ids, and each thread that answers a request touches files with
+the user's rights, so a program's link cannot lead it to root's files. Without `--user`, all of this does nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class User:
-    """The desktop's user: ids, home folder, and name."""
+    """The desktop's user: ids, home folder and name."""
 
     uid: int
     gid: int
@@ -38,12 +37,12 @@ _libc = ctypes.CDLL(None, use_errno=True) if os.name == "posix" else None
 
 
 def serve(name: str) -> None:
-    """From now on, the desktop is this user's.
+    """Make the desktop this user's from now on.
 
     Raises:
         SystemExit: there is no such user, or this process may not act for it.
     """
-    global _user  # noqa: PLW0603  (set once, before any thread)
+    global _user  # noqa: PLW0603  (set once, before any thread starts)
     import pwd
 
     try:
@@ -58,7 +57,7 @@ def serve(name: str) -> None:
     _user = User(entry.pw_uid, entry.pw_gid, tuple(groups), entry.pw_dir, name)
     for path in (Path(entry.pw_dir), Path(os.environ.get("XDG_RUNTIME_DIR", entry.pw_dir))):
         if path.exists() and path.stat().st_uid == 0:
-            give(path)  # a sandbox makes folders for its root only
+            give(path)  # a sandbox makes these folders for its root only
     os.environ.update(HOME=entry.pw_dir, USER=name, LOGNAME=name, SHELL=entry.pw_shell or "/bin/sh")
 
 
@@ -67,7 +66,7 @@ class _Rights(ctypes.Structure):
 
 
 def _bequeath_nothing() -> None:
-    """Empty the set of rights that programs inherit (capset(2)); what this process may do, it goes on to.
+    """Empty the set of capabilities that programs inherit (capset(2)); this process keeps its own.
 
     Raises:
         PermissionError: the kernel refused.
@@ -82,20 +81,20 @@ def _bequeath_nothing() -> None:
 
 
 def give(path: Path) -> None:
-    """Make a folder the user's."""
+    """Make the user the owner of a folder."""
     if _user is not None:
         os.chown(path, _user.uid, _user.gid)
 
 
 def popen_options() -> dict[str, Any]:
-    """What subprocess needs so that a program is the user's."""
+    """Options for subprocess that make a program run as the user."""
     if _user is None:
         return {}
     return {"user": _user.uid, "group": _user.gid, "extra_groups": list(_user.groups)}
 
 
 def take_rights() -> None:
-    """Let this thread, for good, touch files with the user's rights only.
+    """Let this thread, from now on, touch files with the user's rights only.
 
     Raises:
         PermissionError: the kernel refused.
@@ -106,7 +105,7 @@ def take_rights() -> None:
 
 @contextlib.contextmanager
 def rights() -> Iterator[None]:
-    """The same while the block runs; threads that begin in it keep it."""
+    """Take the user's rights while the block runs. Threads that start inside it keep them."""
     take_rights()
     try:
         yield
@@ -117,9 +116,9 @@ def rights() -> Iterator[None]:
 
 @contextlib.contextmanager
 def acting() -> Iterator[None]:
-    """The user itself, to whoever asks who connects (SO_PEERCRED), while the block runs.
+    """While the block runs, connect as the user, for programs that check who connects (SO_PEERCRED).
 
-    Only the effective id changes: with the real one, the programs could signal this process.
+    Only the effective id changes: with the real one, programs could signal this process.
     """
     if _user is None:
         yield
@@ -129,18 +128,18 @@ def acting() -> Iterator[None]:
         yield
     finally:
         _set_effective(0)
-        take_rights()  # they went with the effective id
+        take_rights()  # they changed with the effective id
 
 
 def _set_effective(uid: int) -> None:
-    """setresuid(2) as the kernel has it, for one thread; the C library's would change all of them."""
+    """Set one thread's effective id with the kernel's own setresuid(2); the C library's changes all threads."""
     assert _libc is not None
     if _libc.syscall(SYS_SETRESUID, -1, uid, -1) != 0:
         raise PermissionError(ctypes.get_errno(), f"cannot act as user {uid}")
 
 
 def _set(uid: int, gid: int) -> None:
-    """setfsuid(2) counts for one thread, and tells what was, not whether it worked: a second call does that."""
+    """Set one thread's ids for file access. setfsuid(2) returns the old id, so a second call verifies the new one."""
     assert _libc is not None
     _libc.setfsgid(gid)
     _libc.setfsuid(uid)

@@ -1,4 +1,4 @@
-"""Input by single events, as Windows and macOS take it: what both have in common."""
+"""Input as single events, for Windows and macOS: the part that both share."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from deskbench.envs.server.x11.keysyms import InputError
 STEP, STEP_SECONDS = 8.0, 0.004
 """Pixels and seconds between two points of a drag."""
 KEY_SECONDS = 0.01
-"""How long a key that is pressed stays down."""
+"""Seconds that a pressed key stays down."""
 
 
 class Injector(ABC):
-    """Carries actions out. Safe to use from several threads: one action at a time.
+    """Carries out actions, one at a time. Safe to use from several threads.
 
     Args:
         width, height: of the screen in pixels.
@@ -33,13 +33,13 @@ class Injector(ABC):
         self._buttons: list[str] = []
 
     def perform(self, action: act.Action) -> str | None:
-        """Carry one action out.
+        """Carry out one action.
 
         Returns:
-            None: no action of mouse or keyboard has a text for the agent.
+            None: mouse and keyboard have no output for the agent.
 
         Raises:
-            InputError: it cannot be done. What it pressed is let go.
+            InputError: it cannot be done. Everything that it pressed is released.
         """
         with self._lock:
             if isinstance(action, act.Type):
@@ -56,7 +56,7 @@ class Injector(ABC):
         return None
 
     def release_all(self) -> None:
-        """Let every key and button go that is down."""
+        """Release every key and button that is down."""
         with self._lock:
             for key in reversed(self._keys[:]):
                 self._up(key)
@@ -64,7 +64,7 @@ class Injector(ABC):
                 self._button_up(button)
 
     def close(self) -> None:
-        """Let everything go."""
+        """Release everything."""
         self.release_all()
 
     def _point(self, action: act.Action) -> None:
@@ -113,7 +113,7 @@ class Injector(ABC):
 
     @contextlib.contextmanager
     def _holding(self, keys: Sequence[str]) -> Iterator[None]:
-        """Keys down while the block lasts, with the modifiers that they need; what was down before stays."""
+        """Hold keys, and the modifiers that they need, while the block runs. Keys that were already down stay down."""
         pressed: list[str] = []
         try:
             for key in keys:
@@ -132,7 +132,7 @@ class Injector(ABC):
 
     @abstractmethod
     def _move(self, x: int | None, y: int | None) -> None:
-        """Move the pointer, or find out where it is where no place is given."""
+        """Move the pointer; without a point, find out where it is."""
 
     @abstractmethod
     def _glide(self, x: int, y: int) -> None:
@@ -140,15 +140,15 @@ class Injector(ABC):
 
     @abstractmethod
     def _button_down(self, button: str, count: int = 1) -> None:
-        """Press a button; the how-manieth click in one place it is."""
+        """Press a button. `count` is the number of this click in a series at one place."""
 
     @abstractmethod
     def _button_up(self, button: str, count: int = 1) -> None:
-        """Let a button go."""
+        """Release a button."""
 
     @abstractmethod
     def _wheel(self, down: int, across: int) -> None:
-        """Turn the wheel by notches; positive is up, and right."""
+        """Turn the wheel by notches; positive numbers are up and right."""
 
     @abstractmethod
     def _type(self, text: str) -> None:
@@ -164,11 +164,11 @@ class Injector(ABC):
 
     @abstractmethod
     def _up(self, key: str) -> None:
-        """Let a key go."""
+        """Release a key."""
 
 
 def _between(one: tuple[int, int], other: tuple[int, int]) -> Iterator[tuple[int, int]]:
-    """Points on the way, the end included."""
+    """Points on the way from one point to the other, the last one included."""
     steps = max(1, math.ceil(math.dist(one, other) / STEP))
     for step in range(1, steps + 1):
         part = step / steps

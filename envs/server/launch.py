@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from deskbench.envs.server.desk import Desk
 
 LAUNCH_SECONDS = 30.0
-"""Seconds that a window may take; a program that is idle and shows no window counts as having none."""
+"""Seconds that a window may take to appear. A program that is idle without a window counts as having none."""
 OPEN_LOOKS = 10
-"""After an open, if the screen is quiet and no window shows the file: how many looks at idle programs to wait."""
+"""If the screen is quiet after an open but no window shows the file: how many looks at idle programs to wait."""
 MAX_COMPLAINT = 65536
 """Bytes at the end of a program's stderr that are searched for its last line."""
 EARLY_END = 0.3
@@ -29,7 +29,7 @@ EARLY_END = 0.3
 
 
 def routes(desk: Desk) -> list[Route]:
-    """The two routes."""
+    """The two routes, bound to a desktop."""
 
     def launch(request: Request) -> Response:
         body = request.json()
@@ -60,11 +60,11 @@ def opening(path: str) -> list[str]:
 def show(desk: Desk, path: str) -> Response:
     """Open a file with its default program; return when a window shows it.
 
-    A program that is ending takes the request of the one that was just started for the file and forgets it: what
-    leaves no trace on the screen is asked for once more.
+    A program that is about to end may take the file from the one that was just started, and forget it. So if nothing
+    appears on the screen, the file is opened once more.
 
     Raises:
-        HttpError: it cannot be opened, or no window has come of it.
+        HttpError: it cannot be opened, or no window shows it.
     """
     before = _titles(desk)
 
@@ -82,7 +82,7 @@ def show(desk: Desk, path: str) -> Response:
 
 
 def _wait_at_work(shown: Callable[[], bool], until: float) -> None:
-    """Wait for something as long as programs are at work, until a moment (monotonic seconds) at the latest."""
+    """Wait for `shown` while programs are busy, until a moment (monotonic seconds) at the latest."""
     rest = Rest(OPEN_LOOKS)
     wait.until(lambda: shown() or rest.reached(), timeout=until - time.monotonic(), max_interval=LOOK_SECONDS)
 
@@ -96,10 +96,10 @@ def _names(title: str, path: str) -> bool:
 
 
 def start(desk: Desk, argv: list[str], env: Mapping[str, str] | None = None) -> Response:
-    """Start a program; the answer when its window is mapped and quiet, or when it is idle without one.
+    """Start a program; answer when its window is mapped and quiet, or when it is idle without one.
 
     Raises:
-        HttpError: it cannot be started, or failed; with the last line it said.
+        HttpError: it cannot be started, or failed; the message has the last line of its stderr.
     """
     settling = desk.begin_settling(launching=True)
     errors = commands.Output(MAX_COMPLAINT)
@@ -117,7 +117,7 @@ def start(desk: Desk, argv: list[str], env: Mapping[str, str] | None = None) -> 
 
 
 def _watch_early_end(process: subprocess.Popen[bytes], argv: list[str], errors: commands.Output) -> None:
-    """A program that ends at once has nothing to settle; one that fails at once is an error."""
+    """Wait a moment: a program that ends at once needs no settling, and one that fails at once is an error."""
     wait.until(lambda: process.poll() is not None, timeout=EARLY_END, max_interval=0.02)
     _raise_if_failed(process, argv, errors)
 

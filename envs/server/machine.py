@@ -1,7 +1,7 @@
-"""For a server in its own virtual machine: renews clock, tokens and randomness when the machine's memory is restored.
+"""For a server in its own virtual machine: renews clock, tokens and randomness when the machine is restored.
 
-Machines that are restored from one snapshot are the same machine: same tokens, same time, same random numbers to come.
-`/v1/resume` makes each a machine of its own, and gives it the network if it is to have one.
+Machines restored from one snapshot are identical: the same tokens, the same time, the same random numbers to come.
+`/v1/resume` makes each of them different, and connects it to the network if it may use that.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ from deskbench.envs.server.http.server import (
 RNDADDENTROPY, RNDRESEEDCRNG = 0x40085203, 0x5207
 """ioctls of random(4)."""
 LATEST = 2.0**33
-"""The latest time that a clock may be set to, in seconds since 1970: about two centuries ahead."""
+"""The latest time that the clock may be set to, in seconds since 1970: about two centuries ahead."""
 GATEWAY = "10.0.2.2"
-"""QEMU's end of its user network (its manual, `-netdev user`)."""
+"""QEMU's end of its user network (`-netdev user` in its manual)."""
 
 
 def routes(server: Server) -> list[Route]:
@@ -44,7 +44,7 @@ def routes(server: Server) -> list[Route]:
         _stir(entropy)
         if body.get("network"):
             _connect()
-        open_to_all = body.get("open") is True  # for foreign clients
+        open_to_all = body.get("open") is True  # for clients without a token
         server.tokens = Tokens(agent, control, open=open_to_all)
         return json_response({})
 
@@ -59,7 +59,7 @@ def _bytes(digits: str) -> bytes:
 
 
 def _stir(entropy: bytes) -> None:
-    """Make the kernel's random numbers this machine's own."""
+    """Give the kernel's random number generator its own entropy."""
     head = (len(entropy) * 8).to_bytes(4, "little") + len(entropy).to_bytes(4, "little")
     with Path("/dev/urandom").open("wb") as device:
         fcntl.ioctl(device, RNDADDENTROPY, head + entropy)

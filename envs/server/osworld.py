@@ -1,8 +1,8 @@
-"""OSWorld's routes: paths, parameters and the shapes of answers are those of its in-VM server.
+"""OSWorld's routes, with the paths, parameters and answers of its in-VM server.
 
-Where that server is wrong we are right: the cursor stands at its hot-spot, no file is shared between requests,
-nothing waits without an end, and an error is an answer. Where its clients rely on a quirk (a non-zero exit status is
-still 200, `return_code` in one route and `returncode` in the others) the quirk is kept.
+We fix what that server gets wrong: the cursor is drawn at its hot-spot, requests share no file, nothing waits forever,
+and an error becomes an answer. We keep the quirks that its clients rely on: a non-zero exit status still gives 200, and
+one route says `return_code` where the others say `returncode`.
 """
 
 from __future__ import annotations
@@ -39,11 +39,11 @@ SCRIPT_SECONDS = 100.0
 PROOF_SECONDS = 5.0
 OPEN_SECONDS = 30.0
 TREE_SECONDS = 30.0
-"""OSWorld's server has no limit here; its client waits for ever."""
+"""OSWorld's server has no limit here; its client waits forever."""
 
 
 def routes(desk: Desk) -> list[Route]:
-    """All of them, bound to a desktop."""
+    """All of OSWorld's routes, bound to a desktop."""
     return [*_looking(desk), *_running(desk), *_files(desk), *_windows(desk), *_recording(desk)]
 
 
@@ -108,7 +108,7 @@ def _run(body: dict[str, Any], seconds: float) -> dict[str, Any]:
 
 
 def _status(work: Callable[[], dict[str, Any]]) -> Response:
-    """200 with what the work returns, 500 with why it failed, 400 with why it cannot be done."""
+    """Answer 200 with the result, 500 if the work failed, or 400 if the request is wrong."""
     try:
         return json_response(work())
     except HttpError as error:
@@ -146,7 +146,7 @@ def _execute_with_verification(desk: Desk, request: Request) -> Response:
 
 
 class _NotVerified(Exception):
-    """The command ran, and what should follow from it did not."""
+    """The command ran, but the verification failed."""
 
 
 def _succeeds(proof: str) -> bool:
@@ -331,7 +331,7 @@ def _window_size(desk: Desk, request: Request) -> Response:
 
 
 def _open(desk: Desk, path: str) -> Response:
-    """OSWorld waits half an hour for a title with the file's name; a new window or title is enough here."""
+    """Open a file. OSWorld waits half an hour for a title with the file's name; any new window or title does here."""
     from deskbench.envs.server.launch import show, start
 
     where = commands.expand(path)

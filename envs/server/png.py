@@ -1,7 +1,7 @@
-"""Lossless PNG, fast: rows are subtracted from the row above with numpy and deflated by ISA-L.
+"""Fast lossless PNG: numpy subtracts each row from the one above, and ISA-L deflates the result.
 
-A screenshot of 1920x1080 takes 5 to 15 ms this way, where Pillow needs 50 to 600 (docs/performance.md). Without
-libisal or numpy the standard library's zlib does the same work, slower.
+A screenshot of 1920x1080 takes 5 to 15 ms this way; Pillow needs 50 to 600 (docs/performance.md). Without libisal or
+numpy, the standard library's zlib does the same work more slowly.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from typing import Any
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP, _AVERAGE = 2, 3
 _BAND = 64
-"""Rows filtered at a time: what is worked on stays in the processor's cache, and little memory is needed."""
+"""Rows filtered at a time. This keeps the data in the processor's cache and needs little memory."""
 _PHOTO = 0.08
-"""Bytes of PNG per byte of pixels above which a frame is taken for a photograph, and the next one filtered as such."""
+"""Bytes of PNG per byte of pixels. Above this, a frame counts as a photograph, and the next one is filtered as such."""
 
 # struct isal_zstream of libisal's igzip_lib.h (ABI version 2): the public fields, then its internal state.
 _STATE_BYTES = 1 << 18  # 82 kB in version 2.30
@@ -47,7 +47,7 @@ class _Stream(ctypes.Structure):
 
 
 class _Isal:
-    """zlib streams by libisal; one at a time."""
+    """Makes zlib streams with libisal, one at a time."""
 
     def __init__(self) -> None:
         self._lib = ctypes.CDLL("libisal.so.2")
@@ -64,7 +64,7 @@ class _Isal:
         wanted = source.nbytes + source.nbytes // 8 + 4096
         with self._lock:
             if self._room is None or self._room.size < wanted:
-                self._room = np.empty(wanted, np.uint8)  # memory that is never written to takes none
+                self._room = np.empty(wanted, np.uint8)  # memory that is never written to takes no space
             stream, room = self._stream, self._room
             self._lib.isal_deflate_init(ctypes.byref(stream))
             stream.level, stream.gzip_flag, stream.end_of_stream = 1, _ZLIB_WRAPPER, 1
@@ -79,7 +79,7 @@ class _Isal:
 
 
 class Encoder:
-    """Encodes BGRX frames; keeps its buffers, so use one per screen, from one thread at a time."""
+    """Encodes BGRX frames. Keeps its buffers, so use one per screen, from one thread at a time."""
 
     def __init__(self) -> None:
         try:
@@ -91,10 +91,10 @@ class Encoder:
         self.compressor = "isal" if self._isal else "zlib"
 
     def encode(self, bgrx: Any) -> bytes:
-        """A frame to a PNG file.
+        """Encode a frame as a PNG file.
 
         Args:
-            bgrx: uint8 array (height, width, 4), the fourth byte without meaning.
+            bgrx: uint8 array (height, width, 4); the fourth byte is ignored.
         """
         import numpy as np
 
@@ -105,7 +105,7 @@ class Encoder:
         rows[:, 0] = _AVERAGE if self._photo else _UP
         for top in range(0, height, _BAND):
             rgb = _packed(bgrx[max(top - 1, 0) : top + _BAND])
-            if top == 0:  # PNG has it that above the first row all is 0
+            if top == 0:  # for PNG, the row above the first is all zeros
                 rgb = np.concatenate((np.zeros_like(rgb[:1]), rgb))
             (_filter_average if self._photo else _filter_up)(rows[top : top + _BAND, 1:], rgb)
         data = self._isal.compress(rows) if self._isal else zlib.compress(rows.tobytes(), 1)
@@ -115,10 +115,10 @@ class Encoder:
 
 
 def _packed(bgrx: Any) -> Any:
-    """Rows of BGRX as uint8 (height, 3 * width) of RGB.
+    """Convert rows of BGRX to uint8 (height, 3 * width) of RGB.
 
-    Pillow swaps and drops channels ten times faster than a strided numpy copy; taken for RGBX and written as BGR, the
-    rows are not copied on the way.
+    Pillow swaps and drops channels ten times faster than a strided numpy copy. Reading the rows as RGBX and writing BGR
+    avoids another copy.
     """
     import numpy as np
     from PIL import Image
@@ -129,11 +129,11 @@ def _packed(bgrx: Any) -> Any:
 
 
 def _filter_up(rows: Any, rgb: Any) -> None:
-    """PNG's filter 2: each byte less the one above.
+    """PNG's filter 2: each byte minus the one above.
 
     Args:
-        rows: uint8 (height, 3 * width), written.
-        rgb: uint8 (1 + height, 3 * width): the row above and the rows.
+        rows: uint8 (height, 3 * width), written to.
+        rgb: uint8 (1 + height, 3 * width): the row above, then the rows.
     """
     import numpy as np
 
@@ -141,11 +141,11 @@ def _filter_up(rows: Any, rgb: Any) -> None:
 
 
 def _filter_average(rows: Any, rgb: Any) -> None:
-    """PNG's filter 3: each byte less the mean of the one on its left and the one above; a tenth smaller on photographs.
+    """PNG's filter 3: each byte minus the mean of its left and upper neighbours; a tenth smaller on photographs.
 
     Args:
-        rows: uint8 (height, 3 * width), written.
-        rgb: uint8 (1 + height, 3 * width): the row above and the rows.
+        rows: uint8 (height, 3 * width), written to.
+        rgb: uint8 (1 + height, 3 * width): the row above, then the rows.
     """
     import numpy as np
 
@@ -153,7 +153,7 @@ def _filter_average(rows: Any, rgb: Any) -> None:
     left, above = rgb[1:, :-3], rgb[:-1, 3:]
     mean = np.bitwise_xor(left, above)
     mean >>= 1
-    mean += left & above  # (a ^ b) / 2 + (a & b) is the mean, with no carry out of a byte
+    mean += left & above  # (a ^ b) / 2 + (a & b) is the mean, without a carry out of a byte
     np.subtract(rgb[1:, 3:], mean, out=rows[:, 3:])
 
 

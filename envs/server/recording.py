@@ -1,4 +1,4 @@
-"""Records the screen, with ffmpeg."""
+"""Records the screen with ffmpeg."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from deskbench.envs import wait
 from deskbench.envs.server import commands, identity
 
 RATE = 15
-"""Frames a second: enough to follow a person's pace, at half the cost of OSWorld's."""
+"""Frames per second: enough to follow a person's pace, at half the cost of OSWorld's rate."""
 START_SECONDS = 10.0
 END_SECONDS = 15.0
 
 
 class RecordingError(RuntimeError):
-    """ffmpeg could not do it; one line with what it said."""
+    """ffmpeg failed; one line with its error output."""
 
 
 class Recorder:
@@ -35,11 +35,11 @@ class Recorder:
 
     @property
     def running(self) -> bool:
-        """A recording is under way."""
+        """Whether a recording is in progress."""
         return self._process is not None
 
     def start(self) -> None:
-        """Begin, and return when the first pictures have been written.
+        """Start, and return when the first frames have been written.
 
         Raises:
             RecordingError: ffmpeg is missing or ended.
@@ -67,8 +67,8 @@ class Recorder:
             self._process = process
 
     def _command(self) -> list[str]:
-        # Fragments make a film of which every part that was written can be played, whatever ends it; flushed, since
-        # those of a screen that stands still would stay in ffmpeg's buffer.
+        # Fragments keep every written part of the video playable, however it ends. They are flushed, because fragments
+        # of a still screen would stay in ffmpeg's buffer.
         return [
             commands.system("ffmpeg"), "-y", "-loglevel", "error", "-f", "x11grab", "-draw_mouse", "1",
             "-framerate", str(RATE), "-video_size", self._size, "-i", os.environ.get("DISPLAY", ":0"),
@@ -84,7 +84,7 @@ class Recorder:
             self._said.append(line.decode("utf-8", "replace").strip())
 
     def end(self) -> bytes:
-        """End it and return the MP4's bytes.
+        """Stop the recording and return the MP4's bytes.
 
         Raises:
             RecordingError: no recording is in progress, or nothing was written.

@@ -1,9 +1,9 @@
 """Forbids system calls that nothing in a desktop needs and that have led out of containers.
 
-The filter counts for a process and for all that it starts, for good (seccomp(2)): bubblewrap puts it on a sandbox, the
-server on itself elsewhere (`--filter`). It is a fixed table, since the server runs on the standard library alone. The
-numbers are the kernel's (asm/unistd.h of each machine); what is on the list is what Docker's default profile forbids
-without capabilities, and a few of its later additions.
+The filter applies to a process and everything that it starts, permanently (seccomp(2)). bubblewrap installs it on a
+sandbox; elsewhere, the server installs it on itself (`--filter`). It is a fixed table, because the server uses the
+standard library only. The numbers are the kernel's (asm/unistd.h of each architecture). The list is what Docker's
+default profile forbids without capabilities, plus a few calls that it added later.
 """
 
 from __future__ import annotations
@@ -16,17 +16,17 @@ import struct
 
 PR_SET_NO_NEW_PRIVS, PR_SET_SECCOMP, SECCOMP_MODE_FILTER = 38, 22, 2
 _LD_W, _JEQ, _JGE, _JSET, _RET = 0x20, 0x15, 0x35, 0x45, 0x06
-"""Instructions of the filter's machine (linux/bpf_common.h): load a word, compare it, answer."""
+"""Instructions of classic BPF (linux/bpf_common.h): load a word, compare it, return."""
 _NUMBER, _ARCH, _FIRST, _SECOND = 0, 4, 16, 24
-"""Offsets in `struct seccomp_data`: the call's number, the machine, the low halves of its first two arguments."""
+"""Offsets in `struct seccomp_data`: the call's number, the architecture, the low halves of the first two arguments."""
 _ALLOW, _ERRNO = 0x7FFF0000, 0x00050000
 _X32 = 0x40000000
-"""The bit that marks a call of the x32 machine, which has numbers of its own."""
+"""The bit that marks a call of the x32 ABI, which has its own numbers."""
 MACHINES = {"x86_64": 0xC000003E, "aarch64": 0xC00000B7}
-"""linux/audit.h."""
+"""Architectures by number (linux/audit.h)."""
 
 FORBIDDEN: dict[str, tuple[int, int]] = {
-    # name: its number on x86_64 and on aarch64; -1 where there is none
+    # name: its numbers on x86_64 and aarch64; -1 if it does not exist there
     "mount": (165, 40), "umount2": (166, 39), "pivot_root": (155, 41), "chroot": (161, 51), "open_tree": (428, 428),
     "move_mount": (429, 429), "fsopen": (430, 430), "fsconfig": (431, 431), "fsmount": (432, 432),
     "fspick": (433, 433), "mount_setattr": (442, 442), "swapon": (167, 224), "swapoff": (168, 225),
@@ -44,14 +44,14 @@ FORBIDDEN: dict[str, tuple[int, int]] = {
 PTRACE = (101, 117)
 ABSENT = {"clone3": (435, 435), "io_uring_setup": (425, 425), "io_uring_enter": (426, 426),
           "io_uring_register": (427, 427)}  # fmt: skip
-"""Answered as an old kernel would: programs have another way. What `clone3` is asked for, a filter cannot see."""
+"""These fail as on an old kernel, and programs fall back. A filter cannot see the arguments of `clone3`."""
 CLONE, SOCKET, IOCTL = (56, 220), (41, 198), (16, 29)
 NAMESPACES = 0x7E020000
 """CLONE_NEWNS, NEWCGROUP, NEWUTS, NEWIPC, NEWUSER, NEWPID and NEWNET (linux/sched.h)."""
 FAMILIES = (0, 1, 2, 10, 16)
-"""Address families of sockets that are allowed: unspecified, Unix, IPv4, IPv6, netlink (linux/socket.h)."""
+"""Address families that sockets may have: unspecified, Unix, IPv4, IPv6, netlink (linux/socket.h)."""
 TERMINAL_INPUT = (0x5412, 0x541C)
-"""TIOCSTI and TIOCLINUX (ioctl_tty(2)): typing into a terminal that is another's."""
+"""TIOCSTI and TIOCLINUX (ioctl_tty(2)), which type into somebody else's terminal."""
 
 
 class _Program(ctypes.Structure):
@@ -59,10 +59,10 @@ class _Program(ctypes.Structure):
 
 
 def install() -> None:
-    """Put the filter on this thread, before there are others, and on all that it starts.
+    """Install the filter on this thread, before there are others, and on everything that it starts.
 
     Raises:
-        OSError: the kernel refuses, or this is a machine of another kind.
+        OSError: the kernel refuses, or the architecture is unknown.
     """
     code = program(platform.machine())
     buffer = ctypes.create_string_buffer(code, len(code))
@@ -76,14 +76,14 @@ def install() -> None:
 
 
 def program(machine: str, *, ptrace: bool = False) -> bytes:
-    """The filter as the kernel reads it: 8 bytes an instruction.
+    """The filter as the kernel reads it, 8 bytes per instruction.
 
     Args:
-        machine: as `platform.machine` says it.
-        ptrace: one program may trace another, as Wine's server has to.
+        machine: as `platform.machine` names it.
+        ptrace: let programs trace one another, as Wine's server must.
 
     Raises:
-        OSError: a machine of another kind.
+        OSError: the architecture is unknown.
     """
     if machine not in MACHINES:
         raise OSError(errno.ENOSYS, f"no table of system calls for {machine}")
@@ -108,7 +108,7 @@ def _instruction(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
 
 
 def _when(compare: int, value: int, error: int) -> list[bytes]:
-    """Answer with an error where the loaded word compares."""
+    """Return an error if the comparison of the loaded word holds."""
     return [_instruction(compare, value, 0, 1), _instruction(_RET, _ERRNO | error)]
 
 
@@ -122,6 +122,6 @@ def _families() -> list[bytes]:
 
 
 def _for_call(number: int, offset: int, body: list[bytes]) -> list[bytes]:
-    """Only for one call: load an argument, look at it, and load the number again."""
+    """Run a check for one call only: load an argument, check it, and load the call's number again."""
     inner = [_instruction(_LD_W, offset), *body, _instruction(_LD_W, _NUMBER)]
     return [_instruction(_JEQ, number, 0, len(inner)), *inner]

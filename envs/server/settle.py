@@ -1,10 +1,10 @@
 """When has the screen settled? A state machine over changes, running programs and windows.
 
-The numbers rest on timelines of real programs: ordinary reactions begin within 60 ms and come without gaps over
-260 ms (GTK's timers: a button that Enter has pressed acts after 250 ms, a file dialog's becomes sensitive 150 ms after
-the name was typed), dialogs of large programs begin after 120 ms, and a program that is being launched is quiet for a
-second or more before its window is mapped. Quiet time alone is therefore no evidence while a program computes:
-programs that are running (in the kernel's sense) hold the answer up, for a while. Carets and clocks do not: they are
+The numbers come from timelines of real programs. Ordinary reactions begin within 60 ms and have no gaps over 260 ms.
+The gaps come from GTK's timers: a button pressed by Enter acts after 250 ms, and a file dialog's button becomes
+sensitive 150 ms after the name was typed. Dialogs of large programs begin after 120 ms. A program that is being
+launched is quiet for a second or more before its window is mapped. So quiet time proves nothing while a program
+computes: programs that the kernel counts as running delay the answer for a while. Carets and clocks do not: they are
 small and come back at the same place.
 """
 
@@ -14,30 +14,31 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 REACTION = 0.15
-"""Seconds in which an idle screen may begin to react before it counts as having nothing to say."""
+"""Seconds in which an idle screen may begin to react; after that, it has nothing to show."""
 QUIET = 0.3
 """Seconds without change after an ordinary reaction."""
 QUIET_WINDOW = 0.35
-"""Seconds without change after a window has come or gone."""
+"""Seconds without change after a window has appeared or gone."""
 QUIET_LAUNCH = 0.8
 """Seconds without change, and idle, after a launched program's window has been mapped."""
 QUIET_WINDOWLESS = 3.0
-"""The same while a launched program speaks to the X server and has shown no window: it is about to."""
+"""The same while a launched program talks to the X server but has shown no window: it is about to."""
 IDLE = 0.06
-"""Seconds without a program that runs, after which none does; between two it waits for an answer."""
+"""Seconds without a running program after which programs count as idle. Shorter gaps are waits for an answer."""
 BUSY = 1.5
-"""Seconds for which programs that run without drawing hold up an ordinary answer."""
+"""Seconds for which programs that run without drawing delay an ordinary answer."""
 BUSY_LAUNCH = 6.0
 """The same while a new program has shown no window yet."""
 MAXIMUM = 10.0
-"""Seconds after which the answer comes anyway, and says that it is not settled."""
+"""Seconds after which the answer comes anyway, marked as not settled."""
 CARET = (40, 48)
-"""A change of at most this width and height is a caret, a spinner's arm or a clock's digit if it comes back. One that
-is wider, as a terminal draws a caret's whole line, must come back exactly."""
+"""A change up to this width and height is a caret, a spinner's arm or a clock's digit if it comes back. A wider one,
+such as a caret for which a terminal redraws the whole line, must come back exactly.
+"""
 PERIOD = 0.25
-"""Seconds between two changes of a caret or clock, at the least."""
+"""Minimum seconds between two changes of a caret or clock."""
 HISTORY = 5.0
-"""Seconds of changes before an action in which carets and clocks are looked for."""
+"""Seconds before an action. Changes in that time show where carets and clocks are."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Sample:
-    """What was seen at one moment.
+    """The state at one moment.
 
     Attributes:
         time: monotonic seconds.
@@ -72,14 +73,14 @@ class Sample:
 
 @dataclass
 class Settling:
-    """One wait. Feed it samples and changes, ask `verdict`.
+    """One wait. Feed it samples and changes, and ask for the `verdict`.
 
     Attributes:
-        began: monotonic seconds at which the first action was about to be carried out; changes count from here.
-        start: monotonic seconds at which the last action had been carried out.
+        began: monotonic seconds just before the first action; changes count from here.
+        start: monotonic seconds just after the last action.
         before: the sample from before the actions.
-        history: changes before the actions, to know carets and clocks by.
-        launching: a program is being started on purpose: its window is awaited.
+        history: changes before the actions, which show carets and clocks.
+        launching: a program is being started on purpose, so its window is awaited.
         maximum: seconds.
         patience: how many times slower this machine is than the one that the numbers were measured on.
     """
@@ -103,8 +104,8 @@ class Settling:
         """True: settled. False: the maximum has passed. None: not yet.
 
         Args:
-            sample: the newest.
-            changes: all since the actions began, oldest first.
+            sample: the newest sample.
+            changes: all changes since the actions began, oldest first.
         """
         now = sample.time
         self._note(sample)
@@ -127,15 +128,15 @@ class Settling:
             self._last_running = sample.time
 
     def _fresh(self, sample: Sample) -> bool:
-        """A program that was not there before the actions is still there."""
+        """Whether a program that appeared after the actions is still there."""
         return bool(sample.programs - self.before.programs)
 
     def _starting(self, sample: Sample) -> bool:
-        """A program is being started, on purpose or by a click on its icon. It may wait for others meanwhile."""
+        """Whether a program is starting, on purpose or by a click on its icon. It may wait for others meanwhile."""
         return self.launching or self._fresh(sample)
 
     def _busy(self, sample: Sample, now: float, last: float | None) -> bool:
-        """Programs are computing, and have not been at it for so long without drawing that it means nothing."""
+        """Whether programs are computing. Those that have long computed without drawing no longer count."""
         if self._last_running < 0 or now - self._last_running > IDLE * self.patience:
             return False
         waiting_for_window = self._fresh(sample) and not self._new_window
@@ -149,7 +150,7 @@ class Settling:
         return QUIET_WINDOW if self._window_change >= 0 else QUIET
 
     def _habitual(self, change: Change, changes: Sequence[Change]) -> bool:
-        """Small, and seen before at the same place with a pause between: a caret or a clock."""
+        """Whether a change is a caret or a clock: small, and seen before at the same place after a pause."""
         if change.height > CARET[1]:
             return False
         alike = _same if change.width > CARET[0] else _near

@@ -1,13 +1,13 @@
 """Proof of who speaks: each request and each answer carries a keyed hash, and the key itself never crosses the wire.
 
-Both ends know a token, which reaches the server by its standard input or a file. The controller signs each request
-with it, under a number that is used once; the server signs the answer under the same number. Whoever takes the
-server's place learns no token, can forge no answer, and can carry out no request a second time.
+Both ends know a token, which the server gets on its standard input or from a file. The controller signs each request
+with it and a number that is used once (a nonce). The server signs the answer with the same nonce. Whoever takes the
+server's place learns no token, cannot forge an answer, and cannot repeat a request.
 
     Authorization: Deskbench <role> <nonce> <proof>        of a request
     Deskbench-Proof: <proof>                               of an answer
 
-The proof is an HMAC (RFC 2104) of SHA-256.
+The proof is an HMAC (RFC 2104) with SHA-256.
 """
 
 from __future__ import annotations
@@ -21,24 +21,24 @@ from dataclasses import dataclass
 SCHEME = "Deskbench"
 ANSWER_HEADER = "Deskbench-Proof"
 REMEMBERED = 65_536
-"""Nonces that a server keeps: a signed request counts once, at least until so many others have come."""
+"""How many nonces a server remembers. A signed request is accepted once, at least until that many others have come."""
 
 
 @dataclass(frozen=True)
 class Signed:
-    """What a signed request's Authorization header says: whose key (`control` or `agent`), its nonce, its proof."""
+    """The Authorization header of a signed request: whose key (`control` or `agent`), the nonce, the proof."""
 
     role: str
     nonce: str
     proof: str
 
     def header(self) -> str:
-        """As the header's value."""
+        """The header's value."""
         return f"{SCHEME} {self.role} {self.nonce} {self.proof}"
 
     @classmethod
     def read(cls, header: str) -> Signed | None:
-        """From a header's value; None where it is another scheme's, or malformed."""
+        """Read a header's value; None if it has another scheme or is malformed."""
         parts = header.split(" ")
         if len(parts) != 4 or parts[0] != SCHEME or parts[1] not in ("control", "agent"):
             return None
@@ -52,17 +52,17 @@ def sign(token: str, role: str, method: str, path: str, body: bytes, content_typ
 
 
 def request_proof(token: str, nonce: str, method: str, path: str, body: bytes, content_type: str = "") -> str:
-    """The proof of a request: hex."""
+    """The proof of a request, in hex."""
     return _proof(token, body, "request", nonce, method, path, content_type)
 
 
 def answer_proof(token: str, nonce: str, status: int, body: bytes) -> str:
-    """The proof of the answer to the request of this nonce: hex. Of an answer with status 101 the body is empty."""
+    """The proof of the answer to the request with this nonce, in hex. With status 101, the body is empty."""
     return _proof(token, body, "answer", nonce, str(status))
 
 
 def same(one: str, other: str) -> bool:
-    """Equal, found in a time that tells nothing."""
+    """Compare in constant time."""
     return hmac.compare_digest(one.encode("utf-8", "replace"), other.encode("utf-8", "replace"))
 
 
@@ -73,7 +73,7 @@ def _proof(token: str, body: bytes, *head: str) -> str:
 
 
 class Nonces:
-    """The nonces that a server has taken; safe for several threads."""
+    """The nonces that a server has accepted. Safe to use from several threads."""
 
     def __init__(self, most: int = REMEMBERED) -> None:
         self._most = most
@@ -81,7 +81,7 @@ class Nonces:
         self._lock = threading.Lock()
 
     def take(self, nonce: str) -> bool:
-        """Whether it is new; it is not the next time."""
+        """Accept a nonce; False if it was accepted before."""
         with self._lock:
             if nonce in self._taken:
                 return False

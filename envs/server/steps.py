@@ -40,23 +40,25 @@ if TYPE_CHECKING:
     from deskbench.envs.server.settle import Settling
 
 TREE_SECONDS = 5.0
-"""Seconds for the accessibility tree of an observation; then the answer has what was read, marked as partial."""
+"""Seconds for an observation's accessibility tree. After that, the answer has what was read, marked as partial."""
 EXEC_SECONDS = 120.0
 MAX_SHOWN = 2**18
-"""The most characters of code's output in the answer to a step: a model reads no more, and files can hold the rest."""
+"""The most characters of code output in the answer to a step. A model reads no more, and files can hold the rest."""
 
 
 class Answers:
-    """The last answers of one role by the ids of their requests; safe for several threads."""
+    """The last answers of one role, by request id. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._kept: dict[str, Future[bytes]] = {}
-        self._made: OrderedDict[str, int] = OrderedDict()  # bytes of those that are not being made any more
+        self._made: OrderedDict[str, int] = OrderedDict()  # sizes in bytes of finished answers
         self._bytes = 0
         self._lock = threading.Lock()
 
     def get(self, identity: str, make: Callable[[], bytes]) -> bytes:
-        """The answer to this request, made by whoever comes with it first; its error, too, is everyone's."""
+        """The answer to this request, made by whoever asks first. Everyone who repeats the request gets it, even an
+        error.
+        """
         mine: Future[bytes] = Future()
         with self._lock:
             found = self._kept.setdefault(identity, mine)
@@ -66,13 +68,15 @@ class Answers:
                 answer = make()
                 size = len(answer)
                 mine.set_result(answer)
-            except BaseException as error:  # noqa: BLE001  (whoever asks again must get the same answer)
+            except BaseException as error:  # noqa: BLE001  (a repeated request must get the same answer)
                 mine.set_exception(error)
             self._keep(identity, size)
         return found.result()
 
     def _keep(self, identity: str, size: int) -> None:
-        """Drop the oldest beyond the limits; one that is still being made is not done twice for that."""
+        """Drop the oldest answers beyond the limits. An answer still in the making is never dropped, and so not made
+        twice.
+        """
         with self._lock:
             self._made[identity] = size
             self._bytes += size
@@ -88,15 +92,15 @@ class Steps:
     def __init__(self, desk: Desk) -> None:
         self._desk = desk
         self._acting = threading.Lock()
-        # What control has asked for is no answer for an agent that names the same id.
+        # An agent that uses the same id must not get control's answer.
         self._answers = {role: Answers() for role in ("control", "agent")}
 
     def step(self, request: Request) -> Response:
-        """`POST /v1/step`."""
+        """Handle `POST /v1/step`."""
         return self._answer(request)
 
     def observe(self, request: Request) -> Response:
-        """`POST /v1/observe`: a step without actions."""
+        """Handle `POST /v1/observe`: a step without actions."""
         if "actions" in request.json():
             raise HttpError(400, "observe takes no actions; POST them to /v1/step")
         return self._answer(request)
@@ -142,7 +146,7 @@ class Steps:
                 output, error = None, str(problem)
                 self._desk.input.release_all()
             except BaseException:
-                # A fault of ours becomes the request's answer, but the desktop goes on: nothing may stay down.
+                # Our own error becomes the request's answer and the desktop goes on, so nothing may stay pressed.
                 self._desk.input.release_all()
                 raise
             results.append(ActionResult(error is None, error, output, (time.monotonic() - began) * 1e3))
@@ -212,7 +216,7 @@ class Steps:
 
 
 def routes(desk: Desk) -> list[Route]:
-    """The two routes."""
+    """The two routes, bound to a desktop."""
     steps = Steps(desk)
     return [
         Route("POST", "/v1/step", steps.step, "agent", desk.watch),

@@ -1,9 +1,9 @@
 """Connections through the server: from the controller to a port of the desktop, and from the desktop to the controller.
 
-A desktop may have no network at all. `/v1/tunnel` takes the controller to a port in it (a browser's debugging port,
-a player's remote control). `/v1/relay` is the other direction, for programs: with `--proxy` the server listens on a
-port of the desktop's loopback as an HTTP proxy would, and hands each program that connects to a connection that the
-controller has opened for this; who may be reached is decided there.
+A desktop may have no network at all. `/v1/tunnel` takes the controller to a port in it (a browser's debugging port, a
+player's remote control). `/v1/relay` is the other direction, for programs. With `--proxy`, the server listens on a port
+of the desktop's loopback, as an HTTP proxy would. It joins each program that connects to a connection that the
+controller has opened for this. The controller decides which hosts programs may reach.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ _relays: queue.SimpleQueue[tuple[socket.socket, threading.Event]] = queue.Simple
 
 
 def routes() -> list[Route]:
-    """The two routes."""
+    """Both routes."""
     return [Route("POST", "/v1/tunnel", tunnel), Route("POST", "/v1/relay", relay)]
 
 
 def tunnel(request: Request) -> Response:
-    """`POST /v1/tunnel {"port": 9222}`: status 101, and then the connection is one to that port of the loopback."""
+    """Handle `POST /v1/tunnel {"port": 9222}`: answer 101, then connect through to that port of the loopback."""
     port = request.json().get("port")
     if type(port) is not int or not 0 < port < 65536:
         raise HttpError(400, f"port is {port!r}; it must be a number from 1 to 65535")
@@ -43,19 +43,19 @@ def tunnel(request: Request) -> Response:
 
 
 def relay(request: Request) -> Response:
-    """`POST /v1/relay`: status 101, and then, some time, the bytes of a program that speaks to an HTTP proxy."""
+    """Handle `POST /v1/relay`: answer 101, then at some point carry a program's bytes, meant for an HTTP proxy."""
     return Response(101, takeover=_lend)
 
 
 def _lend(controller: socket.socket) -> None:
-    """Keep the connection for a program, and return when it has been used: the handler shuts it down then."""
+    """Keep the connection for a program and return when it has been used; the handler then shuts it down."""
     used = threading.Event()
     _relays.put((controller, used))
     used.wait()
 
 
 def listen() -> None:
-    """Be the desktop's proxy, and tell programs so; before the session starts."""
+    """Start the desktop's proxy, and point programs to it. Call this before the session starts."""
     listener = socket.create_server(("127.0.0.1", PROXY_PORT))
     address = f"http://127.0.0.1:{PROXY_PORT}"
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
@@ -87,7 +87,7 @@ def _pass_on(program: socket.socket) -> None:
 
 
 def _ended(controller: socket.socket) -> bool:
-    """The controller has hung up while its connection was waiting."""
+    """Whether the controller hung up while its connection was waiting."""
     try:
         return controller.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
     except BlockingIOError:

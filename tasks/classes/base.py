@@ -1,6 +1,6 @@
 """Stand-ins for `desktop_env.task_base`: a task class is also a dictionary of its own attributes.
 
-Names and defaults are OSWorld-V2's (release of 2026-06-24, public task classes and descriptions of them).
+Names and defaults come from OSWorld-V2 (release of 2026-06-24, public task classes and their descriptions).
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ FIELDS: dict[str, Any] = {
 
 
 class BaseTask(dict):  # type: ignore[type-arg]
-    """A task: its attributes, what sets it up, and what judges it."""
+    """A task: its attributes, its set-up and its evaluation."""
 
     def __init__(self, **given: Any) -> None:
         super().__init__({name: getattr(self, name, default) for name, default in FIELDS.items()} | given)
 
     def setup(self, setup_controller: Any, use_proxy: bool = False) -> None:
-        """Prepare the desktop: the steps of `config`, where a class does not say otherwise."""
+        """Prepare the desktop; by default, run the steps of `config`."""
         setup_controller.setup(list(self["config"] or ()), use_proxy)
 
     def evaluate(self, env: Any) -> float | dict[str, Any]:
-        """Judge the desktop: a score from 0 to 1, or a dictionary with one and the parts that it is made of.
+        """Judge the desktop: returns a score from 0 to 1, or a dictionary with the score and its parts.
 
         {"score": 0.5, "partial_scores": {"saved": {"score": 1.0, "weight": 0.5, "description": "the file is there"}}}
         """
@@ -38,15 +38,15 @@ class BaseTask(dict):  # type: ignore[type-arg]
 
 @dataclass
 class Phase:
-    """One part of a task with several; the agent gets its instruction when the previous part is done.
+    """One phase of a task; the agent gets its instruction when the previous phase is done.
 
     Attributes:
         name: for the record.
         instruction: the text that the agent gets.
-        setup: prepares the desktop for it (setup_controller, use_proxy), or None.
-        evaluate: judges it (env), as `BaseTask.evaluate` does; at most its weight is earned.
-        weight: its part of the task's score; those of all phases sum to 1.
-        gate_min_score: what must be earned for the next phase to begin, or None.
+        setup: prepares the desktop (setup_controller, use_proxy), or None.
+        evaluate: judges it (env), as `BaseTask.evaluate` does; it earns at most its weight.
+        weight: its share of the task's score; the weights of all phases add up to 1.
+        gate_min_score: the score needed for the next phase to begin, or None.
     """
 
     name: str
@@ -58,7 +58,7 @@ class Phase:
 
 
 class MultiPhaseTask(BaseTask):
-    """A task of several phases."""
+    """A task with several phases."""
 
     def get_phases(self) -> Sequence[Phase | dict[str, Any]]:
         """The phases in order, as `Phase`s or as dictionaries with the same keys."""

@@ -1,8 +1,8 @@
-"""The process that a task class runs in: reads requests, asks back while it works, writes the results.
+"""The process that runs a task class: it reads requests, asks questions while it works, and writes results.
 
-A line of JSON each. In: {"do": "describe" | "setup" | "phases" | "evaluate", ...} and, to a question, {"value": ...} or
-{"raise": text}. Out: {"ask": kind, "name": ..., "arguments": [...], "keywords": {...}}, and at the end of a request
-{"done": value} or {"failed": one line, "traceback": text}. Bytes are {"": base64}.
+Each message is one line of JSON. In: {"do": "describe" | "setup" | "phases" | "evaluate", ...} and, as the answer to a
+question, {"value": ...} or {"raise": text}. Out: {"ask": kind, "name": ..., "arguments": [...], "keywords": {...}}, and
+at the end of a request {"done": value} or {"failed": one line, "traceback": text}. Bytes are {"": base64}.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from deskbench.tasks.metrics.support.fidelity import osworld_strict
 from deskbench.tasks.scoring.walls import limit
 
 MEMORY = 4 * 2**30
-"""Bytes of address space."""
+"""Address space in bytes."""
 
 
 class Child:
@@ -35,7 +35,7 @@ class Child:
         self._phases: list[Any] = []
 
     def serve(self) -> None:
-        """Until there are no more requests."""
+        """Handle requests until there are no more."""
         for line in self._requests:
             request = json.loads(line)
             try:
@@ -47,7 +47,7 @@ class Child:
                 self._say({"failed": last, "traceback": "".join(traceback.format_exception(error))})
 
     def ask(self, kind: str, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
-        """A question to the controller."""
+        """Ask the controller a question."""
         self._say({"ask": kind, "name": name, "arguments": arguments, "keywords": dict(keywords)})
         answer = json.loads(self._requests.readline() or '{"raise": "the controller is gone"}')
         if "raise" in answer:
@@ -60,20 +60,20 @@ class Child:
         self._answers.flush()
 
     def do_describe(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        """Load a file's class; what it says of itself."""
+        """Load a file's class and return its attributes."""
         self._task = task_in(Path(request["path"]))
         fields = {name: self._task.get(name, default) for name, default in FIELDS.items()}
         return {**fields, "phases": isinstance(self._task, MultiPhaseTask)}
 
     def do_setup(self, request: Mapping[str, Any]) -> None:
-        """Prepare the desktop, for the task or for one phase of it."""
+        """Prepare the desktop for the task or for one of its phases."""
         controller, proxy = stand_ins.SetupController(self.ask), bool(request.get("use_proxy"))
         work = self._loaded().setup if request["phase"] is None else _part(self._phases[request["phase"]], "setup")
         if work is not None:
             work(controller, proxy)
 
     def do_phases(self, request: Mapping[str, Any]) -> list[dict[str, Any]]:
-        """What the phases say of themselves."""
+        """Return the attributes of the phases."""
         task = self._loaded()
         assert isinstance(task, MultiPhaseTask)
         self._phases = list(task.get_phases())
@@ -88,7 +88,7 @@ class Child:
         ]
 
     def do_evaluate(self, request: Mapping[str, Any]) -> Any:
-        """Judge the desktop, for the task or for one phase of it."""
+        """Judge the desktop for the task or for one of its phases."""
         work = (
             self._loaded().evaluate if request["phase"] is None else _part(self._phases[request["phase"]], "evaluate")
         )
@@ -100,10 +100,10 @@ class Child:
 
 
 def task_in(path: Path) -> BaseTask:
-    """The task of a file, found as OSWorld-V2 does: get_task(), TASK_CLASS, Task, or the first class of the kind.
+    """The task of a file, found as in OSWorld-V2: get_task(), TASK_CLASS, Task, or the first task class.
 
     Raises:
-        TypeError: the file has none.
+        TypeError: the file has no task.
     """
     spec = importlib.util.spec_from_file_location(f"deskbench_task_{path.stem}", path)
     assert spec is not None
@@ -135,7 +135,7 @@ def _told(instruction: Any) -> str:
 
 
 def _plain(value: Any) -> Any:
-    """What JSON has no kind for."""
+    """Convert a value that JSON cannot express."""
     if isinstance(value, bytes):
         return {"": base64.b64encode(value).decode()}
     if isinstance(value, (set, tuple)):
@@ -144,7 +144,7 @@ def _plain(value: Any) -> Any:
 
 
 def main() -> None:
-    """Serve on stdin and stdout; what the class prints goes to stderr."""
+    """Serve on stdin and stdout; the class's own output goes to stderr."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     if os.name == "posix":

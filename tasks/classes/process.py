@@ -1,4 +1,4 @@
-"""The controller's side of a task class: starts its process, sends it requests, answers its questions."""
+"""The controller's side of a task class: starts its process, sends requests, answers its questions."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ _KEPT = ("OSWORLD_FILE_BASE_URL", "WEBSITE_HOST_SUFFIX")
 
 
 class ClassFailed(DeskbenchError):
-    """The task's own code raised; one line."""
+    """The task's own code raised an exception; one line."""
 
 
 @dataclass(frozen=True)
 class PhaseFacts:
-    """What a phase says of itself (`base.Phase`)."""
+    """The attributes of a phase (`base.Phase`)."""
 
     name: str
     instruction: str
@@ -44,7 +44,7 @@ class PhaseFacts:
 
 
 class TaskProcess:
-    """A task class in a process of its own."""
+    """A task class in a separate process."""
 
     def __init__(self, seconds: float = SECONDS) -> None:
         self._seconds = seconds
@@ -60,11 +60,11 @@ class TaskProcess:
         self._facts: dict[str, Any] = {}
 
     def describe(self, path: Path) -> dict[str, Any]:
-        """Load a file; what its class says of itself (`base.FIELDS`, and whether it has phases).
+        """Load a file and return the attributes of its class (`base.FIELDS`, and whether it has phases).
 
         Raises:
             ClassFailed: it cannot be loaded.
-            CheckError: the process ended, or did not come to an end.
+            CheckError: the process ended, or did not finish.
         """
         self._facts = self._do({"do": "describe", "path": str(path)}, None, LOADING)
         return self._facts
@@ -73,7 +73,7 @@ class TaskProcess:
         """Prepare the desktop.
 
         Raises:
-            SetupError, EnvError: it could not be.
+            SetupError, EnvError: it failed.
         """
         try:
             self._do({"do": "setup", "phase": phase, "use_proxy": False}, answers, self._seconds)
@@ -81,7 +81,7 @@ class TaskProcess:
             raise SetupError(f"setup(): {error}") from error
 
     def phases(self) -> list[PhaseFacts]:
-        """The phases; none for a task of one piece.
+        """The phases; empty for a task without phases.
 
         Raises:
             SetupError: the task's own code failed.
@@ -94,16 +94,16 @@ class TaskProcess:
             raise SetupError(f"get_phases(): {error}") from error
 
     def evaluate(self, answers: Answers, phase: int | None = None, *, strict: Revision | None = None) -> Any:
-        """What `evaluate` returned: a number or a dictionary.
+        """The value that `evaluate` returned: a number or a dictionary.
 
         Raises:
-            ClassFailed: it raised.
-            EnvError, CheckError: from a question of its.
+            ClassFailed: it raised an exception.
+            EnvError, CheckError: one of its questions failed.
         """
         return self._do({"do": "evaluate", "phase": phase, "strict": strict}, answers, self._seconds)
 
     def close(self) -> None:
-        """End the process."""
+        """Kill the process."""
         self._process.kill()
         self._process.wait()
         for stream in (self._process.stdin, self._process.stdout, self._errors):
@@ -132,12 +132,12 @@ class TaskProcess:
 
     def _tell(self, message: Mapping[str, Any]) -> None:
         assert self._process.stdin is not None
-        with contextlib.suppress(BrokenPipeError):  # the next read says why it is gone
+        with contextlib.suppress(BrokenPipeError):  # the next read finds out why
             self._process.stdin.write(json.dumps(message, default=str).encode() + b"\n")
             self._process.stdin.flush()
 
     def _read(self, deadline: float) -> dict[str, Any]:
-        """The next line, or why there is none."""
+        """The next line from the process."""
         assert self._process.stdout is not None
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
@@ -161,7 +161,7 @@ class TaskProcess:
 
 
 def describe(paths: Iterable[Path]) -> dict[Path, dict[str, Any] | str]:
-    """What the classes of files say of themselves; a text is why one could not be loaded."""
+    """The attributes of the classes in some files; for a file that cannot be loaded, the reason as text."""
     found: dict[Path, dict[str, Any] | str] = {}
     process: TaskProcess | None = None
     for path in paths:

@@ -1,4 +1,4 @@
-"""A task class as a `Task`: from its attributes, and from what its source shows that it needs."""
+"""Turns a task class into a `Task`, from its attributes and from what its source shows that it needs."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from deskbench.tasks.user import User
 from deskbench.tasks.web.live import FETCHES
 
 WEB = re.compile(r"https?://(?!localhost|127\.0\.0\.1)|WEBSITE_HOST_SUFFIX")
-"""Stands for this path in a class's texts, because the texts go to other machines."""
+"""Replaces this path in a class's texts, because the texts go to other machines."""
 PACKAGES: dict[str, registry.Kind] = {"getters": "getter", "metrics": "metric"}
 
 
 class Unusable(ValueError):
-    """A class that is no task; one line."""
+    """A class that is not a valid task; one line."""
 
 
 def read_class(suite: str, file: Path, facts: Mapping[str, Any]) -> Task:
     """The task of a class file.
 
     Args:
-        suite: of its key.
+        suite: the suite in its key.
         file: the Python file.
-        facts: what its class says of itself (`process.describe`).
+        facts: the attributes of its class (`process.describe`).
 
     Raises:
         Unusable: it lacks an id or an instruction.
@@ -70,7 +70,7 @@ def read_class(suite: str, file: Path, facts: Mapping[str, Any]) -> Task:
 
 
 def _user(value: Any) -> tuple[Any, str]:
-    """The user who answers, or what is lacking for one."""
+    """The simulated user, or the reason why deskbench cannot provide it."""
     if not value:
         return None, ""
     try:
@@ -81,7 +81,7 @@ def _user(value: Any) -> tuple[Any, str]:
 
 
 def _unknown(tree: ast.AST) -> Iterator[str]:
-    """Getters and metrics that the source names and we do not have."""
+    """Getters and metrics that the source names and deskbench does not have."""
     for node in ast.walk(tree):
         used: list[tuple[str, str]] = []
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name) and node.value.id in PACKAGES:
@@ -96,7 +96,7 @@ def _unknown(tree: ast.AST) -> Iterator[str]:
 
 
 def _texts(tree: ast.AST) -> Iterator[str]:
-    """Every text in the source that is no docstring."""
+    """Every string in the source except docstrings."""
     told = {id(node.value) for node in ast.walk(tree) if isinstance(node, ast.Expr)}
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str) and id(node) not in told:
@@ -104,7 +104,7 @@ def _texts(tree: ast.AST) -> Iterator[str]:
 
 
 def _files(tree: ast.AST) -> Iterator[str]:
-    """What the source fetches by `asset`, in its order."""
+    """The addresses that the source fetches with `asset`, in order."""
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for node in sorted(calls, key=lambda call: (call.lineno, call.col_offset)):
         if isinstance(node.func, ast.Name) and node.func.id == "asset" and node.args:

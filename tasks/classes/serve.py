@@ -1,4 +1,4 @@
-"""The controller's answers to a task class: its set-up steps, getters and desktop are ours."""
+"""The controller's answers to a task class, from deskbench's own set-up steps, getters and desktop."""
 
 from __future__ import annotations
 
@@ -17,18 +17,19 @@ from deskbench.tasks.types import Call
 from deskbench.tasks.world import MAX_FILE, Context, World
 
 PYAUTOGUI = "import pyautogui; import time; pyautogui.FAILSAFE = False; "
-"""What OSWorld puts before a Python command."""
+"""The prefix that OSWorld adds to a Python command."""
 _ALONE = (
     "import os, site, sys; sys.path += os.environ.get('PYTHONPATH', '').split(os.pathsep); "
     "sys.path.append(site.getusersitepackages()); exec(compile(sys.argv.pop(), '<command>', 'exec'))"
 )
-"""Runs a command in an isolated Python: the server's and the user's packages are found behind the system's, and what
-the user's folder would have every Python run is not run."""
+"""Runs a command in isolated Python. The server's and the user's packages come after the system's, and files in the
+user's folder that every Python would run are not run.
+"""
 PORTS = {"chromium_port": 9222, "vlc_port": 8080}
 
 
 class Refusal(Exception):
-    """An error that the task class gets as an exception; it may catch it."""
+    """An error that the task class gets as an exception and may catch."""
 
 
 class Answers:
@@ -36,8 +37,8 @@ class Answers:
 
     Args:
         context: for set-up steps.
-        world: for getters, while it judges; None before.
-        said_fail: the agent ended with `fail`.
+        world: for getters during judging; None before.
+        said_fail: whether the agent ended with `fail`.
     """
 
     def __init__(self, context: Context, world: World | None = None, *, said_fail: bool = False) -> None:
@@ -60,7 +61,7 @@ class Answers:
         }[kind](name, arguments, keywords)  # fmt: skip
 
     def _step(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> bool:
-        """A set-up step; while the class judges, whether what it works on was there (`run_before_check`)."""
+        """Run a set-up step; during judging, return whether what it works on was there (`run_before_check`)."""
         entry = registry.find("setup", name)
         named = dict(zip(entry.parameters.model_fields, arguments, strict=False)) | dict(keywords)
         calls = [Call(type=name, parameters=named, where=f"setup_controller.{name}")]
@@ -81,7 +82,7 @@ class Answers:
         return None if isinstance(found, NotFit) else _said(found)
 
     def _metric(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
-        """A metric failed over there: a fault of the check, whatever the class makes of it."""
+        """Report a metric that failed in the class's process: the check is at fault, whatever the class makes of it."""
         raise CheckError(str(arguments[0]))
 
     def _environment(self, name: str, arguments: list[Any], keywords: Mapping[str, Any]) -> Any:
@@ -115,7 +116,7 @@ class Answers:
 
 
 def _methods(desktop: Desktop) -> dict[str, Callable[..., Any]]:
-    """Methods of OSWorld's PythonController, by their names there."""
+    """Methods of OSWorld's PythonController, by name."""
 
     def python(code: str) -> dict[str, Any]:
         return _outcome(desktop.run(["python3", "-I", "-c", _ALONE, code]))
@@ -163,7 +164,7 @@ def _png(desktop: Desktop) -> bytes | None:
 
 
 def _said(value: Any) -> Any:
-    """A getter's value as task classes know it: files are paths in text."""
+    """A getter's value in the form for task classes: files are paths in text."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, (list, tuple)):

@@ -1,8 +1,8 @@
 """The stand-in for `desktop_env` that a task class imports: each call is a question to the controller.
 
-Of OSWorld's package there is what task classes use: `task_base`, `evaluators.getters` and `.metrics`, `file_source`,
-and in `evaluate` an environment with `controller`, `setup_controller` and a few facts. Metrics are worked out as
-those of task files are, each in a process of its own (`worker`).
+It has the parts of OSWorld's package that task classes use: `task_base`, `evaluators.getters` and `.metrics`,
+`file_source`, and in `evaluate` an environment with `controller`, `setup_controller` and a few facts. As for task
+files, each metric runs in a separate process (`worker`).
 """
 
 from __future__ import annotations
@@ -25,15 +25,15 @@ from deskbench.tasks.scoring.worker import evaluate
 Ask = Callable[..., Any]
 """ask(kind, name, arguments, keywords): the controller's answer."""
 HUB = "https://huggingface.co/datasets/xlangai/osworld_v2_assets_gated/resolve/main"
-"""Where OSWorld-V2 keeps its files. They need an access token."""
+"""Where OSWorld-V2 hosts its files. They need an access token."""
 
 
 class Refused(Exception):
-    """The controller could not do what was asked."""
+    """The controller refused or failed a request."""
 
 
 class SetupController:
-    """OSWorld's SetupController: a set-up step for every name, `_launch_setup` and `launch` alike."""
+    """OSWorld's SetupController: any name is a set-up step, `_launch_setup` as well as `launch`."""
 
     def __init__(self, ask: Ask) -> None:
         self._ask = ask
@@ -76,7 +76,7 @@ class Environment:
             raise AttributeError(name)
         try:
             return self._ask("environment", name, [], {})
-        except Refused as error:  # `hasattr` and `getattr` with a default are for a class to use
+        except Refused as error:  # so that a class can use `hasattr`, and `getattr` with a default
             raise AttributeError(str(error)) from None
 
 
@@ -96,7 +96,7 @@ class _Getters(types.ModuleType):
 
 
 class _Metrics(types.ModuleType):
-    """Every metric, as metric(result, expected, **options); one that fails is reported to the controller."""
+    """Every metric, as metric(result, expected, **options); a failure is reported to the controller."""
 
     def __init__(self, name: str, ask: Ask) -> None:
         super().__init__(name)
@@ -115,7 +115,7 @@ class _Metrics(types.ModuleType):
             try:
                 return float(evaluate(name, plain(_with_paths(result)), plain(_with_paths(expected)), options))
             except CheckError as error:
-                if strict_revision() is None:  # OSWorld takes it for a failure of the agent's
+                if strict_revision() is None:  # OSWorld counts it as the agent's failure
                     self._ask("metric", name, [str(error)], {})
                 raise
 
@@ -123,14 +123,14 @@ class _Metrics(types.ModuleType):
 
 
 def _with_paths(value: Any) -> Any:
-    """Paths of files, which task classes have as text, as our metrics want them."""
+    """Convert file paths, which task classes hold as text, to `Path`s for our metrics."""
     if isinstance(value, str) and value.startswith("/") and len(value) < 4096 and Path(value).is_file():
         return Path(value)
     return [_with_paths(item) for item in value] if isinstance(value, list) else value
 
 
 def asset(path: str) -> str:
-    """The address of a file of OSWorld-V2's: under OSWORLD_FILE_BASE_URL (an address or a folder), or the hub's."""
+    """The address of one of OSWorld-V2's files: under OSWORLD_FILE_BASE_URL (an address or a folder), or on the hub."""
     place = os.environ.get(V2_FILES) or HUB
     if "://" not in place:
         place = Path(place).resolve().as_uri()
@@ -138,7 +138,7 @@ def asset(path: str) -> str:
 
 
 def install(ask: Ask) -> None:
-    """Make `desktop_env` and what is in it importable in this process."""
+    """Make `desktop_env` and its modules importable in this process."""
     top, evaluators = _package("desktop_env"), _package("desktop_env.evaluators")
     getters, metrics = _Getters("desktop_env.evaluators.getters", ask), _Metrics("desktop_env.evaluators.metrics", ask)
     found = {

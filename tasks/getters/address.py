@@ -67,14 +67,14 @@ def url_dash_part(
 
 
 HALF_OFF, LESS_OFF = "50_PERCENT_ off & more", ("30_PERCENT_ off & more", "20_PERCENT_ off & more")
-"""Macy's names of its discounts."""
+"""Macy's names for its discounts."""
 
 
 @getter("url_path_parse", "macys_product_url_parse", source="page")
 def macys_product_url_parse(
     world: World, *, parse_keys: list[str], goto_prefix: str = "https://"
 ) -> dict[str, Any] | None:
-    """The filters in an address of Macy's shop: `mens_clothing`, `shirts`, `short_sleeve`, and keys of the path."""
+    """The filters in an address of Macy's shop: `mens_clothing`, `shirts`, `short_sleeve`, and keys from the path."""
     url = active_url(world, goto_prefix)
     if url is None:
         return None
@@ -96,7 +96,7 @@ def macys_product_url_parse(
 
 
 def _fields(path: str) -> dict[str, str]:
-    """Two parts of the path with commas: names, then values."""
+    """The names and values of two consecutive parts of the path that contain commas."""
     parts = path.strip("/").split("/")
     for names, values in itertools.pairwise(parts):
         if "," in names and "," in values:

@@ -1,4 +1,4 @@
-"""What Chrome shows, read from its tabs by the debugging port."""
+"""What Chrome shows, read from its tabs through the debugging port."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deskbench.tasks.web.chrome import shown
 from deskbench.tasks.world import World
 
 SEARCH = "https://google.com/search?q=query"
-"""OSWorld's own fixed search."""
+"""OSWorld's fixed search."""
 
 
 @getter("open_tabs_info", source="page")
@@ -38,7 +38,7 @@ def active_tab_info(world: World, *, goto_prefix: str = "https://") -> dict[str,
 
 @getter("pdf_from_url", source="page")
 def pdf_from_url(world: World, *, path: str, dest: str = "page.pdf") -> Path:
-    """The PDF that Chrome prints of a page."""
+    """The PDF that Chrome prints from a page."""
     with world.room() as file:
         shown(world.desktop, "pdf", url=path, into=file)
         return world.keep_together({dest: file.read_bytes()})[0]
@@ -52,7 +52,7 @@ def chrome_saved_address(world: World) -> str:
 
 @getter("number_of_search_results", source="page")
 def number_of_search_results(world: World) -> int:
-    """The number of results of OSWorld's fixed search that are marked as OSWorld expects."""
+    """The number of results of OSWorld's fixed search that have the class OSWorld expects."""
     return int(shown(world.desktop, "count_of", url=SEARCH, selector=".search-result"))
 
 
@@ -66,7 +66,7 @@ class Info(TypedDict):
 
 @getter("info_from_website", source="page")
 def info_from_website(world: World, *, url: str, infos: list[Info], backups: Any = None) -> Any:
-    """What a page says now, or `backups` if the page cannot be read."""
+    """The current content of a page, or `backups` if the page cannot be read."""
     try:
         return shown(world.desktop, "infos", url=url, infos=list(infos))
     except (EnvError, CheckError, Unfit) as error:
@@ -76,7 +76,7 @@ def info_from_website(world: World, *, url: str, infos: list[Info], backups: Any
 
 
 Places = dict[str, dict[str, str]]
-"""Classes to places among their elements (from 0, as text) to the keys under which those are given."""
+"""For each class, the positions of elements (from 0, as text) and the keys of their values in the result."""
 
 
 @getter("active_tab_html_parse", source="page")

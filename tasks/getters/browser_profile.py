@@ -1,4 +1,4 @@
-"""What Chrome keeps in its profile: preferences, bookmarks, history, cookies, extensions, shortcuts."""
+"""Data in Chrome's profile: preferences, bookmarks, history, cookies, extensions, shortcuts."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deskbench.tasks.world import World
 
 MAX_EXTENSIONS, MAX_SHORTCUTS = 100, 100
 MAX_SHORTCUT = 2**16
-"""The most bytes of a shortcut."""
+"""Maximum size of a shortcut in bytes."""
 FONT_SIZES = {"default_fixed_font_size": 13, "default_font_size": 16, "minimum_font_size": 13}
-"""Chrome's own."""
+"""Chrome's defaults."""
 
 
 def _preference(world: World, *path: str, name: str = "Default/Preferences", default: Any = None) -> Any:
@@ -28,7 +28,7 @@ def _preference(world: World, *path: str, name: str = "Default/Preferences", def
 
 
 def _file(world: World, name: str, dest: str = "") -> Path | None:
-    """A file of the profile; None where Chrome has written none: all is as it comes."""
+    """A file of the profile; None if Chrome has not written it, so its defaults apply."""
     data = profile_file(world.desktop, name)
     return None if data is None else world.keep_together({dest or name: data})[0]
 
@@ -95,7 +95,7 @@ def new_startup_page(world: World) -> str:
 
 @getter("data_delete_automacally", source="file")
 def data_delete_automacally(world: World) -> str:
-    """Whether a rule for sites' data is set: "true" or "false"."""
+    """Whether a rule for site data is set: "true" or "false"."""
     return _flag(_preference(world, "profile", "default_content_setting_values") is not None)
 
 
@@ -123,7 +123,7 @@ def bookmarks(world: World) -> Any:
 
 
 def _extensions(world: World, *path: str) -> list[str]:
-    """The text that each extension has at a path of keys."""
+    """The string that each extension has at a path of keys."""
     files = [_file(world, name) for name in ("Default/Preferences", "Default/Secure Preferences")]
     return [text for file in files if file is not None for text in read("extensions", file=file, path=list(path))]
 

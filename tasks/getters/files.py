@@ -1,4 +1,4 @@
-"""Files: from the desktop, from the web, from the episode's cache."""
+"""Files from the desktop, from the web and from the episode's cache."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.world import MAX_TEXT, World
 
 Files = Path | list[Path | None] | None
-"""One file, or those that `gives` names; None for one that is not there."""
+"""One file, or those that `gives` selects; None for a missing one."""
 
 
 def _paired(given: Mapping[str, Any]) -> None:
-    """As many names, and hashes, as files, and `gives` among them."""
+    """Check that there is a name and a hash for each file, and that `gives` selects existing ones."""
     path, dest = given["path"], given.get("dest", "")
     count = len(path) if isinstance(path, list) else 1
     names = len(dest) if isinstance(dest, list) else count if dest == "" or count == 1 else 1
@@ -66,7 +66,7 @@ def vm_file(
 
 
 def _named(path: str | list[str], dest: str | list[str]) -> tuple[list[str], list[str]]:
-    """Paths, and the names under which their files are kept."""
+    """The paths, and the names under which their files are stored."""
     paths = path if isinstance(path, list) else [path]
     names = dest if isinstance(dest, list) else [dest or p for p in paths]
     if len(names) != len(paths):
@@ -98,13 +98,13 @@ def cloud_file(
     gives: list[int] | None = None,
     sha256: str | list[str] = "",
 ) -> Files:
-    """A file from the web, fetched once for all episodes; `multi` and `gives` as in `vm_file`.
+    """A file from the web, downloaded once for all episodes; `multi` and `gives` as in `vm_file`.
 
     `sha256` is the hash that the file must have, or a list with one for each file.
 
     Raises:
-        AssetError: it cannot be fetched now; the episode is retried.
-        CheckError: it cannot be fetched at all (`assets.GONE`, no URL), or has a different hash: the desktop is not at
+        AssetError: it cannot be downloaded now; the episode is retried.
+        CheckError: it can never be downloaded (`assets.GONE`, not a URL), or its hash differs; the desktop is not at
             fault.
     """
     paths, names = _named(path, dest)

@@ -1,4 +1,4 @@
-"""What programs keep and say: VLC, GIMP, VS Code, the session's choices; what lies in presentations."""
+"""Values from programs: VLC, GIMP, VS Code, the session's defaults, and media inside presentations."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.world import MAX_TEXT, World
 
 VLC_PORT = 8080
-"""The address of VLC's HTTP interface in OSWorld's machines; its user is empty and its password `password`."""
+"""The port of VLC's HTTP interface in OSWorld's machines; the user is empty and the password is `password`."""
 VLC_PASSWORD = "password"
 _PATHS = {
     "vlc": {
@@ -36,7 +36,7 @@ VIDEO_TYPES = tuple(
     "x-ms-asf-plugin x-ms-asx x-ms-wm x-ms-wmv x-ms-wmx x-ms-wvx x-msvideo x-nsv x-ogm x-ogm+ogg x-theora "
     "x-theora+ogg".split()
 )
-"""Types of video whose player OSWorld looks up."""
+"""Video types whose default player OSWorld looks up."""
 
 
 def first_file(world: World, paths: Sequence[str], dest: str = "") -> Path | None:
@@ -83,7 +83,7 @@ def gimp_config_file(world: World, *, file_name: str, dest: str = "") -> Path | 
 
 
 class Played(TypedDict):
-    """One step that is repeated: keys together, text, or one key."""
+    """One input to replay: a key combination, text, or one key."""
 
     type: Literal["hotkey", "typewrite", "press"]
     param: str | list[str]
@@ -104,9 +104,9 @@ def _action(step: Mapping[str, Any]) -> Action:
 
 @getter("vscode_config", source="file")
 def vscode_config(world: World, *, vscode_extension_command: str, path: str, dest: str = "") -> Path | None:
-    """A file that a command of VS Code writes: the getter runs the command by its name, then reads the file."""
+    """A file that a VS Code command writes: the getter runs the command by its name, then reads the file."""
     palette = ("meta", "shift", "p") if world.desktop.health().platform == "Darwin" else ("ctrl", "shift", "p")
-    with contextlib.suppress(NotThere):  # where it has no window, it writes no file
+    with contextlib.suppress(NotThere):  # without a window, VS Code writes no file
         world.desktop.activate_window("Visual Studio Code")
     world.desktop.act([Key(palette)])
     world.desktop.act([Type(vscode_extension_command)])
@@ -116,7 +116,7 @@ def vscode_config(world: World, *, vscode_extension_command: str, path: str, des
 
 @getter("vm_wallpaper")
 def vm_wallpaper(world: World, *, dest: str = "wallpaper.png") -> Path | None:
-    """The desktop's background picture; None if there is none, or if it is not a file."""
+    """The desktop's background picture; None if there is no picture, or if it is not a file."""
     data = world.desktop.wallpaper()
     return None if data is None else world.keep_together({dest: data})[0]
 

@@ -19,21 +19,21 @@ def rule(world: World, *, rules: Any) -> Any:
 
 @getter("vm_command_line")
 def vm_command_line(world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0) -> str:
-    """What a command prints on stdout; `timeout` in seconds."""
+    """The stdout of a command; `timeout` in seconds."""
     return short(told(world.desktop, command, shell=shell, timeout=timeout).stdout)
 
 
 @getter("vm_command_error")
 def vm_command_error(world: World, *, command: str | list[str], shell: bool = False, timeout: float = 120.0) -> str:
-    """What a command prints on stderr; `timeout` in seconds."""
+    """The stderr of a command; `timeout` in seconds."""
     return short(told(world.desktop, command, shell=shell, timeout=timeout).stderr)
 
 
 def short(text: str) -> str:
-    """A text from the desktop, if it is not too long to look at.
+    """A text from the desktop, checked against the size limit.
 
     Raises:
-        Unfit: it is.
+        Unfit: it is too long.
     """
     if len(text) > MAX_TEXT:
         raise Unfit(f"the text has more than {MAX_TEXT} characters")
@@ -57,7 +57,7 @@ def accessibility_tree(world: World) -> str:
 
 @getter("vm_clipboard", programs=("xclip",))
 def vm_clipboard(world: World, *, selection: str = "clipboard") -> str:
-    """The text on the clipboard (or in the `primary` selection); empty if there is none."""
+    """The text on the clipboard (or in the `primary` selection); empty if there is no text."""
     return short(ask(world.desktop, ["xclip", "-o", "-selection", selection], timeout=10).stdout)
 
 
@@ -70,7 +70,7 @@ def vm_screen_size(world: World) -> dict[str, int]:
 
 @getter("vm_window_size")
 def vm_window_size(world: World, *, app_class_name: str) -> dict[str, int] | None:
-    """The width and height in pixels of the first window of a class; None if there is none."""
+    """The width and height in pixels of the first window of a class; None if there is no such window."""
     for window in world.desktop.windows():
         if app_class_name.lower() in window.wm_class.lower().split("."):
             return {"width": window.width, "height": window.height}

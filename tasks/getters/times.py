@@ -21,15 +21,15 @@ MONTHS = ("January", "February", "March", "April", "May", "June", "July", "Augus
           "November", "December")  # fmt: skip
 _NUMBERS = {"four": 4, "eight": 8}
 _FROM, _TO = ("time", "from", "puDay", "puMonth", "puYear"), ("to", "doDay", "doMonth", "doYear")
-"""Keys of the expected value that hold the first day, and those that hold the second."""
+"""Keys of the expected value that refer to the first day, and those that refer to the second."""
 
 
 RelativeTimes = dict[Literal["from", "to"], str]
-"""A day by its name, and a second day that may depend on the first."""
+"""A day's name, and the name of a second day that may depend on the first."""
 
 
 class RelativeRules(TypedDict):
-    """The value that `rule` gives, with days by name."""
+    """A value as for `rule`, with days given by name."""
 
     relativeTime: RelativeTimes
     expected: dict[str, Any]
@@ -38,15 +38,15 @@ class RelativeRules(TypedDict):
 
 
 def day_of(name: str, today: date, first: date | None = None) -> date:
-    """The day that a name means.
+    """The date that a name means.
 
     Args:
-        name: one of OSWorld's.
+        name: one of OSWorld's names.
         today: the day to count from.
-        first: the first day of a pair, for the second: `next Friday` after `next Monday` is in the same week.
+        first: the first day of a pair, to find the second: `next Friday` after `next Monday` is in the same week.
 
     Raises:
-        CheckError: no such name.
+        CheckError: the name is unknown.
     """
     plain = name.removesuffix(" split")
     simple = {"tomorrow": today + timedelta(days=1), "this month": today}
@@ -79,7 +79,7 @@ def _months_on(today: date, months: int) -> date:
 
 
 def written(pattern: Any, day: date) -> Any:
-    """Put the day's parts into a text, or into each text of a list, for {DoW}, {Month}, {DayD} and so on."""
+    """Fill a text, or each text of a list, with the day's parts: {DoW}, {Month}, {DayD} and so on."""
     if isinstance(pattern, list):
         return [written(one, day) for one in pattern]
     if not isinstance(pattern, str):
@@ -94,7 +94,7 @@ def written(pattern: Any, day: date) -> Any:
 
 
 def absolute(rules: RelativeRules, today: date) -> RelativeRules:
-    """A copy of the rules with dates in place of the names of days."""
+    """A copy of the rules with dates instead of the names of days."""
     named = rules["relativeTime"]
     first = day_of(named["from"], today)
     days = dict.fromkeys(_FROM, first)
@@ -108,7 +108,7 @@ def absolute(rules: RelativeRules, today: date) -> RelativeRules:
 
 
 def _known_days(given: Mapping[str, Any]) -> None:
-    """Names of days and of the time zone that are not known are found when a task file is loaded."""
+    """Report unknown names of days and time zones when a task file is loaded."""
     try:
         absolute(given["rules"], date(2024, 1, 1))
         if "timezone" in given["rules"]:
@@ -138,7 +138,7 @@ def timezone_from_config(world: World, *, rules: dict[str, Any]) -> str:
 
 @getter("timezone_from_ip")
 def timezone_from_ip(world: World) -> str:
-    """The desktop's time zone; OSWorld asks a service on the web where the controller is."""
+    """The desktop's time zone. OSWorld asks a web service for the controller's instead."""
     said = ask(world.desktop, ["/bin/sh", "-c", "cat /etc/timezone || readlink /etc/localtime"]).stdout[:200]
     found = re.search(r"[A-Za-z_]+(/[A-Za-z_+-]+)*\s*$", said.strip().removeprefix("/usr/share/zoneinfo/"))
     try:
@@ -149,5 +149,5 @@ def timezone_from_ip(world: World) -> str:
 
 @getter("time_diff_range", source="task")
 def time_diff_range(world: World, *, diff_range_in_minutes: str | int) -> str | int:
-    """How many minutes old something may be, as the task file says."""
+    """The maximum age of something in minutes, from the task file."""
     return diff_range_in_minutes

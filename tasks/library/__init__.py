@@ -1,1 +1,1 @@
-"""Task suites that come with deskbench; a folder of JSON files each."""
+"""Task suites that come with deskbench, each a folder of JSON files."""

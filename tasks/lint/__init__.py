@@ -1,7 +1,7 @@
-"""`deskbench tasks check`: what the loader says, and 32 rules about tasks that people can trust.
+"""`deskbench tasks check`: the loader's problems, and 32 rules for tasks that people can trust.
 
-The loader's problems keep a task from being run; they are findings here, with the ids that they belong to. The other
-rules look at tasks that can be run. They are for authors: a run does not load this package.
+The loader's problems keep a task from running; here they are findings under the ids of their rules. The other rules
+check tasks that can run. They are for authors: a run does not load this package.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ ALLOWANCES = "DB032"
 
 @dataclass(frozen=True)
 class Report:
-    """What the rules found in a suite.
+    """The findings of the rules in a suite.
 
     Attributes:
-        tasks: how many tasks can be run.
-        findings: in the order of the files and their lines.
-        allowed: findings that the files allow, each with the reason.
+        tasks: how many tasks can run.
+        findings: in the order of files and lines.
+        allowed: findings that the files allow, each with its reason.
     """
 
     tasks: int
@@ -38,25 +38,25 @@ class Report:
     allowed: tuple[tuple[Finding, str], ...] = ()
 
     def counts(self) -> dict[Severity, int]:
-        """How many findings of each severity."""
+        """The number of findings of each severity."""
         found = Counter(finding.severity for finding in self.findings)
         return {severity: found[severity] for severity in SEVERITIES}
 
     def by_rule(self) -> dict[str, int]:
-        """How many findings of each rule that found something, in the ids' order."""
+        """The number of findings of each rule that found something, ordered by id."""
         return dict(sorted(Counter(finding.rule for finding in self.findings).items()))
 
 
 def lint(
     source: str | Path, *, split: str | None = None, host_files: bool = False, chosen: Collection[str] | None = None
 ) -> Report:
-    """Check a source's task files by all rules; report those of some.
+    """Check a source's task files against all rules, and report the findings of the chosen ones.
 
     Args:
         source: a file, a folder, a suite's name or an OSWorld checkout.
-        split: of an OSWorld checkout.
+        split: a split of an OSWorld checkout.
         host_files: as in `load`.
-        chosen: ids of rules whose findings are wanted (`rules.chosen`); None for all.
+        chosen: ids of rules to report (`rules.chosen`); None for all.
 
     Raises:
         UsageError: there is no such source.
@@ -71,7 +71,7 @@ def lint(
 
 
 def _told(problem: Problem) -> Finding:
-    """A problem of the loader's as a finding."""
+    """Convert a problem from the loader to a finding."""
     rule, edits = rules()[problem.rule], rename(problem.where, problem.message)
     severity: Severity = "warning" if problem.warning else "error"
     return Finding(rule.id, severity, problem.file, problem.where, problem.message, rule.help, edits=edits,
@@ -100,7 +100,7 @@ def _hits(suite: Sequence[Facts]) -> Iterator[tuple[Rule, Facts, Hit]]:
 
 
 def _without_allowed(findings: Iterable[Finding], checked: Checked) -> tuple[list[Finding], list[tuple[Finding, str]]]:
-    """The findings that no file allows, with one for each allowance that allows nothing; and those that are allowed."""
+    """Split findings into those to report and those that a file allows; report each unused allowance, too."""
     noqa = {task.path: task.noqa for task in checked.tasks}
     kept, allowed, used = [], [], set()
     for finding in findings:
@@ -128,7 +128,7 @@ def at_line(finding: Finding) -> Finding:
 
 
 def _lined(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """With the line of each, where the file is text."""
+    """Add line numbers to the findings, where the file is text."""
     read: dict[Path, Places | None] = {}
     for finding in findings:
         if finding.file not in read:
@@ -138,7 +138,7 @@ def _lined(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def places_of(file: Path) -> Places | None:
-    """Where the values of a task file stand; None where it is no JSON that can be read."""
+    """The positions of the values in a task file; None if it is not readable JSON."""
     try:
         return places(foreign.read_text(file)) if file.suffix == ".json" else None
     except (OSError, foreign.Unread):

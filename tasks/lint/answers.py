@@ -1,4 +1,4 @@
-"""Rules about what an instruction asks for, and what it gives away."""
+"""Rules about what an instruction demands, and what it gives away."""
 
 from __future__ import annotations
 
@@ -20,21 +20,21 @@ _FORMATS = re.compile(
     re.I,
 )
 _LIST = re.compile(r"(?:[\w'.-]+, )*[\w'.-]+,? or [\w'.-]+\w")
-"""A list of words, with `or` before the last."""
+"""A list of words with `or` before the last one."""
 CHOICES = 5
-"""With this many choices or more, a guess is seldom right."""
+"""With this many choices or more, a guess is rarely right."""
 _FILE = re.compile(r"\.[A-Za-z0-9]{1,8}$")
 _OWN = re.compile(r"(^|/)\.|/AppData/|/Application Data/|^/(usr|etc|var|opt|proc|sys)/|/snap/|/Program Files", re.I)
 """Paths that a program chooses and no instruction names: settings, profiles, the system."""
 _ELSEWHERE = re.compile(
     r"\b(according to|guidelines?|requirements?|as (described|told|explained|listed) in|follow(ing)? the)\b"
 )
-"""The name may be in a document that the instruction sends the agent to."""
+"""Wording that sends the agent to a document, which may contain the name."""
 _NAMES = {"docx": "word", "xlsx": "excel", "pptx": "powerpoint", "jpg": "jpeg", "htm": "html", "csv": "comma",
           "odt": "opendocument", "ods": "opendocument", "odp": "opendocument", "md": "markdown", "txt": "text",
           "mp4": "video", "mp3": "audio", "py": "python", "png": "screenshot", "gz": "archive", "zip": "compress",
           "epub": "book", "xcf": "gimp", "eml": "mail"}  # fmt: skip
-"""Words by which instructions name a format without its extension."""
+"""Words that instructions use for a format instead of its extension."""
 
 
 def _answers(facts: Facts) -> list[Check]:
@@ -42,7 +42,7 @@ def _answers(facts: Facts) -> list[Check]:
 
 
 def _values(check: Check) -> list[str]:
-    """Whole values that are expected: of a rule's `expected`, not of patterns."""
+    """Complete expected values, from a rule's `expected`; patterns are left out."""
     return [text.strip() for text in strings_in(rules_of(check.expected).get("expected"))]
 
 
@@ -84,7 +84,7 @@ def _place(facts: Facts, word: re.Pattern[str]) -> str:
 
 
 def _choices(facts: Facts, word: re.Pattern[str]) -> bool:
-    """Whether the instruction lists the answer among others: an `or` stands near it."""
+    """Whether the instruction lists the answer among others, with an `or` close to it."""
     found = word.search(facts.task.instruction)
     near = facts.instruction[max(0, found.start() - 60) : found.end() + 60] if found else ""
     return re.search(r"\bor\b|\bone of\b|\beither\b", near) is not None
@@ -116,7 +116,7 @@ def guessable(facts: Facts) -> Iterator[Hit]:
 
 
 def _one_of_few(facts: Facts, value: str) -> bool:
-    """Whether the instruction lists fewer than five choices, this one among them: `red, green or blue`."""
+    """Whether the instruction lists fewer than five choices that include this one: `red, green or blue`."""
     lists = (re.split(r", or |, | or ", found[0]) for found in _LIST.finditer(facts.task.instruction))
     return any(len(items) < CHOICES and value.lower() in map(str.lower, items) for items in lists)
 
@@ -175,7 +175,7 @@ def unnamed_file(facts: Facts) -> Iterator[Hit]:
 
 
 def _said(facts: Facts, name: str, stems: set[str]) -> bool:
-    """Whether the instruction says a file's name, with or without what is put behind it."""
+    """Whether the instruction mentions a file's name, with or without its extension."""
     stem, suffix = PurePosixPath(name).stem, name.rpartition(".")[2]
     loose = re.sub(r"[\W_]+", " ", facts.instruction)
     plain = re.sub(r"[\W_]+", " ", stem).strip()

@@ -1,4 +1,4 @@
-"""Command lines of checks, as far as rules parse them."""
+"""Parses the command lines of checks, as far as the rules need."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _RUNNERS = frozenset({"bash", "sh", "python", "python3", "source", ".", "perl", 
 
 
 def script_of(line: str) -> str:
-    """The script that a command runs, where it is one of the task's own; its name."""
+    """The name of the task's own script that a command runs; empty if there is none."""
     words = line.split()
     for index, word in enumerate(words):
         name = PurePosixPath(word.strip("'\"")).name

@@ -1,4 +1,4 @@
-"""Rules about files and pages from elsewhere: what is not pinned, what is live, what gives the answer away."""
+"""Rules about files and pages from elsewhere: unpinned downloads, live pages, expected files within reach."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _NAMESPACES = frozenset({
     "schemas.openxmlformats.org", "schemas.microsoft.com", "schemas.android.com", "www.w3.org", "purl.org",
     "ns.adobe.com",
 })  # fmt: skip
-"""Hosts of XML namespaces: nothing fetches from them."""
+"""Hosts of XML namespaces, which nothing fetches."""
 _RESERVED = (".example", ".test", ".invalid", ".localhost", ".local", ".internal", ".example.com", ".example.org",
              ".example.net")  # fmt: skip
 """RFC 2606 and RFC 6762: names that nobody can own on the web."""
@@ -31,7 +31,7 @@ _GOLD = re.compile(r"(^|[\W_])(gold(en)?|answers?|solutions?|expected|ground[\W_
 
 
 def live(url: str) -> str:
-    """The host of an address of the web, where that is a machine elsewhere; else empty."""
+    """The host of a web address if it is on the live web; else empty."""
     try:
         host = (urlsplit(url if "://" in url else f"http://{url}").hostname or "").rstrip(".")
     except ValueError:
@@ -112,7 +112,7 @@ def live_addresses(facts: Facts) -> Iterator[Hit]:
 
 
 def _visited(text: Text, pages: set[str], facts: Facts) -> bool:
-    """Whether an address in a string is one that a desktop, an agent or a getter goes to."""
+    """Whether the desktop, the agent or a getter visits the address in a string."""
     if text.phase == "instruction":
         return True
     if text.phase in ("config", "postconfig"):

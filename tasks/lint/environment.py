@@ -1,4 +1,4 @@
-"""Rules about where a task runs: the clock, other machines, what set-up waits for and leaves, what is granted."""
+"""Rules about a task's environment: the clock, other machines, fixed waits, changes that remain, granted rights."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def undeclared(facts: Facts) -> Iterator[Hit]:
 
 
 def _started(command: object) -> str:
-    """The program that a command starts; empty for a shell, for what set-up puts into the home folder, and for more."""
+    """The program that a command starts; empty for a shell, a file from the home folder, or an unusual name."""
     words = command if isinstance(command, list) else str(command).split()
     word = str(words[0]) if words else ""
     name = _program(word)
@@ -134,7 +134,7 @@ def _program(word: str) -> str:
 
 
 def _declare(facts: Facts, names: list[str], number: int) -> tuple[Edit, ...]:
-    """The edit that adds one of some programs; the first adds all where there is no list yet."""
+    """The edit that adds one of several programs; without a list in the file, the first edit adds all."""
     requires = facts.task.written.get("requires")
     if isinstance(requires, dict) and isinstance(requires.get("apps"), list):
         return (Edit("insert", "$.requires.apps", "", names[number]),)

@@ -1,4 +1,4 @@
-"""Rules about end states: checks that pass at the start, files that nothing guards, work that postconfig finishes."""
+"""Rules about end states: checks that pass at the start, unguarded files, work that postconfig finishes."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from deskbench.tasks.lint.rules import rule
 from deskbench.tasks.types import Check
 
 _PURE = frozenset({"file_contains", "json_equals", "json_value"})
-"""Metrics of text that may be worked out here, with those that are `linear`: none of them runs a task's pattern."""
+"""Text metrics that may run here, as `linear` ones may: they never match a pattern from the task."""
 _SAVES = re.compile(r"hotkey\(\s*\[?\s*['\"]ctrl['\"],\s*['\"]s['\"]|\bkey ctrl\+s\b", re.IGNORECASE)
 _CLICKS = re.compile(r"pyautogui\.(?:click|doubleClick|rightClick)\(|\bxdotool\b.*\bclick\b")
 _CLOSES = re.compile(
@@ -36,10 +36,10 @@ _PARTIAL = frozenset({
 
 
 def start_value(facts: Facts, check: Check) -> float | None:
-    """What a check gives for the untouched start state, or None where the file alone does not tell.
+    """A check's value for the untouched start state, or None if the task file alone does not determine it.
 
-    Known are texts that set-up writes and a metric of text compares, and a file from the web, or from beside the task,
-    that is compared with itself.
+    It is known if set-up writes a text that a text metric compares, or if a file from the web or next to the task is
+    compared with itself.
     """
     call = check.result
     if call is None or call.type not in ("vm_file", "vm_file_text") or not isinstance(call.parameters.get("path"), str):
@@ -55,7 +55,7 @@ def start_value(facts: Facts, check: Check) -> float | None:
 
 
 def _worked_out(check: Check, text: str) -> float | None:
-    """What a metric gives for a text; None for a metric that takes something else, or whose time nobody knows."""
+    """A metric's value for a text; None if the metric takes something else, or its running time is unknown."""
     entry, rules = registry.find("metric", check.metric), rules_of(check.expected)
     takes_text = entry.name in _PURE or (entry.linear and not registry.misfit(entry, [text], [True]))
     if not takes_text or not rules:
@@ -102,7 +102,7 @@ def met_at_start(facts: Facts) -> Iterator[Hit]:
 
 
 def _named(facts: Facts, check: Check) -> bool:
-    """Whether the instruction names the file that a check looks at."""
+    """Whether the instruction names the file that a check reads."""
     names = [PurePosixPath(normal(path)).name.lower() for path in paths_of(check.result)] if check.result else []
     return any(name in facts.instruction for name in names)
 
@@ -210,6 +210,6 @@ def finishes_the_work(facts: Facts) -> Iterator[Hit]:
 
 
 def _asks_to_save(facts: Facts) -> bool:
-    """Whether saving under the name that is there is the agent's work; `save as` and `save for later` are others."""
+    """Whether the instruction asks to save under the existing name; `save as` and `save for later` do not count."""
     return re.search(r"\bsave (it|the (file|document|changes|presentation|spreadsheet|workbook|slides?)|my \w+|all \w+)"
                      r"(?! (as|to|in|under|with) )", facts.instruction) is not None  # fmt: skip

@@ -36,7 +36,7 @@ ASSETS = {"assets/list.txt": "one\ntwo\n"}
 
 
 def merged(value: Any, patch: Any) -> Any:
-    """A copy of a value with a change of it, as RFC 7396 says: null removes a key, all but objects is replaced."""
+    """A copy of a value with a merge patch applied (RFC 7396): null removes a key, and only objects are merged."""
     if not isinstance(patch, Mapping):
         return copy.deepcopy(patch)
     kept = copy.deepcopy(dict(value)) if isinstance(value, Mapping) else {}
@@ -49,9 +49,9 @@ def merged(value: Any, patch: Any) -> Any:
 
 
 def write(folder: Path, patches: Mapping[str, Any] | Sequence[Mapping[str, Any]]) -> list[Path]:
-    """Write the example with each of some changes to files of a folder, and its assets beside them.
+    """Write the example task with each of some patches to a folder, together with its assets.
 
-    The first file is called as the unchanged task; others as their ids.
+    The first file has the unchanged task's name; the others are named by their ids.
     """
     files = []
     for name, text in ASSETS.items():

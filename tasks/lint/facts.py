@@ -14,14 +14,14 @@ from deskbench.tasks.types import Call, Check, Task
 
 Phase = Literal["instruction", "config", "postconfig", "result", "expected"]
 COMMANDS = ("execute", "command", "launch", "execute_with_verification", "vm_command_line", "vm_command_error")
-"""Set-up steps and getters that run a command of the task's."""
+"""Set-up steps and getters that run a command from the task."""
 _HOME = re.compile(r"^(?:/home/\w+|\$HOME|\$\{HOME\}|C:/Users/\w+|%USERPROFILE%)(?=/|$)", re.IGNORECASE)
 _WORD = re.compile(r"\w+(?:[-.']\w+)*")
 
 
 @dataclass(frozen=True)
 class Text:
-    """A string of a task, where it stands, and what it is for."""
+    """A string in a task, with its JSON path and its purpose."""
 
     where: str
     text: str
@@ -30,7 +30,7 @@ class Text:
 
 @dataclass(frozen=True)
 class Command:
-    """A command line, whether the file gives it as one string or in parts."""
+    """A command line; the file may give it as one string or as a list."""
 
     where: str
     line: str
@@ -40,7 +40,7 @@ class Command:
 
 @dataclass(frozen=True)
 class Put:
-    """A file that set-up puts into the desktop: `asset` beside the task, from a `url`, or with a `text`."""
+    """A file that set-up puts into the desktop: an `asset` next to the task, a file from a `url`, or a `text`."""
 
     where: str
     path: str
@@ -58,7 +58,7 @@ class Facts:
 
     @cached_property
     def texts(self) -> tuple[Text, ...]:
-        """Every string of the instruction, the set-up and the checks; names of set-up steps and getters left out."""
+        """Every string in the instruction, the set-up and the checks, except names of set-up steps and getters."""
         found = [Text("$.instruction", self.task.instruction, "instruction")]
         for phase, calls in (("config", self.task.config), ("postconfig", self.task.evaluator.postconfig)):
             for call in calls:
@@ -99,17 +99,17 @@ class Facts:
 
     @cached_property
     def results(self) -> tuple[Call, ...]:
-        """The getters of what is judged."""
+        """The getters of results."""
         return tuple(check.result for check in self.checks if check.result is not None)
 
     @cached_property
     def expected(self) -> tuple[Call, ...]:
-        """The getters of what is expected."""
+        """The getters of expected values."""
         return tuple(check.expected for check in self.checks if check.expected is not None)
 
     @cached_property
     def sources(self) -> frozenset[str]:
-        """Where what is judged is from (`registry.Source`)."""
+        """Where the judged values come from (`registry.Source`)."""
         return frozenset(source_of(call) for call in self.results)
 
     @cached_property
@@ -124,14 +124,14 @@ class Facts:
 
     @cached_property
     def ours(self) -> bool:
-        """The file has keys that only deskbench reads: its author wrote it for deskbench."""
+        """Whether the file has keys that only deskbench reads, so its author wrote it for deskbench."""
         return not {"oracle", "requires", "mutants", "limits", "seeds"}.isdisjoint(self.task.written)
 
     @cached_property
     def started(self) -> Mapping[str, Put]:
-        """Files of the start state by their paths, as far as it is known what they hold.
+        """Files of the start state by path, if their content is known.
 
-        A file whose path, or name, a command of the set-up mentions may have been changed by it: it is left out.
+        A file is left out if a set-up command mentions its path or name, because the command may have changed it.
         """
         lines = " ".join(command.line for command in self.commands if command.phase == "config"
                          and command.call.type != "launch")  # fmt: skip
@@ -144,29 +144,29 @@ class Facts:
 
 
 def command_line(call: Call) -> str:
-    """A command as one line."""
+    """A call's command as one line."""
     command = call.parameters.get("command", "")
     return " ".join(map(str, command)) if isinstance(command, list) else str(command)
 
 
 def source_of(call: Call) -> registry.Source:
-    """Where a getter's value is from."""
+    """Where a getter's value comes from."""
     return registry.find("getter", call.type).source
 
 
 def normal(path: str) -> str:
-    r"""A path of the desktop, the home folder as `~`, `\` as `/`."""
+    r"""A path in the desktop with the home folder as `~` and `\` as `/`."""
     return _HOME.sub("~", path.replace("\\", "/").strip())
 
 
 def paths_of(call: Call) -> tuple[str, ...]:
-    """The desktop's paths that a getter reads, as the file has them."""
+    """The paths in the desktop that a getter reads, as written in the file."""
     value = call.parameters.get("path") if source_of(call) == "file" else None
     return tuple(p for p in (value if isinstance(value, list) else [value]) if isinstance(p, str))
 
 
 def rules_of(call: Call | None) -> Mapping[str, Any]:
-    """What a `rule` getter gives to its metric; empty for others."""
+    """The rules that a `rule` getter passes to its metric; empty for other getters."""
     if call is None or call.type not in ("rule", "rule_relativeTime"):
         return {}
     rules = call.parameters.get("rules")
@@ -202,7 +202,7 @@ _PLAIN = re.compile(r"[^\W\d]\w*", re.ASCII)
 
 
 def below(where: str, key: str) -> str:
-    """The JSON path of an object's key, written as `envs.foreign` writes it."""
+    """The JSON path of an object's key, in the notation of `envs.foreign`."""
     return f"{where}.{key}" if _PLAIN.fullmatch(key) else f"{where}[{key[:80]!r}]"
 
 

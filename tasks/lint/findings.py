@@ -1,4 +1,4 @@
-"""What a rule finds: place, severity, message, and the edits that would fix it."""
+"""A rule's findings: place, severity, message, and the edits that would fix them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ SEVERITIES: tuple[Severity, ...] = ("error", "warning", "information")
 
 @dataclass(frozen=True)
 class Pin:
-    """Stands in an edit for the SHA-256 of what addresses give: one, or a list where the file has a list of them."""
+    """Stands for the SHA-256 of the files at some addresses in an edit: one, or a list if the file has a list."""
 
     addresses: tuple[str, ...]
     many: bool = False
@@ -20,14 +20,14 @@ class Pin:
 
 @dataclass(frozen=True)
 class Edit:
-    """One change of a task file.
+    """One change to a task file.
 
     Attributes:
         kind: `rename` a key, `replace` a value, `remove` a key or an item, `insert` a key into an object or an item at
-            a list's end.
-        where: the JSON path of what is changed; of the object or list for `insert`.
-        key: the new key of `rename` and `insert`; empty for an item of a list.
-        value: the new value of `replace` and `insert`.
+            the end of a list.
+        where: the JSON path of the changed value; for `insert`, of the object or list.
+        key: the new key for `rename` and `insert`; empty for a list item.
+        value: the new value for `replace` and `insert`.
     """
 
     kind: Literal["rename", "replace", "remove", "insert"]
@@ -38,7 +38,7 @@ class Edit:
 
 @dataclass(frozen=True)
 class Hit:
-    """What a rule says of one place of a task file."""
+    """A rule's message about one place in a task file."""
 
     where: str
     message: str
@@ -47,18 +47,18 @@ class Hit:
 
 @dataclass(frozen=True)
 class Finding:
-    """One rule's word on one place of a file.
+    """What one rule found at one place in a file.
 
     Attributes:
-        rule: its id, `DB011`.
-        severity: how bad it is; an error is exit status 1.
+        rule: the rule's id, `DB011`.
+        severity: how serious it is; an error means exit status 1.
         file: the task file.
         where: the JSON path; empty for the whole file.
         message: what is wrong here, in a sentence.
-        help: how to put it right.
-        line: of the place in the file, from 1; None where it cannot be known.
-        edits: what `--fix` does; empty where no change is safe.
-        blocking: it keeps the task from being run, so that nothing can allow it.
+        help: how to fix it.
+        line: the line in the file, from 1; None if unknown.
+        edits: the changes that `--fix` makes; empty if no change is safe.
+        blocking: whether it keeps the task from running, so it cannot be allowed.
     """
 
     rule: str
@@ -72,7 +72,7 @@ class Finding:
     blocking: bool = False
 
     def __str__(self) -> str:
-        """One line: file, line, rule, severity, JSON path, what."""
+        """One line: file, line, rule, severity, JSON path, message."""
         place = f"{self.file}:{self.line}" if self.line else str(self.file)
         where = f"{self.where}: " if self.where else ""
         return f"{place}: {self.rule} {self.severity}: {where}{self.message}"

@@ -1,4 +1,4 @@
-"""Edits of task files in place: the order of keys, the indentation and every other character stay as they are."""
+"""Edits task files in place: the order of keys, the indentation and every other character stay as they are."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from deskbench.tasks.lint.findings import Edit, Finding, Pin
 from deskbench.tasks.lint.places import Place, Places, places
 
 Known = Callable[[str], str | None]
-"""Gives the SHA-256 of the file at an address, or None if it was never fetched."""
+"""Returns the SHA-256 of the file at an address, or None if it was never downloaded."""
 
 
 @dataclass(frozen=True)
 class Fixed:
-    """What `fix` did: the findings that it put right, and files that it left alone, each with the reason."""
+    """The result of `fix`: the findings that it fixed, and the files that it left alone, each with the reason."""
 
     findings: tuple[Finding, ...]
     left: tuple[tuple[Path, str], ...] = ()
@@ -29,7 +29,7 @@ class Fixed:
 def fix(report: Report, known: Known) -> Fixed:
     """Apply the edits of a report's findings to their files.
 
-    A file whose task would not load any more is left as it was.
+    A file stays as it was if its task would no longer load.
     """
     by_file: defaultdict[Path, list[Finding]] = defaultdict(list)
     for finding in report.findings:
@@ -48,14 +48,14 @@ def fix(report: Report, known: Known) -> Fixed:
 
 
 class _Left(Exception):
-    """A file is left as it was, and why."""
+    """A file was left unchanged, with the reason."""
 
 
 def _fix_file(file: Path, edits: Sequence[Edit]) -> Collection[tuple[str, str, str]]:
-    """Write the changed file; returns what is still found in it.
+    """Write the changed file; returns the findings that remain in it.
 
     Raises:
-        _Left: it has been left as it was.
+        _Left: the file was left unchanged.
     """
     data = file.read_bytes()
     try:
@@ -77,7 +77,7 @@ def _key(finding: Finding) -> tuple[str, str, str]:
 
 
 def _edits(finding: Finding, known: Known) -> tuple[Edit, ...]:
-    """The edits of a finding, hashes filled in; none where a hash is not known."""
+    """The edits of a finding with the hashes filled in; empty if a hash is unknown."""
     found = []
     for edit in finding.edits:
         if isinstance(edit.value, Pin):
@@ -91,7 +91,7 @@ def _edits(finding: Finding, known: Known) -> tuple[Edit, ...]:
 
 
 def edited(text: str, edits: Iterable[Edit]) -> str:
-    """A document with edits; those of the end come first, so that the paths of the others stay right."""
+    """Apply edits to a document from its end, so the paths of the others stay valid."""
     first = places(text)
 
     def position(edit: Edit) -> int:
@@ -107,7 +107,7 @@ def edited(text: str, edits: Iterable[Edit]) -> str:
 
 
 def _rename(found: Places, place: Place, edit: Edit) -> str:
-    """Another key; one that is there already is left alone."""
+    """Rename a key, unless the new key already exists."""
     outer = next((path for path, inner in found.inner.items() if edit.where in inner), "")
     if place.key is None or f"{outer}.{edit.key}" in found.by_path:
         return found.text
@@ -120,7 +120,7 @@ def _replace(found: Places, place: Place, edit: Edit) -> str:
 
 
 def _remove(found: Places, place: Place, edit: Edit) -> str:
-    """Without a value, its key, and one of the commas beside it."""
+    """Remove a value, its key, and one of the commas next to it."""
     outer, inner = next((path, inner) for path, inner in found.inner.items() if edit.where in inner)
     index = inner.index(edit.where)
     start, end = place.first, place.end
@@ -134,7 +134,7 @@ def _remove(found: Places, place: Place, edit: Edit) -> str:
 
 
 def _insert(found: Places, place: Place, edit: Edit) -> str:
-    """With a value at the end of an object or a list, written as the others are."""
+    """Add a value at the end of an object or a list, in the style of the others."""
     inner = found.inner.get(edit.where, [])
     key = f"{json.dumps(edit.key)}: " if edit.key else ""
     if edit.key and any(found.text[slice(*k)] == json.dumps(edit.key) for p in inner if (k := found.by_path[p].key)):
@@ -150,7 +150,7 @@ def _insert(found: Places, place: Place, edit: Edit) -> str:
 
 
 def _indent(text: str) -> str:
-    """What one level is moved in by."""
+    """The indentation of one level."""
     found = re.search(r"\n([ \t]+)\S", text)
     return found[1] if found else "  "
 

@@ -14,7 +14,7 @@ from deskbench.tasks.lint.rules import loader_rule, rule, suite_rule
 
 KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 NEAR = 0.85
-"""A path at least this similar to another counts as a typing error (difflib's ratio)."""
+"""A path at least this similar to another counts as a typo (difflib's ratio)."""
 
 loader_rule(
     "DB001", "error", "an unknown or missing key, an unknown name, or a value of the wrong type",
@@ -82,7 +82,7 @@ def duplicates(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
         yield from ((facts, hit) for hit in _misspelt(facts))
         first = words.setdefault(" ".join(re.findall(r"\w+", facts.instruction)), facts)
         alike = works.setdefault(_work(facts), facts) if facts.task.feasible else facts
-        if first.task.path.name != facts.task.path.name:  # another system's form of a task has its name
+        if first.task.path.name != facts.task.path.name:  # variants for other systems share the file name
             yield facts, Hit("$.instruction", f"is also the instruction of {first.task.path.name}")
         elif alike.task.path.name != facts.task.path.name:
             yield (
@@ -92,7 +92,7 @@ def duplicates(suite: Sequence[Facts]) -> Iterator[tuple[Facts, Hit]]:
 
 
 def _work(facts: Facts) -> str:
-    """The start state and the checks of a task."""
+    """The start state and the checks of a task, as one string."""
     calls = [*facts.task.config, *(call for check in facts.checks for call in (check.result, check.expected) if call)]
     metrics = [(check.metric, check.options) for check in facts.checks]
     return json.dumps([[(call.type, call.parameters) for call in calls], metrics], sort_keys=True, default=str)
@@ -111,7 +111,7 @@ def _misspelt(facts: Facts) -> Iterator[Hit]:
 
 
 def _slip(path: str, other: str) -> bool:
-    """Whether two paths differ in at most two letters of one part: not in a number, not in what is put behind."""
+    """Whether two paths differ in at most two letters of one part; digits and the extension must be equal."""
     parts, others = PurePosixPath(path).parts, PurePosixPath(other).parts
     unlike = [(a, b) for a, b in zip(parts, others, strict=False) if a != b]
     if len(parts) != len(others) or len(unlike) != 1:

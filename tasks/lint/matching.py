@@ -69,7 +69,7 @@ def _short(text: str) -> str:
 
 
 def _contained(check: Check) -> str | None:
-    """The text of which a result need only have a part, or that it need only hold; None for a check of another kind."""
+    """The text that a result only has to contain, or be contained in; None for any other kind of check."""
     rules = rules_of(check.expected) or rules_of(check.result)
     expected = rules.get("expected", "")
     if check.metric in ("check_include_exclude", "file_contains"):
@@ -90,7 +90,7 @@ def _contained(check: Check) -> str | None:
 
 
 def _cells(options: Mapping[str, Any]) -> str | None:
-    """What a rule of `compare_table` takes a part of for the whole."""
+    """A message about a `compare_table` rule that accepts a part of the expected content; None without such a rule."""
     for one in options.get("rules", ()):
         for inner in one.get("rules", ()) if isinstance(one, Mapping) else ():
             if isinstance(inner, Mapping) and inner.get("type") in ("includes", "fuzzy_match"):
@@ -100,9 +100,9 @@ def _cells(options: Mapping[str, Any]) -> str | None:
 
 
 def _own_words(check: Check, wanted: str) -> str | None:
-    """Of a command that prints words of its own: another word that holds the wanted one, or nothing.
+    """For a command that prints fixed words: another of its words that contains the wanted one, or an empty string.
 
-    None where the command prints something else than its own words.
+    None if the command prints anything else.
     """
     call = check.result
     if call is None or call.type not in ("vm_command_line", "vm_command_error"):
@@ -155,7 +155,7 @@ def _ends(pattern: str) -> bool:
 
 
 def _patterns(check: Check) -> Iterator[tuple[str, str, bool]]:
-    """Where each pattern of a check stands, the pattern, and whether the whole text must match."""
+    """The JSON path of each pattern of a check, the pattern, and whether the whole text must match."""
     rules, at = rules_of(check.expected), f"{check.expected.where if check.expected else ''}.rules"
     if check.metric == "text_matches":
         yield f"{at}.pattern", str(rules.get("pattern", "")), True

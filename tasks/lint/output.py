@@ -1,4 +1,4 @@
-"""Findings as text, JSON, SARIF and GitHub's annotations; rules in words."""
+"""Prints findings as text, JSON, SARIF and GitHub annotations, and explains rules."""
 
 from __future__ import annotations
 
@@ -14,19 +14,19 @@ from deskbench.tasks.lint.findings import Finding, Severity
 from deskbench.tasks.lint.rules import Patch, Rule, rules
 
 LEVELS: Mapping[Severity, str] = {"error": "error", "warning": "warning", "information": "note"}
-"""SARIF 2.1.0, section 3.27.10."""
+"""Levels of SARIF 2.1.0, section 3.27.10."""
 COMMANDS: Mapping[Severity, str] = {"error": "error", "warning": "warning", "information": "notice"}
 """GitHub's workflow commands."""
 SARIF_SCHEMA = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
 
 
 def text(report: Report) -> str:
-    """A line for each finding, and the summary."""
+    """One line for each finding, and the summary."""
     return "\n".join([*map(str, report.findings), summary(report)])
 
 
 def summary(report: Report) -> str:
-    """How many tasks and findings, by severity and by rule."""
+    """The number of tasks, and of findings by severity and by rule."""
     found = [f"{count} {severity}{'s' * (count != 1 and severity != 'information')}"
              for severity, count in report.counts().items() if count]  # fmt: skip
     by_rule = ", ".join(f"{id} {count}" for id, count in report.by_rule().items())
@@ -39,7 +39,7 @@ def summary(report: Report) -> str:
 
 
 def document(report: Report) -> dict[str, Any]:
-    """The findings as one JSON document; `problems` and `warnings` are as they were before there were rules."""
+    """The findings as one JSON document; `problems` and `warnings` keep the form from before there were rules."""
     return {
         "tasks": report.tasks,
         "problems": [_row(finding) for finding in report.findings],
@@ -59,7 +59,7 @@ def _row(finding: Finding) -> dict[str, Any]:
 
 
 def sarif(report: Report) -> dict[str, Any]:
-    """A SARIF 2.1.0 log, as code scanning reads it; what files allow is there as suppressed."""
+    """A SARIF 2.1.0 log for code scanning; findings that files allow are marked as suppressed."""
     results = [_result(finding) for finding in report.findings]
     for finding, reason in report.allowed:
         results.append({**_result(finding), "suppressions": [{"kind": "inSource", "justification": reason}]})
@@ -99,13 +99,13 @@ def _result(finding: Finding) -> dict[str, Any]:
 
 
 def _relative(file: Path) -> str:
-    """A file as its repository names it: from the current folder, with slashes."""
+    """A file's path from the current folder, with slashes, as its repository names it."""
     path = file.resolve()
     return path.relative_to(Path.cwd()).as_posix() if path.is_relative_to(Path.cwd()) else path.as_uri()
 
 
 def github(report: Report) -> str:
-    """Workflow commands that put findings beside the changed lines of a pull request, and the summary."""
+    """Workflow commands that annotate the changed lines of a pull request, and the summary."""
     return "\n".join([*map(_annotation, report.findings), summary(report)])
 
 
@@ -118,14 +118,14 @@ def _annotation(finding: Finding) -> str:
 
 
 def _escaped(value: str, more: str = "") -> str:
-    """Percent signs, ends of lines and, in properties, separators as GitHub's workflow commands want them."""
+    """Escape percent signs, line ends and, in properties, separators, as GitHub's workflow commands require."""
     for char in "%\r\n" + more:
         value = value.replace(char, f"%{ord(char):02X}")
     return value
 
 
 def explained(rule: Rule) -> str:
-    """A rule in words: what it means, why, an example that it finds and one near it that it does not, what to do."""
+    """Explain a rule: its meaning and reason, an example that it finds, a similar one that it does not, and the fix."""
     meaning = "\n\n".join(textwrap.fill(" ".join(part.split()), 100) for part in rule.meaning.split("\n\n"))
     parts = [
         f"{rule.id} ({rule.severity}{', --fix' if rule.fixable else ''}): {rule.summary}",
@@ -143,11 +143,11 @@ def explained(rule: Rule) -> str:
 
 
 BLOCKING = ("DB001", "DB003", "DB032")
-"""Rules whose errors nothing allows."""
+"""Rules whose errors cannot be allowed."""
 
 
 def _example(patches: Patch | Sequence[Patch]) -> str:
-    """The parts of the example task that a rule's changes touch, as they are then; each file by itself."""
+    """The parts of the example task that a rule's patches change, after the change, for each file."""
     found = []
     for patch in [patches] if isinstance(patches, Mapping) else patches:
         task = examples.merged(examples.TASK, patch)
@@ -158,7 +158,7 @@ def _example(patches: Patch | Sequence[Patch]) -> str:
 
 
 def table() -> str:
-    """All rules as a table in Markdown."""
+    """All rules as a Markdown table."""
     lines = ["| id | severity | fix | what it finds | from |", "|---|---|---|---|---|"]
     lines += [
         f"| {r.id} | {r.severity} | {'yes' if r.fixable else ''} | {r.summary} | {r.source} |" for r in rules().values()
@@ -167,7 +167,7 @@ def table() -> str:
 
 
 def counted(report: Report) -> str:
-    """How many findings each rule has, in how many files, as a table in Markdown."""
+    """The number of findings and files for each rule, as a Markdown table."""
     lines = ["| id | findings | files |", "|---|---|---|"]
     for id in rules():
         files = [finding.file for finding in report.findings if finding.rule == id]

@@ -1,4 +1,4 @@
-"""Where each value of a JSON document is in its text, by its path: for line numbers, and for edits in place."""
+"""Locates each value of a JSON document in its text by path: for line numbers and for edits in place."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _PLAIN = re.compile(r"[^\s,\]}]+")
 
 @dataclass(frozen=True)
 class Place:
-    """A value: `text[start:end]`, and its key with the quotes where it has one."""
+    """A value, `text[start:end]`, and its key with the quotes, if it has one."""
 
     start: int
     end: int
@@ -26,7 +26,7 @@ class Place:
 
     @property
     def first(self) -> int:
-        """Where the key, or the value without one, begins."""
+        """The start of the key, or of the value if it has no key."""
         return self.key[0] if self.key else self.start
 
 
@@ -37,7 +37,7 @@ class Places:
     Attributes:
         text: the document.
         by_path: the place of each value; the root is `$`.
-        inner: the paths of an object's or a list's values, in order.
+        inner: the paths of the values in an object or a list, in order.
     """
 
     text: str
@@ -45,7 +45,7 @@ class Places:
     inner: dict[str, list[str]] = field(default_factory=dict)
 
     def line(self, where: str) -> int | None:
-        """The line of a path, from 1; of the nearest outer value where there is no such path."""
+        """The line of a path, from 1; for an unknown path, the line of the nearest enclosing value."""
         while where and where not in self.by_path:
             where = _outer(where)
         return bisect.bisect_right(self._starts, self.by_path[where].first) if where else None
@@ -56,7 +56,7 @@ class Places:
 
 
 def places(text: str) -> Places:
-    """Find every value. A text that is no JSON has as many places as could be read."""
+    """Find every value. In invalid JSON, only the values before the error are found."""
     found = Places(text)
     try:
         _value(found, _skip(text, 0), "$", None, MAX_DEPTH)
@@ -71,14 +71,14 @@ def _outer(where: str) -> str:
 
 
 def _skip(text: str, at: int) -> int:
-    if text[at : at + 1] > " ":  # most often
+    if text[at : at + 1] > " ":  # the usual case
         return at
     found = _BLANK.match(text, at)
     return found.end() if found else at
 
 
 def _value(found: Places, at: int, where: str, key: tuple[int, int] | None, levels: int) -> int:
-    """Note the value at a place, and all in it; returns where it ends."""
+    """Note the value at a position and everything in it; returns where it ends."""
     start = found.text[at]
     if levels == 0:
         raise ValueError("too deep")
@@ -104,7 +104,7 @@ def _inner(found: Places, at: int, where: str, levels: int, *, named: bool) -> i
             if not isinstance(name, str):
                 raise ValueError("a key is a string")
             key = (at, end)
-            at = _skip(text, _skip(text, end) + 1)  # the colon
+            at = _skip(text, _skip(text, end) + 1)  # skip the colon
             path = below(where, name)
         paths.append(path)
         at = _skip(text, _value(found, at, path, key, levels - 1))

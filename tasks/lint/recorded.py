@@ -1,7 +1,7 @@
 """Rules on evidence from a desktop: for `tasks verify`, which starts one, and for recorded start states.
 
-The rules of the same ids look at task files only. Each function here takes a task and what was seen of its untouched
-start state, and gives findings as `lint` does.
+The rules with the same ids elsewhere see only the task file. Each function here takes a task and observations of its
+untouched start state, and returns findings as `lint` does.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from deskbench.tasks.types import Task
 
 
 def start_score(task: Task, values: Sequence[float]) -> list[Finding]:
-    """DB009 and DB010, from the value of each check for the untouched start state, in the order of the file."""
+    """DB009 and DB010, from the value of each check in the untouched start state, in the order of the file."""
     checks = task.evaluator.checks
     met = [check for check, value in zip(checks, values, strict=True) if value == 1.0]
     either = task.evaluator.conj == "or" and len(checks) > 1
@@ -30,8 +30,8 @@ def start_files(task: Task, found: Mapping[str, str], gold: Collection[str]) -> 
 
     Args:
         task: the task.
-        found: the SHA-256 of each file that the agent can read, by its path.
-        gold: the SHA-256 of each file that is expected. A file that a check reads as its result is not reported.
+        found: the SHA-256 of each file that the agent can read, by path.
+        gold: the SHA-256 of each expected file. A file that a check reads as its result is not reported.
     """
     results = {normal(path) for check in task.evaluator.checks if check.result for path in paths_of(check.result)}
     hits = (
@@ -43,7 +43,7 @@ def start_files(task: Task, found: Mapping[str, str], gold: Collection[str]) -> 
 
 
 def first_screen(task: Task, text: str) -> list[Finding]:
-    """DB008, from the text of the first screen: the screen already shows the answer that the task asks for."""
+    """DB008, from the text of the first screen: it already shows the answer."""
     return _findings(task, "DB008", _shown(task, text))
 
 
@@ -57,7 +57,7 @@ def _shown(task: Task, text: str) -> Iterator[Hit]:
 
 
 def _findings(task: Task, id: str, hits: Iterator[Hit]) -> list[Finding]:
-    """Those that the task file does not allow."""
+    """The findings that the task file does not allow."""
     rule = rules()[id]
     if id in task.noqa:
         return []

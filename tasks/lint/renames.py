@@ -1,4 +1,4 @@
-"""The new name that the loader offers for a key that it does not know, as an edit."""
+"""Turns the loader's suggestion for an unknown key into an edit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _EXTRA = re.compile(r"Extra inputs are not permitted.*did you mean '(?P<meant>\w
 
 
 def rename(where: str, message: str) -> tuple[Edit, ...]:
-    """The edit that a problem's message offers; none where it offers none, or where the key stands is not clear."""
+    """The edit that a problem's message suggests; none without a suggestion, or if the key's place is unclear."""
     found = _UNKNOWN.search(message)
     if found is None:
         extra = _EXTRA.search(message)
@@ -25,7 +25,7 @@ def rename(where: str, message: str) -> tuple[Edit, ...]:
 
 
 def _outer(where: str, message: str) -> tuple[str, ...]:
-    """The object that has the key, which a problem's place is or holds."""
+    """The paths where the object with the key may be: the problem's place, or inside it."""
     if "unknown parameter" not in message:
         return (where,)
     if where.startswith("$.evaluator.func"):

@@ -1,8 +1,8 @@
-"""The rules by their ids: each is one decorated function; its docstring is what `--explain` prints.
+"""The rules by id: each is a decorated function, and `--explain` prints its docstring.
 
-A rule of a task takes its facts and gives hits; a rule of a suite takes the facts of all files and gives hits with the
-facts that they belong to. `bad` and `good` are changes (RFC 7396, JSON Merge Patch) of the task in
-`deskbench.tasks.lint.examples`: the first must be found by the rule and the second must not, which a test checks.
+A task rule takes a task's facts and yields hits. A suite rule takes the facts of all files and yields hits with the
+facts that they belong to. `bad` and `good` are patches (RFC 7396, JSON Merge Patch) of the task in
+`deskbench.tasks.lint.examples`. The rule must report the first and not the second, which a test checks.
 """
 
 from __future__ import annotations
@@ -30,16 +30,16 @@ class Rule:
     """One rule.
 
     Attributes:
-        id: `DB` and three digits; never given to another rule.
-        severity: of its findings, where the loader has not said otherwise.
+        id: `DB` and three digits; never reused for another rule.
+        severity: of its findings, unless the loader sets another.
         summary: what is wrong, in a few words.
-        source: whose experience it comes from.
-        help: how to put a finding right.
-        bad: a change of the example task that the rule finds; a list of them for several files.
-        good: one near it that is right.
-        fixable: `--fix` puts some of its findings right.
-        of_task: looks at one task; None for rules that the loader or the whole suite decide.
-        of_suite: looks at all tasks at once.
+        source: the benchmark or paper that the rule comes from.
+        help: how to fix a finding.
+        bad: a patch of the example task that the rule reports; a list of patches for several files.
+        good: a similar patch that it does not report.
+        fixable: whether `--fix` can fix some of its findings.
+        of_task: checks one task; None for rules that the loader or the whole suite decides.
+        of_suite: checks all tasks at once.
     """
 
     id: str
@@ -59,7 +59,7 @@ _rules: dict[str, Rule] = {}
 
 
 def rule(id: str, severity: Severity, summary: str, **more: Any) -> Callable[[TaskRule], TaskRule]:
-    """Register a rule that looks at one task; `more` is source, help, bad, good and fixable of `Rule`."""
+    """Register a rule that checks one task; `more` is source, help, bad, good and fixable of `Rule`."""
 
     def register(function: TaskRule) -> TaskRule:
         _add(Rule(id, severity, summary, meaning=inspect.getdoc(function) or "", of_task=function, **more))
@@ -69,7 +69,7 @@ def rule(id: str, severity: Severity, summary: str, **more: Any) -> Callable[[Ta
 
 
 def suite_rule(id: str, severity: Severity, summary: str, **more: Any) -> Callable[[SuiteRule], SuiteRule]:
-    """Register a rule that looks at all tasks at once."""
+    """Register a rule that checks all tasks at once."""
 
     def register(function: SuiteRule) -> SuiteRule:
         _add(Rule(id, severity, summary, meaning=inspect.getdoc(function) or "", of_suite=function, **more))
@@ -79,7 +79,7 @@ def suite_rule(id: str, severity: Severity, summary: str, **more: Any) -> Callab
 
 
 def loader_rule(id: str, severity: Severity, summary: str, *, meaning: str, **more: Any) -> None:
-    """Register a rule whose findings the loader makes (`Problem.rule`)."""
+    """Register a rule whose findings come from the loader (`Problem.rule`)."""
     _add(Rule(id, severity, summary, meaning=meaning, **more))
 
 
@@ -91,14 +91,14 @@ def _add(one: Rule) -> None:
 
 @cache
 def rules() -> dict[str, Rule]:
-    """Every rule, by id and in the ids' order."""
+    """Every rule by id, ordered by id."""
     for name in _MODULES:
         importlib.import_module(f"deskbench.tasks.lint.{name}")
     return dict(sorted(_rules.items()))
 
 
 def named(id: str) -> Rule:
-    """The rule of an id, in whatever case.
+    """The rule with an id, in upper or lower case.
 
     Raises:
         UsageError: there is no such rule.
@@ -110,10 +110,10 @@ def named(id: str) -> Rule:
 
 
 def chosen(select: Sequence[str], ignore: Sequence[str]) -> frozenset[str]:
-    """Ids of the rules that begin with one of `select` (all, if there is none) and with none of `ignore`.
+    """Ids of the rules that start with one of `select` (all by default) and with none of `ignore`.
 
     Raises:
-        UsageError: what no rule begins with.
+        UsageError: no rule starts with one of the prefixes.
     """
     known = rules()
     wanted, unwanted = _prefixes(select), _prefixes(ignore)

@@ -75,7 +75,7 @@ def executes(facts: Facts) -> Iterator[Hit]:
 
 
 def _source(name: str) -> str:
-    """The source of a function in the task file; empty if there is none."""
+    """The source code of a metric; empty if it cannot be read."""
     try:
         return inspect.getsource(registry.find("metric", name).function)
     except (OSError, TypeError):
@@ -163,7 +163,7 @@ def asks_the_desktop(facts: Facts) -> Iterator[Hit]:
 
 
 def _only_reads(command: Command) -> str:
-    """The file that a command reads, where it does nothing but read and filter."""
+    """The file that a command reads, if the command only reads and filters."""
     line = command.line
     if any(mark in line for mark in ("$(", "`", "if ", "for ", "[ ", "while ")):
         return ""
@@ -175,7 +175,7 @@ def _only_reads(command: Command) -> str:
 
 
 def _unquoted(line: str) -> str:
-    """A command without what stands in quotation marks."""
+    """A command with its quoted parts replaced by `x`."""
     return re.sub(r"\"(?:[^\"\\]|\\.)*\"|'[^']*'", "x", line)
 
 

@@ -13,9 +13,9 @@ from deskbench.tasks.lint.findings import Hit
 from deskbench.tasks.lint.rules import rule, suite_rule
 
 WRONG_ENDS = 3
-"""The least number of wrong end states that a task should be tried with."""
+"""The minimum number of wrong end states to test a task with."""
 STOPPED = 2
-"""How many of them may be the oracle stopped early, which nobody needs to write."""
+"""How many of them the oracle may provide by stopping early, so that nobody has to write them."""
 _NAME = re.compile(r"\{\{(\w+)\}\}")
 _ARTICLE = re.compile(r"\b(a|an) \{\{(\w+)\}\}", re.IGNORECASE)
 _SOUNDS = re.compile(r"(eu|uni|use|usu|one|ur[aeiou])", re.IGNORECASE)

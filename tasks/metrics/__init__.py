@@ -1,5 +1,5 @@
-"""Metrics: pure functions of values and files to a score in 0..1.
+"""Metrics: pure functions from values and files to a score from 0 to 1.
 
-A metric is called only with a result that is there: a missing file scores 0 before it comes to that. One that raises
-is the evaluator's fault (CheckError), never a 0.
+A metric is called only if there is a result: a missing file scores 0 without it. An exception in a metric is the
+evaluator's fault (CheckError), never a 0.
 """

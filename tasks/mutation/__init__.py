@@ -1,1 +1,1 @@
-"""Changed copies of what checks read: some must lose the score, and some must keep it."""
+"""Changed copies of the evidence that checks read: some must lose the score, and some must keep it."""

@@ -15,7 +15,7 @@ from deskbench.tasks.mutation.evidence import Evidence, evidence, kinds_of, too_
 from deskbench.tasks.mutation.operators import Kind, Operator, Raw, Unlike, find_kind, operators, seed_of
 
 AS_IS = "as-is"
-"""Names the copy that only went through a kind's reader and writer: if it loses the score, no other copy counts."""
+"""Name of the copy that was only read and written again: if it loses the score, no other copy counts."""
 MOST_COPIES = 24
 """The most copies that one operator makes of one piece of evidence."""
 MOST_WRITTEN = 128 * 2**20
@@ -30,7 +30,7 @@ def matches(name: str, pattern: str) -> bool:
 
 @dataclass
 class _Made:
-    """What has been made so far."""
+    """The copies made so far."""
 
     into: Path
     only: Sequence[str]
@@ -48,13 +48,13 @@ def copies(
     """Every changed copy of a piece of evidence.
 
     Args:
-        getter, parameters, value, named, instruction: as `evidence` takes them.
-        only: patterns of the wanted names; empty for all. With patterns, each copy has its difference.
-        into: copies of files go into the folder of this path.
+        getter, parameters, value, named, instruction: as for `evidence`.
+        only: patterns of the wanted names; empty for all. With patterns, each copy includes its difference.
+        into: file copies go into the folder of this path.
 
     Returns:
         `copies`: {id, must (`fail`, `stay`, or `same` for the copy that was only read and written), words, value,
-        difference}; `equivalent`: how many changed nothing; `notes`: what could not be tried.
+            difference}; `equivalent`: the number of copies without a change; `notes`: what could not be tried.
     """
     one = evidence(getter, parameters, value, named=named, instruction=instruction)
     made = _Made(into.parent, only)
@@ -97,13 +97,13 @@ def _by_operator(one: Evidence, kind: Kind, model: Any, operator: Operator, made
                     difference = list(_difference(kind, (model, one.raw), (changed, raw))) if made.only else []
                     _keep(one, made, name, operator.must, words, raw, difference)
     except Unlike:
-        return  # what it changes is not in this one
+        return  # the evidence lacks what the operator changes
     except Exception as error:  # noqa: BLE001  (the boundary to libraries that are given an agent's files)
         made.notes.append(f"{operator.name} could not be tried on {one.label}: {type(error).__name__}: {error}"[:300])
 
 
 def _may_be_wanted(operator: Operator, only: Sequence[str]) -> bool:
-    """Whether a pattern could mean one of an operator's copies: the others need not be made."""
+    """Whether a pattern may match one of an operator's copies; if not, they need not be made."""
     patterns = [pattern.rpartition(":")[2].partition("[")[0] for pattern in only]
     return not only or any("*" in pattern or matches(operator.name, pattern) for pattern in patterns)
 
@@ -117,13 +117,13 @@ def _digest(raw: Raw) -> str:
 
 
 def _changes_nothing(kind: Kind, operator: Operator, model: Any, changed: Any, raw: Raw, old: Raw) -> bool:
-    """A neutral copy is one if a byte differs; another one only if what the kind looks at does."""
+    """Whether a copy equals the original: for a neutral copy in its bytes, for any other in what the kind compares."""
     same = raw == old and type(raw) is type(old)
     return same or (operator.must == "fail" and _canonical(kind, changed) == _canonical(kind, model))
 
 
 def _canonical(kind: Kind, model: Any) -> str:
-    """What a kind looks at, as text: 1 and true differ there, 1 and 1.0 too."""
+    """The key of a model as text, in which 1 and true differ, and so do 1 and 1.0."""
     return json.dumps(kind.key(model), sort_keys=True, default=str)
 
 
@@ -139,7 +139,7 @@ def _keep(one: Evidence, made: _Made, name: str, must: str, words: str, raw: Raw
 
 
 def _beside_its_like(file: Path, folder: Path, data: bytes) -> Path:
-    """A copy under the file's own name, beside the files that were read with it: some metrics find one by another."""
+    """Write a copy under the file's own name, next to the files read with it, which some metrics need."""
     folder.mkdir()
     for other in file.parent.iterdir():
         if other.is_file() and other.name != file.name and file.parent.name != "files":
@@ -150,7 +150,7 @@ def _beside_its_like(file: Path, folder: Path, data: bytes) -> Path:
 
 
 def _difference(kind: Kind, before: tuple[Any, Raw], after: tuple[Any, Raw]) -> Iterator[str]:
-    """What a kind sees of a change; where that is nothing, what is written differently."""
+    """The difference in what the kind compares; if there is none, the difference in the written form."""
     old, new = (_lines(kind.key(model)) for model, _ in (before, after))
     if old == new:
         old, new = (_written(raw) for _, raw in (before, after))

@@ -1,4 +1,4 @@
-"""The kinds of a piece of evidence: by the getter that read it, a file's name, and its content."""
+"""Determines the kinds of a piece of evidence from its getter, its file name and its content."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from deskbench.tasks.mutation.kinds.settings import has_entries, is_registry
 from deskbench.tasks.mutation.operators import About, Raw, seed_of
 
 MAX_TEXT = 2**18
-"""Bytes or characters of a text that is changed; of a larger file only what any file may suffer is tried."""
+"""The most bytes or characters of a text to change. To larger files only the operators for any file apply."""
 MAX_BYTES = 16 * 2**20
-"""The same for the kinds of `_PACKED`."""
+"""The same limit for the kinds in `_PACKED`."""
 _PACKED = ("xlsx", "docx", "pptx", "png", "jpeg", "pdf", "wav", "sqlite", "archive")
 _BY_GETTER = {"list_directory": "tree", "agent_answer": "answer", "vm_clipboard": "clipboard",
               "vm_window_titles": "windows"}  # fmt: skip
@@ -29,15 +29,15 @@ _BY_SUFFIX = {
 _MAGIC = {b"\x89PNG\r\n": "png", b"\xff\xd8\xff": "jpeg", b"%PDF-": "pdf", b"SQLite format 3\0": "sqlite",
           b"{\\rtf": "rtf", b"From ": "mail"}  # fmt: skip
 _OF_PROGRAMS = ("/.", "\\AppData\\", "~/.")
-"""In the paths of files that are a program's own."""
+"""Marks in the paths of files that belong to a program."""
 
 
 @dataclass(frozen=True)
 class Evidence:
-    """What one getter read, or one file of that.
+    """What one getter read, or one file of it.
 
     Attributes:
-        label: the file's name, or the getter's.
+        label: the name of the file or the getter.
         getter: the getter's name.
         value: a file, or a plain value.
         about: what operators may know.
@@ -50,18 +50,18 @@ class Evidence:
 
     @property
     def raw(self) -> Raw:
-        """What operators' kinds read."""
+        """The recorded form, which kinds read."""
         return self.value.read_bytes() if isinstance(self.value, Path) else self.value
 
 
 def evidence(getter: str, parameters: Mapping[str, Any], value: Any, *, named: str, instruction: str) -> Evidence:
-    """A piece of evidence with what is known of it.
+    """A piece of evidence with what operators may know about it.
 
     Args:
         getter, parameters: the getter's call.
         value: what it read: a file or a plain value.
-        named: what the check names, as text.
-        instruction: the task's.
+        named: the names that the check uses, as text.
+        instruction: the task's instruction.
     """
     path = parameters.get("path")
     own = isinstance(value, Path) and isinstance(path, str) and any(mark in path for mark in _OF_PROGRAMS)
@@ -79,7 +79,7 @@ def _label(getter: str, parameters: Mapping[str, Any]) -> str:
 
 
 def kinds_of(one: Evidence) -> Iterator[str]:
-    """The kinds whose operators apply to it."""
+    """The kinds whose operators apply to the evidence."""
     if isinstance(one.value, Path):
         yield "files"
         data = one.value.read_bytes()
@@ -98,13 +98,13 @@ def kinds_of(one: Evidence) -> Iterator[str]:
 
 
 def too_large(kind: str, raw: Raw) -> bool:
-    """Whether evidence of a kind is too large to be changed in all the ways that the kind has."""
+    """Whether evidence is too large for the operators of a kind."""
     most = MAX_BYTES if kind in _PACKED else MAX_TEXT
     return kind != "files" and (len(raw) if isinstance(raw, (bytes, str)) else len(json.dumps(raw))) > most
 
 
 def _content(file: Path, data: bytes) -> str:
-    """The kind of what is in a file; empty for one that no kind is made for."""
+    """The kind of a file's content; empty if there is no such kind."""
     magic = next((kind for head, kind in _MAGIC.items() if data.startswith(head)), None)
     found = magic or _BY_SUFFIX.get(file.suffix.lower())
     if found is None and data.lstrip().startswith(b"<?xml"):

@@ -1,7 +1,7 @@
-"""Operators on evidence by name, and the kinds of evidence: each is one decorated function, found by importing `kinds`.
+"""Operators and kinds of evidence by name: each operator is a decorated function, found by importing `kinds`.
 
-An operator takes the evidence as its kind reads it, and what is known about it (`About`), and yields changed copies,
-each with a sentence that says what was changed. It must not change what it is given.
+An operator takes the evidence as its kind reads it, and what is known about it (`About`). It yields changed copies,
+each with a sentence that says what changed. It must not modify its input.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class About:
 
 
 def _bare(text: str) -> str:
-    """Without the backslashes that patterns and JSON put into names."""
+    """A text without the backslashes that patterns and JSON add to names."""
     return text.replace("\\", "").casefold()
 
 
@@ -98,7 +98,7 @@ class Operator:
 
     @property
     def title(self) -> str:
-        """What its copies are, in words."""
+        """What its copies look like, in words."""
         return (self.change.__doc__ or "").strip().splitlines()[0].rstrip(".")
 
 
@@ -138,7 +138,7 @@ def _import_all() -> None:
 
 
 def find_kind(name: str) -> Kind:
-    """A kind by its name, which is one of `kinds()`."""
+    """A kind by its name, which must be registered."""
     _import_all()
     return _kinds[name]
 
@@ -156,13 +156,13 @@ def operators(kind: str | None = None) -> list[Operator]:
 
 
 def seed_of(raw: Raw) -> str:
-    """What choices about a piece of evidence are made by."""
+    """The seed for random choices about a piece of evidence."""
     data = raw if isinstance(raw, bytes) else repr(raw).encode("utf-8", "replace")
     return hashlib.sha256(data).hexdigest()
 
 
 def table(kind: str) -> list[str]:
-    """A Markdown table of a kind's operators, which `docs/mutation.md` has."""
+    """A Markdown table of a kind's operators, for `docs/mutation.md`."""
     rows = [f"| `{one.name}` | {one.title[0].lower()}{one.title[1:]} | {_MUST[one.must]} |" for one in operators(kind)]
     return ["| operator | what its copies are | the score |", "|---|---|---|", *rows]
 

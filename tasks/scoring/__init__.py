@@ -1,1 +1,1 @@
-"""From an end state to a score: parts, checks, and the processes that hostile bytes are worked on in."""
+"""Turns an end state into a score: parts, checks, and the processes that handle hostile bytes."""

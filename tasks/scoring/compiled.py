@@ -1,7 +1,7 @@
-"""Cached machine code of the libraries for sound, which numba takes 15 seconds to compile.
+"""Cached machine code of the sound libraries, which numba takes 15 seconds to compile.
 
-It is made once, by a process that has seen nothing of a desktop, and each check of a sound gets a copy: what a process
-that has read hostile bytes leaves is never loaded by another.
+A process that has seen nothing of a desktop makes it once. Each check of a sound gets its own copy, so no process ever
+loads what another left behind after reading hostile bytes.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _making = threading.Lock()
 
 
 def compiled(request: dict[str, Any]) -> Path | None:
-    """A folder of machine code for a check, as numba keeps it; None where the check needs none or it cannot be made."""
+    """A folder of machine code for a check, in numba's format; None if the check needs none or it cannot be made."""
     if request["metric"] != "compare_audios" and request["options"].get("file_type") != "audio":
         return None
     try:
@@ -45,6 +45,6 @@ def _make(place: Path) -> bool:
             if "value" not in (ended.answer or {}):
                 return False
             into.parent.rename(place)
-    except OSError:  # no room, or another process was faster
+    except OSError:  # the disk is full, or another process was faster
         return place.is_dir()
     return True

@@ -1,4 +1,4 @@
-"""Replaces what the agent made in a check, to see whether the check works without it."""
+"""Replaces the agent's values in a check, to see whether the check works without them."""
 
 from __future__ import annotations
 
@@ -7,18 +7,19 @@ from pathlib import Path
 from typing import Any
 
 _MOST = 20
-"""Files of a list that are replaced."""
+"""How many files of a list are replaced."""
 
 
 def harmless(values: Sequence[Any], theirs: Sequence[bool], folder: Path) -> list[Any]:
-    """The result and what is expected, what is the agent's among them replaced.
+    """The result and the expected value, with the agent's values replaced.
 
-    By the other one, if that is not the agent's and is of the same kind; else by something small of its kind.
+    The replacement is the other value if that is not the agent's and is of the same kind; else a small value of the
+    same kind.
 
     Args:
-        values: the two.
-        theirs: which of them come from the desktop.
-        folder: where small files are made.
+        values: the two values.
+        theirs: for each, whether it comes from the desktop.
+        folder: where to create small files.
     """
     replaced = []
     for place, value in enumerate(values):
@@ -33,7 +34,7 @@ def harmless(values: Sequence[Any], theirs: Sequence[bool], folder: Path) -> lis
 
 
 def _files(value: Any) -> bool:
-    """It is a file or a list of files."""
+    """Whether a value is a file or a list with files."""
     return isinstance(value, Path) or (isinstance(value, list) and any(isinstance(item, Path) for item in value))
 
 
@@ -48,7 +49,7 @@ def _small(value: Any, folder: Path) -> Any:
 
 
 def _file(path: Path) -> Path:
-    """A small file of the kind that a name says; an empty one of a kind that is not known."""
+    """A small file of the type that the name says; an empty one if the type is unknown."""
     if not path.exists():
         make = _KINDS.get(path.suffix)
         path.write_bytes(b"") if make is None else make(path)

@@ -1,4 +1,4 @@
-"""Values of getters to JSON and back: for the record, and for the processes that judge values."""
+"""Converts getters' values to JSON and back, for the record and for the processes that judge values."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any
 from deskbench.envs.errors import Unfit
 
 MAX_DEPTH = 150
-"""Of lists and objects in each other; the record's writer (pydantic) takes 255."""
+"""Nesting of lists and objects; the record's writer (pydantic) allows 255."""
 FILE, UNFIT, MAP = "file", "unfit", "map"
-"""Keys of the objects of one key that stand for a file, for what was unfit, and for an object of one such key."""
+"""Keys of single-key objects that stand for a file, an unfit value, and an object that itself has one such key."""
 _SURROGATES = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True)
 class NotFit:
-    """A value that was not what the getter asked for (`Unfit`); its check scores 0 with this reason."""
+    """The value was not what the getter asked for (`Unfit`); its check scores 0 with this reason."""
 
     reason: str
 
 
 def plain(value: Any, depth: int = 0) -> Any:
-    """A value as JSON can hold it, except files: no tuples, no NaN or infinity, no halves of characters.
+    """A value in a form that JSON can hold, except files: no tuples, NaN, infinity or lone surrogates.
 
     Raises:
         Unfit: it is nested deeper than MAX_DEPTH.
@@ -45,7 +45,7 @@ def plain(value: Any, depth: int = 0) -> Any:
 
 
 def packed(value: Any, name_of: Callable[[Path], str]) -> Any:
-    """A plain value as JSON; `name_of` says how a file is named."""
+    """A plain value as JSON; `name_of` names each file."""
     if isinstance(value, Path):
         return {FILE: name_of(value)}
     if isinstance(value, NotFit):
@@ -59,7 +59,7 @@ def packed(value: Any, name_of: Callable[[Path], str]) -> Any:
 
 
 def unpacked(value: Any, path_of: Callable[[str], Path]) -> Any:
-    """The reverse of `packed`; what an object that the agent made says of files is never taken for one."""
+    """The reverse of `packed`. An object that the agent made to look like a file is never taken for one."""
     if isinstance(value, list):
         return [unpacked(item, path_of) for item in value]
     if not isinstance(value, dict):

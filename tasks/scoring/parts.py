@@ -1,6 +1,6 @@
-"""A task as the loop sees it: parts in order, each with its instruction, its set-up and its judge.
+"""A task as the loop sees it: parts in order, each with an instruction, a set-up and a judge.
 
-A task file has one part. A task class (`tasks.classes`) has one, or its phases.
+A task file has one part. A task class (`tasks.classes`) has one part, or one for each phase.
 """
 
 from __future__ import annotations
@@ -27,12 +27,12 @@ class Part:
     """One part of a task.
 
     Attributes:
-        name: for the record; empty where a task has one part.
+        name: for the record; empty if the task has one part.
         instruction: the text that the agent gets.
-        weight: what it can earn of the task's score.
-        gate: what it must earn for the next part to begin, or None.
-        begin: prepares the desktop for it. Raises SetupError, EnvError.
-        judge: scores it; gets whether the agent said `fail`. Raises CheckError, EnvError.
+        weight: its share of the task's score.
+        gate: the score it needs for the next part to begin, or None.
+        begin: prepares the desktop. Raises SetupError, EnvError.
+        judge: scores the part; gets whether the agent said `fail`. Raises CheckError, EnvError.
     """
 
     name: str
@@ -44,11 +44,11 @@ class Part:
 
 
 def prepare(context: Context, world: World, *, strict: Revision | None = None) -> list[Part]:
-    """Prepare the desktop for a task, and say what its parts are; the first has not begun.
+    """Prepare the desktop for a task and return its parts; the first has not begun.
 
     Raises:
-        SetupError: a step did not take effect, the task's own code failed, or a program of its checks is missing.
-        EnvError: the desktop broke off.
+        SetupError: a step had no effect, the task's own code failed, or a program of its checks is missing.
+        EnvError: the desktop failed.
     """
     task = context.task
     if task.is_class:
@@ -88,7 +88,7 @@ def _class_part(
         try:
             value = process.evaluate(Answers(context, world, said_fail=said_fail), number, strict=strict)
         except ClassFailed as error:
-            if strict is not None:  # OSWorld takes it for a failure of the agent's
+            if strict is not None:  # OSWorld counts it as the agent's failure
                 return Score(value=0.0, reason=f"evaluate() raised: {error}", seconds=time.monotonic() - began)
             raise CheckError(f"evaluate() raised: {error}") from error
         return read_score(value, seconds=time.monotonic() - began)
@@ -97,12 +97,12 @@ def _class_part(
 
 
 def read_score(value: Any, seconds: float = 0.0) -> Score:
-    """What a class's `evaluate` returned.
+    """The score from the value that a class's `evaluate` returned.
 
-    A dictionary's `score` is taken as it is; without one it is the weighted mean of its `partial_scores`.
+    A dictionary's `score` is used as it is; without one the score is the weighted mean of its `partial_scores`.
 
     Raises:
-        CheckError: it is neither a number from 0 to 1 nor such a dictionary.
+        CheckError: the value is neither a number from 0 to 1 nor such a dictionary.
     """
     parts: list[PartScore] = []
     if isinstance(value, Mapping):
@@ -115,7 +115,7 @@ def read_score(value: Any, seconds: float = 0.0) -> Score:
         value = value.get("score", mean)
     if isinstance(value, bool):
         value = float(value)
-    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:  # NaN neither
+    if not isinstance(value, (int, float)) or not 0.0 <= value <= 1.0:  # excludes NaN as well
         raise CheckError(
             f"evaluate() returned {value!r}; it must be a number from 0 to 1, or a dictionary with one"[:300]
         )
@@ -145,10 +145,9 @@ def _amount(value: Any) -> float:
 
 
 def together(parts: Sequence[Part], scores: Sequence[Score]) -> Score:
-    """The task's score from those of the parts that were judged; what was not reached earns nothing.
+    """The task's score from the judged parts; parts that were not reached earn nothing.
 
-    A part earns at most its weight: OSWorld-V2's phases give what they earn of the whole, and their gates are in the
-    same units.
+    A part earns at most its weight: in OSWorld-V2 a phase returns its share of the whole, and gates use the same units.
     """
     unscored = next((found for found in scores if found.value is None), None)
     if unscored is not None or len(parts) == 1:
@@ -168,5 +167,5 @@ def together(parts: Sequence[Part], scores: Sequence[Score]) -> Score:
 
 
 def opens(part: Part, found: Score) -> bool:
-    """Whether the next part begins after this one's score; false if there is no score."""
+    """Whether the next part begins after this score; false if there is no score."""
     return found.value is not None and (part.gate is None or found.value >= part.gate)

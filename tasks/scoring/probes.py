@@ -1,7 +1,7 @@
-"""Checks that run something in the desktop: the output becomes the value that the metric judges.
+"""Checks that run code in the desktop: the output becomes the value that the metric judges.
 
-Code from the desktop is never run on the controller. A probe puts what getters read into the desktop, runs it there,
-and gives the metric a plain value, which is recorded, so that the metric itself stays a pure function.
+The controller never runs code from the desktop. A probe copies what the getters read into the desktop and runs it
+there. It returns a plain value, which is recorded, so the metric itself stays a pure function.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from deskbench.tasks.world import MAX_TEXT, World
 Probe = Callable[[World, Any, Any, Mapping[str, Any]], Any]
 TEST_SECONDS = 60.0
 SPARE_SECONDS = 15.0
-"""For starting two interpreters and ending them, beside the test's own time."""
+"""Time to start and stop two interpreters, in addition to the test's own time."""
 
 _RUN_TESTS = """
 import os, sys
@@ -48,7 +48,7 @@ def main():
     leave(0)
 main()
 """
-"""The interpreter that the test and the agent's program run in. The key is in none of its modules and arguments."""
+"""The interpreter that runs the test and the agent's program. Its modules and arguments do not contain the key."""
 
 _JUDGE = """
 import json, os, secrets, signal, subprocess, sys
@@ -95,20 +95,20 @@ print(json.dumps(answer or {"value": 0.0, "note": note}))
 sys.stdout.flush()
 os._exit(0)
 """
-"""The process whose output is the answer: it has started the other one, which can neither write there nor read it."""
+"""The process that prints the answer. It starts the other one, which can neither write nor read that output."""
 
 
 def run_test_suite(world: World, result: Any, expected: Any, options: Mapping[str, Any]) -> dict[str, Any]:
-    """Run a test function over the agent's files in the desktop: {"value": 0 to 1, "note": why not}.
+    """Run a test function on the agent's files in the desktop: {"value": 0 to 1, "note": why not}.
 
-    The agent's program and the test run in one interpreter, as in OSWorld, which tells another process of the verdict,
-    together with a key that is new each time. To end the interpreter, to print, to look at its arguments, its modules
-    or the other process, or to put other functions into modules does not help a program. One that searches the
-    interpreter's frames and objects for the key or changes the test in it can still forge the verdict: it is recorded
-    as what a program of the desktop says.
+    As in OSWorld, the agent's program and the test share an interpreter. It sends the verdict to another process,
+    together with a key that is new each time. A program gains nothing if it ends the interpreter, prints, looks at its
+    arguments, its modules or the other process, or replaces functions in modules. A program that searches the
+    interpreter's frames and objects for the key, or changes the test there, can still forge the verdict. The record
+    therefore lists the verdict as the output of a program of the desktop.
 
     Raises:
-        Unfit: it came to no end.
+        Unfit: the run did not finish.
     """
     if not isinstance(expected, Path):
         raise CheckError("check_python_file_by_test_suite needs a test file")
@@ -126,7 +126,7 @@ def run_test_suite(world: World, result: Any, expected: Any, options: Mapping[st
 
 
 def _said(stdout: str) -> dict[str, Any] | None:
-    """The verdict; anything else is not a verdict."""
+    """The verdict, or None if the output is not one."""
     try:
         answer = json.loads(stdout[:MAX_TEXT])
         return {"value": float(answer["value"]), "note": str(answer["note"])[:500]}
@@ -135,6 +135,6 @@ def _said(stdout: str) -> dict[str, Any] | None:
 
 
 PROBES: dict[str, Probe] = {"check_python_file_by_test_suite": run_test_suite}
-"""By the metric that judges what they find."""
+"""Probes by the metric that judges their value."""
 PROGRAMS: dict[str, tuple[str, ...]] = {"check_python_file_by_test_suite": ("python3",)}
-"""Programs of the desktop that they run, by the same."""
+"""Programs of the desktop that the probes run, by metric."""

@@ -1,6 +1,6 @@
-"""How getters read bytes from the desktop: named functions that run in a process of their own (`worker.read`).
+"""How getters parse bytes from the desktop: named functions that run in a separate process (`worker.read`).
 
-Each takes and gives what JSON can hold, and files; what cannot be read raises Unreadable.
+Each takes and returns JSON values and files, and raises Unreadable for anything it cannot read.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ from deskbench.tasks.metrics.data.databases import opened_database
 from deskbench.tasks.metrics.support.packages import Unreadable, checked_package, member, needs, opened_zip, parse_xml
 
 MAX_ROWS = 100_000
-"""Of a table that are read."""
+"""The most rows that are read from a table."""
 NAMES = ("Google Chrome", "Chromium", "Google-chrome", "Chromium-browser")
-"""Of Chrome in the accessibility tree."""
+"""Chrome's names in the accessibility tree."""
 ADDRESS_BAR = "Address and search bar"
 
 
 def json_at(file: Path, paths: Sequence[Sequence[str]]) -> list[Any]:
-    """What a JSON object has at each of some paths of keys, None where it has nothing; all None for no JSON object."""
+    """The values of a JSON object at some paths of keys; None for a missing key or if the file is no JSON object."""
     try:
         value = json.loads(file.read_bytes(), parse_constant=_no_number)
     except ValueError:
@@ -48,17 +48,17 @@ def _at(value: Any, path: Sequence[str]) -> Any:
 
 
 def extensions(file: Path, path: Sequence[str]) -> list[str]:
-    """The text that each extension of a profile's file of preferences has at a path of keys, if it has one."""
+    """The string that each extension in a profile's preferences has at a path of keys, where there is one."""
     [settings] = json_at(file, [["extensions", "settings"]])
     found = [_at(one, path) for one in settings.values()] if isinstance(settings, dict) else []
     return [str(one) for one in found if isinstance(one, str)]
 
 
 def table(file: Path, name: str, columns: Sequence[str]) -> list[list[Any]] | None:
-    """The rows of a plain table of an SQLite file, all columns without a choice; None where it is no such file.
+    """The rows of a plain table of an SQLite file; all columns by default. None if there is no such file or table.
 
     Raises:
-        Unreadable: the name is that of a view or of a virtual table, which are as long as whoever made them likes.
+        Unreadable: the name is a view or a virtual table, whose length is up to whoever made it.
     """
     chosen = ", ".join(columns) or "*"
     try:
@@ -75,7 +75,7 @@ def table(file: Path, name: str, columns: Sequence[str]) -> list[list[Any]] | No
 
 
 def last_row(file: Path) -> list[str] | None:
-    """The last row of a workbook's first sheet, each value as it prints; None for no workbook, or an empty one."""
+    """The last row of a workbook's first sheet, each value as printed; None if there is no workbook or no row."""
     try:
         import pandas
     except ImportError as error:
@@ -88,7 +88,7 @@ def last_row(file: Path) -> list[str] | None:
 
 
 def address(tree: str, prefix: str) -> str | None:
-    """The text of Chrome's address bar in an accessibility tree, with the prefix that it hides; None without one."""
+    """The text of Chrome's address bar in an accessibility tree, with the prefix that Chrome hides; None if missing."""
     try:
         root = parse_xml(tree)
     except Unreadable:
@@ -102,7 +102,10 @@ def address(tree: str, prefix: str) -> str | None:
 
 
 def of_slide(file: Path, index: int, kind: Literal["image", "audio"], into: Path) -> list[Any] | None:
-    """Where a relation of a slide (from 0) leads, and whether what is there was written to `into`; None without one."""
+    """A slide's relation: its target, and whether its content was written to `into`; None if missing.
+
+    `index` is from 0.
+    """
     try:
         target, data = _target(file, index, kind)
     except Unreadable:
@@ -147,10 +150,10 @@ def _background_id(slide: bytes | None) -> str:
 
 
 def fetched(url: str, user: str, password: str, into: Path, most: int) -> bool:
-    """Fetch what a program of the desktop serves into a file; False where it serves nothing.
+    """Download what a program of the desktop serves into a file; False if it serves nothing.
 
     Raises:
-        Unreadable: it has more than `most` bytes.
+        Unreadable: it is larger than `most` bytes.
     """
     import requests
 
@@ -173,9 +176,9 @@ def _spool(parts: Iterator[bytes], into: Path, most: int) -> None:
 
 
 CHROME_EPOCH = 11_644_473_600
-"""Seconds from 1601-01-01, where Chrome's clock begins, to 1970-01-01."""
+"""Seconds from 1601-01-01, the epoch of Chrome's clock, to 1970-01-01."""
 TYPED_LINK = 0x30000000
-"""Chrome's PAGE_TRANSITION_CHAIN_START and _END with the type LINK: a visit of its own, by a link."""
+"""Chrome's PAGE_TRANSITION_CHAIN_START and _END with the type LINK: a single visit through a link."""
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS meta (key LONGVARCHAR NOT NULL UNIQUE PRIMARY KEY, value LONGVARCHAR);
 CREATE TABLE IF NOT EXISTS urls (id INTEGER PRIMARY KEY AUTOINCREMENT, url LONGVARCHAR, title LONGVARCHAR,
@@ -186,11 +189,11 @@ CREATE TABLE IF NOT EXISTS visits (id INTEGER PRIMARY KEY, url INTEGER NOT NULL,
   visit_duration INTEGER DEFAULT 0 NOT NULL);
 INSERT OR IGNORE INTO meta VALUES ('version', '32'), ('last_compatible_version', '16');
 """
-"""A history as Chrome of version 32 of its schema had it; newer ones bring it up to date when they start."""
+"""Chrome's history in version 32 of its schema; newer Chromes migrate it when they start."""
 
 
 def with_visits(file: Path, visits: Sequence[Mapping[str, Any]], now: float, into: Path) -> None:
-    """Write a history with added visits, each in seconds before now, to `into`; an empty file starts a new one."""
+    """Write a history with added visits to `into`; times are seconds before now. An empty file starts a new history."""
     shutil.copyfile(file, into)
     connection = sqlite3.connect(into)
     try:
@@ -213,8 +216,8 @@ def with_visits(file: Path, visits: Sequence[Mapping[str, Any]], now: float, int
 
 
 def compile_sound(into: Path) -> None:
-    """Have numba compile what `compare_audios` uses, into the folder of `into`."""
-    os.environ["NUMBA_CACHE_DIR"] = str(into.parent)  # numba looks when it is imported
+    """Make numba compile the code that `compare_audios` uses, into the folder of `into`."""
+    os.environ["NUMBA_CACHE_DIR"] = str(into.parent)  # numba reads this on import
     from deskbench.tasks.metrics.media.sound import compare_audios
 
     noise = Path("noise.wav")
@@ -230,4 +233,4 @@ READERS: dict[str, Callable[..., Any]] = {
     one.__name__: one
     for one in (json_at, extensions, table, last_row, address, of_slide, fetched, with_visits, compile_sound)
 }
-"""By their names."""
+"""All readers by name."""

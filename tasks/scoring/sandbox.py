@@ -1,6 +1,6 @@
-"""Processes for what comes from a desktop: one for each piece of work, with limits, a folder of its own and no secrets.
+"""Runs each piece of work on data from a desktop in a process with limits, its own folder and no secrets.
 
-A request and its answer are JSON, so that nothing the process says is ever unpickled. Its other end is `work`.
+Requests and answers are JSON, so nothing from the process is ever unpickled. `work` is the other end.
 """
 
 from __future__ import annotations
@@ -22,23 +22,23 @@ from typing import IO, Any
 from deskbench.tasks.scoring.walls import MEMORY
 
 SECONDS = 60.0
-"""Processor seconds for one check. A check that imports everything, also for sound and film, takes 15."""
+"""Processor seconds for one check. A check that imports everything, including sound and film, takes 15."""
 PATIENCE = 4.0
-"""Wall-clock time that a process may take, in multiples of its processor time: the machine may be busy."""
+"""Wall-clock time that a process may take, as a multiple of its processor time: the machine may be busy."""
 MAX_ANSWER = 8 * 2**20
-"""Bytes of an answer."""
+"""Maximum size of an answer in bytes."""
 _SAID = 4096
-"""Bytes of the end of what it said on stderr that are looked at."""
+"""How many bytes at the end of its stderr are read."""
 _KEPT = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "SYSTEMROOT", "VIRTUAL_ENV", "PLAYWRIGHT_BROWSERS_PATH")
 _HOMES = ("HOME", "TMPDIR", "TEMP", "TMP", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_STATE_HOME",
           "XDG_RUNTIME_DIR", "MPLCONFIGDIR", "USERPROFILE")  # fmt: skip
 NUMBA = "numba"
-"""The folder in a process's own where machine code is."""
+"""The folder for machine code inside a process's own folder."""
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What a process may use: seconds of the processor, bytes of address space (None: no limit), TCP connections."""
+    """Limits of a process: processor seconds, bytes of address space (None: no limit), TCP connections."""
 
     seconds: float = SECONDS
     memory: int | None = MEMORY
@@ -50,9 +50,9 @@ class Ended:
     """How a process ended.
 
     Attributes:
-        answer: what it said, an object; None where it came to no answer.
-        spent: why it came to none: it ran out of time, memory or stack, was killed or crashed, or said too much.
-        seconds: how long it took, by the clock.
+        answer: its answer, an object; None if it gave no answer.
+        spent: why it gave no answer: it ran out of time, memory or stack, was killed, crashed, or wrote too much.
+        seconds: the wall-clock time it took.
     """
 
     answer: dict[str, Any] | None
@@ -61,13 +61,13 @@ class Ended:
 
 
 def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None, code: Path | None = None) -> Ended:
-    """Have a process of its own work on a request (`work.main`); it and all that it started are gone afterwards.
+    """Run a request in a process of its own (`work.main`). The process and all its children are gone afterwards.
 
     Args:
-        request: what it is to do.
-        limits: what it may use.
+        request: what to do.
+        limits: what the process may use.
         into: another folder that it may write to, in addition to its own.
-        code: a folder of machine code (`compiled`), of which it gets a copy.
+        code: a folder of machine code (`compiled`); the process gets a copy.
     """
     more = {"seconds": limits.seconds, "memory": limits.memory, "network": limits.network}
     sent = {**request, **more, "into": None if into is None else named(into)}
@@ -95,7 +95,7 @@ def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None, co
 
 
 def environment(scratch: str) -> dict[str, str]:
-    """What a process for checks knows of the person's environment: no secrets, and a folder for its own files."""
+    """The environment of a process for checks: no secrets, and a folder for its own files."""
     kept = {key: os.environ[key] for key in _KEPT if key in os.environ}
     return {
         **kept,
@@ -108,12 +108,12 @@ def environment(scratch: str) -> dict[str, str]:
 
 
 def homes(folder: str) -> dict[str, str]:
-    """What tells programs and libraries that a folder is where their own files belong."""
+    """Variables that make programs and libraries keep their own files in a folder."""
     return {**dict.fromkeys(_HOMES, folder), "NUMBA_CACHE_DIR": str(Path(folder, NUMBA))}
 
 
 def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
-    """Wait for the end, and end what is left; why there is no answer, if there is none."""
+    """Wait for the process to end and kill what is left of it; returns why there is no answer, or an empty string."""
     wall = limits.seconds * PATIENCE
     try:
         status = process.wait(wall)
@@ -129,7 +129,7 @@ def _wait(process: subprocess.Popen[bytes], limits: Limits) -> str:
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
-    """End the process and all that it started in its group."""
+    """Kill the process and everything in its process group."""
     if os.name == "posix":
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
@@ -156,5 +156,5 @@ def _last(errors: IO[bytes]) -> str:
 
 
 def named(path: Path) -> str:
-    """How a request names a file."""
+    """A file's name in a request."""
     return str(path.resolve())

@@ -1,4 +1,4 @@
-"""From an end state to a score, with a reason for every 0. None means not scored."""
+"""Turns an end state into a score, with a reason for every 0. None means not scored."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ from deskbench.tasks.world import Context, World
 SHOWN = 2000
 """The most characters of a value that an outcome shows."""
 SHORT = 2**16
-"""Characters, as JSON, of values from the desktop that a linear metric is given in the controller."""
+"""Characters, as JSON, up to which a linear metric judges values from the desktop in the controller."""
 NOT_OF_THE_DESKTOP = ("cloud_file", "task_file", "rule", "rule_relativeTime", "time_diff_range")
-"""Getters whose files and values the agent cannot influence: if one cannot be read, the check is at fault."""
+"""Getters whose values the agent cannot influence: if one fails, the check is at fault."""
 PROBED = ".probed"
-"""The end of the name under which a probe's result is recorded, after the check's place in the task file."""
+"""Suffix of the key that a probe's result is recorded under; the prefix is the check's JSON path."""
 
 
 def score(task: Task, world: World, context: Context, *, said_fail: bool, strict: Revision | None = None) -> Score:
     """Score the end state.
 
-    An infeasible task is passed by `fail` alone; `fail` on a feasible one scores 0, whatever the end state. `strict`
-    repeats the mistakes of a revision of OSWorld's (`--osworld-strict`).
+    Only `fail` passes an infeasible task; `fail` on a feasible task scores 0, whatever the end state. `strict` repeats
+    the bugs of a revision of OSWorld (`--osworld-strict`).
 
     Raises:
         CheckError: a getter or metric failed; the episode is not scored.
-        EnvError: the desktop broke off.
+        EnvError: the desktop failed.
     """
     began = time.monotonic()
     if task.evaluator.infeasible or said_fail:
@@ -54,7 +54,7 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
 
 
 def read(check: Check, world: World) -> tuple[Check, Any, Any]:
-    """What a check judges, read from the desktop; where a probe does it, what that finds."""
+    """The values that a check judges, read from the desktop; with a probe, the value that the probe finds."""
     result, expected = value_of(check.result, world), value_of(check.expected, world)
     probe = PROBES.get(check.metric)
     if probe is not None and result is not None and not any(isinstance(v, NotFit) for v in (result, expected)):
@@ -87,10 +87,10 @@ def _by_word(task: Task, said_fail: bool) -> Score:
 def judge(
     task: Task, values: list[tuple[Check, Any, Any]], seconds: float = 0.0, *, strict: Revision | None = None
 ) -> Score:
-    """Apply the metrics to values that have been read: the part of scoring that needs no machine.
+    """Apply the metrics to values that are already read: the part of scoring that needs no machine.
 
-    `and` is 0 at the first check that is 0, else the mean; `or` is 1 at the first that is 1, else the best (OSWorld's
-    arithmetic).
+    `and` is 0 at the first check that is 0, else the mean. `or` is 1 at the first check that is 1, else the best
+    (OSWorld's arithmetic).
     """
     outcomes: list[CheckOutcome] = []
     with osworld_strict(strict):
@@ -109,11 +109,11 @@ def judge(
 
 
 def value_of(call: Call | None, world: World) -> Any:
-    """What a getter reads, kept for the record; None if there is no getter, NotFit if the value cannot be read.
+    """The value that a getter reads, also recorded; None if there is no getter, NotFit if the value cannot be read.
 
     Raises:
-        CheckError: it failed, or is not called as it is made.
-        EnvError: the desktop broke off.
+        CheckError: the getter failed, or its parameters are wrong.
+        EnvError: the desktop failed.
     """
     if call is None:
         return None
@@ -128,17 +128,17 @@ def value_of(call: Call | None, world: World) -> Any:
         value = _removed(error, world)
     except (EnvError, CheckError):
         raise
-    except Exception as error:  # the boundary to the getters, users' own among them
+    except Exception as error:  # the boundary to getters, including users' own
         raise CheckError(f"{call.where}: getter {call.type}: {type(error).__name__}: {error}") from error
     world.state[call.where] = packed(value, lambda file: _recorded(file, world.cache))
     return value
 
 
 def _removed(error: Lacking, world: World) -> NotFit:
-    """A program that was there when the agent began is one that it has removed.
+    """Blame the agent for a missing program that existed when it began.
 
     Raises:
-        Lacking: it was not, or that is not known.
+        Lacking: the program did not exist, or that is unknown.
     """
     if error.program not in world.programs:
         raise error
@@ -157,10 +157,10 @@ def restore(value: Any, files: Path) -> Any:
 def rescore(
     task: Task, state: dict[str, Any], files: Path, *, said_fail: bool, strict: Revision | None = None
 ) -> Score:
-    """Score again from what was recorded, with no machine.
+    """Score again from the record, without a machine.
 
     Raises:
-        CheckError: a metric failed, or the record lacks a value that the task's checks want now.
+        CheckError: a metric failed, or the record lacks a value that the task's checks now need.
     """
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
@@ -168,10 +168,10 @@ def rescore(
 
 
 def recorded(task: Task, state: dict[str, Any], files: Path) -> list[tuple[Check, Any, Any]]:
-    """What each check judges, as it was recorded.
+    """The values that each check judges, from the record.
 
     Raises:
-        CheckError: the record lacks a value that the task's checks want now.
+        CheckError: the record lacks a value that the task's checks now need.
     """
     values = []
     for check in task.evaluator.checks:
@@ -187,7 +187,7 @@ def recorded(task: Task, state: dict[str, Any], files: Path) -> list[tuple[Check
 
 
 def _as_recorded(task: Task, call: Call, value: Any, files: Path) -> Any:
-    """A value of the record; a file that stands beside the task is not kept in it."""
+    """A value from the record; files next to the task are not recorded and are read from there."""
     if call.type == "task_file":
         beside = task.asset(str(call.parameters["path"]))
         if beside.is_file():
@@ -216,7 +216,7 @@ def _outcome(check: Check, result: Any, expected: Any) -> CheckOutcome:
 
 
 def _source(check: Check) -> str:
-    """Where what the agent did is read from."""
+    """Where the value that shows the agent's work comes from."""
     found = [registry.find("getter", call.type).source for call in (check.result, check.expected) if call is not None]
     if check.metric in PROBES:
         return "program"
@@ -224,7 +224,7 @@ def _source(check: Check) -> str:
 
 
 def _apply(check: Check, result: Any, expected: Any) -> Told:
-    """In a process of its own, but for what takes no time and what the agent has no hand in."""
+    """Run a metric in a separate process, unless it is quick or the agent has no influence on its values."""
     entry = registry.find("metric", check.metric)
     theirs = _from_the_desktop(check.result), _from_the_desktop(check.expected)
     files = next(files_in([result, expected]), None) is not None

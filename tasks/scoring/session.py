@@ -1,10 +1,9 @@
 """One process for many requests of the same origin: it makes and judges copies of one task's evidence.
 
-It is as walled in as a process for one request (`sandbox.run`). What it is brought to do by one request can tell in the
-answers to the next, so that it is for bytes of one kind of trust only: never for the episodes of a run that are scored.
-
-Its start is cheap, since it is a copy (`os.fork`) of a process that has loaded what checks need and has seen nothing of
-a desktop (`Nursery`): some milliseconds in place of a third of a second.
+It is confined like a process for one request (`sandbox.run`). One request may affect the answers to later ones, so all
+its bytes must be equally trusted: it never handles the scored episodes of a run. It starts fast, as a copy (`os.fork`)
+of a process that has loaded what checks need and has seen nothing of a desktop (`Nursery`): in some milliseconds
+instead of a third of a second.
 """
 
 from __future__ import annotations
@@ -32,14 +31,14 @@ from deskbench.tasks.scoring.sandbox import MAX_ANSWER, Ended, Limits
 from deskbench.tasks.scoring.walls import MEMORY
 
 FORKS = hasattr(os, "fork")
-"""Where a process cannot be copied, each request has one of its own."""
+"""Where a process cannot fork, each request gets a process of its own."""
 STARTING = 60.0
-"""Seconds that a process may take to load what checks need, on a machine that others use."""
+"""Seconds that a process may take to load what checks need, on a busy machine."""
 _current: ContextVar[Session | None] = ContextVar("session", default=None)
 
 
 class Nursery:
-    """A process that sessions' processes are copies of; several threads may use it."""
+    """The process that sessions' processes are forked from; safe for several threads."""
 
     def __init__(self) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="deskbench-nursery-", ignore_cleanup_errors=True)
@@ -61,7 +60,7 @@ class Nursery:
 
     @contextmanager
     def one_process(self) -> Iterator[Session]:
-        """Inside, checks and readings that can be are worked out in one process (`worker.evaluate`, `worker.read`)."""
+        """Use one process for all checks and readings that allow it (`worker.evaluate`, `worker.read`)."""
         with tempfile.TemporaryDirectory(prefix="deskbench-session-", ignore_cleanup_errors=True) as folder:
             session = Session(self, Path(folder))
             before = _current.set(session)
@@ -72,10 +71,10 @@ class Nursery:
                 session.end()
 
     def copied(self, folder: Path) -> Child:
-        """A new process, which may write in this folder.
+        """A new process that may write to this folder.
 
         Raises:
-            OSError: none can be had.
+            OSError: no process could be started.
         """
         asked, asks = os.pipe()
         answers, said = os.pipe()
@@ -109,14 +108,14 @@ class Nursery:
 
 
 class Child:
-    """A session's process: its number, and the two ends of pipes that are ours."""
+    """A session's process: its number, and our ends of its two pipes."""
 
     def __init__(self, number: int, asks: int, answers: int) -> None:
         self.number = number
         self._asks, self._answers = asks, answers
 
     def exchange(self, line: bytes, seconds: float) -> tuple[str, bytes]:
-        """Why there is no answer to a line, and the answer's."""
+        """Send a line: returns why there is no answer, and the answer."""
         until = time.monotonic() + seconds
         found = bytearray()
         try:
@@ -137,7 +136,7 @@ class Child:
         return "", bytes(found)
 
     def end(self) -> None:
-        """End it and what it has started."""
+        """Kill it and what it started."""
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(self.number, signal.SIGKILL)
         os.close(self._asks)
@@ -145,7 +144,10 @@ class Child:
 
 
 class Session:
-    """Answers one request after another; where one ends its process, the next has another. `folder` is its own."""
+    """Answers one request after another.
+
+    If a request ends the process, the next gets a new one. `folder` is its own.
+    """
 
     def __init__(self, nursery: Nursery, folder: Path) -> None:
         self.folder = folder
@@ -153,7 +155,7 @@ class Session:
         self._child: Child | None = None
 
     def run(self, request: Mapping[str, Any], limits: Limits) -> Ended:
-        """As `sandbox.run`; the request's files may stand in `folder`."""
+        """As `sandbox.run`; the request's files may be in `folder`."""
         if not FORKS:
             return sandbox.run(request, limits, self.folder)
         began = time.monotonic()
@@ -170,7 +172,7 @@ class Session:
         return Ended(None, str(answer["spent"]), seconds) if "spent" in answer else Ended(answer, "", seconds)
 
     def end(self) -> None:
-        """End its process, if there is one."""
+        """End its process, if it has one."""
         if self._child is not None:
             self._child.end()
         self._child = None
@@ -185,7 +187,7 @@ def _object(line: bytes) -> dict[str, Any] | None:
 
 
 def run(request: Mapping[str, Any], limits: Limits, into: Path | None = None, code: Path | None = None) -> Ended:
-    """As `sandbox.run`, by the session where there is one; what needs another folder or the network has its own."""
+    """As `sandbox.run`, in the current session if there is one. Another folder or the network needs a new process."""
     session = _current.get()
     if session is None or code is not None or limits.network or (limits.memory or MEMORY) > MEMORY:
         return sandbox.run(request, limits, into, code)

@@ -1,11 +1,11 @@
-"""Programs that a task's checks run themselves: an image that lacks one cannot score the task, whatever the agent does.
+"""Programs that a task's checks run themselves: an image that lacks one cannot score the task.
 
-That is seen before the agent acts, which is the only moment when it is certain that the agent has no part in it. A
-program that is there then and is gone when the task is scored is the agent's doing, and counts as 0.
+This is checked before the agent acts, the only moment when a missing program cannot be the agent's doing. If a program
+exists then and is gone when the task is scored, the agent removed it, and the check scores 0.
 
-Only programs of a closed list are looked for. The program of a check may be what the agent is to install (`spotify
---version`): there its lack is the task, undone. Nobody is asked to install a shell, `cat` or `gsettings`, so that
-those are the check's own. A command that asks for nothing but a program's version asks for the program, also of these.
+Only programs of a closed list are checked. The program in a check may be the one that the agent must install (`spotify
+--version`): without it the task is just not done. No task asks to install a shell, `cat` or `gsettings`, so those
+belong to the check. A command that only asks for a program's version tests for that program, even one on the list.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ TOOLS = frozenset((
      "timedatectl".split(),
     *"dpkg dpkg-query exiftool fc-list ffprobe identify jq lpstat pdfinfo pdftotext sqlite3 xmllint".split(),
 ))  # fmt: skip
-"""Interpreters, standard tools, and what tells of settings, windows, the session and files."""
+"""Interpreters, standard tools, and tools that read settings, windows, the session and files."""
 _GOES_ON = ("|", "&&")
-"""What joins programs all of which a line needs."""
+"""Operators that join programs that must all run."""
 _OPERATORS = "();<>|&\n"
 _VERSION = re.compile("-{1,2}v(ersion)?|-V|-h|-{1,2}help|version")
 _STARTING = ("execute", "command", "launch")
@@ -47,12 +47,12 @@ _SECONDS = 60.0
 
 
 def look(task: Task, desktop: Desktop) -> frozenset[str]:
-    """Which programs are there that scoring runs: the checks' own, or this raises, and those of steps before the check.
+    """The programs in the desktop that scoring runs: the checks' own, and those of the steps before the check.
 
-    Call it before the agent acts. It is one question, or none. Nothing is known of a desktop without a POSIX shell.
+    Call it before the agent acts. It sends one command or none. Nothing is known of a desktop without a POSIX shell.
 
     Raises:
-        SetupError: permanent; one is missing.
+        SetupError: permanent; a program of the checks is missing.
     """
     checks = list(dict.fromkeys(programs(task)))
     wanted = [*dict.fromkeys([*checks, *filter(None, map(started, task.evaluator.postconfig))])]
@@ -75,13 +75,13 @@ def look(task: Task, desktop: Desktop) -> frozenset[str]:
 
 
 def started(call: Call) -> str | None:
-    """The program that a set-up step starts, as it is written; None where that is no plain command."""
+    """The program that a set-up step starts, as written; None if it is not a plain command."""
     words = _words(call.parameters.get("command")) if call.type in _STARTING else []
     return words[0] if words and _PLAIN.fullmatch(words[0]) else None
 
 
 def programs(task: Task) -> Iterator[str]:
-    """The programs of the list that a task's checks run, some of them more than once."""
+    """The listed programs that a task's checks run, with duplicates."""
     for check in task.evaluator.checks:
         yield from PROGRAMS.get(check.metric, ())
         for call in (check.result, check.expected):
@@ -99,16 +99,16 @@ def _of_getter(call: Call) -> Iterator[str]:
 
 
 def _words(command: object) -> list[str]:
-    """A command in parts, as the server takes it; empty if it is not a command."""
+    """A command split into words as the server does; empty if it is not a command."""
     try:
         words = shlex.split(command) if isinstance(command, str) else command
-    except ValueError:  # a quote that is not closed
+    except ValueError:  # an unclosed quote
         return []
     return [str(word) for word in words] if isinstance(words, list) else []
 
 
 def _of_words(words: Sequence[str]) -> Iterator[str]:
-    """The program of a command, and those of the line that it gives to a shell."""
+    """The program of a command, and the programs in a line that it passes to a shell."""
     if not words:
         return
     name = posixpath.basename(words[0])
@@ -120,9 +120,9 @@ def _of_words(words: Sequence[str]) -> Iterator[str]:
 
 
 def _of_line(line: str) -> Iterator[str]:
-    """The programs of a line for the shell that are certain to be run: of a pipe, or a list that ends with a failure.
+    """The programs that a shell line is certain to run: those of a pipe, or of a list that stops at a failure.
 
-    A line of another form (`a || b`, `a; b`, `$(a)`) may have an answer without one of its programs.
+    A line of another form (`a || b`, `a; b`, `$(a)`) may work without one of its programs.
     """
     lexer = shlex.shlex(line.strip(), posix=True, punctuation_chars=_OPERATORS)
     lexer.whitespace, lexer.commenters = " \t\r", ""
@@ -135,7 +135,7 @@ def _of_line(line: str) -> Iterator[str]:
                 return
             else:
                 commands[-1].append(token)
-    except ValueError:  # a quote that is not closed
+    except ValueError:  # an unclosed quote
         return
     for words in commands:
         yield from _of_words(words)

@@ -1,7 +1,7 @@
 """Limits of a process for hostile bytes: its memory, its time, and the one folder that it may write to.
 
-Landlock (Linux 5.13 and newer, docs.kernel.org/userspace-api/landlock.html) keeps the last promise, and from 6.7 on
-that of no TCP, whatever the process is brought to do; elsewhere only its environment says where its files belong.
+Landlock (Linux 5.13 and newer, docs.kernel.org/userspace-api/landlock.html) enforces the folder, and from 6.7 on blocks
+TCP, whatever the process does. Elsewhere only the environment tells the process where its files belong.
 """
 
 from __future__ import annotations
@@ -14,16 +14,16 @@ from collections.abc import Sequence
 from pathlib import Path
 
 MEMORY = 3 * 2**30
-"""Bytes of address space of a check."""
+"""Address space of a check in bytes."""
 LARGEST = 512 * 2**20
-"""Bytes of a file that a check writes."""
+"""Size limit of a file that a check writes, in bytes."""
 _CREATE, _ADD, _RESTRICT = 444, 445, 446
 """Numbers of landlock's system calls, the same on every architecture."""
 _VERSION = 1
 _PATH_BENEATH = 1
 _NO_NEW_PRIVILEGES = 38
 _WRITING = sum(1 << bit for bit in (1, *range(4, 13)))
-"""Writing to a file; removing and making folders, files, sockets, pipes, devices and links."""
+"""Writing to files; creating and removing folders, files, sockets, pipes, devices and links."""
 _REFER, _TRUNCATE = 1 << 13, 1 << 14
 _FILES_ONLY = (1 << 1) | _TRUNCATE
 _TCP = 0b11
@@ -31,7 +31,7 @@ _TCP = 0b11
 
 
 def limit(seconds: float | None, memory: int | None = MEMORY) -> None:
-    """Limit this process: seconds of the processor, bytes of address space; None for no limit."""
+    """Limit this process: processor seconds and bytes of address space; None for no limit."""
     import resource
 
     limits = [(resource.RLIMIT_CORE, 0), (resource.RLIMIT_FSIZE, LARGEST)]
@@ -45,7 +45,7 @@ def limit(seconds: float | None, memory: int | None = MEMORY) -> None:
 
 
 def more_time(seconds: float) -> None:
-    """Give this process `seconds` more of the processor from now on; past them the system ends it."""
+    """Give this process `seconds` more processor time from now on; the system kills it after that."""
     import resource
 
     used = resource.getrusage(resource.RUSAGE_SELF)
@@ -55,10 +55,10 @@ def more_time(seconds: float) -> None:
 
 
 def enclose(folders: Sequence[Path], *, network: bool = False) -> bool:
-    """Let this process and its children write in these folders only, and open no TCP connection without `network`.
+    """Let this process and its children write only to these folders, and open no TCP connection without `network`.
 
     Returns:
-        Whether the kernel keeps that; where it does not know landlock, nothing happens.
+        Whether the kernel enforces it; a kernel without landlock changes nothing.
     """
     if sys.platform != "linux":
         return False

@@ -1,10 +1,10 @@
-"""The process that hostile bytes are worked on in: reads one request, writes one answer (`sandbox.run` asks),
-or with the argument `nursery` starts copies of itself that read one after another (`session.Nursery`).
+"""The process that handles hostile bytes: it reads one request and writes one answer (for `sandbox.run`).
 
-{"do": "metric", "metric", "result", "expected", "options", "theirs", "strict", "harmless"} is answered by {"value",
-"note"}, {"do": "read", "reader", "arguments"} by {"value"}. Anything else says why not: {"error": a fault of the
-check's}, {"unfit": what is no such file}, {"spent": no memory or stack was left}, {"failed": an exception, "bug": it is
-one of our own code}.
+With the argument `nursery` it forks copies of itself, each of which handles many requests (for `session.Nursery`). The
+answer to {"do": "metric", "metric", "result", "expected", "options", "theirs", "strict", "harmless"} is {"value",
+"note"}; the answer to {"do": "read", "reader", "arguments"} is {"value"}. Any other answer says why there is no value:
+{"error": a fault in the check}, {"unfit": why it is not such a file}, {"spent": memory or stack ran out}, {"failed": an
+exception, "bug": whether our own code raised it}.
 """
 
 from __future__ import annotations
@@ -27,9 +27,9 @@ from deskbench.tasks.scoring.sandbox import MAX_ANSWER, homes
 from deskbench.tasks.scoring.walls import enclose, limit, more_time
 
 _LOADED = ("deskbench.tasks.mutation.copies", "deskbench.tasks.scoring.harmless", "deskbench.tasks.scoring.readers")
-"""Modules that are loaded before a process is copied."""
+"""Modules to load before the process forks."""
 _BUGS = (TypeError, LookupError, AttributeError, NameError, AssertionError)
-"""What a mistake in a program raises; other exceptions come of what it was given."""
+"""Exceptions that a bug in our code raises; others come from the input."""
 
 
 def main() -> None:
@@ -41,19 +41,19 @@ def main() -> None:
         enclose([Path(folder) for folder in (Path.cwd(), request["into"]) if folder], network=request["network"])
     answers.write(_said(request))
     answers.flush()
-    os._exit(0)  # nothing of the file's may take its time now
+    os._exit(0)  # exit at once, so that nothing from the file can delay it
 
 
 def nursery() -> None:
-    """Load what checks need; then start a copy of this process for each folder that is named, with two pipes for it.
+    """Load what checks need, then fork this process for each folder in a request, which comes with two pipes.
 
-    Answers with the copy's number (`session.Nursery` asks).
+    Answers with the copy's process number (to `session.Nursery`).
     """
     from deskbench.tasks import registry
     from deskbench.tasks.mutation.operators import operators
 
     link = socket.socket(fileno=os.dup(0))
-    registry.find("metric", "exact_match")  # finds it among all, and so loads them
+    registry.find("metric", "exact_match")  # a search among all metrics loads them all
     operators()
     for name in _LOADED:
         importlib.import_module(name)
@@ -73,7 +73,7 @@ def nursery() -> None:
 
 
 def _settled(folder: str, pipes: Sequence[int]) -> None:
-    """Make this copy a process of its own, whose folder, home and pipes are these."""
+    """Make this copy an independent process with this folder as its home and these pipes."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
     for number, pipe in enumerate(pipes):
@@ -85,7 +85,7 @@ def _settled(folder: str, pipes: Sequence[int]) -> None:
 
 
 def session() -> NoReturn:
-    """Read the names of requests' files, a line each; write a line for each answer (`session.Session` asks)."""
+    """Read names of request files, one a line; write one line for each answer (to `session.Session`)."""
     answers = _own_output()
     limit(None)
     enclose([Path.cwd()])
@@ -98,7 +98,7 @@ def session() -> NoReturn:
 
 
 def _own_output() -> TextIO:
-    """Where answers go; a library that prints must not be taken for one."""
+    """The stream for answers. A library that prints now writes to stderr, so its output is not taken for an answer."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return answers
@@ -164,9 +164,9 @@ def _reader(name: str) -> Callable[..., Any]:
 
 
 def is_bug(error: BaseException) -> bool:
-    """Whether an exception shows a mistake in our own code, and not that a library could not read what it was given.
+    """Whether an exception comes from a bug in our own code, rather than from a library that could not read its input.
 
-    A library that is not there is ours, too.
+    A missing library is our fault, too.
     """
     if isinstance(error, ImportError):
         return True

@@ -1,8 +1,8 @@
-"""Checks and readings of what comes from a desktop, each in a process of its own, and whose fault it is when one fails.
+"""Runs checks and readings of data from a desktop in separate processes, and decides whose fault a failure is.
 
-What the agent made and nobody can read is its own fault: a 0 with the reason. Where a metric comes to no score, it is
-worked out once more without the agent's part: with what is expected in its place, or something small of its kind
-(`harmless`). If that works, the agent's part was at fault; if it fails too, the check or the machine was.
+If the agent's file cannot be read, that is the agent's fault: a 0 with the reason. If a metric gives no score, it runs
+once more without the agent's value, with the expected value or a small value of the same kind instead (`harmless`). If
+that works, the agent's value was at fault; if it fails too, the check or the machine was.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ from deskbench.tasks.scoring.session import run
 from deskbench.tasks.scoring.walls import MEMORY
 
 READING = Limits(seconds=20.0, memory=2**30)
-"""Of one reading."""
+"""Limits of one reading."""
 _REMEMBERED = 256
 _controls: dict[str, str] = {}
-"""What was wrong with checks when they were tried without the agent's part; empty where nothing was."""
+"""Faults found in checks that ran without the agent's value; empty where there was none."""
 
 
 def evaluate(
@@ -40,18 +40,18 @@ def evaluate(
     seconds: float = SECONDS,
     memory: int = MEMORY,
 ) -> Told:
-    """A metric's score, worked out in a process of its own (`metrics.applied` has the arguments).
+    """A metric's score, computed in a separate process (arguments as in `metrics.applied`).
 
     Args:
-        name: the metric's.
-        result, expected: what getters read.
-        options: of the task file.
-        theirs: which of the two come from the desktop.
-        seconds: of the processor.
-        memory: bytes of address space.
+        name: the metric.
+        result, expected: the values that getters read.
+        options: the options in the task file.
+        theirs: for each of the two values, whether it comes from the desktop.
+        seconds: processor time.
+        memory: address space in bytes.
 
     Raises:
-        CheckError: the metric failed, and not because of what the agent made.
+        CheckError: the metric failed, and the agent's value is not the reason.
     """
     request: dict[str, Any] = {
         "do": "metric",
@@ -81,13 +81,13 @@ def evaluate(
 
 
 def read(reader: str, limits: Limits = READING, **arguments: Any) -> Any:
-    """What one of `readers.READERS` makes of something of the desktop's, read in a process of its own.
+    """The value that one of `readers.READERS` gives for data from the desktop, read in a separate process.
 
-    An argument `into` is a file that it writes, in a folder for nothing else (`World.room`).
+    An argument `into` is a file that the reader writes, in a folder that holds nothing else (`World.room`).
 
     Raises:
-        Unfit: it cannot be read.
-        CheckError: the reader has a fault.
+        Unfit: the data cannot be read.
+        CheckError: the reader has a bug.
     """
     sent = {key: packed(value, named) for key, value in arguments.items()}
     into = arguments["into"].parent if "into" in arguments else None
@@ -108,7 +108,7 @@ def _why(ended: Ended) -> str:
 def _without_the_agent(
     request: Mapping[str, Any], trusted: Sequence[Path], limits: Limits, code: Path | None, *, spent: bool
 ) -> str:
-    """What is wrong with a check even without what the agent made; empty for nothing. Found out once for each check."""
+    """The fault that a check has even without the agent's value; else empty. Tested once for each check."""
     sent = {**request, "harmless": True}
     files = [(named(file), file.stat().st_size, file.stat().st_mtime_ns) for file in trusted]
     kinds = [_kinds(request[key]) if theirs else request[key]
@@ -123,7 +123,7 @@ def _without_the_agent(
 
 
 def _wrong(ended: Ended, spent: bool) -> str:
-    """What the try without the agent's part says against the check.
+    """What the trial without the agent's value says against the check.
 
     A small replacement may raise an error in a metric that needs more, but it uses up neither time nor memory.
     """
@@ -132,7 +132,7 @@ def _wrong(ended: Ended, spent: bool) -> str:
 
 
 def _kinds(value: Any) -> Any:
-    """The shape of a packed value, as far as `harmless` sees it."""
+    """The shape of a packed value, as far as `harmless` distinguishes it."""
     if isinstance(value, dict):
         return [Path(str(item)).suffix for item in value.values()] if set(value) == {"file"} else {}
     if isinstance(value, list):

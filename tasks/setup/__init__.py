@@ -1,4 +1,4 @@
-"""Set-up steps: each is one decorated function and is found by importing this folder."""
+"""Set-up steps: each is a decorated function, found by importing this folder."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def run_steps(calls: Sequence[Call], context: Context) -> None:
 def run_before_check(
     calls: Sequence[Call], context: Context, removed: Callable[[Call], bool] = lambda call: False
 ) -> list[str]:
-    """Run the steps between the agent's work and the check. Return what could not be done, one line each.
+    """Run the steps between the agent's work and the check; returns what could not be done, one line each.
 
-    The agent may have closed the window that a step raises, replaced a file by a folder, made a command hang, or
-    removed a program (`removed`: it existed when the agent began). That is not the machine's fault: the check decides
+    The agent may have closed the window that a step raises, replaced a file with a folder, made a command hang, or
+    removed a program (`removed`: it existed when the agent began). That is not the machine's fault; the check decides
     what it means.
 
     Raises:
-        SetupError, EnvError: as `run_steps`, for every other reason.
+        SetupError, EnvError: as `run_steps`, for any other reason.
     """
     missed = []
     after = dataclasses.replace(context, window_seconds=0.0)
@@ -51,7 +51,7 @@ def run_before_check(
 
 
 def _of_the_end_state(error: EnvError) -> bool:
-    """Whether a step failed for how the agent left the desktop."""
+    """Whether a step failed because of how the agent left the desktop."""
     unfit = isinstance(error, SetupError) and isinstance(error.__cause__, Unfit)
     return isinstance(error, NotThere) or unfit or (isinstance(error, GuestError) and ended_it(error))
 
@@ -67,6 +67,6 @@ def _run(call: Call, context: Context) -> None:
         raise
     except (Unfit, Outside) as error:
         raise SetupError(f"{call.where}: {call.type}: {error}", permanent=isinstance(error, Outside)) from error
-    except Exception as error:  # the boundary to the steps, users' own among them
+    except Exception as error:  # the boundary to steps, including users' own
         raise SetupError(f"{call.where}: {call.type}: {type(error).__name__}: {error}") from error
     context.note("setup", {"step": call.type, "where": call.where, "ms": (time.monotonic() - began) * 1e3})

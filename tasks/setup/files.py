@@ -29,7 +29,7 @@ class Upload(TypedDict):
 
 @setup_step("download")
 def download(context: Context, *, files: list[Download]) -> None:
-    """Fetch each URL into the controller's cache (once for all episodes) and copy the file to the desktop."""
+    """Download each URL into the controller's cache (once for all episodes) and copy the file to the desktop."""
     for file in files:
         found = fetch(file["url"], context.assets, context.task, file.get("sha256", ""))
         put(context, file["path"], found.read_bytes())
@@ -49,7 +49,7 @@ def write_file(context: Context, *, path: str, text: str) -> None:
 
 
 def put(context: Context, path: str, data: bytes) -> None:
-    """Write a file and verify what was written.
+    """Write a file and read it back.
 
     Raises:
         SetupError: the desktop holds something else.

@@ -13,7 +13,7 @@ from deskbench.tasks.registry import setup_step
 from deskbench.tasks.world import Context
 
 UNTIL_SECONDS = 30.0
-"""Seconds for which `until` of `execute` repeats its command; OSWorld repeats it for ever."""
+"""How long `until` of `execute` repeats its command, in seconds; OSWorld repeats it for ever."""
 
 
 class Until(TypedDict, total=False):
@@ -66,7 +66,7 @@ def _repeat(
 
 
 def _met(until: Until, done: CommandResult) -> bool:
-    """Any of the conditions, as OSWorld has it."""
+    """Whether any of the conditions holds, as in OSWorld."""
     return (
         ("returncode" in until and done.returncode == until["returncode"])
         or ("stdout" in until and until["stdout"] in done.stdout)

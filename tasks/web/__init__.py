@@ -1,1 +1,1 @@
-"""The web in tasks: Chrome from outside, its pages, Google Drive, and which tasks need the live web."""
+"""The web in tasks: Chrome and its pages, Google Drive, and the detection of tasks that need the live web."""

@@ -1,4 +1,4 @@
-"""Chrome from outside: where its debugging port is, how it is started, and where it keeps its profile."""
+"""Access to the desktop's Chrome: its debugging port, its start and its profile."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from deskbench.tasks.scoring.worker import read
 from deskbench.tasks.world import MAX_FILE
 
 PORT = 9222
-"""OSWorld's tasks start Chrome with the port 1337 and socat, which shows it as 9222."""
+"""OSWorld's tasks start Chrome with port 1337 and use socat to expose it as 9222."""
 INNER_PORT = 1337
 START_SECONDS = 75.0
 READING = Limits(seconds=60.0, memory=None, network=True)
-"""Of what is read by playwright, whose driver (Node) reserves more address space than it uses."""
+"""Limits for readers that use playwright: its driver (Node) reserves more address space than it uses."""
 _PROFILES = {
     "Linux": ("~/.config/google-chrome", "~/.config/chromium", "~/snap/chromium/common/chromium"),
     "Darwin": ("~/Library/Application Support/Google/Chrome",),
@@ -26,10 +26,10 @@ _PROFILES = {
 
 
 def profile_file(desktop: Desktop, name: str) -> bytes | None:
-    """A file of Chrome's profile (`Default/Preferences`, `Local State`); None where it has written none.
+    """A file of Chrome's profile (`Default/Preferences`, `Local State`); None if Chrome has not written it.
 
     Raises:
-        Unfit: what is there is no file that can be read.
+        Unfit: there is something at the path, but not a readable file.
     """
     platform = desktop.health().platform
     for folder in _PROFILES.get(platform, _PROFILES["Linux"]):
@@ -42,7 +42,7 @@ def profile_file(desktop: Desktop, name: str) -> bytes | None:
 
 
 def profile_folder(desktop: Desktop) -> str:
-    """Where the profile is, or would be."""
+    """The profile's folder, which need not exist yet."""
     folders = _PROFILES.get(desktop.health().platform, _PROFILES["Linux"])
     for folder in folders:
         try:
@@ -56,17 +56,17 @@ def profile_folder(desktop: Desktop) -> str:
 
 
 def shown(desktop: Desktop, reader: str, *, start: bool = True, **arguments: Any) -> Any:
-    """What one of `pages.READERS` reads of the desktop's Chrome, or does to it.
+    """Run one of `pages.READERS` on the desktop's Chrome, to read or change something.
 
     Args:
-        desktop: whose.
-        reader: its name, without `chrome.`.
-        start: start Chrome where nothing answers (the agent may have closed it).
-        arguments: the reader's.
+        desktop: the desktop.
+        reader: the reader's name, without `chrome.`.
+        start: whether to start Chrome if it does not answer (the agent may have closed it).
+        arguments: the reader's arguments.
 
     Raises:
         Unfit: no Chrome answers, or what it shows cannot be read.
-        CheckError: a page cannot be opened for want of a network, or the reader has a fault.
+        CheckError: the network does not deliver a page, or the reader has a bug.
     """
     found = _read(desktop, reader, 0.0, arguments)
     if found is None:

@@ -15,10 +15,10 @@ FOLDER = "application/vnd.google-apps.folder"
 
 
 def settings_of(task: Task, settings_file: str) -> Path:
-    """The file of settings, relative to the OSWorld checkout that the task is of; its secrets are known from then on.
+    """A settings file, relative to the OSWorld checkout with the task; from then on its secrets are redacted.
 
     Raises:
-        SetupError: it is not there.
+        SetupError: it does not exist.
     """
     if Path(settings_file).is_absolute() or ".." in Path(settings_file).parts:
         raise SetupError(f"{settings_file}: your settings file must be inside an OSWorld checkout")
@@ -37,7 +37,7 @@ class Drive:
 
     @classmethod
     def of(cls, task: Task, settings_file: str) -> Drive:
-        """The drive that the task's settings log into."""
+        """The drive that the task's settings log in to."""
         settings = settings_of(task, settings_file)
         try:
             from pydrive2.auth import GoogleAuth
@@ -47,7 +47,7 @@ class Drive:
         return cls(GoogleDrive(GoogleAuth(settings_file=str(settings))))
 
     def find(self, queries: Sequence[str]) -> Any:
-        """The file that a chain of queries leads to, each within what the one before found; None for none."""
+        """Follow a chain of queries, each inside the file found before; returns the last file, or None."""
         parent, found = "root", None
         for query in queries:
             files = self.api.ListFile({"q": f"( {query} ) and '{parent}' in parents"}).GetList()
@@ -58,14 +58,14 @@ class Drive:
         return found
 
     def delete(self, query: str = "", *, trash: bool = False) -> None:
-        """Delete files, then folders, that a query finds (all where it is empty)."""
+        """Delete the files, then the folders, that a query finds (all if it is empty)."""
         for operator in ("!=", "="):
             kind = f"mimeType {operator} '{FOLDER}'"
             for file in self.api.ListFile({"q": f"( {query} ) and {kind}" if query.strip() else kind}).GetList():
                 file.Trash() if trash else file.Delete()
 
     def make_folders(self, path: Sequence[str]) -> str:
-        """Make a chain of folders where they are not there; the last one's id."""
+        """Create the missing folders of a path; returns the last folder's id."""
         parent = "root"
         for name in path:
             query = f"'{parent}' in parents and title = '{name}' and mimeType = '{FOLDER}' and trashed = false"
@@ -79,7 +79,7 @@ class Drive:
         return parent
 
     def upload(self, data: Path, path: Sequence[str]) -> None:
-        """Put a file at a path."""
+        """Upload a file to a path."""
         parent = self.make_folders(path[:-1])
         file = self.api.CreateFile({"title": path[-1], "parents": [{"id": parent}]})
         file.SetContentFile(str(data))
@@ -87,7 +87,7 @@ class Drive:
 
 
 def queries_of(path: Sequence[str]) -> Iterator[str]:
-    """The queries that lead along a path of folders to a file."""
+    """The queries that follow a path of folders to a file."""
     for index, name in enumerate(path):
         kind = f" and mimeType = '{FOLDER}'" if index < len(path) - 1 else ""
         yield f"title = '{name}'{kind} and trashed = false"

@@ -1,6 +1,6 @@
 """Detects tasks of OSWorld that need the live web or your Google Drive, which their files do not state.
 
-Such tasks are listed as skipped with the reason, unless `--network` is given and, for the drive, there are credentials.
+Such tasks are skipped with the reason, unless `--network` is given and, for the drive, there are credentials.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ PAGES = frozenset({
     "gotoRecreationPage_and_get_html_content", "active_url_from_accessTree", "active_tab_url_parse", "url_path_parse",
     "number_of_search_results", "extensions_installed_from_shop", "timezone_from_ip",
 })  # fmt: skip
-"""Getters that look at a web page, or at its effects."""
+"""Getters that read a web page or its effects."""
 DRIVE = frozenset({"googledrive", "login", "googledrive_file"})
 FETCHES = re.compile(r"\b(wget|curl|git clone|pip3? install (?!/)|apt(-get)? (-y )?install|snap install)\b")
-"""Commands that fetch something into the desktop."""
+"""Commands that download something into the desktop."""
 HERE = ("localhost", "127.0.0.1", "")
 
 
@@ -43,7 +43,7 @@ def live_web(task: Task) -> str | None:
 
 
 def drive(task: Task) -> str | None:
-    """What the task lacks of the Google Drive that it needs, or None."""
+    """What the task needs for Google Drive and does not have, or None."""
     for call in (*task.config, *_getters(task)):
         if call.type in DRIVE:
             try:
@@ -54,7 +54,7 @@ def drive(task: Task) -> str | None:
 
 
 def _command(call: Call) -> str:
-    """A command as one line, whether it is given as one or in its parts."""
+    """A command as one line, whether the file gives it as text or as a list."""
     command = call.parameters.get("command", "")
     return " ".join(str(part) for part in command) if isinstance(command, list) else str(command)
 
@@ -78,7 +78,7 @@ def _addresses(value: Any) -> Iterator[str]:
 
 
 def _elsewhere(url: str) -> bool:
-    """Whether it belongs to another machine; something that is not a URL belongs to none."""
+    """Whether an address belongs to another machine; false for text that is not a URL."""
     try:
         return urlsplit(url).hostname not in HERE
     except ValueError:

@@ -1,8 +1,8 @@
-"""Reads and drives Chrome from outside, by its debugging port through playwright.
+"""Reads and controls the desktop's Chrome, through its debugging port and playwright.
 
-These are readers (`readers`), which run in a process of their own: what answers at that port is whatever the agent has
-left there, and what a page says may be as long as it likes. Addresses are HOST:PORT of this machine; a reader that
-nothing answers gives None, and else a list of one value.
+These are readers (`readers`). They run in a separate process, because the agent may have put anything on that port, and
+a page may contain text of any length. Addresses are HOST:PORT on this machine. A reader returns None if nothing
+answers, else a list with one value.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ SCHEMES = {0: "system", 1: "light", 2: "dark"}
 """Chrome's `browser.theme.color_scheme2` (ThemeService::BrowserColorScheme)."""
 _ITS_OWN = ("ERR_PROXY", "ERR_TUNNEL", "ERR_NO_SUPPORTED_PROXIES", "ERR_SOCKS", "ERR_BLOCKED", "ERR_CERT",
             "ERR_INVALID_URL", "ERR_ABORTED")  # fmt: skip
-"""Beginnings of Chrome's reasons for not opening a page that are its settings', and not the network's."""
+"""First words of Chrome's errors for pages that it cannot open because of its settings, not the network."""
 
 
 @contextmanager
 def browser(addresses: Sequence[str], seconds: float) -> Iterator[Browser | None]:
-    """The Chrome that answers at one of some addresses, while the block lasts; None where none does within seconds."""
+    """The Chrome that answers at one of some addresses, open during the block; None if none answers in time."""
     try:
         from playwright.sync_api import sync_playwright
     except ImportError as error:
@@ -44,7 +44,7 @@ def browser(addresses: Sequence[str], seconds: float) -> Iterator[Browser | None
             yield found
         finally:
             if found is not None:
-                found.close()  # of a browser that we only connected to, this is the connection
+                found.close()  # ends only the connection: we did not start this browser
 
 
 def _connected(playwright: Any, addresses: Sequence[str]) -> Any:
@@ -59,12 +59,12 @@ def _connected(playwright: Any, addresses: Sequence[str]) -> Any:
 
 
 def context_of(found: Browser) -> BrowserContext:
-    """The context that a person sees, with its cookies."""
+    """The browser context that a person sees, with its cookies."""
     return found.contexts[0] if found.contexts else found.new_context()
 
 
 def pages_of(found: Browser) -> list[Page]:
-    """Every open tab; not the page that Chrome holds ready for the next one, which is in no window."""
+    """Every open tab, except the page that Chrome preloads for the next tab, which is in no window."""
     return [page for context in found.contexts for page in context.pages if not page.is_closed() and _in_window(page)]
 
 
@@ -81,7 +81,7 @@ def _in_window(page: Page) -> bool:
 
 
 def settle(page: Page, milliseconds: float = QUIET_MS) -> bool:
-    """Wait until a page has loaded and its network is quiet; False where that does not come."""
+    """Wait until a page has loaded and its network is quiet; returns False on timeout."""
     from playwright.sync_api import Error
 
     try:
@@ -93,10 +93,10 @@ def settle(page: Page, milliseconds: float = QUIET_MS) -> bool:
 
 @contextmanager
 def opened(found: Browser, url: str) -> Iterator[Page]:
-    """A page in a tab of its own, loaded as far as it will.
+    """A page in a new tab, loaded as far as possible.
 
     Raises:
-        CheckError: the network does not give it.
+        CheckError: the network does not deliver it.
         Unfit: Chrome does not open it.
     """
     from playwright.sync_api import Error, TimeoutError
@@ -106,7 +106,7 @@ def opened(found: Browser, url: str) -> Iterator[Page]:
         try:
             page.goto(url, timeout=PAGE_MS)
         except TimeoutError:
-            pass  # what has come until now must do: some pages never end loading
+            pass  # some pages never finish loading; use what has arrived
         except Error as error:
             line = error.message.splitlines()[0]
             own = url.startswith("chrome:") or any(reason in line for reason in _ITS_OWN)
@@ -118,12 +118,12 @@ def opened(found: Browser, url: str) -> Iterator[Page]:
 
 
 def same_page(one: str, other: str) -> bool:
-    """Whether two addresses are equal, but for how characters are written and a final slash."""
+    """Whether two addresses are equal, ignoring percent-encoding and a final slash."""
     return unquote(one).rstrip("/") == unquote(other).rstrip("/")
 
 
 def tab_at(found: Browser, url: str) -> Page | None:
-    """The open tab that shows an address."""
+    """The open tab that shows an address, or None."""
     return next((page for page in pages_of(found) if same_page(page.url, url)), None)
 
 
@@ -131,7 +131,7 @@ def _info(page: Page) -> dict[str, str]:
     return {"title": page.title(), "url": page.url, "content": page.content()}
 
 
-# -- what is read --------------------------------------------------------------------------------------------------
+# -- reading ----------------------------------------------------------------------------------------------------------
 
 
 def tabs(found: Browser) -> list[dict[str, str]]:
@@ -140,13 +140,13 @@ def tabs(found: Browser) -> list[dict[str, str]]:
 
 
 def page_info(found: Browser, url: str) -> dict[str, str]:
-    """Title, address and HTML of a page that is opened beside the others."""
+    """Title, address and HTML of a page, opened in a new tab."""
     with opened(found, url) as page:
         return _info(page)
 
 
 def tab_info(found: Browser, url: str) -> dict[str, str]:
-    """Title, address and HTML of the tab at an address; of a page at it where no tab shows just that."""
+    """Title, address and HTML of the tab at an address; opens a new tab if no tab shows exactly that address."""
     tab = tab_at(found, url)
     if tab is None:
         return page_info(found, url)
@@ -155,19 +155,19 @@ def tab_info(found: Browser, url: str) -> dict[str, str]:
 
 
 def pdf(found: Browser, url: str, into: Path) -> None:
-    """A page as Chrome prints it, into a file."""
+    """Print a page to a PDF file."""
     with opened(found, url) as page:
         into.write_bytes(page.pdf())
 
 
 def count_of(found: Browser, url: str, selector: str) -> int:
-    """How many elements of a page a selector finds."""
+    """The number of elements on a page that a selector finds."""
     with opened(found, url) as page:
         return len(page.query_selector_all(selector))
 
 
 def infos(found: Browser, url: str, infos: Sequence[Mapping[str, Any]]) -> list[str | None]:
-    """What is read of a page, one after the other (`getters.browser.Info`)."""
+    """Read several things from a page in order (`getters.browser.Info`)."""
     with opened(found, url) as page:
         return [_read_info(page, url, info) for info in infos]
 
@@ -187,7 +187,7 @@ def _read_info(page: Page, url: str, info: Mapping[str, Any]) -> str | None:
 
 
 def mode(found: Browser) -> str | None:
-    """Chrome's mode, as its settings are now: system, light or dark; None where it does not say."""
+    """Chrome's current colour mode in its settings: system, light or dark; None if unknown."""
     from playwright.sync_api import Error
 
     script = "() => new Promise(done => chrome.settingsPrivate.getPref('browser.theme.color_scheme2', done))"
@@ -202,7 +202,7 @@ def mode(found: Browser) -> str | None:
 
 
 def next_free_days(found: Browser, class_: str) -> list[str]:
-    """What recreation.gov says of the next free days of a campground named Diamond: texts of elements of a class."""
+    """The texts of a class of elements on recreation.gov, for the next free days of a campground named Diamond."""
     with opened(found, "https://www.recreation.gov/") as page:
         page.fill("input#hero-search-input", "Diamond", timeout=ELEMENT_MS)
         page.click("button.nav-search-button", timeout=ELEMENT_MS)
@@ -219,15 +219,15 @@ def next_free_days(found: Browser, class_: str) -> list[str]:
     return texts
 
 
-# -- elements of the active tab ------------------------------------------------------------------------------------
+# -- elements of the active tab ----------------------------------------------------------------------------------------
 
 Places = Mapping[str, Mapping[str, str]]
-"""Classes to places among their elements (from 0, as text) to the keys under which those are given."""
+"""For each class, the positions of elements (from 0, as text) and the keys of their values in the result."""
 Category = Literal["class", "label", "xpath", "input", "class&url"]
 
 
 def elements(found: Browser, url: str, category: Category, wanted: Mapping[str, Any]) -> dict[str, Any]:
-    """Texts of elements of the tab at an address (`_READERS`); nothing where no tab has it."""
+    """Texts of elements in the tab at an address (`_READERS`); empty if no tab shows it."""
     for tab in pages_of(found):
         settle(tab)
     page = tab_at(found, url)
@@ -264,7 +264,7 @@ def _multi(page: Page, value: Mapping[str, Any], found: dict[str, Any]) -> None:
 
 
 def _all_of(texts: list[str], wanted: list[str], found: dict[str, Any]) -> None:
-    """Which of some texts are there, whatever their case, and whether others are."""
+    """Which of some texts occur, ignoring case, and whether there are others."""
     shown = {text.lower() for text in texts}
     found.update({text.lower(): True for text in wanted if text.lower() in shown})
     others = any(all(text not in one.lower() for one in wanted) for text in shown)
@@ -323,7 +323,7 @@ def _in_url(page: Page, value: list[str], found: dict[str, Any]) -> None:
 
 def _in_url_as(page: Page, value: Mapping[str, str], found: dict[str, Any]) -> None:
     for text, key in value.items():
-        # Several texts may stand for one key: any of them will do.
+        # several texts may share a key: any of them is enough
         found[key.lower()] = found.get(key.lower(), False) or text.lower() in page.url.lower()
 
 
@@ -341,19 +341,19 @@ _READERS: dict[str, tuple[tuple[str, ...], _Reader]] = {
     "url_include_expected": (("class&url",), _in_url),
     "url_include_expected_multichoice": (("class&url",), _in_url_as),
 }
-"""Parameters of `active_tab_html_parse`: in which categories they count, and what reads them.
+"""Parameters of `active_tab_html_parse`: the categories in which they count, and their readers.
 
-By class: `class_singleObject` the first element's text; `class_multiObject` the text at each place (or, with
-addresses, which of some texts are there); `_child` the first element's own pieces of text; `_only_child` headings
-(h3) within; `_search_exist` which of some texts are there, exactly; `_li` the same among items of a list.
+By class: `class_singleObject` reads the first element's text. `class_multiObject` reads the text at each position (or,
+with addresses, which of some texts occur). `_child` reads the first element's own pieces of text, `_only_child` the
+headings (h3) inside. `_search_exist` tells which of some texts occur, exactly, and `_li` does the same for list items.
 """
 
 
-# -- what set-up does ----------------------------------------------------------------------------------------------
+# -- set-up -----------------------------------------------------------------------------------------------------------
 
 
 def open_tabs(found: Browser, urls: Sequence[str]) -> None:
-    """Open a tab for each address, and close those that were open."""
+    """Open a tab for each address, and close the tabs that were open."""
     first = pages_of(found)
     for url in urls:
         _open(context_of(found).new_page(), url)
@@ -362,7 +362,7 @@ def open_tabs(found: Browser, urls: Sequence[str]) -> None:
 
 
 def _open(page: Any, url: str) -> None:
-    """A page that loads slowly is left to load; one that Chrome cannot open is an error."""
+    """Open an address. A slow page may continue to load; a page that Chrome cannot open is an error."""
     from playwright.sync_api import Error, TimeoutError
 
     try:
@@ -390,7 +390,7 @@ def close_tabs(found: Browser, urls: Sequence[str]) -> None:
 
 
 def login(found: Browser, email: str, password: str) -> None:
-    """Log into Google Drive."""
+    """Log in to Google Drive."""
     page = context_of(found).new_page()
     _open(page, "https://drive.google.com/drive/my-drive")
     for kind, value, button in (
@@ -415,4 +415,4 @@ READERS: dict[str, Callable[..., Any]] = {
     for work in (tabs, page_info, tab_info, pdf, count_of, infos, mode, next_free_days, elements, open_tabs,
                  close_tabs, login)
 }  # fmt: skip
-"""By their names."""
+"""All readers by name."""

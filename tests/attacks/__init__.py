@@ -1,1 +1,1 @@
-"""Attacks from inside a desktop, and on the controller: `python -m tests.attacks` prints what becomes of each."""
+"""Attacks from inside a desktop and on the controller; `python -m tests.attacks` prints the result of each."""

@@ -1,4 +1,4 @@
-"""`python -m tests.attacks [--provider NAME]... [--json] [--write PAGE]`: attack desktops from inside; a table of what held."""
+"""`python -m tests.attacks [--provider NAME]... [--json] [--write PAGE]`: attack desktops and print what held."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from tests.other_user import made
 from tests.page import put
 
 BEGIN, END = "<!-- attacks -->", "<!-- end of attacks -->"
-"""Between these lines of a page stands the table."""
+"""The table goes between these lines of a page."""
 CHECKOUT = Path(__file__).resolve().parents[2]
 USER_SECONDS = 1800.0
 Table = dict[str, dict[str, Outcome]]
-"""Column to attack to outcome."""
+"""Outcomes by column and attack."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, print, and say by the exit status whether a promise is broken."""
+    """Run the attacks and print the table; the exit status says whether a promise is broken."""
     parser = argparse.ArgumentParser(prog="python -m tests.attacks", description=__doc__)
     parser.add_argument("--provider", action="append", choices=list(MAKERS), help=f"a column (default: {ROOT})")
     parser.add_argument("--only", action="append", help="an attack's id")
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def carry_out(name: str, only: Sequence[str] | None, kinds: Sequence[str] | None) -> dict[str, Outcome]:
-    """Every attack on one provider, or those that are named."""
+    """Run all attacks, or the named ones, on one provider."""
     if name == USER and os.geteuid() == 0:
         return as_user([*(f"--only={one}" for one in only or ()), *(f"--kind={one}" for one in kinds or ())])
     chosen = {
@@ -75,7 +75,7 @@ def carry_out(name: str, only: Sequence[str] | None, kinds: Sequence[str] | None
 
 
 def as_user(options: Sequence[str]) -> dict[str, Outcome]:
-    """The column of an ordinary user, in a process of one that root makes for it."""
+    """Run the column of an ordinary user in a process of a user that root creates for it."""
     with tempfile.TemporaryDirectory(prefix="user-", dir="/var/tmp") as folder, made(Path(folder)) as user:
         script = f"import sys; sys.path.insert(0, {str(CHECKOUT)!r}); from tests.attacks.__main__ import main; "
         done = user.python(f"{script}main({['--provider', USER, '--json', *options]!r})", seconds=USER_SECONDS)
@@ -86,7 +86,7 @@ def as_user(options: Sequence[str]) -> dict[str, Outcome]:
 
 
 def told(files: Sequence[Path]) -> Table:
-    """What earlier runs of this command found; a later file's word counts."""
+    """Merge the results of earlier runs; a later file wins."""
     table: Table = {}
     for file in files:
         for name, found in read(json.loads(file.read_text(encoding="utf-8"))).items():
@@ -95,7 +95,7 @@ def told(files: Sequence[Path]) -> Table:
 
 
 def read(plain: dict[str, dict[str, list[str]]]) -> Table:
-    """A table from its JSON, without attacks that are no more."""
+    """Read a table from JSON, without attacks that no longer exist."""
     return {
         name: {key: Outcome(Verdict(verdict), said) for key, (verdict, said) in found.items() if key in ATTACKS}
         for name, found in plain.items()
@@ -103,7 +103,7 @@ def read(plain: dict[str, dict[str, list[str]]]) -> Table:
 
 
 def cell(one: Attack, column: str, outcome: Outcome | None) -> str:
-    """What the table says."""
+    """The text of a cell."""
     if column not in one.columns:
         return Verdict.NOT_APPLICABLE.value
     if outcome is None:
@@ -112,7 +112,7 @@ def cell(one: Attack, column: str, outcome: Outcome | None) -> str:
 
 
 def shown(table: Table) -> str:
-    """The table in Markdown; an attack whose success breaks no promise says why below it."""
+    """The table in Markdown; below it, why some successful attacks break no promise."""
     columns = [name for name in COLUMNS if name in table]
     lines = [f"| attack | {' | '.join(columns)} |", f"|---|{'---|' * len(columns)}"]
     for kind, title in KINDS.items():

@@ -1,4 +1,4 @@
-"""Hostile answers to the controller, by whoever has the key: each is an error of the desktop's, in time."""
+"""Hostile answers to the controller from whoever has the key: each must become an error of the desktop, in time."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def _asks(client: Client) -> Iterator[tuple[str, Callable[[], object]]]:
 
 
 def _tried(send: Send) -> Outcome:
-    """Every question is answered so; what came out, after how long, for how much memory."""
+    """Answer every question this way; reports what came out, after how long, and for how much memory."""
     token = secrets.token_urlsafe(32)
     before, worst, wrong, kinds = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, 0.0, [], set()
 
@@ -73,7 +73,7 @@ def _whole(body: bytes, sock: socket.socket, head: Head) -> None:
 
 
 def _bodies(*bodies: bytes) -> Callable[[Arena], Outcome]:
-    """Whole answers, one after another."""
+    """Complete answers, one after another."""
 
     def run(arena: Arena) -> Outcome:
         outcome = judged(False, "nothing was tried")
@@ -91,7 +91,7 @@ def _sent(send: Send) -> Callable[[Arena], Outcome]:
 
 
 def _drip(sock: socket.socket, head: Head) -> None:
-    """A byte a second: no wait is long, and the whole never ends."""
+    """One byte a second: no single wait is long, but the answer never ends."""
     data = head(200, b"x" * 1000).encode() + b"x" * 1000
     for index in range(len(data)):
         sock.sendall(data[index : index + 1])
@@ -119,7 +119,7 @@ def _headers(sock: socket.socket, head: Head) -> None:
 
 @functools.cache
 def _zipped() -> bytes:
-    """Made once, by the megabyte: it is the reader's memory that is measured."""
+    """Made once, megabyte by megabyte: only the reader's memory should be measured."""
     made = zlib.compressobj(9, zlib.DEFLATED, 31)
     return b"".join(made.compress(b" " * (1 << 20)) for _ in range(200)) + made.flush()
 
@@ -140,7 +140,7 @@ def _silent(sock: socket.socket, head: Head) -> None:
 
 
 def _picture() -> bytes:
-    """A step's answer with a picture of 900 megapixels, as the wire has it: a line of JSON, then the PNG."""
+    """A step's answer with a picture of 900 megapixels, in wire format: a line of JSON, then the PNG."""
 
     def chunk(kind: bytes, data: bytes) -> bytes:
         return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

@@ -1,4 +1,4 @@
-"""The desktops that are attacked: of each provider one for all that is harmless, and fresh ones for the rest."""
+"""The desktops under attack: one of each provider for harmless attacks, and fresh ones for the rest."""
 
 from __future__ import annotations
 
@@ -33,19 +33,19 @@ SPEC = DesktopSpec()
 
 
 class CannotRun(Exception):
-    """This machine lacks what a provider needs; says what."""
+    """This machine lacks something that a provider needs; the message says what."""
 
 
 class Arena:
-    """Where attacks are carried out.
+    """A place for attacks.
 
     Args:
         name: the column.
-        make: makes the provider when the first desktop is wanted.
+        make: creates the provider when the first desktop is needed.
     """
 
     slow = 1.0
-    """How many times longer things may take here."""
+    """How much slower things may be here."""
 
     def __init__(self, name: str, make: Callable[[], Provider]) -> None:
         self.name = name
@@ -56,29 +56,29 @@ class Arena:
 
     @property
     def provider(self) -> Provider:
-        """Who starts desktops here."""
+        """The provider that starts desktops here."""
         if self._provider is None:
             self._provider = self._make()
         return self._provider
 
     def start(self, spec: DesktopSpec = SPEC) -> Client:
-        """One more desktop; stop it with `stop`."""
+        """Start another desktop; stop it with `stop`."""
         desktop = self.provider.start(spec)
         assert isinstance(desktop, Client)
         return desktop
 
     def pool(self) -> Pool:
-        """A pool over a provider of its own, for whoever closes it."""
+        """A pool with its own provider; the caller closes it."""
         return Pool(self._make())
 
     def stop(self, desktop: Client) -> None:
-        """End one."""
+        """Stop a desktop."""
         if self._provider is not None:
             self._provider.stop(desktop)
 
     @property
     def desktop(self) -> Client:
-        """The one that is attacked now."""
+        """The desktop under attack."""
         if self._fresh:
             return self._fresh[-1]
         if self._kept is not None and not lives(self._kept):
@@ -90,7 +90,7 @@ class Arena:
 
     @contextlib.contextmanager
     def fresh(self, spec: DesktopSpec = SPEC) -> Iterator[Client]:
-        """One of its own while the block runs."""
+        """Start a fresh desktop for the block."""
         desktop = self.start(spec)
         self._fresh.append(desktop)
         try:
@@ -100,13 +100,13 @@ class Arena:
             self.stop(desktop)
 
     def close(self) -> None:
-        """End everything."""
+        """Stop everything."""
         if self._provider is not None:
             self._provider.close()
             self._provider = self._kept = None
 
     def program(self, name: str, *arguments: object, timeout: float = 60.0, on: Client | None = None) -> dict[str, Any]:
-        """Run one of PROGRAMS as the agent; the line of JSON that it prints."""
+        """Run one of PROGRAMS as the agent; returns the line of JSON that it prints."""
         source = (PROGRAMS / f"{name}.py").read_text(encoding="utf-8")
         words = [str(argument) for argument in arguments]
         done = (on or self.desktop).run([PYTHON, "-c", source, *words], timeout=timeout * self.slow)
@@ -119,7 +119,7 @@ class Arena:
 
 
 def lives(desktop: Client) -> bool:
-    """Whether it answers."""
+    """Whether the desktop answers."""
     try:
         desktop.health()
     except EnvError:
@@ -128,24 +128,24 @@ def lives(desktop: Client) -> bool:
 
 
 def tokens_of(desktop: Client) -> dict[str, str]:
-    """The agent's and the controller's."""
+    """The tokens of the agent and the controller."""
     found: dict[str, str] = getattr(desktop, "tokens", {})
     assert found, "the desktop has no tokens"
     return found
 
 
 def newcomer(desktop: Client) -> Client:
-    """Another client of a desktop, which has no connection yet."""
+    """Another client of a desktop, without a connection yet."""
     tokens = tokens_of(desktop)
     return Client(f"{desktop.name}-too", desktop.address or "http://desktop", token=tokens["control_token"],
                   connect=None if desktop.address else desktop._connect)  # fmt: skip
 
 
 class WineArena(Arena):
-    """Windows' programs start Linux' (by `start /unix`), so whatever an agent of Linux can try, one here can."""
+    """Wine: Windows programs can start Linux programs (`start /unix`), so they can try everything that those can."""
 
     def program(self, name: str, *arguments: object, timeout: float = 60.0, on: Client | None = None) -> dict[str, Any]:
-        """Over files, since a program of the other kind has no standard output."""
+        """Exchange data through files, since a Linux program started from here has no standard output."""
         desktop, mark = on or self.desktop, secrets.token_hex(4)
         desktop.write_file(rf"Z:\tmp\{name}-{mark}.py", (PROGRAMS / f"{name}.py").read_bytes())
         run = f"import runpy, sys; sys.argv[1:] = {[str(a) for a in arguments]!r}; "
@@ -169,13 +169,13 @@ class WineArena(Arena):
 
 
 class QemuArena(Arena):
-    """Emulated, where there is no KVM."""
+    """Emulated, if there is no KVM."""
 
     slow = 8.0
 
 
 class RemoteArena(Arena):
-    """A computer elsewhere, as far as one machine can be another: our server as root, its programs a user's."""
+    """A remote computer, as far as this machine can act as one: our server runs as root, its programs as a user."""
 
     def __init__(self) -> None:
         self.machine = RemoteMachine()
@@ -190,22 +190,22 @@ class RemoteArena(Arena):
         return RemoteProvider(str(file))
 
     def start(self, spec: DesktopSpec = SPEC) -> Client:
-        """The machine, booted anew: what was done on it before is gone."""
+        """Reboot the machine, which removes everything done on it before."""
         if self._provider is not None:
             self._provider.close()
-        self._provider = self._kept = None  # whoever knew the machine as it was knows another port and other tokens
+        self._provider = self._kept = None  # old clients know a different port and different tokens
         desktop = super().start(spec)
         desktop.tokens = self.machine.tokens  # type: ignore[attr-defined]
         return desktop
 
     def close(self) -> None:
-        """End the machine, too."""
+        """Shut down the machine, too."""
         super().close()
         self.machine.remove()
 
 
 class RemoteMachine:
-    """`python3 -m deskbench.envs.server --user NAME --port N` as root, with processes and a /tmp of its own."""
+    """`python3 -m deskbench.envs.server --user NAME --port N` as root, with its own processes and /tmp."""
 
     user = "deskbench-attack"
 
@@ -217,7 +217,7 @@ class RemoteMachine:
         self._process: subprocess.Popen[bytes] | None = None
 
     def boot(self) -> None:
-        """From nothing, with an empty home."""
+        """Start fresh, with an empty home."""
         self.halt()
         _have_user(self.user)
         home = Path(f"~{self.user}").expanduser()
@@ -256,7 +256,7 @@ class RemoteMachine:
             self._process = None
 
     def remove(self) -> None:
-        """And forget it."""
+        """Switch it off and delete it."""
         self.halt()
         shutil.rmtree(self.folder, ignore_errors=True)
         _drop_user(self.user)
@@ -268,7 +268,7 @@ def _have_user(name: str) -> None:
 
 
 def _drop_user(name: str) -> None:
-    """An ending machine's last process may still be the user's."""
+    """Retry, because the last process of a machine that shuts down may still belong to the user."""
     wait.until(lambda: subprocess.run(["userdel", "-r", name], capture_output=True, check=False).returncode in (0, 6, 12),
                timeout=10.0, interval=0.5)  # fmt: skip
 
@@ -284,7 +284,7 @@ def arena(name: str) -> Iterator[Arena]:
     """The arena of a column; everything in it ends with the block.
 
     Raises:
-        CannotRun: with what this machine lacks.
+        CannotRun: says what this machine lacks.
     """
     with MAKERS[name]() as made:
         try:

@@ -1,4 +1,4 @@
-"""What an attack is, what becomes of it, and the list of all."""
+"""Attacks, their outcomes, and the list of all attacks."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class Verdict(StrEnum):
-    """What became of an attack on one provider."""
+    """The result of an attack on one provider."""
 
     BLOCKED = "blocked"
     OPEN = "open"
@@ -27,11 +27,11 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True)
 class Outcome:
-    """A verdict, and one line that shows it.
+    """A verdict, and one line of evidence.
 
     Attributes:
-        verdict: `open` where the attack succeeded; `error` where the harness could not tell.
-        evidence: what was seen, from outside the desktop where it can be.
+        verdict: `open` if the attack succeeded; `error` if the harness could not tell.
+        evidence: what was seen, from outside the desktop if possible.
     """
 
     verdict: Verdict
@@ -39,42 +39,42 @@ class Outcome:
 
 
 def blocked(evidence: object) -> Outcome:
-    """It did not succeed."""
+    """The attack failed."""
     return Outcome(Verdict.BLOCKED, line(evidence))
 
 
 def succeeded(evidence: object) -> Outcome:
-    """It did."""
+    """The attack succeeded."""
     return Outcome(Verdict.OPEN, line(evidence))
 
 
 def judged(success: bool, evidence: object) -> Outcome:
-    """Either."""
+    """The outcome for a success or a failure."""
     return succeeded(evidence) if success else blocked(evidence)
 
 
 def not_applicable(why: str) -> Outcome:
-    """There is nothing of the kind in this provider."""
+    """This provider has nothing to attack in this way."""
     return Outcome(Verdict.NOT_APPLICABLE, line(why))
 
 
 def not_run(why: str) -> Outcome:
-    """This machine cannot try it now."""
+    """This machine cannot run the attack now."""
     return Outcome(Verdict.NOT_RUN, line(why))
 
 
 def line(text: object) -> str:
-    """One line, not too long for a table."""
+    """One line, short enough for a table."""
     return " ".join(str(text).split())[:220]
 
 
 ROOT, USER, DOCKER, QEMU, WINE, REMOTE = "local (root)", "local (user)", "docker", "qemu", "wine", "remote"
 CONTROLLER = "controller"
-"""Attacks on the controller itself, which need no desktop of any kind: its client, its pages, its caches."""
+"""The column for attacks on the controller itself, which need no desktop: its client, its pages, its caches."""
 DESKTOPS = (ROOT, USER, DOCKER, QEMU, WINE, REMOTE)
 COLUMNS = (*DESKTOPS, CONTROLLER)
 SHARED = (ROOT, USER, DOCKER, WINE)
-"""Desktops whose kernel is the controller's machine's."""
+"""Desktops that share the kernel of the controller's machine."""
 LINUX = (ROOT, USER, DOCKER, QEMU, REMOTE)
 
 KINDS = {
@@ -91,7 +91,7 @@ KINDS = {
 
 Run = Callable[["Arena"], Outcome]
 SECONDS, CLEANING = 120.0, 60.0
-"""An attack's deadline, and how long it may then take to put things away."""
+"""Deadlines for an attack, and for its clean-up, in seconds."""
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ class Attack:
     """One attack.
 
     Attributes:
-        id: a name, unique.
+        id: a unique name.
         kind: one of KINDS.
-        title: what it is after, in a few words.
-        run: carries it out on a provider, and looks whether it succeeded.
-        columns: where there is something to attack.
-        fresh: it may break its desktop, and gets one of its own.
-        accepted: column to the reason why its success breaks no promise there.
-        seconds: its deadline, several times longer where everything is slow.
+        title: its aim, in a few words.
+        run: runs it on a provider, and checks whether it succeeded.
+        columns: providers that it applies to.
+        fresh: whether it may break its desktop and therefore gets a fresh one.
+        accepted: for some columns, why its success breaks no promise there.
+        seconds: its deadline, multiplied on slow providers.
     """
 
     id: str
@@ -144,15 +144,15 @@ def attack(
 
 
 class TookTooLong(BaseException):
-    """The deadline is over; no `except Exception` on the way holds it up."""
+    """The deadline passed. Not an `Exception`, so that nothing on the way catches it."""
 
 
 @contextlib.contextmanager
 def deadline(seconds: float) -> Iterator[None]:
-    """End what hangs in this block, in the main thread, and what then hangs in putting things away.
+    """Interrupt the block, in the main thread, when it hangs, and its clean-up when that hangs.
 
     Raises:
-        TookTooLong: it did.
+        TookTooLong: the deadline passed.
     """
 
     def over(number: int, frame: object) -> None:
@@ -168,18 +168,18 @@ def deadline(seconds: float) -> Iterator[None]:
 
 
 def attempt(one: Attack, arena: Arena) -> Outcome:
-    """Carry one out; what goes wrong in the harness, or never ends, is no verdict on the wall."""
+    """Run an attack. A failure or hang of the harness is no verdict on the defence."""
     if arena.name not in one.columns:
         return not_applicable("there is nothing of the kind")
     try:
         with deadline(one.seconds * arena.slow), arena.fresh() if one.fresh else contextlib.nullcontext():
             return one.run(arena)
-    except UsageError as error:  # of a kind of desktop that this machine cannot make
+    except UsageError as error:  # this machine cannot make this kind of desktop
         return not_run(str(error))
     except (Exception, TookTooLong) as error:  # noqa: BLE001  (the boundary: the table says that it could not be told)
         return Outcome(Verdict.ERROR, line(f"{type(error).__name__}: {error}"))
 
 
 def is_breach(one: Attack, column: str, outcome: Outcome) -> bool:
-    """Whether a promise is broken, or not kept track of."""
+    """Whether a promise is broken, or its test failed."""
     return outcome.verdict is Verdict.ERROR or (outcome.verdict is Verdict.OPEN and column not in one.accepted)

@@ -1,4 +1,4 @@
-"""Out of the desktop: the kernel, devices, other processes, the host's files, sockets and network."""
+"""Escapes from the desktop: the kernel, devices, other processes, the host's files, sockets and network."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ from tests.attacks.base import (
     succeeded,
 )
 
-# -- settings of the kernel -------------------------------------------------------------------------------------------
+# -- kernel settings --------------------------------------------------------------------------------------------------
 
 SETTINGS: dict[str, tuple[str, Callable[[str], str]]] = {
     "core-pattern": ("/proc/sys/kernel/core_pattern", lambda was: f"{was}.attack"),
@@ -45,7 +45,7 @@ SETTINGS: dict[str, tuple[str, Callable[[str], str]]] = {
     "uevent-helper": ("/sys/kernel/uevent_helper", lambda was: "/tmp/attack"),
     "pid-max": ("/proc/sys/kernel/pid_max", lambda was: str(int(was) - 1)),
 }
-"""Name to the file that every process of the machine is subject to, and another value that does no harm for a moment."""
+"""Settings that affect every process of the machine: their file, and another value that is harmless for a moment."""
 
 
 def _setting(path: str, other: Callable[[str], str]) -> Callable[[Arena], Outcome]:
@@ -65,7 +65,7 @@ def _setting(path: str, other: Callable[[str], str]) -> Callable[[Arena], Outcom
 
 
 def _reader(arena: Arena, path: str) -> Callable[[], str | None]:
-    """What the setting is, as the controller's machine has it, or a machine that has a kernel of its own."""
+    """A function that reads the setting on the controller's machine, or on a machine with its own kernel."""
 
     def here() -> str | None:
         try:
@@ -84,7 +84,7 @@ def _restore(arena: Arena, path: str, value: str) -> None:
     try:
         Path(path).write_text(value)
     except OSError:
-        arena.program("files", "write", path, value)  # who could change it can change it back
+        arena.program("files", "write", path, value)  # whoever could change it can change it back
 
 
 for _name, (_path, _other) in SETTINGS.items():
@@ -92,7 +92,7 @@ for _name, (_path, _other) in SETTINGS.items():
 
 
 def _written(path: str, text: str) -> Callable[[Arena], Outcome]:
-    """What takes a write at all has lost: what it was given does nothing."""
+    """A write that is accepted at all is a breach; the text itself does nothing."""
 
     def run(arena: Arena) -> Outcome:
         found = arena.program("files", "write", path, text)
@@ -106,7 +106,7 @@ attack("binfmt", "escape", "register a binary format for the whole machine")(
     _written("/proc/sys/fs/binfmt_misc/register", ":attack:E::attack::/bin/true:")
 )
 
-# -- what is asked of the kernel --------------------------------------------------------------------------------------
+# -- kernel calls -----------------------------------------------------------------------------------------------------
 
 OWN_KERNEL = {QEMU: "the kernel is the machine's own", REMOTE: "the machine's user may do what any of its users may"}
 OWN_BUS = dict.fromkeys(DESKTOPS, "the bus is the agent's own program; nothing it says is trusted")
@@ -263,7 +263,7 @@ def host_writes(arena: Arena) -> Outcome:
 
 
 class Listener:
-    """Notices who connects."""
+    """Records who connects."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._socket = sock
@@ -283,7 +283,7 @@ class Listener:
 
 @contextlib.contextmanager
 def listening(sock: socket.socket) -> Iterator[Listener]:
-    """Listen at a bound socket while the block runs."""
+    """Listen on a bound socket during the block."""
     with sock:
         sock.listen()
         yield Listener(sock)
@@ -293,7 +293,7 @@ def listening(sock: socket.socket) -> Iterator[Listener]:
 
 @contextlib.contextmanager
 def host_port() -> Iterator[tuple[int, Listener]]:
-    """A port of all addresses of this machine."""
+    """A port on all addresses of this machine."""
     sock = socket.socket()
     sock.bind(("0.0.0.0", 0))
     with listening(sock) as listener:
@@ -301,16 +301,16 @@ def host_port() -> Iterator[tuple[int, Listener]]:
 
 
 def addresses() -> list[str]:
-    """Ways that lead to this machine from somewhere."""
+    """Addresses by which this machine may be reachable."""
     own = {"127.0.0.1", "10.0.2.2", "10.0.2.3", "172.17.0.1", "169.254.169.254", "::ffff:127.0.0.1", "localhost"}
     with contextlib.suppress(OSError), socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
-        sock.connect(("192.0.2.1", 9))  # sends nothing; names the address that packets would leave by
+        sock.connect(("192.0.2.1", 9))  # sends nothing, but shows the source address of packets
         own.add(sock.getsockname()[0])
     return sorted(own)
 
 
 INSIDE = (ROOT, USER, DOCKER, QEMU, WINE)
-"""Desktops that have no network unless it is asked for."""
+"""Desktops without network by default."""
 
 
 @attack("host-network", "escape", "reach the host: its loopback, its addresses, the cloud's metadata", INSIDE)

@@ -1,4 +1,4 @@
-"""Using everything up: the controller goes on, the desktop beside stays as quick as it was, the next one is clean."""
+"""Resource exhaustion: the controller keeps working, the neighbouring desktop stays fast, the next one is clean."""
 
 from __future__ import annotations
 
@@ -35,28 +35,28 @@ from tests.attacks.base import (
 )
 
 SECONDS = 6.0
-"""For an answer, beyond what its request may take."""
+"""Time for an answer, beyond the request's own time."""
 GRACE = 10.0
-"""More than that is a controller that hangs."""
+"""Beyond this, the controller counts as hanging."""
 STEPS, MOST_STEPS = 15, 200
 QUIET_MS = 5.0
-"""A step that takes so much longer than before is no slower desktop, whatever the proportion."""
+"""A smaller increase of a step's time does not count as slower, whatever the ratio."""
 SLOWER = 2.0
 CORES = len(os.sched_getaffinity(0))
 STOP_SECONDS = 20.0
 ROOM = 14 * 2**30
-"""Bytes of memory that the machine must have free where a desktop is going to take as much as it can."""
+"""Free memory in bytes that the machine needs if a desktop is going to take all it can."""
 PAIRS = (ROOT, USER, DOCKER, QEMU, WINE)
-"""Where one controller has several desktops on this machine. A machine elsewhere is its owner's to limit."""
+"""Providers with several desktops of one controller on this machine. A remote machine is its owner's to limit."""
 
 
 @dataclass
 class Seen:
-    """What an attack did.
+    """The effects of an attack.
 
     Attributes:
-        broken: what it broke; empty where it broke nothing.
-        slow: the other desktop was slower than it may be.
+        broken: what it broke; empty for nothing.
+        slow: whether the other desktop was slower than it may be.
     """
 
     said: str
@@ -68,17 +68,17 @@ class Seen:
 
     @property
     def slow(self) -> bool:
-        """Slower than twice any of: before, beside an honest load, after."""
+        """Whether a step took more than twice the longest of: before, next to an honest load, and after."""
         return self.during > SLOWER * max(self.quiet, self.control, self.after) + QUIET_MS
 
     def line(self) -> str:
-        """The evidence."""
+        """The evidence in one line."""
         times = ", ".join(f"{getattr(self, name):.0f} ms {name}" for name in ("quiet", "control", "during", "after"))
         return f"{'; '.join([*self.broken, ''])}a step beside: {times}; {self.said}"
 
 
 def steps(desktop: Client, until: Callable[[], bool] = lambda: True) -> float:
-    """The median of steps in ms: at least STEPS, and more until something is so."""
+    """The median duration of steps in ms: at least STEPS of them, and more until a condition holds."""
     taken: list[float] = []
     while len(taken) < STEPS or (not until() and len(taken) < MOST_STEPS):
         began = time.monotonic()
@@ -88,7 +88,7 @@ def steps(desktop: Client, until: Callable[[], bool] = lambda: True) -> float:
 
 
 def asked(desktop: Client, scale: float) -> list[str]:
-    """Ask a desktop everything that an episode asks; what was wrong with how that ended."""
+    """Request everything that an episode requests; returns what went wrong."""
     desktop.answer_seconds = desktop.file_seconds = SECONDS * scale
     look = Observe("settled", accessibility=True, terminal=True, max_settle=2.0)
     asks: dict[str, tuple[float, Callable[[], object]]] = {
@@ -117,15 +117,15 @@ def _asked(name: str, ask: Callable[[], object], seconds: float) -> str:
 
 
 def clipboard(desktop: Client) -> str:
-    """The question of OSWorld's getter."""
+    """Read the clipboard with OSWorld's getter."""
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
         return vm_clipboard(World(desktop, task(place), place, place))
 
 
 def observed(name: str, argument: object, arena: Arena, beside: Client) -> Seen:
-    """One attack, beside another desktop, and the next desktop after it."""
-    steps(beside)  # to be warm
+    """Run one attack next to another desktop, and check the next desktop after it."""
+    steps(beside)  # warm up
     quiet = steps(beside)
     victim = arena.start()
     try:
@@ -148,13 +148,13 @@ def observed(name: str, argument: object, arena: Arena, beside: Client) -> Seen:
 
 
 def _under_control(arena: Arena, victim: Client, beside: Client) -> float:
-    """Steps beside an honest load: a busy program for each core."""
+    """Time steps next to an honest load: a busy program for each core."""
     arena.program("exhaustion", "honest", CORES, on=victim)
     return steps(beside)
 
 
 def _begun(name: str, argument: object, arena: Arena, victim: Client) -> str:
-    """Let the program loose; it may end or stop whoever was to tell us how it went."""
+    """Start the program; it may kill or stop the process that should report its success."""
     try:
         return str(arena.program("exhaustion", name, argument, on=victim, timeout=50.0)["said"])
     except (EnvError, AssertionError) as error:
@@ -162,7 +162,7 @@ def _begun(name: str, argument: object, arena: Arena, victim: Client) -> str:
 
 
 def next_is_clean(arena: Arena) -> list[str]:
-    """What is wrong with the next desktop."""
+    """Find what is wrong with the next desktop."""
     other = arena.start()
     try:
         found = arena.program("exhaustion", "left", on=other)
@@ -179,7 +179,7 @@ def _exhausts(name: str, argument: object) -> Callable[[Arena], Outcome]:
         beside = arena.start()
         try:
             seen = observed(name, argument, arena, beside)
-            if seen.slow and not seen.broken:  # once more: the machine has other work, too
+            if seen.slow and not seen.broken:  # try again: the machine has other work, too
                 seen = observed(name, argument, arena, beside)
         finally:
             arena.stop(beside)
@@ -221,7 +221,7 @@ NO_GROUPS = {
         USER: "without control groups each process has a limit, and all of them together have none: 7 GiB were given"
     }
 }
-"""What an ordinary user cannot limit, as it was measured."""
+"""What an ordinary user cannot limit, as measured."""
 for _name, _argument, _title in EXHAUSTING:
     attack(
         f"exhaust-{_name}", "exhaustion", _title, tuple(one for one in DESKTOPS if one in PAIRS),

@@ -1,4 +1,4 @@
-"""In the server's place: whoever answers the controller decides the score."""
+"""Impostors of the server: whoever answers the controller decides the score."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def _signal(name: str) -> Callable[[Arena], Outcome]:
         arena.desktop.answer_seconds = SECONDS * arena.slow
         try:
             found = arena.program("kernel", name)
-        except EnvError as error:  # whoever was to tell us may have been killed
+        except EnvError as error:  # the attack may have killed the process that should report it
             found = {"ok": not lives(arena.desktop), "said": error}
         alive = lives(arena.desktop)
         return judged(not alive, f"the server {'lives' if alive else 'answers no more'}; {found['said']}")
@@ -57,7 +57,7 @@ DYING = "a program may end its own desktop; the episode counts as 0 (--on-tamper
 SAME_USER = {
     WINE: DYING, USER: f"without subordinate ids {DYING}",
 }  # fmt: skip
-"""Where the programs are the server's user, they can end it; what they gain by it is another row."""
+"""Programs that run as the server's user can kill it; other rows show what they gain by that."""
 
 attack("kill-server", "impostor", "end the server (SIGKILL)", fresh=True, accepted=SAME_USER)(_signal("kill_server"))
 attack("stop-server", "impostor", "stop the server (SIGSTOP)", fresh=True, accepted=SAME_USER)(_signal("stop_server"))
@@ -67,7 +67,7 @@ attack(
 
 
 def _take(*options: str) -> Callable[[Arena], Outcome]:
-    """Whatever the controller then believes, and whatever it then tells, is the attack's."""
+    """The attack succeeds if the controller believes anything or reveals anything."""
 
     def run(arena: Arena) -> Outcome:
         desktop = arena.desktop
@@ -85,7 +85,7 @@ def _take(*options: str) -> Callable[[Arena], Outcome]:
 
 
 def _believed(desktop: Client) -> str:
-    """What the controller takes for the desktop's state, if it is the impostor's."""
+    """What the controller believes about the desktop that comes from the impostor."""
     asks: dict[str, Callable[[], object]] = {
         "list_directory": lambda: desktop.list_directory("/home/user"),
         "run": lambda: desktop.run(["true"], timeout=5),
@@ -99,7 +99,7 @@ def _believed(desktop: Client) -> str:
 
 
 def _heard(arena: Arena, desktop: Client) -> str:
-    """Whether a token was told to an impostor, where somebody is left who can say so."""
+    """Whether an impostor received a token, if anybody is left to ask."""
     with contextlib.suppress(DeskbenchError, FileNotFoundError):
         text = desktop.read_file(HEARD)
         if any(token.encode() in text for token in tokens_of(desktop).values()):
@@ -182,7 +182,7 @@ def _second(arena: Arena, token: str, url: str = "") -> Iterator[Client]:
 
 
 def _address(desktop: Client) -> str:
-    """Where it can be reached by TCP."""
+    """Its TCP address."""
     return desktop.address.partition("//")[2] if desktop.address else desktop.expose()
 
 
@@ -331,7 +331,7 @@ def python_site(arena: Arena) -> Outcome:
     fresh=True,
 )
 def forged_port(arena: Arena) -> Outcome:
-    """Chrome's port of a task, say: what answers there is the agent's, and must be no more than that."""
+    """An agent's program answers on a port that a task uses, such as Chrome's, and must not pass for anything else."""
     desktop = arena.desktop
     command = (
         "import http.server as h\nclass H(h.BaseHTTPRequestHandler):\n def do_GET(s):\n"

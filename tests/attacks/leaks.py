@@ -1,4 +1,4 @@
-"""Secrets: a key that the controller has is nowhere that an agent, a log or another program can read."""
+"""Secrets: no agent, log or other program can read a key of the controller."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.attacks.base import CONTROLLER, Outcome, attack, judged
 
 @contextlib.contextmanager
 def planted() -> Iterator[str]:
-    """A key in this process's environment, while the block runs."""
+    """A key in this process's environment, during the block."""
     key = f"sk-{secrets.token_hex(24)}"
     os.environ["DESKBENCH_ATTACKED_KEY"] = key
     try:

@@ -1,4 +1,4 @@
-"""Pages made of what an agent wrote: text stays text, nothing is loaded, and `view` answers nobody else."""
+"""Pages with text from an agent: text stays text, nothing is loaded, and `view` answers nobody else."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ HERE = (ROOT, CONTROLLER)
 
 
 def _written(arena: Arena, text: str) -> str:
-    """The text as a program of the desktop prints it, and the controller hears it."""
+    """The text as the controller receives it after a program of the desktop prints it."""
     if arena.name == CONTROLLER:
         return text
     arena.desktop.write_file("/tmp/attack-text", text.encode("utf-8", "replace"))
@@ -26,7 +26,7 @@ def _written(arena: Arena, text: str) -> str:
 
 
 def _shown(seen: Tab, text: str, allowed: Callable[[str], bool]) -> list[str]:
-    """What is wrong with a page."""
+    """Find what is wrong with a page."""
     wrong = []
     for check in (check_the_list, check_the_episode):
         try:

@@ -1,4 +1,4 @@
-"""Staying for the next episode: what one leaves anywhere in its desktop is not in the next."""
+"""Persistence: whatever an agent leaves in its desktop is gone in the next episode."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.tasks.stage import Stage
 SPEC = DesktopSpec()
 INSIDE = (ROOT, USER, DOCKER, QEMU, WINE)
 PLACES = 12
-"""Where something can be left at least: fewer, and the attack was none."""
+"""Minimum number of places where something can be left; with fewer, the attack did not happen."""
 GONE_SECONDS = 10.0
 
 
@@ -77,7 +77,7 @@ def stay_new(arena: Arena) -> Outcome:
 )
 def stay_pool(arena: Arena) -> Outcome:
     mark, pool = _mark(), arena.pool()
-    first = pool.start(SPEC)  # and the next is started ahead
+    first = pool.start(SPEC)  # the next one is started ahead
     assert isinstance(first, Client)
     try:
         pool.ready(SPEC)
@@ -166,7 +166,7 @@ def stay_here(arena: Arena) -> Outcome:
 
 
 def _programs(mark: str) -> int:
-    """How many of this machine's programs have the mark in their command line."""
+    """The number of programs on this machine with the mark in their command line."""
     count = 0
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
@@ -195,6 +195,6 @@ def stay_image(arena: Arena) -> Outcome:
 
 
 def _image_files() -> dict[str, tuple[int, int]]:
-    """QEMU's images and snapshots: size, and when each was last written."""
+    """QEMU's images and snapshots, with size and time of the last write."""
     files = [path for path in (user_cache_path("deskbench") / "vm").rglob("*") if path.is_file()]
     return {str(path): (path.stat().st_size, path.stat().st_mtime_ns) for path in files}

@@ -1,4 +1,4 @@
-"""Files and values that are read for a score: what nobody can read is a 0, in time, and harms nobody."""
+"""Files and values that are read for a score: anything unreadable becomes a 0, in time, and harms nobody."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ from tests.tasks.hostile import good
 
 PATH = "/tmp/attack/result"
 SECONDS = 10.0
-"""For an answer of the desktop about a file."""
+"""Time for the desktop's answer about a file."""
 SCORE_SECONDS = 75.0
-"""Until a score must be there: a getter's time, a metric's, and reading the file."""
+"""Time for a score: the getter, the metric, and reading the file."""
 MEMORY = 500 * 2**20
 TEXT = {"func": "text_equals", "result": {"type": "vm_file_text", "path": PATH}, "expected": {"expected": "wanted"}}
 
@@ -77,7 +77,7 @@ CASES: tuple[tuple[str, str, dict[str, Any], str], ...] = (
 
 
 def evaluated(desktop: Client, evaluator: dict[str, Any], folder: Path) -> Score:
-    """The score of the end state, as an episode has it."""
+    """The score of the end state, as in an episode."""
     expected = evaluator.get("given") or {"type": "rule", "rules": evaluator.get("expected")}
     made = {**{key: evaluator[key] for key in evaluator if key != "given"}, "expected": expected}
     (folder / "good.xlsx").write_bytes(good("xlsx"))
@@ -91,7 +91,7 @@ def evaluated(desktop: Client, evaluator: dict[str, Any], folder: Path) -> Score
 
 @contextlib.contextmanager
 def _place(arena: Arena) -> Iterator[None]:
-    """An empty folder for the result, and nothing of it afterwards."""
+    """An empty folder for the result, removed afterwards."""
     desktop, seconds = arena.desktop, 60.0 * arena.slow
     desktop.run(["/bin/sh", "-c", "rm -rf /tmp/attack; mkdir /tmp/attack"], timeout=seconds)
     try:
@@ -140,11 +140,11 @@ def swapped(arena: Arena) -> Outcome:
     return judged(any(b"root:" in one for one in seen), sorted(seen)[:4])
 
 
-# -- what a desktop says of itself ------------------------------------------------------------------------------------
+# -- what a desktop says about itself ---------------------------------------------------------------------------------
 
 
 def _said(kind: str, ask: Callable[[Client], object]) -> Callable[[Arena], Outcome]:
-    """The controller hears something, or an error of the desktop's."""
+    """The controller gets an answer, or an error of the desktop."""
 
     def run(arena: Arena) -> Outcome:
         desktop = arena.desktop

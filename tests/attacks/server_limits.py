@@ -21,14 +21,14 @@ from tests.attacks.base import DESKTOPS, DOCKER, LINUX, QEMU, REMOTE, ROOT, USER
 
 COUNT = 1500
 SECONDS = 12.0
-"""For an answer to the controller meanwhile."""
+"""Time for an answer to the controller meanwhile."""
 HELD = 10.0
 DIRECT = (ROOT, USER, WINE, REMOTE)
-"""Where whoever has the agent's token comes to the server by a socket of this machine's."""
+"""Providers whose server can be reached with the agent's token through a socket of this machine."""
 
 
 def _answered(arena: Arena, client: Client) -> tuple[bool, str]:
-    """Whether the controller is heard, on a connection that it has and on a new one."""
+    """Whether the controller gets answers, on its existing connection and on a new one."""
     client.answer_seconds = SECONDS * arena.slow
     began = time.monotonic()
     try:
@@ -67,7 +67,7 @@ def _many_files() -> Iterator[None]:
 
 
 def _dial(desktop: Client) -> socket.socket:
-    """A connection of its own, as a client makes it."""
+    """A new connection, opened as a client does."""
     made = desktop._connect()
     made.settimeout(5.0)
     return made

@@ -1,4 +1,4 @@
-"""Desktops on this machine are attacked from inside; the command says what held."""
+"""Attacks desktops on this machine from inside; the command reports what held."""
 
 import json
 import os
@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[2]
 COLUMN = "local (root)" if os.geteuid() == 0 else "local (user)"
 LEAST = 60
 QUICK = [word for kind in KINDS if kind not in ("exhaustion", "pages") for word in ("--kind", kind)]
-"""Pages are shown in a browser by tests of their own."""
+"""Pages have browser tests of their own."""
 
 
 def command(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -73,7 +73,7 @@ def test_an_attack_that_never_ends_is_an_error() -> None:
 
 @pytest.mark.desktop
 def test_the_walls_are_what_holds() -> None:
-    """The same attack, by a user of this machine outside a desktop, succeeds: it would be seen."""
+    """The same attack succeeds for a user of this machine outside a desktop, so a success would be noticed."""
     script = (
         "from tests.attacks.base import ATTACKS, attempt\n"
         "from tests.attacks import escape\n"

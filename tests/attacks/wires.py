@@ -1,4 +1,4 @@
-"""Both ends of a wire that an attacker has in hand: what listens in between, and a server that answers anything."""
+"""Both ends of a wire under an attacker's control: a man in the middle, and a server that answers anything."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ Change = Callable[[bytes], bytes]
 
 
 class Middle:
-    """Passes every byte on, keeps what it was sent, and changes answers.
+    """Forwards every byte, records the requests, and changes answers.
 
     Attributes:
-        asked: what the controller sent, connection by connection.
+        asked: what the controller sent, for each connection.
     """
 
     def __init__(self, address: str, change: Change) -> None:
@@ -30,7 +30,7 @@ class Middle:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """No new connection."""
+        """Accept no new connections."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -60,7 +60,7 @@ class Middle:
 
 @contextlib.contextmanager
 def between(address: str, change: Change = lambda data: data) -> Iterator[Middle]:
-    """A middle of that address while the block runs."""
+    """A man in the middle for that address, during the block."""
     middle = Middle(address, change)
     try:
         yield middle
@@ -69,11 +69,11 @@ def between(address: str, change: Change = lambda data: data) -> Iterator[Middle
 
 
 Answer = Callable[[str, bytes, socket.socket, Callable[[int, bytes], str]], None]
-"""Answers one request: its path and body, the connection, and what makes the head of a signed answer."""
+"""Answers one request: its path and body, the connection, and a function that makes the head of a signed answer."""
 
 
 class Hostile:
-    """A server that has the key, as that of a machine that an agent has taken over, and answers what it likes."""
+    """A server that has the key, like that of a machine that an agent took over, and answers anything."""
 
     def __init__(self, token: str, answer: Answer) -> None:
         self._token, self._answer = token, answer
@@ -84,7 +84,7 @@ class Hostile:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        """No new connection."""
+        """Accept no new connections."""
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
@@ -115,7 +115,7 @@ class Hostile:
                 self._answer(path, body, client, lambda status, data: self._head(text, status, data))
 
     def _head(self, asked: str, status: int, body: bytes) -> str:
-        """Signed, where the request was, so that what is tried is the reader of the body."""
+        """Sign the head if the request was signed, so that the reader of the body is what is tested."""
         signed = re.search(r"(?im)^authorization: (.*?)\r$", asked)
         read = signing.Signed.read(signed[1]) if signed else None
         proof = ""
@@ -127,7 +127,7 @@ class Hostile:
 
 @contextlib.contextmanager
 def hostile(token: str, answer: Answer) -> Iterator[Hostile]:
-    """Such a server while the block runs."""
+    """Run such a server during the block."""
     server = Hostile(token, answer)
     try:
         yield server

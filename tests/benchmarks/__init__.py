@@ -1,1 +1,1 @@
-"""The marks: speeds as ratios, measured side by side in one run with a reference arm. `make bench` prints them."""
+"""The marks: speed ratios, measured in one run next to a reference arm. `make bench` prints them."""

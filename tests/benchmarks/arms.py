@@ -1,4 +1,4 @@
-"""Two arms on one display: our server, and the reference arm beside it."""
+"""Two arms on one display: our server and the reference arm."""
 
 import os
 import socket
@@ -23,7 +23,7 @@ ROUNDS = 9
 
 @dataclass(frozen=True)
 class Row:
-    """One mark: what was measured on both arms and what was promised."""
+    """One mark: the measurements of both arms, and the promise."""
 
     name: str
     ours: str
@@ -34,18 +34,18 @@ class Row:
 
 
 def ratio_row(name: str, ours: float, reference: float, least: float) -> Row:
-    """A mark that is a ratio of two medians in milliseconds."""
+    """A mark for the ratio of two medians in milliseconds."""
     ratio = reference / ours
     return Row(name, f"{ours:.2f} ms", f"{reference:.1f} ms", f"{ratio:.1f}x", f">= {least:g}x", ratio >= least)
 
 
 def limit_row(name: str, value: float, unit: str, most: float) -> Row:
-    """A mark that is an upper limit."""
+    """A mark with an upper limit."""
     return Row(name, f"{value:.3g} {unit}", "", f"{value:.3g} {unit}", f"<= {most:g} {unit}", value <= most)
 
 
 def interleaved(*arms: Callable[[], object], rounds: int = ROUNDS) -> list[float]:
-    """Median milliseconds of each arm, taken in turns after one round that does not count."""
+    """Median milliseconds of each arm, run alternately after one warm-up round."""
     times: list[list[float]] = [[] for _ in arms]
     for number in range(rounds + 1):
         for arm, found in zip(arms, times, strict=True):
@@ -57,33 +57,32 @@ def interleaved(*arms: Callable[[], object], rounds: int = ROUNDS) -> list[float
 
 
 class Reference:
-    """The reference arm over HTTP, as OSWorld's client uses it: a new connection for each request."""
+    """The reference arm over HTTP, used as OSWorld's client does: a new connection for each request."""
 
     def __init__(self, port: int) -> None:
         self.base = f"http://127.0.0.1:{port}"
 
     def get(self, path: str) -> bytes:
-        """GET."""
         answer = requests.get(self.base + path, timeout=120)
         answer.raise_for_status()
         return answer.content
 
     def pyautogui(self, code: str) -> None:
-        """Carry out one action, as OSWorld's controller sends it."""
+        """Run one action in the way OSWorld's controller sends it."""
         source = f"import pyautogui; import time; pyautogui.FAILSAFE = False; {code}"
         body = {"command": [sys.executable, "-c", source], "shell": False}
         requests.post(self.base + "/execute", json=body, timeout=120).raise_for_status()
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """A free port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
 
 
 def session_environment(desktop: LocalDesktop) -> dict[str, str]:
-    """The session's environment, for a program that is started beside it."""
+    """The session's environment, for a program to start in that session."""
     lines = desktop.run("env").stdout.splitlines()
     session = dict(line.split("=", 1) for line in lines if "=" in line)
     wanted = ("DISPLAY", "DBUS_SESSION_BUS_ADDRESS", "XDG_RUNTIME_DIR", "HOME")
@@ -92,7 +91,7 @@ def session_environment(desktop: LocalDesktop) -> dict[str, str]:
 
 @contextmanager
 def serving(desktop: LocalDesktop, python: str, script: str, path: str) -> Iterator[Reference]:
-    """One of the reference arm's servers in a desktop's session."""
+    """Run one of the reference arm's servers in a desktop's session."""
     port = free_port()
     process = subprocess.Popen([python, str(HERE / script), str(port)], env=session_environment(desktop))
     reference = Reference(port)
@@ -114,7 +113,7 @@ def serving(desktop: LocalDesktop, python: str, script: str, path: str) -> Itera
 
 @contextmanager
 def desktops(count: int = 1, *, isolated: bool = False) -> Iterator[list[LocalDesktop]]:
-    """Desktops of 1920x1080; without a sandbox, so that the reference arm can stand beside them."""
+    """Desktops of 1920x1080, by default without a sandbox, so that the reference arm can run in them."""
     provider = LocalProvider()
     try:
         yield [provider.start(DesktopSpec(1920, 1080, isolated=isolated)) for _ in range(count)]

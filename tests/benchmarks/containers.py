@@ -1,4 +1,4 @@
-"""Marks of the docker provider, beside the same by hand with the docker command; and the soak of every provider."""
+"""Marks of the docker provider, compared with the docker command; and a soak test of every provider."""
 
 import contextlib
 import dataclasses
@@ -32,11 +32,11 @@ from tests.engine import docker_engine
 SPEC = DesktopSpec()
 RESETS = 50
 GROWTH = 8.0
-"""Megabytes that the controller may have grown by after the resets: less than one screenshot's buffers each."""
+"""Megabytes by which the controller may grow during the resets: less than one screenshot's buffers for each."""
 
 
 def containers() -> list[Row]:
-    """A container's life, in turns with one made by hand."""
+    """A container's life, alternating with one made by hand."""
     found: list[tuple[float, float, float, float]] = []
     warm: list[float] = []
     with docker_engine():
@@ -97,7 +97,7 @@ def _docker(*arguments: str) -> None:
 
 @dataclass(frozen=True)
 class Stock:
-    """What there is: the controller's memory (MB), its open files and children, and the provider's things outside."""
+    """Resources in use: the controller's memory (MB), open files and children, and the provider's other objects."""
 
     memory: float
     files: int
@@ -106,7 +106,7 @@ class Stock:
 
 
 def soak() -> list[Row]:
-    """Resets of each provider, and what has grown."""
+    """Reset each provider repeatedly and measure what grows."""
     rows = []
     for name, make in SOAKED.items():
         with make() as (provider, things):
@@ -154,7 +154,7 @@ def _wine() -> Iterator[tuple[Provider, Callable[[], int]]]:
 
 @contextlib.contextmanager
 def _remote() -> Iterator[tuple[Provider, Callable[[], int]]]:
-    """One machine, which a command makes fresh by the machine's own server."""
+    """One machine that a command resets; our local provider plays the machine."""
     with contextlib.closing(LocalProvider()) as elsewhere, tempfile.TemporaryDirectory() as folder:
         address = elsewhere.start(dataclasses.replace(SPEC, tokens=False)).expose()
         body = json.dumps({"command": ["pkill", "galculator"], "shell": False, "timeout": 10})
@@ -177,7 +177,7 @@ def _soak(name: str, provider: Provider, things: Callable[[], int], resets: int)
     for _ in range(resets):
         _episode(pool)
     pool.ready(SPEC)
-    wait.until(lambda: things() <= before.things, timeout=5.0)  # removals end a moment after they are asked for
+    wait.until(lambda: things() <= before.things, timeout=5.0)  # removals finish a moment after the request
     after = _stock(pool, things)
     pool.close()
     grown = [after.files - before.files, after.children - before.children, after.things - before.things]
@@ -194,8 +194,8 @@ def _episode(pool: Pool) -> None:
 
 
 def _stock(pool: Pool, things: Callable[[], int]) -> Stock:
-    """Counted while one warm desktop waits."""
+    """Count while one warm desktop waits."""
     pool.ready(SPEC)
-    counted = things()  # first: it opens sockets of its own, which are counted both times then
+    counted = things()  # first: it opens sockets of its own, which then count both times
     me = psutil.Process()
     return Stock(me.memory_info().rss / 1e6, me.num_fds(), len(me.children(recursive=True)), counted)

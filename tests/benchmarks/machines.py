@@ -1,4 +1,4 @@
-"""Marks of the qemu provider, beside a boot by hand with QEMU's command line."""
+"""Marks of the qemu provider, compared with a boot through QEMU's command line."""
 
 import contextlib
 import json
@@ -22,22 +22,22 @@ from tests.benchmarks.arms import Row, free_port, limit_row, ratio_row
 
 SPEC = DesktopSpec()
 BOOTS, RESTORES = 3, 3
-"""Boots by hand, and restores between two of them."""
+"""Number of boots by hand, and of restores between two boots."""
 
 
 def machines() -> list[Row]:
-    """A start, which is a restore, and a boot by hand."""
+    """A start, which restores a snapshot, and a boot by hand."""
     image = build_vm("light", print)
     pace = speed(image)
     answered, shown, booted, ends = [], [], [], []
     provider = QemuProvider()
     try:
-        provider.stop(provider.start(SPEC))  # the snapshot is there
+        provider.stop(provider.start(SPEC))  # make sure that the snapshot exists
         for _ in range(BOOTS):
             booted.append(_by_hand(image, pace))
             for _ in range(RESTORES):
                 began = time.perf_counter()
-                desktop = provider.start(SPEC)  # its server has answered
+                desktop = provider.start(SPEC)  # returns after its server has answered
                 answered.append(time.perf_counter() - began)
                 assert desktop.observe().settled
                 shown.append(time.perf_counter() - began)

@@ -1,4 +1,4 @@
-"""The measurements, each a function that returns rows."""
+"""The measurements: functions that return rows."""
 
 import itertools
 import json
@@ -34,7 +34,7 @@ PYTHON = __import__("sys").executable
 
 
 def screens() -> list[Row]:
-    """Screenshots over HTTP, on a photo-like wallpaper and on a plain one."""
+    """Screenshots over HTTP, with a photo-like wallpaper and with a plain one."""
     rows: list[Row] = []
     with desktops() as [desktop], serving(desktop, PYTHON, "reference.py", "/platform") as reference:
         desktop.launch(["mousepad"])
@@ -60,7 +60,7 @@ def _screenshots(name: str, desktop: LocalDesktop, reference: Reference, least: 
     def theirs() -> None:
         sizes["reference"] = len(reference.get("/screenshot"))
 
-    def moved() -> None:  # a new frame for each: the pointer stands elsewhere
+    def moved() -> None:  # move the pointer to get a new frame each time
         desktop.act([Move(x=next(columns), y=500)], NOTHING)
 
     found: list[list[float]] = [[], []]
@@ -95,7 +95,7 @@ def _actions(desktop: LocalDesktop, reference: Reference) -> list[Row]:
 
 
 def _typing(desktop: LocalDesktop, reference: Reference) -> list[Row]:
-    """50 characters, until the program they are typed into has them."""
+    """Type 50 characters, and wait until the program has received them."""
     home = Path(desktop.run("echo $HOME", shell=True).stdout.strip())
     typed = home / "typed"
     desktop.launch(["xterm", "-e", "sh", "-c", f"stty raw -echo; cat > {typed}"])
@@ -173,7 +173,7 @@ def _server_memory(desktop: LocalDesktop) -> float:
 
 
 def density() -> list[Row]:
-    """Eight desktops at once: thinking for 2 s between steps, and saturated."""
+    """Eight desktops at once: with 2 s of thinking between steps, and saturated."""
     with desktops(8) as many:
         for desktop in many:
             desktop.launch(["mousepad"])
@@ -194,7 +194,7 @@ def density() -> list[Row]:
 
 
 def _step(desktop: LocalDesktop, number: int) -> None:
-    desktop.act([Click(x=600 + number * 137 % 600, y=500)], NOW)  # clicks in one place are kept apart in time
+    desktop.act([Click(x=600 + number * 137 % 600, y=500)], NOW)  # clicks in one place are spaced out in time
 
 
 def _thinking(some: list[LocalDesktop], rounds: int) -> float:
@@ -259,7 +259,7 @@ def _reference_saturated(some: list[LocalDesktop], seconds: float) -> float:
 
 
 def episode() -> list[Row]:
-    """A scripted episode of the suite with no model time, from reset to score."""
+    """A scripted episode of the suite without model time, from reset to score."""
     config = RunConfig(source="basics", agent="oracle", only=("form-order",))
     with tempfile.TemporaryDirectory() as folder:
         run_batch(prepare(config), Path(folder) / "run", resume=False, say=Console(quiet=True))
@@ -284,11 +284,11 @@ LAUNCHES = (
     "mousepad", "galculator", "pcmanfm", "lxappearance", "gpicview", "libreoffice --writer --norestore",
     "chromium --no-sandbox --no-first-run --disable-gpu about:blank",
 )  # fmt: skip
-"""Those that are installed are measured. The last two are the hard ones: quiet for long before they show a window."""
+"""The installed ones are measured. The last two are hard: they are quiet for long before they show a window."""
 
 
 def settling() -> list[Row]:
-    """How long settled observations take, and how often the screen changes after them."""
+    """The duration of settled observations, and how often the screen changes after them."""
     with desktops(isolated=True) as [desktop]:
         desktop.launch(["mousepad"])
         times, false = [], 0
@@ -312,7 +312,7 @@ def settling() -> list[Row]:
 
 
 def _launches(name: str) -> Row:
-    """Each program three times with each policy, on a fresh desktop: programs start slowest the first time."""
+    """Start each program three times with each policy, on a fresh desktop: the first start is the slowest."""
     false, times = {"settled": 0, "fixed:2": 0}, []
     commands = [command for command in LAUNCHES if shutil.which(command.split()[0])]
     for command, policy in itertools.product(commands * 3, false):
@@ -328,13 +328,13 @@ def _launches(name: str) -> Row:
 
 
 def _launch(desktop: LocalDesktop, command: str, policy: str) -> float:
-    """Start a program as an agent's click on a panel does: a new process, shortly after the action."""
+    """Start a program as a click on a panel does: in a new process, shortly after the action."""
     desktop.run(f"(sleep 0.05; {command} & wait) >/dev/null 2>&1 &", shell=True)
     return desktop.act([Key(("shift",))], Observe(policy=policy)).settle_ms
 
 
 def _changed_later(desktop: LocalDesktop) -> bool:
-    """The screen is another one 3 s later, or in between."""
+    """Whether the screen is different 3 s later, or changes in between."""
     before = desktop.observe(NOW).screenshot
     assert before is not None
     for _ in range(10):

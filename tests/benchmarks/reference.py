@@ -1,12 +1,12 @@
-"""The reference arm: a small server that does its work in the way OSWorld's in-VM server does.
+"""The reference arm: a small server that works like OSWorld's server in the machine.
 
-What is imitated (osworld's desktop_env/server/main.py, read as facts and written anew): Flask's threaded development
-server; a screenshot is taken by pyautogui, the cursor picture pasted at the pointer, the PNG written to one file and
-the file sent; an action is a fresh interpreter that imports pyautogui with its default pause of 0.1 s per call; the
-accessibility tree is walked node by node in the process. Run as `python reference.py PORT` with DISPLAY set.
+It imitates osworld's desktop_env/server/main.py, read for facts and written anew. It uses Flask's threaded development
+server. pyautogui takes a screenshot, the cursor is pasted at the pointer, and the PNG is written to a file and sent. An
+action starts a new interpreter that imports pyautogui with its default pause of 0.1 s per call. The accessibility tree
+is walked node by node in the process. Run it as `python reference.py PORT` with DISPLAY set.
 """
 
-# This file is run by itself in a desktop, not imported: it needs only Flask, Pillow, pyautogui and Xlib.
+# This file runs alone in a desktop and is not imported: it needs only Flask, Pillow, pyautogui and Xlib.
 import io
 import subprocess
 import sys
@@ -15,7 +15,7 @@ from tempfile import mkdtemp
 
 
 def cursor_picture():
-    """The cursor as an RGBA picture, through XFixes."""
+    """The cursor as an RGBA picture, from XFixes."""
     from PIL import Image
     from Xlib import display
     from Xlib.ext import xfixes  # noqa: F401
@@ -29,7 +29,7 @@ def cursor_picture():
 
 
 def make_app():
-    """The Flask application with the three routes that are measured."""
+    """The Flask application with the three measured routes."""
     import pyautogui
     from flask import Flask, jsonify, request, send_file
     from PIL import ImageGrab
@@ -40,7 +40,7 @@ def make_app():
 
     @app.get("/screenshot")
     def screenshot():
-        picture = ImageGrab.grab()  # what pyautogui.screenshot() comes to where gnome-screenshot is installed
+        picture = ImageGrab.grab()  # what pyautogui.screenshot() does where gnome-screenshot is installed
         cursor = cursor_picture()
         picture.paste(cursor, tuple(pyautogui.position()), cursor)
         picture.save(path)

@@ -1,4 +1,4 @@
-"""The reference arm's accessibility tree: each node's properties one after the other, in the server's process.
+"""The reference arm's accessibility tree: each node's properties, one after another, in the server's process.
 
 Run as `/usr/bin/python3 reference_tree.py PORT` in a session; `GET /accessibility` answers {"AT": xml, "nodes": n}.
 """
@@ -15,7 +15,7 @@ from gi.repository import Atspi  # noqa: E402
 
 
 def element(node, depth):  # noqa: C901
-    """One node with all that OSWorld's server asks of it."""
+    """One node with everything that OSWorld's server reads from it."""
     made = ET.Element(node.get_role_name().replace(" ", "-") or "unknown", name=node.get_name() or "")
     states = node.get_state_set()
     for state in states.get_states():
@@ -47,10 +47,10 @@ def element(node, depth):  # noqa: C901
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers with the tree as it is now."""
+    """Answers with the current tree."""
 
     def do_GET(self):
-        """Walk and answer."""
+        """Walk the tree and answer."""
         root = ET.Element("desktop-frame")
         desktop = Atspi.get_desktop(0)
         for index in range(desktop.get_child_count()):
@@ -64,7 +64,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *args):
-        """Quiet."""
+        """Log nothing."""
 
 
 HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()

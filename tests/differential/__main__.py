@@ -1,4 +1,4 @@
-"""`python -m tests.differential [FAMILY ...] [--write DOCS]`: compare our metrics with OSWorld's; exit 1 if one is wrong."""
+"""`python -m tests.differential [FAMILY ...] [--write DOCS]`: compare our metrics with OSWorld's; exit 1 on errors."""
 
 import argparse
 import json
@@ -15,7 +15,7 @@ from tests.differential import mainline, reference
 from tests.differential.case import Case, Files, Verdict, judge
 from tests.differential.families import FAMILIES
 
-# Why a metric has no case.
+# Reasons why a metric has no case.
 WITHOUT = {
     "check_python_file_by_gold_file": "OSWorld's has no body and gives None",
     "check_python_file_by_test_suite": "OSWorld's runs the agent's program where the comparison runs; ours needs a desktop "
@@ -25,7 +25,7 @@ WITHOUT = {
 }
 
 
-# Why a listed difference has no case: a case calls both functions and compares what they give.
+# Reasons why a listed difference has no case: a case calls both functions and compares the results.
 NOT_SHOWN = {
     "hostile": "OSWorld's way with such an archive would fill this machine's disk; tests/tasks/scoring/test_worker.py has ours",
     "suffixes": "OSWorld's gets the package's list here, because there is no network",
@@ -40,7 +40,7 @@ NOT_SHOWN = {
 
 
 def made(names: list[str]) -> Iterator[tuple[Case, Path]]:
-    """Every case of some families, each with a folder that is there as long as it is looked at."""
+    """Every case of some families, each with a folder that exists during the iteration."""
     for name in names:
         with tempfile.TemporaryDirectory(prefix=f"deskbench-{name}-") as folder:
             for case in FAMILIES[name](Files(Path(folder))):
@@ -128,7 +128,7 @@ def report(verdicts: list[Verdict]) -> str:
 
 
 def metrics_table(verdicts: list[Verdict]) -> str:
-    """The page behind it: a line for each metric, what has no case and what no case shows."""
+    """The detailed page: a line for each metric, metrics without a case, and differences without a case."""
     by_metric: dict[str, list[Verdict]] = defaultdict(list)
     for one in verdicts:
         by_metric[one.case.metric].append(one)
@@ -161,7 +161,7 @@ def _line(revision: Revision, verdicts: list[Verdict]) -> str:
 
 
 def tables() -> tuple[str, str]:
-    """The listed differences of metrics and of getters as tables, which docs/tables/differences.md has."""
+    """Tables of the listed differences of metrics and of getters, for docs/tables/differences.md."""
     return _table("metrics", DIFFERENCES), _table("getters", GETTERS)
 
 
@@ -183,7 +183,7 @@ def upstream_names() -> list[str]:
 
 
 def differing(examples: Path) -> str:
-    """How many of the tasks of a folder of OSWorld's use something in which its two revisions differ, as a page."""
+    """A page: how many tasks in a folder of OSWorld's use something in which its two revisions differ."""
     names = json.loads((examples / "test_all.json").read_text(encoding="utf-8"))
     tasks = [load(examples / "examples" / part / f"{one}.json")[0] for part, ids in names.items() for one in ids]
     changed = {name for one in (*DIFFERENCES, *GETTERS) if one.revisions != REVISIONS for name in one.metrics}

@@ -1,4 +1,4 @@
-"""A case: inputs of one metric, and which difference of ours explains it if OSWorld's function disagrees."""
+"""A case: inputs of one metric, and the differences that explain it if OSWorld's function disagrees."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ class Case:
 
     Attributes:
         metric: its name.
-        name: what the inputs are.
-        arguments: result, and expected if there is one.
+        name: a description of the inputs.
+        arguments: the result, and the expected value if there is one.
         options: keyword arguments.
-        differs: the keys of the listed differences that the case shows, blanks between them; empty where all agree.
+        differs: keys of the listed differences that the case shows, separated by blanks; empty if all agree.
         near: how far apart two scores may be.
-        theirs: arguments for OSWorld's function, where it takes others.
+        theirs: different arguments for OSWorld's function, if it needs them.
     """
 
     metric: str
@@ -43,17 +43,17 @@ class Case:
 
     @property
     def asked(self) -> tuple[Any, ...]:
-        """What OSWorld's function is given."""
+        """The arguments for OSWorld's function."""
         return self.arguments if self.theirs is None else self.theirs
 
     def differences(self, revision: Revision) -> list[Difference]:
-        """Those that it shows to a revision."""
+        """The differences that it shows for a revision."""
         return [BY_KEY[key] for key in self.differs.split() if revision in BY_KEY[key].revisions]
 
 
 @dataclass(frozen=True)
 class Answers:
-    """What a revision of OSWorld's says of a case, and ours when it repeats that revision; texts where one raised."""
+    """The results of one of OSWorld's revisions, and of ours in that revision's mode; a text if the function raised."""
 
     upstream: float | str | None
     strict: float | str
@@ -61,13 +61,13 @@ class Answers:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What came of a case: scores, or the text of what was raised.
+    """The results of a case: scores, or the text of an exception.
 
     Attributes:
-        case: it.
-        ours: our answer.
-        answers: OSWorld's, by revision; one that was never asked is not there.
-        unasked: main's is not there, and should be.
+        case: the case.
+        ours: our result.
+        answers: OSWorld's results by revision; a revision that was not asked is missing.
+        unasked: whether main's result is missing and should exist.
     """
 
     case: Case
@@ -77,7 +77,7 @@ class Verdict:
 
     @cached_property
     def problem(self) -> str:
-        """Why the case is no proof; empty if it is one."""
+        """Why the case proves nothing; empty if it does."""
         strange = [key for key in self.case.differs.split()
                    if key not in BY_KEY or not ({"*", self.case.metric} & set(BY_KEY[key].metrics))]  # fmt: skip
         if strange:
@@ -105,13 +105,13 @@ class Verdict:
         return abs(ours - theirs) <= self.case.near
 
     def __str__(self) -> str:
-        """One line."""
+        """The verdict in one line."""
         said = ", ".join(f"{name} {one.upstream} (strict {one.strict})" for name, one in self.answers.items())
         return f"{self.case.metric}: {self.case.name}: ours {self.ours}; {said}"
 
 
 def judge(case: Case, folder: Path) -> Verdict:
-    """Run ours and the release's, and look up what main said."""
+    """Run our function and the release's, and look up main's result."""
     found: dict[Revision, float | str | None] = {}
     if reference.has(case.metric):
         found["1.0.2"] = asked(case, folder)
@@ -122,7 +122,7 @@ def judge(case: Case, folder: Path) -> Verdict:
 
 
 def asked(case: Case, folder: Path) -> float | str | None:
-    """What OSWorld's function says: the release's, or that of the package in use."""
+    """The result of OSWorld's function, from the release or from the package in use."""
     try:
         return reference.score(case.metric, copy.deepcopy(list(case.asked)), copy.deepcopy(case.options), folder)
     except reference.Raised as raised:
@@ -159,7 +159,7 @@ class Files:
     folder: Path
 
     def text(self, name: str, content: str | bytes) -> Path:
-        """A file with this content, in a folder of its own, so that names may be chosen."""
+        """A file with this content, in a separate folder, so that any name is free."""
         count = sum(1 for _ in self.folder.iterdir())
         path = self.folder / f"{count:04}" / name
         path.parent.mkdir()
@@ -167,7 +167,7 @@ class Files:
         return path
 
     def new(self, name: str) -> Path:
-        """A path for a file that is yet to be written."""
+        """A path for a file to be written."""
         path = self.text(name, "")
         path.unlink()
         return path

@@ -1,4 +1,4 @@
-"""Cases of text documents, made with python-docx and by LibreOffice, and of PDF files and archives of them."""
+"""Cases for text documents, made with python-docx and LibreOffice, and for PDF files and archives."""
 
 import io
 import shutil
@@ -39,7 +39,7 @@ def base(document: Any) -> None:
 def made(
     files: Files, change: Callable[[Any], object] = lambda document: None, start: Callable[[Any], object] = base
 ) -> Path:
-    """A document, changed in one property."""
+    """A document with one changed property."""
     document = Document()
     start(document)
     change(document)
@@ -105,7 +105,7 @@ SUBSCRIPT = CHANGES["subscript"]
 
 
 def compared(files: Files) -> Iterator[Case]:
-    """Metrics of two documents, with every option that tasks use and each alone."""
+    """Metrics that compare two documents, with every option set from tasks and with single options."""
     found = {name: made(files, change) for name, change in CHANGES.items()}
     if has_office():
         names = list(found)
@@ -169,7 +169,7 @@ def _footer(*texts: str, field: bool = False) -> Callable[[Any], object]:
 
 
 def _add_field(paragraph: Any) -> None:
-    """A page's number, as Word writes it."""
+    """A page number field as Word writes it."""
     for kind, text in (("begin", ""), ("", " PAGE "), ("separate", ""), ("", "1"), ("end", "")):
         run = paragraph.add_run()
         if kind:
@@ -199,7 +199,7 @@ RED, BLUE, NEARLY, GREEN = (255, 0, 0), (0, 0, 255), (250, 5, 5), (0, 255, 0)
 
 
 def looks(files: Files) -> Iterator[Case]:
-    """Metrics of how a document looks."""
+    """Metrics for formatting."""
     plain: Callable[[Any], object] = lambda document: [document.add_paragraph(text) for text in TEXTS[:3]]
     for rule in (*rules("contains_page_break"), {"page_break_count": 1}, {}):
         for kinds, differs in (
@@ -346,7 +346,7 @@ def tabs(files: Files) -> Iterator[Case]:
 
 
 def highlights(files: Files, plain: Callable[[Any], object]) -> Iterator[Case]:
-    """`check_highlighted_words`, whose documents are LibreOffice's own."""
+    """`check_highlighted_words`, with documents from LibreOffice."""
     if not has_office():
         return
     yellow: Callable[[Any], object] = lambda d: _runs(d)[0].font.__setattr__("highlight_color", WD_COLOR_INDEX.YELLOW)
@@ -360,7 +360,7 @@ def highlights(files: Files, plain: Callable[[Any], object]) -> Iterator[Case]:
 
 
 def _pdf(files: Files, *pages: str, pictures: tuple[Any, ...] = ()) -> Path:
-    """A PDF with text, or pictures, on its pages, as LibreOffice or Pillow writes it."""
+    """A PDF with text or pictures on its pages, from LibreOffice or Pillow."""
     path = files.new("a.pdf")
     if pictures:
         first, *rest = pictures

@@ -1,4 +1,4 @@
-"""Every family of cases by its name."""
+"""Every family of cases by name."""
 
 from collections.abc import Callable, Iterator
 

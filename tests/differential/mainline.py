@@ -1,7 +1,7 @@
-"""What OSWorld's main branch says of the same inputs: stored figures, since its source is no package.
+"""The results of OSWorld's main branch for the same inputs, stored because the branch is not on PyPI.
 
-`main.json` has, for each metric, the inputs' hash and the score. It is written, from a checkout of OSWorld's main branch
-as of spring 2026, by `python -m tests.differential --store-main CHECKOUT`.
+For each metric, `main.json` holds hashes of inputs and their scores. `python -m tests.differential --store-main
+CHECKOUT` writes it from a checkout of OSWorld's main branch as of spring 2026.
 """
 
 from __future__ import annotations
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 
 STORED = Path(__file__).parent / "main.json"
 RAISED = "raised"
-"""Stands for a score where the function raised."""
+"""Stored instead of a score if the function raised."""
 NONE = "none"
-"""Where it gave no score."""
+"""Stored if the function returned no score."""
 BY_THE_CLOCK = ("compare_time_in_speedtest_results",)
-"""What they are given depends on the time of day; they are the same in both revisions."""
+"""Their inputs depend on the time of day; both revisions have the same function."""
 Answer = float | str
 _UNTOLD = ("docProps/core.xml", "meta.xml", "docProps/app.xml")
-"""Members of packages that tell when a file was made."""
+"""Members of packages that contain the time of creation."""
 _BY_CHANCE = re.compile(
     rb"\{[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}"  # ids of fields and rules in OOXML
-    rb'|config:name="Rsid(Root)?" config:type="int">\d+'  # of OpenDocument
-    rb'|(?<=axId val=")\d+|(?<=crossAx val=")\d+'  # of charts
-    rb"|/CreationDate\s*\(D:[^)]*\)|/ModDate\s*\(D:[^)]*\)|/ID\s*\[[^]]*\]|/DocChecksum\s*/[0-9A-F]+"  # of PDF
+    rb'|config:name="Rsid(Root)?" config:type="int">\d+'  # in OpenDocument
+    rb'|(?<=axId val=")\d+|(?<=crossAx val=")\d+'  # in charts
+    rb"|/CreationDate\s*\(D:[^)]*\)|/ModDate\s*\(D:[^)]*\)|/ID\s*\[[^]]*\]|/DocChecksum\s*/[0-9A-F]+"  # in PDF
 )
-"""What LibreOffice writes anew each time."""
+"""Values that LibreOffice creates anew each time."""
 
 
 def stored(case: Case) -> Answer | None:
-    """Main's answer to a case; None where it was never asked."""
+    """Main's result for a case; None if it is not stored."""
     found: Answer | None = _stored().get(case.metric, {}).get(digest(case))
     return found
 
 
 def has(metric: str) -> bool:
-    """Whether main was asked about it."""
+    """Whether results for the metric are stored."""
     return metric in _stored()
 
 
@@ -64,9 +64,9 @@ def _stored() -> dict[str, dict[str, Answer]]:
 
 
 def store(checkout: Path, cases: Iterable[tuple[Case, Path]], *, add: bool = False) -> int:
-    """Ask the functions of a checkout about cases, each with a folder to work in, and write the answers; their number.
+    """Run a checkout's functions on cases, each with a working folder, and store the results; returns their number.
 
-    `add` keeps the answers that are stored already, and asks only about what is new.
+    `add` keeps the results that are already stored, and runs only new cases.
     """
     answers: dict[str, dict[str, Answer]] = defaultdict(dict, _stored() if add else {})
     with tempfile.TemporaryDirectory(prefix="deskbench-main-") as scratch:
@@ -84,7 +84,7 @@ def store(checkout: Path, cases: Iterable[tuple[Case, Path]], *, add: bool = Fal
 
 
 def must_be_known(case: Case) -> bool:
-    """Whether the inputs are the same on every machine: what programs and libraries make depends on their versions."""
+    """Whether the inputs are the same on every machine. Files from programs and libraries depend on their versions."""
     return case.metric not in BY_THE_CLOCK and all(_is_text(file) for file in _files(case.asked))
 
 
@@ -105,7 +105,7 @@ def _is_text(file: Path) -> bool:
 
 
 def _copied(checkout: Path, folder: Path) -> Path:
-    """The evaluators alone, as a package that imports nothing else."""
+    """A copy of the evaluators only, as a package that imports nothing else."""
     shutil.copytree(checkout / "desktop_env/evaluators", folder / "desktop_env/evaluators")
     for package in ("desktop_env", "desktop_env/evaluators"):
         (folder / package / "__init__.py").write_text("")
@@ -121,14 +121,14 @@ def _answer(case: Case, folder: Path) -> Answer:
 
 
 def digest(case: Case) -> str:
-    """The hash of a case's inputs: what files hold counts, and neither where they lie nor when they were made."""
+    """The hash of a case's inputs: the content of files counts, but not their location or time."""
     inputs = [case.asked, case.options]
     return hashlib.sha256(json.dumps(_told(inputs), sort_keys=True).encode()).hexdigest()[:16]
 
 
 def _told(value: Any) -> Any:
     if isinstance(value, Path):
-        beside = sorted(value.parent.glob(f"{value.stem}-*"))  # a workbook's sheets as they are printed
+        beside = sorted(value.parent.glob(f"{value.stem}-*"))  # a workbook's printed sheets
         return [part for file in (value, *beside)
                 for part in (file.name, _content(file.read_bytes()) if file.is_file() else "no file")]  # fmt: skip
     if isinstance(value, dict):
@@ -146,7 +146,7 @@ def _content(data: bytes) -> str:
 
 
 def _parts(data: bytes) -> Iterable[bytes]:
-    """What a file holds: of an archive each member's name and content, which has no time in it."""
+    """The contents of a file: for an archive, the name and content of each member, without times."""
     try:
         with zipfile.ZipFile(io.BytesIO(data)) as archive:
             return [part for name in archive.namelist() if name not in _UNTOLD

@@ -1,4 +1,4 @@
-"""What several families make documents with: LibreOffice, headless, in a profile of its own."""
+"""Runs LibreOffice for several families: headless, with its own profile."""
 
 import shutil
 import subprocess
@@ -15,16 +15,16 @@ def _office() -> str | None:
 
 
 def has_office() -> bool:
-    """Whether LibreOffice is here."""
+    """Whether LibreOffice is installed."""
     return _office() is not None
 
 
 def converted(files: Files, paths: list[Path], kind: str) -> list[Path]:
-    """The files as LibreOffice writes them; all in one run, since it takes seconds to start."""
+    """Convert files with LibreOffice, all in one run, because it takes seconds to start."""
     target = files.text("made", "").parent
     with tempfile.TemporaryDirectory(prefix="deskbench-office-") as scratch:
         inputs = []
-        for index, path in enumerate(paths):  # LibreOffice names what it writes by the input's name
+        for index, path in enumerate(paths):  # LibreOffice derives the output's name from the input's
             copy = Path(scratch) / f"{index}{path.suffix}"
             shutil.copy(path, copy)
             inputs.append(str(copy))

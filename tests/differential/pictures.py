@@ -1,4 +1,4 @@
-"""Cases of pictures, sound and film."""
+"""Cases for pictures, sound and videos."""
 
 import io
 import wave
@@ -13,7 +13,7 @@ from tests.differential.case import Case, Files
 from tests.differential.plain import USED, rules
 
 ROUNDED = ("less colour", "more contrast", "blurred", "noisy", "smaller", "palette", "jpeg")
-"""Variants of the photo that are darker by less than half a level of 255."""
+"""Variants of the photo that are darker by less than half of one level in 255."""
 
 
 def photo(size: tuple[int, int] = (120, 90), seed: int = 1) -> Image.Image:
@@ -33,7 +33,7 @@ def _save(files: Files, picture: Image.Image, name: str = "a.png", **options: An
 
 
 def variants(files: Files) -> dict[str, Path]:
-    """The photo, and what differs from it in one property."""
+    """The photo, and variants with one different property."""
     base = photo()
     noise = np.clip(np.array(base, dtype=np.int16) + np.random.default_rng(2).integers(-60, 60, (90, 120, 3)), 0, 255)
     made = {
@@ -56,7 +56,7 @@ PAIRED = ("check_structure_sim", "check_file_exists_and_structure_sim", "check_s
 
 
 def resized(files: Files, made: dict[str, Path]) -> Iterator[Case]:
-    """`check_structure_sim_with_threshold`, which the release has not."""
+    """`check_structure_sim_with_threshold`, which the release does not have."""
     metric = "check_structure_sim_with_threshold"
     tiny = [_save(files, photo().resize(size)) for size in ((40, 6), (5, 5), (2, 2))]
     for one in ({}, {"ssim_threshold": 0.5}, *(one["options"] for one in USED[metric] if "options" in one)):
@@ -68,7 +68,7 @@ def resized(files: Files, made: dict[str, Path]) -> Iterator[Case]:
 
 
 def pairs(files: Files) -> Iterator[Case]:
-    """Metrics of two pictures."""
+    """Metrics that compare two pictures."""
     made = variants(files)
     wanted = made["equal"]
     for metric in PAIRED:
@@ -97,7 +97,7 @@ def pairs(files: Files) -> Iterator[Case]:
             yield Case("compare_images", f"{name} {base}", (found, wanted), options, "tiny" if name == "tiny" else "")
     yield Case("compare_images", "a negative", (_save(files, ImageOps.invert(photo())), wanted), differs="range")
     contrast, less = photo(), photo()
-    contrast.putpixel((0, 0), (255, 255, 255))  # the one, and no other, of 10,800 pixels is lighter
+    contrast.putpixel((0, 0), (255, 255, 255))  # exactly one of 10,800 pixels is lighter
     less.putpixel((0, 0), (0, 0, 0))
     for metric, picture in (("check_contrast_increase_and_structure_sim", contrast),
                             ("check_brightness_decrease_and_structure_sim", less)):  # fmt: skip
@@ -133,7 +133,7 @@ def _triangle(
 
 
 def single(files: Files) -> Iterator[Case]:
-    """Metrics of one picture, and of its file."""
+    """Metrics of one picture and its file."""
     made = variants(files)
     clear = Image.new("RGBA", (700, 600), (0, 0, 0, 0))
     clear.paste((10, 200, 10, 255), (50, 40, 178, 552))
@@ -277,7 +277,7 @@ def tags(files: Files) -> Iterator[Case]:
 
 
 def as_bytes(picture: Image.Image, kind: str = "PNG") -> bytes:
-    """A picture's file."""
+    """A picture encoded as a file."""
     buffer = io.BytesIO()
     picture.save(buffer, kind)
     return buffer.getvalue()

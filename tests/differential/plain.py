@@ -1,4 +1,4 @@
-"""Cases of metrics of values, text and data."""
+"""Cases for values, text and data."""
 
 import json
 import sqlite3
@@ -10,7 +10,7 @@ from typing import Any
 from tests.differential.case import Case, Files
 
 USED: dict[str, list[dict[str, Any]]] = json.loads((Path(__file__).parent / "used.json").read_text(encoding="utf-8"))
-"""Options and rules of OSWorld's 418 task files, by metric."""
+"""Options and rules in OSWorld's 418 task files, by metric."""
 
 
 def rules(metric: str) -> Iterator[Any]:
@@ -61,7 +61,7 @@ def values(files: Files) -> Iterator[Case]:
 
 
 def text_files(files: Files) -> Iterator[Case]:
-    """Metrics that compare files of text."""
+    """Metrics that compare text files."""
     pairs = {
         "equal": ("a\nb\n", "a\nb\n"), "one line differs": ("a\nc\n", "a\nb\n"), "DOS": ("a\r\nb\r\n", "a\nb\n"),
         "blanks": ("a  b\t c\n", "a b c"), "case": ("A b\n", "a b\n"), "empty": ("", ""), "longer": ("a\nb\nc", "a\nb"),
@@ -130,7 +130,7 @@ def numbers(files: Files) -> Iterator[Case]:
         ("alone", "5", ""), ("in words", "It is 5.", ""), ("near", "5.00001", "number-inside"), ("other", "6", ""),
         ("within another", "15", "number-inside"), ("words", "five", ""), ("4.99999", "4.99999", ""),
     ):  # fmt: skip
-        same = name == "near"  # a number that begins with the wanted one is within 1e-4 of it anyway
+        same = name == "near"  # a number that starts with the expected one is within 1e-4 of it anyway
         yield Case("compare_result_files", name, (files.text("result", text), wanted), differs="" if same else differs)
 
 
@@ -146,7 +146,7 @@ def python_files(files: Files) -> Iterator[Case]:
 
 
 def lines(files: Files) -> Iterator[Case]:
-    """Metrics that look for lines."""
+    """Metrics that search for lines."""
     for rule in rules("file_contains"):
         wanted = rule["expected"]
         yield Case("file_contains", "all", (files.text("a", "\n".join(wanted)), rule))
@@ -180,7 +180,7 @@ def structures(files: Files) -> Iterator[Case]:
     for one in USED["check_json"]:
         rule, options = one["rules"], one.get("options", {})
         good = _structure(rule)
-        write = json.dumps  # every JSON text is YAML, too
+        write = json.dumps  # every JSON text is also YAML
         yield Case("check_json", "as wanted", (files.text("a.json", write(good)), rule), options)
         yield Case("check_json", "empty", (files.text("a.json", "{}"), rule), options)
         yield Case("check_json", "broken", (files.text("a.json", "{]"), rule), options)
@@ -224,7 +224,7 @@ def _set(into: dict[str, Any], path: list[str], value: Any) -> None:
 
 
 def methods(files: Files) -> Iterator[Case]:
-    """Every method of matching a value, on values around where it turns."""
+    """Every matching method, with values around its threshold."""
     table: tuple[tuple[str, Any, list[Any]], ...] = (
         *((m, 2, [1, 2, 3]) for m in ("eq", "ne", "le", "lt", "ge", "gt")),
         ("re", "^a.c$", ["abc", "ab", "a\nc"]), ("re.S", "^a.c$", ["a\nc"]), ("re.I.S", "^A.C$", ["a\nc", "b"]),
@@ -240,7 +240,7 @@ def methods(files: Files) -> Iterator[Case]:
 
 
 def _mail_index(files: Files, starred: int) -> Path:
-    """As much of Thunderbird's global index as the one query of a task needs: two messages, some of them starred."""
+    """The part of Thunderbird's global index that a task's only query needs: two messages, some of them starred."""
     path = files.new("global-messages-db.sqlite")
     connection = sqlite3.connect(path)
     connection.executescript("CREATE TABLE messages (id INTEGER, folderID INTEGER);"
@@ -367,7 +367,7 @@ def system(files: Files) -> Iterator[Case]:
             yield Case("compare_time_in_speedtest_results", f"{offset} minutes", (files.text("a.csv", text), "60"))
     written, clock = (0, "00:00") if now.hour >= 12 else (24 * 60 - 1, "23:59")
     apart = abs(written - now.hour * 60 - now.minute)
-    if 12 * 60 + 20 < apart < 24 * 60 - 10:  # the clock goes on while both are called
+    if 12 * 60 + 20 < apart < 24 * 60 - 10:  # the clock advances between the two calls
         file = files.text("a.csv", f"a,b\n1,2024-01-01 {clock},x\n")
         yield Case("compare_time_in_speedtest_results", "midnight", (file, str(apart - 5)), differs="midnight")
 

@@ -1,4 +1,4 @@
-"""Cases of programs' settings, of mail and of the browser."""
+"""Cases for programs' settings, mail and the browser."""
 
 import json
 from collections.abc import Iterator
@@ -96,7 +96,7 @@ def vlc(files: Files) -> Iterator[Case]:
 
 
 def status(files: Files) -> Iterator[Case]:
-    """What VLC says that it plays."""
+    """VLC's report of what it plays."""
     for rule in rules("is_vlc_playing"):
         wanted = rule.get("file_name") or rule["url"]
         infos = {
@@ -222,7 +222,7 @@ def _mbox(files: Files, *mails: tuple[str, str]) -> Path:
 
 
 def folders(files: Files) -> Iterator[Case]:
-    """Folders of mail; OSWorld finds all of them equal."""
+    """Mail folders; OSWorld considers all of them equal."""
     name = "check_thunderbird_folder"
     wanted = _mbox(files, ("0001", "one"), ("0001", "two"))
     for what, found, differs in (
@@ -329,7 +329,7 @@ def profile(files: Files) -> Iterator[Case]:
 
 
 def bookmarks(rule: dict[str, Any]) -> Iterator[Case]:
-    """Bookmark bars around what a rule wants."""
+    """Bookmark bars close to what a rule expects."""
     name = "is_expected_bookmarks"
 
     def bar(children: list[dict[str, Any]]) -> dict[str, Any]:

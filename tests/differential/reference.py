@@ -1,7 +1,7 @@
 """OSWorld's own metrics, from the release on PyPI, with light stand-ins for libraries that are heavy or AGPL.
 
-MuPDF's text and pictures come from PDFium, which ours use too: what is compared is what the metrics do with them.
-easyocr, borb and acoustid are empty: no case reads pictures' text, and the others are imported without being used.
+PDFium provides MuPDF's text and pictures, as for our metrics: the comparison covers what the metrics do with them.
+easyocr, borb and acoustid are empty: no case reads text in pictures, and the other two are imported but never used.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ _chosen: Path | None = None
 
 
 class Raised(Exception):
-    """OSWorld's function raised; the message says what."""
+    """OSWorld's function raised an exception; the message contains it."""
 
 
 def use(folder: Path) -> None:
-    """Take `desktop_env` from this folder, and not from the release; before any function is called."""
+    """Use `desktop_env` from this folder instead of the release. Call it before any function."""
     global _chosen  # noqa: PLW0603  (a process knows one package of a name)
     _chosen = folder
 
 
 def fetch() -> Path:
-    """The release's sources, fetched once; whole or not at all, since several processes may ask at the same time."""
+    """The release's sources, downloaded once and atomically, since several processes may ask at the same time."""
     package = FOLDER / "desktop_env"
     if not package.is_dir():
         FOLDER.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ class _Page:
 
 
 class _Document:
-    """As much of MuPDF's document as OSWorld uses, on PDFium."""
+    """The part of MuPDF's document class that OSWorld uses, based on PDFium."""
 
     def __init__(self, path: str) -> None:
         import pypdfium2
@@ -114,7 +114,7 @@ class _Document:
 
 
 class _Reader:
-    """PyPDF2's reader, on PDFium."""
+    """PyPDF2's reader, based on PDFium."""
 
     def __init__(self, file: Any) -> None:
         import pypdfium2
@@ -134,7 +134,7 @@ def _functions() -> dict[str, Callable[..., Any]]:
     _module("acoustid")
     import tldextract
 
-    # The suffix list that comes with the package: the release fetches it from the network.
+    # The suffix list in the package; the release downloads it.
     offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
     with redirect_stdout(io.StringIO()):
         metrics = importlib.import_module("desktop_env.evaluators.metrics")
@@ -147,7 +147,7 @@ def _functions() -> dict[str, Callable[..., Any]]:
 def controllers() -> tuple[Any, Any]:
     """OSWorld's clients of its server, PythonController and SetupController.
 
-    Google Drive, the proxies and .env files, which speak to no server of a desktop, are empty.
+    Google Drive, the proxies and .env files are empty stubs, because they use no server of a desktop.
     """
     _functions()
     _module("pydrive")
@@ -181,10 +181,10 @@ def _quiet(folder: Path) -> Iterator[None]:
 
 
 def score(name: str, arguments: list[Any], options: dict[str, Any], folder: Path) -> float | None:
-    """What OSWorld's function says; None where it gives none.
+    """The result of OSWorld's function; None if it returns none.
 
     Raises:
-        Raised: it raised.
+        Raised: it raised an exception.
     """
     with _quiet(folder):
         try:
@@ -195,7 +195,7 @@ def score(name: str, arguments: list[Any], options: dict[str, Any], folder: Path
 
 
 def _plain(value: Any) -> Any:
-    """Files by their paths, as OSWorld has them."""
+    """Replace files with their paths, as OSWorld passes them."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, list):

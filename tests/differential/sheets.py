@@ -1,4 +1,4 @@
-"""Cases of spreadsheets, made with openpyxl and by LibreOffice."""
+"""Cases for spreadsheets, made with openpyxl and LibreOffice."""
 
 import json
 import zipfile
@@ -22,7 +22,7 @@ FILL, OTHER_FILL = PatternFill("solid", fgColor="FF0000FF"), PatternFill("solid"
 
 
 def base(book: Any) -> None:
-    """A workbook of two sheets with numbers, texts, dates' numbers, empty cells, looks, and a chart."""
+    """A workbook of two sheets with numbers, texts, dates as numbers, empty cells, formatting and a chart."""
     sheet = book.active
     sheet.title = "Sheet1"
     rows = [
@@ -45,7 +45,7 @@ def base(book: Any) -> None:
 
 
 def made(files: Files, change: Change = lambda book: None, name: str = "a.xlsx") -> Path:
-    """A workbook, changed in one property."""
+    """A workbook with one changed property."""
     book = openpyxl.Workbook()
     base(book)
     change(book)
@@ -182,7 +182,7 @@ CHANGES: dict[str, Change] = {
 BY_OFFICE = ("equal", "a value differs", "case", "a row more", "a formula", "sheets turned", "red", "filled", "empty and filled", "merged",
              "frozen", "zoomed", "a row hidden", "a column hidden", "a column wider", "a chart of lines", "another title", "validated",
              "filtered", "above 10 is red", "by formula")  # fmt: skip
-"""Changes that LibreOffice writes anew, too."""
+"""Changes that are also converted with LibreOffice."""
 STYLES = ["number_format", "font_name", "font_family", "font_color", "font_bold", "font_italic", "font_underline", "font_size",
           "fill_type", "bgcolor", "fgcolor", "hyperlink", "merge"]  # fmt: skip
 PAIR = {"sheet_idx0": 0, "sheet_idx1": "EI0"}
@@ -223,7 +223,7 @@ FUZZY: tuple[dict[str, Any], ...] = (
 
 
 def tables(files: Files) -> Iterator[Case]:
-    """`compare_table`: each kind of rule and property over every change, and tasks' own lists of rules over some."""
+    """`compare_table`: each kind of rule and property on every change, and the tasks' own rules on some."""
     found = {name: made(files, change) for name, change in CHANGES.items()}
     if has_office():
         written = converted(files, [found[name] for name in BY_OFFICE], "xlsx")
@@ -240,7 +240,7 @@ def tables(files: Files) -> Iterator[Case]:
 
 
 OF_TASKS = ("equal", "a value differs", "red", "a chart of lines", "validated", "zoomed", "frozen")
-"""Changes that the tasks' own lists of rules are tried on."""
+"""Changes on which the tasks' own rules are tried."""
 VALUES = ("value", "case", "blanks", "row more", "0", "text", "formula")
 LOOKS = ("bold", "red", "filled", "format", "merged", "formula")
 TELLING = {
@@ -249,13 +249,13 @@ TELLING = {
     "filter": ("filter",), "sparkline": (), "pivot_table": (), "row_props": ("row", "turned"), "col_props": ("column",),
     "zoom": ("zoom",), "data_validation": ("validated",), "check_cell": (*VALUES, *LOOKS),
 }  # fmt: skip
-"""Words in the names of the changes that a kind of rule is about."""
+"""Words in the names of changes that concern a kind of rule."""
 SAMPLE = 7
-"""Of the other changes, one in so many."""
+"""One in this many of the other changes is tried."""
 
 
 def telling(rule: list[dict[str, Any]], names: Iterable[str]) -> list[str]:
-    """The changes that a rule is tried on: all that it is about or that differ, and a sample of the others."""
+    """The changes to try with a rule: all that concern it or have a listed difference, and a sample of the others."""
     words = ("equal", *TELLING[rule[-1]["type"]])
 
     def kept(name: str) -> bool:
@@ -266,7 +266,7 @@ def telling(rule: list[dict[str, Any]], names: Iterable[str]) -> list[str]:
 
 
 def _has_sheets(rule: dict[str, Any]) -> bool:
-    """Whether a rule is about the sheets that the workbooks here have: two, by number or name."""
+    """Whether a rule names only sheets that the workbooks here have: two, by number or name."""
     for key in ("sheet_idx", "sheet_idx0", "sheet_idx1"):
         place = str(rule.get(key, 0))
         name = place[2:] if place[1:2] == "N" else ""
@@ -280,7 +280,7 @@ ROWS = ("a row more, by LibreOffice", "sheets turned, by LibreOffice", "empty an
 
 
 def explained(name: str, rule: list[dict[str, Any]]) -> str:
-    """Which listed difference a change shows by a rule."""
+    """The listed difference that a change shows with a rule."""
     one = rule[-1]
     office = "LibreOffice" in name
     kind, props = one["type"], [*one.get("props", ()), *one.get("chart_props", ())]
@@ -307,7 +307,7 @@ def explained(name: str, rule: list[dict[str, Any]]) -> str:
 
 
 def _meets_blanks(rule: dict[str, Any]) -> bool:
-    """Whether a leading blank is overlooked by how texts compare."""
+    """Whether the comparison of texts ignores a leading blank."""
     how = rule["rules"][0]
     return len(rule["rules"]) == 1 and (
         how["type"] == "fuzzy_match" or " " in how.get("trim_leadings", "") + how.get("ignore_chars", "")
@@ -315,7 +315,7 @@ def _meets_blanks(rule: dict[str, Any]) -> bool:
 
 
 def used() -> Iterator[list[dict[str, Any]]]:
-    """The lists of rules that tasks have, each once; without those that need files beside the workbook."""
+    """The lists of rules in tasks, without duplicates and without those that need files next to the workbook."""
     seen = set()
     for one in USED["compare_table"]:
         rule = [r for r in one["options"]["rules"] if r["type"] != "sheet_print"]
@@ -325,7 +325,7 @@ def used() -> Iterator[list[dict[str, Any]]]:
 
 
 def _pane(frozen: str, corner: str, **values: str) -> Change:
-    """Frozen there, and scrolled so that this cell comes next."""
+    """Freeze panes at one cell, and scroll to another."""
 
     def change(book: Any) -> None:
         sheet = book["Sheet1"]
@@ -338,7 +338,7 @@ def _pane(frozen: str, corner: str, **values: str) -> Change:
 
 
 def peculiar(files: Files) -> Iterator[Case]:
-    """What each listed difference of `compare_table` is about, one case at a time."""
+    """One case for each listed difference of `compare_table`."""
     name = "compare_table"
     plain = made(files)
 
@@ -417,7 +417,7 @@ def _fuzzy(sheet: str, cell: str) -> dict[str, Any]:
 
 
 def _renumbered(files: Files, path: Path) -> Path:
-    """The workbook with its sheets' numbers exchanged, as after deleting one and making another."""
+    """The workbook with its sheet numbers swapped, as after deleting one sheet and adding another."""
     target = files.new("a.xlsx")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
         for info in old.infolist():
@@ -474,7 +474,7 @@ def _sorted(ref: str) -> Change:
 
 
 def printed(files: Files) -> Iterator[Case]:
-    """`sheet_print`: what a workbook's CSV file beside it says."""
+    """`sheet_print`: the contents of the CSV file next to a workbook."""
     rule = {"type": "sheet_print", "sheet_idx0": "RNSheet1", "sheet_idx1": "ENSheet1"}
     lines = "Name,Amount\nAnn,12\n"
 
@@ -494,7 +494,7 @@ def printed(files: Files) -> Iterator[Case]:
 
 
 def pivot(rows: list[int], data: int = 1, function: str = "sum", ref: str = "A1:D4", name: str = "Pivot") -> Change:
-    """A pivot table over the first sheet."""
+    """A pivot table for the first sheet."""
     from openpyxl.pivot.cache import CacheDefinition, CacheField, CacheSource, SharedItems, WorksheetSource
     from openpyxl.pivot.fields import Missing, Number, Text
     from openpyxl.pivot.record import Record, RecordList
@@ -523,7 +523,7 @@ def pivot(rows: list[int], data: int = 1, function: str = "sum", ref: str = "A1:
 
 
 def pivots(files: Files) -> Iterator[Case]:
-    """`pivot_table`, with the properties that tasks have and each alone."""
+    """`pivot_table`, with the property sets in tasks and with single properties."""
     sets = [
         r["pivot_props"] for one in USED["compare_table"] for r in one["options"]["rules"] if r["type"] == "pivot_table"
     ]

@@ -1,4 +1,4 @@
-"""Cases of presentations, made with python-pptx and by LibreOffice."""
+"""Cases for presentations, made with python-pptx and LibreOffice."""
 
 import io
 import json
@@ -47,7 +47,7 @@ def base(deck: Any) -> None:
 
 
 def made(files: Files, change: Change = lambda deck: None, name: str = "a.pptx", start: Change = base) -> Path:
-    """A presentation, changed in one property."""
+    """A presentation with one changed property."""
     deck = Presentation()
     start(deck)
     change(deck)
@@ -70,7 +70,7 @@ def _set(thing: Any, **values: Any) -> None:
 
 
 def _each(*changes: Change) -> Change:
-    """One change after the other."""
+    """Apply several changes in order."""
 
     def run_all(deck: Any) -> None:
         for change in changes:
@@ -121,7 +121,7 @@ def _paragraph(**values: Any) -> Change:
 
 
 def _split(deck: Any) -> None:
-    """The same letters in two runs of one look."""
+    """The same letters in two runs with the same formatting."""
     frame = _shape(1, 1)(deck).text_frame
     frame.paragraphs[0].runs[0].text = "A "
     second = frame.paragraphs[0].runs[0]._r
@@ -187,7 +187,7 @@ ASKED = ("title_bottom_position", "table_bottom_position", "right_position", "to
 
 
 def options() -> list[dict[str, Any]]:
-    """No option, each flag the other way, each with positions left out, and all sets that tasks have."""
+    """No option, each flag inverted, each without positions, and all option sets in tasks."""
     found: list[dict[str, Any]] = [{}]
     found += [{f"examine_{flag}": False} for flag in FLAGS]
     found += [{"examine_shape": False, f"examine_{flag}": True} for flag in ASKED]
@@ -199,7 +199,7 @@ def options() -> list[dict[str, Any]]:
 
 
 SAMPLE = 3
-"""Of the changes that no listed difference is about, an option is tried on one in so many; no option on all."""
+"""One in this many changes without a listed difference is tried with an option; without options, all are."""
 
 
 def decks(files: Files) -> Iterator[Case]:
@@ -237,7 +237,7 @@ def decks(files: Files) -> Iterator[Case]:
 
 
 def revised(files: Files, plain: Path) -> Iterator[Case]:
-    """What the main branch does otherwise than the release."""
+    """Differences between the main branch and the release."""
     name = "compare_pptx_files"
 
     def titled(deck: Any) -> None:
@@ -280,11 +280,11 @@ def revised(files: Files, plain: Path) -> Iterator[Case]:
 
 
 def explained(what: str, one: dict[str, Any]) -> str:
-    """Which listed difference a change shows by these options."""
+    """The listed difference that a change shows with these options."""
     plain, office = what.partition(",")[0], "LibreOffice" in what
     off = {name.removeprefix("examine_") for name, value in one.items() if value is False}
     if any(one.get(f"examine_{place}_position") for place in ("title_bottom", "table_bottom", "right", "top")):
-        return ""  # 0 for the places of the shapes, whatever else
+        return ""  # 0 because of the shapes' positions, whatever else differs
     if plain == "two runs of one look" and "run_count" in off and not office:
         return "run-count run-pairs"
     if plain in ("red", "a cell red") and "color_rgb" not in off and not office:
@@ -293,7 +293,7 @@ def explained(what: str, one: dict[str, Any]) -> str:
         return "table-cells"
     if plain == "the group's text" and "alignment" in off and (not office or "font_name" in off):
         return "groups"
-    if plain == "another level" and not office:  # LibreOffice gives a level more looks, which differ for all
+    if plain == "another level" and not office:  # LibreOffice formats a level in more ways, which differ for everyone
         return "level-one" if "indent" not in off else "" if "bullets" in off else "bullet-levels"
     near = plain == "the picture larger" and "approximately_tolerance" in one
     if "shape" not in off and not near and _is_moved(plain, off, office=office):
@@ -303,13 +303,13 @@ def explained(what: str, one: dict[str, Any]) -> str:
 
 
 def _is_moved(plain: str, off: set[str], *, office: bool) -> bool:
-    """Whether a shape without text lies elsewhere: LibreOffice fits a group to its text."""
+    """Whether a shape without text has a different position: LibreOffice fits a group to its text."""
     fitted = plain == "the group's text" and "alignment" in off and office
     return fitted or plain.startswith(("the picture", "the table"))
 
 
 def _with_part(files: Files, path: Path, part: str, change: Callable[[str], str]) -> Path:
-    """A presentation with one of its parts changed as text."""
+    """A presentation with one part changed as text."""
     target = files.new("a.pptx")
     with zipfile.ZipFile(path) as old, zipfile.ZipFile(target, "w") as new:
         for info in old.infolist():
@@ -387,10 +387,10 @@ FIELD = ('<a:p xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main"><
 
 
 def numbers(files: Files) -> Iterator[Case]:
-    """The colour of slides' numbers."""
+    """The colour of slide numbers."""
 
     def deck_with(*colours: str) -> Path:
-        """A master with fields of these colours, one after the other."""
+        """A master with fields of these colours, in order."""
 
         def change(deck: Any) -> None:
             from lxml import etree
@@ -416,7 +416,7 @@ def numbers(files: Files) -> Iterator[Case]:
         )
 
     def inked(deck: Any) -> None:
-        """Red numbers, and other letters of the master in blue after them."""
+        """Red numbers, followed by other blue letters in the master."""
         from lxml import etree
 
         frame = next(iter(deck.slide_masters)).placeholders[1].text_frame

@@ -1,4 +1,4 @@
-"""The hash by which a case finds what OSWorld's main branch said of its inputs."""
+"""The hash that links a case to the result of OSWorld's main branch for its inputs."""
 
 import json
 import zipfile
@@ -37,7 +37,7 @@ def test_neither_the_place_nor_the_time_counts(tmp_path: Path) -> None:
 def test_all_else_does(tmp_path: Path, change: str) -> None:
     file = packed(tmp_path / "a/x.xlsx", {"s.xml": "1"})
     before = hashed(file, rule=1)
-    if change == "beside":  # a sheet as it is printed, which the metric finds by the workbook's name
+    if change == "beside":  # a printed sheet, which the metric finds by the workbook's name
         (tmp_path / "a/x-Sheet1.csv").write_text("1\n")
     other = packed(tmp_path / "b" / ("y.xlsx" if change == "name" else "x.xlsx"), {"s.xml": "2"})
     after = {
@@ -75,7 +75,7 @@ def test_a_disagreement_needs_a_listed_difference(tmp_path: Path, differs: str, 
 
 
 def test_the_tasks_to_which_the_revisions_difference_matters_are_counted(tmp_path: Path) -> None:
-    """By metric and by getter; a task that uses two such things is one task."""
+    """Counted by metric and by getter; a task that uses two such things counts once."""
     time = {"type": "rule_relativeTime", "rules": {"relativeTime": {"from": "tomorrow"}, "expected": {"a": "{Day}"}}}
     rule = {"type": "rule", "rules": {"expected": "x"}}
     text = {"type": "vm_file_text", "path": "/a"}

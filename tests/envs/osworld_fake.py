@@ -1,4 +1,4 @@
-"""A machine in memory that answers as OSWorld's server does (facts: its 26 routes), its mistakes included.
+"""A machine in memory that answers like OSWorld's server (facts: its 26 routes), including its mistakes.
 
 Files and commands are real, in a folder; pictures, windows and input are not.
 """
@@ -24,7 +24,7 @@ TREE = f'<desktop-frame xmlns:st="{NAMESPACE}"><application name="x"/></desktop-
 
 
 def png(colour: str = "navy") -> bytes:
-    """A picture of the screen."""
+    """A screenshot."""
     made = io.BytesIO()
     Image.new("RGB", (640, 400), colour).save(made, "PNG")
     return made.getvalue()
@@ -32,11 +32,11 @@ def png(colour: str = "navy") -> bytes:
 
 @dataclass
 class OsworldMachine:
-    """Answers on a port of the loopback; `wrong` holds what routes answer instead of what they should.
+    """Answers on a loopback port; `wrong` holds wrong answers for some routes.
 
     Attributes:
-        home: the machine's folder, which stands for `~`.
-        acted: what was sent to be carried out.
+        home: the folder that acts as `~`.
+        acted: the actions that were sent.
     """
 
     home: Path
@@ -52,7 +52,7 @@ class OsworldMachine:
         self._thread.start()
 
     def close(self) -> None:
-        """End it."""
+        """Stop it."""
         self._server.shutdown()
         self._thread.join()
         self._server.server_close()
@@ -123,7 +123,7 @@ class OsworldMachine:
         return f"File Uploaded: {len(data)} bytes"
 
     def _list(self) -> Any:
-        path = Path(request.json["path"])  # no ~ here
+        path = Path(request.json["path"])  # does not expand ~
         if not path.is_dir():
             return jsonify({"error": f"{path} is not a directory"}), 400
         children = [{"type": "file", "name": name.name} for name in path.iterdir()]

@@ -1,4 +1,4 @@
-"""Pictures as desktops send them, and as none should."""
+"""Valid and invalid pictures from desktops."""
 
 import io
 import zlib
@@ -14,7 +14,7 @@ def png(width: int, height: int) -> bytes:
 
 
 def headed(width: int, height: int) -> bytes:
-    """A picture whose first chunk says so; the rest of it is another one's."""
+    """A picture with this size in its first chunk; the rest belongs to a different picture."""
     whole = bytearray(png(30, 20))
     whole[16:24] = width.to_bytes(4, "big") + height.to_bytes(4, "big")
     whole[29:33] = zlib.crc32(whole[12:29]).to_bytes(4, "big")
@@ -22,6 +22,6 @@ def headed(width: int, height: int) -> bytes:
 
 
 def two_headed(width: int, height: int) -> bytes:
-    """A picture of 30x20 pixels, and a second first chunk, which readers take for the right one."""
+    """A picture of 30x20 pixels with a second header chunk, which readers use."""
     small = png(30, 20)
     return small[:33] + headed(width, height)[8:33] + small[33:]

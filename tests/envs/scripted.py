@@ -1,4 +1,4 @@
-"""A server that does what a test tells it, and the server's half of the signatures by itself."""
+"""A server that follows a test's script, and does the server's half of the signatures itself."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ TOKEN = "a-token-that-never-crosses-the-wire"
 
 @dataclass(frozen=True)
 class Asked:
-    """One request, and what proves the answers to it."""
+    """One request, and the key for proving its answers."""
 
     method: str
     path: str
@@ -45,12 +45,12 @@ Talk = Callable[[socket.socket, Asked], None]
 
 
 class Scripted:
-    """Reads one request per connection and lets a function answer it; the last one answers all that follow.
+    """Reads one request per connection and lets a function answer it; the last function answers all further requests.
 
     Args:
         talks: the functions.
-        tokens: requests must be signed, each under a nonce of its own.
-        wrap: makes another socket of a connection's.
+        tokens: whether requests must be signed, each with a new nonce.
+        wrap: turns a connection's socket into a different one.
     """
 
     def __init__(
@@ -90,19 +90,19 @@ class Scripted:
                 else:
                     talk(connection, asked)
         except OSError:
-            pass  # the client has hung up, as it should
+            pass  # the client hung up, as it should
         finally:
             self._open.discard(plain)
 
     def close(self) -> None:
         for one in (self._listener, *self._open):
-            with contextlib.suppress(OSError):  # closed already
-                one.shutdown(socket.SHUT_RDWR)  # a thread that waits in accept() keeps it open otherwise
+            with contextlib.suppress(OSError):  # already closed
+                one.shutdown(socket.SHUT_RDWR)  # otherwise a thread in accept() keeps it open
         self._listener.close()
 
 
 def read(connection: socket.socket) -> Asked:
-    """A request."""
+    """Read a request."""
     data = b""
     while b"\r\n\r\n" not in data:
         part = connection.recv(65536)
@@ -119,7 +119,7 @@ def read(connection: socket.socket) -> Asked:
 
 
 def answer(status: int, body: bytes, *, length: int | None = None, head: str = "") -> Talk:
-    """Answers so, and proves it where the request was signed."""
+    """Answer with this, and prove it if the request was signed."""
 
     def talk(connection: socket.socket, asked: Asked) -> None:
         proof = f"{ANSWER_HEADER}: {asked.proof(status, body)}\r\n" if asked.signed else ""
@@ -129,7 +129,7 @@ def answer(status: int, body: bytes, *, length: int | None = None, head: str = "
 
 
 def unsigned(status: int, body: bytes, *, length: int | None = None, head: str = "") -> Talk:
-    """Answers so, without a proof."""
+    """Answer with this, without a proof."""
 
     def talk(connection: socket.socket, asked: Asked) -> None:
         size = len(body) if length is None else length
@@ -141,11 +141,11 @@ def unsigned(status: int, body: bytes, *, length: int | None = None, head: str =
 
 
 def hang_up(connection: socket.socket, asked: Asked) -> None:
-    """Answers nothing."""
+    """Answer nothing."""
 
 
 def slowly(data: bytes, pace: float = 0.05) -> Talk:
-    """Sends this a byte at a time, for longer than anybody should wait."""
+    """Send this one byte at a time, for longer than anybody should wait."""
 
     def talk(connection: socket.socket, asked: Asked) -> None:
         for at in range(len(data)):

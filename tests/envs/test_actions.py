@@ -1,4 +1,4 @@
-"""Every action says where the pointer goes, and can be carried over to another size."""
+"""Every action says where the pointer goes, and can be scaled to another size."""
 
 import pytest
 

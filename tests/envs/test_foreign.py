@@ -1,4 +1,4 @@
-"""Text, JSON and scores that other programs wrote."""
+"""Text, JSON and scores from other programs."""
 
 import codecs
 import json
@@ -90,7 +90,7 @@ JSON = st.recursive(
 
 @given(JSON, st.sampled_from(ENCODINGS))
 def test_what_is_written_is_read(value: Any, encoding: str) -> None:
-    # JSON that is an object begins with two ASCII characters, which show the encoding.
+    # A JSON object begins with two ASCII characters, which reveal the encoding.
     document = {"value": value}
     assert foreign.document(json.dumps(document, ensure_ascii=False).encode(encoding)) == (document, [])
 

@@ -1,4 +1,4 @@
-"""Keys by every name that models and systems have for them."""
+"""Keys by every name that models and systems use for them."""
 
 import pytest
 
@@ -44,7 +44,7 @@ def test_a_key_has_many_names(key: str) -> None:
 
 
 def test_every_sign_of_a_keyboard_has_its_name_of_x() -> None:
-    """The names are those of X11/keysymdef.h for 0x21 to 0x7e, letters and digits aside."""
+    """The names are those of X11/keysymdef.h for 0x21 to 0x7e, except letters and digits."""
     x = (
         "exclam quotedbl numbersign dollar percent ampersand apostrophe parenleft parenright asterisk plus comma minus "
         "period slash colon semicolon less equal greater question at bracketleft backslash bracketright asciicircum "

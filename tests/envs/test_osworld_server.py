@@ -1,4 +1,4 @@
-"""Our client drives a server that answers exactly as OSWorld's does, and one that answers wrongly."""
+"""Our client with a server that answers exactly as OSWorld's does, and with one that answers wrongly."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -76,7 +76,7 @@ def test_what_is_missing_is_missing(client: OsworldClient) -> None:
 
 
 def test_what_is_no_file_is_an_answer(machine: OsworldMachine, client: OsworldClient) -> None:
-    """Its server answers 500 for a folder, and for a pipe never."""
+    """Its server answers 500 for a folder, and never answers for a pipe."""
     (machine.home / "folder").mkdir()
     os.mkfifo(machine.home / "pipe")
     (machine.home / "zero").symlink_to("/dev/zero")
@@ -181,7 +181,7 @@ def test_the_provider_knows_the_dialect_by_itself(machine: OsworldMachine) -> No
 def test_who_was_asked_for_a_proof_is_not_driven_without(
     machine: OsworldMachine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Else a program that answers like OSWorld's server could stand in for ours."""
+    """Otherwise a program that answers like OSWorld's server could pass for ours."""
     monkeypatch.setenv("ITS_TOKEN", "of-a-server-of-ours")
     with pytest.raises(UsageError, match=r"status 404.*OSWorld's server has none"):
         reach(Machine(url=machine.url, token_env="ITS_TOKEN"), 5)

@@ -1,4 +1,4 @@
-"""Secrets are cut out in every form that they are echoed in, and ordinary text is left as it is."""
+"""Secrets are removed in every form in which they are echoed, and ordinary text stays."""
 
 import base64
 import io
@@ -103,7 +103,7 @@ def test_urls_lose_their_logins(text: str, left: str) -> None:
     [
         ({"OPENAI_API_KEY": "0123456789abcdef"}, ["0123456789abcdef"]),
         ({"HF_TOKEN": "0123456789abcdef"}, ["0123456789abcdef"]),
-        ({"DB_PASSWORD": "password"}, []),  # a word that stands in ordinary text
+        ({"DB_PASSWORD": "password"}, []),  # a word that occurs in ordinary text
         ({"EDITOR": "0123456789abcdef"}, []),
         ({"https_proxy": "http://me:hunter%402@proxy:3128"}, ["hunter@2"]),
     ],

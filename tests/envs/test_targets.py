@@ -1,4 +1,4 @@
-"""Where a named target is: its middle, on every platform, and only while it can be used."""
+"""The position of a named target: its centre, on every platform, and only while it is usable."""
 
 import pytest
 

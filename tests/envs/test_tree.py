@@ -1,4 +1,4 @@
-"""A tree is read in the dialect of its platform, and a hostile one is refused in one way."""
+"""A tree is read in its platform's dialect, and a hostile one is always refused in the same way."""
 
 from itertools import pairwise
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Waiting ends with the thing, with the last error, or when its time is over."""
+"""Waiting ends with success, with the last error, or at the deadline."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -8,11 +8,11 @@ import pytest
 from deskbench.envs import wait
 
 LONG = 60.0
-"""Seconds that no test lasts."""
+"""Seconds longer than any test."""
 
 
 def failing(*errors: Exception) -> Callable[[], str]:
-    """Raises these, one a call, and then succeeds."""
+    """A function that raises these errors, one a call, and then succeeds."""
     left: Iterator[Exception] = iter(errors)
 
     def attempt() -> str:

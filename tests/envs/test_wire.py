@@ -1,4 +1,4 @@
-"""JSON from a stranger, and what is made of it."""
+"""JSON from strangers, and its conversion to types."""
 
 from __future__ import annotations
 
@@ -215,7 +215,7 @@ def test_a_place_is_two_numbers(value: Any) -> None:
 
 
 def test_a_folder_that_was_not_read_is_listed_so() -> None:
-    """OSWorld's server has then no more than the error; ours has its name, too."""
+    """OSWorld's server then sends only the error; ours adds the name."""
     closed = [{"error": "no"}, {"type": "directory", "name": "a", "children": [], "error": "no"}]
     tree = {"type": "directory", "name": "", "children": closed}
     assert folder_tree(tree) == tree

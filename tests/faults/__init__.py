@@ -1,1 +1,1 @@
-"""Faults of every kind, injected into runs: `python -m tests.faults` prints whose each is and what becomes of it."""
+"""Faults of every kind, injected into runs; `python -m tests.faults` prints whose fault each is, and its result."""

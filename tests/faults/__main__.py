@@ -15,24 +15,24 @@ from tests.faults.runs import CannotRun, carry_out, mismatches
 from tests.page import put
 
 BEGIN, END = "<!-- faults -->", "<!-- end of faults -->"
-"""Between these lines of a page stands the table."""
+"""The table goes between these lines of a page."""
 RIGHT, WRONG, NOT_RUN, NONE = "as expected", "WRONG", "not run", "n/a"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Whether a fault became what it must, and in what it did not."""
+    """Whether a fault had the expected result, and if not, the differences."""
 
     verdict: str
     why: list[str] = field(default_factory=list)
 
 
 Table = dict[str, dict[str, Verdict]]
-"""Place to fault to verdict."""
+"""Verdicts by place and fault."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run, print, and say by the exit status whether a fault was judged wrongly."""
+    """Inject the faults and print the table; the exit status says whether a fault was judged wrongly."""
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--provider", action="append", choices=PLACES, help=f"a column (default: {FAKE})")
     parser.add_argument("--only", action="append", choices=list(FAULTS), metavar="ID", help="a fault's id")
@@ -58,7 +58,7 @@ def status(table: Table) -> int:
 
 
 def verdict(one: Fault, place: str) -> Verdict:
-    """Inject one fault; what is not as it must be is said at once."""
+    """Inject one fault; differences are printed at once."""
     if place not in one.places:
         return Verdict(NONE)
     try:
@@ -81,12 +81,12 @@ def shown(chosen: Sequence[Fault], table: Table) -> str:
 
 
 def row(one: Fault, cells: Sequence[str]) -> str:
-    """A fault's line of it."""
+    """A fault's row."""
     return f"| {one.title} | {one.whose} | {words(one.becomes)} | {' | '.join(cells)} |"
 
 
 def words(becomes: Becomes) -> str:
-    """What must become of it, in words."""
+    """The expected result in words."""
     if not becomes.begins:
         return f"refused before the run (exit status {becomes.exit})"
     if becomes.ending is None:

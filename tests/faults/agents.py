@@ -1,6 +1,6 @@
-"""Agents as people write them, with the mistakes that people make; a run is told them by name.
+"""Agents as people write them, with the mistakes that people make; runs find them by name.
 
-Each solves the usual task, and goes wrong where the instruction says so.
+Each solves the usual task, and goes wrong if the instruction says so.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ SAVE = Key(("ctrl", "s"))
 
 
 class Writer:
-    """Writes hello, saves it, and is done."""
+    """Writes hello, saves it, and says done."""
 
     name = "writer"
     needs = Needs()
     text = "hello"
 
     def start(self, goal: Goal) -> None:
-        """Whether this is the task that is to go wrong."""
+        """Check whether this is the task that must go wrong."""
         self.marked = MARK in goal.instruction
         self.answers: list[Sequence[Action]] = [[Type(self.text if self.marked else "hello")], [SAVE], [Done()]]
 
     def act(self, observation: Observation) -> Decision:
-        """The next step; a mistake, where there is to be one."""
+        """The next step, with a mistake if this is the task that must go wrong."""
         if self.marked:
             self.wrong()
         return Decision(tuple(self.answers.pop(0)))
@@ -38,18 +38,18 @@ class Writer:
         """Nothing goes wrong."""
 
     def close(self) -> None:
-        """It holds nothing."""
+        """Nothing to close."""
 
 
 class Misspelt(Writer):
-    """Uses a name that it does not have."""
+    """Uses an undefined name."""
 
     def wrong(self) -> None:
         self.answers = anwsers  # type: ignore[name-defined]  # noqa: F821
 
 
 class Unimportable(Writer):
-    """Imports at its first step what is not installed."""
+    """Imports a package that is not installed at its first step."""
 
     def wrong(self) -> None:
         import a_package_that_nobody_has  # type: ignore[import-not-found]  # noqa: F401
@@ -65,7 +65,7 @@ class FalseStart(Writer):
 
 
 class Untyped(Writer):
-    """Returns what is no decision."""
+    """Returns something that is not a decision."""
 
     def act(self, observation: Observation) -> Decision:
         return "click 3 4" if self.marked else super().act(observation)  # type: ignore[return-value]
@@ -82,27 +82,27 @@ class Sloppy(Writer):
 
 
 class Unmakeable(Writer):
-    """Cannot even be made."""
+    """Fails in its constructor."""
 
     def __init__(self) -> None:
         self.answers = anwsers  # type: ignore[name-defined]  # noqa: F821
 
 
 class Wrong(Writer):
-    """Writes something else."""
+    """Writes the wrong text."""
 
     text = "goodbye"
 
 
 class Stringly(Writer):
-    """Decides on what is no action."""
+    """Returns a decision without an action."""
 
     def act(self, observation: Observation) -> Decision:
         return Decision(("click",)) if self.marked else super().act(observation)  # type: ignore[arg-type]
 
 
 class Idle(Writer):
-    """Never comes to an end."""
+    """Never finishes."""
 
     def start(self, goal: Goal) -> None:
         super().start(goal)
@@ -111,7 +111,7 @@ class Idle(Writer):
 
 
 class Resigned(Writer):
-    """Says of the task that it cannot be done."""
+    """Says that the task cannot be done."""
 
     def wrong(self) -> None:
         self.answers = [[Fail("there is no editor")]]
@@ -125,7 +125,7 @@ class Filler(Writer):
 
     @classmethod
     def from_settings(cls, settings: Mapping[str, str]) -> Filler:
-        """One setting, `folder`."""
+        """Takes one setting, `folder`."""
         return cls(settings["folder"])
 
     def wrong(self) -> None:

@@ -1,4 +1,4 @@
-"""What a fault is, what must become of it, and the list of all."""
+"""Faults, their expected results, and the list of all faults."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ FAKE, LOCAL = "fake", "local"
 PLACES = (FAKE, LOCAL)
 """A desktop in memory, and a real one on this machine."""
 MARK = "This one goes wrong."
-"""Stands in the instruction of the task that is to go wrong, and of no other."""
+"""Marks the instruction of the task that must go wrong; no other contains it."""
 
 
 class Whose(StrEnum):
@@ -32,18 +32,18 @@ class Whose(StrEnum):
 
 @dataclass(frozen=True)
 class Becomes:
-    """What must become of a fault.
+    """The expected result of a fault.
 
     Attributes:
-        ending: of the last attempt of the task that goes wrong; None where no attempt is recorded.
+        ending: of the last attempt at the task that goes wrong; None if no attempt is recorded.
         value: its score; None for no score.
-        attempts: how many are recorded.
-        goes_on: whether the run goes on to the task behind it, which is then solved.
-        status: the command's exit status; None for what follows from the others.
-        said: what the record must say of it, as a regular expression: reason, error, notes.
-        told: what the terminal must say.
-        tampered: the desktop counts as ended by the agent.
-        stays: nothing more can be recorded, and what is recorded stays.
+        attempts: the number of recorded attempts.
+        goes_on: whether the run continues with the next task, which is then solved.
+        status: the command's exit status; None if the other attributes determine it.
+        said: a regular expression for the record: reason, error, notes.
+        told: a regular expression for the terminal.
+        tampered: whether the desktop counts as killed by the agent.
+        stays: whether nothing more can be recorded, and the existing record stays.
     """
 
     ending: str | None
@@ -58,38 +58,38 @@ class Becomes:
 
     @property
     def begins(self) -> bool:
-        """Whether there is a run at all."""
+        """Whether the run starts at all."""
         return self.goes_on or self.stays or self.ending is not None
 
     @property
     def exit(self) -> int:
-        """The command's exit status: 0 when every planned episode has a score."""
+        """The command's exit status: 0 if every planned episode has a score."""
         if self.status is not None:
             return self.status
         return 0 if self.goes_on and self.value is not None else 1
 
 
 Reply = Callable[[int], Say | None]
-"""What an endpoint says to the n-th request (from 0) of the task that goes wrong; None for what a good one says."""
+"""An endpoint's reply to the n-th request (from 0) of the task that goes wrong; None for a good one."""
 
 
 @dataclass(frozen=True)
 class Scene:
-    """A run with the fault in it.
+    """A run with a fault in it.
 
     Attributes:
-        task: what differs from the usual task, in the task that is to go wrong; None takes a key away.
-        written: that task's file as it stands, in place of JSON that is made.
+        task: how the task that must go wrong differs from the usual one; None removes a key.
+        written: the text of that task's file, instead of generated JSON.
         agent: a real agent's name; empty for one that solves the task.
-        wire, reply: where a model is asked, over which wire, and how its endpoint goes wrong.
-        settings: of the agent.
+        wire, reply: the wire on which the agent asks a model, and how the endpoint goes wrong.
+        settings: the agent's settings.
         harm: what happens to the desktop (`providers.HARMS`); empty for nothing.
         times: how often it happens.
-        config: of the run.
-        command: run the command in a process of its own.
-        behind: the task that goes wrong is the second one.
-        disk: the run's folder is on a small disk of its own.
-        beside: files beside the task, by name.
+        config: the run's configuration.
+        command: whether the command runs in a separate process.
+        behind: whether the task that goes wrong is the second one.
+        disk: whether the run's folder is on a separate small disk.
+        beside: files next to the task, by name.
     """
 
     task: Mapping[str, Any] = field(default_factory=dict)
@@ -112,12 +112,12 @@ class Fault:
     """One fault.
 
     Attributes:
-        id: a name, unique.
+        id: a unique name.
         title: what happens, in a few words.
-        whose: fault it is.
-        becomes: what must become of it.
+        whose: whose fault it is.
+        becomes: the expected result.
         scene: the run that it is injected into.
-        places: where it can be.
+        places: the desktops that it applies to.
     """
 
     id: str
@@ -134,6 +134,6 @@ FAULTS: dict[str, Fault] = {}
 def fault(
     name: str, title: str, whose: Whose, becomes: Becomes, scene: Scene, places: tuple[str, ...] = PLACES
 ) -> None:
-    """Add one to the list."""
+    """Add a fault to the list."""
     assert name not in FAULTS, name
     FAULTS[name] = Fault(name, title, whose, becomes, scene, places)

@@ -1,4 +1,4 @@
-"""Metrics and set-up steps of a user's own, with the mistakes that people make."""
+"""A user's own metrics and set-up steps, with the mistakes that people make."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from deskbench.tasks.world import Context, World
 
 
 def raises(result: Any, expected: Any) -> float:
-    """A metric that fails whatever it is given."""
+    """A metric that always fails."""
     raise ValueError("no such column")
 
 

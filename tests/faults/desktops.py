@@ -1,4 +1,4 @@
-"""Faults of desktops: they die, hang, and do not show what they should."""
+"""Faults of desktops: they die, hang, or do not show what they should."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from tests.faults.base import Becomes, Scene, Whose, fault
 from tests.faults.runs import RETRIES
 
 ALWAYS = RETRIES + 1
-"""As often as a task is tried."""
+"""How often a task is tried."""
 FINE = Becomes("done", 1.0, attempts=2)
 """It is tried again on a fresh desktop, and solved."""
 UNSCORED = Becomes("env_error", attempts=ALWAYS)

@@ -1,4 +1,4 @@
-"""Faults of models and of what serves them, over every wire."""
+"""Faults of models and of their servers, on every wire."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ UNSCORED = Becomes("agent_error", said="the model's endpoint failed")
 ENDS = Becomes("agent_error", goes_on=False, said="ModelFatal", told="error: .*HTTP")
 """No other episode of this run could succeed."""
 COUNTS = Becomes("agent_error", 0.0, said="none of 2 replies was an action")
-"""What the model did not do is its own."""
+"""The model itself failed to act."""
 
 
 def always(say: Say) -> Reply:
-    """To every request."""
+    """Reply to every request."""
     return lambda number: say
 
 
 def once(say: Say) -> Reply:
-    """To the first."""
+    """Reply to the first request only."""
     return lambda number: say if number == 0 else None
 
 
 def first(wire: str, say: Say) -> Reply:
-    """In the place of a good model's first reply."""
+    """Reply instead of a good model's first reply."""
     return lambda number: say if number == 0 else good(wire, number)
 
 
 def broken_off(wire: str, how: str) -> Say:
-    """A reply that holds an action, and says that it broke off."""
+    """A reply that contains an action, and says that it is incomplete."""
     found = document(wire, "```python\npyautogui.write('wrong')\n```")
     if how == "choices[0].error":
         found["choices"][0] |= {"error": {"code": 502, "message": "provider disconnected"}, "finish_reason": "error"}
@@ -47,7 +47,7 @@ BROKEN_OFF = {
     "chat": ("error", "abort", "choices[0].error"), "responses": ("failed",), "messages": ("pause_turn",),
     "gemini": ("OTHER",),
 }  # fmt: skip
-"""How each wire says that a reply is not whole."""
+"""How each wire says that a reply is incomplete."""
 NAMED = {"chat": "finish_reason", "responses": "status", "messages": "stop_reason", "gemini": "finishReason"}
 HOLDERS = {"chat": "choices", "gemini": "candidates"}
 
@@ -61,7 +61,7 @@ NO_ACTION = {
     "chat": said("chat", "I shall write it now."),
     **{wire: said(wire, "", calls=[{"name": "quadruple_click", "arguments": {}}]) for wire in WIRES[1:]},
 }
-"""What says no action. Over the other wires a text alone is an answer, as their vendors mean it."""
+"""Replies without an action. On the other wires a plain text is an answer, as their vendors define it."""
 BLIND = "image input is not supported - hint: if this is unexpected, you may need to provide the mmproj"
 
 
@@ -71,7 +71,7 @@ def too_long(wire: str) -> Say:
 
 
 def over_each_wire(wire: str) -> None:
-    """What can go wrong over any."""
+    """Register the faults that can happen on any wire."""
     for how in BROKEN_OFF[wire]:
         name = f"{wire}-{how.lower().replace('[0].', '-')}"
         what = f"a reply that breaks off ({wire}: {how if '[' in how else f'{NAMED[wire]} {how}'})"

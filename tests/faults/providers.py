@@ -1,6 +1,6 @@
-"""Providers whose desktops something happens to: `tests.faults.providers:fake/dies-acting/2`.
+"""Providers that harm their desktops: `tests.faults.providers:fake/dies-acting/2`.
 
-The last number says how often it happens; it happens to the run's first desktops.
+The last number is how often it happens; the run's first desktops are affected.
 """
 
 from __future__ import annotations
@@ -25,13 +25,13 @@ from deskbench.envs.providers.fake import FakeDesktop, FakeProvider
 from deskbench.envs.providers.local import LocalDesktop, LocalProvider
 
 SHORT = 2.0
-"""Seconds that a desktop which has been stopped is waited for."""
+"""Seconds to wait for a desktop that has been stopped."""
 Method = Callable[..., Any]
 
 
 @dataclass(frozen=True)
 class Harm:
-    """What happens, and at which of the desktop's methods; `start` and `stop` are the provider's."""
+    """A harm, and the desktop's methods where it happens; `start` and `stop` are the provider's."""
 
     at: tuple[str, ...]
     does: Callable[[Any, Method], Method]
@@ -45,26 +45,26 @@ class Unstartable(LocalProvider):
 
 
 class Lacking(LocalProvider):
-    """Its desktops have a program less."""
+    """Its desktops lack a program."""
 
     def _binds(self) -> list[str]:
         return ["--ro-bind", "/dev/null", "/usr/bin/xclip"]
 
 
 def _unstarted(provider: Any, start: Method) -> Method:
-    """What is to run in it does not."""
+    """The program inside does not start."""
     if isinstance(provider, FakeProvider):
         raise StartError("Xvfb ended with status 1")
     return Unstartable().start
 
 
 def _lacking(provider: Any, start: Method) -> Method:
-    """It has no xclip; one in memory has none ever."""
+    """There is no xclip; a desktop in memory never has it."""
     return start if isinstance(provider, FakeProvider) else Lacking().start
 
 
 def _kill(desktop: Any, method: Method) -> Method:
-    """Its processes are ended from outside."""
+    """Kill its processes from outside."""
     if isinstance(desktop, FakeDesktop):
         desktop.running = False
     else:
@@ -73,7 +73,7 @@ def _kill(desktop: Any, method: Method) -> Method:
 
 
 def _stop(desktop: Any, method: Method) -> Method:
-    """Its processes stand still."""
+    """Stop its processes."""
     if isinstance(desktop, FakeDesktop):
         return functools.partial(_silent, desktop.name)
     _signal(desktop, signal.SIGSTOP)
@@ -93,9 +93,9 @@ def _silent(name: str, *args: Any, **more: Any) -> Any:
 
 
 def _no_tree(desktop: Any, method: Method) -> Method:
-    """What accessibility trees are read from is gone."""
+    """Take away the source of accessibility trees."""
     if isinstance(desktop, LocalDesktop):
-        _signal(desktop, signal.SIGSTOP, named="at-spi2/accessibility.conf")  # its bus: one that is killed comes again
+        _signal(desktop, signal.SIGSTOP, named="at-spi2/accessibility.conf")  # its bus, which restarts when killed
         return method
 
     def without(*args: Any, **more: Any) -> Any:
@@ -105,7 +105,7 @@ def _no_tree(desktop: Any, method: Method) -> Method:
 
 
 def _surprise(desktop: Any, method: Method) -> Method:
-    """What no part of deskbench expects."""
+    """Raise an exception that no part of deskbench expects."""
 
     def raises(*args: Any, **more: Any) -> Any:
         raise DecompressionBombError("a picture of 900 megapixels")
@@ -114,12 +114,12 @@ def _surprise(desktop: Any, method: Method) -> Method:
 
 
 def _unread(desktop: Any, method: Method) -> Method:
-    """Nothing is written, though it is said to be."""
+    """Pretend to write, but write nothing."""
     return lambda *args, **more: None
 
 
 def _half_a_pair(desktop: Any, method: Method) -> Method:
-    """What a command prints ends in half of a surrogate pair."""
+    """A command's output ends in half a surrogate pair."""
 
     def printed(*args: Any, **more: Any) -> Any:
         done = method(*args, **more)
@@ -145,7 +145,7 @@ HARMS = {
 
 
 class Trapped:
-    """A desktop whose trap springs, or does not, when one of its methods is first called; then it stays so."""
+    """A desktop that may be harmed when one of its methods is first called, and stays so."""
 
     def __init__(self, desktop: Desktop, owner: Harmed) -> None:
         self.desktop, self._owner = desktop, owner
@@ -166,44 +166,44 @@ class Trapped:
 
 
 class Harmed:
-    """A provider over another, whose desktops something happens to, so many times."""
+    """A provider that wraps another and harms its desktops a number of times."""
 
     def __init__(self, provider: FakeProvider | LocalProvider, harm: Harm, times: int) -> None:
         self.name, self.platform = provider.name, provider.platform
-        self.capacity = 1  # none is started ahead: the first desktops are those of the first task
+        self.capacity = 1  # start no desktop ahead, so the first ones belong to the first task
         self.harm = harm
         self._provider = provider
         self._numbers, self._times = itertools.count(), times
         self._lock = threading.Lock()
 
     def due(self) -> bool:
-        """Whether it happens now; it is counted."""
+        """Whether the harm happens now; counts calls."""
         with self._lock:
             return next(self._numbers) < self._times
 
     def describe(self) -> dict[str, str]:
-        """What the other says."""
+        """The description of the wrapped provider."""
         return self._provider.describe()
 
     def start(self, spec: DesktopSpec) -> Any:
-        """One of the other's, with a trap."""
+        """A desktop of the wrapped provider, with the harm."""
         start: Method = self._provider.start
         if "start" in self.harm.at and self.due():
             start = self.harm.does(self._provider, start)
         return Trapped(start(spec), self)
 
     def stop(self, desktop: Any) -> None:
-        """End it."""
+        """Stop a desktop."""
         self._provider.stop(desktop.desktop)
         if "stop" in self.harm.at and self.due():
             raise KeyError(desktop.desktop.name)
 
     def close(self) -> None:
-        """End all."""
+        """Stop all desktops."""
         self._provider.close()
 
     def doctor(self) -> list[Check]:
-        """What the other says."""
+        """The checks of the wrapped provider."""
         return self._provider.doctor()
 
 
@@ -211,7 +211,7 @@ BASES: dict[str, Callable[[], FakeProvider | LocalProvider]] = {"fake": FakeProv
 
 
 def __getattr__(name: str) -> Callable[[], Harmed]:
-    """A class of providers by its name, as `package.module:Class` finds one."""
+    """A provider class by its name, for `package.module:Class`."""
     base, _, rest = name.partition("/")
     harm, _, times = rest.partition("/")
     if base not in BASES or harm not in HARMS:

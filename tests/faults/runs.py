@@ -1,4 +1,4 @@
-"""A fault is carried out: a run of two tasks with the fault in one of them, and what became of both."""
+"""Runs a fault: a run of two tasks with the fault in one, and the results of both."""
 
 from __future__ import annotations
 
@@ -29,27 +29,27 @@ from tests.faults.serving import AGENTS, QUICK, Biased
 ROOT = Path(__file__).resolve().parents[2]
 HERE = __package__ or "tests.faults"
 OPEN = {FAKE: ["editor", "~/note.txt"], LOCAL: ["mousepad", "/home/user/note.txt"]}
-"""How the file that is to be written is opened."""
+"""How to open the file to write."""
 NOTE = "/home/user/note.txt"
 DISK = "2M"
 RETRIES = 2
 
 
 class CannotRun(Exception):
-    """This machine has not what a fault needs; says what."""
+    """This machine lacks something that a fault needs; the message says what."""
 
 
 @dataclass(frozen=True)
 class Found:
-    """What became of a run.
+    """The results of a run.
 
     Attributes:
-        bad: attempts of the task that was to go wrong, in order.
-        healthy: attempts of the other.
-        status: the command's.
-        told: what stood in the terminal.
-        state: how run.json says that the run ended; empty where there is none.
-        notes: what the records hold besides.
+        bad: attempts at the task that must go wrong, in order.
+        healthy: attempts at the other task.
+        status: the command's exit status.
+        told: the terminal's output.
+        state: how the run ended according to run.json; empty if there is none.
+        notes: other contents of the records.
     """
 
     bad: list[EpisodeRecord]
@@ -61,12 +61,12 @@ class Found:
 
 
 def open_note(place: str) -> dict[str, Any]:
-    """The set-up step that opens it."""
+    """The set-up step that opens the file."""
     return {"type": "launch", "parameters": {"command": OPEN[place]}}
 
 
 def usual(place: str) -> dict[str, Any]:
-    """The task that is usually to be done: write hello and save."""
+    """The usual task: write hello and save."""
     return {
         "instruction": "Write hello and save.",
         "config": [open_note(place)],
@@ -80,10 +80,10 @@ def usual(place: str) -> dict[str, Any]:
 
 
 def carry_out(fault: Fault, place: str) -> Found:
-    """Run it.
+    """Run a fault.
 
     Raises:
-        CannotRun: this machine lacks what it needs.
+        CannotRun: this machine lacks something that it needs.
     """
     scene = fault.scene
     with contextlib.ExitStack() as ends:
@@ -119,7 +119,7 @@ def _config(scene: Scene, place: str, source: Path, settings: Mapping[str, str])
 
 
 def _write(scene: Scene, place: str, folder: Path) -> None:
-    """The suite; files are read in the order of their names."""
+    """Write the suite; files are read in alphabetical order."""
     folder.mkdir()
     bad, well = ("b-bad", "a-well") if scene.behind else ("a-bad", "b-well")
     changed = json.loads(json.dumps(dict(scene.task)).replace('"OPEN"', json.dumps(open_note(place))))
@@ -133,14 +133,14 @@ def _write(scene: Scene, place: str, folder: Path) -> None:
 
 
 def _call(config: RunConfig, out: Path) -> tuple[int, str]:
-    """As the command does it, in this process."""
+    """Run the command in this process."""
     said = io.StringIO()
     status = running.run(config, out=out, resume=False, as_json=False, say=Console(file=said, width=200))
     return status, said.getvalue()
 
 
 def _command(config: RunConfig, out: Path) -> tuple[int, str]:
-    """As a person does it."""
+    """Run the command as a person does."""
     chosen = config.model_dump(exclude_defaults=True, exclude={"agent_settings"})
     settings = {**chosen, **{f"agent.{k}": v for k, v in config.agent_settings.items()}}
     words = [word for k, v in settings.items() if k != "source" for word in ("--set", f"{k}={v}")]
@@ -164,7 +164,7 @@ def _found(run: Path, scene: Scene, status: int, told: str) -> Found:
 
 
 def mismatches(fault: Fault, found: Found) -> list[str]:
-    """In what the run is not what it must be."""
+    """The differences between the run and the expected result."""
     wanted = fault.becomes
     last = found.bad[-1] if found.bad else None
     score = last.score if last is not None else None
@@ -194,7 +194,7 @@ def _state(fault: Fault) -> str:
     if fault.becomes.goes_on:
         return "done"
     if fault.becomes.stays:
-        return "running"  # how it ended cannot be written
+        return "running"  # it could not record how it ended
     return "broken" if fault.becomes.begins else ""
 
 

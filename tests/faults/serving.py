@@ -1,4 +1,4 @@
-"""An endpoint that serves one task badly and the others well, over each wire."""
+"""An endpoint that serves one task badly and the others well, on each wire."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.agent.models.speaking import said
 from tests.faults.base import MARK, Reply
 
 AGENTS = {"chat": "vlm", "responses": "openai-computer", "messages": "claude", "gemini": "gemini"}
-"""Who asks over each wire."""
+"""The agent for each wire."""
 QUICK = {"model": "m", "first_pause": "0.001", "longest_pause": "0.01", "attempts": "3", "retries": "1",
          "connect_timeout": "10"}  # fmt: skip
 SAVE: dict[str, dict[str, Any]] = {
@@ -20,11 +20,11 @@ SAVE: dict[str, dict[str, Any]] = {
     "gemini": {"name": "hotkey", "arguments": {"keys": ["ctrl", "s"]}},
 }
 STEPS = 3
-"""Replies that solve the task, over any wire."""
+"""The number of replies that solve the task, on any wire."""
 
 
 def good(wire: str, number: int, text: str = "hello") -> Say:
-    """The n-th reply of a model that writes a text, saves it and is done."""
+    """The n-th reply of a model that writes a text, saves it and says done."""
     if number >= STEPS - 1:
         return said(wire, "```DONE```" if wire == "chat" else "It is saved.")
     if wire == "chat":
@@ -35,12 +35,12 @@ def good(wire: str, number: int, text: str = "hello") -> Say:
 
 @dataclass
 class Biased(Endpoint):
-    """Serves what a good model says; `reply` says what the task that is to go wrong gets instead."""
+    """Serves a good model's replies; `reply` gives those for the task that must go wrong."""
 
     wire: str = "chat"
     reply: Reply = lambda number: None
     marked: bool = False
-    """Whether it is that task that asks."""
+    """Whether the request belongs to that task."""
     bad: int = 0
     """Requests of that task so far."""
     told: int = 0
@@ -49,10 +49,10 @@ class Biased(Endpoint):
     """Good replies to the others so far."""
 
     def answer(self, asked: dict[str, Any] | None) -> Say:
-        """As the instruction says that is in the request."""
+        """Reply according to the instruction in the request."""
         if asked is None:
             return Say({"data": []})
-        if "previous_response_id" not in asked:  # else the instruction is where the endpoint keeps it
+        if "previous_response_id" not in asked:  # otherwise the endpoint itself stores the instruction
             self.marked = MARK in json.dumps(asked)
         if not self.marked:
             self.well += 1

@@ -1,4 +1,4 @@
-"""Faults of tasks, of their checks and of agents' own code; and what is nobody's fault."""
+"""Faults of tasks, of their checks and of agents' own code, and results that are nobody's fault."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ def picture() -> bytes:
 
 
 def steps(*more: dict[str, Any]) -> dict[str, Any]:
-    """Set-up steps, with the usual one behind them."""
+    """Set-up steps, followed by the usual one."""
     return {"config": [*more, "OPEN"]}
 
 
 def downloaded(url: str) -> dict[str, Any]:
-    """A step that fetches a file."""
+    """A step that downloads a file."""
     return {"type": "download", "parameters": {"files": [{"url": url, "path": "/home/user/x.txt"}]}}
 
 
@@ -132,7 +132,7 @@ fault("half-a-pair-name", "a file name that is not text", Whose.NOBODY, Becomes(
 
 
 def written(path: str, text: str) -> dict[str, Any]:
-    """A file that lies there, as an agent might leave it."""
+    """A step that writes a file as an agent might leave it."""
     return {"type": "write_file", "parameters": {"path": path, "text": text}}
 
 
@@ -162,7 +162,7 @@ fault("answer-infeasible", "the agent says 'it cannot be done', and it cannot", 
 
 
 def crash(agent: str, title: str, error: str) -> None:
-    """An agent with a mistake in it."""
+    """Add a fault for an agent with a bug."""
     becomes = Becomes("agent_crash", said=error, told=rf"the agent's code failed in 1 episodes, .*{error}")
     fault(f"agent-{agent.lower()}", title, Whose.AGENT, becomes, Scene(agent=f"{HERE}.agents:{agent}", command=True))
 

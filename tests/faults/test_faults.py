@@ -1,4 +1,4 @@
-"""Every fault is injected into a run, and becomes what it must; the page has the table."""
+"""Injects every fault into a run and checks the result; the page has the table."""
 
 import dataclasses
 import json
@@ -19,7 +19,7 @@ REAL = (
     "setup-no-command", "check-no-program", "check-lacks-command", "half-a-pair-bytes", "half-a-pair-name", "half-a-pair-argument-messages",
     "oracle-no-target",
 )  # fmt: skip
-"""Those in which a real desktop is another matter than one in memory."""
+"""Faults that differ between a real desktop and one in memory."""
 LEAST = 90
 
 

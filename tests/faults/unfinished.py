@@ -1,3 +1,3 @@
-"""A module of somebody's own that cannot be imported."""
+"""A user's own module that cannot be imported."""
 
 AGENT = anwsers  # type: ignore[name-defined]  # noqa: F821

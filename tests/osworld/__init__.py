@@ -1,1 +1,1 @@
-"""How much of OSWorld a plain container does: assets of our own making, and the measurement."""
+"""How much of OSWorld a plain container can run: generated assets, and the measurement."""

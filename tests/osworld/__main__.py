@@ -1,10 +1,10 @@
-"""How much of OSWorld a plain container does, without a virtual machine and KVM.
+"""Measures how much of OSWorld a plain container can run, without a virtual machine or KVM.
 
-    python -m tests.osworld assets CHECKOUT FOLDER       files of our own in place of those that the tasks fetch
+    python -m tests.osworld assets CHECKOUT FOLDER       generate files instead of those that the tasks download
     python -m tests.osworld measure CHECKOUT FOUND.jsonl --assets FOLDER    try each task in the image `full-code`
-    python -m tests.osworld table FOUND.jsonl DOCS       write what was found as pages: containers.md and its table
+    python -m tests.osworld table FOUND.jsonl DOCS       write the results as pages: containers.md and its table
 
-`measure` goes on where it was broken off. With OSWorld's own files (`deskbench tasks mirror`), leave `--assets` out.
+`measure` resumes where it stopped. With OSWorld's own files (`deskbench tasks mirror`), leave out `--assets`.
 """
 
 import argparse
@@ -23,7 +23,7 @@ from tests.osworld.page import page, tasks_table
 
 
 def main() -> int:
-    """The commands."""
+    """Run a command."""
     parser = argparse.ArgumentParser(
         prog="python -m tests.osworld", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -67,7 +67,7 @@ def _say(text: str) -> None:
 
 
 def ubuntu(checkout: Path) -> list[Task]:
-    """The tasks of a checkout of OSWorld, or of its folder of examples, but for those of Windows."""
+    """The tasks of an OSWorld checkout, or of its folder of examples, except those for Windows."""
     return [task for task in load(checkout) if "examples_windows" not in task.path.parts]
 
 

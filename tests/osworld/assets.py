@@ -1,6 +1,9 @@
-"""Files in place of those that OSWorld's tasks fetch, where these cannot be reached: of the right kind, openable, each
-with content of its own (so that what is expected differs from what is given). They let a task be set up and graded;
-they do not make it solvable, and what a check wants of the true file's content is not in them."""
+"""Generated files that replace the downloads of OSWorld's tasks where those cannot be reached.
+
+They have the right type, can be opened, and all differ in content, so the expected file differs from the given one.
+They allow a task to be set up and graded. They do not make it solvable, and lack content of the real file that a check
+may look for.
+"""
 
 import hashlib
 import io
@@ -24,9 +27,9 @@ from tests.differential.pictures import as_bytes, photo
 from tests.osworld.profile import thunderbird_profile
 
 SHEET = re.compile(r"^[RE]N(.+)$")
-"""How a rule of `compare_table` names a sheet of the result or of what is expected."""
+"""How a rule of `compare_table` names a sheet of the result or of the expected workbook."""
 SHEETS = 8
-"""Sheets that a workbook has at least; rules name them by their number, too."""
+"""Minimum number of sheets in a workbook; rules also refer to sheets by number."""
 MEMBERS = {
     "bubbleSort.zip": ("bubbleSort/bubbleSort.py", "bubbleSort/input.txt"),
     "binder.zip": ("binder/notes.md",),
@@ -43,15 +46,15 @@ MEMBERS = {
     "doc.tar.gz": ("1.doc", "2.doc"),
     "vscodeEvalExtension.zip": ("vscodeEvalExtension/eval-0.0.1.vsix",),
 }
-"""What is in an archive, where later steps of a task name it; others hold a text."""
+"""Archive members that later steps of a task name; other archives hold one text."""
 NO_KIND = (".data", ".file", ".bin", "")
-"""Endings of URLs that say nothing; the name in the desktop does."""
+"""Extensions in URLs that say nothing; the name in the desktop decides instead."""
 SCRIPT = "#!/bin/sh\nmkdir -p project testDir test_environment\n"
-"""In place of a script that makes a task's folders; the names are those that the tasks' later steps go to."""
+"""Replaces a script that creates a task's folders; later steps of the tasks use these names."""
 
 
 def generate(tasks: Iterable[Task], root: Path) -> int:
-    """Write a file for every URL of the tasks into a folder that `DESKBENCH_MIRROR` may name; how many.
+    """Write a file for every URL of the tasks into a folder for `DESKBENCH_MIRROR`; returns their number.
 
     The folder has the layout of `deskbench.tasks.assets`.
     """
@@ -80,7 +83,7 @@ def _store(root: Path, record: Path, url: str, data: bytes) -> None:
 
 
 def _destination(task: Task, url: str) -> str:
-    """The name that a URL's file gets in the desktop or beside a check; some URLs end in `.data` or `.file`."""
+    """The name of a URL's file in the desktop or for a check; some URLs end in `.data` or `.file`."""
     for call in (*task.config, *task.evaluator.postconfig):
         for file in call.parameters.get("files", []) if call.type == "download" else []:
             if file["url"] == url:
@@ -93,7 +96,7 @@ def _destination(task: Task, url: str) -> str:
 
 
 def _title(task: Task, destination: str) -> str:
-    """The title that a document must have for the window that a later step of the task names."""
+    """The title that a document needs for a window that a later step of the task names."""
     start, end = f"{PurePosixPath(destination).name} — ", " - VLC media player"
     for call in task.config:
         name = str(call.parameters.get("window_name", "")) if call.type == "activate_window" else ""
@@ -105,7 +108,7 @@ def _title(task: Task, destination: str) -> str:
 
 
 def _expected(task: Task) -> Iterator[str]:
-    """URLs of what the desktop's files are compared with."""
+    """URLs of the expected files."""
     for check in task.evaluator.checks:
         if check.expected is not None and check.expected.type == "cloud_file":
             path = check.expected.parameters["path"]
@@ -131,7 +134,7 @@ def _strings(value: Any) -> Iterator[str]:
 
 
 class Maker:
-    """Makes files by their kind, into a scratch folder."""
+    """Generates files by type, in a scratch folder."""
 
     def __init__(self, files: Files) -> None:
         self._files = files
@@ -148,10 +151,10 @@ class Maker:
         """The bytes of one file.
 
         Args:
-            url: what it stands in for; its content is drawn from it.
-            destination: the name that the task gives it.
+            url: the URL of the replaced file; the seed for the content.
+            destination: the name that the task gives the file.
             sheet_names: sheets that a workbook must have.
-            expected: a file of the desktop is compared with it; it has a pivot table that the given one has not.
+            expected: whether this is the expected file; it has a pivot table that the given one lacks.
         """
         self._sheets, self._expected = sheet_names, expected
         name = PurePosixPath(unquote(urlsplit(url).path)).name
@@ -258,7 +261,7 @@ class Maker:
         return _zipped({"mimetype": b"application/epub+zip", "text.html": f"<p>{seed}</p>".encode()})
 
     def _vsix(self, seed: int, name: str) -> bytes:
-        """An extension of VS Code that writes the open project's folder to ~/OpenProject.txt."""
+        """A VS Code extension that writes the open project's folder to ~/OpenProject.txt."""
         publisher, _, title = ("undefined_publisher", "", "test") if "test" in name else ("deskbench", "", "eval")
         package = {
             "name": title, "publisher": publisher, "version": "0.0.1", "engines": {"vscode": "^1.50.0"},
@@ -274,10 +277,10 @@ class Maker:
 
 
 ESCAPED = str.maketrans({character: f"\\{character}" for character in "()\\"})
-"""Of texts in a PDF."""
+"""Escapes for texts in a PDF."""
 PICTURES = {
     ".png": "PNG", ".jpg": "JPEG", ".jpeg": "JPEG", ".gif": "GIF", ".webp": "WEBP", ".bmp": "BMP",
-    ".xcf": "PNG",  # GIMP looks at what is in a file, not at its name
+    ".xcf": "PNG",  # GIMP goes by a file's content, not its name
 }  # fmt: skip
 CONTENT_TYPES = (
     '<?xml version="1.0"?><Types xmlns="http://schemas.openxmlformats.org/package/2006/content-types">'
@@ -342,7 +345,7 @@ def _text(kind: str, seed: int, name: str) -> str:
         return json.dumps({"folders": []} if kind == ".code-workspace" else {"number": seed})
     if kind == ".sh":
         return SCRIPT
-    if kind == ".py" and name == "test.py":  # a suite that judges; who has done nothing must not pass it
+    if kind == ".py" and name == "test.py":  # a test suite that judges: an agent that did nothing must not pass it
         return "def test():\n    return False\n"
     if kind == ".py":
         return f"def main():\n    return True\n\n\nprint({seed})\n"

@@ -1,4 +1,4 @@
-"""Each of OSWorld's tasks, set up and graded in a container of the full image: a line of JSON for what is seen."""
+"""Sets up and grades each of OSWorld's tasks in a container of the full image, with a line of JSON for each result."""
 
 import dataclasses
 import json
@@ -22,27 +22,27 @@ from deskbench.tasks.web.live import drive, live_web
 from deskbench.tasks.world import Context, World
 
 SPEC = DesktopSpec(width=1920, height=1080)
-"""OSWorld's screen."""
+"""OSWorld's screen size."""
 SCRIPTS = (".sh", ".py")
 STEPS_WITH_COMMANDS = ("execute", "command", "launch")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """What came of one task.
+    """The result of one task.
 
     Attributes:
         task: suite and id.
         outcome: `graded`, `not graded`, `not set up` or `skipped`.
-        reason: why, where it is not graded; or what limits the grade.
-        feasible: whether there is something to do.
-        untouched: the score of the state after set-up, with the task's own steps before the check.
-        placed: checks that give 1 with the expected file put in the result's place.
-        placeable: checks for which that can be done.
-        lost: why the others of those do not.
-        checks: how many checks the task has.
-        stand_ins: what stands in for something of OSWorld's machine.
-        seconds: from the desktop's start to the grade.
+        reason: why it is not graded, or what limits the grade.
+        feasible: whether the task is feasible.
+        untouched: the score after set-up and the task's own steps before the check.
+        placed: checks that give 1 with the expected file in the result's place.
+        placeable: checks for which that is possible.
+        lost: why the rest of those fail.
+        checks: the number of checks.
+        stand_ins: replacements for parts of OSWorld's machine.
+        seconds: time from the desktop's start to the grade.
     """
 
     task: str
@@ -61,7 +61,7 @@ class Finding:
 def measure(
     tasks: Sequence[Task], out: Path, assets: Path, parallel: int, image: str, say: Callable[[str], None]
 ) -> list[Finding]:
-    """Try every task that `out` has no line of; lines are added as they come."""
+    """Try every task that has no line in `out`; results are appended as they arrive."""
     known = [Finding(**json.loads(line)) for line in out.read_text().splitlines()] if out.exists() else []
     done = {finding.task for finding in known}
     left = [task for task in tasks if task.key not in done]
@@ -81,7 +81,7 @@ def measure(
 
 
 def attempt(task: Task, pool: Pool, assets: Path) -> Finding:
-    """One task on a fresh desktop, or why it is not tried."""
+    """Try one task on a fresh desktop, or say why not."""
     seen = Finding(task.key, "skipped", feasible=task.feasible, checks=len(task.evaluator.checks))
     why = live_web(task) or drive(task)
     if why is not None:
@@ -124,7 +124,7 @@ def _line(error: Exception) -> str:
 
 
 def _with_the_expected(task: Task, world: World, assets: Path) -> tuple[int, int, tuple[str, ...]]:
-    """Put what is expected where the result is looked for, check by check: how many give 1, of how many, why not."""
+    """Copy each expected file to its result's place; returns how many checks give 1, of how many, and the reasons."""
     store, placed, placeable, lost = AssetStore.here(assets), 0, 0, []
     for check in task.evaluator.checks:
         pairs = list(_places(check))
@@ -145,7 +145,7 @@ def _with_the_expected(task: Task, world: World, assets: Path) -> tuple[int, int
 
 
 def _places(check: Check) -> Iterator[tuple[str, str]]:
-    """URLs of what is expected, and paths at which the result is looked for; none where a check is not so made."""
+    """URLs of expected files, and the paths of the results; empty if a check does not compare files."""
     got, wanted = check.result, check.expected
     if got is None or wanted is None or (got.type, wanted.type) != ("vm_file", "cloud_file"):
         return
@@ -158,7 +158,7 @@ def _places(check: Check) -> Iterator[tuple[str, str]]:
 
 
 def _fetches_its_check(task: Task) -> bool:
-    """The program that judges is one of OSWorld's files, so a stand-in for it judges nothing."""
+    """Whether the program that judges is one of OSWorld's files, so that a replacement would judge nothing."""
     fetched = [file["path"] for call in task.evaluator.postconfig if call.type == "download"
                for file in call.parameters["files"]]  # fmt: skip
     return any(path.endswith(SCRIPTS) for path in fetched)

@@ -1,4 +1,4 @@
-"""The findings as two pages of the documentation."""
+"""Formats the results as two pages of the documentation."""
 
 from collections import defaultdict
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ OUTCOMES = ("graded", "not graded", "not set up", "skipped")
 
 
 def page(findings: Sequence[Finding]) -> str:
-    """The page: how many, by domain; how it was measured; what looks different; what failed."""
+    """The main page: counts by domain, method, visible differences, failures."""
     tasks = sorted(findings, key=lambda finding: finding.task)
     lines = [INTRODUCTION, _sentence(tasks), "", *_by_domain(tasks), "", METHOD]
     lines += [*differences(images.lock_file("full").read_text(encoding="utf-8")), *_reasons(tasks)]
@@ -86,7 +86,7 @@ def page(findings: Sequence[Finding]) -> str:
 
 
 def tasks_table(findings: Sequence[Finding]) -> str:
-    """The page behind it, with a line for each task."""
+    """The detailed page, with a line for each task."""
     lines = [TABLE, "| task | outcome | untouched | placed | stands in | why |", "|---|---|---|---|---|---|"]
     for one in sorted(findings, key=lambda finding: finding.task):
         untouched = "" if one.untouched is None else f"{one.untouched:g}"

@@ -1,12 +1,12 @@
-"""A profile of Thunderbird with the account that OSWorld's tasks have, with no password and a mail of our own."""
+"""A Thunderbird profile with the account from OSWorld's tasks, no password, and a mail of our own."""
 
 import json
 
 ACCOUNT = "anonym-x2024@outlook.com"
 FOLDER = ".thunderbird/t5q2a5hp.default-release"
-"""The tasks' checks name it."""
+"""The tasks' checks name this folder."""
 INSTALL = "FDC34C9F024745EB"
-"""Thunderbird's hash of `/usr/lib/thunderbird`, by which an installation finds its profile."""
+"""Thunderbird's hash of `/usr/lib/thunderbird`, which links an installation to its profile."""
 PREFS = {
     "mail.account.account1.identities": "id1",
     "mail.account.account1.server": "server1",
@@ -53,7 +53,7 @@ A text.
 
 
 def thunderbird_profile() -> dict[str, bytes]:
-    """The files of the profile, by their paths under the home folder."""
+    """The files of the profile, by path in the home folder."""
     name = FOLDER.rpartition("/")[2]
     profiles = (
         f"[Install{INSTALL}]\nDefault={name}\nLocked=1\n\n[Profile0]\nName=default-release\nIsRelative=1\n"

@@ -1,4 +1,4 @@
-"""What the image `full` has in place of each program of OSWorld's machine, as a part of the page."""
+"""The image `full`'s counterparts for the programs of OSWorld's machine, as a part of the page."""
 
 from dataclasses import dataclass
 
@@ -19,13 +19,13 @@ VLC, gedit and the archive manager stand out from their background.
 
 @dataclass(frozen=True)
 class Program:
-    """A program of the image, and what an agent sees of the difference.
+    """A program of the image, and how it visibly differs.
 
     Attributes:
-        name: what it is to a person.
-        package: Debian's, whose version is shown.
+        name: its common name.
+        package: the Debian package, whose version is shown.
         theirs: program and version on OSWorld's machine.
-        seen: what is different on the screen.
+        seen: what looks different on the screen.
     """
 
     name: str
@@ -78,7 +78,7 @@ PROGRAMS = (
 
 
 def differences(lock: str) -> list[str]:
-    """The part of the page, line by line.
+    """The part of the page, as lines.
 
     Args:
         lock: the text of the image's lock file, lines of name, version, SHA-256.
@@ -96,5 +96,5 @@ def differences(lock: str) -> list[str]:
 
 
 def upstream(version: str) -> str:
-    """The program's own part of a Debian version: `1:2.10.34-1+deb12u10` is 2.10.34."""
+    """The upstream part of a Debian version: `1:2.10.34-1+deb12u10` gives 2.10.34."""
     return version.partition(":")[2].rpartition("-")[0] if ":" in version else version.rpartition("-")[0]

@@ -1,4 +1,4 @@
-"""Tasks of OSWorld's shape in the full image, with files of our own in place of those that they fetch."""
+"""Tests tasks in OSWorld's form in the full image, with generated files instead of downloads."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def window(name: str) -> dict[str, Any]:
 
 @pytest.fixture
 def suite(tmp_path: Path) -> Path:
-    """Five tasks as OSWorld writes them."""
+    """Five tasks in OSWorld's form."""
     folder = tmp_path / "examples" / "office"
     folder.mkdir(parents=True)
     write(
@@ -93,7 +93,7 @@ def test_every_kind_of_file_is_made_and_no_two_are_alike(tmp_path: Path) -> None
     )
     tasks = load(source)
     assert generate(tasks, mirror) == 2 * len(KINDS)
-    assert generate(tasks, mirror) == 0  # they are there
+    assert generate(tasks, mirror) == 0  # they exist now
     store = AssetStore(tmp_path / "cache", str(mirror), offline=True)
     made = {url.removeprefix(HUB): store.get(url).read_bytes() for url in urls_of(tasks)}
     for name, start in FIRST_BYTES.items():

@@ -1,4 +1,4 @@
-"""The page of containers shows the image that is built now."""
+"""The containers page matches the image that is built now."""
 
 from pathlib import Path
 

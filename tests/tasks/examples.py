@@ -1,6 +1,6 @@
-"""What the examples of metrics are run with: what an agent left that scores 1, and what scores 0.
+"""Inputs for the examples of metrics: end states that score 1, and end states that score 0.
 
-Those of metrics that are not here are run with cases of `tests/differential` that have the example's rules and options.
+Metrics that are missing here use cases of `tests/differential` with the example's rules and options.
 """
 
 import io
@@ -18,7 +18,7 @@ from PIL import Image
 
 @dataclass(frozen=True)
 class File:
-    """A file that is made when it is wanted."""
+    """A file that is created on demand."""
 
     content: str | bytes | Callable[[Path], None]
     name: str = "file"
@@ -34,14 +34,14 @@ class File:
 
 @dataclass(frozen=True)
 class Both:
-    """What was read for `result` and for `expected`, where the second is no rule."""
+    """The values of `result` and `expected`, if the second is not a rule."""
 
     result: Any
     expected: Any
 
 
 def made(value: Any, folder: Path) -> Any:
-    """A value of a getter; a file is made."""
+    """A getter's value; a file is created."""
     return value.made(folder) if isinstance(value, File) else value
 
 

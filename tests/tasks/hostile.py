@@ -1,4 +1,4 @@
-"""Files as an agent might leave them to break whatever reads them."""
+"""Files that an agent might leave to break their readers."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ WORD = "http://schemas.openxmlformats.org/wordprocessingml/2006/main"
 
 
 def good(kind: str) -> bytes:
-    """A small file of a kind that can be read."""
+    """A small valid file of a type."""
     out = io.BytesIO()
     if kind == "docx":
         made = docx.Document()
@@ -43,7 +43,7 @@ def good(kind: str) -> bytes:
 
 
 def replaced(kind: str, name: str, part: bytes) -> bytes:
-    """A good package, one part of which is another."""
+    """A valid package with one part replaced."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(good(kind))) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:
         for info in old.infolist():
@@ -57,7 +57,7 @@ def chunk(kind: bytes, data: bytes) -> bytes:
 
 
 def png(width: int, height: int) -> bytes:
-    """A PNG that says it is so large and holds what compresses well."""
+    """A PNG with the given size in its header and content that compresses well."""
     head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
     packer = zlib.compressobj(9)
     rows = b"".join(packer.compress(bytes(3 * width + 1)) for _ in range(min(height, 2000))) + packer.flush()
@@ -65,14 +65,14 @@ def png(width: int, height: int) -> bytes:
 
 
 def gif(frames: int) -> bytes:
-    """A GIF of many frames, each as large as can be."""
+    """A GIF with many frames, each as large as possible."""
     head = b"GIF89a" + struct.pack("<HHBBB", 9000, 9000, 0x80, 0, 0) + bytes(6)
     frame = b"," + struct.pack("<HHHHB", 0, 0, 9000, 9000, 0) + b"\x02\x02\x44\x01\x00"
     return head + frame * frames + b";"
 
 
 def deep_word() -> bytes:
-    """A document whose body is elements within elements."""
+    """A document whose body is deeply nested."""
     body = "<w:p>" * 100_000 + "</w:p>" * 100_000
     text = f'<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>'
     return replaced("docx", "word/document.xml", text.encode())
@@ -86,13 +86,13 @@ def wide_sheet() -> bytes:
 
 
 def far_cell() -> bytes:
-    """A workbook with one cell in the last corner: a million rows of 16,384 cells for who reads all."""
+    """A workbook with one cell in the last corner: a million rows of 16,384 cells to a reader that reads all."""
     text = SHEET + '<row r="1048576"><c r="XFD1048576"><v>1</v></c></row></sheetData></worksheet>'
     return replaced("xlsx", "xl/worksheets/sheet1.xml", text.encode())
 
 
 def many_members() -> bytes:
-    """An archive of more members than are looked at."""
+    """An archive with more members than are read."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         for number in range(30_000):
@@ -101,7 +101,7 @@ def many_members() -> bytes:
 
 
 def outside() -> bytes:
-    """An archive whose members lie elsewhere, and are links."""
+    """An archive with members outside its folder, and links."""
     out = io.BytesIO()
     with zipfile.ZipFile(out, "w") as archive:
         archive.writestr("../../deskbench-escaped", "x")
@@ -112,7 +112,7 @@ def outside() -> bytes:
 
 
 def devices() -> bytes:
-    """A tar file of a device, a pipe, and links that lead out."""
+    """A tar file with a device, a pipe, and links to the outside."""
     out = io.BytesIO()
     with tarfile.open(fileobj=out, mode="w") as archive:
         for name, kind, target in (
@@ -126,7 +126,7 @@ def devices() -> bytes:
 
 
 def pdf_loop() -> bytes:
-    """A PDF whose tree of pages is its own child."""
+    """A PDF whose page tree is its own child."""
     return (
         b"%PDF-1.4\n1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj\n"
         b"2 0 obj<</Type/Pages/Kids[2 0 R 2 0 R]/Count 1000000>>endobj\n"
@@ -135,14 +135,14 @@ def pdf_loop() -> bytes:
 
 
 def wave(seconds: int, data: bytes) -> bytes:
-    """A sound that says it is so long."""
+    """A sound with the given length in its header."""
     size = min(2**32 - 1, seconds * 44_100 * 4)
     head = b"WAVEfmt " + struct.pack("<IHHIIHH", 16, 1, 2, 44_100, 44_100 * 4, 4, 16)
     return b"RIFF" + struct.pack("<I", min(2**32 - 1, size + 36)) + head + b"data" + struct.pack("<I", size) + data
 
 
 def database(folder: Path, script: str) -> bytes:
-    """An SQLite file that a script makes."""
+    """An SQLite file made by a script."""
     path = folder / "made.sqlite"
     path.unlink(missing_ok=True)
     connection = sqlite3.connect(path)
@@ -204,6 +204,6 @@ FILES: dict[str, Callable[[], bytes]] = {
     "silent.wav": lambda: wave(1, bytes(176_400)),
     "playlist.mp4": lambda: PLAYLIST % b"file:///etc/passwd",
     "head.mp4": lambda: struct.pack(">I", 2**31 - 1) + b"ftypisom" + b"\xff" * 100_000,
-    "view.sqlite": lambda: b"",  # tests make it
+    "view.sqlite": lambda: b"",  # tests create it
     "font.ttf": lambda: b"\x00\x01\x00\x00\xff\xff" + b"\xff" * 100_000,
 }  # fmt: skip

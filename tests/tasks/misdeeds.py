@@ -1,4 +1,4 @@
-"""Metrics that do what hostile bytes may bring a library to do."""
+"""Metrics that do what hostile bytes could make a library do."""
 
 import ctypes
 import os
@@ -22,23 +22,23 @@ def writes(result: list[str], expected: None) -> float:
 
 
 def leaves_a_child(result: None, expected: None) -> float:
-    """Starts a program that goes on, and tells its number."""
+    """Starts a program that keeps running, and returns its process number."""
     return Told(0.0, str(subprocess.Popen(["sleep", "1000"]).pid))
 
 
 def prints(result: None, expected: None) -> float:
-    """Writes what looks like an answer."""
+    """Prints something that looks like an answer."""
     os.write(1, b'{"value": 1.0, "note": ""}')
     return 0.5
 
 
 def crashes(result: None, expected: None) -> float:
-    """Reads where nothing is."""
+    """Reads from address 0."""
     return float(len(ctypes.string_at(0)))
 
 
 def exits(result: None, expected: None) -> float:
-    """Leaves at once."""
+    """Exits at once."""
     os._exit(3)
 
 

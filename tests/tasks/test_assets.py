@@ -1,4 +1,4 @@
-"""Files from the web: fetched once, kept whole, checked, mirrored, and left alone offline."""
+"""Files from the web: downloaded once, completely, verified, mirrored, and never when offline."""
 
 import hashlib
 import json
@@ -20,7 +20,7 @@ DATA = b"a document" * 1000
 
 
 class Web(ThreadingHTTPServer):
-    """Serves /whole, /short (breaks off), /gone (404), /late (two failures first), /false (another checksum)."""
+    """Serves /whole, /short (breaks off), /gone (404), /late (fails twice first), /false (wrong checksum)."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
@@ -107,7 +107,7 @@ def test_a_file_that_was_changed_on_disk_is_fetched_anew(web: Web, tmp_path: Pat
     blob.parent.mkdir(parents=True)
     (tmp_path / "b/urls").mkdir()
     (tmp_path / "b/urls" / record.name).write_bytes(record.read_bytes())
-    blob.write_bytes(DATA + b"!")  # not what its name says
+    blob.write_bytes(DATA + b"!")  # does not match its name
     assert AssetStore(tmp_path / "b").get(f"{web.address}/whole").read_bytes() == DATA
     assert web.asked == ["/whole", "/whole"]
 
@@ -139,7 +139,7 @@ def test_the_command_fills_a_mirror(web: Web, tmp_path: Path) -> None:
         app, ["tasks", "mirror", str(tmp_path / "t.json"), "--out", str(tmp_path / "mirror"), "--json"]
     )
     answer = json.loads(done.stdout)
-    assert done.exit_code == 1  # one is not there
+    assert done.exit_code == 1  # one is missing
     assert answer["files"] == 2 and list(answer["failed"]) == [f"{web.address}/gone"]
     assert AssetStore(tmp_path / "mirror", offline=True).get(f"{web.address}/late").read_bytes() == DATA
 

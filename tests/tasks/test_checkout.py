@@ -1,4 +1,4 @@
-"""A checkout of OSWorld, by its own layout: read, checked, and run by a split's name."""
+"""An OSWorld checkout in its own layout: read, checked, and run by a split's name."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ USED = Path(__file__).parents[1] / "differential/used.json"
 
 
 def osworld_task(folder: Path, domain: str, name: str, evaluator: dict[str, Any]) -> None:
-    """A file with the keys that OSWorld's have."""
+    """Write a file with the keys of OSWorld's files."""
     path = folder / "evaluation_examples/examples" / domain / f"{name}.json"
     path.parent.mkdir(parents=True, exist_ok=True)
     task = {

@@ -1,4 +1,4 @@
-"""Task classes as OSWorld-V2 has them: loaded, kept apart, set up, judged in parts and phases; users who answer."""
+"""Task classes as in OSWorld-V2: loading, isolation, set-up, scores of parts and phases; simulated users."""
 
 import json
 from pathlib import Path
@@ -32,7 +32,7 @@ HEAD = "from desktop_env.task_base import BaseTask\n"
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where `asset` finds the files of the tasks."""
+    """The folder where `asset` finds the tasks' files."""
     folder = tmp_path / "assets of tasks"
     (folder / "task_900").mkdir(parents=True)
     (folder / "task_900" / "list.txt").write_text("3\n4\n")
@@ -252,7 +252,7 @@ def test_a_failing_setup_is_the_machines_and_a_failing_check_is_nobodys(tmp_path
 
 
 class Hands(Script):
-    """An agent that works with its own hands on the desktop before it says that it is done."""
+    """An agent that works directly on the desktop before it says done."""
 
     def __init__(self, desktop: Desktop, answers: list[list[Action]], files: list[dict[str, str]]) -> None:
         super().__init__(*answers)

@@ -1,4 +1,4 @@
-"""The examples of the reference: task files may have them, metrics score with them, and they work on a desktop."""
+"""The examples in the reference: they are valid in task files, metrics score with them, and they work on a desktop."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ WITHOUT: dict[Kind, dict[str, str]] = {
         "tidy_desktop": "never implemented",
     },
 }  # fmt: skip
-"""What has no example, and why; the list may only become shorter."""
+"""Names without an example, with the reason; the list may only shrink."""
 CHECKS = examples("metric")
 
 
@@ -52,7 +52,7 @@ def test_what_has_no_example_is_listed() -> None:
     assert sum(map(len, WITHOUT.values())) <= 11
 
 
-# -- as task files have them
+# -- in task files
 
 
 def test_a_task_file_may_have_each(tmp_path: Path) -> None:
@@ -67,7 +67,7 @@ def test_a_task_file_may_have_each(tmp_path: Path) -> None:
 
 
 def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
-    """A task's evaluator and set-up for each example."""
+    """An evaluator and a set-up for each example."""
     rule = {"type": "rule", "rules": {"expected": "x"}}
     for name, check in CHECKS.items():
         yield f"metric-{name}", {"evaluator": check}
@@ -78,7 +78,7 @@ def tasks() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def files_of(value: Any) -> Iterator[str]:
-    """Every text that names a file beside the task file."""
+    """Every string that names a file next to the task file."""
     if isinstance(value, str) and value.startswith("assets/"):
         yield value
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
@@ -116,7 +116,7 @@ def score(name: str, result: Any, expected: Any) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_metrics_of_documents_score_1_with_a_case_of_the_comparison() -> None:
-    """Those without inputs in `INPUTS`: one case with the example's rules and options is right, and another wrong."""
+    """Metrics without inputs in `INPUTS`: one case with the example's rules and options passes, and another fails."""
     right, wrong = set(CHECKS) - set(INPUTS), set(CHECKS) - set(INPUTS)
     for case, _ in cases_of(list(FAMILIES)):
         if case.metric in right | wrong and is_of_the_example(case):
@@ -127,7 +127,7 @@ def test_metrics_of_documents_score_1_with_a_case_of_the_comparison() -> None:
 
 
 ONE_CASE = {"compare_triangle_positions"}
-"""Metrics that have one case alone, which scores 1."""
+"""Metrics with a single case, which scores 1."""
 
 
 def is_of_the_example(case: Case) -> bool:
@@ -140,7 +140,7 @@ def is_of_the_example(case: Case) -> bool:
 
 STEPS = ("command", "execute", "execute_with_verification", "write_file", "upload_file", "launch", "activate_window",
          "close_window", "open", "change_wallpaper", "sleep")  # fmt: skip
-"""Set-up steps that need neither the web nor a program that the local desktop lacks, in this order."""
+"""Set-up steps that need neither the web nor programs missing from the local desktop, in this order."""
 NOTES = "one\ntwo\n"
 READ: dict[str, Any] = {
     "cache_file": "Ada\nBob\n", "chrome_color_scheme": "dark", "chrome_font_size": {"default_font_size": 20},
@@ -154,7 +154,7 @@ READ: dict[str, Any] = {
     "vm_file": NOTES, "vm_file_text": NOTES, "vm_screen_size": {"width": 1280, "height": 800}, "agent_answer": None,
     "task_file": "gold", "vlc_playing_info": None, "audio_in_slide": None, "content_from_vm_file": None,
 }  # fmt: skip
-"""What the examples of getters read on the desktop that is made here; texts of files as texts."""
+"""What the examples of getters read on the desktop here; files as texts."""
 PROFILE = "~/.config/chromium"
 GIVEN: dict[str, bytes] = {
     "~/Documents/names.txt": b"Bob\nAda\n",
@@ -170,7 +170,7 @@ GIVEN: dict[str, bytes] = {
 
 @pytest.fixture(scope="module")
 def stage(local_provider: Pool, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stage]:
-    """A desktop on which every step of `STEPS` was taken as its example has it."""
+    """A desktop after every step of `STEPS`, as in its example."""
     desktop = local_provider.start(DesktopSpec())
     found = Stage(desktop, tmp_path_factory.mktemp("examples"))
     assets = found.folder / "assets"

@@ -1,4 +1,4 @@
-"""Task files: everything that is wrong is said before a machine starts, with file, JSON path and the nearest name."""
+"""Task files: every error is reported before a machine starts, with file, JSON path and the nearest name."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""The reference says what the registry has: shapes in words, and every name."""
+"""The reference matches the registry: shapes in words, and every name."""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path

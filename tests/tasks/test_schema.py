@@ -1,4 +1,4 @@
-"""New tasks: each template passes the check, and oracles alone solve those of the local desktop."""
+"""New tasks: each template passes the check, and only the oracle solves those for the local desktop."""
 
 import json
 from pathlib import Path
@@ -18,7 +18,7 @@ from deskbench.tasks.types import Call, Task
 from deskbench.tasks.world import Context, World
 
 FULL = {"browser": "google-chrome", "office": "soffice"}
-"""Templates for the full image, with the program that the local desktop has not."""
+"""Templates for the full image, with the program that the local desktop lacks."""
 LOCAL = sorted(set(LIKE) - set(FULL))
 
 

@@ -1,5 +1,4 @@
-"""Pages that stand where sites of the web do, in a desktop without a network: a server with TLS and a Chromium that is
-told that every name leads there."""
+"""Pages that replace web sites, in a desktop without network: a TLS server and a Chromium that sends it all names."""
 
 import json
 import subprocess
@@ -10,7 +9,7 @@ from tempfile import TemporaryDirectory
 from deskbench.envs.desktop import Desktop
 
 Pages = dict[str, str]
-"""Beginnings of host and path to HTML, or to `-> ADDRESS`; the first that fits is given."""
+"""HTML, or `-> ADDRESS`, by the beginning of host and path; the first match counts."""
 CHROMIUM = [
     "chromium", "--no-sandbox", "--test-type", "--no-first-run", "--no-default-browser-check", "--disable-gpu",
     "--password-store=basic", "--disable-background-networking", "--force-renderer-accessibility",
@@ -51,7 +50,7 @@ def _certificate() -> bytes:
 
 
 def serve(desktop: Desktop, pages: Pages) -> None:
-    """Put the pages there and start Chromium."""
+    """Copy the pages to the desktop and start Chromium."""
     desktop.write_file("~/pair.pem", _certificate())
     desktop.write_file("~/pages.json", json.dumps(pages).encode())
     desktop.write_file("~/server.py", SERVER.encode())
@@ -60,5 +59,5 @@ def serve(desktop: Desktop, pages: Pages) -> None:
 
 
 def asked(desktop: Desktop) -> list[str]:
-    """Hosts and paths of every request so far."""
+    """Hosts and paths of all requests so far."""
     return desktop.read_file("~/asked").decode().splitlines()

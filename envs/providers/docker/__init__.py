@@ -1,1 +1,1 @@
-"""Desktops in containers: their images, OSWorld's own, engines behind ssh."""
+"""Desktops in containers: our images, OSWorld's own image, engines behind ssh."""

@@ -1,7 +1,7 @@
 """Images of the desktop: their build context, and building them with a Docker engine.
 
-The context is `docker/`, the list of packages that the local provider installs, the server, and its Python libraries;
-its parts have the same bytes on every machine that has the same sources, so that an engine's cache holds.
+The context is `docker/`, the local provider's list of packages, the server, and its Python libraries. The same sources
+give the same bytes on every machine, which keeps an engine's cache valid.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 DOCKER = ENVS.parent / "docker"
 SESSIONS = {"light": "openbox", "full": "xfce"}
-"""The session of an image, by its list of programs."""
+"""The desktop session of an image, by its list of programs."""
 PROGRAMS = tuple(SESSIONS)
 NAMES = tuple(f"{programs}{code}" for programs in PROGRAMS for code in ("", "-code"))
 """Short names of images."""
@@ -33,9 +33,9 @@ MADE_BASE = "deskbench/base:bookworm"
 """The image that replaces BASE when no registry can be reached."""
 SUITE = "bookworm"
 SOURCES_LABEL = "org.deskbench.server"
-"""Image label: the digest of the server's sources, which tells whether an image is out of date."""
+"""Image label: a digest of the server's sources, which shows whether an image is out of date."""
 NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns", "uidmap"})
-"""Packages of the local provider that a container has no use for."""
+"""Packages of the local provider that a container does not need."""
 LOCK = "/usr/share/deskbench/installed.txt"
 
 
@@ -44,11 +44,11 @@ class Recipe:
     """What an image is built from.
 
     Attributes:
-        programs: a list of `docker/`: light or full.
-        base: a Debian 12 image; None takes BASE, or makes one of packages where it cannot be pulled.
+        programs: a list in `docker/`: light or full.
+        base: a Debian 12 image; None takes BASE, or makes one from packages if BASE cannot be pulled.
         screen: WIDTHxHEIGHT, for containers that are started by hand.
         locked: install the versions of the lock file.
-        code: with code-server, in VS Code's place.
+        code: install code-server in place of VS Code.
     """
 
     programs: str = "light"
@@ -64,7 +64,7 @@ class Recipe:
 
 
 def lock_file(programs: str) -> Path:
-    """Where the lock of an image's packages is kept: lines of name, version, SHA-256."""
+    """The path of the lock file of an image's packages; its lines are name, version, SHA-256."""
     return DOCKER / f"{programs}.lock"
 
 
@@ -83,18 +83,18 @@ def context(recipe: Recipe) -> bytes:
 
 
 def authorities() -> bytes:
-    """The certificates that this machine trusts, for a proxy of its own in front of the registries."""
+    """The certificates that this machine trusts, for machines behind a proxy with its own certificate."""
     named = os.environ.get("SSL_CERT_FILE")
     return Path(named).read_bytes() if named else b""
 
 
 def desktop_packages() -> list[str]:
-    """The Debian packages of the desktop itself."""
+    """The Debian packages of the desktop itself, without applications."""
     return [name for name in listed(ENVS / "packages.txt") if name not in NOT_IN_IMAGE]
 
 
 def listed(path: Path) -> list[str]:
-    """The packages of a list; # starts a comment."""
+    """The packages in a list file; # starts a comment."""
     names = (line.partition("#")[0].strip() for line in path.read_text(encoding="utf-8").splitlines())
     return [name for name in names if name]
 
@@ -113,13 +113,13 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
     """Build an image and return its id, `sha256:…`.
 
     Args:
-        engine: where.
-        recipe: of what.
+        engine: the engine to build with.
+        recipe: what to build.
         say: called with each step.
 
     Raises:
         UsageError: there is no such list of programs, no base image, or no lock file.
-        StartError: the build failed; with its last lines.
+        StartError: the build failed; the message has its last lines.
     """
     if recipe.programs not in PROGRAMS:
         raise UsageError(f"unknown list of programs {recipe.programs!r}; known lists: {', '.join(PROGRAMS)}")
@@ -145,10 +145,10 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
 
 
 def base_image(engine: docker.DockerClient, wanted: str | None, say: Callable[[str], None]) -> str:
-    """The name of a base image that the engine has; pulled, or made of packages.
+    """The name of a base image that the engine has. Pulls it, or makes it from packages.
 
     Raises:
-        UsageError: it can be neither pulled nor built; with the fix.
+        UsageError: it can be neither pulled nor built; the message gives the fix.
     """
     import docker
 
@@ -184,7 +184,7 @@ def _make_base(engine: docker.DockerClient, why: str, say: Callable[[str], None]
 
 
 def installed(engine: docker.DockerClient, image: str) -> str:
-    """An image's packages, in the lock file's form."""
+    """An image's packages, in the format of the lock file."""
     container = engine.containers.create(image)
     try:
         chunks, _ = container.get_archive(LOCK)

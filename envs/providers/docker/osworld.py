@@ -1,7 +1,7 @@
-"""OSWorld's own image: its Ubuntu or Windows machine, run by QEMU in a container, as its docker provider runs it.
+"""OSWorld's own image: its Ubuntu or Windows machine, run by QEMU in a container, as its docker provider does.
 
-Container options, ports and readiness are those of that provider (desktop_env/providers/docker in xlang-ai/OSWorld),
-but that ports are the machine's free ones, on loopback only where the engine is on this machine.
+Container options, ports and readiness follow that provider (desktop_env/providers/docker in xlang-ai/OSWorld). One
+thing differs: the ports are free ones of the machine, and only on loopback if the engine is on this machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ IMAGE = "happysixd/osworld-docker"
 DISK = user_cache_path("deskbench") / "osworld" / "Ubuntu.qcow2"
 SERVER, CHROMIUM, SCREEN, VLC = 5000, 9222, 8006, 8080
 SECONDS, SECONDS_WITHOUT_KVM = 300.0, 1800.0
-"""Seconds that the machine may take to answer; OSWorld's own limit, and six times that without KVM."""
+"""Seconds that the machine may take to answer: OSWorld's own limit, and six times that without KVM."""
 
 
 class OsworldDesktop(OsworldClient):
@@ -44,10 +44,10 @@ class OsworldContainers:
 
     Args:
         disk: the machine's qcow2 file, on the engine's machine; "" for DISK.
-        image: of the container.
+        image: the container's image.
 
     Raises:
-        UsageError: no engine answers, or the image or the disk is missing; with the fix.
+        UsageError: no engine answers, or the image or the disk is missing; the message gives the fix.
     """
 
     name = "docker"
@@ -69,14 +69,14 @@ class OsworldContainers:
         self._lock = threading.Lock()
 
     def describe(self) -> dict[str, str]:
-        """Image and disk."""
+        """The image and the disk."""
         return {"image": self._image_name, "digest": self._image, "disk": str(self._disk)}
 
     def start(self, spec: DesktopSpec) -> OsworldDesktop:
-        """A fresh machine, booted; its size and network are its own.
+        """Boot a fresh machine. It ignores the spec's size and network and uses its own.
 
         Raises:
-            StartError: with what was last seen.
+            StartError: it did not start; the message gives the last state seen.
         """
         try:
             with engine_errors():
@@ -135,7 +135,7 @@ class OsworldContainers:
         return self._engine.containers.get(container).logs(tail=LOG_LINES).decode("utf-8", "replace")
 
     def stop(self, desktop: Desktop) -> None:
-        """Remove the container, and with it all changes in the machine."""
+        """Remove the container and with it all changes to the machine."""
         assert isinstance(desktop, OsworldDesktop)
         with self._lock:
             self._running.pop(desktop.name, None)
@@ -177,6 +177,6 @@ def _image(engine: docker.DockerClient, name: str) -> str:
 
 
 def make(argument: str = "") -> DockerProvider | OsworldContainers:
-    """The docker provider that an argument means: `osworld`, `osworld:DISK`, or an image of ours."""
+    """The docker provider for an argument: `osworld`, `osworld:DISK`, or one of our images."""
     name, _, disk = argument.partition(":")
     return OsworldContainers(disk) if name == "osworld" else DockerProvider(argument)

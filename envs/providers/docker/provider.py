@@ -1,10 +1,10 @@
-"""Desktops in containers of a Docker engine, here or elsewhere (DOCKER_HOST).
+"""Desktops in containers of a Docker engine, on this machine or another (DOCKER_HOST).
 
-The server runs as the container's root, the programs as an ordinary user; the root file system is read-only, what the
-user writes is in memory and has a limit. There is no published port: the controller comes through the engine itself
-(`docker exec` of socat to the server's Unix socket, which only root may open), so that a desktop without a network has
-none, and an engine on another machine is no other case. The server ends when its standard input does, and the engine
-removes it: a controller that is killed leaves nothing.
+The server runs as the container's root, and programs as an ordinary user. The root file system is read-only; what the
+user writes is kept in memory, within a limit. No port is published. The controller reaches the server through the
+engine itself: `docker exec` of socat to the server's Unix socket, which only root may open. So a desktop can do without
+any network, and an engine on another machine works the same way. The server ends when its standard input does, and the
+engine then removes the container: a killed controller leaves nothing behind.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ LABEL = "org.deskbench.desktop"
 """Container label: the process id of the controller."""
 SOCKET = "/run/deskbench/socket"
 MEMORY, PIDS, CPUS = 6 * 2**30, 1024, 2.0
-"""Limits of one container: bytes of memory (of which files take at most SCRATCH), processes and threads, cores."""
+"""Limits of one container: bytes of memory (files take at most SCRATCH of it), processes and threads, cores."""
 CAPABILITIES = ("SETUID", "SETGID", "KILL")
-"""Capabilities that the server needs to start programs as the user and to end them; the programs get none."""
+"""Capabilities that the server needs to start programs as the user and to end them. Programs get no capabilities."""
 SCRATCH = {
     "/home/user": "rw,exec,nosuid,nodev,size=2g,uid=1000,gid=1000,mode=755",
     "/tmp": "rw,exec,nosuid,nodev,size=1g,mode=1777",
@@ -52,7 +52,7 @@ SCRATCH = {
 START_SECONDS = 60.0
 ENGINE_SECONDS = 60.0
 LOG_LINES, MAX_LINE = 12, 65_536
-"""Limits for quoting a desktop's log: lines in an error, bytes of a line."""
+"""Limits for quoting a desktop's log: lines in an error, and bytes of a line."""
 
 
 class DockerDesktop(Client):
@@ -68,16 +68,16 @@ class DockerDesktop(Client):
 
 @dataclass(frozen=True)
 class Tunnel:
-    """Connects to the server in a container through the engine; what `Client` takes as `connect`."""
+    """Connects to the server in a container through the engine; `Client` takes it as `connect`."""
 
     engine: docker.DockerClient
     container: str
 
     def __call__(self) -> socket.socket:
-        """A socket to the server; two threads carry its bytes.
+        """Open a socket to the server; two threads carry its bytes.
 
         Raises:
-            OSError: the engine cannot be reached, takes too long, or the container is not running.
+            OSError: the engine cannot be reached or takes too long, or the container is not running.
         """
         stream = _within(seconds_left(), self._stream)
         near, far = socket.socketpair()
@@ -95,18 +95,18 @@ class Tunnel:
 
 
 def _within(seconds: float | None, make: Callable[[], Stream]) -> Stream:
-    """What comes in time; what comes later is closed. In a full container, the engine starts nothing for a minute.
+    """Run `make` with a deadline, and close a result that comes late. In a full container, exec hangs for a minute.
 
     Raises:
-        TimeoutError: nothing came.
-        OSError: of `make`.
+        TimeoutError: the time is up.
+        OSError: raised by `make`.
     """
     made: Future[Stream] = Future()
 
     def work() -> None:
         try:
             made.set_result(make())
-        except BaseException as error:  # noqa: BLE001  (whoever waits hears of it)
+        except BaseException as error:  # noqa: BLE001  (the waiting thread gets the error)
             made.set_exception(error)
 
     threading.Thread(target=work, daemon=True).start()
@@ -129,7 +129,7 @@ def label() -> dict[str, str]:
 
 @contextlib.contextmanager
 def engine_errors() -> Iterator[None]:
-    """The SDK's errors as OSError, which is what whoever connects expects."""
+    """Turn the SDK's errors into OSError, which callers of `connect` expect."""
     import docker
     import requests
 
@@ -145,15 +145,15 @@ def _line(error: BaseException) -> str:
 
 
 class Stream:
-    """The engine's end of an attach or exec: a socket, below what the SDK returns, which it closes when forgotten."""
+    """The engine's end of an attach or exec. Uses the socket below the SDK's object, which closes it when collected."""
 
     def __init__(self, response: Any) -> None:
         self._response = response
         self._socket = getattr(response, "_sock", response)
-        self._socket.settimeout(None)  # a desktop may be silent for longer than the engine
+        self._socket.settimeout(None)  # a desktop may stay silent longer than the engine's timeout
 
     def sendall(self, data: bytes) -> None:
-        """Send all of it."""
+        """Send all bytes."""
         self._socket.sendall(data)
 
     def end(self) -> None:
@@ -162,14 +162,14 @@ class Stream:
             self._socket.shutdown(socket.SHUT_WR)
 
     def close(self) -> None:
-        """Close it, whoever reads."""
+        """Close it, even while another thread reads."""
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_RDWR)
         self._socket.close()
         self._response.close()
 
     def frames(self) -> Iterator[tuple[int, bytes]]:
-        """What comes: 1 for standard output, 2 for errors, and bytes ("Stream format" in the engine's API).
+        """Yield what arrives: 1 for standard output or 2 for errors, and bytes ("Stream format" in the engine's API).
 
         Raises:
             OSError: the connection was lost.
@@ -198,7 +198,7 @@ def _to_engine(near: socket.socket, engine: Stream) -> None:
         while data := near.recv(1 << 18):
             engine.sendall(data)
     except OSError:
-        pass  # either end is gone: the other thread hears of it, too
+        pass  # one end is gone; the other thread notices it, too
     finally:
         engine.end()
 
@@ -221,7 +221,7 @@ class DockerProvider:
     """Starts containers; `deskbench.envs.providers.pool` keeps one warm.
 
     Args:
-        image: the desktop's image; light (also for ""), full, full-code, or any name.
+        image: the desktop's image: light (also for ""), full, full-code, or any image name.
 
     Raises:
         UsageError: no engine answers, or the image is missing or has an older server.
@@ -240,14 +240,14 @@ class DockerProvider:
         self._lock = threading.Lock()
 
     def describe(self) -> dict[str, str]:
-        """The image by name and digest, for the manifest."""
+        """The image's name and digest, for the manifest."""
         return {"image": self._image_name, "digest": self._image}
 
     def start(self, spec: DesktopSpec) -> DockerDesktop:
-        """A fresh container.
+        """Start a fresh container.
 
         Raises:
-            StartError: with the last lines of its log.
+            StartError: it did not start; the message has the last lines of its log.
         """
         tokens = new_tokens()
         try:
@@ -302,7 +302,7 @@ class DockerProvider:
         self._end(desktop)
 
     def _end(self, desktop: DockerDesktop) -> None:
-        """Remove it; one that is gone already, or an engine that is, is no news (its server ends by itself)."""
+        """Remove the container. It, or the engine, may already be gone: the server then ends by itself."""
         desktop.close()
         with contextlib.suppress(OSError), engine_errors():
             self._engine.api.remove_container(desktop.container, force=True, v=True)
@@ -316,7 +316,7 @@ class DockerProvider:
         self._engine.close()
 
     def doctor(self) -> list[Check]:
-        """What the engine is, and whether a container's desktop comes up."""
+        """Which engine this is, and whether a desktop comes up in it."""
         from deskbench.envs.providers.doctor import try_desktop
 
         version = self._engine.version()
@@ -332,10 +332,10 @@ def _server_arguments(spec: DesktopSpec) -> list[str]:
 
 
 def engine() -> docker.DockerClient:
-    """The Docker engine that the environment names (DOCKER_HOST, the current context is not read).
+    """The Docker engine that DOCKER_HOST names. The current docker context is not read.
 
     Raises:
-        UsageError: none answers; with the fix.
+        UsageError: no engine answers; the message gives the fix.
     """
     import docker
 
@@ -357,7 +357,7 @@ def find_image(engine: docker.DockerClient, name: str) -> str:
     """An image's id, `sha256:…`.
 
     Raises:
-        UsageError: the engine does not have it, or it holds another version of the server; with the fix.
+        UsageError: the engine lacks it, or it holds another version of the server; the message gives the fix.
     """
     import docker
 
@@ -371,10 +371,10 @@ def find_image(engine: docker.DockerClient, name: str) -> str:
 
 
 def _await_ready(desktop: DockerDesktop) -> None:
-    """Until the server says that it is ready; its log is read from then on.
+    """Wait until the server says that it is ready. From then on, a thread reads its log.
 
     Raises:
-        StartError: it ended, or took too long; with its last lines.
+        StartError: it ended or took too long; the message has its last lines.
     """
     said = threading.Event()
     answer: dict[str, Any] = {}
@@ -389,13 +389,13 @@ def _await_ready(desktop: DockerDesktop) -> None:
 
 
 def _listen(desktop: DockerDesktop, answer: dict[str, Any], said: threading.Event) -> None:
-    """Read a container's output to its end: the one line of the server's standard output, and the log."""
+    """Read a container's output to its end: the one line on the server's standard output, and the log."""
     assert desktop.leash is not None
     rests = {1: b"", 2: b""}
     try:
         for kind, data in desktop.leash.frames():
             *lines, rest = (rests[kind] + data).split(b"\n")
-            rests[kind] = rest[-MAX_LINE:]  # programs write errors, too: a line may have no end
+            rests[kind] = rest[-MAX_LINE:]  # programs write errors here, too, and a line may never end
             for line in lines:
                 if kind == 2:
                     desktop.log.append(line[:MAX_LINE].decode("utf-8", "replace").rstrip())

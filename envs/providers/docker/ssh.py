@@ -1,7 +1,7 @@
-"""A Docker engine elsewhere, as DOCKER_HOST=ssh://[user@]host[:port][/path] names it: `ssh -L` brings its socket here.
+"""A Docker engine elsewhere, as in DOCKER_HOST=ssh://[user@]host[:port][/path]: `ssh -L` forwards its socket here.
 
-The SDK's own way over ssh cannot carry what a desktop needs, a stream that is read as it comes. The person's ssh
-and its configuration are used; nothing is asked for.
+The SDK's own ssh transport cannot stream data as it arrives, which a desktop needs. This uses the user's own ssh and
+its configuration, and never prompts.
 """
 
 from __future__ import annotations
@@ -26,28 +26,28 @@ _lock = threading.Lock()
 
 @dataclass(frozen=True)
 class Tunnel:
-    """An `ssh` that runs, and the socket that it listens at."""
+    """A running `ssh` and the socket that it listens on."""
 
     process: subprocess.Popen[bytes]
     folder: Path
 
     @property
     def socket(self) -> Path:
-        """What leads to the engine."""
+        """The local socket that leads to the engine."""
         return self.folder / "docker.sock"
 
     def close(self) -> None:
-        """End it."""
+        """End the ssh process and remove the socket."""
         self.process.kill()
         self.process.communicate()
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
 def reach(address: str) -> str:
-    """The address of a socket here that leads to the engine there; one connection serves all.
+    """The address of a local socket that leads to the remote engine. All callers share one connection.
 
     Raises:
-        UsageError: the machine cannot be reached; with ssh's message.
+        UsageError: the machine cannot be reached; the message has ssh's own.
     """
     with _lock:
         found = _open.get(address)
@@ -70,7 +70,7 @@ def _dial(address: str) -> Tunnel:
     command = [
         "ssh", "-T", "-o", "BatchMode=yes", "-o", "ExitOnForwardFailure=yes", "-L",
         f"{folder / 'docker.sock'}:{there}", *port, *user, "--", parts.hostname,
-        "cat",  # which ends with its input, and that with this process
+        "cat",  # ends with its input, which ends with this process
     ]  # fmt: skip
     try:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)

@@ -1,1 +1,1 @@
-"""Desktops in virtual machines, booted once and restored from memory."""
+"""Desktops in virtual machines that boot once and are then restored from memory."""

@@ -1,4 +1,4 @@
-"""Checks what the qemu provider needs on this machine, one by one, each with its fix."""
+"""Checks what the qemu provider needs on this machine, each check with its fix."""
 
 from __future__ import annotations
 
@@ -15,11 +15,13 @@ from deskbench.envs.providers.qemu.machine import qemu_version
 from deskbench.envs.providers.qemu.speed import speed
 
 LEAST_DISK, LEAST_MEMORY = 4 * 2**30, 2 * 2**30
-"""Bytes: an image takes 1 GB, a snapshot half of that; a machine takes what its guest touches, up to 1 GiB and more."""
+"""Bytes. An image takes 1 GB and a snapshot half of that; a machine takes what its guest touches, 1 GiB or more."""
 
 
 def examine(provider: Provider, image: VmImage | None, disk: Path | None) -> list[Check]:
-    """Run every check; the last one starts a desktop of our image. Other disks are not booted: that takes minutes."""
+    """Run every check. The last one starts a desktop of our image; other disks are not booted, because that takes
+    minutes.
+    """
     checks = [Check("qemu", True, qemu_version()), _room(), _memory()]
     if image is None:
         return [*checks, Check("disk", True, str(disk))]
@@ -30,7 +32,7 @@ def examine(provider: Provider, image: VmImage | None, disk: Path | None) -> lis
 
 
 def _speed(image: VmImage) -> list[Check]:
-    """Machines without KVM are slow, and no fault."""
+    """Measure the machine's speed. Being slow without KVM is not a failure."""
     try:
         found = speed(image)
     except DeskbenchError as error:

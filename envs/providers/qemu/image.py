@@ -1,7 +1,7 @@
-"""The virtual machine's image: a disk of Debian packages, a kernel, and what the kernel starts with.
+"""The virtual machine's image: a disk of Debian packages, a kernel, and the kernel's initramfs.
 
-The disk has the programs only. The server comes with the kernel's first file system, made anew from the sources here
-when a machine starts: a change of our code needs no new disk.
+The disk has only the programs. The server comes with the initramfs, which is made from the sources here each time a
+machine starts. So a change of our code needs no new disk.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from deskbench.envs.providers.docker import image as images
 from deskbench.envs.providers.payload import library_files, server_files
 
 HOME = user_cache_path("deskbench") / "vm"
-"""Images, snapshots, and the measured speed of this machine."""
+"""The folder for images, snapshots and the measured speed of this machine."""
 RECIPE = images.DOCKER / "vm"
 MODULES = (
     "drivers/virtio/virtio", "drivers/virtio/virtio_ring", "drivers/virtio/virtio_pci_legacy_dev",
     "drivers/virtio/virtio_pci_modern_dev", "drivers/virtio/virtio_pci", "drivers/block/virtio_blk",
     "net/core/failover", "drivers/net/net_failover", "drivers/net/virtio_net", "drivers/firmware/qemu_fw_cfg",
 )  # fmt: skip
-"""Of Debian's cloud kernel: disk, network, and the way of the tokens, with what they need; ext4 is built in."""
+"""Modules of Debian's cloud kernel for disk, network and passing in tokens, and what they need; ext4 is built in."""
 FREE = 2048
 """Megabytes of free disk space for the machine's user."""
 TOOLS = {"mmdebstrap": "mmdebstrap", "mke2fs": "e2fsprogs", "qemu-img": "qemu-utils", "dpkg-deb": "dpkg"}
@@ -45,9 +45,9 @@ class VmImage:
     """An image that was built.
 
     Attributes:
-        folder: where its files are.
-        programs: the list of `docker/` that it has: light or full.
-        recipe: digest of what it was built of.
+        folder: the folder of its files.
+        programs: its list in `docker/`: light or full.
+        recipe: a digest of what it was built from.
         digest: SHA-256 of disk and kernel, `sha256:…`.
     """
 
@@ -63,12 +63,12 @@ class VmImage:
 
     @property
     def kernel(self) -> Path:
-        """A bzImage."""
+        """The kernel, a bzImage."""
         return self.folder / "vmlinuz"
 
 
 def folder_of(programs: str, home: Path = HOME) -> Path:
-    """Where an image is kept.
+    """The folder of an image.
 
     Raises:
         UsageError: there is no such list of programs.
@@ -79,10 +79,10 @@ def folder_of(programs: str, home: Path = HOME) -> Path:
 
 
 def find_image(programs: str = "light", home: Path = HOME) -> VmImage:
-    """An image that was built on this machine, in the user's cache.
+    """An image that was built on this machine, from the user's cache.
 
     Raises:
-        UsageError: it was not built, or from something else; with the fix.
+        UsageError: it was not built, or was built from other packages; the message gives the fix.
     """
     folder = folder_of(programs, home)
     mend = f"deskbench image build --vm --programs {programs}"
@@ -103,7 +103,7 @@ def packages(programs: str) -> list[str]:
 
 
 def recipe_digest(programs: str) -> str:
-    """SHA-256 over what a disk is built from, except package versions, which are up to Debian."""
+    """SHA-256 over what a disk is built from, except package versions, which Debian decides."""
     parts = [*packages(programs), *MODULES, str(FREE)]
     settings = [file for name in ("home", "settings") for file in (images.DOCKER / name).rglob("*") if file.is_file()]
     for file in sorted([*settings, *(RECIPE / f"{name}.sh" for name in ("kernel", "tree", "disk"))]):
@@ -119,8 +119,8 @@ def build_vm(programs: str, say: Callable[[str], None]) -> VmImage:
         say: called with each step.
 
     Raises:
-        UsageError: there is no such list, or a tool is missing; with the fix.
-        StartError: the build failed; with its last lines.
+        UsageError: there is no such list, or a tool is missing; the message gives the fix.
+        StartError: the build failed; the message has its last lines.
     """
     folder = folder_of(programs)
     needed = TOOLS if os.geteuid() == 0 else {**TOOLS, "newuidmap": "uidmap"}
@@ -151,10 +151,10 @@ def _path() -> str:
 
 
 def _build(programs: str, into: Path, say: Callable[[str], None]) -> None:
-    """The tree comes out of mmdebstrap as an archive and goes into a disk: two programs and a pipe."""
+    """Pipe the file tree from mmdebstrap, as an archive, into the script that makes the disk."""
     wanted = packages(programs)
     say(f"installing {len(wanted)} packages with their dependencies, and making a disk image")
-    # An ordinary user is what passes for root, with the ids that belong to it (subuid(5)).
+    # An ordinary user passes for root, using the user's subordinate ids (subuid(5)).
     rootly = [] if os.geteuid() == 0 else ["unshare", "--user", "--map-root-user", "--map-auto", "--"]
     environment = {**os.environ, "PATH": _path()}
     with tempfile.TemporaryFile("w+", errors="replace") as log:
@@ -177,7 +177,7 @@ def _build(programs: str, into: Path, say: Callable[[str], None]) -> None:
 
 
 def _mmdebstrap(wanted: list[str]) -> list[str]:
-    """The scripts go along as text: they may lie where only their owner can read."""
+    """The mmdebstrap command. Passes scripts as text, because their files may be readable only by their owner."""
     inside = shlex.quote((RECIPE / "tree.sh").read_text(encoding="utf-8"))
     hooks = [
         'mkdir -p "$1/usr/share/deskbench"',
@@ -203,18 +203,18 @@ def _digest_of(*files: Path) -> str:
 
 @contextlib.contextmanager
 def locked(name: str) -> Iterator[None]:
-    """Alone on this machine, with whatever has this name."""
+    """Hold the machine-wide lock with this name."""
     HOME.mkdir(parents=True, exist_ok=True)
     with (HOME / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 
 
-# -- the kernel's first file system -------------------------------------------------------------------------------
+# -- the kernel's initramfs ---------------------------------------------------------------------------------------
 
 
 def first_files(image: VmImage) -> bytes:
-    """What the kernel unpacks and starts (a cpio archive): modules, the server as it is here, and the way there."""
+    """The initramfs that the kernel unpacks and starts (a cpio archive): modules, the current server, start scripts."""
     parts: dict[str, tuple[int, bytes]] = {
         "init": (0o755, (RECIPE / "start.sh").read_bytes()),
         "bin/busybox": (0o755, (image.folder / "busybox").read_bytes()),
@@ -229,7 +229,7 @@ def first_files(image: VmImage) -> bytes:
 
 
 def load_order(modules: Mapping[str, bytes]) -> list[str]:
-    """Kernel modules by name, each behind those that it needs: what modinfo(8) shows as `depends`."""
+    """Kernel modules by name, each after those that it needs (which modinfo(8) shows as `depends`)."""
     ordered: list[str] = []
 
     def add(name: str) -> None:
@@ -245,12 +245,12 @@ def load_order(modules: Mapping[str, bytes]) -> list[str]:
 
 
 def _cpio(parts: dict[str, tuple[int, bytes]]) -> bytes:
-    """An archive in the format "newc" (the kernel's initramfs-buffer-format.rst), with the folders that it needs."""
+    """An archive in the "newc" format (the kernel's initramfs-buffer-format.rst), with the folders that it needs."""
     folders = {"dev", "proc", "sys", "root"}
     for name in parts:
         folders |= {str(parent) for parent in Path(name).parents} - {"."}
     made = [_entry(name, 0o040755, b"") for name in sorted(folders)]
-    made.append(_entry("dev/console", 0o020600, b"", (5, 1)))  # what the first program says before there is a /dev
+    made.append(_entry("dev/console", 0o020600, b"", (5, 1)))  # for what the first program prints before /dev exists
     made += [_entry(name, 0o100000 | mode, data) for name, (mode, data) in sorted(parts.items())]
     return b"".join([*made, _entry("TRAILER!!!", 0, b"")])
 

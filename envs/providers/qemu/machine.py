@@ -1,9 +1,9 @@
-"""One virtual machine: QEMU in a sandbox, and the ways into it.
+"""One virtual machine: QEMU in a sandbox, and how to reach it.
 
-QEMU runs in a bubblewrap of its own, as programs of the local provider do: it sees /usr, its disks, and a small folder
-for its sockets. Its user network ends in the sandbox's network, where there is nothing, or slirp4netns without the
-host's loopback when the machine is to have the network: so that 10.0.2.2, which is the host's loopback to a guest of a
-QEMU without a sandbox, is the sandbox's. The controller comes in by `qemu_porter`, through no port of the host.
+QEMU runs in its own bubblewrap, as the local provider's programs do. It sees /usr, its disks, and a small folder for
+its sockets. Its user network ends in the sandbox's network. That is empty, or has slirp4netns without the host's
+loopback if the machine may use the network. So the guest's 10.0.2.2, which is the host's loopback under a QEMU without
+a sandbox, is the sandbox's here. The controller connects through `porter` and needs no port of the host.
 """
 
 from __future__ import annotations
@@ -59,20 +59,20 @@ _spawner = ThreadPoolExecutor(1, thread_name_prefix="machine")
 
 @dataclass(frozen=True)
 class Accelerator:
-    """What carries out the guest's instructions: QEMU's names of it and of the processor."""
+    """What executes the guest's instructions: QEMU's names for the accelerator and the processor."""
 
     name: str
     cpu: str
 
 
 TCG = Accelerator("tcg,thread=multi", "max")
-# Some processors' host model asks for a register (MSR 0x10a) that a nested KVM does not have.
+# On some processors, the host CPU model needs a register (MSR 0x10a) that a nested KVM lacks.
 KVM = Accelerator("kvm", "host,-arch-capabilities")
 
 
 @dataclass(frozen=True)
 class Boot:
-    """A kernel that QEMU starts without firmware: its file, its first file system, its command line."""
+    """A kernel that QEMU starts without firmware: its file, its initramfs and its command line."""
 
     kernel: Path
     first_files: Path
@@ -84,19 +84,19 @@ class Plan:
     """What a machine is made of.
 
     Attributes:
-        accelerator: as measured.
+        accelerator: the faster one, as measured.
         memory: megabytes.
         processors: how many.
-        disk: qcow2; written to only if `kept`, else all changes are QEMU's own temporary file, which has no name.
+        disk: qcow2; written to only if `kept`. Otherwise QEMU puts all changes in an unnamed temporary file.
         sees: other files and folders that QEMU reads, such as the disk's backing file.
-        boot: without it, the firmware starts what is on the disk.
+        boot: the kernel to start; None lets the firmware start what is on the disk.
         ram: a file that is the machine's memory; written to only if `kept`.
-        kept: for a machine that becomes a snapshot.
-        incoming: wait for a state (`migrate-incoming`) instead of booting.
-        network: the machine's user network leads to the world.
-        ports: of the machine, which the controller can connect to.
+        kept: the machine becomes a snapshot.
+        incoming: wait for a saved state (`migrate-incoming`) instead of booting.
+        network: the machine's user network leads to the internet.
+        ports: the machine's ports that the controller can connect to.
         firmware: UEFI's code and variables, or None for a BIOS.
-        scsi: the disk is what OSWorld's images expect, not what boots fastest.
+        scsi: attach the disk as OSWorld's images expect it, not in the way that boots fastest.
     """
 
     accelerator: Accelerator
@@ -115,14 +115,14 @@ class Plan:
 
 
 class Machine:
-    """A QEMU that runs.
+    """A running QEMU.
 
     Args:
         plan: what it is made of.
-        tokens: for the server, as it reads them from its standard input; the guest's root can read them.
+        tokens: for the server, in the form that it reads from standard input. The guest's root can read them.
 
     Raises:
-        UsageError: this machine cannot make a sandbox, or a network; with the fix.
+        UsageError: this machine cannot make a sandbox or a network; the message gives the fix.
     """
 
     def __init__(self, plan: Plan, tokens: bytes = b"") -> None:
@@ -145,32 +145,32 @@ class Machine:
             shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
-    # -- ways in --------------------------------------------------------------------------------------------------
+    # -- connections --------------------------------------------------------------------------------------------------
 
     def connect(self, port: int = SERVER) -> socket.socket:
-        """A connection to one of the machine's ports; what `Client` takes as `connect`.
+        """Connect to one of the machine's ports; `Client` takes this as `connect`.
 
         Raises:
-            OSError: it has ended, or has no such port.
+            OSError: the machine has ended, or nothing listens on the port.
         """
         with self._lock:
             try:
                 self._control.send(qemu_porter.REQUEST.pack(port))
                 said, descriptors, _, _ = socket.recv_fds(self._control, 256, 1)
             except TimeoutError:
-                self._control.close()  # an answer that comes late must not be taken for that to another question
+                self._control.close()  # a late answer must not be mistaken for the next one
                 raise
             except OSError:
-                # Not as it came: a reset without an open connection is more than urllib3 can bear.
+                # Do not pass the error on: urllib3 cannot handle a reset before the connection is open.
                 raise ConnectionError(f"port {port}: the machine has ended") from None
         if descriptors:
             made = socket.socket(fileno=descriptors[0])
-            made.setblocking(True)  # which it was not where it was made, for its time limit
+            made.setblocking(True)  # the porter's connect timeout left it non-blocking
             return made
         raise ConnectionError(f"port {port}: {said.decode('utf-8', 'replace') or 'the machine has ended'}")
 
     def monitor(self, *commands: Command, awaited: Event | None = None, seconds: float = MONITOR_SECONDS) -> list[Any]:
-        """Carry out commands of QEMU's monitor, and wait for an event of theirs.
+        """Run commands of QEMU's monitor and, if `awaited` is given, wait for that event.
 
         Raises:
             MonitorError: QEMU refused one, took too long, or has ended.
@@ -180,7 +180,7 @@ class Machine:
             timeout=seconds, max_interval=0.02, final=lambda _: self.ended,
         )  # fmt: skip
 
-    # -- what it says ---------------------------------------------------------------------------------------------
+    # -- state --------------------------------------------------------------------------------------------------------
 
     @property
     def ended(self) -> bool:
@@ -188,12 +188,12 @@ class Machine:
         return self.process.poll() is not None
 
     def last_words(self) -> str:
-        """The tails of what the guest wrote to its serial console, and of what QEMU said."""
+        """The ends of the guest's serial console and of QEMU's own output."""
         parts = [_tail(self.folder / "serial"), _tail(self.folder / "log")]
         return "\n".join(part for part in parts if part)
 
     def picture(self) -> Path | None:
-        """A screenshot of the machine, kept for people to look at; None if there is no screen any more."""
+        """Save a screenshot of the machine for people to look at; None if there is no screen any more."""
         with contextlib.suppress(EnvError):
             self.monitor(("screendump", {"filename": f"{INSIDE}/screen.png", "format": "png"}))
             made = self.folder / "screen.png"
@@ -213,7 +213,7 @@ class Machine:
         return StartError(f"{self.name} did not start: {why}\n{self.last_words()}{shown}")
 
     def sandbox_fault(self) -> UsageError | None:
-        """Why the sandbox could not be made, if that is why QEMU does not run."""
+        """The sandbox's error, if that is why QEMU does not run."""
         said = _tail(self.folder / "log")
         if self.ended and "bwrap:" in said:
             return UsageError(
@@ -223,7 +223,7 @@ class Machine:
         return None
 
     def end(self) -> None:
-        """Kill it, and leave nothing behind."""
+        """Kill QEMU and leave nothing behind."""
         self._control.close()
         kill_sandbox(self.process)
         if self.network is not None:
@@ -262,9 +262,11 @@ def _spawn(folder: Path, plan: Plan, control: int) -> tuple[subprocess.Popen[byt
 
 
 def _ids() -> ids.Ids | None:
-    """Whose QEMU is: for root an id that owns nothing, so that whoever leaves the machine is nobody; else the person's.
+    """The ids that QEMU runs under. Root gives it an id that owns nothing, so that an escape from the machine gains
+    nothing.
 
-    Its files are root's, who lays them into the sandbox; so what prepares that stays root's there.
+    For an ordinary user it is None: QEMU runs under the user's own id. Root owns the files that are mounted into the
+    sandbox, so the process that prepares it stays root there.
     """
     found = ids.allocate() if os.geteuid() == 0 else None
     return None if found is None else replace(found, server=0, group=ids.MACHINES)
@@ -282,7 +284,7 @@ def _give(chosen: ids.Ids, folder: Path, plan: Plan) -> None:
 
 
 def _kvm(chosen: ids.Ids | None, folder: Path) -> Path:
-    """The device that QEMU opens for KVM; where only root may open it, a node of its own."""
+    """The device that QEMU opens for KVM; if only root may open that, a new node for the same device."""
     device = Path("/dev/kvm")
     if chosen is None or not device.exists():
         return device
@@ -321,7 +323,7 @@ def _sandbox(folder: Path, plan: Plan, chosen: ids.Ids | None) -> list[str]:
 
 
 def qemu_command(plan: Plan) -> list[str]:
-    """QEMU's command line, as its sandbox sees files."""
+    """QEMU's command line, with paths as seen in its sandbox."""
     backend = f"memory-backend-file,id=ram,size={plan.memory}M,mem-path={plan.ram},share={_switch(plan.kept)}"
     command = [
         QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", "-vga", "std",
@@ -349,7 +351,7 @@ def qemu_command(plan: Plan) -> list[str]:
 
 
 def _disk(plan: Plan) -> list[str]:
-    """Nothing on it outlives the machine: no flush is ever worth its time."""
+    """The disk's options. Nothing on it outlives the machine, so no flush is worth its time."""
     assert plan.disk is not None
     drive = f"file={_escaped(plan.disk)},if=none,id=disk,cache=unsafe,snapshot={_switch(not plan.kept)}"
     if plan.scsi:
@@ -367,16 +369,16 @@ def _switch(on: bool) -> str:
 
 
 def _escaped(path: Path) -> str:
-    """QEMU's options are separated by commas; two are one."""
+    """A path for QEMU's options, where a doubled comma stands for one."""
     return str(path).replace(",", ",,")
 
 
 @functools.cache
 def qemu_version() -> str:
-    """As QEMU says it.
+    """QEMU's version, in its own words.
 
     Raises:
-        UsageError: it is not installed, or bubblewrap is not; with the fix.
+        UsageError: QEMU or bubblewrap is not installed; the message gives the fix.
     """
     needs = {QEMU: "qemu-system-x86", "qemu-img": "qemu-utils", "bwrap": "bubblewrap"}
     missing = [package for program, package in needs.items() if shutil.which(program) is None]
@@ -389,7 +391,7 @@ def run_tool(command: Sequence[str]) -> None:
     """Run a short command of QEMU's tools.
 
     Raises:
-        StartError: it failed; with its message.
+        StartError: it failed; the message has its error output.
     """
     done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
     if done.returncode:

@@ -1,9 +1,9 @@
-"""Runs in a virtual machine's sandbox, beside QEMU: hands the controller connections to the sandbox's loopback.
+"""Runs next to QEMU in its sandbox and gives the controller connections to the sandbox's loopback.
 
-`python3 qemu_porter.py FD COMMAND...`: starts the command, which is QEMU, and ends with it. At the socket FD it is
-asked for ports, two bytes each, and answers with a connected socket each (SCM_RIGHTS), or with the reason why there is
-none. The controller has the socket's only other end: when that is closed, or the controller killed, everything ends.
-Standard library only: the system's Python runs it.
+`python3 porter.py FD COMMAND...` starts the command, which is QEMU, and ends with it. It reads port numbers of two
+bytes each from the socket FD. For each one, it answers with a connected socket (SCM_RIGHTS) or with the reason for
+failing. Only the controller holds the other end of FD: when it closes that or is killed, everything ends. Uses only the
+standard library, because the system's Python runs it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ REQUEST = struct.Struct(">H")
 
 
 def main() -> None:
-    """Start the command, and serve until one of the two ends."""
+    """Start the command, and serve until it or the controller ends."""
     controller = socket.socket(fileno=int(sys.argv[1]))
     process = subprocess.Popen(sys.argv[2:], stdin=subprocess.DEVNULL)
     threading.Thread(target=lambda: os._exit(process.wait() & 0xFF), daemon=True).start()

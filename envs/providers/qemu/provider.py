@@ -1,8 +1,8 @@
-"""Desktops in virtual machines of their own, by QEMU, with KVM where it is faster and without it elsewhere.
+"""Desktops in virtual machines, run by QEMU: with KVM where it is faster, without it elsewhere.
 
-`qemu` starts our image (`deskbench image build --vm`): the first start of a screen size boots it and keeps its memory,
-each later one restores that. `qemu:FILE.qcow2` boots any disk that answers OSWorld's routes at port 5000, OSWorld's own
-Ubuntu and Windows among them, with all changes thrown away.
+`qemu` starts our image (`deskbench image build --vm`). The first start of a screen size boots it and saves its memory;
+later starts restore that. `qemu:FILE.qcow2` boots any disk that answers OSWorld's routes on port 5000, such as
+OSWorld's own Ubuntu and Windows. All changes are thrown away.
 """
 
 from __future__ import annotations
@@ -34,30 +34,30 @@ from deskbench.envs.providers.qemu.snapshot import Snapshot, forget, restore, sn
 from deskbench.envs.providers.qemu.speed import Speed, speed
 
 MEMORY = {"light": 1024, "full": 3072}
-"""Megabytes of memory by list of programs; a machine takes only what it touches."""
+"""Megabytes of memory by list of programs. A machine takes only what it touches."""
 PROCESSES = {"light": 600, "full": 1500}
-"""The most processes and threads of the machine's user: its memory has no room for more."""
+"""The most processes and threads of the machine's user; more would not fit in its memory."""
 PROCESSORS = 2
 BOOT_SECONDS, RESUME_SECONDS = 30.0, 10.0
-"""Seconds, multiplied by the machine's patience."""
+"""Seconds, to be multiplied by the machine's patience."""
 DISK_MEMORY, DISK_PROCESSORS = 4096, 4
-"""Of OSWorld's machines, as its docker provider starts them."""
+"""Megabytes and processors of OSWorld's machines, as its docker provider sets them."""
 DISK_PORTS = (SERVER, 9222, 8006, 8080)
-"""Server, browser, screen, player: the ports that OSWorld's docker provider publishes."""
+"""Server, browser, screen and player: the ports that OSWorld's docker provider publishes."""
 DISK_SECONDS, DISK_SECONDS_WITHOUT_KVM = 300.0, 1800.0
-"""Seconds that one may take to answer; OSWorld's own limit, and six times that without KVM."""
+"""Seconds that such a machine may take to answer: OSWorld's own limit, and six times that without KVM."""
 FIRMWARE = (
     (Path("/usr/share/OVMF/OVMF_CODE_4M.fd"), Path("/usr/share/OVMF/OVMF_VARS_4M.fd")),
     (Path("/usr/share/OVMF/OVMF_CODE.fd"), Path("/usr/share/OVMF/OVMF_VARS.fd")),
 )
-"""UEFI, as Debian's and Ubuntu's package ovmf has it."""
+"""UEFI's files in the ovmf package of Debian and Ubuntu."""
 ESP = uuid.UUID("c12a7328-f81f-11d2-ba4b-00a0c93ec93b").bytes_le
 BIOS_BOOT = uuid.UUID("21686148-6449-6e6f-744e-656564454649").bytes_le
-"""Types of partitions in a GPT: what UEFI starts, and what GRUB needs to be started by a BIOS."""
+"""GPT partition types: the one that UEFI boots from, and the one that GRUB needs to boot from a BIOS."""
 
 
 class QemuDesktop(Client):
-    """A desktop in a machine of ours."""
+    """A desktop in one of our machines."""
 
     def __init__(self, machine: Machine, tokens: Mapping[str, str], patience: float = 1.0) -> None:
         super().__init__(machine.name, token=tokens.get("control_token"), connect=partial(machine.connect, SERVER))
@@ -65,10 +65,10 @@ class QemuDesktop(Client):
         self.answer_seconds = ANSWER_SECONDS * patience
 
     def resume(self, *, network: bool, tokens: bool) -> None:
-        """Make a restored machine one of its own: tokens or none, clock, random numbers, the network or none.
+        """Give a restored machine its own tokens (or none), clock, random numbers and network (or none).
 
         Raises:
-            EnvError: its server did not do it.
+            EnvError: its server failed to do so.
         """
         fresh = new_tokens()
         body = {**fresh, "time": time.time(), "entropy": os.urandom(64).hex(), "network": network, "open": not tokens}
@@ -78,7 +78,7 @@ class QemuDesktop(Client):
 
 
 class DiskDesktop(OsworldClient):
-    """A machine from a user's disk, in which OSWorld's server answers."""
+    """A machine from a user's disk, on which OSWorld's server answers."""
 
     def __init__(self, machine: Machine, forwards: Mapping[int, Forward]) -> None:
         ports = {port: forward.address for port, forward in forwards.items()}
@@ -86,7 +86,7 @@ class DiskDesktop(OsworldClient):
         self.machine, self._ways = machine, tuple(forwards.values())
 
     def close(self) -> None:
-        """Close the connections and the ports of this machine that lead there."""
+        """Close the connections and the forwarded ports."""
         super().close()
         for way in self._ways:
             way.close()
@@ -97,10 +97,10 @@ class QemuProvider:
 
     Args:
         image: light (also for "") or full, or the path of a qcow2 file.
-        disk_seconds: how long such a disk may take until its first screenshot; None for minutes.
+        disk_seconds: how long such a disk may take until its first screenshot; None for the default of minutes.
 
     Raises:
-        UsageError: a program or a library is missing, or the image is; with the fix.
+        UsageError: a program, a library or the image is missing; the message gives the fix.
     """
 
     name = "qemu"
@@ -120,17 +120,17 @@ class QemuProvider:
         sweep()
 
     def describe(self) -> dict[str, str]:
-        """The image by name and digest, or the disk; and QEMU."""
+        """The image's name and digest, or the disk; and QEMU's version."""
         if self._image is None:
             return {"disk": str(self._disk), "qemu": qemu_version()}
         return {"image": self._image.programs, "digest": self._image.digest, "qemu": qemu_version()}
 
     def start(self, spec: DesktopSpec) -> Client:
-        """A fresh machine.
+        """Start a fresh machine.
 
         Raises:
-            StartError: with the tail of its serial console, and where a picture of its screen is.
-            UsageError: this machine cannot do it; with the fix.
+            StartError: it did not start; has the end of its serial console and the path of a screenshot.
+            UsageError: this machine cannot do it; the message gives the fix.
         """
         if not spec.isolated:
             raise UsageError("a virtual machine always runs in a sandbox: leave out --unisolated")
@@ -148,7 +148,7 @@ class QemuProvider:
         try:
             return _restored(saved, plan, spec, pace)
         except StartError:
-            forget(saved)  # a file of it may be broken: the next one shows whether that was it
+            forget(saved)  # one of its files may be broken: a new snapshot will tell
             return _restored(snapshot(image, plan, partial(_settle, pace=pace)), plan, spec, pace)
 
     # -- a disk ---------------------------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class QemuProvider:
         return desktop, machine
 
     def stop(self, desktop: Desktop) -> None:
-        """End a machine, and with it all that was done in it."""
+        """End a machine; all changes in it are lost."""
         with self._lock:
             found = self._running.pop(desktop.name, None)
         if found is not None:
@@ -190,7 +190,7 @@ class QemuProvider:
 
 def plan_of(image: VmImage, spec: DesktopSpec, pace: Speed) -> Plan:
     """The plan for a spec's machine, without disk and memory."""
-    # What the kernel does not know, it hands on to the first program: NAME=value as environment, the rest as arguments.
+    # The kernel passes what it does not know to init: NAME=value as environment, the rest as arguments.
     style = f"DESKBENCH_SESSION={images.SESSIONS[image.programs]} DESKBENCH_PROCESSES={PROCESSES[image.programs]}"
     line = f"console=tty0 console=ttyS0 quiet loglevel=4 panic=-1 mitigations=off {style} -- "
     arguments = [*session_arguments(replace(spec, tokens=True)), "--patience", f"{pace.patience:.0f}"]
@@ -201,7 +201,7 @@ def plan_of(image: VmImage, spec: DesktopSpec, pace: Speed) -> Plan:
 
 
 def _settle(machine: Machine, tokens: dict[str, str], pace: Speed) -> None:
-    """Until the desktop of a machine that boots is up and quiet."""
+    """Wait until the desktop of a booting machine is up and quiet."""
     desktop = QemuDesktop(machine, tokens, pace.patience)
     try:
         _await_server(machine, desktop, BOOT_SECONDS * pace.patience)
@@ -215,13 +215,13 @@ def _settle(machine: Machine, tokens: dict[str, str], pace: Speed) -> None:
 
 
 def _await_server(machine: Machine, desktop: Client, seconds: float) -> None:
-    """Until the server in a machine answers.
+    """Wait until the server in a machine answers.
 
     Raises:
         UsageError: the sandbox cannot be made.
-        StartError: it does not answer, with the last thing seen.
+        StartError: it does not answer; the message gives the last state seen.
     """
-    patient, desktop.answer_seconds = desktop.answer_seconds, 2.0  # QEMU takes connections before the guest does
+    patient, desktop.answer_seconds = desktop.answer_seconds, 2.0  # QEMU accepts connections before the guest does
     try:
         wait.retry(
             desktop.health, EnvError, timeout=seconds, interval=0.05, max_interval=0.2, final=lambda _: machine.ended
@@ -258,10 +258,10 @@ def _restored(saved: Snapshot, plan: Plan, spec: DesktopSpec, pace: Speed) -> tu
 
 
 def disk_plan(disk: Path, *, network: bool, firmwares: Sequence[tuple[Path, Path]] = FIRMWARE) -> Plan:
-    """The machine that OSWorld's docker provider makes around a disk; `firmwares` are where UEFI's may be.
+    """A machine for a disk, like the one that OSWorld's docker provider makes; `firmwares` lists where UEFI may be.
 
     Raises:
-        UsageError: it needs UEFI, which is missing here; with the fix.
+        UsageError: the disk needs UEFI, which is missing here; the message gives the fix.
     """
     firmware = None
     if needs_uefi(disk):
@@ -269,7 +269,7 @@ def disk_plan(disk: Path, *, network: bool, firmwares: Sequence[tuple[Path, Path
         if firmware is None:
             raise UsageError(f"{disk} needs UEFI to boot: apt-get install ovmf")
     accelerator = KVM if os.access("/dev/kvm", os.R_OK | os.W_OK) else TCG
-    with contextlib.suppress(UsageError):  # without an image of ours, nothing can be measured
+    with contextlib.suppress(UsageError):  # without one of our images, nothing can be measured
         accelerator = speed(find_image()).accelerator
     processors = min(DISK_PROCESSORS, os.cpu_count() or 1)
     return Plan(
@@ -279,10 +279,10 @@ def disk_plan(disk: Path, *, network: bool, firmwares: Sequence[tuple[Path, Path
 
 
 def needs_uefi(disk: Path) -> bool:
-    """The disk's partitions (a GPT, whose format is UEFI's) have one for UEFI and none for a BIOS.
+    """Whether the disk's GPT (a format of UEFI's) has a partition for UEFI and none for a BIOS.
 
     Raises:
-        UsageError: it is no disk that QEMU can read.
+        UsageError: QEMU cannot read the disk.
     """
     with tempfile.TemporaryDirectory(prefix="deskbench-gpt-") as folder:
         head = Path(folder, "head")
@@ -299,7 +299,7 @@ def needs_uefi(disk: Path) -> bool:
 
 
 def _await_disk(machine: Machine, desktop: DiskDesktop, seconds: float | None) -> None:
-    """Until a screenshot comes, as OSWorld's own provider waits."""
+    """Wait until there is a screenshot, as OSWorld's own provider does."""
     emulated = machine.plan.accelerator == TCG
     seconds = seconds or (DISK_SECONDS_WITHOUT_KVM if emulated else DISK_SECONDS)
 

@@ -1,4 +1,4 @@
-"""QEMU's monitor: a few commands in one conversation, by the library `qemu.qmp`, which is asyncio's."""
+"""QEMU's monitor: a few commands in one session, through the asyncio library `qemu.qmp`."""
 
 from __future__ import annotations
 
@@ -22,23 +22,23 @@ class MonitorError(EnvError):
 
 
 class MonitorAbsentError(MonitorError):
-    """No conversation has begun: nothing was carried out."""
+    """The session did not begin, so no command was carried out."""
 
 
 @dataclass(frozen=True)
 class Event:
-    """An event of QEMU's: its name, and which values its `status` may have (empty: any)."""
+    """An event from QEMU: its name, and the values that its `status` may have (empty: any)."""
 
     name: str
     statuses: tuple[str, ...] = ()
 
     def is_this(self, data: Mapping[str, Any]) -> bool:
-        """The data of an event of this name are those that are awaited."""
+        """Whether the data of an event with this name match."""
         return not self.statuses or data.get("status") in self.statuses
 
 
 def available() -> None:
-    """See that the library is there.
+    """Check that the library is installed.
 
     Raises:
         UsageError: it is not.
@@ -52,17 +52,17 @@ def available() -> None:
 def execute(
     path: Path, commands: Sequence[Command], awaited: Event | None = None, seconds: float = SECONDS
 ) -> list[Any]:
-    """Carry out commands, one after the other, and return what they return.
+    """Run commands one after the other, and return their results.
 
     Args:
         path: the monitor's Unix socket.
         commands: names and arguments.
-        awaited: the last thing that is returned is this event's data.
-        seconds: for all of it.
+        awaited: an event to wait for; its data is appended to the results.
+        seconds: for everything together.
 
     Raises:
         MonitorAbsentError: QEMU does not listen (yet); nothing was carried out.
-        MonitorError: with what QEMU said.
+        MonitorError: the message has what QEMU said.
     """
     from qemu.qmp import QMPError
 
@@ -70,7 +70,7 @@ def execute(
         return asyncio.run(asyncio.wait_for(_converse(path, commands, awaited), seconds))
     except TimeoutError:
         raise MonitorError(f"QEMU's monitor did not answer within {seconds:g} s") from None
-    except (QMPError, OSError, EOFError) as error:  # the last, when QEMU ends in the middle
+    except (QMPError, OSError, EOFError) as error:  # EOFError: QEMU ended midway
         raise MonitorError(f"QEMU's monitor: {error}") from error
 
 
@@ -78,11 +78,12 @@ async def _converse(path: Path, commands: Sequence[Command], awaited: Event | No
     from qemu.qmp import ConnectError, EventListener, QMPClient
 
     client = QMPClient()
-    client.logger.setLevel(logging.CRITICAL)  # what fails is raised, and the caller says it
+    client.logger.setLevel(logging.CRITICAL)  # failures are raised; the caller reports them
     try:
         await client.connect(str(path))
     except ConnectError as error:
-        # Also an event that comes between the first question and its answer, which the library takes for the answer.
+        # Also covers an event that comes between the first command and its answer: the library mistakes it for the
+        # answer.
         raise MonitorAbsentError(f"QEMU's monitor: {error}") from error
     listener = EventListener(awaited.name if awaited else ())
     try:
@@ -92,12 +93,12 @@ async def _converse(path: Path, commands: Sequence[Command], awaited: Event | No
                 results.append(await _event(client, listener, awaited))
             return results
     finally:
-        with contextlib.suppress(Exception):  # it has gone already, in some way that has been said above
+        with contextlib.suppress(Exception):  # QEMU is already gone, and the error was raised above
             await client.disconnect()
 
 
 async def _event(client: Any, listener: Any, awaited: Event) -> Mapping[str, Any]:
-    """The data of an event, or an error when the connection ends before."""
+    """The data of an event; raises if the connection ends first."""
     ended = asyncio.ensure_future(client.runstate_changed())
     try:
         while True:

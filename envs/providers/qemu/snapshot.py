@@ -1,8 +1,8 @@
-"""A machine's memory with the desktop up, kept so that a start is a restore.
+"""A machine's memory with the desktop up, saved so that a start is a restore.
 
-The first start boots once and keeps three files: the memory, the disk as it was in that moment, and the devices' state.
-A machine that is restored maps the memory privately: it reads what it touches and keeps what it changes to itself, so
-that nothing is copied, and machines of one snapshot share what they have in common. Its disk is an unnamed overlay.
+The first start boots once and saves three files: the memory, the disk as of that moment, and the devices' state. A
+restored machine maps the memory privately: it reads what it touches and keeps its changes to itself. So nothing is
+copied, and machines of one snapshot share the memory that they do not change. Its disk is an unnamed overlay.
 """
 
 from __future__ import annotations
@@ -28,13 +28,13 @@ from deskbench.envs.providers.qemu.qmp import Command, Event
 
 FOLDER = HOME / "snapshots"
 KEPT = 8
-"""How many snapshots of other sizes and older sources to keep; each has some hundred megabytes."""
+"""How many snapshots to keep, counting other sizes and older sources. Each has a few hundred megabytes."""
 SAVE_SECONDS, LOAD_SECONDS = 120.0, 30.0
 UNHURRIED = 1 << 40
-"""Bytes per second: QEMU's default limit is meant for a network."""
+"""Bytes per second. QEMU's default limit is meant for a network."""
 
 Settle = Callable[[Machine, dict[str, str]], None]
-"""Waits until a machine that boots has its desktop up, and leaves no connection behind.
+"""Waits until a booting machine has its desktop up, and leaves no connection behind.
 
 Raises:
     StartError: it does not start.
@@ -46,9 +46,9 @@ class Snapshot:
     """A saved machine.
 
     Attributes:
-        folder: its files.
-        tokens: those that it was booted with.
-        boot_seconds: what the boot took.
+        folder: the folder of its files.
+        tokens: the tokens that it was booted with.
+        boot_seconds: how long the boot took.
     """
 
     folder: Path
@@ -56,7 +56,7 @@ class Snapshot:
     boot_seconds: float
 
     def plan(self, plan: Plan) -> Plan:
-        """The plan of a machine that is restored from it."""
+        """The plan of a machine that is restored from this snapshot."""
         return replace(plan, disk=self.folder / "disk.qcow2", ram=self.folder / "ram", boot=_boot(self.folder, plan))
 
 
@@ -66,12 +66,12 @@ def _boot(folder: Path, plan: Plan) -> Boot:
 
 
 def snapshot(image: VmImage, plan: Plan, settle: Settle) -> Snapshot:
-    """The snapshot of a plan: the one that is there, or one that is made now, by whoever comes first.
+    """The snapshot for a plan. The first caller makes it.
 
     Args:
-        image: whose disk is the base.
+        image: its disk is the base.
         plan: without disk and memory; `boot` has the kernel and its command line.
-        settle: says when the desktop is up.
+        settle: waits until the desktop is up.
 
     Raises:
         StartError: the machine did not come up, or could not be saved.
@@ -87,13 +87,13 @@ def snapshot(image: VmImage, plan: Plan, settle: Settle) -> Snapshot:
                 found = _read(FOLDER / name)
                 _prune()
     assert found is not None
-    with contextlib.suppress(FileNotFoundError):  # somebody has just forgotten it: a restore says so
+    with contextlib.suppress(FileNotFoundError):  # somebody has just removed it; a restore will say so
         os.utime(found.folder)
     return found
 
 
 def forget(bad: Snapshot) -> None:
-    """Remove a snapshot that does not load, unless another is in its place already."""
+    """Remove a snapshot that does not load, unless another has already replaced it."""
     with locked("snapshots"):
         if _read(bad.folder) == bad:
             shutil.rmtree(bad.folder, ignore_errors=True)
@@ -116,7 +116,7 @@ def _read(folder: Path) -> Snapshot | None:
 
 def _make(folder: Path, image: VmImage, plan: Plan, files: bytes, settle: Settle) -> None:
     FOLDER.mkdir(parents=True, exist_ok=True, mode=0o700)
-    made = Path(tempfile.mkdtemp(dir=FOLDER, prefix=f".{folder.name}-"))  # nobody else's to read: it has tokens
+    made = Path(tempfile.mkdtemp(dir=FOLDER, prefix=f".{folder.name}-"))  # readable only by us: it has tokens
     try:
         (made / "first").write_bytes(files)
         disk = made / "disk.qcow2"
@@ -132,7 +132,7 @@ def _make(folder: Path, image: VmImage, plan: Plan, files: bytes, settle: Settle
             _save(machine, made / "state")
         finally:
             machine.end()
-        # Memory that the guest has cleared is written as zeros.
+        # Free the pages that the guest has cleared; they are zeros in the file.
         subprocess.run(["fallocate", "--dig-holes", str(made / "ram")], check=False, stderr=subprocess.DEVNULL)
         (made / "snapshot.json").write_text(json.dumps({"tokens": tokens, "boot_seconds": took}), encoding="utf-8")
         shutil.rmtree(folder, ignore_errors=True)
@@ -142,7 +142,7 @@ def _make(folder: Path, image: VmImage, plan: Plan, files: bytes, settle: Settle
 
 
 def _save(machine: Machine, into: Path) -> None:
-    """QEMU stops the guest, brings memory and disk into their files, and writes the rest."""
+    """Let QEMU stop the guest, write memory and disk to their files, and save the rest."""
     try:
         *_, told = machine.monitor(
             _capabilities("x-ignore-shared", "events"),
@@ -151,25 +151,27 @@ def _save(machine: Machine, into: Path) -> None:
             awaited=Event("MIGRATION", ("completed", "failed")), seconds=SAVE_SECONDS,
         )  # fmt: skip
         if told["status"] == "completed":
-            machine.monitor(("quit", {}), awaited=Event("SHUTDOWN"))  # what it has in its caches is written then
+            machine.monitor(("quit", {}), awaited=Event("SHUTDOWN"))  # QEMU then flushes its caches
     except EnvError as error:
         raise machine.fault(f"cannot save its memory: {error}") from None
     if told["status"] != "completed" or not wait.until(lambda: machine.ended, timeout=SAVE_SECONDS):
         raise machine.fault(f"its memory was not saved: {told['status']}")
-    shutil.copyfile(machine.folder / "state", into)  # a file of our own: that one was the machine's
+    shutil.copyfile(machine.folder / "state", into)  # copy it to our own file: the machine could write to that one
 
 
 def _capabilities(*names: str) -> Command:
-    """Memory that is a file is not written into the state (x-ignore-shared in QEMU's docs/devel/migration.rst)."""
+    """The command for capabilities; x-ignore-shared leaves memory files out of the state (QEMU's
+    docs/devel/migration.rst).
+    """
     return "migrate-set-capabilities", {"capabilities": [{"capability": name, "state": True} for name in names]}
 
 
 def restore(saved: Snapshot, plan: Plan) -> Machine:
-    """A machine that goes on where the snapshot was taken; the guest runs when this returns.
+    """Start a machine where the snapshot was taken; the guest runs when this returns.
 
     Args:
         saved: the snapshot.
-        plan: as `snapshot` was told, but for the network.
+        plan: as passed to `snapshot`, except for the network.
 
     Raises:
         StartError: it does not load.
@@ -191,7 +193,7 @@ def restore(saved: Snapshot, plan: Plan) -> Machine:
 
 
 def _prune() -> None:
-    """Keep the snapshots that were used last. Machines that run go on with theirs: what is open stays."""
+    """Keep the snapshots that were used last. Running machines keep the deleted files open."""
     there = [path for path in FOLDER.iterdir() if path.is_dir() and not path.name.startswith(".")]
     for old in sorted(there, key=lambda path: path.stat().st_mtime, reverse=True)[KEPT:]:
         shutil.rmtree(old, ignore_errors=True)

@@ -1,7 +1,7 @@
 """How fast this machine runs virtual machines, with KVM or without: measured once, by booting a kernel.
 
-That /dev/kvm is there does not say that it works: under some hypervisors a guest's kernel never comes up with it, or
-more slowly than without. So both boot the image's kernel to its first program, and the faster one is used.
+A /dev/kvm does not always work well: under some hypervisors, a guest's kernel never comes up with it, or more slowly
+than without. So the image's kernel is booted both ways up to its first program, and the faster way is used.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ MEMORY = 256
 
 @dataclass(frozen=True)
 class Speed:
-    """What was measured.
+    """The measurements.
 
     Attributes:
         accelerator: the faster one.
-        seconds: from nothing to the kernel's first program with it.
+        seconds: from the start of QEMU to the kernel's first program, with that accelerator.
         tcg_seconds: the same without KVM.
         kvm: why KVM is not used, or "" if it is.
     """
@@ -44,15 +44,15 @@ class Speed:
 
     @property
     def patience(self) -> float:
-        """What waits are multiplied with."""
+        """The factor for time limits."""
         return max(1.0, self.seconds / SWIFT)
 
 
 def speed(image: VmImage) -> Speed:
-    """This machine's speed: what is known of it, or measured now, some seconds.
+    """This machine's speed, saved or measured now, which takes a few seconds.
 
     Raises:
-        StartError: the kernel does not come up at all; with what it said.
+        StartError: the kernel does not come up at all; the message has its output.
     """
     with locked("speed"):
         key, known = _key(image), HOME / "speed.json"
@@ -69,7 +69,7 @@ def speed(image: VmImage) -> Speed:
 
 
 def _key(image: VmImage) -> str:
-    """What the verdict depends on: QEMU, the kernels in and around it, the processor, and whether KVM may be used."""
+    """A key for what the result depends on: QEMU, the kernels of host and guest, the processor, and access to KVM."""
     parts = [qemu_version(), image.digest, platform.release(), platform.machine(), _processor(), _refusal()]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
@@ -83,7 +83,7 @@ def _processor() -> str:
 
 
 def _refusal() -> str:
-    """Why KVM need not be tried, or nothing."""
+    """Why KVM cannot be used, or an empty string."""
     device = Path("/dev/kvm")
     if not device.exists():
         return "there is no /dev/kvm"
@@ -110,7 +110,7 @@ def _measure(image: VmImage) -> Speed:
 
 
 def _probe(boot: Boot, accelerator: Accelerator, limit: float) -> tuple[float | None, str]:
-    """Seconds to the first program, which reboots, which ends QEMU; or None, and why."""
+    """Seconds until the first program runs (it reboots, which ends QEMU), or None and the reason."""
     began = time.monotonic()
     machine = Machine(Plan(accelerator, MEMORY, 1, boot=boot))
     try:

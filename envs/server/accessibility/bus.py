@@ -1,8 +1,8 @@
-"""The accessibility bus: questions to many applications, all at the same time.
+"""The accessibility bus: requests to many applications at the same time.
 
-One call at a time costs a round trip each; a screen has hundreds of nodes with several properties. Here every
-application has as many questions as it can take, answers at its own speed, and one that hangs costs its own nodes
-only. An application that offers a socket of its own (atk-bridge does) is asked there, past the bus's daemon.
+One call at a time costs a round trip each, and a screen has hundreds of nodes with several properties. Here, every
+application has many open requests and answers at its own speed; one that hangs delays only its own nodes. An
+application that offers its own socket (atk-bridge does) is asked there, without the bus daemon.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.messages import MessageError, Question
 
 WINDOW = 256
-"""The most open questions on a connection: enough to keep an application busy."""
+"""The most open requests on a connection: enough to keep an application busy."""
 STALL_SECONDS = 2.0
 """Seconds after which an application that answers nothing, while others do, is skipped."""
 AGAIN_SECONDS = 0.25
-"""The same for one that hung the last time."""
+"""The same for an application that hung the last time."""
 MAX_READING = 24 * 2**20
-"""The most bytes read for one tree: some 20,000 nodes, or a document. The rest is dropped."""
+"""The most bytes read for one tree: about 20,000 nodes, or a document. The rest is dropped."""
 MAX_OWN = 64
 """How many applications are asked on their own sockets; the others are asked through the bus."""
 BUS_SECONDS = 5.0
@@ -41,24 +41,24 @@ _DAEMON, _DAEMON_PATH = "org.freedesktop.DBus", "/org/freedesktop/DBus"
 _HELLO = Question(_DAEMON, "Hello", "s", messages.string)
 _ID = Question(_DAEMON, "GetId", "s", messages.string)
 REGISTRY = "org.a11y.atspi.Registry"
-"""Knows the applications; it is started when it is asked."""
+"""The bus name of the registry of applications. A request starts it."""
 _OWNER = Question(_DAEMON, "GetNameOwner", "s", messages.string, "s", messages.written(REGISTRY))
 SIGNING_UP_SECONDS = 2.0
-"""Seconds that applications may take to register with a new registry (0.5 s was the most seen)."""
+"""Seconds that applications may take to register with a new registry (the longest seen was 0.5 s)."""
 ROOT = "/org/a11y/atspi/accessible/root"
 
 Taker = Callable[[Any], None]
-"""Takes a question's answer, or None when it was refused."""
+"""Takes the answer to a request, or None if it was refused."""
 
 
 def wait_longer(times: float) -> None:
     """Multiply all these limits from now on, because the machine is slow."""
-    global _patience  # noqa: PLW0603  (set once, before anything is read)
+    global _patience  # noqa: PLW0603  (set once, before the first reading)
     _patience = times
 
 
 def patiently(seconds: float) -> float:
-    """A limit, adjusted to this machine."""
+    """A time limit, adjusted to this machine."""
     return seconds * _patience
 
 
@@ -74,7 +74,7 @@ class Link:
         from jeepney.bus import get_bus
         from jeepney.io.blocking import prep_socket
 
-        with identity.acting():  # applications let their own user in, and nobody else
+        with identity.acting():  # applications accept only connections of their own user
             self.socket: socket.socket = prep_socket(get_bus(address), timeout=seconds)
         self.socket.setblocking(False)
         self.waiting: dict[int, tuple[str, Question, Taker]] = {}
@@ -82,7 +82,7 @@ class Link:
         self._queue: deque[tuple[str, str, Question, Taker]] = deque()
         self._incoming = bytearray()
         self._serial = 0
-        self.received = 0  # bytes, in all
+        self.received = 0  # bytes in total
 
     def close(self) -> None:
         """Close the connection."""
@@ -90,15 +90,15 @@ class Link:
 
     @property
     def busy(self) -> bool:
-        """Whether answers are awaited."""
+        """Whether it still awaits answers."""
         return bool(self.waiting or self._queue)
 
     def ask(self, name: str, path: str, question: Question, taker: Taker) -> None:
-        """Put a question to the application of that bus name; it is sent by `flush`."""
+        """Queue a request to the application with that bus name; `flush` sends it."""
         self._queue.append((name, path, question, taker))
 
     def flush(self) -> None:
-        """Send as much as possible without waiting."""
+        """Send as much as possible without blocking."""
         while self._queue and len(self.waiting) < WINDOW:
             name, path, question, taker = self._queue.popleft()
             self._serial = self._serial % 0xFFFFFFF0 + 1
@@ -130,7 +130,7 @@ class Link:
         return names
 
     def forget(self, names: set[str]) -> list[Taker]:
-        """Stop waiting for these; return the takers of their answers."""
+        """Stop waiting for answers from these names; return their takers."""
         left = [(serial, taker) for serial, (name, _, taker) in self.waiting.items() if name in names]
         queued = [entry[3] for entry in self._queue if entry[0] in names]
         self._queue = deque(entry for entry in self._queue if entry[0] not in names)
@@ -139,7 +139,7 @@ class Link:
         return [taker for _, taker in left] + queued
 
     def names(self) -> set[str]:
-        """Whose answers are awaited."""
+        """The names that still owe answers."""
         return {name for name, *_ in self.waiting.values()} | {name for name, *_ in self._queue}
 
 
@@ -153,7 +153,7 @@ def _value(question: Question, answer: messages.Answer) -> Any:
 
 
 class Bus:
-    """The accessibility bus and the applications on it; used by one thread at a time.
+    """The accessibility bus and the applications on it. Only one thread at a time may use it.
 
     Raises:
         AccessibilityError: there is no session bus or no accessibility bus.
@@ -179,20 +179,20 @@ class Bus:
         """Names that did not answer during this reading."""
         self._daemon.ask(_DAEMON, _DAEMON_PATH, _HELLO, lambda _: None)
         self.id = self._answer(_ID, patiently(BUS_SECONDS))
-        """Of this bus, and of no other."""
+        """The bus's id; no other bus has it."""
         if not self.id:
             self.close()
             raise AccessibilityError("the accessibility bus does not answer")
 
     def _answer(self, question: Question, seconds: float) -> str | None:
-        """What the bus itself says."""
+        """The answer of the bus itself."""
         found: list[str | None] = []
         self._daemon.ask(_DAEMON, _DAEMON_PATH, question, found.append)
         self.run(time.monotonic() + seconds)
         return found[0] if found else None
 
     def registry(self, seconds: float) -> str | None:
-        """The name of the registry's connection, which is never reused."""
+        """The unique name of the registry's connection; it is never reused."""
         return self._answer(_OWNER, seconds)
 
     def close(self) -> None:
@@ -201,21 +201,21 @@ class Bus:
             link.close()
 
     def begin(self) -> None:
-        """Begin a new reading."""
+        """Start a new reading."""
         self._hung = self.slow
         self.slow = set()
         self._heard = {}
         self._left = MAX_READING
 
     def ask(self, name: str, path: str, question: Question, taker: Taker) -> None:
-        """Ask an application something; `taker` gets the answer during `run`, None if it was refused."""
+        """Ask an application something. During `run`, `taker` gets the answer, or None if it was refused."""
         if name in self.slow:
             return
         self._heard.setdefault(name, time.monotonic())
         self._own.get(name, self._daemon).ask(name, path, question, taker)
 
     def meet(self, names: set[str], deadline: float) -> None:
-        """Find applications' own sockets, and forget those of applications that are gone."""
+        """Find applications' own sockets, and close those of applications that are gone."""
         self._known &= names
         for name in set(self._own) - names:
             self._own.pop(name).close()
@@ -227,12 +227,12 @@ class Bus:
             if time.monotonic() > deadline or len(self._own) >= MAX_OWN:
                 break
             self._known.add(name)
-            # Without a socket of its own it is asked through the daemon.
+            # An application without its own socket is asked through the daemon.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
                 self._own[name] = Link(address or "", patiently(AGAIN_SECONDS))
 
     def run(self, deadline: float) -> None:
-        """Run until every question, and those that takers ask meanwhile, is answered, hangs or is late.
+        """Run until every request is answered, hangs or is late, including those that takers add meanwhile.
 
         Args:
             deadline: monotonic seconds.
@@ -253,7 +253,7 @@ class Bus:
         self._heard.clear()
 
     def _ready(self, links: list[Link], seconds: float) -> list[Link]:
-        """Those from which something has come, within so many seconds."""
+        """The connections that receive something within `seconds`."""
         poll = select.poll()
         open_ = {link.socket.fileno(): link for link in links if link.socket.fileno() >= 0}
         for descriptor, link in open_.items():
@@ -277,7 +277,7 @@ class Bus:
             self._hung.discard(name)
 
     def _guarded(self, link: Link, work: Callable[[Link], None]) -> None:
-        """Work on a connection; an application's that breaks is an application that has ended."""
+        """Work on a connection. If an application's connection breaks, the application has ended."""
         try:
             work(link)
         except (OSError, MessageError) as error:
@@ -302,7 +302,7 @@ class Bus:
         return late & self._awaited() if late else late
 
     def _give_up(self, names: set[str]) -> None:
-        """Ask these no more in this reading."""
+        """Skip these for the rest of this reading."""
         self.slow |= names
         if names:
             self._daemon.forget(names)
@@ -318,7 +318,7 @@ class SigningUp:
         self._until = 0.0
 
     def goes_on(self, registry: str | None) -> bool:
-        """Told which registry there is now."""
+        """Whether registering goes on, given the current registry."""
         if registry != self._registry and self._registry is not None:
             self._until = time.monotonic() + patiently(SIGNING_UP_SECONDS)
         self._registry = registry or self._registry

@@ -1,7 +1,7 @@
 """Reads only the visible cells of a very large table, such as a sheet of LibreOffice.
 
-Such a table is never asked for its children: it would go on making them long after the question. The cells at its
-corners say which rows and columns are shown, and only those are asked for.
+Such a table is never asked for its children: it would go on creating them long after the request. The cells at its
+corners tell which rows and columns are visible, and only those are requested.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ BOX = Question(_COMPONENT, "GetExtents", "(iiii)", messages.box, "u", struct.pac
 INDEX = Question(_NODE, "GetIndexInParent", "i", messages.number)
 COLUMNS = messages.property_of(_TABLE, "NColumns")
 INSET = 3
-"""Pixels from a table's edge to the point where a cell is looked up: past its border."""
+"""Pixels from a table's edge to the point where a cell is looked up, to get past the border."""
 MAX_SHOWN = 4096
-"""The most cells; a screen of the smallest useful cells has about as many. Hidden rows between shown ones count."""
+"""The most cells; about as many of the smallest useful cells fit on a screen. Hidden rows in between count."""
 
 Found = Callable[[list[tuple[str, str]] | None], None]
 """Takes the visible cells, row by row, as name and path; None if the table does not tell."""
 
 
 def at_point(x: int, y: int) -> Question:
-    """Which child is at a point of the screen."""
+    """A request for the child at a point of the screen."""
     return Question(_COMPONENT, "GetAccessibleAtPoint", "(so)", messages.pair, "iiu", struct.pack("<iiI", x, y, 0))
 
 
 def cell(row: int, column: int) -> Question:
-    """Which child is a cell."""
+    """A request for the child that is a cell."""
     return Question(_TABLE, "GetAccessibleAt", "(so)", messages.pair, "ii", struct.pack("<ii", row, column))
 
 
 class ShownCells:
-    """One table's question for its visible cells; calls `found` in the end.
+    """Finds the visible cells of one table; calls `found` when done.
 
     Args:
-        bus: where.
+        bus: the bus to ask.
         name, path: the table.
         found: takes the cells.
     """
@@ -103,4 +103,4 @@ class ShownCells:
         self._cells[number] = ref
         self._awaited -= 1
         if self._awaited == 0:
-            self._found(list(dict.fromkeys(one for one in self._cells if one is not None)))  # merged ones are one
+            self._found(list(dict.fromkeys(one for one in self._cells if one is not None)))  # merged cells repeat

@@ -1,4 +1,4 @@
-"""Names of roles and states by number: AT-SPI's (at-spi2-core, atspi-constants.h; read out of its library), UIA's."""
+"""Names of roles and states by number, from AT-SPI (at-spi2-core's library, as in atspi-constants.h) and from UIA."""
 
 from __future__ import annotations
 
@@ -34,4 +34,4 @@ CONTROL_TYPES = (
     "RadioButton ScrollBar Slider Spinner StatusBar Tab TabItem Text ToolBar ToolTip Tree TreeItem Custom Group Thumb "
     "DataGrid DataItem Document SplitButton Window Pane Header HeaderItem Table TitleBar Separator SemanticZoom AppBar"
 ).split()
-"""Of UI Automation, from UIA_ButtonControlTypeId (50000) on (UIAutomationClient.h)."""
+"""UI Automation's control types, from UIA_ButtonControlTypeId (50000) on (UIAutomationClient.h)."""

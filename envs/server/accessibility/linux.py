@@ -1,8 +1,8 @@
-"""AT-SPI: every application's nodes, read by questions that run side by side.
+"""AT-SPI: every application's nodes, read by concurrent requests.
 
-Interfaces and members are those of at-spi2-core's D-Bus protocol (xml/*.xml there). A node is asked everything as soon
-as its parent has named it, so that no application waits for another. `Cache.GetItems`, which would answer many
-questions at once, is offered only once something listens to the application's events, which would slow it down.
+Interfaces and members follow at-spi2-core's D-Bus protocol (its xml/*.xml). All requests for a node go out as soon as
+its parent has named it, so no application waits for another. `Cache.GetItems` would answer many requests at once. But
+applications offer it only when something listens to their events, which would slow them down.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ MAX_WIDTH = 1024
 """OSWorld's limits."""
 MAX_NODES = 20_000
 MAX_PATH = 1024
-"""The most characters of an object's path, which a dozen questions repeat."""
+"""The most characters of an object's path, which a dozen requests repeat."""
 MAX_WRITTEN = 20 * 2**20
 """The most bytes of a tree in JSON; the controller reads half as much again, for the rest of the answer."""
 MAX_TERMINAL = 2**20
-"""The most characters of a terminal's text; the end is kept."""
+"""The most characters of a terminal's text; its end is kept."""
 TERMINAL_SECONDS = 2.0
 LOOK_SECONDS = 1.0
 _A11Y = "org.a11y.atspi."
@@ -77,18 +77,18 @@ VALUES = {
 }  # fmt: skip
 EVERYTHING = (NAME, ROLE, STATE, INTERFACES, ATTRIBUTES)
 SKELETON = (ROLE, STATE)
-"""The questions for each node; its children follow when its state is known."""
+"""The requests for each node. Its children follow once its state is known."""
 
 _lock = threading.Lock()
 _bus: Bus | None = None
 _first: str | None = None
-"""The id of the session's bus: applications look for it when they start, and never for another."""
+"""The id of the session's bus. Applications look for a bus when they start, and never for another."""
 _signing_up = SigningUp()
 _action_names: dict[tuple[str, int, str, str], str] = {}
-"""An action's name by application, number, localized name and description. `GetActions` tells only the latter two."""
+"""An action's name, by application, number, localized name and description. `GetActions` returns only the last two."""
 MAX_ACTION_NAMES = 10_000
 MAX_ACTION_NAME = 1024
-"""Characters of what is remembered of an action."""
+"""The most characters remembered of an action."""
 MAX_INTERFACES = 64
 
 
@@ -96,10 +96,10 @@ def tree(timeout: float) -> tuple[str, bool]:
     """OSWorld's XML of all applications, and whether it is complete.
 
     Args:
-        timeout: seconds; then the answer has what was read.
+        timeout: seconds; after that, returns what has been read.
 
     Raises:
-        AccessibilityError: there is no accessibility bus, or the programs' answers do not make a tree that can be sent.
+        AccessibilityError: there is no accessibility bus, or the programs' answers make no tree that can be sent.
     """
     with _lock, _whatever_they_say():
         found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
@@ -111,7 +111,7 @@ def tree(timeout: float) -> tuple[str, bool]:
 
 
 def terminal_text() -> str | None:
-    """The text of the focused terminal in the active window, without the blank end; None if there is none.
+    """The text of the focused terminal in the active window, without trailing blanks; None without a focused terminal.
 
     Raises:
         AccessibilityError: there is no accessibility bus, or the programs' answers cannot be read.
@@ -132,7 +132,7 @@ def terminal_text() -> str | None:
 
 @contextlib.contextmanager
 def _whatever_they_say() -> Iterator[None]:
-    """Answers come from programs, which may say anything: what breaks on it is no fault that ends a step."""
+    """Turn any error that a program's answer causes into AccessibilityError, so that it does not end the step."""
     try:
         yield
     except AccessibilityError:
@@ -143,9 +143,9 @@ def _whatever_they_say() -> Iterator[None]:
 
 
 def why_not() -> str | None:
-    """Why there is no accessibility here, in one line, or None."""
+    """Why accessibility does not work here, in one line, or None."""
     if _bus is not None or not _lock.acquire(timeout=LOOK_SECONDS):
-        return None  # it is being read from
+        return None  # a reading is under way
     try:
         _connected()
     except AccessibilityError as error:
@@ -160,7 +160,7 @@ def _may_hold_terminal(node: Node, depth: int) -> bool:
 
 
 def _reading(make: Callable[[Bus], _Reader]) -> tuple[list[Node], bool]:
-    """Read; a bus that has ended since the last time is looked for once more."""
+    """Read the nodes. If the bus has ended since the last time, connect once more."""
     fresh = _bus is None
     try:
         return make(_connected()).read()
@@ -195,10 +195,10 @@ class _Reader:
     """One reading.
 
     Args:
-        bus: where.
+        bus: the bus to ask.
         deadline: monotonic seconds.
-        asked: the questions for every node.
-        enter: whether a node's children are wanted, from the node and its depth (an application's is 0).
+        asked: the requests for every node.
+        enter: whether to read a node's children, given the node and its depth (an application's is 0).
     """
 
     def __init__(
@@ -222,7 +222,7 @@ class _Reader:
             self._ask_about(node, 0)
         self._bus.run(self._deadline)
         for node in nodes:
-            if node.bus in self._bus.slow:  # it is there, whatever else it does not say
+            if node.bus in self._bus.slow:  # keep it, even though it did not answer everything
                 node.role = node.role or "application"
         return _present(nodes), not self._bus.slow and not self._cut
 
@@ -241,7 +241,7 @@ class _Reader:
             self._bus.ask(node.bus, node.path, question, partial(self._take, node, depth, question))
 
     def _take(self, node: Node, depth: int, question: Question, value: Any) -> None:
-        """An answer about a node; None, a refusal, leaves the node as it is."""
+        """Store an answer about a node. None means that it was refused."""
         if value is None:
             return
         if question is NAME:
@@ -258,7 +258,9 @@ class _Reader:
             node.attributes = dict(value)
 
     def _ask_for_children(self, node: Node, depth: int) -> None:
-        """Of most nodes all; one that makes its children when they are asked for may have more than can be made."""
+        """Ask a node for its children. A node that creates them on request may have too many, so ask for their count
+        first.
+        """
         if depth >= MAX_DEPTH or not self._enter(node, depth):
             return
         if "manages_descendants" in node.states:
@@ -292,7 +294,7 @@ class _Reader:
             self._ask_about(node.children[-1], depth + 1)
 
     def _ask_details(self, node: Node) -> None:
-        """What only some interfaces answer; the states, asked before these, are known."""
+        """Ask what only some interfaces answer. The states are known by now, because they were asked for first."""
         if "Component" in node.interfaces and {"visible", "showing"} <= node.states:
             self._bus.ask(node.bus, node.path, BOX, partial(_set_box, node))
         if "Text" in node.interfaces:
@@ -304,9 +306,9 @@ class _Reader:
                 self._bus.ask(node.bus, node.path, question, partial(_set_value, node, key))
 
     def _take_actions(self, node: Node, actions: Iterable[tuple[str, str, str]] | None) -> None:
-        """Most nodes' actions have been met before; what they are really called is asked of the others.
+        """Store the actions, and ask for the real names of those not seen before; most have been.
 
-        GTK 2 gives no localized names, which leaves nothing to know an action by.
+        GTK 2 gives no localized names, so its actions cannot be recognised.
         """
         for index, (localized, description, binding) in enumerate(actions or ()):
             key = (node.bus, index, localized, description)
@@ -351,7 +353,7 @@ def _interfaces(names: tuple[str, ...]) -> frozenset[str]:
 
 
 def _present(nodes: list[Node]) -> list[Node]:
-    """Those that have said what they are; the others went away while we read."""
+    """Drop nodes without a role: they went away during the reading."""
     found = [node for node in nodes if node.role]
     for node in found:
         node.children = _present(node.children)

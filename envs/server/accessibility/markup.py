@@ -1,4 +1,4 @@
-"""Nodes to OSWorld's XML (its Ubuntu dialect: names of tags, namespaces and attributes are OSWorld's)."""
+"""Nodes to OSWorld's XML: tags, namespaces and attributes have the names of its Ubuntu dialect."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ NAMESPACES = {
 }
 MAX_TAG = 256
 MAX_CACHED = 1024
-"""Characters of a text that may be met again."""
-# What XML 1.0 cannot hold at all, not even escaped.
+"""Texts up to this many characters are cached."""
+# Characters that XML 1.0 cannot hold at all, not even escaped.
 _FORBIDDEN = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _NOT_A_NAME = re.compile(r"[^A-Za-z0-9_.-]")
 
 
 @dataclass
 class Node:
-    """One accessible object as read; the tree hangs together by `children`."""
+    """One accessible object as it was read; `children` links the tree."""
 
     bus: str
     path: str
@@ -58,7 +58,7 @@ def _write(node: Node, parts: list[str]) -> None:
     tag = _tag(node.role)
     parts.append(f"<{tag} name={_quoted(node.name)}")
     parts.append(_states(node.states))
-    attributes = {_tag(key): value for key, value in node.attributes.items()}  # two keys may make one name
+    attributes = {_tag(key): value for key, value in node.attributes.items()}  # two keys may make the same name
     parts.extend(f" attr:{key}={_quoted(value)}" for key, value in attributes.items())
     if node.box is not None:
         x, y, width, height = node.box
@@ -88,7 +88,7 @@ def _tag(name: str) -> str:
 
 @lru_cache(1024)
 def _short_tag(name: str) -> str:
-    """A role or key as an XML name: blanks become dashes."""
+    """A role or key as an XML name, with spaces replaced by dashes."""
     tag = _NOT_A_NAME.sub("", name.strip().replace(" ", "-")) or "unknown"
     return tag if tag[0].isalpha() or tag[0] == "_" else f"_{tag}"
 

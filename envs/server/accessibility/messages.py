@@ -1,7 +1,7 @@
-"""D-Bus messages by hand: the few that reading a tree takes, thousands of times.
+"""D-Bus messages by hand: the few kinds that reading a tree needs, thousands of times.
 
-A general D-Bus library spends most of a reading on signatures; here a question's bytes are ready but for its path and
-serial number, and every answer has one known form. Format: the D-Bus specification, "Message Protocol".
+A general D-Bus library spends most of a reading on signatures. Here, a request's bytes are ready except for its path
+and serial number, and every answer has one known form. Format: the D-Bus specification, "Message Protocol".
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 METHOD_RETURN = 2
 MAX_MESSAGE = 2**24
-"""Bytes of one message; the specification allows eight times that, and no application that is one needs it."""
+"""The largest message in bytes. The specification allows eight times that, but no honest application needs it."""
 MAX_ROWS = 65_536
-"""Of an array."""
+"""The most rows of an array."""
 MAX_CACHED = 8192
-"""Byte strings whose meaning is remembered: most answers have been heard before."""
+"""How many byte strings to cache with their meaning: most answers repeat earlier ones."""
 MAX_CACHED_SIZE = 4096
-"""Bytes of such a string: longer ones are not met again, and would fill the memory."""
+"""The longest such string in bytes. Longer ones do not repeat, and would fill the memory."""
 _PADDING = [b"\0" * count for count in range(8)]
 _HEAD = struct.Struct("<cBBBIII")
 _LENGTH = struct.Struct("<I")
@@ -33,13 +33,13 @@ class MessageError(ValueError):
 
 @dataclass(frozen=True, eq=False)
 class Question:
-    """A method without variable arguments; known by its identity, which is quick to look up.
+    """A method call with constant arguments, compared by identity, which is fast.
 
     Attributes:
-        interface, member: what to call.
+        interface, member: the method to call.
         signature, body: its arguments, as types and bytes.
-        answer: the type of what comes back.
-        decode: the body of an answer of that type to a value.
+        answer: the type of the answer.
+        decode: turns the body of an answer of that type into a value.
     """
 
     interface: str
@@ -51,12 +51,12 @@ class Question:
 
 
 def property_of(interface: str, name: str) -> Question:
-    """The question for a property."""
+    """The request for a property."""
     return Question("org.freedesktop.DBus.Properties", "Get", "v", variant, "ss", written(interface, name))
 
 
 def written(*texts: str) -> bytes:
-    """Strings as the body of a message."""
+    """Strings as a message body."""
     body = b""
     for text in texts:
         data = text.encode()
@@ -97,7 +97,7 @@ def ask(question: Question, destination: str, path: str, serial: int) -> bytes:
 
 
 class Answer(NamedTuple):
-    """A message that arrived; `serial` is the question's, 0 for one that answers none; `next` is where it ends."""
+    """A message that arrived. `serial` is the request's, or 0 if it answers none; `next` is where the message ends."""
 
     kind: int
     serial: int
@@ -107,7 +107,7 @@ class Answer(NamedTuple):
 
 
 def take(buffer: bytearray, at: int) -> Answer | None:
-    """The message that begins there; None if it is still incomplete.
+    """The message that begins at `at`; None if it is still incomplete.
 
     Raises:
         MessageError: these are not the bytes of a little-endian message.
@@ -130,7 +130,7 @@ def take(buffer: bytearray, at: int) -> Answer | None:
 
 def _header(buffer: bytearray, at: int, fields_length: int) -> tuple[int, str]:
     serial = 0
-    if buffer[at] == _REPLY_SERIAL:  # where everyone puts it, and the one field that differs between answers
+    if buffer[at] == _REPLY_SERIAL:  # everyone puts it first, and it is the one field that differs between answers
         (serial,) = _LENGTH.unpack_from(buffer, at + 4)
         at += 8
         fields_length -= 8
@@ -141,7 +141,7 @@ def _header(buffer: bytearray, at: int, fields_length: int) -> tuple[int, str]:
 
 @lru_cache(MAX_CACHED)
 def _fields(data: bytes) -> tuple[int, str]:
-    """Of a header's fields, which are all strings or numbers: whose answer it is, and its type."""
+    """The serial of the request that a header answers, and the answer's type. All fields are strings or numbers."""
     serial, signature, at = 0, "", 0
     while at < len(data):
         at += -at % 8
@@ -155,7 +155,7 @@ def _fields(data: bytes) -> tuple[int, str]:
             (length,) = _LENGTH.unpack_from(data, at)
             if field == _REPLY_SERIAL:
                 serial = length
-            at += 4 if kind == 0x75 else length + 5  # u: a number; else a string with its NUL
+            at += 4 if kind == 0x75 else length + 5  # u: a number; otherwise a string with its NUL
     return serial, signature
 
 
@@ -221,7 +221,7 @@ def _table(body: bytes, width: int, alignment: int) -> tuple[tuple[str, ...], ..
 
 @lru_cache(MAX_CACHED)
 def _rows(body: bytes, width: int, alignment: int) -> tuple[tuple[str, ...], ...]:
-    """An array of rows of strings; nodes of a kind answer with the same bytes."""
+    """An array of rows of strings. Cached, because similar nodes answer with the same bytes."""
     at, end = alignment, number(body) + alignment
     rows: list[tuple[str, ...]] = []
     while at < end and len(rows) < MAX_ROWS:

@@ -1,8 +1,8 @@
 """Corrects positions in LibreOffice's windows, which it reports as if there were no menu bar.
 
-Its GTK plug-in puts what LibreOffice draws itself, the `root pane`, into a panel of GTK's below the menu bar, but tells
-the pane's places from the window's own corner (seen with 7.4 on Debian 12: everything stands 25 pixels too high, and a
-click on a named button hits the row above). GTK's own widgets inside the pane are told where they are.
+Its GTK plug-in puts what LibreOffice draws itself, the `root pane`, into a GTK panel below the menu bar. But it reports
+positions in the pane relative to the window's own corner. With 7.4 on Debian 12, everything is 25 pixels too high, and
+a click on a named button hits the row above. Positions of GTK's own widgets inside the pane are correct.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _PANE = "root pane"
 
 
 def put_below_menu_bars(applications: Iterable[Node]) -> None:
-    """Move what LibreOffice draws itself to where it is on the screen."""
+    """Move what LibreOffice draws itself to its real position on the screen."""
     waiting = list(applications)
     while waiting:
         node = waiting.pop()

@@ -1,1 +1,1 @@
-"""The server's HTTP: connections, who calls, limits. No framework: one would cost ten times the start-up."""
+"""The server's HTTP: connections, callers, limits. Without a framework, which would start ten times more slowly."""

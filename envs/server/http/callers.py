@@ -1,4 +1,4 @@
-"""Who sends a request: known by a bearer token or a signature; or anybody on this machine, if tokens are off."""
+"""Identifies the sender of a request: by a bearer token or a signature, or as anybody here if tokens are off."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from deskbench.envs.server.http.exchange import HttpError
 
 @dataclass(frozen=True)
 class Caller:
-    """What a request's head says of its sender.
+    """What a request's head tells about its sender.
 
     Attributes:
         role: `control`, `agent`, or None for a stranger.
-        known: the head alone proves the role: by a bearer token, or because the server requires no proof.
-        signed: the signature, which the body must fit yet.
+        known: the head alone proves the role: it has a bearer token, or the server requires no proof.
+        signed: the signature, which has yet to be checked against the body.
         trusted: the server required no proof, so the sender could be a browser.
     """
 
@@ -30,7 +30,7 @@ class Caller:
 
 @dataclass(frozen=True)
 class Tokens:
-    """The two tokens; `open` also serves clients without a token, and so does a server without tokens."""
+    """The two tokens. With `open`, or without any tokens, the server also serves clients that have no token."""
 
     agent: str | None = None
     control: str | None = None
@@ -50,7 +50,7 @@ class Tokens:
         return Caller("control", known=True, trusted=True) if self.open or self.control is None else Caller(None)
 
     def holds(self, signed: signing.Signed, method: str, path: str, body: bytes, content_type: str) -> bool:
-        """Whether the signature is of this request and comes for the first time."""
+        """Whether the signature fits this request and is used for the first time."""
         key = self._key(signed.role)
         if key is None:
             return False
@@ -68,11 +68,12 @@ class Tokens:
 def check_origin(headers: Mapping[str, str], caller: Caller, bound: str | None) -> None:
     """Refuse every page in a browser, whoever opened it.
 
-    A page is known by its Origin. One whose name has been made to lead here (DNS rebinding) asks its own origin, and
-    is known by its Host; who holds a token is none, and may reach a machine by its own name.
+    A page's requests carry an Origin. A page whose name was made to resolve to this machine (DNS rebinding) sees this
+    server as its own origin, but its Host gives it away. A caller with a token is not a page, and may use any name of
+    the machine.
 
     Args:
-        headers: of the request, by names written as `Host` is.
+        headers: of the request, with names written like `Host`.
         caller: its sender.
         bound: the host name or address that the server listens on; None for a Unix socket.
 

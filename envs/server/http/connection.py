@@ -1,7 +1,7 @@
 """One connection: reads requests, identifies their senders and writes answers, each within its limits.
 
-`http.server` of the standard library reads a head for as long as its bytes come, and a gigabyte of them; and it reads
-it as mail, which takes longer than all that is done here.
+The standard library's `http.server` reads a head for as long as bytes arrive, even a gigabyte. It also parses the head
+as mail, which takes longer than everything done here.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ from deskbench.envs.wire import MAX_BODY
 _START = re.compile(rb"([A-Z]{1,16}) (/[!-~\x80-\xff]*) HTTP/1\.([01])")
 _FIELD = re.compile(rb"([!#$%&'*+.^_`|~0-9A-Za-z-]+):[ \t]*([^\0\r\n]*?)[ \t]*")
 _ONCE = frozenset(("Authorization", "Content-Length", "Content-Type", "Host", "Transfer-Encoding"))
-"""Headers that would be ambiguous if they came twice."""
+"""Headers that would be ambiguous if they occurred twice."""
 _PART = 1 << 18
 _UNREAD = 8
 _NOTICE_SECONDS = 0.5
@@ -49,7 +49,7 @@ _TOGETHER = 1 << 16
 
 @dataclass(frozen=True)
 class Head:
-    """A request's line and headers; the headers' names are written as `Content-Type` is."""
+    """A request's line and headers, with header names written like `Content-Type`."""
 
     method: str
     target: str
@@ -100,17 +100,17 @@ class Head:
 
 
 class HungUp(Exception):
-    """The other end has closed the connection, or was too slow: there is nobody to answer."""
+    """The other end closed the connection or was too slow: there is nobody to answer."""
 
 
 class Stream:
-    """Reads from a connection, after the bytes that have already come."""
+    """Reads from a connection, after the bytes that have already arrived."""
 
     def __init__(self, connection: socket.socket, came: bytes) -> None:
         self._connection, self._came = connection, bytearray(came)
 
     def head(self, idle: float) -> bytes:
-        """A head's bytes; the first within `idle` seconds, and all within HEAD_SECONDS after it.
+        """A head's bytes. The first must come within `idle` seconds, and the rest within HEAD_SECONDS after it.
 
         Raises:
             HungUp: they did not come in time.
@@ -129,7 +129,7 @@ class Stream:
         return head
 
     def body(self, length: int, seconds: float, reserve: Callable[[int], None]) -> bytes:
-        """This many bytes, within the given seconds; `reserve` gets the number that have come, and may raise.
+        """Read `length` bytes within `seconds`. `reserve` gets the number read so far, and may raise.
 
         Raises:
             HungUp: they did not come.
@@ -159,7 +159,7 @@ class Stream:
 
 
 class Serving(Protocol):
-    """What a connection needs of the server that it belongs to; `bound` is the host that this one listens on."""
+    """What a connection needs from its server; `bound` is the host that the server listens on."""
 
     tokens: Tokens
     routes: dict[tuple[str, str], Route]
@@ -171,12 +171,12 @@ class Serving(Protocol):
 
 
 class Connection:
-    """Serves one connection in a thread of its own, until it ends.
+    """Serves one connection in its own thread, until it ends.
 
     Args:
         server: has the routes, tokens and limits.
-        connection: connected, with `came` read from it already.
-        arrived: called once, when the first request's sender is known, or the connection ends before that.
+        connection: the socket; `came` has already been read from it.
+        arrived: called once, when the first request's sender is known, or when the connection ends before that.
     """
 
     def __init__(self, server: Serving, connection: socket.socket, came: bytes, arrived: Callable[[], None]) -> None:
@@ -194,7 +194,7 @@ class Connection:
             while self._one():
                 pass
         except (HungUp, OSError):
-            pass  # nobody is there to be answered
+            pass  # nobody is left to answer
         finally:
             self._welcome()
             if self._role is not None:
@@ -217,7 +217,7 @@ class Connection:
             with contextlib.suppress(OSError):
                 self._connection.shutdown(socket.SHUT_WR)
                 self._connection.setblocking(False)
-                for _ in range(_UNREAD):  # what has come and is not read costs its sender the answer
+                for _ in range(_UNREAD):  # unread bytes would cost the sender the answer
                     if not self._connection.recv(_PART):
                         break
             self._connection.close()
@@ -225,7 +225,7 @@ class Connection:
     # -- one request --------------------------------------------------------------------------------------------------
 
     def _one(self) -> bool:
-        """Read one request and answer it; whether another may follow."""
+        """Read one request and answer it; returns whether another may follow."""
         tokens, self._answered, self._whole = self._server.tokens, False, False
         try:
             head = Head.read(self._stream.head(IDLE_SECONDS if self._role else HEAD_SECONDS))
@@ -242,11 +242,11 @@ class Connection:
             route, request = self._take(head, caller, tokens)
         except HttpError as error:
             response = _refusal(error)
-            keeps = keeps and self._role is not None and self._whole  # else its rest would be the next request
+            keeps = keeps and self._role is not None and self._whole  # otherwise its rest would be the next request
         else:
             response = self._handle(route, request, prove)
         if not self._claim():
-            return False  # it was given up, and answered
+            return False  # another thread gave up on it and answered
         if response.takeover is not None and not self._server.carried.take("carried"):
             response = _refusal(HttpError(503, "too many connections are open as tunnels"))
         self._takeover = response.takeover
@@ -254,10 +254,10 @@ class Connection:
         return keeps and self._takeover is None
 
     def _take(self, head: Head, caller: Caller, tokens: Tokens) -> tuple[Route, Request]:
-        """The route and the whole request, when its sender is known and may call it.
+        """The route and the complete request, once the sender is known and may call it.
 
         Raises:
-            HttpError: not so.
+            HttpError: the request is refused.
         """
         check_origin(head.headers, caller, self._server.bound)
         route = self._server.routes.get((head.method, head.path), self._server.others)
@@ -275,7 +275,7 @@ class Connection:
         return route, Request(head.method, head.path, head.headers, body, caller.role)
 
     def _admit(self, role: str) -> None:
-        """Count the connection among those of the role that it has proven first."""
+        """Count the connection under the first role that it proves."""
         if self._role is None:
             if not self._server.slots.take(role):
                 raise HttpError(503, f"too many connections with the {role} token")
@@ -290,7 +290,7 @@ class Connection:
         return MAX_BODY
 
     def _body(self, head: Head, caller: Caller, limit: int) -> bytes:
-        """The body; of a stranger's only a short one, since a connection closed before its end loses the answer, too.
+        """Read the body. A stranger's must be short; it is read, because closing early would lose the answer, too.
 
         Raises:
             HttpError: 411, 413, or 503: there is no room for it now.
@@ -312,7 +312,7 @@ class Connection:
     # -- its answer ---------------------------------------------------------------------------------------------------
 
     def _handle(self, route: Route, request: Request, prove: Prove) -> Response:
-        """The handler's answer, or what became of it."""
+        """The handler's answer, or an error if something that it depends on is in trouble."""
         watch = route.watch
         trouble = "" if watch is None else watch.trouble()
         if watch is None or trouble:
@@ -324,17 +324,17 @@ class Connection:
             watch.leave(token)
         if response.status != HTTPStatus.INTERNAL_SERVER_ERROR:
             return response
-        found = wait.until(watch.trouble, timeout=_NOTICE_SECONDS)  # it may be the cause, and not be noticed yet
+        found = wait.until(watch.trouble, timeout=_NOTICE_SECONDS)  # it may be the cause and not be noticed yet
         return json_response({"error": found}, 503) if found else response
 
     def _claim(self) -> bool:
-        """Take the right to answer this request, which one thread gets."""
+        """Take the right to answer this request; only one thread gets it."""
         with self._answering:
             first, self._answered = not self._answered, True
             return first
 
     def _abandon(self, why: str, prove: Prove) -> None:
-        """Answer in place of a handler that hangs; whatever it says later, nobody hears."""
+        """Answer in place of a handler that hangs. Nobody will hear what the handler says later."""
         if self._claim():
             with contextlib.suppress(OSError):
                 self._send(json_response({"error": why}, 503), prove, keeps=False)
@@ -360,12 +360,12 @@ class Connection:
 
 
 Prove = Callable[[int, bytes], "str | None"]
-"""The proof of an answer with this status and body; None if the caller wants none."""
+"""Makes the proof of an answer with this status and body; None if the caller wants none."""
 _PHRASES = {status.value: status.phrase for status in HTTPStatus}
 
 
 def _nothing(*_: object) -> None:
-    """Nothing is counted."""
+    """Count nothing."""
 
 
 def _refusal(error: HttpError) -> Response:
@@ -377,6 +377,6 @@ def _answer_of(route: Route, request: Request) -> Response:
         return route.handler(request)
     except HttpError as error:
         return _refusal(error)
-    except Exception as error:  # noqa: BLE001  (the boundary: a handler's fault must become an answer)
+    except Exception as error:  # noqa: BLE001  (a boundary: an error in a handler must become an answer)
         traceback.print_exc(file=sys.stderr)
         return _refusal(HttpError(500, f"{type(error).__name__}: {error}"))

@@ -16,7 +16,7 @@ from deskbench.envs.wire import WireError, loads
 
 
 class HttpError(Exception):
-    """An answer with a status of 400 or more and one line that says why."""
+    """An answer with a status of 400 or more, and one line that says why."""
 
     def __init__(self, status: int, message: str) -> None:
         super().__init__(" ".join(message.split())[:MAX_ERROR])
@@ -25,7 +25,7 @@ class HttpError(Exception):
 
 @dataclass(frozen=True)
 class Request:
-    """One request, read whole; the names of its headers are written as `Content-Type` is."""
+    """One complete request, with header names written like `Content-Type`."""
 
     method: str
     path: str
@@ -34,7 +34,7 @@ class Request:
     role: str = "control"
 
     def json(self) -> dict[str, Any]:
-        """The body as a JSON object: finite numbers of 64 bits, text that is Unicode.
+        """The body as a JSON object, with finite numbers of 64 bits and text that is Unicode.
 
         Raises:
             HttpError: 400, it is something else.
@@ -48,7 +48,7 @@ class Request:
         return value
 
     def form(self) -> dict[str, str]:
-        """A urlencoded or multipart body's text fields.
+        """The text fields of a urlencoded or multipart body.
 
         Raises:
             HttpError: 400, it is neither.
@@ -62,7 +62,7 @@ class Request:
             raise HttpError(400, f"the body is not a form: {error}") from None
 
     def multipart(self) -> dict[str, tuple[bytes, str | None]]:
-        """A multipart body's parts: name to (bytes, file name or None).
+        """The parts of a multipart body: name to (bytes, file name or None).
 
         Raises:
             HttpError: 400, not a multipart body.
@@ -80,7 +80,9 @@ _FILE = re.compile(rb"content-disposition:[^\r\n]*?;\s*filename(\*?)=(\"?)([^\"\
 
 
 def _parts(body: bytes, boundary: bytes) -> dict[str, tuple[bytes, str | None]]:
-    """RFC 7578; the standard library's parser is one of mail, which takes parts in parts and five times the memory."""
+    """Parse a body by RFC 7578. The standard library's mail parser accepts nested parts and takes five times the
+    memory.
+    """
     mark = b"\r\n--" + boundary
     at = len(boundary) + 2 if body.startswith(mark[2:]) else len(body)
     parts: dict[str, tuple[bytes, str | None]] = {}
@@ -102,7 +104,7 @@ def _parts(body: bytes, boundary: bytes) -> dict[str, tuple[bytes, str | None]]:
 
 
 def text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
-    """A field that is text without NUL, which no name or command of the system can hold.
+    """A text field without NUL, which no file name or system command can hold.
 
     Raises:
         HttpError: 400, it is something else, or it is missing and has no default.
@@ -116,7 +118,7 @@ def text(body: Mapping[str, Any], name: str, default: str | None = None) -> str:
 
 
 def number(body: Mapping[str, Any], name: str, default: float, most: float) -> float:
-    """A field that is a number above 0 and at most `most`, or text with one; the default if it is missing.
+    """A number field above 0 and at most `most`, possibly written as text; the default if it is missing.
 
     Raises:
         HttpError: 400, it is something else.
@@ -132,7 +134,7 @@ def number(body: Mapping[str, Any], name: str, default: float, most: float) -> f
 
 
 def flag(body: Mapping[str, Any], name: str) -> bool:
-    """A field that is true, or the text that OSWorld's clients send for it."""
+    """Whether a field is true, or the text that OSWorld's clients send for it."""
     return body.get(name) in (True, "true", "True")
 
 
@@ -161,7 +163,7 @@ def json_response(value: object, status: int = 200) -> Response:
 
 
 def text_response(text: str, status: int = 200) -> Response:
-    """An answer in plain text (`text/html` as Flask labels it, so that OSWorld's client sees what it knows)."""
+    """An answer in plain text, labelled `text/html` as Flask does, because OSWorld's client expects that."""
     return Response(status, text.encode("utf-8", "replace"), "text/html; charset=utf-8")
 
 
@@ -169,7 +171,7 @@ def text_response(text: str, status: int = 200) -> Response:
 class Route:
     """Who may call what. `role` is `agent` (either token) or `control` (the control token).
 
-    `watch` is what can end the request from outside while its handler hangs.
+    `watch` can end the request from outside while its handler hangs.
     """
 
     method: str
@@ -180,15 +182,15 @@ class Route:
 
 
 class Watch:
-    """What a handler depends on; this one is always well."""
+    """What a handler depends on. This base class never reports trouble."""
 
     def trouble(self) -> str:
         """Why the handler cannot work now, in a few words; empty if it can."""
         return ""
 
     def enter(self, abandon: Callable[[str], None]) -> object:
-        """A handler begins; another thread calls `abandon` with the reason, if the handler must give up."""
+        """A handler begins. If it must give up, another thread calls `abandon` with the reason."""
         return None
 
     def leave(self, token: object) -> None:
-        """The handler that `enter` gave this token for has ended."""
+        """The handler for which `enter` returned this token has ended."""

@@ -1,8 +1,8 @@
-"""Where connections wait until their first request has come: thousands of slow ones cost no thread and no memory.
+"""Where connections wait until their first request has arrived. Thousands of slow ones cost no thread and no memory.
 
-A server that gives a thread to each can be filled by whoever opens connections and says little. Here such a
-connection is a place among MAX_WAITING, and the one that has been there longest goes when they are all taken. A first
-request that comes at once, as a controller's does, has long been read by then.
+A server with one thread per connection can be filled by a client that opens connections and sends little. Here, such a
+connection takes one of MAX_WAITING places, and the oldest must go when all are taken. A request that arrives at once,
+like a controller's, has been read long before that.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from deskbench.envs.server.http.exchange import HttpError
 from deskbench.envs.server.http.limits import HEAD_SECONDS, MAX_HEAD, MAX_SMALL, MAX_WAITING
 
 _AT_ONCE = 32
-"""The most connections accepted in a round: too few to push out one of the previous round."""
+"""The most connections accepted in a round: few enough that none of the previous round is pushed out."""
 _PAUSE = 0.05
 _PART = 1 << 16
 _FULL = b"HTTP/1.1 503 Service Unavailable\r\nContent-Type: application/json\r\nContent-Length: %d\r\n" + (
@@ -30,10 +30,10 @@ _BUSY = b'{"error": "the server has too many connections"}'
 
 
 class Welcome(Protocol):
-    """Takes a connection over, with what has come of its first request; False if it cannot."""
+    """Takes over a connection with what has arrived of its first request; False if it cannot."""
 
     def __call__(self, connection: socket.socket, came: bytes, *, whole: bool) -> bool:
-        """See above; `whole` says that the whole request is there."""
+        """Take a connection over. `whole` says that the whole request has arrived."""
 
 
 class _Guest:
@@ -41,10 +41,10 @@ class _Guest:
         self.connection, self.address = connection, address
         self.until = time.monotonic() + HEAD_SECONDS
         self.came = bytearray()
-        self.needed: int | None = None  # bytes of the whole request, when its head is there
+        self.needed: int | None = None  # length of the whole request, once its head has arrived
 
     def read(self) -> bool | None:
-        """Take what has come: True, the request is whole; False, it is long or malformed; None, more must come.
+        """Read what has arrived. True: the request is whole. False: it is long or malformed. None: more must come.
 
         Raises:
             OSError: the connection is over.
@@ -61,7 +61,7 @@ class _Guest:
                 head = Head.read(bytes(self.came[:end]))
                 length = head.length()
             except HttpError:
-                return True  # what is wrong with it will be said; there is nothing to wait for
+                return True  # do not wait; the connection's thread reports the error
             if length > MAX_SMALL or "Expect" in head.headers:
                 return False
             self.needed = end + 4 + length
@@ -72,8 +72,8 @@ class Lobby:
     """Accepts connections and hands each to `welcome`.
 
     Args:
-        listener: a socket that listens.
-        welcome: takes connections on.
+        listener: a listening socket.
+        welcome: takes the connections over.
     """
 
     def __init__(self, listener: socket.socket, welcome: Welcome) -> None:
@@ -88,7 +88,7 @@ class Lobby:
         self._ended.set()
 
     def run(self, interval: float) -> None:
-        """Accept until `end`, which it notices within the given seconds."""
+        """Accept connections until `end`, which it notices within `interval` seconds."""
         self._ended.clear()
         try:
             while not self._ending.is_set():
@@ -100,7 +100,7 @@ class Lobby:
             self._ended.set()
 
     def end(self) -> None:
-        """End `run` in another thread, and wait for that."""
+        """End `run` in another thread, and wait for it to stop."""
         self._ending.set()
         self._ended.wait()
 
@@ -120,7 +120,7 @@ class Lobby:
                 connection, name = self._listener.accept()
             except BlockingIOError:
                 return
-            except OSError:  # no descriptor can be had
+            except OSError:  # no descriptor is available
                 if self._guests:
                     self._dismiss(self._oldest())
                 self._ending.wait(_PAUSE)
@@ -139,7 +139,7 @@ class Lobby:
         self._counts[address] += 1
 
     def _oldest(self) -> _Guest:
-        """Of the address with the most."""
+        """The oldest guest of the address with the most guests."""
         (crowd, _), *_ = self._counts.most_common(1)
         return next(guest for guest in self._guests.values() if guest.address == crowd)
 

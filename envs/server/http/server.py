@@ -1,7 +1,7 @@
 """A small HTTP server on the standard library: routes, roles, signatures, TCP or a Unix socket.
 
-First requests wait in a lobby, where any number of slow senders cost a thread between them; a thread of its own is for
-a connection that has something to say. A web framework takes ten times the 70 ms and 20 MB of this.
+First requests wait in a lobby, where any number of slow senders share one thread. A connection gets its own thread once
+it has something to say. A web framework takes ten times the 70 ms and 20 MB of this.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ class Server:
 
     Args:
         address: (host, port), a Unix socket's path, or a socket that is already listening.
-        routes: what it answers.
+        routes: the routes that it answers.
         tokens: who may ask.
         others: answers requests without a route, if they have a token.
 
     Attributes:
-        bound: the host that it listens on, None on a Unix socket.
-        server_address: as `socket.getsockname` has it.
+        bound: the host that it listens on, or None on a Unix socket.
+        server_address: as `socket.getsockname` returns it.
     """
 
     def __init__(
@@ -75,11 +75,11 @@ class Server:
         self._lobby = Lobby(self.socket, self._welcome)
 
     def serve_forever(self, poll_interval: float = 0.5) -> None:
-        """Serve until `shutdown`, which it notices within the given seconds."""
+        """Serve until `shutdown`, which it notices within `poll_interval` seconds."""
         self._lobby.run(poll_interval)
 
     def shutdown(self) -> None:
-        """End `serve_forever`, which runs in another thread, and wait for its end."""
+        """End `serve_forever`, which runs in another thread, and wait for it to stop."""
         self._lobby.end()
 
     def server_close(self) -> None:
@@ -87,21 +87,21 @@ class Server:
         self.socket.close()
 
     def _welcome(self, connection: socket.socket, came: bytes, *, whole: bool) -> bool:
-        """Serve a connection whose first request is there whole, or is a long one; False if there is no room."""
+        """Serve a connection whose first request is complete, or long and still arriving; False if there is no room."""
         kind = "short" if whole else "long"
-        if not self._arriving.take(kind, 1.0 if whole else 0.0):  # whole ones are done with at once
+        if not self._arriving.take(kind, 1.0 if whole else 0.0):  # a complete request is handled at once
             return False
         serving = Connection(self, connection, came, lambda: self._arriving.give(kind))
         try:
             threading.Thread(target=serving.serve, daemon=True).start()
-        except RuntimeError:  # no thread can be had
+        except RuntimeError:  # no thread is available
             self._arriving.give(kind)
             return False
         return True
 
 
 def _listen(address: tuple[str, int] | str) -> socket.socket:
-    """A Unix socket is for its owner only."""
+    """A listening socket. Only its owner may use a Unix socket."""
     if not isinstance(address, str):
         family = socket.AF_INET6 if ":" in address[0] else socket.AF_INET
         return socket.create_server(address, family=family, backlog=128)

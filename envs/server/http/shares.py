@@ -1,4 +1,4 @@
-"""What connections share: a number of slots and a number of bytes. Safe for several threads."""
+"""What connections share: a number of slots and a number of bytes. Safe to use from several threads."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from deskbench.envs.server.http.exchange import HttpError
 
 
 class Slots:
-    """A limited number of slots of each kind; safe for several threads."""
+    """A limited number of slots of each kind. Safe to use from several threads."""
 
     def __init__(self, most: Mapping[str, int]) -> None:
         self._most, self._taken, self._changed = most, Counter[str](), threading.Condition()
 
     def take(self, kind: str, patience: float = 0.0) -> bool:
-        """Take one, if there is a free one within the given seconds."""
+        """Take a slot, if one is free within `patience` seconds."""
         with self._changed:
             if not self._changed.wait_for(lambda: self._taken[kind] < self._most[kind], patience):
                 return False
@@ -25,21 +25,21 @@ class Slots:
             return True
 
     def give(self, kind: str) -> None:
-        """Give one back."""
+        """Give a slot back."""
         with self._changed:
             self._taken[kind] -= 1
             self._changed.notify()
 
 
 class Room:
-    """Bytes that several threads may hold together."""
+    """A number of bytes that several threads share."""
 
     def __init__(self, most: int) -> None:
         self._left, self._lock = most, threading.Lock()
 
     @contextlib.contextmanager
     def part(self) -> Iterator[Part]:
-        """A share, given back at the end."""
+        """A share, given back at the end of the block."""
         part = Part(self)
         try:
             yield part
@@ -50,7 +50,7 @@ class Room:
         """Take this many bytes; a negative number gives bytes back.
 
         Raises:
-            HttpError: 503, there are not enough.
+            HttpError: 503, there are not enough left.
         """
         with self._lock:
             if size > self._left:

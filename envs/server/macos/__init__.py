@@ -1,1 +1,1 @@
-"""The desktop of macOS: Quartz and Accessibility through PyObjC, as Apple's documents promise; not run on a Mac yet."""
+"""The desktop of macOS: Quartz and Accessibility through PyObjC, as Apple documents them. Not run on a Mac yet."""

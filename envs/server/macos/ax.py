@@ -1,7 +1,8 @@
-"""Accessibility (AXUIElement): the programs' windows and what is in them as OSWorld's XML for macOS; raising, closing.
+"""Accessibility (AXUIElement): the programs' windows and their contents as OSWorld's XML for macOS; raising and
+closing.
 
-Names of attributes are AXAttributeConstants.h's. As in OSWorld's server, a tag is the role's description with `_` for
-blanks, attributes keep their names of AX, and an element's text is its value.
+Attribute names are those of AXAttributeConstants.h. As in OSWorld's server, a tag is the role's description with `_` in
+place of spaces, attributes keep their AX names, and an element's text is its value.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 from deskbench.envs.server.elements import Element, to_xml, truth
 
 MESSAGE_SECONDS = 1.0
-"""Seconds that one question to a program may take."""
+"""Seconds that one request to a program may take."""
 MAX_DEPTH = 50
 MAX_NODES = 20_000
 POINT, SIZE = 1, 2
@@ -23,20 +24,20 @@ TEXTS = {"AXHelp": "attr:AXHelp", "AXDescription": "attr:description", "AXIdenti
 
 
 class Accessibility:
-    """Reads programs. `services` is PyObjC's ApplicationServices, `workspace` AppKit's NSWorkspace."""
+    """Reads programs. `services` is PyObjC's ApplicationServices; `workspace` is AppKit's NSWorkspace."""
 
     def __init__(self, services: Any, workspace: Any) -> None:
         self._ax = services
         self._workspace = workspace
 
     def why_not(self) -> str:
-        """Why there is no accessibility, in one line, or nothing."""
+        """Why accessibility does not work, in one line, or an empty string."""
         if self._ax.AXIsProcessTrusted():
             return ""
         return "the server lacks the permission for accessibility (see docker/macos)"
 
     def tree(self, timeout: float) -> tuple[str, bool]:
-        """The XML, and whether it is whole; `timeout` in seconds."""
+        """The XML, and whether it is complete; `timeout` in seconds."""
         reader = _Reader(self._ax, time.monotonic() + timeout)
         found = []
         for program in self.programs():
@@ -47,7 +48,7 @@ class Accessibility:
         return to_xml("macos", found), reader.whole
 
     def programs(self) -> list[Any]:
-        """Those with a face: they have windows, or an icon in the Dock."""
+        """Programs with a user interface: those that have windows or an icon in the Dock."""
         running = self._workspace.sharedWorkspace().runningApplications()
         return [program for program in running if program.activationPolicy() == 0]
 
@@ -76,7 +77,7 @@ class Accessibility:
         self._ax.AXUIElementSetAttributeValue(window, "AXMain", True)
 
     def close(self, window: Any) -> bool:
-        """Press a window's close button; False when it has none."""
+        """Press a window's close button; False if it has none."""
         button = get(self._ax, window, "AXCloseButton")
         return button is not None and self._ax.AXUIElementPerformAction(button, "AXPress") == 0
 
@@ -120,13 +121,13 @@ class _Reader:
 
 
 def get(services: Any, element: Any, name: str) -> Any:
-    """An attribute's value; None where there is none, and of a program that does not answer."""
+    """An attribute's value; None if there is none or the program does not answer."""
     error, value = services.AXUIElementCopyAttributeValue(element, name, None)
     return value if error == 0 else None
 
 
 def box_of(services: Any, element: Any) -> tuple[int, int, int, int] | None:
-    """x, y, width, height in points; None of what has no place."""
+    """x, y, width, height in points; None for an element without a position."""
     place, size = get(services, element, "AXPosition"), get(services, element, "AXSize")
     if place is None or size is None:
         return None

@@ -1,7 +1,7 @@
-"""The main screen: Quartz for what is compared; `screencapture`, which knows the pointer, for what is shown.
+"""The main screen: Quartz captures it for comparing, and `screencapture`, which includes the pointer, for showing.
 
-A picture has the size of the screen in points, so that its pixels are the coordinates of events: a Retina screen's,
-which has twice as many each way, is made smaller.
+A picture has the screen's size in points, so its pixels are the coordinates of events. A Retina screen has twice as
+many pixels each way; its pictures are scaled down.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ SECONDS = 10.0
 
 
 class CaptureError(OSError):
-    """There is no picture: the permission for screen recording is not given, most likely."""
+    """There is no picture, most likely because the screen recording permission is missing."""
 
 
 class Screen(comparing.Screen):

@@ -1,4 +1,4 @@
-"""The desktop of macOS as the server has it: the same parts as on Windows, composed."""
+"""The desktop of macOS, composed of the same parts as that of Windows."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deskbench.envs.wire import PROTOCOL, Health
 MISSING = {
     "terminal": "the server cannot read the text of Terminal",
     "recording": "the server cannot record the screen of macOS",
-    "clipboard": "is not read",
+    "clipboard": "the server does not read the clipboard",
 }
 MEND = (
     "install PyObjC for the server's Python: pip install pyobjc-framework-Quartz pyobjc-framework-ApplicationServices"
@@ -24,10 +24,10 @@ MEND = (
 
 
 class Desk(comparing.Desk):
-    """One session of macOS.
+    """A session of macOS.
 
     Raises:
-        ImportError: PyObjC is not there; names what to install.
+        ImportError: PyObjC is missing; the message says what to install.
     """
 
     def __init__(self) -> None:
@@ -44,13 +44,13 @@ class Desk(comparing.Desk):
         self.windows = Windows(self._accessibility)
 
     def sample(self, launched_after: Sample | None) -> Sample:
-        """Programs and windows; which of them are at work is not known here."""
+        """Programs and windows. Which programs are busy is not known here."""
         programs = self._accessibility.programs()
         windows = frozenset(int(one["id"], 16) for one in self.windows.listing())
         return Sample(time.monotonic(), windows, frozenset(program.processIdentifier() for program in programs))
 
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
-        """The accessibility tree and whether it is whole; what went wrong is added to `problems`."""
+        """The accessibility tree and whether it is complete; errors are added to `problems`."""
         why = self._accessibility.why_not()
         if why:
             problems.append(f"accessibility: {why}")
@@ -58,7 +58,7 @@ class Desk(comparing.Desk):
         return self._accessibility.tree(timeout)
 
     def health(self) -> Health:
-        """What works here. Without the permission for accessibility there is no input either."""
+        """What works here. Without the accessibility permission, input does not work either."""
         why = self._accessibility.why_not()
         features = {**self.features(), "accessibility": why, "input": why}
         versions = {"python": platform.python_version(), "png": self.screen.compressor, "macos": platform.mac_ver()[0]}

@@ -1,4 +1,4 @@
-"""Exact input by Quartz events: text as Unicode, keys by their codes with the modifiers that are held, the wheel."""
+"""Exact input by Quartz events: text as Unicode, keys by code with the held modifiers, the wheel."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from deskbench.envs.server.macos.keys import FLAGS, stroke
 from deskbench.envs.server.x11.keysyms import InputError
 
 HID = 0
-"""kCGHIDEventTap: where a real mouse's events come in."""
+"""kCGHIDEventTap: the place where a real mouse's events enter."""
 MOVED = 5
 BUTTONS = {"left": (1, 2, 6, 0), "right": (3, 4, 7, 1), "middle": (25, 26, 27, 2), "back": (25, 26, 27, 3),
            "forward": (25, 26, 27, 4)}  # fmt: skip
@@ -21,15 +21,15 @@ CLICK_STATE = 1
 LINES = 1
 """kCGScrollEventUnitLine."""
 CHUNK = 20
-"""The most UTF-16 units of text in an event; programs lose what exceeds it."""
+"""The most UTF-16 units of text in an event; programs lose the rest."""
 
 
 class Input(Injector):
-    """Carries actions out by Quartz.
+    """Carries actions out with Quartz events.
 
     Args:
         quartz: PyObjC's module of that name.
-        width, height: of the screen in points, which are the pixels of its pictures here.
+        width, height: of the screen in points, which equal the pixels of its pictures here.
     """
 
     def __init__(self, quartz: Any, width: int, height: int) -> None:
@@ -53,7 +53,7 @@ class Input(Injector):
         self._move(x, y)
 
     def _arrive(self, x: int, y: int) -> None:
-        """It stays where an event put it."""
+        """Do nothing: the pointer stays where an event put it."""
 
     def _button_down(self, button: str, count: int = 1) -> None:
         self._buttons.append(button)
@@ -71,7 +71,7 @@ class Input(Injector):
         self._post(event)
 
     def _wheel(self, down: int, across: int) -> None:
-        """One notch an event; a positive number is up, and on macOS left, where the action's is right."""
+        """Send one event for each notch. Positive is up; across, macOS counts left as positive, unlike actions."""
         for _ in range(max(abs(down), abs(across))):
             notches = [(n > 0) - (n < 0) for n in (down, -across)]
             self._post(self._quartz.CGEventCreateScrollWheelEvent(None, LINES, 2, *notches))
@@ -118,7 +118,7 @@ class Input(Injector):
         self._post(self._quartz.CGEventCreateKeyboardEvent(None, code, False))
 
     def _post(self, event: Any) -> None:
-        """An event says itself which modifiers are held; without that, the last real keyboard's state would count."""
+        """Post an event with the modifiers that are held; without them, the real keyboard's state would count."""
         flags = 0
         for key in self._keys:
             flags |= FLAGS.get(key, 0)
@@ -131,7 +131,7 @@ def _nearer(notches: int) -> int:
 
 
 def _parts(text: str) -> Iterator[str]:
-    """Tabs, and what is between them in pieces that an event can carry."""
+    """Split text into tabs and the pieces between them, each short enough for an event."""
     for tab, rest in itertools.groupby(text, lambda c: c == "\t"):
         piece = ""
         for character in rest:

@@ -1,4 +1,4 @@
-"""Virtual key codes of macOS (HIToolbox/Events.h) by the names of `envs.keys`; the positions are the US keyboard's."""
+"""Virtual key codes of macOS (HIToolbox/Events.h) by the names of `envs.keys`, with positions of the US keyboard."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ PRINTED = {
     "\\": 0x2A, ",": 0x2B, "/": 0x2C, "n": 0x2D, "m": 0x2E, ".": 0x2F, "`": 0x32,
 }  # fmt: skip
 SHIFTED = dict(zip('~!@#$%^&*()_+{}|:"<>?', "`1234567890-=[]\\;',./", strict=True))
-"""What Shift makes of a key."""
+"""The characters that Shift produces, by the key that makes them."""
 FLAGS = {
     "shift": 0x20000, "shiftleft": 0x20000, "shiftright": 0x20000, "ctrl": 0x40000, "ctrlleft": 0x40000,
     "ctrlright": 0x40000, "alt": 0x80000, "altleft": 0x80000, "altright": 0x80000, "altgr": 0x80000,
     "super": 0x100000, "superleft": 0x100000, "superright": 0x100000,
 }  # fmt: skip
-"""CGEventFlags of the modifiers: an event carries those that are held."""
+"""CGEventFlags of the modifiers. An event carries those that are held."""
 
 
 def stroke(key: str) -> tuple[int, bool] | None:
-    """A key's code, and whether Shift belongs to it; None of what the keyboard does not have."""
+    """A key's code, and whether it needs Shift; None if the keyboard does not have it."""
     if key in KEYS:
         return KEYS[key], False
     if key in PRINTED:

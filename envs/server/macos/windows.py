@@ -1,4 +1,4 @@
-"""Top-level windows of macOS: listed, activated, closed, with proof."""
+"""Top-level windows of macOS: listing, activating and closing them, and checking the result."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PROOF_SECONDS = 5.0
 
 
 class Windows:
-    """The windows of the session, by accessibility."""
+    """The session's windows, through accessibility."""
 
     def __init__(self, accessibility: Accessibility) -> None:
         self._accessibility = accessibility
 
     def listing(self) -> list[dict[str, Any]]:
-        """The programs' windows, those of the program in front last, as JSON of `envs.desktop.Window`."""
+        """The programs' windows as JSON of `envs.desktop.Window`, those of the front program last."""
         found = [self._describe(program, window) for program, window in self._all()]
         return sorted(found, key=lambda one: bool(one["active"]))
 
@@ -38,10 +38,10 @@ class Windows:
         }  # fmt: skip
 
     def activate(self, name: str, *, strict: bool, by_class: bool) -> None:
-        """Raise and focus a match, and wait until it is the active window.
+        """Raise and focus a matching window, and wait until it is active.
 
         Raises:
-            HttpError: 404 no such window; 500 it did not become active.
+            HttpError: 404, no such window; 500, it did not become active.
         """
         program, window = self._match(name, strict, by_class)
 
@@ -53,10 +53,10 @@ class Windows:
             raise HttpError(500, f"the window {name!r} did not become active")
 
     def close(self, name: str, *, strict: bool, by_class: bool) -> None:
-        """Ask a match to close.
+        """Ask a matching window to close.
 
         Raises:
-            HttpError: 404 no such window; 500 it cannot be closed.
+            HttpError: 404, no such window; 500, it cannot be closed.
         """
         _, window = self._match(name, strict, by_class)
         if not self._accessibility.close(window):

@@ -1,1 +1,1 @@
-"""The desktop of Windows: GDI, SendInput, the window list, through ctypes; what Microsoft's documents promise."""
+"""The desktop of Windows: GDI, SendInput and the window list through ctypes, as Microsoft documents them."""

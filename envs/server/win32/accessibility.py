@@ -1,7 +1,7 @@
-"""The windows and what is in them as OSWorld's XML for Windows.
+"""The windows and their contents as OSWorld's XML for Windows.
 
-Read by UI Automation, which every program of today answers; by window handles where there is none (Wine), and for a
-single program that does not answer.
+It uses UI Automation, which every current program answers. Where UI Automation is missing (Wine), and for a single
+program that does not answer, it uses window handles.
 """
 
 from __future__ import annotations
@@ -15,28 +15,28 @@ from deskbench.envs.server.win32.controls import Controls
 from deskbench.envs.server.win32.windows import Windows
 
 WINDOW_SECONDS = 2.0
-"""How long one program may take."""
+"""Seconds that one program may take."""
 
 
 class Accessibility:
-    """Reads the session's windows. Safe to use from several threads: one reads at a time."""
+    """Reads the session's windows, one reading at a time. Safe to use from several threads."""
 
     def __init__(self, windows: Windows) -> None:
         self._windows = windows
         self._controls = Controls(windows)
         self._lock = threading.Lock()
         self.missing = ""
-        """Why UI Automation is not asked."""
+        """Why UI Automation is not used."""
         try:
             self._automation: uia.Automation | None = uia.connect()
         except uia.UiaError as error:
             self._automation, self.missing = None, str(error)
 
     def tree(self, timeout: float) -> tuple[str, bool]:
-        """The XML, and whether it is whole.
+        """The XML, and whether it is complete.
 
         Args:
-            timeout: seconds; what was read by then is answered.
+            timeout: seconds; after that, returns what has been read.
         """
         deadline = time.monotonic() + timeout
         found: list[Element] = []
@@ -54,5 +54,5 @@ class Accessibility:
             try:
                 return self._automation.window(handle, seconds)
             except uia.UiaError:
-                pass  # a window that has gone, or whose program hangs: its handles say what is to be said
+                pass  # the window is gone or its program hangs: read its handles instead
         return self._controls.window(handle)

@@ -1,4 +1,4 @@
-"""Which programs run, by the Tool Help library and their processor time: evidence for settling."""
+"""Which programs are running, from the Tool Help library and their CPU time: evidence for settling."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from deskbench.envs.server.win32.windows import Windows
 
 QUERY_LIMITED = 0x1000
 WINE_PORT, WINE_SECONDS = 5001, 10.0
-"""Where `envs.server.wine` tells which programs run, and how long it may take to be there."""
+"""Where `envs.server.wine` reports running programs, and how many seconds it may take to come up."""
 ANSWER_MS = 30
-"""A window in front that takes longer to answer is at work: it may be loading what its next dialog needs."""
+"""A front window that takes longer than this to answer is busy: it may be loading what its next dialog needs."""
 BUSY_SHARE = 0.2
-"""A program that has used at least this share of a core since the last look is running."""
+"""A program that has used at least this share of a core since the last look counts as running."""
 
 
 class Activity:
-    """The programs that were started since this was made, and the windows."""
+    """Tracks the programs that started after this object was made, and the windows."""
 
     def __init__(self, windows: Windows) -> None:
         self._kernel = api.kernel32()
@@ -39,7 +39,7 @@ class Activity:
         self._before = frozenset(self._now(None)[0])
 
     def sample(self, launched_after: Sample | None = None) -> Sample:
-        """The session now; of programs that were not there in `launched_after`, every thread counts."""
+        """The session's current state. Every thread of a program that is not in `launched_after` counts."""
         with self._lock:
             found, running = self._now(launched_after)
         running += not self._windows.answers(self._windows.active(), ANSWER_MS)
@@ -61,7 +61,7 @@ class Activity:
         return programs, running
 
     def _seconds(self, number: int) -> float:
-        """Processor time of a process; 0 of one that has ended or is not ours to look at."""
+        """CPU seconds of a process; 0 if it has ended or we may not look."""
         handle = self._kernel.OpenProcess(QUERY_LIMITED, False, number)
         if not handle:
             return 0.0
@@ -75,13 +75,13 @@ class Activity:
 
 
 class _Told:
-    """What Linux says of the programs under Wine, which gives every process the asker's own processor time."""
+    """Linux's view of the programs under Wine. Wine reports the caller's own CPU time for every process."""
 
     def __init__(self) -> None:
         self._stream = socket.create_connection(("127.0.0.1", WINE_PORT), WINE_SECONDS).makefile("rw", encoding="ascii")
 
     def ask(self, known: frozenset[int] | None) -> tuple[list[int], int]:
-        """Processes of the sandbox, and how many of them run (`envs.server.activity.programs`)."""
+        """The sandbox's processes, and how many of them are running (`envs.server.x11.activity.programs`)."""
         self._stream.write(json.dumps(sorted(known) if known is not None else None) + "\n")
         self._stream.flush()
         found, running = json.loads(self._stream.readline())

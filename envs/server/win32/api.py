@@ -11,7 +11,7 @@ LONG_PTR = ctypes.c_ssize_t
 
 
 class MouseInput(ctypes.Structure):
-    """MOUSEINPUT."""
+    """Windows' MOUSEINPUT."""
 
     _fields_ = [
         ("dx", wintypes.LONG), ("dy", wintypes.LONG), ("data", wintypes.DWORD), ("flags", wintypes.DWORD),
@@ -20,7 +20,7 @@ class MouseInput(ctypes.Structure):
 
 
 class KeyboardInput(ctypes.Structure):
-    """KEYBDINPUT."""
+    """Windows' KEYBDINPUT."""
 
     _fields_ = [
         ("vk", wintypes.WORD), ("scan", wintypes.WORD), ("flags", wintypes.DWORD), ("time", wintypes.DWORD),
@@ -33,13 +33,13 @@ class _Union(ctypes.Union):
 
 
 class Input(ctypes.Structure):
-    """INPUT."""
+    """Windows' INPUT."""
 
     _fields_ = [("type", wintypes.DWORD), ("of", _Union)]
 
 
 class CursorInfo(ctypes.Structure):
-    """CURSORINFO."""
+    """Windows' CURSORINFO."""
 
     _fields_ = [
         ("size", wintypes.DWORD), ("flags", wintypes.DWORD), ("cursor", wintypes.HANDLE), ("at", wintypes.POINT),
@@ -47,7 +47,7 @@ class CursorInfo(ctypes.Structure):
 
 
 class IconInfo(ctypes.Structure):
-    """ICONINFO."""
+    """Windows' ICONINFO."""
 
     _fields_ = [
         ("icon", wintypes.BOOL), ("x", wintypes.DWORD), ("y", wintypes.DWORD), ("mask", wintypes.HANDLE),
@@ -56,7 +56,7 @@ class IconInfo(ctypes.Structure):
 
 
 class BitmapHeader(ctypes.Structure):
-    """BITMAPINFOHEADER."""
+    """Windows' BITMAPINFOHEADER."""
 
     _fields_ = [
         ("size", wintypes.DWORD), ("width", wintypes.LONG), ("height", wintypes.LONG), ("planes", wintypes.WORD),
@@ -67,7 +67,7 @@ class BitmapHeader(ctypes.Structure):
 
 
 class ProcessEntry(ctypes.Structure):
-    """PROCESSENTRY32W."""
+    """Windows' PROCESSENTRY32W."""
 
     _fields_ = [
         ("size", wintypes.DWORD), ("usage", wintypes.DWORD), ("id", wintypes.DWORD), ("heap", ctypes.c_size_t),
@@ -84,7 +84,7 @@ _HANDLES = {
     "gdi32": ["CreateCompatibleDC", "CreateCompatibleBitmap", "SelectObject"],
     "kernel32": ["CreateToolhelp32Snapshot", "OpenProcess", "VirtualAllocEx"],
 }  # fmt: skip
-"""Calls whose answer is a handle: ctypes would cut it to 32 bits."""
+"""Calls that return a handle, which ctypes would cut to 32 bits."""
 _ARGUMENTS: dict[str, dict[str, list[Any]]] = {
     "user32": {
         "SendInput": [wintypes.UINT, ctypes.c_void_p, ctypes.c_int],
@@ -149,20 +149,20 @@ def _library(name: str) -> Any:
 
 
 def user32() -> Any:
-    """Windows, input, cursor."""
+    """Load user32: windows, input and the cursor."""
     return _library("user32")
 
 
 def gdi32() -> Any:
-    """Pictures."""
+    """Load gdi32: drawing and bitmaps."""
     return _library("gdi32")
 
 
 def kernel32() -> Any:
-    """Processes."""
+    """Load kernel32: processes and their memory."""
     return _library("kernel32")
 
 
 def is_wine() -> bool:
-    """This Windows is Wine, whose ntdll says so."""
+    """Whether this Windows is Wine; Wine's ntdll says so."""
     return hasattr(ctypes.CDLL("ntdll"), "wine_get_version")

@@ -1,4 +1,4 @@
-"""The desktop's background, by SystemParametersInfo (Microsoft's documentation of that call)."""
+"""The desktop's background, through SystemParametersInfo (as Microsoft documents that call)."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from deskbench.envs.server.win32 import api
 
 GET, SET = 0x0073, 0x0014
 KEEP_AND_TELL = 0x0003
-"""Write it into the user's profile, and tell every window."""
+"""Write it to the user's profile, and notify every window."""
 LONGEST = 4096
 
 
 def path() -> str:
-    """The picture's path; empty when there is none."""
+    """The picture's path; empty if there is no picture."""
     found = ctypes.create_unicode_buffer(LONGEST)
     if not api.user32().SystemParametersInfoW(GET, LONGEST, found, 0):
-        raise HttpError(500, "Windows does not tell its background")
+        raise HttpError(500, "Windows does not report its background")
     return found.value
 
 
@@ -25,7 +25,7 @@ def change(path: str) -> None:
     """Show a picture.
 
     Raises:
-        HttpError: 500, Windows does not take it.
+        HttpError: 500, Windows rejects it.
     """
     if not api.user32().SystemParametersInfoW(SET, 0, ctypes.create_unicode_buffer(path), KEEP_AND_TELL):
         raise HttpError(500, f"Windows does not accept {path} as its background")

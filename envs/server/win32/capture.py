@@ -22,7 +22,7 @@ class Screen(comparing.Screen):
         super().__init__()
         self._user, self._gdi = api.user32(), api.gdi32()
         if hasattr(self._user, "SetProcessDPIAware"):
-            self._user.SetProcessDPIAware()  # pixels are pixels, whatever the scale of texts
+            self._user.SetProcessDPIAware()  # use real pixels, whatever the text scale
         self.width: int = self._user.GetSystemMetrics(SM_CXSCREEN)
         self.height: int = self._user.GetSystemMetrics(SM_CYSCREEN)
         self._screen = self._user.GetDC(None)
@@ -59,10 +59,10 @@ class Screen(comparing.Screen):
         icon = api.IconInfo()
         cursor = info.cursor
         if not self._user.GetIconInfo(cursor, ctypes.byref(icon)) and api.is_wine():
-            # There, another program's cursor is a number that means nothing here.
+            # Under Wine, another program's cursor handle means nothing here.
             cursor = self._user.LoadCursorW(None, ctypes.c_void_p(IDC_ARROW))
             self._user.GetIconInfo(cursor, ctypes.byref(icon))
-        for bitmap in (icon.mask, icon.color):  # they are copies, and ours to delete
+        for bitmap in (icon.mask, icon.color):  # these are copies, and ours to delete
             if bitmap:
                 self._gdi.DeleteObject(bitmap)
         self._user.DrawIconEx(self._memory, info.at.x - icon.x, info.at.y - icon.y, cursor, 0, 0, 0, None, DI_NORMAL)

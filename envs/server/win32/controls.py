@@ -1,8 +1,8 @@
-"""What a window consists of, by window handles and the messages of the common controls: the way without UI Automation.
+"""Reads a window's contents without UI Automation, by window handles and messages of the common controls.
 
-Lists, trees and tabs answer with what they write into memory of their own program, so a piece of it is borrowed. The
-messages' numbers and structures are those of commctrl.h and winuser.h. Menus and what a program draws itself are not
-seen this way.
+Lists, trees and tabs write their answers into memory of their own program, so we borrow a piece of it. The message
+numbers and structures are those of commctrl.h and winuser.h. Menus, and what a program draws itself, cannot be seen
+this way.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ MAX_COLUMNS = 20
 GA_PARENT = 1
 GWL_STYLE = -16
 TEXT_ROOM = 520
-"""Characters of an item's text."""
+"""The most characters of an item's text."""
 PROCESS_MEMORY = 0x0008 | 0x0010 | 0x0020 | 0x1000
-"""To allocate, read and write memory of a process, and to ask of what kind it is."""
+"""Rights to allocate, read and write a process's memory, and to query its word size."""
 COMMIT, RELEASE, READ_WRITE = 0x1000, 0x8000, 0x04
 BM_GETCHECK = 0x00F0
 LB_GETTEXT, LB_GETTEXTLEN, LB_GETCOUNT, LB_GETSEL, LB_GETITEMRECT = 0x0189, 0x018A, 0x018B, 0x0187, 0x0198
@@ -44,14 +44,14 @@ KINDS = {
     "msctls_updown32": "Spinner", "msctls_trackbar32": "Slider", "msctls_progress32": "ProgressBar",
     "richedit20w": "Document", "richedit50w": "Document", "#32770": "Window", "sysheader32": "Header",
 }  # fmt: skip
-"""Window classes to UI Automation's control types; others are panes."""
+"""UI Automation's control types by window class; other classes are panes."""
 BUTTONS = {2: "CheckBox", 3: "CheckBox", 4: "RadioButton", 5: "CheckBox", 6: "CheckBox", 7: "Group", 9: "RadioButton"}
-"""By the low four bits of a button's style."""
+"""Control types by the low four bits of a button's style."""
 WITH_MNEMONIC = frozenset({"button", "static"})
 
 
 class _ListItem(ctypes.Structure):
-    """LVITEMW up to lParam."""
+    """Windows' LVITEMW, up to lParam."""
 
     _fields_ = [
         ("mask", wintypes.UINT), ("item", ctypes.c_int), ("column", ctypes.c_int), ("state", wintypes.UINT),
@@ -61,7 +61,7 @@ class _ListItem(ctypes.Structure):
 
 
 class _TreeItem(ctypes.Structure):
-    """TVITEMW."""
+    """Windows' TVITEMW."""
 
     _fields_ = [
         ("mask", wintypes.UINT), ("item", ctypes.c_void_p), ("state", wintypes.UINT), ("state_mask", wintypes.UINT),
@@ -71,7 +71,7 @@ class _TreeItem(ctypes.Structure):
 
 
 class _Tab(ctypes.Structure):
-    """TCITEMW."""
+    """Windows' TCITEMW."""
 
     _fields_ = [
         ("mask", wintypes.UINT), ("state", wintypes.DWORD), ("state_mask", wintypes.DWORD), ("text", ctypes.c_void_p),
@@ -137,7 +137,7 @@ class Controls:
             return list(reader[class_name](handle, memory)) if memory else []
 
     def _list_box(self, handle: int) -> Iterator[Element]:
-        """Windows carries these messages' texts from program to program by itself."""
+        """The items of a list box. Windows itself carries the texts of these messages between programs."""
         for index in range(min(self._ask(handle, LB_GETCOUNT, 0, None), MAX_ITEMS)):
             room = ctypes.create_unicode_buffer(max(self._ask(handle, LB_GETTEXTLEN, index, None), 0) + 1)
             self._ask(handle, LB_GETTEXT, index, ctypes.addressof(room))
@@ -166,7 +166,7 @@ class Controls:
         return memory.text()
 
     def _tree(self, handle: int, memory: _Borrowed) -> Iterator[Element]:
-        """Those that are unfolded, wherever they are scrolled to."""
+        """The items in expanded branches, wherever the tree is scrolled to."""
         item = self._ask(handle, TVM_GETNEXTITEM, TVGN_ROOT, None)
         for _ in range(MAX_ITEMS):
             if not item:
@@ -177,7 +177,7 @@ class Controls:
             self._ask(handle, TVM_GETITEM, 0, memory.address)
             memory.take(wanted)
             text, place = memory.text(), wintypes.RECT()
-            ctypes.c_void_p.from_buffer(place).value = item  # the rectangle's room says whose is wanted
+            ctypes.c_void_p.from_buffer(place).value = item  # the message takes the item in the rectangle's memory
             box = self._rectangle(handle, memory, TVM_GETITEMRECT, 1, place)
             found = self._item("TreeItem", text, handle, box, selected=wanted.state & SELECTED)
             if wanted.children:
@@ -213,7 +213,7 @@ class Controls:
         return Element(kind, name, {**attributes, "attr:control_type": kind}, place)
 
     def _on_screen(self, handle: int, box: wintypes.RECT) -> tuple[int, int, int, int] | None:
-        """What is seen of it: the part inside its control."""
+        """The visible part of an item, inside its control."""
         inside = wintypes.RECT()
         self._user.GetClientRect(handle, ctypes.byref(inside))
         left, top = max(box.left, 0), max(box.top, 0)
@@ -225,7 +225,7 @@ class Controls:
         return corner.x, corner.y, right - left, bottom - top
 
     def _ask(self, handle: int, message: int, first: int, second: int | None) -> int:
-        """A message's answer; 0 from a program that hangs."""
+        """Send a message; returns its answer, or 0 if the program hangs."""
         answer = ctypes.c_ssize_t()
         self._user.SendMessageTimeoutW(
             handle, message, first, second, SMTO_ABORTIFHUNG, ANSWER_MS, ctypes.byref(answer)
@@ -234,7 +234,7 @@ class Controls:
 
     @contextlib.contextmanager
     def _borrowed(self, handle: int) -> Iterator[_Borrowed | None]:
-        """Memory of the program whose window it is; None of one that does not let us, or is of another word size."""
+        """Memory in a window's program; None if we may not have it, or if the program has another word size."""
         owner = wintypes.DWORD()
         self._user.GetWindowThreadProcessId(handle, ctypes.byref(owner))
         process = self._kernel.OpenProcess(PROCESS_MEMORY, False, owner)
@@ -255,7 +255,7 @@ class Controls:
 
 
 class _Borrowed:
-    """A page of another program: a structure at its begin, a text in its second half."""
+    """A page in another program: a structure at its beginning, and a text in its second half."""
 
     SIZE = 4096
 
@@ -266,16 +266,16 @@ class _Borrowed:
         self.text_address = address + self.SIZE // 2
 
     def put(self, structure: ctypes.Structure) -> None:
-        """Write a structure at the begin, and no text."""
+        """Write a structure at the beginning, and clear the text."""
         self._move("WriteProcessMemory", self.text_address, ctypes.create_string_buffer(2))
         self._move("WriteProcessMemory", self.address, structure)
 
     def take(self, structure: ctypes.Structure) -> None:
-        """Read it again."""
+        """Read the structure back."""
         self._move("ReadProcessMemory", self.address, structure)
 
     def text(self) -> str:
-        """The text up to its end."""
+        """The text, up to its terminator."""
         room = ctypes.create_unicode_buffer(TEXT_ROOM)
         self._move("ReadProcessMemory", self.text_address, room)
         return room.value
@@ -285,5 +285,5 @@ class _Borrowed:
 
 
 def _without_mnemonic(text: str) -> str:
-    """`&File` is shown as File with a line under F, `&&` as &."""
+    """Remove mnemonics: `&File` is shown as File with the F underlined, `&&` as &."""
     return re.sub("&(.?)", r"\1", text)

@@ -1,4 +1,4 @@
-"""The desktop of Windows as the server has it: the same parts as on X, composed."""
+"""The desktop of Windows, composed of the same parts as that of X."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from deskbench.envs.wire import PROTOCOL, Health
 MISSING = {
     "terminal": "the server cannot read the text of a console",
     "recording": "the server cannot record the screen of Windows",
-    "clipboard": "is not read",
+    "clipboard": "the server does not read the clipboard",
 }
 
 
 class Desk(comparing.Desk):
-    """One Windows session."""
+    """A session of Windows."""
 
     def __init__(self) -> None:
         super().__init__(MISSING)
@@ -32,11 +32,11 @@ class Desk(comparing.Desk):
         self._accessibility = Accessibility(self.windows)
 
     def sample(self, launched_after: Sample | None) -> Sample:
-        """The session now; of programs that were not there in `launched_after`, every thread counts."""
+        """The session's current state. Every thread of a program that is not in `launched_after` counts."""
         return self.activity.sample(launched_after)
 
     def tree(self, timeout: float, problems: list[str]) -> tuple[str | None, bool]:
-        """The accessibility tree and whether it is whole."""
+        """The accessibility tree and whether it is complete."""
         return self._accessibility.tree(timeout)
 
     def health(self) -> Health:

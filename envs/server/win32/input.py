@@ -43,14 +43,14 @@ EXTENDED = frozenset(
     """.split()
 )
 ARRIVED, LOOK, PATIENCE = 3, 0.004, 0.5
-"""Under Wine: looks in a row that find the pointer in its place, seconds between them, and for how long it is tried."""
+"""Under Wine: how often in a row the pointer must be in place, seconds between looks, and seconds before giving up."""
 SMTO_ABORTIFHUNG, DESKTOP_MS = 2, 200
 SHIFTS = (("shift", 1), ("ctrl", 2), ("alt", 4))
-"""Bits of VkKeyScan's answer."""
+"""Bits in VkKeyScan's answer."""
 
 
 class Input(Injector):
-    """Carries actions out by SendInput."""
+    """Carries actions out with SendInput."""
 
     def __init__(self, width: int, height: int) -> None:
         super().__init__(width, height)
@@ -68,16 +68,15 @@ class Input(Injector):
     def _arrive(self, x: int, y: int) -> None:
         """Make sure that the pointer stays where it was sent.
 
-        On Windows it does. Wine takes hold of X's pointer to move it, of which the desktop's window hears with the
-        place where the pointer was before: it reports a move back, a moment later. A button would be let go there, and
-        the click lost.
+        On Windows it does. Wine grabs X's pointer to move it, and the grab tells the desktop's window the old position.
+        A moment later, the window reports that as a move back. A button would be released there, and the click lost.
         """
         if not self._wine:
             return
         deadline, seen = time.monotonic() + PATIENCE, 0
         while seen < ARRIVED and time.monotonic() < deadline:
             wait.sleep(LOOK)
-            desktop = self._user.GetDesktopWindow()  # whoever answers has read its events
+            desktop = self._user.GetDesktopWindow()  # an answer means that it has read its events
             self._user.SendMessageTimeoutW(desktop, 0, 0, None, SMTO_ABORTIFHUNG, DESKTOP_MS, None)
             at = wintypes.POINT()
             self._user.GetCursorPos(ctypes.byref(at))
@@ -89,7 +88,7 @@ class Input(Injector):
 
     def _glide(self, x: int, y: int) -> None:
         self._check([(x, y)])
-        # 65536 parts of the screen's width (SendInput's documentation); rounded so that the pixel is hit.
+        # The screen is 65536 units wide (SendInput's documentation). Round so that the unit falls on the pixel.
         across, down = ((v * 65536 + side - 1) // side for v, side in zip((x, y), self._size, strict=True))
         self._mouse(MOVE | ABSOLUTE, dx=across, dy=down)
         self._user.SetCursorPos(x, y)

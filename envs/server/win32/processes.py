@@ -1,4 +1,4 @@
-"""Windows' processes: lists them, and ends a family of them."""
+"""Windows' processes: lists them, and ends a process with its descendants."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from deskbench.envs.server.win32 import api
 SNAPSHOT_PROCESSES = 2
 TERMINATE = 0x0001
 ROUNDS = 5
-"""A family may grow while it is ended."""
+"""A family may grow while it is being ended."""
 
 
 def parents() -> dict[int, int]:
-    """Every process with the one that started it (which may be gone)."""
+    """Every process, with the process that started it (which may be gone)."""
     kernel = api.kernel32()
     snapshot = kernel.CreateToolhelp32Snapshot(SNAPSHOT_PROCESSES, 0)
     entry = api.ProcessEntry(size=ctypes.sizeof(api.ProcessEntry))
@@ -38,7 +38,7 @@ def family(root: int, known: dict[int, int]) -> set[int]:
 
 
 def end_family(root: int) -> None:
-    """End a process and all that descend from it."""
+    """End a process and all its descendants."""
     ended: set[int] = set()
     for _ in range(ROUNDS):
         left = family(root, parents()) - ended
@@ -52,6 +52,6 @@ def _end(processes: Iterable[int]) -> None:
     kernel = api.kernel32()
     for process in processes:
         handle = kernel.OpenProcess(TERMINATE, False, process)
-        if handle:  # it has not ended by itself
+        if handle:  # otherwise it has ended by itself
             kernel.TerminateProcess(handle, 1)
             kernel.CloseHandle(handle)

@@ -1,8 +1,8 @@
-"""UI Automation: what a window consists of, asked of its program in one call.
+"""UI Automation: gets a window's contents from its program in one call.
 
-The interfaces' identifiers and the places of their methods are those of UIAutomationClient.h, which Microsoft
-publishes with the Windows SDK; they are fixed for ever, as all of COM's are. Everything that is wanted is asked for in
-a cache request, so that a window of a thousand controls costs one conversation with its program and not thousands.
+The interface ids and the positions of their methods are those of UIAutomationClient.h, which Microsoft publishes with
+the Windows SDK. Like all of COM, they never change. One cache request asks for everything, so a window with a thousand
+controls costs one call into its program, not thousands.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ IID_IUI_AUTOMATION_2 = "34723aff-0c9d-49d0-9896-7ab52df8cd8a"
 IN_PROCESS = 1
 MULTITHREADED = 0
 ALREADY_OTHERWISE = 0x80010106
-"""RPC_E_CHANGED_MODE: the thread has COM, of another kind; that does, too."""
+"""RPC_E_CHANGED_MODE: the thread already uses COM in another mode, which also works."""
 SUBTREE = 7
 WITHOUT_REFERENCE = 0
-"""AutomationElementMode_None: the cache is all that is wanted."""
+"""AutomationElementMode_None: we only need the cache."""
 VT_BSTR = 8
 VALUE = 30045
 PROPERTIES = (30001, 30003, 30005, 30008, 30010, 30011, 30012, 30022, VALUE, 30079, 30086)
@@ -36,7 +36,7 @@ MAX_NODES = 20_000
 
 
 class UiaError(Exception):
-    """UI Automation is not there, or a program did not answer it."""
+    """UI Automation is not available, or a program did not answer."""
 
 
 class _Rect(ctypes.Structure):
@@ -44,13 +44,13 @@ class _Rect(ctypes.Structure):
 
 
 class _Variant(ctypes.Structure):
-    """VARIANT on 64 bits: 24 bytes, the value at 8."""
+    """VARIANT on 64 bits: 24 bytes, with the value at 8."""
 
     _fields_ = [("kind", ctypes.c_uint16), ("reserved", ctypes.c_uint16 * 3), ("value", ctypes.c_uint64 * 2)]
 
 
 class Object:
-    """A COM object of which one reference is ours; left, it is given back."""
+    """A COM object of which we hold one reference; leaving the block releases it."""
 
     def __init__(self, pointer: int) -> None:
         self._pointer = pointer
@@ -62,7 +62,7 @@ class Object:
         self._call(2)
 
     def call(self, slot: int, *arguments: Any) -> None:
-        """Call the method at a place of the table.
+        """Call the method at a position of the table.
 
         Raises:
             UiaError: it failed.
@@ -72,20 +72,20 @@ class Object:
             raise UiaError(f"method {slot} answered {status:#010x}")
 
     def get(self, slot: int, *arguments: Any) -> Object | None:
-        """Call a method whose last parameter takes an object."""
+        """Call a method whose last parameter receives an object."""
         found = ctypes.c_void_p()
         self.call(slot, *arguments, ctypes.byref(found))
         return Object(found.value) if found.value else None
 
     def number(self, slot: int) -> int:
-        """Call a method that gives a number or a truth."""
+        """Call a method that returns a number or a boolean."""
         found = ctypes.c_int32()
         self.call(slot, ctypes.byref(found))
         return found.value
 
     @property
     def pointer(self) -> ctypes.c_void_p:
-        """For parameters."""
+        """The object as an argument."""
         return ctypes.c_void_p(self._pointer)
 
     def _call(self, slot: int, *arguments: Any) -> int:
@@ -96,11 +96,11 @@ class Object:
 
 
 class Automation:
-    """Reads windows. An object of the multithreaded apartment: any of its threads may use it.
+    """Reads windows. The object belongs to the multithreaded apartment: any of its threads may use it.
 
     Args:
         root: IUIAutomation2.
-        free: gives a text of COM back (SysFreeString).
+        free: frees a COM string (SysFreeString).
     """
 
     def __init__(self, root: Object, free: Callable[[ctypes.c_void_p], object]) -> None:
@@ -112,8 +112,8 @@ class Automation:
         """A window with everything in it.
 
         Args:
-            handle: of the window.
-            seconds: that its program has for its answer.
+            handle: the window's handle.
+            seconds: how long its program may take to answer.
 
         Raises:
             UiaError: it did not answer.
@@ -175,13 +175,13 @@ class Automation:
         return self._taken(text)
 
     def _value(self, found: Object) -> str:
-        """Of what has a value; of other things it is empty (and not a failure, as the documentation has it)."""
+        """An element's value; empty for an element without one (not an error, according to the documentation)."""
         held = _Variant()
         found.call(12, ctypes.c_int32(VALUE), ctypes.byref(held))  # GetCachedPropertyValue
         return self._taken(ctypes.c_void_p(held.value[0])) if held.kind == VT_BSTR else ""
 
     def _taken(self, text: ctypes.c_void_p) -> str:
-        """A BSTR as text; its length stands in the four bytes before it, for it may hold zeros."""
+        """Convert a BSTR to text and free it. Its length is in the four bytes before it, since it may contain zeros."""
         if not text.value:
             return ""
         size = ctypes.c_uint32.from_address(text.value - 4).value
@@ -197,10 +197,10 @@ def _control_type(number: int) -> str:
 
 
 def connect() -> Automation:
-    """UI Automation of this session.
+    """Connect to this session's UI Automation.
 
     Raises:
-        UiaError: this Windows has none that is registered (Wine 8 is such a one).
+        UiaError: UI Automation is not registered on this Windows (Wine 8, for example).
     """
     if sys.platform != "win32":
         raise UiaError("only Windows has it")
@@ -217,7 +217,7 @@ def connect() -> Automation:
 
 
 def join_apartment() -> None:
-    """Give this thread COM; once more does no harm.
+    """Initialize COM for this thread; repeating it does no harm.
 
     Raises:
         UiaError: Windows refuses.

@@ -1,4 +1,4 @@
-"""Top-level windows of Windows: listed, activated, closed, with proof."""
+"""Top-level windows of Windows: listing, activating and closing them, and checking the result."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SMTO_ABORTIFHUNG = 2
 TEXT_SECONDS = 0.2
 MAX_TEXT = 32768
 SHELL = frozenset({"Progman", "WorkerW", "Shell_TrayWnd", "#32769"})
-"""Classes of the desktop's own windows."""
+"""Window classes of the desktop itself."""
 KEYEVENTF_KEYUP, VK_MENU = 2, 0x12
 
 
 class Windows:
-    """The windows of the session; safe to use from several threads."""
+    """The session's windows. Safe to use from several threads."""
 
     def __init__(self) -> None:
         self._user = api.user32()
@@ -40,11 +40,11 @@ class Windows:
         return [handle for handle in _collected(self._user.EnumWindows) if self._user.IsWindowVisible(handle)]
 
     def children(self, handle: int) -> list[int]:
-        """A window's controls, their controls included."""
+        """A window's controls, including nested ones."""
         return _collected(lambda callback, data: self._user.EnumChildWindows(wintypes.HANDLE(handle), callback, data))
 
     def text(self, handle: int) -> str:
-        """A window's title, or a control's text; nothing from one that hangs."""
+        """A window's title or a control's text; empty if its program hangs."""
         room = ctypes.create_unicode_buffer(MAX_TEXT)
         self._user.SendMessageTimeoutW(
             handle, WM_GETTEXT, MAX_TEXT, room, SMTO_ABORTIFHUNG, int(TEXT_SECONDS * 1e3), None
@@ -68,31 +68,31 @@ class Windows:
         return int(self._user.GetForegroundWindow() or 0)
 
     def answers(self, handle: int, milliseconds: int) -> bool:
-        """Whether the window's program takes messages now; none has nothing to answer."""
+        """Whether the window's program takes messages now; also True if there is no window."""
         return not handle or bool(
             self._user.SendMessageTimeoutW(handle, WM_NULL, 0, None, SMTO_ABORTIFHUNG, milliseconds, None)
         )
 
     def enabled(self, handle: int) -> bool:
-        """A control takes input."""
+        """Whether a control takes input."""
         return bool(self._user.IsWindowEnabled(handle))
 
     def visible(self, handle: int) -> bool:
-        """A control is shown."""
+        """Whether a control is shown."""
         return bool(self._user.IsWindowVisible(handle))
 
     def activate(self, name: str, *, strict: bool, by_class: bool) -> None:
         """Raise and focus the topmost match, and wait until it is the active window.
 
         Raises:
-            HttpError: 404 no such window; 500 it did not become active.
+            HttpError: 404, no such window; 500, it did not become active.
         """
         handle = self._match(name, strict, by_class)
 
         def raised() -> bool:
             if self._user.IsIconic(handle):
                 self._user.ShowWindow(handle, SW_RESTORE)
-            # A program in the background may take the foreground only after input of its own.
+            # A background program may take the foreground only after input of its own.
             self._user.keybd_event(VK_MENU, 0, 0, 0)
             self._user.SetForegroundWindow(handle)
             self._user.keybd_event(VK_MENU, 0, KEYEVENTF_KEYUP, 0)
@@ -105,7 +105,7 @@ class Windows:
         """Ask the topmost match to close.
 
         Raises:
-            HttpError: 404 no such window.
+            HttpError: 404, no such window.
         """
         self._user.PostMessageW(self._match(name, strict, by_class), WM_CLOSE, 0, 0)
 

@@ -1,1 +1,1 @@
-"""Windows desktops by Wine: their session, and the way in."""
+"""Windows desktops by Wine: their session, and the server in front."""

@@ -1,7 +1,7 @@
-"""The way into a Windows desktop: answers the controller outside Wine, under an id that no Windows program has.
+"""The front of a Windows desktop: answers the controller from outside Wine, under an id that no Windows program has.
 
-It alone knows the controller's tokens. Files and folders it reads itself, from the prefix, so that what they hold is
-no Windows program's word; all else it asks of the server inside Wine, with tokens that count there only.
+Only the front knows the controller's tokens. It reads files and folders itself, from the prefix, so no Windows program
+can falsify them. It passes everything else to the server inside Wine, with tokens that are valid only there.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Behind:
     """The server inside Wine.
 
     Args:
-        port: of the loopback, where it listens.
+        port: the loopback port where it listens.
     """
 
     def __init__(self, port: int = PORT) -> None:
@@ -45,7 +45,7 @@ class Behind:
         self.tokens = {name: secrets.token_urlsafe(32) for name in ("agent_token", "control_token")}
 
     def ask(self, request: Request) -> Response:
-        """Its answer to a request.
+        """Pass a request on; returns the answer.
 
         Raises:
             HttpError: 502, it does not answer, or not in HTTP.
@@ -83,12 +83,12 @@ class Behind:
 
 
 def routes(prefix: Path) -> list[Route]:
-    """What is answered here: files, folders, and connections to ports of the desktop."""
+    """The routes that are answered here: files, folders, and connections to ports of the desktop."""
     return [*_files(prefix), *tunnel.routes()]
 
 
 def others(behind: Behind) -> Route:
-    """Every other route: the server inside Wine knows the routes, and who may call them."""
+    """All other routes. The server inside Wine knows them and who may call them."""
     return Route("*", "*", behind.ask, "agent")
 
 
@@ -109,7 +109,7 @@ def _files(prefix: Path) -> list[Route]:
 
 
 def located(path: str, prefix: Path) -> Path:
-    """Where Wine keeps what Windows calls by this path: drives are links, and capital letters do not count.
+    """Where Wine keeps the file that Windows knows by this path. Drives are links, and case does not matter.
 
     Raises:
         HttpError: 404, there is no such drive.
@@ -137,7 +137,7 @@ def _value(found: re.Match[str]) -> str:
 
 
 def _entry(folder: Path, name: str) -> Path:
-    """An entry of a folder by its name in whatever letters; the exact one first."""
+    """A folder's entry by its name in any case; an exact match wins."""
     exact = folder / name
     if name == ".." or os.path.lexists(exact):
         return exact
@@ -149,5 +149,5 @@ def _entry(folder: Path, name: str) -> Path:
 
 
 def tell(tokens: dict[str, str]) -> bytes:
-    """A line of tokens, as a server reads it from its standard input."""
+    """A line of tokens, in the form that a server reads from standard input."""
     return json.dumps(tokens).encode() + b"\n"

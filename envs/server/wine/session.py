@@ -1,8 +1,8 @@
 """Windows in the sandbox, by Wine: `python3 -m deskbench.envs.server.wine.session --session 1280x800`.
 
-It lays a prefix of its own over the template's (what Windows itself consists of is the template's, read-only; the
-registry and the user's folders are copies), starts an X server, then our server under Windows' Python, which listens
-on a port of the loopback, and answers the controller in front of it (`wine_front`).
+It lays its own prefix over the template's: Windows' own files come from the template, read-only, while the registry and
+the user's folders are copies. Then it starts an X server, and our server under Windows' Python, which listens on a
+loopback port. It answers the controller in front of that (`wine.front`).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from deskbench.envs.server.x11.activity import programs
 
 TEMPLATE = Path("/opt/wine")
 PREFIX = Path("/home/wine")
-"""Not in the home folder, which is Windows' folder of documents, too."""
+"""Outside the home folder, which is also Windows' documents folder."""
 SHARED = frozenset({"system32", "syswow64", "winsxs", "resources", "globalization", "Fonts", "Microsoft.NET"})
 """Folders of C:\\windows that nobody changes."""
 DESKTOP = "deskbench"
@@ -37,7 +37,7 @@ PR_SET_DUMPABLE = 4
 
 
 def main() -> int:
-    """Run until the server ends; its exit status."""
+    """Run until the server ends; returns its exit status."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--listen", type=int, required=True)
     parser.add_argument("--session", required=True)
@@ -77,7 +77,9 @@ def main() -> int:
 
 
 def _set_desktop_size(width: int, height: int) -> None:
-    """Into the registry's file, before Wine reads it: its own `reg` takes a second for it, and fails now and then."""
+    """Write the size to the registry file before Wine reads it. Wine's own `reg` takes a second, and fails now and
+    then.
+    """
     with (PREFIX / "user.reg").open("a", encoding="ascii") as file:
         file.write(f'\n[Software\\\\Wine\\\\Explorer\\\\Desktops]\n"{DESKTOP}"="{width}x{height}"\n')
 
@@ -87,14 +89,14 @@ def environment() -> dict[str, str]:
     return {
         "WINEPREFIX": str(PREFIX),
         "WINEDEBUG": "-all",
-        "WINEDLLOVERRIDES": "mscoree,mshtml=;winemenubuilder.exe=",  # nobody is asked to install .NET or a browser
+        "WINEDLLOVERRIDES": "mscoree,mshtml=;winemenubuilder.exe=",  # do not offer to install .NET or a browser
         "LANG": "C.UTF-8",
         "TZ": "UTC",
     }
 
 
 def lay(template: Path, prefix: Path) -> None:
-    """A prefix like the template, of which it shares what nobody changes."""
+    """Make a prefix from the template, and share the folders that nobody changes."""
     (prefix / "drive_c/windows").mkdir(parents=True, exist_ok=True)
     for entry in template.iterdir():
         if entry.name not in ("drive_c", "wineserver"):
@@ -120,7 +122,7 @@ def _copy(source: Path, target: Path) -> None:
 
 
 def _tell_programs(listener: socket.socket) -> None:
-    """Answer the server's questions which programs run: a line with those that it knows, a line with the answer."""
+    """Tell the server which programs run. It sends a line with those that it knows, and gets a line with the answer."""
     while True:
         client, _ = listener.accept()
         threading.Thread(target=_answer, args=(client,), daemon=True).start()

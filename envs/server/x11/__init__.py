@@ -1,1 +1,1 @@
-"""The desktop of Linux: X server and session, screen, input, windows and what runs."""
+"""The desktop of Linux: X server and session, screen, input, windows and running programs."""

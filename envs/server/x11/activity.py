@@ -1,4 +1,4 @@
-"""The session's running programs and its windows: the evidence that settling needs in addition to damage."""
+"""The session's running programs and windows: evidence that settling needs in addition to damage."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from pathlib import Path
 from deskbench.envs.server.settle import Sample
 
 SERVICES = frozenset("dbus-daemon dbus-broker at-spi-bus-laun at-spi2-registr dconf-service gvfsd xfconfd".split())
-"""Processes of the desktop that programs query and wait for; named as below."""
+"""Processes of the desktop that programs query and wait for, by name as below."""
 INFRASTRUCTURE = SERVICES | frozenset(
     """
     Xvfb Xorg Xvnc bwrap dbus-launch openbox tint2 ffmpeg xsettingsd slirp4netns docker-init socat xfwm4 xfce4-panel
     xfdesktop xfsettingsd wrapper-2.0 tumblerd
     """.split()
 )
-"""Processes of the desktop itself (first 15 characters, as the kernel keeps them): their work is not a reaction."""
+"""The desktop's own processes (first 15 characters, as the kernel keeps them). Their work is not a reaction."""
 
 
 class Activity:
-    """Looks at /proc and at the root window's client list; one connection to X of its own."""
+    """Reads /proc and the root window's client list; has its own connection to X."""
 
     def __init__(self, display_name: str | None = None) -> None:
         from Xlib import X, display
@@ -36,7 +36,7 @@ class Activity:
         self._lock = threading.Lock()
 
     def sample(self, launched_after: Sample | None = None) -> Sample:
-        """The session now; every thread of a program that `launched_after` does not have counts."""
+        """The session's current state. Every thread of a program that is not in `launched_after` counts."""
         found, running = programs(self._own, launched_after.programs if launched_after else None)
         with self._lock:
             windows, clients = self._windows(), self._clients_now()
@@ -55,8 +55,8 @@ def programs(own: int, known: frozenset[int] | None = None) -> tuple[list[int], 
     """The session's processes other than the desktop's own and `own`, and how many of them are running.
 
     Args:
-        own: the asking process.
-        known: every thread of a process that is not among these counts; None makes no such difference.
+        own: the calling process.
+        known: for processes not among these, every thread counts; None makes no such difference.
     """
     found, running = [], 0
     for entry in os.listdir("/proc"):  # noqa: PTH208  (a fifth of iterdir's cost, fifty times a second)
@@ -78,10 +78,10 @@ LOOK_SECONDS = 0.05
 
 
 class Rest:
-    """Programs at rest: in look after look, none of their threads has run or waited for a core.
+    """Programs at rest: in several looks in a row, none of their threads ran or waited for a core.
 
-    Looks are counted, and not seconds: on a machine that is busy with other things a program may be kept from running
-    for any time, and looks like one that has nothing to do only while it waits for somebody who is kept from it, too.
+    It counts looks, not seconds. On a busy machine, a program may be kept from running for any length of time. It looks
+    idle only while it waits for somebody who is also kept from running.
 
     Args:
         looks: how many in a row are enough.
@@ -93,13 +93,13 @@ class Rest:
         self._looks, self._program, self._services, self._idle = looks, program, services, 0
 
     def reached(self) -> bool:
-        """Look once more, and return whether that was enough."""
+        """Look once more; returns whether that was enough."""
         self._idle = 0 if at_work(self._program, self._services) else self._idle + 1
         return self._idle >= self._looks
 
 
 def at_work(program: int | None = None, services: frozenset[str] = SERVICES) -> bool:
-    """Whether a program (all of them for None), or a service that it may wait for, runs or waits for a core."""
+    """Whether a program (any program, if None), or a service that it may wait for, runs or waits for a core."""
     for entry in os.listdir("/proc"):  # noqa: PTH208
         if not entry.isdigit() or int(entry) == os.getpid():
             continue
@@ -113,8 +113,9 @@ def at_work(program: int | None = None, services: frozenset[str] = SERVICES) -> 
 def goes_on(program: int) -> bool:
     """Whether a process still exists.
 
-    One that has ended and is not yet collected is there for whoever lists processes: it is waited for where that will
-    be done, by the first process. Others collect when they like, this one when it next starts a program.
+    A process that has ended but is not yet reaped still appears in process lists. It counts as existing only if the
+    first process will reap it, which happens soon. Other parents reap when they like; this one does so when it next
+    starts a program.
     """
     try:
         state, parent = Path("/proc", str(program), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()[:2]
@@ -124,7 +125,7 @@ def goes_on(program: int) -> bool:
 
 
 def _look(entry: Path) -> tuple[str, str]:
-    """Name and state of a process or thread; state X of one that ended while we looked."""
+    """Name and state of a process or thread; state X if it ended while we looked."""
     try:
         text = (entry / "stat").read_text(encoding="latin-1")
     except OSError:
@@ -134,7 +135,7 @@ def _look(entry: Path) -> tuple[str, str]:
 
 
 def _any_thread_runs(process: Path) -> bool:
-    """A program that starts often reads its files in another thread than its first."""
+    """Whether any thread runs: a starting program often reads its files in a thread other than its first."""
     try:
         return any(_look(thread)[1] in "RD" for thread in (process / "task").iterdir())
     except OSError:

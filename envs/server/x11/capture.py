@@ -1,4 +1,4 @@
-"""Screenshots of the X screen: lossless, with the real cursor at its hot-spot, and free when nothing has changed."""
+"""Screenshots of the X screen: lossless, with the real cursor at its hot-spot, and free if nothing has changed."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ class Screen:
         return self._encoder.compressor
 
     def capture(self) -> Frame:
-        """The screen now. Returns the last frame again if neither the screen nor the cursor has changed."""
+        """The current screen. Returns the last frame again if neither the screen nor the cursor has changed."""
         with self._lock:
-            # The counts are read before the pixels: a change in between makes the next capture look again.
+            # Read the counts before the pixels, so that a change in between makes the next capture look again.
             state = (self.damage.count, self.damage.cursors, *self._pointer())
             if self._frame is not None and state == self._state:
                 return self._frame
@@ -72,7 +72,7 @@ class Screen:
         return self._pixels(self.width, self.height)
 
     def _fitted(self) -> Any:
-        """A screen that a program has made smaller, black where there is nothing of it."""
+        """Capture a screen that a program has made smaller, with black where it has no pixels."""
         import numpy as np
 
         shape = self._root.get_geometry()
@@ -89,7 +89,7 @@ class Screen:
 
 
 def _open_grabber(display_name: str | None) -> Any:
-    """Open mss with shared memory, or over the socket where libxcb's parts are missing."""
+    """Open mss with shared memory, or over the socket if parts of libxcb are missing."""
     import mss
     from mss.exception import ScreenShotError
 
@@ -100,7 +100,7 @@ def _open_grabber(display_name: str | None) -> Any:
 
 
 def _with_cursor(frame: Any, cursor: Any) -> Any:
-    """Lay the cursor's picture (premultiplied ARGB) over a BGRX frame, its hot-spot at the pointer."""
+    """Draw the cursor (premultiplied ARGB) over a BGRX frame, with its hot-spot at the pointer."""
     import numpy as np
 
     height, width = frame.shape[:2]

@@ -1,4 +1,4 @@
-"""One connection to the X server for input: XTEST events, the XKB requests that python-xlib lacks, window pings."""
+"""A connection to the X server for input: XTEST events, the XKB requests that python-xlib lacks, window pings."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ _WHEELS = frozenset([4, 5, 6, 7])
 _MAX_PRESSES = 12
 _MANAGER_TIMEOUT = 3.0
 _BLIND_WAIT = 0.05
-"""Seconds given to a client of which nothing can be known; it takes about 20 ms to look new keysyms up."""
+"""Seconds to wait if nothing is known about the client. Looking up new keysyms takes it about 20 ms."""
 _ROUNDS = 3
-"""Looks in a row at a process that has not run in between."""
+"""How many looks in a row must find that a process has not run in between."""
 _FAKE_INPUT = struct.Struct("=BBHBBHIIQhhQ")
 """XTestFakeInput: opcode, 2, length in words, type, detail, pad, time, root, pad, x, y, pad."""
 
@@ -60,7 +60,7 @@ class _LatchLockState(rq.Request):  # type: ignore[misc]
 
 
 class _Ready:
-    """A request that is bytes already: python-xlib takes 25 us to pack one, which counts in a long text."""
+    """A request that is already packed: python-xlib takes 25 us to pack one, which adds up in a long text."""
 
     __slots__ = ("_binary", "_serial")
 
@@ -70,10 +70,10 @@ class _Ready:
 
 
 class Connection:
-    """A connection to a display, used by one thread at a time.
+    """A connection to a display. Only one thread at a time may use it.
 
     Attributes:
-        mapping_changed: True when the keyboard mapping may have changed since it was last read.
+        mapping_changed: the keyboard mapping may have changed since it was last read.
 
     Raises:
         InputError: the display cannot be opened, or lacks XTEST or XKB.
@@ -90,12 +90,12 @@ class Connection:
         self.root: Any = self.display.screen().root
         self.mapping_changed = True
         self._xtest = self.display.query_extension("XTEST").major_opcode
-        # A client that holds a server grab must not hold up the input that would make it let go.
+        # A client that grabs the server must not block the input that would make it let go.
         xtest.grab_control(self.display, True)
         self._start_xkb()
         # Answers to pings arrive at the root window.
         self.root.change_attributes(event_mask=X.SubstructureNotifyMask)
-        self._presses = 0  # of buttons, that the window manager has not been seen to let pass
+        self._presses = 0  # button presses that the window manager may still hold back
         self._pings = 0
         self._answered = 0
         self._atom_protocols = self.display.get_atom("WM_PROTOCOLS")
@@ -105,7 +105,7 @@ class Connection:
         extension = self.display.query_extension("XKEYBOARD")
         self._xkb, self._xkb_event = extension.major_opcode, extension.first_event
         _UseExtension(display=self.display.display, opcode=self._xkb, major=1, minor=0)
-        # A change of layout tells XKB clients by these events only, not by MappingNotify.
+        # XKB clients learn about a change of layout only from these events, not from MappingNotify.
         _SelectEvents(
             display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD, affect_which=_KEYBOARD_EVENTS,
             clear=0, select_all=_KEYBOARD_EVENTS, affect_map=0xFF, map=0xFF,
@@ -116,7 +116,7 @@ class Connection:
         self.display.close()
 
     def sync(self) -> None:
-        """Return when the server has carried out everything sent so far."""
+        """Wait until the server has carried out everything sent so far."""
         self.display.sync()
         self.drain()
 
@@ -135,12 +135,12 @@ class Connection:
         self.display.display.send_request(_Ready(binary), False)
 
     def size(self) -> tuple[int, int]:
-        """Width and height of the screen in pixels, as it is now."""
+        """The screen's current width and height in pixels."""
         shape = self.root.get_geometry()
         return shape.width, shape.height
 
     def pointer(self) -> tuple[int, int, int]:
-        """Where the pointer is, and the mask of modifiers and buttons down."""
+        """Where the pointer is, and the mask of the modifiers and buttons that are down."""
         found = self.root.query_pointer()
         return found.root_x, found.root_y, found.mask
 
@@ -154,7 +154,7 @@ class Connection:
         return state.locked_mods, state.locked_group, state.group
 
     def set_locks(self, affected: int, mods: int, group: int | None = None) -> None:
-        """Queue a change of the locked modifiers named by the mask `affected`, and of the locked group."""
+        """Queue a change of the locked modifiers in the mask `affected`, and of the locked group."""
         _LatchLockState(
             display=self.display.display, opcode=self._xkb, device=CORE_KEYBOARD, affect_mod_locks=affected,
             mod_locks=mods, lock_group=group is not None, group_lock=group or 0, affect_mod_latches=0,
@@ -162,7 +162,7 @@ class Connection:
         )  # fmt: skip
 
     def drain(self) -> None:
-        """Read the events that have arrived: changed mappings, answers to pings."""
+        """Read the events that have arrived: changed mappings and answers to pings."""
         while self.display.pending_events():
             seen = self.display.next_event()
             if seen.type in (X.MappingNotify, self._xkb_event):
@@ -173,10 +173,10 @@ class Connection:
                     self._answered = max(self._answered, data[1])
 
     def wait_consumed(self, patience: float = 0.5) -> bool:
-        """Return when the focused program has taken every event sent so far, or `patience` seconds have passed (False).
+        """Wait until the focused program has read every event sent so far; False if `patience` seconds passed first.
 
-        The evidence is its answer to `_NET_WM_PING`, as a program reads its events in order. Xt programs never answer:
-        there it is that the program sleeps, which it does not with events unread.
+        The evidence is its answer to `_NET_WM_PING`, since a program reads its events in order. Xt programs never
+        answer. For them, the evidence is that the program sleeps, which it does not do with unread events.
         """
         self.sync()
         focus = self._focus()
@@ -192,7 +192,7 @@ class Connection:
         return True
 
     def _process(self, window: Any) -> int | None:
-        """The process id of a window's client, where the server knows it."""
+        """The process id of a window's client, if the server knows it."""
         try:
             answer = res.query_client_ids(self.display, [{"client": window.id, "mask": res.LocalClientPIDMask}])
         except (error.XError, AttributeError):
@@ -201,10 +201,10 @@ class Connection:
         return found[0] if found and found[0] else None
 
     def _wait_asleep(self, process: int, patience: float) -> bool:
-        """Return when a process has slept through several of the X server's rounds; False if it has not.
+        """Wait until a process has slept through several rounds of the X server; False if it has not.
 
-        That it sleeps is not enough: it does so too while it waits for an answer of the X server, with events unread.
-        But the server answers that in the round in which it answers us, and the process would have run since.
+        One look is not enough: the process also sleeps, with unread events, while it waits for an answer of the X
+        server. But the server sends that answer in the same round as ours, and then the process would have run.
         """
         status = Path(f"/proc/{process}/status")
         last, seen = "", 0
@@ -226,18 +226,19 @@ class Connection:
     def before_keys(self) -> None:
         """Wait until earlier clicks have arrived: keys must go where the click put the focus.
 
-        A window manager holds the press that gives a window the focus back until it has done so; keys overtake it.
+        A window manager holds back the press that gives a window the focus until it has done so, and keys would
+        overtake it.
         """
-        # Each press may be held back in its turn, after the one before it was let pass.
+        # The window manager may hold back each press, one after the other.
         for _ in range(min(self._presses, _MAX_PRESSES)):
             self.wait_manager()
         self._presses = 0
 
     def wait_manager(self) -> None:
-        """Return when the window manager has dealt with everything sent so far.
+        """Wait until the window manager has handled everything sent so far.
 
-        Openbox binds its keys anew after each change (40 ms a keycode, unless told `rebindOnMappingNotify` no) and
-        meanwhile holds every click back. The evidence is its answer to `_NET_REQUEST_FRAME_EXTENTS`.
+        After each change, Openbox binds its keys again (40 ms per keycode, unless `rebindOnMappingNotify` is no) and
+        holds back every click meanwhile. The evidence is its answer to `_NET_REQUEST_FRAME_EXTENTS`.
         """
         supported = self.root.get_full_property(self.display.get_atom("_NET_SUPPORTED"), Xatom.ATOM)
         request = self.display.get_atom("_NET_REQUEST_FRAME_EXTENTS")
@@ -259,7 +260,7 @@ class Connection:
         return focus if hasattr(focus, "id") else None
 
     def _pingable(self, window: Any) -> Any:
-        """The window or its nearest ancestor that takes part in the ping protocol."""
+        """The window, or its nearest ancestor, that takes part in the ping protocol."""
         try:
             while window is not None and window.id != self.root.id:
                 found = window.get_full_property(self._atom_protocols, Xatom.ATOM)
@@ -268,7 +269,7 @@ class Connection:
                 parent = window.query_tree().parent
                 window = parent if hasattr(parent, "id") else None
         except (error.BadWindow, error.BadDrawable):
-            pass  # it closed meanwhile: nobody is left to ask
+            pass  # it closed meanwhile: there is nobody to ask
         return None
 
     def _ping(self, window: Any, patience: float) -> bool:
@@ -290,4 +291,4 @@ class Connection:
 
 
 def _ignore(_error: object, _request: object) -> None:
-    """For windows that may close while they are spoken to."""
+    """Ignore errors from windows that may close at any time."""

@@ -1,4 +1,4 @@
-"""What changed on the screen and when, from X's Damage and XFixes extensions: no polling, no cost while idle."""
+"""What changed on the screen and when, from X's Damage and XFixes extensions: no polling, and no cost while idle."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from collections import deque
 from deskbench.envs.server.settle import Change
 
 HISTORY = 4096
-"""Rectangles kept; older ones are forgotten."""
+"""How many rectangles to keep; the oldest are dropped."""
 
 
 class DamageWatch:
-    """Listens on a connection and a thread of its own.
+    """Listens on its own connection, in its own thread.
 
     Attributes:
         count: grows with every change; equal counts mean an equal screen, except for the cursor.
@@ -62,6 +62,6 @@ class DamageWatch:
             return [c for c in self._changes if c.time >= moment]
 
     def wait(self, count: int, timeout: float) -> bool:
-        """Wait until there were more than `count` changes; False if time ran out first."""
+        """Wait until there have been more than `count` changes; False if time ran out first."""
         with self._changed:
             return self._changed.wait_for(lambda: self.count > count, timeout)

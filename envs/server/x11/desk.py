@@ -1,4 +1,4 @@
-"""The desktop of Linux: the parts on X, composed."""
+"""The desktop of Linux, composed of the parts for X."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from deskbench.envs.server.x11.windows import Windows
 from deskbench.envs.wire import PROTOCOL, Health
 
 POLL = 0.02
-"""Seconds between two looks at the programs while settling; a change on the screen is noticed at once."""
+"""Seconds between two looks at the programs while settling. A change on the screen is noticed at once."""
 
 
 class Desk(desk.Desk):
-    """One desktop on one X display; `patience` is how many times slower it is than a machine without emulation."""
+    """The desktop of one X display. `patience` is how many times slower the machine is than one without emulation."""
 
     screen: Screen
     watch: XServer
@@ -36,7 +36,7 @@ class Desk(desk.Desk):
         self.recorder = Recorder(self.screen.width, self.screen.height)
 
     def begin_settling(self, *, launching: bool = False) -> Settling:
-        """Note how things are before actions; hand the result to `settle` after them."""
+        """Note the state before the actions; pass the result to `settle` after them."""
         now = time.monotonic()
         history = self.screen.damage.since(now - HISTORY)
         return Settling(
@@ -45,7 +45,7 @@ class Desk(desk.Desk):
         )  # fmt: skip
 
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
-        """Wait until the screen has reacted and gone quiet; False when the maximum passed first (seconds)."""
+        """Wait until the screen has reacted and gone quiet; False if `maximum` (seconds) passed first."""
         settling.maximum = MAXIMUM * self.patience if maximum is None else maximum
         while True:
             sample = self.activity.sample(settling.before if settling.launching else None)
@@ -73,7 +73,7 @@ class Desk(desk.Desk):
             return None
 
     def health(self) -> Health:
-        """What works on this desktop; does not ask the X server, which may hang."""
+        """What works on this desktop. Makes no request to the X server, which may hang."""
         trouble, why_not = self.watch.trouble(), accessibility.why_not() or ""
         return Health(
             server="deskbench",

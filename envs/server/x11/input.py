@@ -1,4 +1,4 @@
-"""Exact input: canonical actions into events of the X server, through XTEST on a connection of its own."""
+"""Exact input: turns canonical actions into events of the X server, through XTEST on its own connection."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["Input", "InputError"]
 
 
 class Input:
-    """Carries actions out on one X display. Safe to use from several threads: one action at a time.
+    """Carries out actions on one X display, one at a time. Safe to use from several threads.
 
     Args:
         display_name: such as `:0`, or None for $DISPLAY.
@@ -37,14 +37,14 @@ class Input:
         self._pointer: Pointer = Pointer(self._x)
 
     def perform(self, action: act.Action) -> str | None:
-        """Carry one action out; when this returns, the X server has processed all of it.
+        """Carry out one action. When this returns, the X server has processed all of it.
 
         Returns:
-            Text for the agent if the action asks for some (`cursor_position`: `x,y` in pixels), else None.
+            Text for the agent if the action has some (`cursor_position`: `x,y` in pixels), otherwise None.
 
         Raises:
             InputError: it cannot be done (a point off the screen, a control character, not an action of mouse or
-                keyboard). Everything it pressed is released.
+                keyboard). Everything that it pressed is released.
         """
         with self._lock:
             if isinstance(action, (act.Type, act.Key, act.KeyDown, act.KeyUp)):
@@ -84,7 +84,7 @@ class Input:
             self._pointer.check(action.path)
         else:
             self._pointer.move(action.x, action.y)
-        # Without keys there is no need to wait until the clicks before have been dealt with.
+        # Without keys, there is no need to wait until earlier clicks have been handled.
         with self._keyboard.holding(action.modifiers) if action.modifiers else contextlib.nullcontext():
             if isinstance(action, act.Click):
                 self._pointer.click(action.button, action.count, None, None)
@@ -100,7 +100,7 @@ class Input:
             return x, y
 
     def held(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        """The keys and the buttons that earlier actions hold down."""
+        """The keys and buttons that earlier actions hold down."""
         return self._keyboard.held, self._pointer.held
 
     def release_all(self) -> None:

@@ -1,9 +1,9 @@
 """The keyboard: keys, chords and exact text, on whatever layout the X server has.
 
-A character that the layout holds is typed with its own key; of several layouts at once, another one is in effect for
-that key where only that one holds it. Any other character is bound to one of the keycodes that the layout leaves free.
-Such a keycode is bound anew only after the focused program has taken the keys it stood for, since programs look
-keycodes up when they read the event, not when it was made.
+A character in the layout is typed with its own key. If several layouts are active and only another one has the
+character, that one is switched on for the key. Any other character is bound to one of the keycodes that the layout
+leaves free. Programs look up a keycode when they read the event, not when it was made. So such a keycode gets a new
+character only after the focused program has read the keys it stood for.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from deskbench.envs.server.x11.layout import Layout, Place
 from deskbench.envs.server.x11.xkb import bits
 
 _OF_MANAGERS = frozenset(["alt", "altleft", "super", "superleft", "superright"])
-"""Modifiers of the chords that window managers take for themselves."""
+"""Modifiers of chords that window managers take for themselves."""
 _RECYCLE_PATIENCE = 5.0
 _BURST = 200
-"""Characters sent before the program's answer is awaited, so that a long text does not pile up in its queue."""
+"""Characters to send before waiting for the program, so that a long text does not pile up in its queue."""
 
 
 class Keyboard:
-    """Presses keys; keeps track of the keys that it holds down."""
+    """Presses keys, and keeps track of those that it holds down."""
 
     def __init__(self, connection: Connection) -> None:
         self._x = connection
         self._held: dict[str, int] = {}
         self._bound: dict[int, int] = {}  # keysym -> keycode, least recently used first
-        self._remapped = False  # the window manager has not been seen to cope with the last change
+        self._remapped = False  # the window manager may not have handled the last change yet
         self._unread: set[int] = set()  # bound keycodes pressed since the program last proved it has caught up
         self._refresh()
 
@@ -44,13 +44,13 @@ class Keyboard:
         return tuple(self._held)
 
     def key(self, names: Sequence[str]) -> None:
-        """A chord: pressed in order, released in reverse.
+        """Press a chord in order and release it in reverse.
 
-        The window manager gets the time to take its own chords: if Alt were let go before it has grabbed the
-        keyboard, its window list would stay up and take the next key for itself.
+        The window manager gets time to take its own chords. If Alt were released before it has grabbed the keyboard,
+        its window list would stay up and take the next key.
 
         Raises:
-            InputError: a name without a known keysym; nothing was pressed.
+            InputError: a name has no known keysym; nothing was pressed.
         """
         with self._chord(names):
             if len(names) > 1 and not _OF_MANAGERS.isdisjoint(names):
@@ -59,7 +59,7 @@ class Keyboard:
         self._settle()
 
     def key_down(self, name: str) -> None:
-        """Press a key and keep it down; nothing if it is down already."""
+        """Press a key and keep it down; does nothing if it is already down."""
         if name in self._held:
             return
         place = self._prepare([name])[0]
@@ -80,13 +80,13 @@ class Keyboard:
 
     @contextlib.contextmanager
     def holding(self, names: Sequence[str]) -> Iterator[None]:
-        """Hold modifiers around something else; modifiers that were held before stay held."""
+        """Hold modifiers while the block runs. Modifiers that were already held stay held."""
         with self._chord([name for name in names if name not in self._held]):
             yield
         self._settle()
 
     def type(self, text: str) -> None:
-        """Type text exactly: newline is Enter, tab is Tab, Caps Lock and held Shift do not matter.
+        """Type text exactly: newline is Enter, tab is Tab; Caps Lock and a held Shift have no effect.
 
         Raises:
             InputError: the text contains a control character; nothing was typed.
@@ -122,7 +122,7 @@ class Keyboard:
         self._x.sync()
 
     def restore(self) -> None:
-        """Give the borrowed keycodes back: they have no meaning again."""
+        """Give back the borrowed keycodes, and clear their meaning."""
         if self._bound:
             self._x.wait_consumed()
             self._map(dict.fromkeys(self._bound.values(), 0))
@@ -131,7 +131,7 @@ class Keyboard:
             self._settle()
 
     def _settle(self) -> None:
-        """Return when the server has done everything, and the window manager can take clicks again."""
+        """Wait until the server has done everything, and the window manager accepts clicks again."""
         self._x.sync()
         if self._remapped:
             self._remapped = False
@@ -140,7 +140,7 @@ class Keyboard:
     # -- the layout
 
     def _refresh(self) -> None:
-        """Read the mapping again if somebody has changed it; what we bound ourselves is kept apart from it."""
+        """Read the mapping again if somebody has changed it. Keeps our own bindings apart from it."""
         self._x.before_keys()
         self._x.drain()
         if not self._x.mapping_changed:
@@ -154,7 +154,7 @@ class Keyboard:
         self._layout = Layout(keys, self._bound.values())
 
     def _group_for(self, syms: Iterable[int], group: int, locked: int) -> int:
-        """The group that holds most of the text, the one in effect where that makes no difference."""
+        """The group that holds most of the text; in a tie, the one in effect."""
         wanted = set(syms)
 
         def held(candidate: int) -> tuple[int, bool]:
@@ -164,14 +164,14 @@ class Keyboard:
 
     @contextlib.contextmanager
     def _grouped(self) -> Iterator[Callable[[int], None]]:
-        """What brings a group into effect for the keys that follow; the one before is in effect again at the end."""
+        """Yield a function that switches to a group for the keys that follow; restore the old group at the end."""
         _, locked, group = self._x.locks()
         now = group
 
         def bring(wanted: int) -> None:
             nonlocal now
             if wanted != now:
-                # What is in effect is the sum of what is locked and what keys that are down add to it.
+                # The group in effect is the sum of the locked group and what held keys add to it.
                 self._x.set_locks(0, 0, (locked + wanted - group) % self._layout.groups)
                 now = wanted
 
@@ -184,7 +184,7 @@ class Keyboard:
     # -- keys by name
 
     def _prepare(self, names: Sequence[str]) -> list[Place]:
-        """Where each named key is; keys that the layout lacks are bound to free keycodes."""
+        """Find each named key. Keys that the layout lacks are bound to free keycodes."""
         self._refresh()
         mods, _, group = self._x.locks()
         wanted = [self._syms_of(name) for name in names]
@@ -195,9 +195,9 @@ class Keyboard:
         return [place or Place(self._use(syms[0]), group) for syms, place in zip(wanted, found)]  # noqa: B905
 
     def _locate(self, syms: Sequence[int], group: int, locked: int) -> Place | None:
-        """The first of the keysyms that the group in effect has, else the first that another has."""
+        """The first of the keysyms that the group in effect has, otherwise the first that another group has."""
         if syms[0] in input_keys.KEYPAD_LEVEL2:
-            locked |= self._layout.num_lock()  # it will be on
+            locked |= self._layout.num_lock()  # Num Lock will be on
         places = [self._layout.find(sym, group, locked) for sym in syms]
         places += [self._layout.find_anywhere(sym, group, locked) for sym in syms]
         return next((place for place in places if place is not None), None)
@@ -231,7 +231,7 @@ class Keyboard:
         return codes
 
     def _missing_levels(self, place: Place, down: Sequence[int] = ()) -> list[int]:
-        """The keycodes of the level modifiers that are not down yet."""
+        """The keycodes of the level modifiers that are not yet down."""
         pressed = 0
         for code in (*down, *self._held.values()):
             pressed |= self._layout.sets(code, place.group)
@@ -242,7 +242,7 @@ class Keyboard:
 
     @contextlib.contextmanager
     def _numlock(self, names: Sequence[str]) -> Iterator[None]:
-        """Num Lock on while a digit of the keypad is pressed, as it was afterwards."""
+        """Switch Num Lock on while a keypad digit is pressed, and restore it afterwards."""
         keypad = any(input_keys.NAMED.get(name, (0,))[0] in input_keys.KEYPAD_LEVEL2 for name in names)
         locked = self._x.locks()[0] if keypad else 0
         change = self._layout.num_lock() & ~locked if keypad else 0
@@ -285,7 +285,7 @@ class Keyboard:
                 self._release(place.keycode)
 
     def _next_absent(self, syms: Sequence[int], group: int, locked: int) -> list[int]:
-        """The keysyms that one round of binding can serve, in the order in which they come."""
+        """The keysyms that one round of binding can serve, in the order of their use."""
         wanted: dict[int, None] = {}
         for sym in syms:
             if self._layout.find_anywhere(sym, group, locked) is None:
@@ -301,10 +301,10 @@ class Keyboard:
         return keycode
 
     def _bind(self, syms: Sequence[int]) -> None:
-        """Give each keysym a free keycode, taking back those used longest ago.
+        """Give each keysym a free keycode, and reuse those that were used longest ago.
 
         Raises:
-            InputError: the layout leaves no keycode free.
+            InputError: the layout leaves too few keycodes free.
         """
         fresh = [sym for sym in syms if sym not in self._bound]
         taken = set(self._bound.values()) | set(self._held.values())

@@ -10,7 +10,7 @@ import unicodedata
 
 
 class InputError(ValueError):
-    """The input is impossible; nothing was sent, and no key or button is left down."""
+    """The input is impossible. Nothing was sent, and no key or button is left down."""
 
 
 _UNICODE = 0x0100_0000
@@ -37,16 +37,16 @@ NAMED: dict[str, tuple[int, ...]] = {
 """Canonical key names to keysyms, best first."""
 
 KEYPAD_LEVEL2 = frozenset([*range(0xFFB0, 0xFFBA), 0xFFAE, 0xFFAC])
-"""Keysyms that a keypad key gives only while Num Lock is on: the digits, decimal, separator."""
+"""Keysyms that a keypad key produces only while Num Lock is on: the digits, decimal, separator."""
 
-# Older keysyms count through the upper half of an 8-bit set: the second byte of the keysym says which.
+# Older keysyms number the upper half of an 8-bit set; the keysym's second byte says which set.
 _LEGACY_SETS = {
     0x01: "iso8859_2", 0x02: "iso8859_3", 0x03: "iso8859_4", 0x05: "iso8859_6", 0x06: "koi8_u", 0x07: "iso8859_7",
     0x0C: "iso8859_8", 0x0D: "tis_620", 0x13: "iso8859_15",
 }  # fmt: skip
 
 
-# Greek keysyms part from ISO 8859-7 here: accented capitals have other places (None), the two sigmas are swapped.
+# Greek keysyms differ from ISO 8859-7 here: accented capitals have other places (None), and the two sigmas are swapped.
 _GREEK = {0x7B6: None, 0x7B8: None, 0x7B9: None, 0x7BA: None, 0x7F2: "σ", 0x7F3: "ς"}
 
 
@@ -67,7 +67,7 @@ def keysym(char: str) -> int:
 
 
 def character(sym: int) -> str | None:
-    """The character that a keysym of a layout types, or None (dead keys, function keys, unknown ones)."""
+    """The character that a layout's keysym types, or None (dead keys, function keys, unknown keysyms)."""
     if 0x20 <= sym <= 0x7E or 0xA0 <= sym <= 0xFF:
         return chr(sym)
     if _UNICODE + 0x100 <= sym <= _UNICODE + 0x10FFFF:

@@ -1,4 +1,4 @@
-"""Where a keysym is on the keyboard: the key, the group and the fewest modifiers that give it."""
+"""Where a keysym is on the keyboard: the key, the group and the fewest modifiers that produce it."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from deskbench.envs.server.x11.keysyms import InputError
 from deskbench.envs.server.x11.xkb import Group, KeySyms, KeyType, combinations
 
 _LEVEL_SHIFTS = frozenset([0xFFE1, 0xFFE2, 0xFE03, 0xFE11])
-"""Shift_L, Shift_R, ISO_Level3_Shift, ISO_Level5_Shift: the keys that are pressed to reach a level."""
+"""Shift_L, Shift_R, ISO_Level3_Shift, ISO_Level5_Shift: the keys that select a level."""
 NUM_LOCK = 0xFF7F
 
 
 @dataclass(frozen=True)
 class Place:
-    """Where a keysym is: the key, the group that must be in effect, and the mask of modifiers that select its level."""
+    """Where a keysym is: its key, the group that must be in effect, and the mask of modifiers that select its level."""
 
     keycode: int
     group: int
@@ -26,14 +26,14 @@ class Place:
 
 
 class Layout:
-    """One state of the server's map.
+    """One state of the server's keyboard map.
 
     Args:
         keys: the keys by keycode.
         ours: keycodes that we have bound for now; they are ignored.
 
     Attributes:
-        groups: how many layouts there are at once, 1 to 4.
+        groups: how many layouts are active at once, 1 to 4.
         free: keycodes without a meaning.
         leftover: keycodes that another server bound and did not give back before it ended.
         level_mods: the mask of the modifiers that select levels.
@@ -42,7 +42,7 @@ class Layout:
     def __init__(self, keys: Mapping[int, KeySyms], ours: Collection[int] = ()) -> None:
         self._keys = {code: key if code not in ours else KeySyms(()) for code, key in keys.items()}
         self.groups = max((len(key.groups) for key in self._keys.values()), default=0) or 1
-        # The lowest keycode is none of a real keyboard's; some toolkits drop it.
+        # No real keyboard has the lowest keycode, and some toolkits drop it.
         empty = [code for code, key in self._keys.items() if not any(any(group.syms) for group in key.groups)]
         self.free = [code for code in empty if code != min(self._keys)]
         self.leftover = [code for code, key in self._keys.items() if _looks_bound(key)]
@@ -53,14 +53,14 @@ class Layout:
         self._tables: dict[tuple[int, int], dict[int, Place]] = {}
 
     def find(self, sym: int, group: int, locked: int) -> Place | None:
-        """Where a keysym is while a group is in effect and a mask of modifiers is locked; None if it is nowhere."""
+        """Where a keysym is, given the group in effect and the mask of locked modifiers; None if the group lacks it."""
         table = self._tables.get((group, locked))
         if table is None:
             table = self._tables[group, locked] = self._table(group, locked)
         return table.get(_plain(sym))
 
     def find_anywhere(self, sym: int, group: int, locked: int) -> Place | None:
-        """The same, but also looks in the other groups."""
+        """Like `find`, but also looks in the other groups."""
         others = (number for number in range(self.groups) if number != group)
         found = (self.find(sym, number, locked) for number in (group, *others))
         return next((place for place in found if place is not None), None)
@@ -69,7 +69,7 @@ class Layout:
         """The key that sets a modifier of `level_mods`, given by its bit.
 
         Raises:
-            InputError: this group has none.
+            InputError: this group has no such key.
         """
         try:
             return self._modifiers[group][mod]
@@ -91,7 +91,7 @@ class Layout:
         return key.group(group) if key is not None else None
 
     def _find_modifiers(self, group: int) -> dict[int, int]:
-        """Single modifiers to the keys that set them; keys that do so on every level come first."""
+        """Keys by the single modifier that they set. Prefers keys that set it on every level."""
         found: dict[int, int] = {}
         for code in sorted(self._keys, key=lambda code: (self._width(code, group), code)):
             share = self._share(code, group)
@@ -121,7 +121,7 @@ class Layout:
         return found
 
     def _ways(self, kind: KeyType, group: int, locked: int) -> dict[int, int]:
-        """Levels to the fewest modifiers that select them."""
+        """The fewest modifiers that select each level."""
         found: dict[int, int] = {}
         for mods in combinations(sum(self._modifiers[group])):
             found.setdefault(kind.level(mods | locked), mods)
@@ -141,7 +141,7 @@ def _plain(sym: int) -> int:
 
 
 def _looks_bound(key: KeySyms) -> bool:
-    """One character on two levels, as `Keyboard` binds free keycodes and layouts hardly ever do."""
+    """Whether a key has one character on two levels, as `Keyboard` binds free keycodes and layouts hardly ever do."""
     if len(key.groups) != 1 or len(key.groups[0].syms) != 2:
         return False
     one, other = key.groups[0].syms

@@ -1,4 +1,4 @@
-"""The pointer: moves, clicks that stay single or double as meant, drags with motion in between, wheels."""
+"""The pointer: moves, clicks that stay single or double as intended, drags with motion in between, wheels."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ BUTTONS = {"left": 1, "middle": 2, "right": 3, "back": 8, "forward": 9}
 _WHEEL_UP, _WHEEL_DOWN, _WHEEL_LEFT, _WHEEL_RIGHT = 4, 5, 6, 7
 
 _SINGLE_GAP = 0.55
-"""Seconds after which no toolkit merges two clicks: GTK and Qt take 400 ms, Tk, Chromium and Java 500."""
+"""Seconds after which no toolkit merges two clicks: GTK and Qt use 400 ms; Tk, Chromium and Java 500."""
 _MULTI_GAP = 0.85
 """Seconds after a double click: GTK counts a third press within 800 ms of the first as a triple click."""
 _NEAR = 12
 """Pixels within which toolkits merge clicks (GTK and Tk 5, Qt 10)."""
 _STEP_PIXELS, _STEP_SECONDS, _MAX_STEPS = 12.0, 0.006, 60
 _DRAG_HOLD = 0.05
-"""Seconds a drag rests after pressing and before letting go: three frames, so that the target has answered."""
+"""Seconds that a drag rests after the press and before the release: three frames, so that the target can react."""
 
 
 class Pointer:
-    """Moves the pointer and presses its buttons; keeps track of the buttons that it holds down."""
+    """Moves the pointer and presses its buttons; keeps track of those that it holds down."""
 
     def __init__(self, connection: Connection) -> None:
         self._x = connection
         self._held: dict[str, int] = {}
-        self._last: tuple[int, int, int, float] | None = None  # button, x, y, when toolkits may merge no more
+        self._last: tuple[int, int, int, float] | None = None  # button, x, y, and when toolkits no longer merge clicks
 
     @property
     def held(self) -> tuple[str, ...]:
@@ -52,7 +52,7 @@ class Pointer:
                 raise InputError(f"the point ({x}, {y}) is off the screen, which is {width}x{height}")
 
     def move(self, x: int | None, y: int | None) -> None:
-        """Move to a point of the screen, in steps while a button is down; stay where it is for None."""
+        """Move to a point of the screen, in steps while a button is down. Without a point, stay in place."""
         if x is None or y is None:
             return
         self.check([(x, y)])
@@ -64,7 +64,7 @@ class Pointer:
         self._x.motion(x, y)
 
     def click(self, button: str, count: int, x: int | None, y: int | None) -> None:
-        """Click `count` times; the program does not merge them with earlier clicks in the same place."""
+        """Click `count` times. The program does not merge these with earlier clicks in the same place."""
         self.move(x, y)
         number = BUTTONS[button]
         self._part_from_last(number)
@@ -111,7 +111,7 @@ class Pointer:
             self._note(number, 1)
 
     def scroll(self, dx: int, dy: int) -> None:
-        """Turn the wheels: notches, +dy up, +dx right."""
+        """Turn the wheels by notches: positive dy is up, positive dx is right."""
         for count, back, forth in ((dy, _WHEEL_DOWN, _WHEEL_UP), (dx, _WHEEL_LEFT, _WHEEL_RIGHT)):
             number = forth if count > 0 else back
             for _ in range(abs(count)):

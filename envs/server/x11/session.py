@@ -1,7 +1,7 @@
 """The session in a desktop: X server, session bus, accessibility, window manager, panel.
 
-Runs inside the sandbox, before the server: `start` puts DISPLAY and the rest into this process's environment, which
-everything that is started later inherits. Parts that do not need each other start at the same time.
+Runs inside the sandbox, before the server. `start` puts DISPLAY and the rest into this process's environment, which
+everything started later inherits. Parts that do not need each other start at the same time.
 """
 
 from __future__ import annotations
@@ -18,10 +18,10 @@ from deskbench.envs.server import identity
 
 CONFIG = Path(__file__).parent / "config"
 IMAGE_HOME = Path("/usr/share/deskbench/home")
-"""What an image adds to the home folder: settings of the programs that it has."""
+"""Files that an image adds to the home folder: settings of its programs."""
 FOLDERS = ("Desktop", "Documents", "Downloads", "Pictures", "Music", "Videos")
 EPOCH = 1_704_067_200
-"""The folders' date, 1 January 2024: file dialogs show it, and a recording must look the same on any day."""
+"""The folders' date, 1 January 2024. File dialogs show it, and a recording must look the same on any day."""
 START_SECONDS = 20.0
 
 _processes: list[subprocess.Popen[bytes]] = []
@@ -32,10 +32,10 @@ class SessionError(RuntimeError):
 
 
 def start(width: int, height: int) -> None:
-    """Start a session of this size in pixels, and return when its window manager controls the screen.
+    """Start a session of this size in pixels; return when its window manager controls the screen.
 
     Raises:
-        SessionError: naming the part.
+        SessionError: names the part that did not start.
     """
     os.environ.update(_environment())
     home = threading.Thread(target=_fill_home)
@@ -43,26 +43,27 @@ def start(width: int, height: int) -> None:
     bus = _start_bus()
     os.environ["DISPLAY"] = f":{start_x(width, height)}"
     home.join()
-    # Programs that the bus starts (gnome-terminal is one) have its environment, which knew of no display.
+    # The bus starts some programs, such as gnome-terminal, with its own environment, which does not have the display
+    # yet.
     told = _run("dbus-update-activation-environment", *_environment(), "DISPLAY")
     STYLES[os.environ.get(STYLE, "openbox")](bus)
-    # With its place taken from the work area, windows always stand where they stood the last time.
+    # Wait until the panel has its place in the work area; then windows always open in the same places.
     _await_root("_NET_WORKAREA", lambda found: len(found) >= 4 and found[3] < height, "the panel did not start")
     told.wait(START_SECONDS)
 
 
 def _openbox(bus: subprocess.Popen[bytes]) -> None:
-    """A window manager and a panel that are there in a third of a second."""
+    """Start a window manager and a panel that are up in a third of a second."""
     _run("openbox", "--config-file", str(_openbox_config()))
     _run("xsetroot", "-solid", "#3a6ea5").wait(START_SECONDS)
     _finish_bus(bus)
-    # Openbox sets this last; a panel that does not find it looks again after a second.
+    # Openbox sets this last. A panel that does not find it waits a second before it looks again.
     _await_root("_NET_NUMBER_OF_DESKTOPS", lambda found: len(found) > 0, "openbox did not take over the screen")
     _run("tint2", "-c", str(CONFIG / "panel.tint2rc"))
 
 
 def _xfce(bus: subprocess.Popen[bytes]) -> None:
-    """XFCE: settings, icons on the desktop, panels, as people have them."""
+    """Start XFCE as people have it: settings, icons on the desktop, panels."""
     _finish_bus(bus)
     _run("xfsettingsd", "--disable-daemon")
     _run("xfwm4", "--compositor=off")
@@ -72,10 +73,10 @@ def _xfce(bus: subprocess.Popen[bytes]) -> None:
 
 
 STYLE = "DESKBENCH_SESSION"
-"""The environment variable that an image chooses its session with."""
+"""The environment variable with which an image chooses its session."""
 STYLES = {"openbox": _openbox, "xfce": _xfce}
 DESKTOPS = {"openbox": "openbox", "xfce": "XFCE"}
-"""What programs are told that they run in (XDG_CURRENT_DESKTOP)."""
+"""The desktop's name for programs (XDG_CURRENT_DESKTOP)."""
 
 
 def _environment() -> dict[str, str]:
@@ -87,7 +88,8 @@ def _environment() -> dict[str, str]:
         "TZ": "UTC",
         "XDG_RUNTIME_DIR": _made(Path(os.environ.get("XDG_RUNTIME_DIR", f"{home}/.run"))),
         "XDG_CURRENT_DESKTOP": DESKTOPS[os.environ.get(STYLE, "openbox")],
-        # LibreOffice knows XFCE by this alone; elsewhere it takes GNOME's icons, or, without them, the first it finds.
+        # LibreOffice recognises XFCE by this alone. Otherwise it takes GNOME's icons or, without them, the first it
+        # finds.
         "DESKTOP_SESSION": os.environ.get(STYLE, "openbox"),
         "XDG_SESSION_TYPE": "x11",
         "FONTCONFIG_FILE": str(CONFIG / "fonts.conf"),
@@ -96,7 +98,7 @@ def _environment() -> dict[str, str]:
         "GTK_MODULES": "gail:atk-bridge",
         "QT_ACCESSIBILITY": "1",
         "GDK_BACKEND": "x11",
-        "XAUTHORITY": "/nonexistent",  # an empty file makes python-xlib complain on stdout
+        "XAUTHORITY": "/nonexistent",  # with an empty file, python-xlib complains on stdout
         "TERMINAL": "lxterminal",
         "LIBGL_ALWAYS_SOFTWARE": "1",
     }
@@ -118,7 +120,7 @@ def _fill_home() -> None:
 
 
 def _openbox_config() -> Path:
-    """The configuration, copied where `obconf` and the like look for it and may change it."""
+    """Copy the configuration to where `obconf` and similar programs look for it and may change it."""
     mine = Path.home() / ".config/openbox/rc.xml"
     mine.parent.mkdir(parents=True, exist_ok=True)
     text = (CONFIG / "openbox.xml").read_text(encoding="utf-8")
@@ -177,7 +179,7 @@ def _finish_bus(bus: subprocess.Popen[bytes]) -> None:
 
 
 def _await_root(name: str, good: Callable[[Sequence[int]], bool], failure: str) -> None:
-    """Wait until a property of the root window is as it must be."""
+    """Wait until a property of the root window has a good value."""
     from Xlib import X, display
 
     connection = display.Display()

@@ -1,6 +1,6 @@
 """The background: the desktop program's picture, or X's root window if no program covers it.
 
-Windows: SystemParametersInfo; macOS: System Events (not tried on a Mac); XFCE: its settings.
+Windows uses SystemParametersInfo, macOS System Events (untested on a Mac), and XFCE its settings.
 """
 
 from __future__ import annotations
@@ -16,16 +16,16 @@ from deskbench.envs.server.x11 import session
 from deskbench.envs.wire import MAX_PIXELS
 
 NOTE = "~/.config/deskbench-wallpaper"
-"""Names the file that was set last, because X keeps only the pixels."""
+"""A file with the path of the last picture, because X keeps only the pixels."""
 XFCONF = ("xfconf-query", "-c", "xfce4-desktop")
 XFCE_KEY = "/workspace0/last-image"
-"""How the settings end that name a monitor's backdrop (xfdesktop 4.18)."""
+"""The end of the settings that name a monitor's backdrop (xfdesktop 4.18)."""
 ASK_SECONDS = 10.0
 OF_MAC = 'tell application "System Events" to {} picture of every desktop'
 
 
 def current() -> bytes | None:
-    """The bytes of the file that is shown, or None.
+    """The bytes of the picture file that is shown, or None.
 
     Raises:
         HttpError: the file is gone, or the desktop does not say which one it is.
@@ -52,7 +52,7 @@ def _path() -> str:
 
 
 def change(path: str, width: int, height: int) -> None:
-    """Cover the screen of that size (pixels) with a picture, scaled.
+    """Cover the screen of this size (pixels) with a picture, scaled.
 
     Raises:
         HttpError: 500, the picture cannot be read, or the desktop does not accept it.

@@ -1,7 +1,7 @@
 """Watches the X server: if it is stopped, has ended, or is held by a client, every request to it hangs.
 
-Xlib has no time limits, and neither has an X server that a client has grabbed. So handlers may hang; what waits for
-them hears of it all the same, from here.
+Xlib has no time limits, and neither does an X server that a client has grabbed. So handlers may hang. This watch then
+answers their requests.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ LOOK_SECONDS = 0.25
 ASK_SECONDS = 1.0
 """Seconds that a handler may work before the server checks whether X answers, and the interval of the checks."""
 SILENT_SECONDS = 15.0
-"""Seconds that X may take to answer: a window manager may hold it for a moment, and the machine may be busy."""
+"""Seconds that X may take to answer. A window manager may grab it for a moment, and the machine may be busy."""
 STOPPED, ENDED, SILENT = "the X server is stopped", "the X server has ended", "the X server does not answer"
 
 
 class XServer(Watch):
-    """Watches one X server from threads of its own, over a connection of its own.
+    """Watches one X server from its own threads, over its own connection.
 
     Args:
         display_name: such as `:0`, or None for $DISPLAY.
@@ -47,11 +47,11 @@ class XServer(Watch):
             threading.Thread(target=work, name="x-watch", daemon=True).start()
 
     def trouble(self) -> str:
-        """Why X cannot be asked now; empty if it can."""
+        """Why X cannot answer now; empty if it can."""
         return self._trouble
 
     def enter(self, abandon: Callable[[str], None]) -> object:
-        """A handler begins to use X."""
+        """A handler starts to use X."""
         token = object()
         with self._lock:
             self._handlers[token] = (time.monotonic(), abandon)
@@ -67,7 +67,7 @@ class XServer(Watch):
         pause = threading.Event()
         while not pause.wait(LOOK_SECONDS):
             found = self._look()
-            # A debugger stops a process for a moment; what is seen twice lasts.
+            # A debugger may stop a process for a moment, so report it only if two looks in a row find it.
             self._trouble = found if found in (before, ENDED, SILENT) else ""
             before = found
             if self._trouble:
@@ -111,7 +111,7 @@ class XServer(Watch):
 
 
 def _process(connection: socket.socket) -> tuple[int, str] | None:
-    """Number and start time of the process at the other end of a Unix socket; None of one that is not seen here."""
+    """Id and start time of the process at the other end of a Unix socket; None if it is not visible from here."""
     if connection.family != socket.AF_UNIX:
         return None
     room = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
@@ -121,13 +121,13 @@ def _process(connection: socket.socket) -> tuple[int, str] | None:
 
 
 def _state(pid: int, started: str) -> str:
-    """A process's state as proc(5) has it; empty when it is no more."""
+    """A process's state as in proc(5); empty if it is gone."""
     fields = _fields(pid)
     return fields[0] if fields and fields[19] == started else ""
 
 
 def _fields(pid: int) -> list[str] | None:
-    """What stands behind the name in a process's `stat`: the state first, the start time as the twentieth."""
+    """The fields after the name in a process's `stat`: the first is the state, the twentieth the start time."""
     try:
         return Path("/proc", str(pid), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()
     except OSError:

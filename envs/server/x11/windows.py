@@ -1,4 +1,4 @@
-"""Top-level windows, through the window manager's properties (EWMH): listed, activated, closed, with proof."""
+"""Top-level windows, through the window manager's properties (EWMH): listing, activating and closing, with checks."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from deskbench.envs.server.http.server import HttpError
 from deskbench.envs.server.x11.activity import LOOK_SECONDS, Rest, goes_on
 
 MAX_WORDS = 4096
-"""The most words of four bytes read of a property: a program can make one of any length."""
+"""The most 4-byte words to read of a property, which a program can make as long as it likes."""
 MAX_WINDOWS = 1000
-"""The most windows listed, topmost first; each takes a handful of questions."""
+"""The most windows listed, topmost first; each takes a handful of requests."""
 PROOF_SECONDS = 5.0
 CLOSE_SECONDS = 45.0
-"""Seconds that a closed window may take to disappear, and its program to end, while the program works."""
+"""Seconds that a closed window may take to disappear, and its program to end, while the program is busy."""
 CLOSE_LOOKS = 60
-"""After this many looks that find the program idle, the window counts as staying open: three seconds at least."""
+"""After this many looks at an idle program, its window counts as staying open: at least three seconds."""
 
 
 class Windows:
-    """One connection to X; safe to use from several threads; `patience` is how many times slower the machine is."""
+    """Uses one connection to X. Safe to use from several threads. `patience`: how many times slower the machine is."""
 
     def __init__(self, display_name: str | None = None, patience: float = 1.0) -> None:
         from Xlib import display
@@ -42,7 +42,7 @@ class Windows:
         """Raise and focus the topmost match, and wait until it is the active window.
 
         Raises:
-            HttpError: 404 there is no such window; 500 it did not become active.
+            HttpError: 404, no such window; 500, it did not become active.
         """
         wanted = str(self._match(name, strict, by_class)["id"])
         self._tell(wanted, "_NET_ACTIVE_WINDOW", [2, 0, 0, 0, 0])
@@ -50,14 +50,14 @@ class Windows:
             raise HttpError(500, f"the window {name!r} did not become active")
 
     def close(self, name: str, *, strict: bool, by_class: bool) -> None:
-        """Ask the topmost match to close; return when it is gone, or when the program asks a question.
+        """Ask the topmost match to close; return when it is gone, or when its program asks a question.
 
-        A program whose last window it was is given the time to end: until it has, it would take the next file to be
-        opened with it into its grave. However busy the machine is, it has as long as it is at work on it; one that
-        comes to rest without a window stays on purpose.
+        If it was the program's last window, the program gets time to end. Until then, it could take the next file to
+        open, and then end without showing it. It may take as long as it stays busy, however slow the machine is. A
+        program that becomes idle without a window stays on purpose.
 
         Raises:
-            HttpError: 404 no such window.
+            HttpError: 404, no such window.
         """
         window = self._match(name, strict, by_class)["id"]
         before, program = self._ids(), self._program(window)
@@ -78,7 +78,7 @@ class Windows:
         return {w["id"] for w in self.listing()}
 
     def _program(self, window: str) -> int:
-        """The process that a window says it is of; 0 where it says nothing, or is gone."""
+        """The process that a window claims to belong to; 0 if it names no process or is gone."""
         from Xlib.error import BadWindow
 
         with self._lock:
@@ -122,7 +122,7 @@ class Windows:
         return window.get_property(self._display.intern_atom(name), X.AnyPropertyType, 0, MAX_WORDS)
 
     def _text(self, window: Any, name: str) -> str:
-        """A property's text; any program may have put numbers there."""
+        """A property's text. Any program may have stored numbers there, which count as empty."""
         from Xlib import Xatom
 
         found = self._found(window, name)

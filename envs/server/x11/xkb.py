@@ -1,7 +1,7 @@
-"""The X server's keyboard map as its XKB extension has it: for each key its groups, their levels and what they do.
+"""The X server's keyboard map from its XKB extension: for each key its groups, their levels and what they do.
 
-The core protocol's map is not enough: with two layouts its columns say nothing of which of them a level is of.
-Numbers and structures are from "The X Keyboard Extension: Protocol Specification", version 1.0, XkbGetMap.
+The core protocol's map is not enough: with two layouts, its columns do not say which layout a level belongs to. Numbers
+and structures are from "The X Keyboard Extension: Protocol Specification", version 1.0, XkbGetMap.
 """
 
 from __future__ import annotations
@@ -23,7 +23,9 @@ _CLAMP, _REDIRECT = 1, 2
 
 @dataclass(frozen=True)
 class KeyType:
-    """How modifiers select a level: those in `mask` count, `levels` has what they select where it is not the first."""
+    """How modifiers select a level. Those in `mask` count; `levels` has the level for each set that does not select the
+    first.
+    """
 
     mask: int
     levels: Mapping[int, int]
@@ -44,13 +46,15 @@ class Group:
 
 @dataclass(frozen=True)
 class KeySyms:
-    """A key: its groups, and what stands for a group that it lacks (the two upper bits, the two below them)."""
+    """A key: its groups, and in `outside` the rule for a group that it lacks (upper two bits) and its argument (next
+    two).
+    """
 
     groups: tuple[Group, ...]
     outside: int = 0
 
     def group(self, number: int) -> Group | None:
-        """What the key means while this group is in effect; None for a key without a meaning."""
+        """What the key means while this group is in effect; None if the key has no meaning."""
         count = len(self.groups)
         if number >= count > 0:
             rule, other = self.outside >> 6 & 3, self.outside >> 4 & 3
@@ -75,10 +79,10 @@ class _GetMap(rq.ReplyRequest):  # type: ignore[misc]
 
 
 def keys(display: Any, opcode: int) -> dict[int, KeySyms]:
-    """Ask for the map: keycodes to keys.
+    """Request the map: keycodes to keys.
 
     Args:
-        display: python-xlib's display, which has announced to the server that it speaks XKB.
+        display: python-xlib's display, which has already told the server that it uses XKB.
         opcode: the extension's opcode.
     """
     answer = _GetMap(display=display.display, opcode=opcode, device=CORE_KEYBOARD, full=_PARTS)
@@ -91,7 +95,7 @@ def keys(display: Any, opcode: int) -> dict[int, KeySyms]:
 
 
 class _Reader:
-    """Takes one structure after another."""
+    """Reads one structure after another."""
 
     def __init__(self, data: bytes) -> None:
         self._data, self._at = data, 0
@@ -127,7 +131,7 @@ def _read_syms(reader: _Reader) -> _Row:
 
 
 def _read_actions(reader: _Reader, first: int, count: int) -> dict[int, tuple[int, ...]]:
-    """Keycodes to the modifiers that the key's actions set, latch or lock, level by level and group by group."""
+    """The modifiers that each key's actions set, latch or lock, by keycode, in the order of groups and levels."""
     counts = reader.take(f"{count}B")
     reader.take(f"{-count % 4}x")
     found = {}
@@ -153,6 +157,6 @@ def bits(mask: int) -> list[int]:
 
 
 def combinations(mask: int) -> list[int]:
-    """All combinations of the modifiers of a mask, the smallest first."""
+    """All combinations of a mask's modifiers, the smallest first."""
     single = bits(mask)[::-1]
     return [sum(some) for count in range(len(single) + 1) for some in itertools.combinations(single, count)]

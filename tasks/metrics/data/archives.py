@@ -1,4 +1,4 @@
-"""Archives and e-books. They are unpacked into a scratch folder, within bounds, and nowhere else."""
+"""Archives and e-books, unpacked only into a scratch folder and within size limits."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ _METRICS: dict[str, str] = {
     "video": "compare_videos",
 }  # fmt: skip
 PDF_LIKENESS = 0.95
-"""How alike the texts of PDF files within archives must be (OSWorld's)."""
+"""The minimum similarity of the texts of PDF files in archives (OSWorld's)."""
 
 
 @closed
 class Members(TypedDict):
-    """The files of an archive by name, with their text; None for any."""
+    """The files of an archive by name, with their text; None for any text."""
 
     expected: dict[str, str | None]
     others: NotRequired[bool]
@@ -120,7 +120,7 @@ def compare_archive(
 
 
 def _unpacked(archive: Path, folder: Path, inner: str) -> dict[str, Path]:
-    """The files of a folder within an archive, by their path in it."""
+    """The files in a folder of an archive, by their path in that folder."""
     folder.mkdir()
     unpack(archive, folder)
     chosen = (folder / inner).resolve()
@@ -176,7 +176,7 @@ def compare_epub(result: Path, expected: Path) -> float:
 
 
 def _chapters(book: Path) -> dict[str, str]:
-    """Texts that count: the pages, and two lists without the lines that differ from one conversion to the next."""
+    """The texts to compare: the pages, and two lists without the lines that differ between conversions."""
     varying = {"toc.ncx": "navPoint", "content.opf": "dc:identifier"}
     with opened_zip(book) as archive:
         texts = {n: _text(archive, n) for n in archive.namelist() if n in varying or n.endswith(".html")}
@@ -189,7 +189,7 @@ def _chapters(book: Path) -> dict[str, str]:
 
 
 def _pretty(page: str) -> str:
-    """HTML laid out anew, one element a line."""
+    """HTML reformatted, one element a line."""
     from lxml import etree, html
 
     flat = page.replace("\n", "").replace("\r", "").encode()

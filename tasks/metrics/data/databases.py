@@ -1,4 +1,4 @@
-"""SQLite files of the desktop: read-only, with a limit of steps, and without trust in their schemas' functions."""
+"""Opens SQLite files from the desktop: read-only, with a step limit, and without trust in their schemas' functions."""
 
 from __future__ import annotations
 

@@ -25,11 +25,11 @@ from deskbench.tasks.metrics.support.told import Told
 from deskbench.tasks.registry import closed, metric
 
 FAILED = "__EVALUATION_FAILED__"
-"""What OSWorld's getters return when they could not read the expected value."""
+"""The value that OSWorld's getters return if they cannot read the expected value."""
 
 
 def _json_of(value: Any) -> Any:
-    """A value, or a JSON file's value; None when the file is not JSON."""
+    """A value, or the value in a JSON file; None if the file is not JSON."""
     if not isinstance(value, (Path, str)):
         return value
     try:
@@ -157,7 +157,7 @@ def check_direct_json_object(result: Any, rules: JsonObject) -> float:
 
 
 def _lenient_json(value: Any) -> Any:
-    """JSON, or a Python dictionary as it prints, which OSWorld's scripts have for JSON."""
+    """Parse JSON or a printed Python dictionary, which OSWorld's scripts use as JSON."""
     if not isinstance(value, (Path, str)):
         return value
     text = text_of(value).strip()
@@ -195,7 +195,7 @@ _ENCODINGS = ("utf-8-sig", "utf-8", "latin-1")
 
 
 def _lines(file: Path) -> list[str]:
-    """A file's lines; what is not UTF-8 is read as Latin-1."""
+    """A file's lines; a file that is not UTF-8 is read as Latin-1."""
     data = file.read_bytes()
     for encoding in _ENCODINGS[as_upstream("csv-bom") :]:
         try:
@@ -289,7 +289,7 @@ def _names_something(rule: Element) -> Element:
 
 _PARTS = {"st": "state", "attr": "attributes", "cp": "component", "doc": "document", "txt": "text", "val": "value",
           "act": "action", "docattr": "document/attributes", "class": "class", "role": "role"}  # fmt: skip
-"""Prefixes of OSWorld's accessibility trees and what they stand for in `https://accessibility.<os>.example.org/ns/`."""
+"""Prefixes in OSWorld's accessibility trees and their namespaces in `https://accessibility.<os>.example.org/ns/`."""
 
 
 @metric("check_accessibility_tree")

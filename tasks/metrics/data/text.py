@@ -1,4 +1,4 @@
-"""Text and lists of text, from values, files and commands. Names and rules of the shared ones are OSWorld's."""
+"""Metrics for text and lists of text from values, files and commands. Shared ones have OSWorld's names and rules."""
 
 from __future__ import annotations
 
@@ -185,7 +185,7 @@ def compare_python_pure_text(result: Path, expected: Path) -> float:
 
 def _python_lines(text: str) -> list[str]:
     lines = text.splitlines()
-    # A shebang and an encoding are no code; OSWorld looks for them in the first three lines.
+    # A shebang and an encoding are not code. OSWorld looks for them in the first three lines.
     start = 0
     while start < min(3, len(lines)) and re.match(r"\s*(#!|# -\*- coding:|# coding[:=])", lines[start]):
         start += 1
@@ -199,7 +199,7 @@ def diff_text_file(result: Path, expected: Path) -> float:
 
 
 def lines_alike(one: str, other: str) -> float:
-    """Ratcliff and Obershelp's similarity of two texts, by lines."""
+    """The similarity of two texts by lines, after Ratcliff and Obershelp."""
     junk = as_upstream("autojunk")
     return difflib.SequenceMatcher(None, one.splitlines(), other.splitlines(), autojunk=junk).ratio()
 

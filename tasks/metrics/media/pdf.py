@@ -19,7 +19,7 @@ from deskbench.tasks.registry import closed, metric
 
 MAX_PAGES = 5000
 HASH_THRESHOLD = 5
-"""Bits by which the perceptual hashes of two pictures may differ (OSWorld's)."""
+"""The number of bits by which the perceptual hashes of two pictures may differ (OSWorld's)."""
 
 
 @contextmanager
@@ -98,7 +98,7 @@ def check_pdf_pages(result: Path, rules: Pages) -> float:
     import pypdfium2
 
     with _document(result) as document:
-        number = len(document)  # as the file says
+        number = len(document)  # according to the file
         try:
             if number <= MAX_PAGES:
                 for index in range(number):

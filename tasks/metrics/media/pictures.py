@@ -1,4 +1,4 @@
-"""Pictures. They come from the desktop and may be hostile: their size is checked before any pixel is decoded."""
+"""Pictures from the desktop. They may be hostile, so their size is checked before any pixel is decoded."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from deskbench.tasks.registry import closed, metric
 MAX_PIXELS = 100_000_000
 FORMATS = ["PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM"]
 SSIM_WINDOW = 7
+"""Side of the window for structural similarity; smaller pictures have no value."""
 VISIBLE = 0.5
-"""Of 255 levels: means differ by less when another JPEG decoder only opens and saves a picture."""
-"""Side of the window of the structural similarity; smaller pictures have none."""
+"""Minimum difference of means, of 255 levels. Less may result from another JPEG decoder that only opens and saves."""
 
 
 def opened(path: Path, *, whole: bool = True) -> Image.Image | None:
@@ -195,7 +195,7 @@ def _brightness(picture: Image.Image) -> float:
 
 
 def _more(one: float, other: float) -> bool:
-    """Whether one mean of levels is visibly more than another."""
+    """Whether one mean level is visibly higher than another."""
     return one > other if as_upstream("rounding") else one - other > VISIBLE
 
 
@@ -224,7 +224,7 @@ def check_brightness_decrease_and_structure_sim(result: Path, expected: Path, *,
 
 
 def _levelled(picture: Image.Image) -> Image.Image:
-    """The picture at a mean brightness of 128."""
+    """The picture adjusted to a mean brightness of 128."""
     brightness = _brightness(picture)
     factor = 128 / brightness if brightness else 1.0
     colours = picture.convert("RGB")
@@ -338,7 +338,7 @@ def check_triangle_position(result: Path) -> float:
     order = np.argsort(counts)
     if len(colours) < 2:
         return 0.0
-    # The most frequent colour is the background and the next the triangle, whose rim may have many more.
+    # The most frequent colour is the background. The next is the triangle, whose edge may have many other colours.
     chosen = colours[order[1 if as_upstream("triangle-colour") else -2]]
     middle = np.argwhere((pixels == chosen).all(axis=2)).mean(axis=0)
     size = np.array(pixels.shape[:2])
@@ -404,9 +404,9 @@ def _read_text(picture: Image.Image) -> str:
 
 
 def _window_dump(path: Path) -> Image.Image:
-    """A picture of `xwd` (version 7, 24 or 32 bits of a pixel, least significant byte first).
+    """Read a picture of `xwd` (version 7, 24 or 32 bits a pixel, least significant byte first).
 
-    Its header is 25 big-endian words (X11/XWDFile.h); after it come the colour map and the rows.
+    The header is 25 big-endian words (X11/XWDFile.h), followed by the colour map and the rows.
     """
     data = path.read_bytes()
     words = [int.from_bytes(data[i : i + 4], "big") for i in range(0, 100, 4)]

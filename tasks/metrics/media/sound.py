@@ -1,4 +1,4 @@
-"""Sound and film: likeness, tags."""
+"""Similarity of sounds and videos, and MP3 tags."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from deskbench.tasks.metrics.support.packages import Unreadable, needs
 from deskbench.tasks.registry import metric
 
 MAX_SECONDS = 1800.0
-"""The most seconds of sound that are decoded."""
+"""The most seconds of sound to decode."""
 _PROBED = 2 * 2**20
-"""Bytes at a file's beginning by which FFmpeg tells its kind (PROBE_BUF_MAX, and what it passes over)."""
+"""Bytes at the start of a file that FFmpeg probes for its type (PROBE_BUF_MAX, and what it skips)."""
 _PLAYLISTS = (b"#EXTM3U", b"ffconcat version", b"<MPD")
-"""Beginnings of playlists (FFmpeg's demuxers hls, concat, dash), which could name any file on this machine."""
+"""First bytes of playlists (FFmpeg's demuxers hls, concat, dash), which could name any file on this machine."""
 
 
 def _is_playlist(path: Path) -> bool:
@@ -47,7 +47,7 @@ def compare_audios(result: Path, expected: Path) -> float:
 
 
 def _sound(path: Path) -> Any:
-    """Mono samples at 22,050 Hz; None where nothing can be decoded."""
+    """Mono samples at 22,050 Hz; None if nothing can be decoded."""
     try:
         import librosa
         import soundfile
@@ -64,7 +64,7 @@ def _sound(path: Path) -> Any:
 
 
 def _features(samples: Any) -> Any:
-    """MFCC over time, each coefficient scaled to its largest."""
+    """MFCC over time, with each coefficient scaled to its maximum."""
     import librosa
 
     return librosa.util.normalize(librosa.feature.mfcc(y=samples, sr=22_050), axis=1).T
@@ -92,7 +92,7 @@ def compare_videos(result: Path, expected: Path, *, max_frames_to_check: int = 1
 
 
 def _frames(path: Path, limit: int) -> Iterator[Any]:
-    """The first pictures of a film; none where nothing can be decoded."""
+    """The first frames of a video; nothing if it cannot be decoded."""
     try:
         import av
     except ImportError as error:

@@ -1,4 +1,7 @@
-"""Which cells a workbook's conditional formats change: a library evaluates the formulas; nothing is executed."""
+"""Finds the cells that a workbook's conditional formats change.
+
+A library evaluates the formulas; nothing is executed.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ from deskbench.tasks.metrics.office.workbook import Workbook, style_of
 from deskbench.tasks.metrics.support.packages import needs
 
 MAX_CELLS = 200_000
-"""Of a conditional format's range that are looked at; ranges of whole columns are cut off."""
+"""How many cells of a conditional format's range are checked; ranges of whole columns are cut off."""
 _ABSOLUTE = re.compile(r"\$([A-Z]{1,3})\$(\d+)(?::\$([A-Z]{1,3})\$(\d+))?")
 _BY_FORMULA = {"expression", "containsText", "notContainsText", "endsWith", "beginsWith", "containsErrors",
                "notContainsErrors"}  # fmt: skip
@@ -23,7 +26,7 @@ _COMPARE: dict[str, Callable[[Any, list[Any]], bool]] = {
 
 
 def styles(book: Workbook, name: str, props: list[str]) -> dict[str, list[Any]]:
-    """The looks of every cell of a sheet, conditional formats included, by its coordinate."""
+    """The style of every cell of a sheet by coordinate, conditional formats included."""
     if name not in book.cells.sheetnames:
         return {}
     sheet = book.cells[name]
@@ -42,7 +45,7 @@ def _changed(book: Workbook, name: str, sheet: Any) -> Iterator[tuple[Any, Any]]
 
 
 def _filled(formatting: Any, sheet: Any) -> Iterator[Any]:
-    """The cells of a format's ranges that lie within what the sheet uses."""
+    """The cells of a format's ranges that lie in the used part of the sheet."""
     for area in formatting.cells:
         bottom, right = min(area.max_row, sheet.max_row), min(area.max_col, sheet.max_column)
         rows = sheet.iter_rows(area.min_row, bottom, area.min_col, right)
@@ -60,7 +63,7 @@ def _holds(test: Callable[[Any], Any], book: Workbook, name: str, cell: Any) -> 
 
 
 def _test_of(rule: Any, book: Workbook, name: str) -> Callable[[Any], Any] | None:
-    """What decides whether a rule is active for a cell's value; None for kinds that are not worked out."""
+    """A function that tells whether a rule applies to a cell's value; None for unsupported kinds of rules."""
     formulas = [_formula(text, book, name) for text in rule.formula]
     if None in formulas or not formulas:
         return None
@@ -79,7 +82,7 @@ def _constant(function: Any, arguments: list[Any]) -> Any:
 
 
 def _formula(text: str, book: Workbook, name: str) -> tuple[Any, list[Any]] | None:
-    """A formula as a function and the values of the fixed cells that it names; None where it is not understood."""
+    """A formula as a function, with the values of the fixed cells that it names; None if it cannot be parsed."""
     try:
         import formulas
         from formulas.errors import BaseError

@@ -40,7 +40,7 @@ def docx_of(path: Path) -> Any:
 
 
 def docx_paragraphs(path: Path) -> list[str]:
-    """The text of every paragraph of the body, empty ones too."""
+    """The text of every paragraph of the body, including empty ones."""
     return [paragraph.text for paragraph in docx_of(path).paragraphs]
 
 
@@ -75,7 +75,7 @@ def _odt_text(paragraph: Any) -> Iterator[str]:
 
 
 def _paragraphs(result: Path, expected: Path) -> tuple[list[str], list[str]] | None:
-    """Of two documents of one kind; None for other kinds."""
+    """The paragraphs of two documents of the same format; None for other formats."""
     for suffix, read in ((".docx", docx_paragraphs), (".odt", odt_paragraphs)):
         if result.suffix == suffix and expected.suffix == suffix:
             return read(result), read(expected)
@@ -133,7 +133,7 @@ def _compare_texts(found: list[str], wanted: list[str], *, fuzzy: bool) -> float
 
 
 def _difference(found: str, wanted: str) -> str:
-    """Where two texts part, with a few words around it."""
+    """The first difference of two texts, with some context."""
     at = next((i for i, (a, b) in enumerate(zip(found, wanted, strict=False)) if a != b), min(len(found), len(wanted)))
     start = max(0, at - 20)
     return f"{found[start : at + 20]!r} instead of {wanted[start : at + 20]!r}"
@@ -205,7 +205,7 @@ def _pixels(data: bytes, file: Path) -> bytes:
             raise Unreadable("a picture is larger than any that a task makes", file)
         return picture.tobytes()
     except (UnidentifiedImageError, OSError, ValueError, SyntaxError):
-        return data  # a drawing, or a format that Pillow does not know: its bytes must do
+        return data  # a drawing, or a format that Pillow does not know: compare its bytes
 
 
 @metric("compare_contains_image")
@@ -298,7 +298,7 @@ def _after(paragraphs: list[str], mark: str) -> list[str] | None:
 
 
 def _trains(paragraphs: list[str]) -> list[str]:
-    """The second of four fields, of every line that has four: time, train, station, platform."""
+    """The train in every line with four fields: time, train, station, platform."""
     fields = [text.split(",") for text in paragraphs]
     return [parts[1].strip() for parts in fields if len(parts) == 4]
 

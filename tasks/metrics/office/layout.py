@@ -1,4 +1,4 @@
-"""How text documents look: fonts, colours, alignment, spacing, breaks, tabs, footers."""
+"""Formatting of text documents: fonts, colours, alignment, spacing, breaks, tabs, footers."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ RED, BLUE = (255, 0, 0), (0, 0, 255)
 
 @closed
 class PageBreaks(TypedDict):
-    """The number of breaks; without it, at least one."""
+    """The number of page breaks; without it, at least one."""
 
     page_break_count: NotRequired[int]
 
@@ -78,7 +78,7 @@ def _font(document: Any, paragraph: Any, run: Any) -> str | None:
 
 
 def _styles(style: Any) -> Iterator[Any]:
-    """A style and those that it is based on."""
+    """A style and the styles that it is based on."""
     while style is not None:
         yield style
         style = style.base_style
@@ -92,7 +92,7 @@ def is_first_line_centered(result: Path) -> float:
 
 
 def _alignment(paragraph: Any) -> int | None:
-    """As python-docx numbers it: 0 left, 1 centre, 2 right, 3 justified."""
+    """The alignment in python-docx's numbers: 0 left, 1 centre, 2 right, 3 justified."""
     formats = [paragraph.paragraph_format]
     if not as_upstream("font-of-style"):
         formats += [style.paragraph_format for style in _styles(paragraph.style)]
@@ -151,7 +151,7 @@ def _words(text: str, index: int) -> int | None:
 
 
 def _apart(one: Any, other: Any) -> int | None:
-    """How far the tab stops of two paragraphs are apart in all; None when they are of other kinds."""
+    """The total distance between the tab stops of two paragraphs; None if the stops are of different kinds."""
     sides = [[(t.alignment, t.position) for t in p.paragraph_format.tab_stops if _is_set(t)] for p in (one, other)]
     if [a for a, _ in sides[0]] != [a for a, _ in sides[1]]:
         return None
@@ -159,7 +159,7 @@ def _apart(one: Any, other: Any) -> int | None:
 
 
 def _is_set(tab: Any) -> bool:
-    """Not one that is cleared, nor the one at the left edge that every paragraph has."""
+    """Whether a tab stop is neither cleared nor the one at the left edge that every paragraph has."""
     name = getattr(tab.alignment, "name", "")
     return name != "CLEAR" and not (name == "LEFT" and tab.position == 0)
 
@@ -187,7 +187,7 @@ def _table_runs(document: Any) -> Iterator[Any]:
 
 
 def _colour_distance(one: Any, other: tuple[int, int, int]) -> float:
-    """Text without a colour of its own is black."""
+    """The colour difference (CIEDE2000). Text without its own colour is black."""
     try:
         from skimage.color import deltaE_ciede2000, rgb2lab
     except ImportError as error:

@@ -1,4 +1,4 @@
-"""Comparing two presentations (pptx), shape by shape: `compare_pptx_files` and its options."""
+"""Compares two presentations (pptx) shape by shape: `compare_pptx_files` and its options."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from deskbench.tasks.registry import metric
 
 DRAWING = "{http://schemas.openxmlformats.org/drawingml/2006/main}"
 PICTURE, TABLE, FREEFORM = 13, 19, 5
-"""Kinds of shapes, by python-pptx's numbers."""
+"""Types of shapes, in python-pptx's numbers."""
 SOLID, FROM_MASTER = 1, 5
-"""Kinds of fills, by python-pptx's numbers."""
+"""Types of fills, in python-pptx's numbers."""
 HALF_DOWN, HALF_ACROSS, UPPER = 3_600_000, 4_320_000, 1_980_000
-"""Positions in EMU (1/914400 inch) that OSWorld's three tasks that move something require."""
+"""Positions in EMU (1/914400 inch) that OSWorld's three tasks about moving require."""
 ROUNDING = 360
 """EMU in 1/100 mm: LibreOffice rounds positions to this."""
 MOVED_TITLE, SHIFTED = "Product Comparison", "Elaborate on what you want to discuss."
@@ -121,7 +121,7 @@ def compare_pptx_files(  # noqa: PLR0913  the options are OSWorld's
 
 
 def _problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
-    """Every way in which two presentations differ, in their order."""
+    """Every difference between two presentations, in order."""
     if examine.number_of_slides and len(one.slides) != len(other.slides):
         yield f"{len(one.slides)} slides; {len(other.slides)} are expected"
     for number, (slide, wanted) in enumerate(zip(one.slides, other.slides, strict=False), 1):
@@ -130,7 +130,7 @@ def _problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
 
 
 def _slide_problems(number: int, one: Any, other: Any, examine: Examine) -> Iterator[str]:
-    bullets = _bullets(one, other)  # before python-pptx, asked for an alignment, gives paragraphs properties
+    bullets = _bullets(one, other)  # read first: python-pptx adds properties to a paragraph when it reads the alignment
     if examine.background_color and background(one) != background(other):
         yield f"background {background(one)}, not {background(other)}"
     if examine.note and _notes(one) != _notes(other):
@@ -148,7 +148,7 @@ def _slide_problems(number: int, one: Any, other: Any, examine: Examine) -> Iter
 
 
 def background(slide: Any) -> str | None:
-    """The colour of a slide or its master, as RRGGBB or the theme's name; None if there is none."""
+    """The colour of a slide or its master, as RRGGBB or the theme's name; None without a colour."""
     fill = slide.background.fill
     if fill.type == FROM_MASTER:
         fill = slide.slide_layout.slide_master.background.fill
@@ -156,7 +156,7 @@ def background(slide: Any) -> str | None:
 
 
 def fill_colour(fill: Any) -> str | None:
-    """The colour of a solid fill."""
+    """The colour of a solid fill; None for other fills."""
     if fill.type != SOLID:
         return None
     rgb = getattr(fill.fore_color, "rgb", None)
@@ -200,7 +200,7 @@ def _kind(kind: int) -> Callable[[Any], bool]:
 
 
 def _geometry_problems(number: int, one: Any, other: Any, examine: Examine) -> Iterator[str]:
-    """Where shapes are and how large: as wanted, or moved as a task asks for."""
+    """Differences in the position and size of shapes, taking into account moves that a task demands."""
     same = _same_place(one, other, examine)
     texts = [shape.text if _has_text(shape) else None for shape in (one, other)]
     if examine.shape and not same and not _both(_place_is_free, one, other):
@@ -220,7 +220,7 @@ def _geometry_problems(number: int, one: Any, other: Any, examine: Examine) -> I
 
 
 def _place_is_free(shape: Any) -> bool:
-    """A placeholder without text is not seen."""
+    """Whether a shape's position does not matter: a placeholder without text is invisible."""
     if as_upstream("empty-placeholder"):
         return False
     blank = not (getattr(shape, "text", None) or "").strip()
@@ -234,7 +234,7 @@ def _title_wrong(one: Any, other: Any, texts: list[str | None], same: bool) -> b
 
 
 def _not_lower(one: Any, other: Any) -> bool:
-    """Whether a shape is not below where it was, or not in the lower half."""
+    """Whether a shape did not move down, or is not in the lower half."""
     return bool(one.top <= other.top or one.top < HALF_DOWN)
 
 
@@ -277,7 +277,7 @@ def _table_problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
     if sizes[0] != sizes[1]:
         yield f"a table of {sizes[0]}, not {sizes[1]}, rows and columns"
         return
-    # OSWorld compares a table's letters in four ways whatever the options say, and not what they spell.
+    # Whatever the options, OSWorld compares four properties of a table's letters, but not the text.
     strict, counted = as_upstream("table-cells"), examine.run_count or as_upstream("run-count")
     looks = _looks_of_cells(examine) if strict else _looks(examine)
     for row in range(sizes[0][0]):
@@ -300,7 +300,7 @@ def _text_problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
 
 
 def _layout_problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
-    if examine.alignment and (one.alignment or 1) != (other.alignment or 1):  # 1 is left, as is nothing
+    if examine.alignment and (one.alignment or 1) != (other.alignment or 1):  # 1 means left, and so does no value
         yield f"alignment {one.alignment}, not {other.alignment}, of {one.text[:40]!r}"
     if examine.text and one.text != other.text:
         yield f"text {one.text[:60]!r}, not {other.text[:60]!r}"
@@ -310,7 +310,7 @@ def _layout_problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
 
 
 Look = tuple[str, Callable[[Any], Any], Callable[[Any, Any], bool]]
-"""A property of letters: its name, how it is read of a run's font, and when two are the same."""
+"""A property of letters: its name, a function that reads it from a run's font, and one that compares two values."""
 
 
 def _equal(one: Any, other: Any) -> bool:
@@ -318,7 +318,7 @@ def _equal(one: Any, other: Any) -> bool:
 
 
 def _same_flag(one: Any, other: Any) -> bool:
-    """Not set is off."""
+    """Compare two flags; unset means off."""
     return bool(one) == bool(other)
 
 
@@ -331,7 +331,7 @@ def _same_underline(one: Any, other: Any) -> bool:
 
 
 def _colour(font: Any) -> str | None:
-    """RRGGBB, or the theme's name for it; None for letters without a colour of their own."""
+    """A font's colour as RRGGBB or the theme's name for it; None if the letters have no colour of their own."""
     rgb = getattr(font.color, "rgb", None)
     if rgb is not None or as_upstream("colour-none"):
         return None if rgb is None else str(rgb)
@@ -366,7 +366,7 @@ def _looks_of_cells(examine: Examine) -> list[Look]:
 
 
 def _paragraph_problems(one: Iterable[Any], other: Iterable[Any], looks: list[Look], *, counted: bool) -> Iterator[str]:
-    """Paragraphs that look different: run by run where runs are counted, else letter by letter."""
+    """Paragraphs that look different: compared run by run if runs count, else letter by letter."""
     sides = [list(side) for side in (one, other)]
     if len(sides[0]) != len(sides[1]):
         yield f"{len(sides[0])} paragraphs; {len(sides[1])} are expected"
@@ -379,13 +379,13 @@ def _paragraph_problems(one: Iterable[Any], other: Iterable[Any], looks: list[Lo
 
 
 def _runs(one: Any, other: Any) -> tuple[list[Any], list[Any]]:
-    """The runs of two paragraphs; none where both are blank, since nobody sees how they look."""
+    """The runs of two paragraphs; empty if both are blank, since their formatting is invisible."""
     blank = not one.text.strip() and not other.text.strip() and not as_upstream("blank-runs")
     return ([], []) if blank else (list(one.runs), list(other.runs))
 
 
 def _by_letter(one: list[Any], other: list[Any]) -> Iterator[tuple[Any, Any]]:
-    """The runs that the first, second, ... letters belong to, each pair once."""
+    """The runs of the first letters, the second letters and so on, each pair once."""
     letters = [[run for run in runs for _ in run.text] for runs in (one, other)]
     seen: set[tuple[int, int]] = set()
     for pair in zip(*letters, strict=False):
@@ -412,7 +412,7 @@ def text_shapes(shapes: Iterable[Any]) -> Iterator[Any]:
 
 
 def _grouped_problems(one: Any, other: Any, examine: Examine) -> Iterator[str]:
-    """Text within groups: OSWorld looks at its alignment, we at all that is examined."""
+    """Differences in text within groups: OSWorld compares its alignment, we compare everything that is examined."""
     sides = [list(text_shapes(slide.shapes)) for slide in (one, other)]
     if len(sides[0]) != len(sides[1]):
         yield f"{len(sides[0])} shapes with text; {len(sides[1])} are expected"
@@ -433,22 +433,22 @@ def _alignment_problems(one: Any, other: Any, examine: Examine) -> Iterator[str]
 
 
 def _has_runs(one: Any, other: Any) -> bool:
-    """Whether some pair of shapes has a pair of runs: OSWorld looks at bullets only then."""
+    """Whether some pair of shapes has a pair of runs: only then does OSWorld compare bullets."""
     return any(all(_runs(*pair)) for pair in _pairs(one, other))
 
 
 def _pairs(one: Any, other: Any) -> Iterator[tuple[Any, Any]]:
-    """The paragraphs of the shapes with text, in the order in which they are compared."""
+    """The paragraphs of the shapes with text, in the order of comparison."""
     for a, b in zip(one.shapes, other.shapes, strict=False):
         if _both(_has_text, a, b):
             yield from zip(a.text_frame.paragraphs, b.text_frame.paragraphs, strict=False)
 
 
 def _bullets(one: Any, other: Any) -> list[list[tuple[str, str, str]]]:
-    """Level, bullet and text of every paragraph that is not blank, of both slides.
+    """Level, bullet and text of every non-blank paragraph of both slides.
 
-    OSWorld reads them when it comes to the first runs; then its questions have given properties to the paragraphs
-    up to there, and only to these.
+    OSWorld reads them at the first runs. By then its queries have added properties to the paragraphs up to that point,
+    and only to these.
     """
     touched: set[Any] = set()
     for pair in _pairs(one, other):

@@ -176,7 +176,7 @@ Books = Mapping[str, Workbook]
 
 
 def _has_books(given: Mapping[str, Any]) -> None:
-    """Rules that compare with an expected workbook need one."""
+    """Check that rules that compare with an expected workbook have one."""
     for rule in given["rules"]:
         places = [str(rule.get(key, "")) for key in ("sheet_idx0", "sheet_idx1", "sheet_idx")]
         if given["expected"] is None and (rule["type"] == "sheet_name" or any(p.startswith("E") for p in places)):
@@ -187,7 +187,7 @@ def _has_books(given: Mapping[str, Any]) -> None:
 def compare_table(result: Path, expected: Path | None = None, *, rules: list[Rule]) -> float:
     """1 when a workbook passes every rule; most rules compare one of its sheets with an expected sheet."""
     books = {"R": Workbook(result)} | ({} if expected is None else {"E": Workbook(expected)})
-    assert books["R"].names is not None  # a result that is no workbook is told before its rules
+    assert books["R"].names is not None  # reports an invalid result before its rules run
     for rule in rules:
         problem = _problem(books, rule)
         if problem is not None:
@@ -219,7 +219,7 @@ def _pair(books: Books, rule: Mapping[str, Any]) -> list[tuple[Workbook, str]]:
 
 
 def _same(read: Callable[[Workbook, str, Mapping[str, Any]], Any]) -> Callable[[Books, Mapping[str, Any]], bool]:
-    """A rule that reads the same of two sheets."""
+    """A rule that compares the same value of two sheets."""
 
     def met(books: Books, rule: Mapping[str, Any]) -> bool:
         one, other = (read(book, name, rule) for book, name in _pair(books, rule))
@@ -308,7 +308,7 @@ def _lines(which: str) -> Callable[[Books, Mapping[str, Any]], bool]:
     def met(books: Books, rule: Mapping[str, Any]) -> bool:
         one, other = (book.sheet(name) for book, name in _pair(books, rule))
         numbers = [set(getattr(sheet, f"{which}_dimensions")) for sheet in (one, other)]
-        # A file that says nothing of a row means a row as it is by default.
+        # A row that the file does not mention has default properties.
         extra = [iter(()), iter(())] if as_upstream("row-defaults") else [iter(numbers[1]), iter(numbers[0])]
         read = [workbook.lines_of(s, which, rule["props"], more) for s, more in zip((one, other), extra, strict=True)]
         return read[0] == read[1]
@@ -347,13 +347,13 @@ _RULES: dict[str, Callable[[Books, Mapping[str, Any]], bool]] = {
 
 @closed
 class Cities(TypedDict):
-    """For each row the city, or several of its names."""
+    """For each row the city, or a list of its names."""
 
     expected: list[str | list[str]]
 
 
 CITY_CELLS = "C2:C22"
-"""The column of the cities in the only task that uses it."""
+"""The column of cities in the only task that uses this metric."""
 
 
 @metric("compare_conference_city_in_order")

@@ -1,4 +1,4 @@
-"""Presentations: single properties of slides that OSWorld's tasks ask for."""
+"""Presentations: single properties of slides that OSWorld's tasks check."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from deskbench.tasks.registry import closed, metric
 
 SLIDES = "{http://schemas.openxmlformats.org/presentationml/2006/main}"
 HALF_INCH = 457_200
-"""In EMU, 1/914400 inch."""
+"""Half an inch in EMU (1/914400 inch)."""
 
 
 @metric("check_image_stretch_and_center")
@@ -93,7 +93,7 @@ def _is_struck(run: Any) -> bool:
 
 @metric("check_slide_orientation_Portrait")
 def check_slide_orientation_portrait(result: Path) -> float:
-    """1 when the slides are higher than wide."""
+    """1 when the slides are taller than wide."""
     presentation = pptx_of(result)
     return float(presentation.slide_width < presentation.slide_height)
 
@@ -153,7 +153,7 @@ def check_transition(result: Path, rules: Transition) -> float:
 
 
 def _slide_root(path: Path, index: int) -> Any:
-    """A slide's XML, by its place in the presentation."""
+    """A slide's XML, by its index in the presentation."""
     if not as_upstream("transition-first"):
         slides = list(pptx_of(path).slides)
         return slides[index]._element if index < len(slides) else None
@@ -186,7 +186,7 @@ def check_page_number_colors(result: Path, rules: Colour) -> float:
 def _is_colour(value: str, name: str) -> bool:
     parts = [int(value[i : i + 2], 16) for i in (0, 2, 4)]
     if as_upstream("number-colour"):
-        # OSWorld skips the first letter of RRGGBB, as if there were a # before it.
+        # OSWorld skips the first letter of RRGGBB, as if it were a #.
         parts = [int(value[i : i + 2], 16) for i in (1, 3, 5)]
     if name == "black":
         return all(part < MARGIN for part in parts)
@@ -195,7 +195,7 @@ def _is_colour(value: str, name: str) -> bool:
 
 
 def _second_last_colour(path: Path) -> list[str]:
-    """Which in the masters of LibreOffice's own templates is that of the slide's number."""
+    """The second-last colour of the first master: that of the slide number in LibreOffice's own templates."""
     return _filled(_first_master(path))[-2:-1]
 
 
@@ -210,7 +210,7 @@ def _filled(root: Any) -> list[str]:
 
 
 def _last_colour(path: Path) -> list[str]:
-    """The first master's last colour of letters that is not black, or of anything, or else its last one."""
+    """The last colour in the first master that is not black, preferring letters; else its last colour."""
     root = _first_master(path)
     everything = _filled(root)
     letters = [colour for look in root.iter(f"{DRAWING}rPr") for colour in _filled(look)]
@@ -219,7 +219,7 @@ def _last_colour(path: Path) -> list[str]:
 
 
 def _number_colours(path: Path) -> list[str]:
-    """The colours of every field that shows a slide's number, a slide's own before its master's."""
+    """The colours of the fields that show slide numbers, on the slides or else on the masters."""
     presentation = pptx_of(path)
     own = [c for slide in presentation.slides for c in _field_colours(slide._element)]
     masters = [c for master in presentation.slide_masters for c in _field_colours(master._element)]

@@ -1,4 +1,4 @@
-"""Workbooks (xlsx): read by pandas for values, by openpyxl for looks, and as XML for what both hide."""
+"""Workbooks (xlsx): pandas reads values, openpyxl reads formatting, and the XML gives what both hide."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ RELATION = "{http://schemas.openxmlformats.org/officeDocument/2006/relationships
 
 
 class NoSheet(Exception):
-    """A workbook has no such sheet."""
+    """A workbook does not have the requested sheet."""
 
     def __init__(self, path: Path, what: str) -> None:
         super().__init__(f"{path.name} has no {what}")
@@ -61,7 +61,7 @@ class Workbook:
         return [str(name) for name in self._frames.sheet_names]
 
     def name_of(self, index: str | int) -> str:
-        """A sheet's name by its index, or as it is given.
+        """A sheet's name by its index; a name is returned as it is.
 
         Raises:
             NoSheet: the workbook has fewer sheets.
@@ -85,7 +85,7 @@ class Workbook:
         return self._frames.parse(name)
 
     def printed(self, name: str) -> list[str]:
-        """The lines, last first, of the CSV file of a sheet that LibreOffice wrote next to the workbook."""
+        """The lines, in reverse order, of a sheet's CSV file that LibreOffice wrote next to the workbook."""
         csv = self.path.with_name(f"{self.path.stem}-{name}.csv")
         if not csv.is_file():
             raise NoSheet(self.path, f"{csv.name} beside it")
@@ -111,7 +111,7 @@ class Workbook:
 
     @cached_property
     def _parts(self) -> dict[str, str]:
-        """Each sheet's member of the package."""
+        """The package member of each sheet."""
         with opened_zip(self.path) as archive:
             book = parse_xml(member(archive, "xl/workbook.xml") or b"<none/>", self.path)
             relations = parse_xml(member(archive, "xl/_rels/workbook.xml.rels") or b"<none/>", self.path)
@@ -132,7 +132,7 @@ class Workbook:
         return {}
 
     def value(self, name: str, coordinate: str) -> Any:
-        """What a cell shows, as last calculated: a number, a text, an error's name; None when it is empty."""
+        """A cell's value as last calculated: a number, a text, or an error's name; None if the cell is empty."""
         if name not in self._values:
             root = self.xml(name)
             cells = () if root is None else root.iter(f"{MAIN}c")
@@ -174,15 +174,15 @@ def merged_cells(cell: Any) -> bool:
 _FONT = {"font_name": "name", "font_family": "family", "font_bold": "bold", "font_italic": "italic",
          "font_underline": "underline", "font_size": "size"}  # fmt: skip
 STYLES = (*_FONT, "number_format", "font_color", "fill_type", "bgcolor", "fgcolor", "hyperlink", "merge")
-"""What `style` and `check_cell` can look at."""
+"""The properties that `style` and `check_cell` support."""
 
 
 def style_of(name: str, cell: Any, over: Any = None) -> Any:
-    """One property of a cell's style; without a value, a cell has only its fill and whether it is merged.
+    """One property of a cell's style; an empty cell only has its fill and whether it is merged.
 
     Args:
         name: one of `STYLES`.
-        cell: openpyxl's.
+        cell: an openpyxl cell.
         over: the differential style of a conditional format that applies here.
     """
     if name == "merge":
@@ -202,7 +202,7 @@ def style_of(name: str, cell: Any, over: Any = None) -> Any:
 
 
 def _colour(colour: Any) -> str:
-    """aRGB, or which of the theme's or of the palette's colours; openpyxl has one text for all of those."""
+    """A colour as aRGB, or as a reference to theme or palette; openpyxl gives the same text for all references."""
     if isinstance(colour.rgb, str) or as_upstream("colours"):
         return str(colour.rgb)
     return f"{colour.type}:{colour.value}:{colour.tint}"
@@ -214,7 +214,7 @@ def _fill(name: str, cell: Any, over: Any) -> str | None:
         return None
     if name == "fill_type":
         return str(fill.tagname)
-    # A pattern's colour is its foreground in a cell, and its background in a conditional format.
+    # The fill's colour is the foreground in a cell, and the background in a conditional format.
     colour = getattr(fill, "bgColor" if over is not None else "fgColor", None)
     return None if colour is None else _colour(colour)
 
@@ -235,7 +235,7 @@ def _hyperlink(cell: Any) -> Any:
 
 
 def title_text(title: Any) -> str | None:
-    """The text of a chart's or an axis's title; None if there is none."""
+    """The text of a chart's or an axis's title; None without a title."""
     try:
         if as_upstream("chart-title"):
             return str(title.tx.rich.p[0].r[0].t)
@@ -246,7 +246,7 @@ def title_text(title: Any) -> str | None:
 
 
 def charts(sheet: Any, props: list[str]) -> dict[str, dict[str, Any]]:
-    """A sheet's charts by the place of their data, with the requested properties."""
+    """A sheet's charts by the location of their data, with the requested properties."""
     return {
         ";".join(map(_series, chart.series)): {p: _chart_property(chart, p) for p in props} for chart in sheet._charts
     }
@@ -285,7 +285,7 @@ def _anchor(anchor: Any) -> list[Any]:
 
 
 def pivots(sheet: Any, props: list[str]) -> dict[str, dict[str, Any]]:
-    """A sheet's pivot tables by the place of their data, with the requested properties."""
+    """A sheet's pivot tables by the location of their data, with the requested properties."""
     return dict(_pivot(table, props) for table in sheet._pivots)
 
 
@@ -294,7 +294,7 @@ _PIVOT_FLAGS = {"show_total": "visualTotals", "show_empty_row": "showEmptyRow", 
 
 
 def _pivot(table: Any, props: list[str]) -> tuple[str, dict[str, Any]]:
-    """Fields without items at either end of the data are left out, so that a range with a column more is the same."""
+    """Leave out fields without items at either end of the data, so that a range with one more column is equal."""
     fields = [[(item.h, item.x) for item in f.items if item.x is not None] for f in table.pivotFields]
     used = [index for index, items in enumerate(fields) if items]
     left, right = (used[0], used[-1] + 1) if used else (len(fields), len(fields))
@@ -325,7 +325,7 @@ def _pivot_source(table: Any, left: int, right: int) -> str:
 
 
 def frozen(sheet: Any) -> Any:
-    """How many columns and rows stay in view, or how the sheet's window is split."""
+    """The number of fixed columns and rows, or how the sheet's window is split."""
     pane = sheet.sheet_view.pane
     if as_upstream("freeze-corner"):
         return sheet.freeze_panes
@@ -337,7 +337,7 @@ def frozen(sheet: Any) -> Any:
 
 
 def filters(sheet: Any) -> dict[str, Any]:
-    """A sheet's automatic filter: range, columns with what they let through, order."""
+    """A sheet's automatic filter: its range, its columns with the values they let through, and its order."""
     found = sheet.auto_filter
     columns = [_filter_column(column) for column in found.filterColumn]
     info: dict[str, Any] = {"ref": found.ref, "filter_column": sorted(columns, key=lambda c: c["col_id"])}
@@ -363,7 +363,7 @@ def _filter_column(column: Any) -> dict[str, Any]:
 
 
 def lines_of(sheet: Any, which: str, props: list[str], others: Iterable[Any] = ()) -> dict[Any, dict[str, Any]]:
-    """Properties of rows (`which` is "row") or columns: those that the file describes, and `others`."""
+    """Properties of rows (`which` is "row") or columns: those in the file, and `others`."""
     dimensions = getattr(sheet, f"{which}_dimensions")
     wanted = set(dimensions) | set(others)
     return {number: {p: getattr(dimensions[number], p, None) for p in props} for number in wanted}

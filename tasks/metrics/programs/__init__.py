@@ -1,1 +1,1 @@
-"""What programs keep of their state: browsers, mail, editors, the session."""
+"""Metrics for the state of programs: browsers, mail, editors, the session."""

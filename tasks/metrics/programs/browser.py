@@ -1,4 +1,4 @@
-"""What a browser shows and keeps: tabs, addresses, bookmarks, cookies, history, extensions, pages."""
+"""Metrics for a browser's tabs, addresses, bookmarks, cookies, history, extensions and pages."""
 
 from __future__ import annotations
 
@@ -117,11 +117,11 @@ def _pages(children: Sequence[Mapping[str, Any]]) -> set[str]:
 
 
 def _one_of_each(found: set[str], choices: list[set[str]]) -> bool:
-    """Whether one address can be picked from each list so that the picked ones are all that were found."""
+    """Whether one address from each list can be picked so that the picked ones are exactly those found."""
     if not choices:
         return not found
     first, rest = choices[0], choices[1:]
-    # A page picked twice stands once in the folder: it may stay for the lists that follow.
+    # The folder lists a page only once, even if two lists picked it, so it stays available for the following lists.
     return any(
         _one_of_each(found - {url}, rest) or _one_of_each_with(found, url, rest) for url in first if url in found
     )
@@ -153,7 +153,7 @@ def is_expected_search_query(result: Any, rules: SearchQuery) -> float:
 
 
 _RENAMED = {"Zoom for Google Chrome": "Zoom Chrome Extension"}
-"""The current name of an extension in Chrome's web store."""
+"""Current names of extensions in Chrome's web store."""
 
 
 @metric("is_expected_installed_extensions", linear=True)
@@ -227,12 +227,12 @@ def _is_shortcut(content: str, key: str, wanted: str) -> bool:
 
 
 def _words(text: str) -> str:
-    """A text's words, each between blanks, so that whole words are found in it."""
+    """A text's words with blanks around each, to search for whole words."""
     return f" {' '.join(text.split())} "
 
 
 def _shares_words(one: str, other: str) -> bool:
-    """Whether all words of one stand in the other, which nothing does not."""
+    """Whether one text contains all words of the other; false if either is empty."""
     return bool(one.strip() and other.strip()) and (_words(one) in _words(other) or _words(other) in _words(one))
 
 

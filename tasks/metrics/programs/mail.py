@@ -1,4 +1,4 @@
-"""What Thunderbird keeps: preferences, filters, folders of messages."""
+"""Metrics for Thunderbird's preferences, filters and message folders."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def _filters(text: str) -> Iterator[dict[str, Any]]:
 
 
 def _blank_pieces(text: str) -> list[str]:
-    """What OSWorld compares: what is empty between separators, as it spells them, and no message."""
+    """What OSWorld compares: the empty pieces between separators, which it misspells, and no messages."""
     return sorted({piece.strip() for piece in text.strip().split("FROM - ") if not piece.strip()})
 
 

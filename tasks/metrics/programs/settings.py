@@ -1,4 +1,4 @@
-"""Settings of programs as they keep them: VS Code, VLC, GIMP, LibreOffice."""
+"""Settings files of VS Code, VLC, GIMP and LibreOffice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _TRAILING = re.compile(r'("(?:\\.|[^"\\])*")|,(?=\s*[}\]])')
 
 
 def json_with_comments(text: str) -> Any:
-    """VS Code's JSON, which may have comments and trailing commas; None if it is not even that."""
+    """VS Code's JSON, which may have comments and trailing commas; None if it still cannot be parsed."""
     for pattern in (_COMMENT, _TRAILING):
         text = pattern.sub(lambda found: found[1] or "", text)
     try:
@@ -84,7 +84,7 @@ def compare_config(result: Any, rules: Expected, *, containment_ok: bool = True)
 
 
 def _within(part: Any, whole: Any) -> bool:
-    """Whether one JSON value equals another, or has at least its keys, at any depth."""
+    """Whether one JSON value equals another, or is an object whose keys and values the other contains, at any depth."""
     if not isinstance(part, Mapping):
         return bool(part == whole)
     return isinstance(whole, Mapping) and all(key in whole and _within(one, whole[key]) for key, one in part.items())
@@ -245,7 +245,7 @@ _URL_PLACES = [
     *(("meta", name) for name in ("url", "URI", "location", "title", "filename")),
     *(("Stream 0", name) for name in ("Codec", "Type", "Language")),
 ]
-"""Where VLC's status says what it plays (category, name), in the order in which OSWorld looks."""
+"""Places in VLC's status that name what it plays (category, name), in OSWorld's order."""
 
 
 @metric("is_vlc_playing")
@@ -267,7 +267,7 @@ def _first_info(root: Any, places: list[tuple[str, str]]) -> str | None:
 
 
 def _is_address(found: str, url: str) -> bool:
-    """VLC shows a stream by its whole address, by the file's name, or by the address that it was sent on to."""
+    """Whether VLC shows this address: in full, as the file's name, or as the address that it was redirected to."""
     wanted = urlsplit(url)
     shown = urlsplit(found)
     sent_on = "://" in found and shown.netloc == wanted.netloc and wanted.path in shown.path
@@ -275,7 +275,7 @@ def _is_address(found: str, url: str) -> bool:
 
 
 @closed
-class GimpSetting(TypedDict("_Typo", {"type:": NotRequired[str]})):  # a key of OSWorld's files
+class GimpSetting(TypedDict("_Typo", {"type:": NotRequired[str]})):  # a key in OSWorld's files
     """A key of `gimprc` or `sessionrc`, or a key and a nested key, and the last word of the line."""
 
     key: str | list[str]

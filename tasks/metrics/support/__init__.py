@@ -1,1 +1,1 @@
-"""What metrics share: matching, bounds for hostile files, differences to OSWorld, reasons."""
+"""What metrics share: matching, limits for hostile files, differences to OSWorld, reasons."""

@@ -1,4 +1,4 @@
-"""Applies a metric to what getters read, and says whose fault it is if that fails."""
+"""Applies a metric to the values that getters read, and decides whose fault a failure is."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def apply(
     trusted: Collection[Path] = (),
     theirs: tuple[bool, bool] = (True, True),
 ) -> Told:
-    """`worked_out`, where no file or value of the desktop is at play: whatever fails is a fault of the check.
+    """As `worked_out`, for values and files that are not from the desktop: any failure is the check's fault.
 
     Raises:
         CheckError: the metric failed, or a trusted file cannot be read.
@@ -29,7 +29,7 @@ def apply(
         return worked_out(entry, result, expected, options, trusted, theirs)
     except CheckError:
         raise
-    except Exception as error:  # the boundary to the metrics, users' own among them
+    except Exception as error:  # the boundary to metrics, including users' own
         raise CheckError(f"metric {entry.name}: {type(error).__name__}: {error}") from error
 
 
@@ -41,22 +41,23 @@ def worked_out(
     trusted: Collection[Path] = (),
     theirs: tuple[bool, bool] = (True, True),
 ) -> Told:
-    """A metric's score, 0 to 1, with its reason; what else it raises is for the caller to judge.
+    """A metric's score, 0 to 1, with its reason; the caller decides about other exceptions.
 
-    A file of the desktop that cannot be read is 0. Some of OSWorld's tasks give what the agent made as `expected` and
-    the right one as `result`, so that the place does not tell which it is.
+    An unreadable file from the desktop scores 0. Some of OSWorld's tasks swap `expected` and `result`, so the position
+    does not tell which one the agent made.
 
     Args:
         entry: the metric.
-        result, expected: what getters read.
-        options: of the task file.
+        result, expected: the values that getters read.
+        options: the options in the task file.
         trusted: the files that do not come from the desktop.
-        theirs: which of the two values come from it. A value of the task's own that does not fit is the check's fault.
+        theirs: for each of the two values, whether it comes from the desktop. If a value of the task itself does not
+            fit, the check is at fault.
 
     Raises:
         CheckError: a trusted file cannot be read.
-        RegistryError: an option is not known.
-        ValueError: what the metric gave is no score.
+        RegistryError: an option is unknown.
+        ValueError: the metric's value is not a score.
     """
     arguments = (result, expected)[: len(entry.positional) or 2]
     parameters = registry.check_parameters(entry, options)
@@ -77,7 +78,7 @@ def worked_out(
 
 
 def files_in(value: Any) -> Iterator[Path]:
-    """Every file that a getter's value names."""
+    """Every file in a getter's value."""
     if isinstance(value, Path):
         yield value
     elif isinstance(value, Mapping):

@@ -1,4 +1,4 @@
-"""Every way in which our metrics and getters differ from OSWorld's: data for the docs and the differential test."""
+"""All differences between our metrics and getters and OSWorld's: data for the docs and the differential test."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ class Difference:
 
     Attributes:
         key: its name, for `fidelity.as_upstream`.
-        metrics: whose it is, metrics of `DIFFERENCES` and getters of `GETTERS`; `*` for all.
+        metrics: the metrics (in `DIFFERENCES`) or getters (in `GETTERS`) that it affects; `*` for all.
         upstream: what OSWorld's function does.
-        ours: what ours does, unless OSWorld's mistakes are asked for.
-        switched: whether `--osworld-strict` brings OSWorld's way back.
-        revisions: those of OSWorld's that do so.
+        ours: what our function does by default.
+        switched: whether `--osworld-strict` restores OSWorld's behaviour.
+        revisions: the revisions of OSWorld with this behaviour.
     """
 
     key: str

@@ -1,6 +1,6 @@
-"""Matching of values: OSWorld's methods for cells, preferences and JSON; similarity of texts; addresses of pages.
+"""Matching: OSWorld's methods for cells, preferences and JSON; similarity of texts; addresses of pages.
 
-Names of methods are those of OSWorld's task files.
+The methods have the names that OSWorld's task files use.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _known_method(name: str) -> str:
 
 
 def _usable(ref: Any, info: ValidationInfo) -> Any:
-    """A regular expression must be one: a broken one matches nothing for ever."""
+    """Reject a broken regular expression, which would never match."""
     if str((info.data or {}).get("method", "")).startswith("re"):
         if not isinstance(ref, str):
             raise ValueError("method re needs a regular expression")
@@ -56,7 +56,7 @@ class KeyMatch(Match):
 
 
 def matches(value: Any, rule: Mapping[str, Any]) -> bool:
-    """Whether a value meets a rule; a value of another type does not."""
+    """Whether a value meets a rule; false for a value of the wrong type."""
     try:
         return _matches(value, str(rule["method"]), rule["ref"])
     except (TypeError, ValueError, AttributeError):
@@ -89,12 +89,12 @@ def _covers(outer: Any, inner: Any) -> bool:
 
 
 def has_record(wanted: Mapping[str, Any], record: Mapping[str, Any]) -> bool:
-    """Whether a record has every field that is wanted, with its value."""
+    """Whether a record has every wanted field with its value."""
     return all(key in record and record[key] == value for key, value in wanted.items())
 
 
 def likeness(one: str, other: str) -> float:
-    """How alike two texts are, 0 to 1: twice the longest common subsequence over both lengths."""
+    """The similarity of two texts, 0 to 1: twice their longest common subsequence over the sum of their lengths."""
     try:
         from rapidfuzz import fuzz
     except ImportError as error:
@@ -108,12 +108,12 @@ def _suffixes() -> Any:
         import tldextract
     except ImportError as error:
         raise needs("evaluators", error) from None
-    # The list of public suffixes that comes with the package: no look-up on the network in the middle of a check.
+    # The list of public suffixes in the package; a check must not look it up on the network.
     return tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
 
 
 def plain_url(url: str) -> tuple[str, ...]:
-    """An address for comparing: no `www.`, no public suffix (airbnb.com is airbnb.com.sg), no lone final slash."""
+    """An address for comparison: no `www.`, no public suffix (airbnb.com is airbnb.com.sg), no lone final slash."""
     with_scheme = url if re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", url) else f"http://{url}"
     parts = urlsplit(with_scheme)
     host = _suffixes()(parts.netloc.lower())
@@ -123,7 +123,7 @@ def plain_url(url: str) -> tuple[str, ...]:
 
 
 def same_url(one: str | None, other: str | None) -> bool:
-    """Whether two addresses mean the same page, as OSWorld sees it."""
+    """Whether two addresses mean the same page to OSWorld."""
     if one is None or other is None:
         return one == other
     return plain_url(one) == plain_url(other)

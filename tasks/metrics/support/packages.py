@@ -1,4 +1,4 @@
-"""Files from the desktop are hostile: archives are bounded before they are read, XML is read without entities."""
+"""Reads hostile files from the desktop: archives are checked against limits first, XML is read without entities."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 MAX_UNPACKED = 1024 * 2**20
-"""The most bytes of all members of an archive together; more is a bomb."""
+"""The most bytes of all members of an archive together; a larger one is a bomb."""
 MAX_MEMBER = 256 * 2**20
-"""The most bytes read of one member."""
+"""The most bytes to read from one member."""
 MAX_MEMBERS = 20_000
 BROKEN = (zipfile.BadZipFile, zipfile.LargeZipFile, OSError, EOFError, NotImplementedError, RuntimeError, ValueError)
-"""What `zipfile` raises for files that are not archives, are cut off, encrypted, or use an unknown compression."""
+"""What `zipfile` raises for files that are not archives, are truncated or encrypted, or use an unknown compression."""
 
 
 class Unreadable(Exception):
-    """A file is not what it should be: a 0 where it comes from the desktop, a CheckError where it does not.
+    """A file is not what it should be: a 0 if it comes from the desktop, else a CheckError.
 
-    `file` is the file; None for one that comes from the desktop in any case.
+    `file` is the file; None if it certainly comes from the desktop.
     """
 
     def __init__(self, message: str, file: Path | None = None) -> None:
@@ -36,10 +36,10 @@ class Unreadable(Exception):
 
 
 def parse_xml(data: bytes | str, file: Path | None = None) -> _Element:
-    """XML (of a file, for the error) without entities, DTDs, network or size tricks.
+    """Parse XML without entities, DTDs, network or size tricks; `file` is for the error.
 
     Raises:
-        Unreadable: it is no XML.
+        Unreadable: it is not XML.
     """
     parser = etree.XMLParser(resolve_entities=False, no_network=True, load_dtd=False, huge_tree=False)
     try:
@@ -50,7 +50,7 @@ def parse_xml(data: bytes | str, file: Path | None = None) -> _Element:
 
 @contextmanager
 def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
-    """A ZIP file whose directory stays within the bounds (`zipfile` holds members to the sizes that it states).
+    """A ZIP file whose directory stays within the limits (`zipfile` holds members to the sizes in it).
 
     Raises:
         Unreadable: it is not a ZIP file, or too large.
@@ -67,7 +67,7 @@ def opened_zip(path: Path) -> Iterator[zipfile.ZipFile]:
 
 
 def member(archive: zipfile.ZipFile, name: str) -> bytes | None:
-    """A member's bytes; None where there is no such member.
+    """A member's bytes; None if there is no such member.
 
     Raises:
         Unreadable: it is broken or too large.
@@ -89,16 +89,16 @@ def _file_of(archive: zipfile.ZipFile) -> Path | None:
 
 
 def checked_package(path: Path) -> Path:
-    """The path of a ZIP-based document (docx, xlsx, pptx, odt, ...), once its bounds have been looked at."""
+    """The path of a ZIP-based document (docx, xlsx, pptx, odt, ...), after a check of its limits."""
     with opened_zip(path):
         return path
 
 
 def needs(extra: str, error: ImportError) -> CheckError:
-    """What is said when a library of an extra is not there.
+    """The error for a missing library of an extra.
 
     Raises:
-        MemoryError: it is there, and what has been read before has left no memory for it.
+        MemoryError: the library is installed, but earlier reads left no memory to load it.
     """
     if "map segment" in str(error) or "allocate memory" in str(error):
         raise MemoryError(str(error))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Told(float):
-    """A score with one line of reason for people; a float for everything else."""
+    """A score with a one-line reason for people; a float for everything else."""
 
     note: str
 
@@ -16,5 +16,5 @@ class Told(float):
 
 
 def verdict(problem: str | None) -> Told:
-    """1 where there is no problem, else 0 with it."""
+    """1 without a problem, else 0 with the problem as its note."""
     return Told(1.0) if problem is None else Told(0.0, problem)

@@ -1,1 +1,1 @@
-"""Operators, a module for each kind of evidence; `operators` finds them all."""
+"""Operators, with a module for each kind of evidence; `operators` finds them all."""

@@ -1,4 +1,4 @@
-"""Archives: ZIP and TAR files; the model is their members in order, folders apart."""
+"""Archives: ZIP and TAR files. The model is the list of their files, without folders."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MOST_MEMBERS = 2000
 
 @dataclass(frozen=True)
 class Archive:
-    """Names and contents of the files in an archive; `form` is `zip`, or how `tarfile` opens it."""
+    """Names and contents of the files in an archive; `form` is `zip`, or the mode for `tarfile`."""
 
     form: str
     members: tuple[tuple[str, bytes], ...]
@@ -100,20 +100,20 @@ def _instead(archive: Archive, place: int, *new: tuple[str, bytes]) -> Archive:
 
 @operator("archive/missing", kind="archive", must="fail")
 def missing(archive: Archive, about: About) -> Change:
-    """A file is not in it."""
+    """A file is missing."""
     for place in about.some(range(len(archive.members))):
-        yield _instead(archive, place), f"{archive.members[place][0]} is not in it"
+        yield _instead(archive, place), f"{archive.members[place][0]} is missing"
 
 
 @operator("archive/extra", kind="archive", must="fail")
 def extra(archive: Archive, about: About) -> Change:
-    """A file too many is in it."""
+    """There is an extra file."""
     yield replace(archive, members=(*archive.members, ("one more.txt", b"more\n"))), "'one more.txt' is in it as well"
 
 
 @operator("archive/renamed", kind="archive", must="fail")
 def renamed(archive: Archive, about: About) -> Change:
-    """A file has another name, or stands in another folder."""
+    """A file has a different name, or is in a different folder."""
     for place in about.some(range(len(archive.members)), 3):
         name, data = archive.members[place]
         for new in (f"{name}~", f"other/{name}"):
@@ -122,27 +122,30 @@ def renamed(archive: Archive, about: About) -> Change:
 
 @operator("archive/folder", kind="archive", must="fail")
 def folder(archive: Archive, about: About) -> Change:
-    """All of it stands in a folder."""
-    yield replace(archive, members=tuple((f"all/{name}", data) for name, data in archive.members)), "all is in a folder"
+    """All files are in a new folder."""
+    yield (
+        replace(archive, members=tuple((f"all/{name}", data) for name, data in archive.members)),
+        "all files are in a folder",
+    )
 
 
 @operator("archive/content", kind="archive", must="fail")
 def content(archive: Archive, about: About) -> Change:
-    """A file in it is empty, or has another content."""
+    """A file is empty, or has different content."""
     for place in about.some(range(len(archive.members)), 3):
         name, data = archive.members[place]
         yield _instead(archive, place, (name, b"")), f"{name} is empty"
-        yield _instead(archive, place, (name, data + b"x")), f"{name} is longer by a byte"
+        yield _instead(archive, place, (name, data + b"x")), f"{name} is one byte longer"
 
 
 @operator("archive/order", kind="archive", must="stay")
 def order(archive: Archive, about: About) -> Change:
-    """Its files are in the reverse order."""
-    yield replace(archive, members=archive.members[::-1]), "its files are in the reverse order"
+    """The files are in reverse order."""
+    yield replace(archive, members=archive.members[::-1]), "its files are in reverse order"
 
 
 @operator("archive/stored", kind="archive", must="stay")
 def stored(archive: Archive, about: About) -> Change:
-    """Its files are not packed."""
+    """The files are not compressed."""
     if archive.form == "zip":
-        yield replace(archive, packed=False), "its files are not packed"
+        yield replace(archive, packed=False), "its files are not compressed"

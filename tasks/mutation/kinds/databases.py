@@ -1,4 +1,4 @@
-"""SQLite files; the model is the file's bytes, and every change is made to a copy in memory."""
+"""SQLite files. The model is the file's bytes, and every change is made to a copy in memory."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ kind("sqlite", "SQLite databases", read=_read, write=lambda model, raw: model, k
 
 
 def _changed(data: bytes, *statements: tuple[str, tuple[Any, ...]]) -> bytes | None:
-    """The database after some statements; None where one of them breaks a rule of the database's own."""
+    """The database after some statements; None if a statement violates a constraint of the database."""
     with closing(_opened(data)) as connection:
         try:
             for statement, values in statements:
@@ -72,7 +72,7 @@ def _rows(data: bytes, about: About) -> list[tuple[str, int, tuple[str, ...], tu
         for name in _tables(connection):
             try:
                 cursor = connection.execute(f"SELECT rowid, * FROM {_quoted(name)} LIMIT {MOST_ROWS}")
-            except sqlite3.Error:  # a table without rowids, or of a module that is not here
+            except sqlite3.Error:  # a table without rowids, or of a module that is not loaded
                 continue
             columns = tuple(item[0] for item in cursor.description[1:])
             found += [(name, int(row[0]), columns, tuple(row[1:])) for row in cursor]
@@ -90,18 +90,18 @@ def drop_row(data: bytes, about: About) -> Change:
 
 @operator("sqlite/repeat-row", kind="sqlite", must="fail")
 def repeat_row(data: bytes, about: About) -> Change:
-    """A row is there twice, where the table's rules allow that."""
+    """A row occurs twice, if the table's constraints allow that."""
     for table, _, columns, values in _rows(data, about)[:FEW]:
         names = ", ".join(_quoted(name) for name in columns)
         places = ", ".join("?" for _ in columns)
         new = _changed(data, (f"INSERT INTO {_quoted(table)} ({names}) VALUES ({places})", values))
         if new is not None:
-            yield new, f"the row {values!r:.60} of {table} is there twice"
+            yield new, f"the row {values!r:.60} of {table} occurs twice"
 
 
 @operator("sqlite/change-value", kind="sqlite", must="fail")
 def change_value(data: bytes, about: About) -> Change:
-    """A value of a row is different."""
+    """A value in a row is different."""
     for table, row, columns, values in _rows(data, about):
         for column, old in list(zip(columns, values, strict=True))[:FEW]:
             if old is None or isinstance(old, bytes):
@@ -115,7 +115,7 @@ def change_value(data: bytes, about: About) -> Change:
 
 @operator("sqlite/null", kind="sqlite", must="fail")
 def null(data: bytes, about: About) -> Change:
-    """A value of a row is null, where the table's rules allow that."""
+    """A value in a row is null, if the table's constraints allow that."""
     for table, row, columns, values in _rows(data, about)[:FEW]:
         for column, old in list(zip(columns, values, strict=True))[-1:]:
             new = _changed(data, (f"UPDATE {_quoted(table)} SET {_quoted(column)} = NULL WHERE rowid = ?", (row,)))
@@ -125,7 +125,7 @@ def null(data: bytes, about: About) -> Change:
 
 @operator("sqlite/rename-table", kind="sqlite", must="fail")
 def rename_table(data: bytes, about: About) -> Change:
-    """A table has another name."""
+    """A table has a different name."""
     with closing(_opened(data)) as connection:
         names = [name for name in _tables(connection) if about.matters(name)]
     for name in about.some(names, FEW):
@@ -136,9 +136,9 @@ def rename_table(data: bytes, about: About) -> Change:
 
 @operator("sqlite/vacuum", kind="sqlite", must="stay")
 def vacuum(data: bytes, about: About) -> Change:
-    """It is packed anew, with pages of another size."""
+    """The file is rewritten with a different page size."""
     with closing(_opened(data)) as connection:
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.execute(f"PRAGMA page_size = {1024 if size != 1024 else 2048}")
         connection.execute("VACUUM")
-        yield connection.serialize(), "it is packed anew, with pages of another size"
+        yield connection.serialize(), "it is rewritten with a different page size"

@@ -87,17 +87,17 @@ def drop_paragraph(parts: Parts, about: About) -> Change:
 
 @operator("docx/repeat-paragraph", kind="docx", must="fail")
 def repeat_paragraph(parts: Parts, about: About) -> Change:
-    """A paragraph is there twice."""
+    """A paragraph occurs twice."""
     for place in about.some(_paragraphs(parts.xml(BODY)), FEW):
         root = parts.xml(BODY)
         paragraph = at(root, f"{W}p", place)
         paragraph.addnext(copy.deepcopy(paragraph))
-        yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} is there twice"
+        yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} occurs twice"
 
 
 @operator("docx/swap-paragraphs", kind="docx", must="fail")
 def swap_paragraphs(parts: Parts, about: About) -> Change:
-    """Two paragraphs are the other way round."""
+    """Two paragraphs are swapped."""
 
     def followed(paragraph: _Element) -> bool:
         after = paragraph.getnext()
@@ -109,10 +109,10 @@ def swap_paragraphs(parts: Parts, about: About) -> Change:
         after = paragraph.getnext()
         assert after is not None
         after.addnext(paragraph)
-        yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} stands one place later"
+        yield parts.having(BODY, root), f"the paragraph {_told(_said(paragraph))} is one place lower"
 
 
-# -- the look of runs and paragraphs
+# -- formatting of runs and paragraphs
 
 
 def _properties(element: _Element, tag: str) -> _Element:
@@ -124,7 +124,7 @@ def _properties(element: _Element, tag: str) -> _Element:
 
 
 def _with(element: _Element, properties: str, tag: str, **values: str) -> None:
-    """Give a run or paragraph a property, in place of the one it had."""
+    """Set a property of a run or paragraph, replacing the old one."""
     inside = _properties(element, properties)
     for old in inside.findall(W + tag):
         inside.remove(old)
@@ -149,12 +149,12 @@ def _size(run: _Element) -> None:
 
 _RUNS: dict[str, tuple[str, Callable[[_Element], None]]] = {
     "bold": ("is bold, or no longer bold", lambda run: _toggle(run, "b")),
-    "italic": ("is in italics, or no longer in italics", lambda run: _toggle(run, "i")),
+    "italic": ("is italic, or no longer italic", lambda run: _toggle(run, "i")),
     "underline": ("is underlined, or no longer underlined", lambda run: _toggle(run, "u")),
     "struck": ("is struck through, or no longer struck through", lambda run: _toggle(run, "strike")),
     "size": ("is two points larger", _size),
     "font": ("has another font", lambda run: _with(run, "rPr", "rFonts", ascii="Impact", hAnsi="Impact", cs="Impact")),
-    "colour": ("has another colour", lambda run: _with(run, "rPr", "color", val="12AB34")),
+    "colour": ("has a different colour", lambda run: _with(run, "rPr", "color", val="12AB34")),
 }  # fmt: skip
 _ALIGNED = {"center": "right", "right": "left", "end": "left"}
 
@@ -174,16 +174,16 @@ def _restyle(paragraph: _Element) -> None:
 
 
 _PARAGRAPHS: dict[str, tuple[str, Callable[[_Element], None]]] = {
-    "alignment": ("is aligned in another way", _align),
-    "spacing": ("has other spaces between its lines",
+    "alignment": ("has a different alignment", _align),
+    "spacing": ("has different line spacing",
                 lambda p: _with(p, "pPr", "spacing", line="700", lineRule="auto", before="340")),
     "indent": ("is indented", lambda p: _with(p, "pPr", "ind", left="1111", firstLine="222")),
-    "style": ("has another style, or is a heading of the next level", _restyle),
+    "style": ("has a different style, or is a heading of the next level", _restyle),
 }  # fmt: skip
 
 
 def _looks(name: str, tag: str, words: str, change: Callable[[_Element], None]) -> None:
-    """Register an operator that gives runs or paragraphs another look."""
+    """Register an operator that changes the formatting of runs or paragraphs."""
 
     def changed(parts: Parts, about: About) -> Change:
         for place in about.some(_of(parts.xml(BODY), tag, lambda one: bool(_said(one).strip())), FEW):
@@ -207,18 +207,18 @@ for _name, (_words, _change) in _PARAGRAPHS.items():
 
 @operator("docx/no-list", kind="docx", must="fail")
 def no_list(parts: Parts, about: About) -> Change:
-    """A list's item is a plain paragraph."""
+    """A list item is a plain paragraph."""
     for place in about.some(_of(parts.xml(BODY), "numPr"), FEW):
         root = parts.xml(BODY)
         found = at(root, f"{W}numPr", place)
         words = _told(_said(_parent(_parent(found))))
         _parent(found).remove(found)
-        yield parts.having(BODY, root), f"{words} is no item of a list"
+        yield parts.having(BODY, root), f"{words} is not a list item"
 
 
 @operator("docx/table-rows", kind="docx", must="fail")
 def table_rows(parts: Parts, about: About) -> Change:
-    """A table's row is missing, or stands one place later."""
+    """A table row is missing, or is one place lower."""
     for place in about.some(_of(parts.xml(BODY), "tr"), FEW):
         root = parts.xml(BODY)
         row = at(root, f"{W}tr", place)
@@ -226,7 +226,7 @@ def table_rows(parts: Parts, about: About) -> Change:
         after = row.getnext()
         if after is not None and after.tag == row.tag:
             after.addnext(row)
-            yield parts.having(BODY, root), f"the table's row {words} stands one place later"
+            yield parts.having(BODY, root), f"the table's row {words} is one place lower"
         root = parts.xml(BODY)
         row = at(root, f"{W}tr", place)
         _parent(row).remove(row)
@@ -269,7 +269,7 @@ def picture_size(parts: Parts, about: About) -> Change:
 
 @operator("docx/tracked", kind="docx", must="fail")
 def tracked(parts: Parts, about: About) -> Change:
-    """A change is marked, and not accepted: a text is to be deleted."""
+    """A text is marked as deleted in tracked changes, and not accepted."""
     for place in about.some(_of(parts.xml(BODY), "r", lambda run: bool(_said(run).strip())), 1):
         root = parts.xml(BODY)
         run = at(root, f"{W}r", place)
@@ -284,7 +284,7 @@ def tracked(parts: Parts, about: About) -> Change:
 
 @operator("docx/split-runs", kind="docx", must="stay")
 def split_runs(parts: Parts, about: About) -> Change:
-    """A run of letters is two, of the same look."""
+    """A run is split into two with the same formatting."""
 
     def simple(run: _Element) -> bool:
         return len(_said(run)) > 3 and [child.tag for child in run if child.tag != f"{W}rPr"] == [f"{W}t"]
@@ -304,8 +304,8 @@ def split_runs(parts: Parts, about: About) -> Change:
 
 @operator("docx/revisions", kind="docx", must="stay")
 def revisions(parts: Parts, about: About) -> Change:
-    """Paragraphs have other marks of the session in which they were written."""
+    """Paragraphs have marks of a different editing session."""
     root = parts.xml(BODY)
     for paragraph in root.iter(f"{W}p"):
         paragraph.set(f"{W}rsidR", "00AB12CD")
-    yield parts.having(BODY, root), "every paragraph was written in another session"
+    yield parts.having(BODY, root), "every paragraph was written in a different session"

@@ -1,4 +1,4 @@
-"""Any file, whatever is in it; the model is its bytes, or None where it is not there."""
+"""Any file, whatever its content. The model is its bytes, or None if it is missing."""
 
 from __future__ import annotations
 
@@ -26,19 +26,19 @@ kind("files", "Any file", read=_read, write=_write, key=_key)
 
 @operator("files/missing", kind="files", must="fail")
 def missing(data: bytes, about: About) -> Change:
-    """It is not there: it has another name, or stands elsewhere."""
-    yield None, "the file is not there"
+    """The file is missing: it has a different name, or is elsewhere."""
+    yield None, "the file is missing"
 
 
 @operator("files/empty", kind="files", must="fail")
 def empty(data: bytes, about: About) -> Change:
-    """It is empty."""
+    """The file is empty."""
     yield b"", "the file is empty"
 
 
 @operator("files/half", kind="files", must="fail")
 def half(data: bytes, about: About) -> Change:
-    """It breaks off in the middle; of a program's settings that is left out, since no task is about it."""
+    """The file is cut off in the middle; not for a program's settings, because no task is about that."""
     kept = data[: len(data) // 2]
     if not about.settings and kept.strip() != data.strip():
         yield kept, f"the file ends after {len(data) // 2} of {len(data)} bytes"

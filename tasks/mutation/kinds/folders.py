@@ -1,4 +1,4 @@
-"""Folders, as `list_directory` gives them: {"type", "name", "children"}."""
+"""Folders in the form of `list_directory`: {"type", "name", "children"}."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _nodes(node: Node, at: Way = ()) -> Iterator[tuple[Way, Node]]:
 
 
 def _with_children(node: Node, at: Way, children: list[Node]) -> Node:
-    """A copy in which the folder there has other children."""
+    """A copy in which the folder at a path has different children."""
     if not at:
         return {**node, "children": children}
     inner = list(node["children"])
@@ -52,26 +52,26 @@ def _folder(tree: Node, at: Way) -> list[Node]:
 
 
 def _entries(tree: Node) -> list[tuple[Way, Node]]:
-    """Everything in it, hidden files apart."""
+    """All files and folders in a tree, except hidden ones."""
     return [(at, node) for at, node in _nodes(tree) if at and not str(node["name"]).startswith(".")]
 
 
 def _instead(tree: Node, at: Way, *new: Node) -> Node:
-    """A copy that has others in the place of one."""
+    """A copy in which one node is replaced by others."""
     siblings = _folder(tree, at[:-1])
     return _with_children(tree, at[:-1], [*siblings[: at[-1]], *new, *siblings[at[-1] + 1 :]])
 
 
 @operator("tree/missing", kind="tree", must="fail")
 def missing(tree: Node, about: About) -> Trees:
-    """A file or folder is not there."""
+    """A file or folder is missing."""
     for at, node in about.some(_entries(tree)):
-        yield _instead(tree, at), f"{node['name']} is not there"
+        yield _instead(tree, at), f"{node['name']} is missing"
 
 
 @operator("tree/extra", kind="tree", must="fail")
 def extra(tree: Node, about: About) -> Trees:
-    """A file or folder too many is there: what should have been moved or deleted."""
+    """There is an extra file or folder, which should have been moved or deleted."""
     folders = [(at, node) for at, node in _nodes(tree) if node.get("type") == "directory"]
     for at, node in about.some(folders, 3):
         for new in ({"type": "file", "name": "copy of it.txt"}, {"type": "directory", "name": "New", "children": []}):
@@ -80,7 +80,7 @@ def extra(tree: Node, about: About) -> Trees:
 
 @operator("tree/renamed", kind="tree", must="fail")
 def renamed(tree: Node, about: About) -> Trees:
-    """A name is different: its case, its ending, a number in it."""
+    """A name is different: its case, its extension, a number in it."""
     for at, node in about.some(_entries(tree)):
         name = str(node["name"])
         stem, dot, ending = name.rpartition(".")
@@ -90,7 +90,7 @@ def renamed(tree: Node, about: About) -> Trees:
 
 @operator("tree/moved-up", kind="tree", must="fail")
 def moved_up(tree: Node, about: About) -> Trees:
-    """A file or folder stands one level too high."""
+    """A file or folder is one level too high."""
     for at, node in about.some([(at, node) for at, node in _entries(tree) if len(at) > 1]):
         without = _instead(tree, at)
         yield (
@@ -101,15 +101,15 @@ def moved_up(tree: Node, about: About) -> Trees:
 
 @operator("tree/moved-down", kind="tree", must="fail")
 def moved_down(tree: Node, about: About) -> Trees:
-    """A file or folder stands in a folder beside it, which may be new."""
+    """A file or folder is in a neighbouring folder, which may be new."""
     for at, node in about.some(_entries(tree)):
         beside = {"type": "directory", "name": "Other", "children": [node]}
-        yield _instead(tree, at, beside), f"{node['name']} stands in a folder 'Other'"
+        yield _instead(tree, at, beside), f"{node['name']} is in a folder 'Other'"
 
 
 @operator("tree/other-type", kind="tree", must="fail")
 def other_type(tree: Node, about: About) -> Trees:
-    """A file is a folder of that name, or a folder a file."""
+    """A file is a folder with its name, or a folder is a file."""
     for at, node in about.some(_entries(tree)):
         if node.get("type") == "directory":
             yield _instead(tree, at, {"type": "file", "name": node["name"]}), f"{node['name']} is a file"
@@ -120,15 +120,15 @@ def other_type(tree: Node, about: About) -> Trees:
 
 @operator("tree/hidden", kind="tree", must="stay")
 def hidden(tree: Node, about: About) -> Trees:
-    """A file is there that a file manager keeps for itself."""
+    """There is a hidden file that a file manager writes."""
     for name in (".directory", ".DS_Store"):
         yield _with_children(tree, (), [*_folder(tree, ()), {"type": "file", "name": name}]), f"{name} is there"
 
 
 @operator("tree/order", kind="tree", must="stay")
 def order(tree: Node, about: About) -> Trees:
-    """It is listed in the reverse order."""
-    yield _backwards(tree), "everything is listed in the reverse order"
+    """The entries are in reverse order."""
+    yield _backwards(tree), "everything is listed in reverse order"
 
 
 def _backwards(node: Node) -> Node:

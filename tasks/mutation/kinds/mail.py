@@ -1,4 +1,4 @@
-"""Mail: folders in the form mbox (RFC 4155) and single messages; the model is the messages as they are written."""
+"""Mail: folders in mbox format (RFC 4155) and single messages. The model is the list of messages as written."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _write(model: Messages, raw: Raw) -> bytes:
 
 
 def _key(model: Messages) -> list[str]:
-    """What a reader sees: addresses, subject, flags, the parts."""
+    """What a reader sees: addresses, subject, flags, and the parts of each message."""
     lines = []
     for one in model:
         message = email.message_from_bytes(_START.sub(b"", one, count=1))
@@ -61,16 +61,16 @@ def _subject(message: bytes) -> str:
 
 @operator("mail/missing", kind="mail", must="fail")
 def missing(messages: Messages, about: About) -> Change:
-    """A message is not in the folder: it stands in another."""
+    """A message is missing from the folder, because it is in another one."""
     for n in about.some(range(len(messages))):
-        yield messages[:n] + messages[n + 1 :], f"the message {_subject(messages[n])} (number {n + 1}) is not there"
+        yield messages[:n] + messages[n + 1 :], f"the message {_subject(messages[n])} (number {n + 1}) is missing"
 
 
 @operator("mail/twice", kind="mail", must="fail")
 def twice(messages: Messages, about: About) -> Change:
-    """A message is there twice."""
+    """A message occurs twice."""
     for n in about.some(range(len(messages)) if messages[0].startswith(b"From ") else [], FEW):
-        yield messages[: n + 1] + messages[n:], f"the message {_subject(messages[n])} (number {n + 1}) is there twice"
+        yield messages[: n + 1] + messages[n:], f"the message {_subject(messages[n])} (number {n + 1}) occurs twice"
 
 
 def _other_header(name: str, words: str, change: Callable[[bytes], bytes]) -> None:
@@ -89,21 +89,21 @@ def _other_header(name: str, words: str, change: Callable[[bytes], bytes]) -> No
 
 _other_header("To", "goes to somebody else", lambda old: b"other." + old)
 _other_header("Cc", "has a copy for somebody else", lambda old: b"other." + old)
-_other_header("Subject", "has another subject", lambda old: old + b" 2")
+_other_header("Subject", "has a different subject", lambda old: old + b" 2")
 
 
 @operator("mail/body", kind="mail", must="fail")
 def body(messages: Messages, about: About) -> Change:
-    """A message's text has a line too many."""
+    """A message's text has an extra line."""
     for n in about.some(range(len(messages)), FEW):
         place = _text_begins(messages[n])
         if place is not None and b"base64" not in messages[n].lower():
             new = messages[n][:place] + b"One more line.\n" + messages[n][place:]
-            yield [*messages[:n], new, *messages[n + 1 :]], f"a line more stands in the message {_subject(messages[n])}"
+            yield [*messages[:n], new, *messages[n + 1 :]], f"the message {_subject(messages[n])} has an extra line"
 
 
 def _text_begins(message: bytes) -> int | None:
-    """Where the text begins: behind the head, and behind the first part's head where there are several parts."""
+    """Where the text begins: after the headers, and after the first part's headers if there are several parts."""
     heads = [found.end() for found in re.finditer(rb"\r?\n\r?\n", message)]
     if not heads:
         return None
@@ -128,9 +128,9 @@ def attachment(messages: Messages, about: About) -> Change:
 
 @operator("mail/id", kind="mail", must="stay")
 def other_id(messages: Messages, about: About) -> Change:
-    """A message has another number."""
+    """A message has a different id."""
     for n in about.some([n for n, message in enumerate(messages) if _header(message, "Message-ID")], 1):
         found = _header(messages[n], "Message-ID")
         assert found is not None
         new = messages[n][: found.start(1)] + b"<another@mail.example>" + messages[n][found.end(1) :]
-        yield [*messages[:n], new, *messages[n + 1 :]], f"the message {_subject(messages[n])} has another number"
+        yield [*messages[:n], new, *messages[n + 1 :]], f"the message {_subject(messages[n])} has a different id"

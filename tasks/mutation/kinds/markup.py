@@ -1,4 +1,4 @@
-"""XML and HTML files; the model is the root element, and every change is made to a copy of it."""
+"""XML and HTML files. The model is the root element, and every change is made to a copy."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def _write(model: _Element, raw: Raw) -> Raw:
 
 
 def _key(model: _Element) -> list[str]:
-    """What it says, comments and white space between elements apart."""
+    """The content, without comments and white space between elements."""
     lines = []
     for element in model.iter(etree.Element):
         depth = sum(1 for _ in element.iterancestors())
@@ -48,7 +48,7 @@ kind("xml", "XML and HTML files", read=_read, write=_write, key=_key)
 
 
 def _elements(root: _Element, about: About) -> list[tuple[int, _Element]]:
-    """The elements that are the task's business by their name and text, with their places in the document."""
+    """The elements that matter to the task by name and text, with their positions in the document."""
     found = enumerate(root.iter(etree.Element))
     return [(place, element) for place, element in found if place and _matters(element, about)]
 
@@ -62,13 +62,13 @@ def _name(element: _Element) -> str:
 
 
 def _copied(root: _Element, place: int) -> tuple[_Element, _Element]:
-    """A copy of the document, and its element at a place."""
+    """A copy of the document, and the element at a position."""
     new = copy.deepcopy(root)
     return new, next(element for number, element in enumerate(new.iter(etree.Element)) if number == place)
 
 
 def _taken_out(element: _Element) -> _Element:
-    """The parent, which has the element no more; what stands after it stays."""
+    """Remove an element but keep the text after it; returns the parent."""
     parent = element.getparent()
     assert parent is not None
     before = element.getprevious()
@@ -107,29 +107,29 @@ def change_text(root: _Element, about: About) -> Change:
 
 @operator("xml/comment-out", kind="xml", must="fail")
 def comment_out(root: _Element, about: About) -> Change:
-    """An element stands in a comment."""
+    """An element is commented out."""
     for place, old in about.some(list(_texts(root, about)), 3):
         new, element = _copied(root, place)
         text = re.sub("-{2,}", "-", etree.tostring(element, encoding="unicode", with_tail=False))
         comment = etree.Comment(re.sub(r' xmlns(:\w+)?="[^"]*"', "", text))
         comment.tail = element.tail
         element.getparent().replace(element, comment)  # type: ignore[union-attr]
-        yield new, f"the element {_name(old)} (number {place}) stands in a comment"
+        yield new, f"the element {_name(old)} (number {place}) is commented out"
 
 
 @operator("xml/move", kind="xml", must="fail")
 def move(root: _Element, about: About) -> Change:
-    """An element stands in another one, at the end of the document."""
+    """An element is moved into the root, at the end of the document."""
     for place, old in about.some([(p, e) for p, e in _elements(root, about) if e.getparent() is not root], 3):
         new, element = _copied(root, place)
         _taken_out(element)
         new.append(element)
-        yield new, f"the element {_name(old)} (number {place}) stands at the end of {_name(root)}"
+        yield new, f"the element {_name(old)} (number {place}) is at the end of {_name(root)}"
 
 
 @operator("xml/rename", kind="xml", must="fail")
 def rename(root: _Element, about: About) -> Change:
-    """An element has another name."""
+    """An element has a different name."""
     for place, old in about.some(_elements(root, about), 3):
         new, element = _copied(root, place)
         element.tag = f"{old.tag}2"
@@ -138,7 +138,7 @@ def rename(root: _Element, about: About) -> Change:
 
 @operator("xml/attribute", kind="xml", must="fail")
 def attribute(root: _Element, about: About) -> Change:
-    """An attribute has another value, or is missing."""
+    """An attribute has a different value, or is missing."""
     found = [(p, name) for p, e in _elements(root, about) for name in map(str, e.keys()) if about.matters(name)]
     for place, name in about.some(found, 3):
         new, element = _copied(root, place)
@@ -152,27 +152,27 @@ def attribute(root: _Element, about: About) -> Change:
 
 @operator("xml/swap", kind="xml", must="fail")
 def swap(root: _Element, about: About) -> Change:
-    """Two elements that follow each other are the other way round; in a program's settings that is nothing."""
+    """Two consecutive elements are swapped; not in a program's settings, where that means nothing."""
     pairs = [] if about.settings else [(p, e) for p, e in _elements(root, about) if e.getnext() is not None]
     for place, _ in about.some(pairs, 3):
         new, element = _copied(root, place)
         after = element.getnext()
         assert after is not None
         after.addnext(element)
-        yield new, f"{_name(element)} (number {place}) and the next element are the other way round"
+        yield new, f"{_name(element)} (number {place}) and the next element are swapped"
 
 
 @operator("xml/comment", kind="xml", must="stay")
 def comment(root: _Element, about: About) -> Change:
-    """A comment stands at the end."""
+    """There is a comment at the end."""
     new = copy.deepcopy(root)
     new.append(etree.Comment(" seen "))
-    yield new, f"a comment stands at the end of {_name(root)}"
+    yield new, f"there is a comment at the end of {_name(root)}"
 
 
 @operator("xml/attribute-order", kind="xml", must="stay")
 def attribute_order(root: _Element, about: About) -> Change:
-    """Attributes are in the reverse order."""
+    """Attributes are in reverse order."""
     new = copy.deepcopy(root)
     for element in new.iter(etree.Element):
         items = list(element.items())
@@ -180,4 +180,4 @@ def attribute_order(root: _Element, about: About) -> Change:
             del element.attrib[name]
         for name, value in reversed(items):
             element.set(name, value)
-    yield new, "the attributes of every element are in the reverse order"
+    yield new, "the attributes of every element are in reverse order"

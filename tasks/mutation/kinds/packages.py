@@ -1,6 +1,6 @@
-"""What Office's files have in common: ZIP archives of XML parts, changed in place, so that the rest stays as it was.
+"""What Office files have in common: ZIP archives of XML parts, changed in place so that everything else stays the same.
 
-The model is a `Parts`; operators make copies of it with one part changed.
+The model is a `Parts`. Operators make copies of it with one changed part.
 """
 
 from __future__ import annotations
@@ -20,45 +20,45 @@ if TYPE_CHECKING:
     from lxml.etree import _Element
 
 FEW = 3
-"""Copies that an operator on a package makes, each of which is packed and parsed again."""
+"""How many copies an operator on a package makes; each is compressed and parsed again."""
 MOST_UNPACKED = 64 * 2**20
-"""Bytes of the parts together."""
+"""The most bytes of all parts together."""
 _WHEN = (1980, 1, 1, 0, 0, 0)
-"""The oldest time that ZIP knows, so that the same parts make the same bytes."""
+"""The oldest time in ZIP, so that the same parts give the same bytes."""
 CORE = "docProps/core.xml"
 
 
 @dataclass(frozen=True)
 class Parts:
-    """The members of an archive by name, and whether they are packed."""
+    """The members of an archive by name, and whether they are compressed."""
 
     members: dict[str, bytes]
     packed: bool = True
 
     def xml(self, name: str) -> _Element:
-        """A part's root element, which is its own copy each time."""
+        """A part's root element, a new copy each time."""
         try:
             return parse_xml(self.members[name])
         except (KeyError, Unreadable) as error:
             raise Unlike(f"{name}: {error}") from None
 
     def having(self, name: str, root: _Element | bytes) -> Parts:
-        """A copy in which a part is another."""
+        """A copy with one part replaced."""
         data = root if isinstance(root, bytes) else etree.tostring(root, encoding="utf-8", xml_declaration=True,
                                                                    standalone=True)  # fmt: skip
         return replace(self, members={**self.members, name: data})
 
     def named(self, start: str, end: str = ".xml") -> list[str]:
-        """Parts whose names begin and end so, in the order of their numbers."""
+        """Parts whose names have this beginning and end, ordered by their numbers."""
         found = [name for name in self.members if name.startswith(start) and name.endswith(end) and "_rels" not in name]
         return sorted(found, key=lambda name: (len(name), name))
 
 
 def read_parts(raw: Raw, needed: str) -> Parts:
-    """The parts of an archive that has a part of this name.
+    """The parts of an archive, which must have a part with this name.
 
     Raises:
-        Unlike: it is no such archive, or too large.
+        Unlike: it is not such an archive, or it is too large.
     """
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
@@ -83,7 +83,7 @@ def write_parts(model: Parts, raw: Raw) -> bytes:
 
 
 def canonical(parts: Parts, left_out: Callable[[str], bool]) -> dict[str, object]:
-    """The parts as canonical XML, or by their size and ending, but for those that no reader looks at."""
+    """The parts as canonical XML, or by size and last bytes, except those that no reader uses."""
     return {name: _canonical(name, data) for name, data in sorted(parts.members.items()) if not left_out(name)}
 
 
@@ -98,23 +98,23 @@ def _canonical(name: str, data: bytes) -> object:
 
 
 def unused(name: str) -> bool:
-    """Parts that tell of a document's history, and not of what is in it."""
+    """Whether a part describes a document's history and not its content."""
     return name.startswith("docProps/") or name == "xl/calcChain.xml"
 
 
 def of_texts(root: _Element, tag: str) -> list[int]:
-    """The places of elements of one name that have letters or digits in them."""
+    """The positions of elements with this name whose text has letters or digits."""
     found = enumerate(root.iter(tag))
     return [place for place, element in found if any(sign.isalnum() for sign in element.text or "")]
 
 
 def at(root: _Element, tag: str, place: int) -> _Element:
-    """The element of a name at a place, as `of_texts` counts."""
+    """The element with this name at a position, counted as in `of_texts`."""
     return next(element for number, element in enumerate(root.iter(tag)) if number == place)
 
 
 def other_text(text: str) -> Iterator[tuple[str, str]]:
-    """Texts near this one, with what was done: a digit or letter that is another, the case, a word more or less."""
+    """Similar texts, with what changed: a digit, a letter, the case, a word more or less."""
     digit = next((n for n, sign in enumerate(text) if sign.isdigit()), None)
     if digit is not None:
         yield (
@@ -130,17 +130,17 @@ def other_text(text: str) -> Iterator[tuple[str, str]]:
 
 
 def everywhere(name: str, *, kind: str) -> Callable[[Change], Change]:
-    """Register an operator that must not cost the score on a kind of package."""
+    """Register an operator that must keep the score on a kind of package."""
     return operator(f"{kind}/{name}", kind=kind, must="stay")
 
 
 def stored(parts: Parts, about: About) -> Iterator[tuple[Parts, str]]:
-    """The archive is not packed."""
-    yield replace(parts, packed=False), "its parts are not packed"
+    """The archive is not compressed."""
+    yield replace(parts, packed=False), "its parts are not compressed"
 
 
 def properties(parts: Parts, about: About) -> Iterator[tuple[Parts, str]]:
-    """Another person has saved it, at another time."""
+    """A different person saved the file at a different time."""
     if CORE in parts.members:
         root = parts.xml(CORE)
         for element in root.iter(etree.Element):

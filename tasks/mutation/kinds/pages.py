@@ -1,4 +1,4 @@
-"""PDF files; the model is the file's bytes, and every change is made by PDFium to a copy."""
+"""PDF files. The model is the file's bytes, and PDFium makes every change to a copy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 Change = Iterator[tuple[bytes, str]]
 FEW = 3
 _ID = re.compile(rb"/ID\s*\[\s*<[0-9A-Fa-f]*>\s*<[0-9A-Fa-f]*>\s*\]")
-"""A document's name, which PDFium makes anew each time."""
+"""A document's id, which PDFium creates anew each time."""
 MOST_PAGES = 50
 
 
@@ -44,7 +44,7 @@ def _saved(document: PdfDocument) -> bytes:
 
 
 def _key(data: bytes) -> list[dict[str, Any]]:
-    """Of each page its size, turn, text and look."""
+    """Size, rotation, text and rendering of each page."""
     pages = []
     with closing(_opened(data)) as document:
         for page in document:
@@ -85,27 +85,27 @@ def drop_page(data: bytes, about: About) -> Change:
 
 @operator("pdf/repeat-page", kind="pdf", must="fail")
 def repeat_page(data: bytes, about: About) -> Change:
-    """A page is there twice."""
+    """A page occurs twice."""
     pages = list(range(_length(data)))
     for page in about.some(pages, FEW):
-        yield _ordered(data, [*pages[: page + 1], *pages[page:]]), f"page {page + 1} is there twice"
+        yield _ordered(data, [*pages[: page + 1], *pages[page:]]), f"page {page + 1} occurs twice"
 
 
 @operator("pdf/swap-pages", kind="pdf", must="fail")
 def swap_pages(data: bytes, about: About) -> Change:
-    """Two pages are the other way round."""
+    """Two pages are swapped."""
     pages = list(range(_length(data)))
     for page in about.some(pages[:-1], FEW):
         order = [*pages[:page], page + 1, page, *pages[page + 2 :]]
-        yield _ordered(data, order), f"pages {page + 1} and {page + 2} are the other way round"
+        yield _ordered(data, order), f"pages {page + 1} and {page + 2} are swapped"
 
 
 @operator("pdf/turn-page", kind="pdf", must="fail")
 def turn_page(data: bytes, about: About) -> Change:
-    """A page is turned by 90 degrees."""
+    """A page is rotated by 90 degrees."""
     for number in about.some(range(_length(data)), FEW):
         turned = _with(data, lambda document, number=number: _turn(document[number]))  # type: ignore[misc]
-        yield turned, f"page {number + 1} is turned by 90 degrees"
+        yield turned, f"page {number + 1} is rotated by 90 degrees"
 
 
 def _turn(page: Any) -> None:
@@ -114,7 +114,7 @@ def _turn(page: Any) -> None:
 
 @operator("pdf/picture-only", kind="pdf", must="fail")
 def picture_only(data: bytes, about: About) -> Change:
-    """Its pages are pictures of themselves, with no text in them."""
+    """The pages are pictures of themselves, without text."""
     with closing(_opened(data)) as document:
         pictures = [page.render(scale=1).to_pil().convert("RGB") for page in document]
     out = BytesIO()

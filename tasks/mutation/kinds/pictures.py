@@ -1,4 +1,4 @@
-"""Pictures: PNG and JPEG files; the model is the picture as it is decoded, or bytes that stand for it."""
+"""Pictures: PNG and JPEG files. The model is the decoded picture, or encoded bytes to use as they are."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from deskbench.tasks.mutation.operators import About, Raw, Unlike, kind, operato
 
 MOST_PIXELS = 4_000_000
 SHIFT = 8
-"""Pixels by which a picture is moved to the right."""
+"""How many pixels a picture is moved to the right."""
 
 
 @dataclass(frozen=True)
 class Picture:
-    """A decoded picture, and how it is written; `data` is a file's content that is taken as it is."""
+    """A decoded picture and its format; `data` is file content to use as it is."""
 
     image: Image.Image
     form: str
@@ -57,7 +57,7 @@ def _encoded(image: Image.Image, form: str, **options: object) -> bytes:
 
 
 def _key(model: Picture) -> dict[str, object]:
-    """Size, form and pixels; of bytes, what they decode to."""
+    """Size, format and pixels; encoded bytes are decoded first."""
     image = model.image if model.data is None else Image.open(io.BytesIO(model.data))
     pixels = hashlib.sha256(image.convert("RGBA").tobytes()).hexdigest()
     return {"size": image.size, "form": image.format or model.form, "pixels": pixels}
@@ -68,7 +68,7 @@ kind("jpeg", "JPEG pictures", read=_read_as("JPEG"), write=_write, key=_key)
 
 
 def _repainted(image: Image.Image) -> Image.Image:
-    """With a square of a quarter of its shorter side painted over in the middle."""
+    """A copy with a square painted over its middle, a quarter of the shorter side wide."""
     copy = image.convert("RGBA" if "A" in image.getbands() or image.mode == "P" else "RGB")
     side = max(2, min(copy.size) // 4)
     left, top = (copy.width - side) // 2, (copy.height - side) // 2
@@ -109,13 +109,13 @@ def _contrast(by: float) -> Callable[[Image.Image], Image.Image]:
 _CHANGES: dict[str, tuple[str, Callable[[Image.Image], Image.Image]]] = {
     "repainted": ("a square in the middle is painted over", _repainted),
     "moved": (f"it is moved {SHIFT} pixels to the right", _moved),
-    "mirrored": ("left and right have changed places", ImageOps.mirror),
-    "upside-down": ("it stands on its head", lambda image: image.transpose(Image.Transpose.ROTATE_180)),
-    "turned": ("it is turned by 90 degrees", lambda image: image.transpose(Image.Transpose.ROTATE_90)),
-    "other-hue": ("red, green and blue have changed places", _other_hue),
+    "mirrored": ("left and right are swapped", ImageOps.mirror),
+    "upside-down": ("it is upside down", lambda image: image.transpose(Image.Transpose.ROTATE_180)),
+    "turned": ("it is rotated by 90 degrees", lambda image: image.transpose(Image.Transpose.ROTATE_90)),
+    "other-hue": ("red, green and blue are swapped", _other_hue),
     "grey": ("it is grey", lambda image: _rgb(image).convert("L").convert("RGB")),
-    "more-contrast": ("it has more contrast by 15 %", _contrast(1.15)),
-    "less-contrast": ("it has less contrast by 15 %", _contrast(0.85)),
+    "more-contrast": ("it has 15 % more contrast", _contrast(1.15)),
+    "less-contrast": ("it has 15 % less contrast", _contrast(0.85)),
     "scaled": ("it is a tenth smaller", _scaled),
     "cropped": ("a twentieth is cut off at each side", _cropped),
 }  # fmt: skip
@@ -136,35 +136,35 @@ for _form in ("png", "jpeg"):
 
 @operator("png/opaque", kind="png", must="fail")
 def opaque(picture: Picture, about: About) -> Change:
-    """What was transparent is not."""
+    """Transparent parts are opaque."""
     if "A" in picture.image.getbands() and picture.image.getchannel("A").getextrema() != (255, 255):
-        yield Picture(picture.image.convert("RGB"), picture.form), "what was transparent is not"
+        yield Picture(picture.image.convert("RGB"), picture.form), "transparent parts are opaque"
 
 
 @operator("png/other-form", kind="png", must="fail")
 def png_other_form(picture: Picture, about: About) -> Change:
-    """It is a picture of another form under its name."""
+    """The file has a different format under its name."""
     for form in ("BMP", "JPEG"):
         yield Picture(picture.image, picture.form, _encoded(picture.image, form)), f"it is a {form} file"
 
 
 @operator("jpeg/other-form", kind="jpeg", must="fail")
 def jpeg_other_form(picture: Picture, about: About) -> Change:
-    """It is a picture of another form under its name."""
+    """The file has a different format under its name."""
     yield Picture(picture.image, picture.form, _encoded(picture.image, "PNG")), "it is a PNG file"
 
 
 @operator("png/recompressed", kind="png", must="stay")
 def recompressed(picture: Picture, about: About) -> Change:
-    """The same pixels are packed in another way."""
+    """The same pixels are compressed differently."""
     for level in (1, 9):
         data = _encoded(picture.image, "PNG", compress_level=level)
-        yield Picture(picture.image, picture.form, data), f"it is packed with the level {level}"
+        yield Picture(picture.image, picture.form, data), f"it is compressed with level {level}"
 
 
 @operator("png/metadata", kind="png", must="stay")
 def png_metadata(picture: Picture, about: About) -> Change:
-    """It says with what program it was made."""
+    """The file names the program that made it."""
     told = PngImagePlugin.PngInfo()
     told.add_text("Software", "another program")
     yield Picture(picture.image, picture.form, _encoded(picture.image, "PNG", pnginfo=told)), "it names a program"
@@ -172,15 +172,15 @@ def png_metadata(picture: Picture, about: About) -> Change:
 
 @operator("jpeg/recompressed", kind="jpeg", must="stay")
 def jpeg_recompressed(picture: Picture, about: About) -> Change:
-    """It is packed again, with a quality of 90, or step by step for slow lines."""
+    """The picture is compressed again, with quality 90 or as progressive JPEG."""
     yield Picture(picture.image, picture.form, _encoded(picture.image, "JPEG", quality=90)), "its quality is 90"
     yield Picture(picture.image, picture.form, _encoded(picture.image, "JPEG", progressive=True)), "it is progressive"
 
 
 @operator("jpeg/comment", kind="jpeg", must="stay")
 def jpeg_comment(picture: Picture, about: About) -> Change:
-    """A comment stands in it."""
+    """The file contains a comment."""
     data = _encoded(picture.image, "JPEG")
     comment = b"\xff\xfe\x00\x0canother one"[:14]
     marked = re.sub(rb"^\xff\xd8", lambda m: m[0] + comment, data, count=1)
-    yield Picture(picture.image, picture.form, marked), "a comment stands in it"
+    yield Picture(picture.image, picture.form, marked), "it contains a comment"

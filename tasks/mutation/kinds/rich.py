@@ -1,4 +1,4 @@
-"""RTF documents; the model is the source, which is ASCII."""
+"""RTF documents. The model is the source, which is ASCII."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _GENERATOR = re.compile(r"\{\\\*\\generator [^{}]*\}")
 def _read(raw: Raw) -> str:
     source = raw if isinstance(raw, str) else bytes(raw).decode("latin-1")
     if not source.startswith("{\\rtf"):
-        raise Unlike("it does not begin as RTF does")
+        raise Unlike("it does not start like RTF")
     return source
 
 
@@ -27,7 +27,7 @@ kind("rtf", "RTF documents", read=_read, write=_write, key=lambda model: model.s
 
 
 def _body(source: str) -> int:
-    """Where the text begins: behind the tables of fonts and colours."""
+    """Where the text begins: after the tables of fonts and colours."""
     found = re.search(r"\\pard", source)
     return found.start() if found else 0
 
@@ -46,7 +46,7 @@ def word(source: str, about: About) -> Change:
 
 @operator("rtf/drop-paragraph", kind="rtf", must="fail")
 def drop_paragraph(source: str, about: About) -> Change:
-    """A paragraph is missing, with the marks that end in it."""
+    """A paragraph is missing; marks that end in it stay."""
     parts = re.split(r"(?<=\\par)\b", source[_body(source) :])
     for number in about.some([n for n, part in enumerate(parts[:-1]) if _VISIBLE.search(part)]):
         marks = "".join(re.findall(r"\\(?:b|i|ul)(?:0|none)?(?![A-Za-z])", parts[number]))
@@ -56,7 +56,7 @@ def drop_paragraph(source: str, about: About) -> Change:
 
 @operator("rtf/plain", kind="rtf", must="fail")
 def plain(source: str, about: About) -> Change:
-    """Nothing is bold, or in italics, or underlined."""
+    """Nothing is bold, italic or underlined."""
     for mark, words in (("b", "bold"), ("i", "in italics"), ("ul", "underlined")):
         changed = re.sub(rf"\\{mark}(?:0|1|none)?(?![A-Za-z0-9]) ?", "", source)
         yield changed, f"nothing is {words}"
@@ -64,7 +64,7 @@ def plain(source: str, about: About) -> Change:
 
 @operator("rtf/all-bold", kind="rtf", must="fail")
 def all_bold(source: str, about: About) -> Change:
-    """All of the text is bold."""
+    """The whole text is bold."""
     start = _body(source)
     rest = re.sub(r"\\b(?:0|1)?(?![A-Za-z0-9]) ?", "", source[start:])
     rest = re.sub(r"\\pard", r"\\pard\\b ", rest, count=1)
@@ -73,15 +73,15 @@ def all_bold(source: str, about: About) -> Change:
 
 @operator("rtf/other-mark", kind="rtf", must="fail")
 def other_mark(source: str, about: About) -> Change:
-    """What was bold is in italics."""
+    """Bold text is italic instead."""
     changed = re.sub(r"\\b(0|1)?(?![A-Za-z0-9])", lambda m: f"\\i{m[1] or ''}", source)
-    yield changed, "what was bold is in italics"
+    yield changed, "bold text is italic"
 
 
 @operator("rtf/generator", kind="rtf", must="stay")
 def generator(source: str, about: About) -> Change:
-    """Another program has written it."""
+    """A different program wrote the file."""
     if _GENERATOR.search(source):
-        yield _GENERATOR.sub(r"{\\*\\generator Another Editor 2;}", source), "another program has written it"
+        yield _GENERATOR.sub(r"{\\*\\generator Another Editor 2;}", source), "another program wrote it"
     else:
         yield re.sub(r"\\pard", r"{\\*\\generator Another;}\\pard", source, count=1), "it names the program"

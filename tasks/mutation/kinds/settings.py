@@ -1,4 +1,4 @@
-"""Settings: files of sections and `key=value` lines, and what Windows' `reg query` prints; the model is the lines."""
+"""Settings: files of sections and `key=value` lines, and the output of Windows' `reg query`. The model is the lines."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ _ENTRY = re.compile(r"(\s*)([^#;=\[\s][^=]*?)(\s*=\s*)(.*?)\s*$")
 
 @dataclass(frozen=True)
 class Entry:
-    """A line that gives a key its value, and the section that it stands in ("" for none)."""
+    """A line that sets a key, and its section ("" for none)."""
 
     line: int
     section: str
     key: str
     value: str
     head: str
-    """All of the line up to the value."""
+    """The line up to the value."""
 
 
 def _read(raw: Raw) -> Lines:
@@ -36,7 +36,7 @@ def _write(model: Lines, raw: Raw) -> Raw:
 
 
 def _key(model: Lines) -> list[str]:
-    """What it says: every key with its section and value, in order."""
+    """The content: every key with its section and value, in order."""
     return [f"[{entry.section}] {entry.key} = {entry.value}" for entry in _entries(model)]
 
 
@@ -68,7 +68,7 @@ def _instead(lines: Lines, entry: Entry, *new: str) -> Lines:
 
 
 def neighbours(value: str) -> list[str]:
-    """Values near this one: the next numbers, the other truth, another word."""
+    """Similar values: the next numbers, the opposite of true or false, a different word."""
     bare = value.strip('"')
     quote = '"' * (bare != value)
     others = {"true": "false", "false": "true", "yes": "no", "no": "yes", "on": "off", "off": "on"}
@@ -83,21 +83,21 @@ def neighbours(value: str) -> list[str]:
 
 @operator("ini/unset", kind="ini", must="fail")
 def unset(lines: Lines, about: About) -> Change:
-    """A key is not set, so that its default holds."""
+    """A key is not set, so its default applies."""
     for entry in _chosen(lines, about):
         yield _instead(lines, entry), f"{entry.key} is not set"
 
 
 @operator("ini/comment-out", kind="ini", must="fail")
 def comment_out(lines: Lines, about: About) -> Change:
-    """A key stands in a comment."""
+    """A key is commented out."""
     for entry in _chosen(lines, about, 3):
-        yield _instead(lines, entry, "#" + lines[entry.line]), f"{entry.key} stands in a comment"
+        yield _instead(lines, entry, "#" + lines[entry.line]), f"{entry.key} is commented out"
 
 
 @operator("ini/neighbour", kind="ini", must="fail")
 def neighbour(lines: Lines, about: About) -> Change:
-    """A key has a value near the right one."""
+    """A key has a value close to the right one."""
     for entry in _chosen(lines, about):
         for value in neighbours(entry.value):
             yield _instead(lines, entry, entry.head + value), f"{entry.key} is {value}, not {entry.value}"
@@ -105,15 +105,15 @@ def neighbour(lines: Lines, about: About) -> Change:
 
 @operator("ini/other-section", kind="ini", must="fail")
 def other_section(lines: Lines, about: About) -> Change:
-    """A key stands in another section."""
+    """A key is in a different section."""
     for entry in _chosen(lines, about, 3):
         moved = [*_instead(lines, entry), "[Other Section]", lines[entry.line]]
-        yield moved, f"{entry.key} stands in a section of another name"
+        yield moved, f"{entry.key} is in a different section"
 
 
 @operator("ini/other-key", kind="ini", must="fail")
 def other_key(lines: Lines, about: About) -> Change:
-    """The value stands under another key."""
+    """The value is under a different key."""
     for entry in _chosen(lines, about, 3):
         new = entry.head.replace(entry.key, entry.key + "2", 1) + entry.value
         yield _instead(lines, entry, new), f"{entry.key} is called {entry.key}2"
@@ -121,7 +121,7 @@ def other_key(lines: Lines, about: About) -> Change:
 
 @operator("ini/overridden", kind="ini", must="fail")
 def overridden(lines: Lines, about: About) -> Change:
-    """A key is set a second time, to another value, which is the one that holds."""
+    """A key is set a second time to a different value, which applies."""
     for entry in _chosen(lines, about, 3):
         value = neighbours(entry.value)[0]
         twice = _instead(lines, entry, lines[entry.line], entry.head + value)
@@ -130,13 +130,13 @@ def overridden(lines: Lines, about: About) -> Change:
 
 @operator("ini/comment", kind="ini", must="stay")
 def comment(lines: Lines, about: About) -> Change:
-    """A comment stands at the top, an empty line at the end."""
-    yield ["# written by hand", *lines, ""], "a comment stands at the top, an empty line at the end"
+    """There is a comment at the top and an empty line at the end."""
+    yield ["# written by hand", *lines, ""], "there is a comment at the top and an empty line at the end"
 
 
 @operator("ini/unrelated", kind="ini", must="stay")
 def unrelated(lines: Lines, about: About) -> Change:
-    """A key that no task is about has another value, in a program's settings."""
+    """In a program's settings, a key that the task is not about has a different value."""
     if about.settings:
         others = [e for e in _entries(lines) if not about.matters(e.key) and e.value]
         for entry in about.some(others, 2):
@@ -146,7 +146,7 @@ def unrelated(lines: Lines, about: About) -> Change:
 
 @operator("ini/section-order", kind="ini", must="stay")
 def section_order(lines: Lines, about: About) -> Change:
-    """The sections are in the reverse order."""
+    """The sections are in reverse order."""
     starts = [n for n, line in enumerate(lines) if _SECTION.match(line)]
     if not starts:
         return
@@ -157,7 +157,7 @@ def section_order(lines: Lines, about: About) -> Change:
         yield [*lines[: starts[0]], *(line for line in ordered if line.strip())], "the sections are in reverse order"
 
 
-# -- what `reg query` prints
+# -- output of `reg query`
 
 _VALUE = re.compile(r"(\s+)(\S.*?)(\s+)(REG_[A-Z_]+)(\s+)(.*?)\r?$")
 
@@ -170,7 +170,7 @@ kind("registry", "Keys and values of Windows' registry", read=_read, write=_writ
 
 
 def is_registry(text: str) -> bool:
-    """Whether a text is what `reg query` prints."""
+    """Whether a text is output of `reg query`."""
     return bool(re.match(r"\s*HKEY_[A-Z_]+\\", text))
 
 
@@ -186,14 +186,14 @@ def _line(m: re.Match[str], *, name: str | None = None, type: str | None = None,
 
 @operator("registry/unset", kind="registry", must="fail")
 def registry_unset(lines: Lines, about: About) -> Change:
-    """A value is not there."""
+    """A value is missing."""
     for number, m in _values(lines, about):
-        yield lines[:number] + lines[number + 1 :], f"the value {m[2]} is not there"
+        yield lines[:number] + lines[number + 1 :], f"the value {m[2]} is missing"
 
 
 @operator("registry/neighbour", kind="registry", must="fail")
 def registry_neighbour(lines: Lines, about: About) -> Change:
-    """A value has data near the right data."""
+    """A value has data close to the right data."""
     for number, m in _values(lines, about):
         hexadecimal = re.fullmatch(r"0x([0-9a-fA-F]+)", m[6])
         others = [f"0x{int(hexadecimal[1], 16) + 1:x}"] if hexadecimal else neighbours(m[6])
@@ -210,7 +210,7 @@ def registry_empty(lines: Lines, about: About) -> Change:
 
 @operator("registry/more", kind="registry", must="fail")
 def registry_more(lines: Lines, about: About) -> Change:
-    """A value's data goes on after the right data, or has something before it."""
+    """A value has more data after or before the right data."""
     for number, m in _values(lines, about):
         for data in (f"{m[6]} and more", f"not {m[6]}", f"{m[6]}0"):
             yield [*lines[:number], _line(m, data=data), *lines[number + 1 :]], f"{m[2]} is {data!r}, not {m[6]!r}"
@@ -218,22 +218,22 @@ def registry_more(lines: Lines, about: About) -> Change:
 
 @operator("registry/type", kind="registry", must="fail")
 def registry_type(lines: Lines, about: About) -> Change:
-    """A value is of another type."""
+    """A value has a different type."""
     for number, m in _values(lines, about):
         new = "REG_DWORD" if m[4] == "REG_SZ" else "REG_SZ"
-        yield [*lines[:number], _line(m, type=new), *lines[number + 1 :]], f"{m[2]} is of the type {new}"
+        yield [*lines[:number], _line(m, type=new), *lines[number + 1 :]], f"{m[2]} has the type {new}"
 
 
 @operator("registry/name", kind="registry", must="fail")
 def registry_name(lines: Lines, about: About) -> Change:
-    """A value has another name."""
+    """A value has a different name."""
     for number, m in _values(lines, about):
         for name in (m[2] + "2", "My" + m[2]):
             yield [*lines[:number], _line(m, name=name), *lines[number + 1 :]], f"{m[2]} is called {name}"
 
 
 def _subkeys(lines: Lines, about: About) -> list[tuple[int, str]]:
-    """The keys below the one that was asked for; that one is followed by its values."""
+    """The keys below the requested one. The requested key itself is followed by its values."""
     heads = [
         n
         for n, line in enumerate(lines)
@@ -245,9 +245,9 @@ def _subkeys(lines: Lines, about: About) -> list[tuple[int, str]]:
 
 @operator("registry/key-gone", kind="registry", must="fail")
 def registry_key_gone(lines: Lines, about: About) -> Change:
-    """A key that the check names is not there."""
+    """A key that the check names is missing."""
     for number, name in _subkeys(lines, about):
-        yield lines[:number] + lines[number + 1 :], f"the key {name} is not there"
+        yield lines[:number] + lines[number + 1 :], f"the key {name} is missing"
 
 
 @operator("registry/key-renamed", kind="registry", must="fail")
@@ -260,8 +260,8 @@ def registry_key_renamed(lines: Lines, about: About) -> Change:
 
 @operator("registry/other-value", kind="registry", must="stay")
 def registry_other_value(lines: Lines, about: About) -> Change:
-    """A value that no task is about is there as well, where all of a key's values are listed."""
+    """If all values of a key are listed, there is an extra one that the task is not about."""
     found = [(number, m) for number, line in enumerate(lines) if (m := _VALUE.match(line))]
     for number, m in found[-1:] if len(found) > 1 else []:
         extra = _line(m, name="LastUsed", type="REG_SZ", data="yesterday")
-        yield [*lines[: number + 1], extra, *lines[number + 1 :]], "a value LastUsed is there as well"
+        yield [*lines[: number + 1], extra, *lines[number + 1 :]], "there is also a value LastUsed"

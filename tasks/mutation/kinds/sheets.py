@@ -1,4 +1,4 @@
-"""Workbooks (XLSX): cells, sheets, formats and what lies over them, in the XML of ECMA-376, part 1, section 18."""
+"""Workbooks (XLSX): cells, sheets, formats and sheet features, in the XML of ECMA-376, part 1, section 18."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def _sheets(parts: Parts) -> list[str]:
 
 
 def _named(sheet: str, ref: str) -> str:
-    """A cell in words: `B2`, with the sheet's number where it is not the first."""
+    """A cell in words: `B2`, with the sheet's number if it is not the first."""
     number = "".join(sign for sign in sheet.rpartition("/")[2] if sign.isdigit())
     return ref if number in ("", "1") else f"{ref} of sheet {number}"
 
@@ -44,13 +44,13 @@ Choice = Callable[["_Element"], bool]
 
 
 def _cells(parts: Parts, chosen: Choice) -> list[tuple[str, str]]:
-    """Parts and references of the cells that are chosen."""
+    """Sheet and reference of each chosen cell."""
     return [(sheet, str(cell.get("r"))) for sheet in _sheets(parts) for cell in parts.xml(sheet).iter(f"{MAIN}c")
             if cell.get("r") and chosen(cell)]  # fmt: skip
 
 
 def _cell(parts: Parts, sheet: str, ref: str) -> tuple[_Element, _Element]:
-    """A sheet's own copy, and the cell in it."""
+    """A copy of a sheet, and a cell in it."""
     root = parts.xml(sheet)
     return root, next(cell for cell in root.iter(f"{MAIN}c") if cell.get("r") == ref)
 
@@ -72,7 +72,7 @@ def _number(text: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise Unlike(f"{text!r} is no number") from None
+        raise Unlike(f"{text!r} is not a number") from None
 
 
 def _shifted(text: str, by: float) -> str:
@@ -104,7 +104,7 @@ def _texts(parts: Parts) -> list[str]:
 
 
 def _text_of(cell: _Element, texts: list[str]) -> str:
-    """A cell's text, where it is one."""
+    """A cell's text; empty for a cell of another type."""
     if cell.get("t") == "s" and _value(cell).isdigit() and int(_value(cell)) < len(texts):
         return texts[int(_value(cell))]
     return "".join(t.text or "" for t in cell.iter(f"{MAIN}t")) if cell.get("t") == "inlineStr" else ""
@@ -133,12 +133,12 @@ def text(parts: Parts, about: About) -> Change:
 
 @operator("xlsx/number-as-text", kind="xlsx", must="fail")
 def number_as_text(parts: Parts, about: About) -> Change:
-    """A number in a cell is a text."""
+    """A number in a cell is stored as text."""
     for sheet, ref in about.some(_cells(parts, _is_number), FEW):
         root, cell = _cell(parts, sheet, ref)
         old = _value(cell)
         _set_text(cell, old)
-        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the text {old!r}, no number"
+        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the text {old!r}, not a number"
 
 
 @operator("xlsx/clear", kind="xlsx", must="fail")
@@ -160,12 +160,12 @@ def value_for_formula(parts: Parts, about: About) -> Change:
         formula = _child(cell, "f")
         assert formula is not None
         cell.remove(formula)
-        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the value {_value(cell)}, no formula"
+        yield parts.having(sheet, root), f"{_named(sheet, ref)} is the value {_value(cell)}, not a formula"
 
 
 @operator("xlsx/formula-range", kind="xlsx", must="fail")
 def formula_range(parts: Parts, about: About) -> Change:
-    """A formula's range is a row too short, and its value another."""
+    """A formula's range is one row too short, and its value is different."""
 
     def ranged(cell: _Element) -> bool:
         formula = _child(cell, "f")
@@ -184,7 +184,7 @@ def formula_range(parts: Parts, about: About) -> Change:
 
 @operator("xlsx/drop-row", kind="xlsx", must="fail")
 def drop_row(parts: Parts, about: About) -> Change:
-    """A row's cells are empty."""
+    """The cells of a row are empty."""
     rows = [(sheet, str(row.get("r"))) for sheet in _sheets(parts) for row in parts.xml(sheet).iter(f"{MAIN}row")
             if any(len(cell) for cell in row)]  # fmt: skip
     for sheet, number in about.some(rows, FEW):
@@ -215,7 +215,7 @@ def _entries(root: _Element) -> list[_Element]:
 
 @operator("xlsx/sheet-name", kind="xlsx", must="fail")
 def sheet_name(parts: Parts, about: About) -> Change:
-    """A sheet has another name."""
+    """A sheet has a different name."""
     for place in about.some(range(len(_entries(parts.xml(BOOK)))), FEW):
         root = parts.xml(BOOK)
         entry = _entries(root)[place]
@@ -226,12 +226,12 @@ def sheet_name(parts: Parts, about: About) -> Change:
 
 @operator("xlsx/sheet-order", kind="xlsx", must="fail")
 def sheet_order(parts: Parts, about: About) -> Change:
-    """Two sheets are the other way round."""
+    """Two sheets are swapped."""
     for place in about.some(range(len(_entries(parts.xml(BOOK))) - 1), FEW):
         root = parts.xml(BOOK)
         one, other = _entries(root)[place : place + 2]
         other.addnext(one)
-        yield parts.having(BOOK, root), f"the sheets {one.get('name')} and {other.get('name')} are the other way round"
+        yield parts.having(BOOK, root), f"the sheets {one.get('name')} and {other.get('name')} are swapped"
 
 
 @operator("xlsx/sheet-gone", kind="xlsx", must="fail")
@@ -251,7 +251,7 @@ def sheet_gone(parts: Parts, about: About) -> Change:
 
 
 def _restyled(parts: Parts, sheet: str, ref: str, change: Callable[[_Element, _Element], None]) -> Parts:
-    """A copy in which one cell has a format of its own, which `change` makes of the old one in the styles' copy."""
+    """A copy in which one cell has its own format; `change` edits a copy of the old one in a copy of the styles."""
     root, cell = _cell(parts, sheet, ref)
     styles = parts.xml(STYLES)
     formats = styles.find(f"{MAIN}cellXfs")
@@ -266,7 +266,7 @@ def _restyled(parts: Parts, sheet: str, ref: str, change: Callable[[_Element, _E
 
 
 def _added(styles: _Element, group: str, make: Callable[[_Element], None], index: int) -> str:
-    """The index of a copy of a group's item (fonts, fills) that `make` has changed."""
+    """Add a copy of a group's item (fonts, fills), edited by `make`; returns its index."""
     items = styles.find(MAIN + group)
     if items is None or index >= len(items):
         raise Unlike(f"it has no {group}")
@@ -283,7 +283,7 @@ def _filled(cell: _Element) -> bool:
 
 @operator("xlsx/bold", kind="xlsx", must="fail")
 def bold(parts: Parts, about: About) -> Change:
-    """A cell that was not bold is, or the other way round."""
+    """A cell that was not bold is bold, or the other way round."""
 
     def toggle(font: _Element) -> None:
         old = _child(font, "b")
@@ -302,7 +302,7 @@ def bold(parts: Parts, about: About) -> Change:
 
 @operator("xlsx/fill", kind="xlsx", must="fail")
 def fill(parts: Parts, about: About) -> Change:
-    """A cell has another colour behind it."""
+    """A cell has a different background colour."""
 
     def paint(fill: _Element) -> None:
         for child in list(fill):
@@ -315,12 +315,12 @@ def fill(parts: Parts, about: About) -> Change:
         new.set("applyFill", "1")
 
     for sheet, ref in about.some(_cells(parts, _filled), FEW):
-        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} has green behind it"
+        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} has a green background"
 
 
 @operator("xlsx/number-format", kind="xlsx", must="fail")
 def number_format(parts: Parts, about: About) -> Change:
-    """A number is shown in another form."""
+    """A number has a different format."""
 
     def change(styles: _Element, new: _Element) -> None:
         new.set("numFmtId", "11" if new.get("numFmtId") != "11" else "2")  # 0.00E+00, 0.00
@@ -328,10 +328,10 @@ def number_format(parts: Parts, about: About) -> Change:
 
     chosen = _cells(parts, lambda cell: cell.get("t", "n") == "n" and bool(_value(cell)))
     for sheet, ref in about.some(chosen, FEW):
-        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} is shown in another form"
+        yield _restyled(parts, sheet, ref, change), f"{_named(sheet, ref)} has a different number format"
 
 
-# -- what lies over the cells
+# -- sheet features
 
 _OVER = {
     "autoFilter": "the filter",
@@ -345,7 +345,7 @@ _OVER = {
 
 @operator("xlsx/feature-gone", kind="xlsx", must="fail")
 def feature_gone(parts: Parts, about: About) -> Change:
-    """A filter, merged cells, a condition's format, a validation, links or frozen rows are gone."""
+    """A filter, merged cells, conditional formatting, a validation, links or frozen rows are missing."""
     for sheet in _sheets(parts):
         for tag, words in _OVER.items():
             root = parts.xml(sheet)
@@ -358,18 +358,18 @@ def feature_gone(parts: Parts, about: About) -> Change:
 
 @operator("xlsx/pane", kind="xlsx", must="fail")
 def pane(parts: Parts, about: About) -> Change:
-    """One row more is frozen."""
+    """One more row is frozen."""
     for sheet in _sheets(parts):
         root = parts.xml(sheet)
         found = next(root.iter(f"{MAIN}pane"), None)
         if found is not None:
             found.set("ySplit", _shifted(found.get("ySplit", "0"), 1))
-            yield parts.having(sheet, root), "one row more is frozen"
+            yield parts.having(sheet, root), "one more row is frozen"
 
 
 @operator("xlsx/threshold", kind="xlsx", must="fail")
 def threshold(parts: Parts, about: About) -> Change:
-    """A condition's number is one more."""
+    """The number in a condition is one more."""
     for sheet in _sheets(parts):
         root = parts.xml(sheet)
         for rule in root.iter(f"{MAIN}cfRule"):
@@ -383,7 +383,7 @@ def threshold(parts: Parts, about: About) -> Change:
 
 @operator("xlsx/chart", kind="xlsx", must="fail")
 def chart(parts: Parts, about: About) -> Change:
-    """A chart's series is a row too short, its title another, its bars lie."""
+    """A chart's series is one row too short, its title is different, or its bars are horizontal."""
     for name in about.some(parts.named("xl/charts/chart"), FEW):
         root = parts.xml(name)
         for found in list(root.iter(f"{CHART}f"))[-1:]:
@@ -419,7 +419,7 @@ def widths(parts: Parts, about: About) -> Change:
 
 @operator("xlsx/active-cell", kind="xlsx", must="stay")
 def active_cell(parts: Parts, about: About) -> Change:
-    """Another cell is selected, where no rows are frozen."""
+    """A different cell is selected, if no rows are frozen."""
     for sheet in _sheets(parts):
         root = parts.xml(sheet)
         view = next(root.iter(f"{MAIN}sheetView"), None)

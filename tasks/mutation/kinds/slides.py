@@ -52,12 +52,12 @@ def _ids(root: _Element) -> list[_Element]:
 
 @operator("pptx/slide-order", kind="pptx", must="fail")
 def slide_order(parts: Parts, about: About) -> Change:
-    """Two slides are the other way round."""
+    """Two slides are swapped."""
     for place in about.some(range(len(_ids(parts.xml(SHOW))) - 1), FEW):
         root = parts.xml(SHOW)
         one, other = _ids(root)[place : place + 2]
         other.addnext(one)
-        yield parts.having(SHOW, root), f"slides {place + 1} and {place + 2} are the other way round"
+        yield parts.having(SHOW, root), f"slides {place + 1} and {place + 2} are swapped"
 
 
 @operator("pptx/slide-gone", kind="pptx", must="fail")
@@ -74,7 +74,7 @@ def slide_gone(parts: Parts, about: About) -> Change:
 
 @operator("pptx/slide-size", kind="pptx", must="fail")
 def slide_size(parts: Parts, about: About) -> Change:
-    """The slides have another shape."""
+    """The slides have a different aspect ratio."""
     root = parts.xml(SHOW)
     for size in root.iter(f"{P}sldSz"):
         size.set("cx", str(int(int(size.get("cx", "0")) * 0.75)))
@@ -95,7 +95,7 @@ def text(parts: Parts, about: About) -> Change:
 
 @operator("pptx/notes", kind="pptx", must="fail")
 def notes(parts: Parts, about: About) -> Change:
-    """A slide's notes are others, or empty."""
+    """A slide's notes are different, or empty."""
     found = [(name, place) for name in parts.named("ppt/notesSlides/notesSlide")
              for place in of_texts(parts.xml(name), f"{A}t")]  # fmt: skip
     for name, place in about.some(found, FEW):
@@ -109,14 +109,14 @@ def notes(parts: Parts, about: About) -> Change:
 
 @operator("pptx/swap-texts", kind="pptx", must="fail")
 def swap_texts(parts: Parts, about: About) -> Change:
-    """The first texts of two slides have changed places."""
+    """The first texts of two slides are swapped."""
     for one, other in about.some(list(zip(_slides(parts), _slides(parts)[1:], strict=False)), FEW):
         first, second = parts.xml(one), parts.xml(other)
         texts = [next(root.iter(f"{A}t"), None) for root in (first, second)]
         if texts[0] is not None and texts[1] is not None:
             texts[0].text, texts[1].text = texts[1].text, texts[0].text
             changed = parts.having(one, first).having(other, second)
-            yield changed, f"the first texts of slides {_number(one)} and {_number(other)} have changed places"
+            yield changed, f"the first texts of slides {_number(one)} and {_number(other)} are swapped"
 
 
 Found = list[tuple[str, int]]
@@ -128,7 +128,7 @@ def _all(parts: Parts, tag: str, chosen: Callable[[_Element], bool] = lambda ele
 
 
 def _changed(name: str, tag: str, words: str, change: Callable[[_Element], bool]) -> None:
-    """Register an operator that changes elements of a name; `change` says whether it did."""
+    """Register an operator that changes elements with a name; `change` returns whether it changed anything."""
 
     def changed(parts: Parts, about: About) -> Change:
         for slide, place in about.some(_all(parts, tag), FEW):
@@ -198,22 +198,22 @@ def _placeholder(element: _Element) -> bool:
 _changed("bold", f"{A}r", "a text is bold, or no longer bold", _bold)
 _changed("size", f"{A}rPr", "a text is four points larger", _size)
 _changed("colour", f"{A}srgbClr", "a colour's red differs by 20", _colour)
-_changed("alignment", f"{A}p", "a paragraph is aligned in another way", _align)
-_changed("position", f"{A}off", "a shape stands a tenth further from the corner", _scaled(("x", "y")))
+_changed("alignment", f"{A}p", "a paragraph has a different alignment", _align)
+_changed("position", f"{A}off", "a shape is a tenth further from the corner", _scaled(("x", "y")))
 _changed("extent", f"{A}ext", "a shape is a tenth larger", _scaled(("cx", "cy")))
-_changed("placeholder", f"{P}ph", "a title is a text, or a text a title", _placeholder)
+_changed("placeholder", f"{P}ph", "a title is plain text, or plain text is a title", _placeholder)
 _changed("background-gone", f"{P}bg", "a background is gone", _removed)
 _changed("transition-gone", f"{P}transition", "a transition is gone", _removed)
 _changed("animation-gone", f"{P}timing", "an animation is gone", _removed)
 _changed("picture-gone", f"{P}pic", "a picture is gone", _removed)
-_changed("table-row-gone", f"{A}tr", "a table's row is gone", _removed)
+_changed("table-row-gone", f"{A}tr", "a table row is gone", _removed)
 
 
 @operator("pptx/names", kind="pptx", must="stay")
 def names(parts: Parts, about: About) -> Change:
-    """Shapes have other names."""
+    """Shapes have different names."""
     for slide in _slides(parts)[:1]:
         root = parts.xml(slide)
         for number, element in enumerate(root.iter(f"{P}cNvPr")):
             element.set("name", f"Shape {number} of mine")
-        yield parts.having(slide, root), f"the shapes of slide {_number(slide)} have other names"
+        yield parts.having(slide, root), f"the shapes of slide {_number(slide)} have different names"

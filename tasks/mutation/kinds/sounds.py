@@ -1,4 +1,4 @@
-"""WAV files; the model is the sound's form and its samples."""
+"""WAV files. The model is the sound's format and its samples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from deskbench.tasks.mutation.operators import About, Raw, Unlike, kind, operato
 
 @dataclass(frozen=True)
 class Sound:
-    """Channels, bytes of a sample, samples a second, and the samples of all channels in turn."""
+    """Channels, bytes per sample, samples per second, and the interleaved samples of all channels."""
 
     channels: int
     width: int
@@ -22,7 +22,7 @@ class Sound:
 
     @property
     def frame(self) -> int:
-        """Bytes of one moment, all channels together."""
+        """Bytes per sample of all channels together."""
         return self.channels * self.width
 
 
@@ -59,25 +59,25 @@ kind("wav", "WAV sounds", read=_read, write=_write, key=_key)
 
 @operator("wav/cut", kind="wav", must="fail")
 def cut(sound: Sound, about: About) -> Change:
-    """The last second is missing, or the last half of a shorter sound."""
+    """The last second is missing, or the second half of a shorter sound."""
     size = min(sound.rate * sound.frame, len(sound.data) // sound.frame // 2 * sound.frame)
     yield replace(sound, data=sound.data[: len(sound.data) - size]), "its end is cut off"
 
 
 @operator("wav/reversed", kind="wav", must="fail")
 def backwards(sound: Sound, about: About) -> Change:
-    """It is played backwards."""
+    """The sound is played backwards."""
     frames = [sound.data[n : n + sound.frame] for n in range(0, len(sound.data), sound.frame)]
     yield replace(sound, data=b"".join(reversed(frames))), "it is played backwards"
 
 
 @operator("wav/silent", kind="wav", must="fail")
 def silent(sound: Sound, about: About) -> Change:
-    """Nothing is heard."""
+    """The sound is silent."""
     yield replace(sound, data=bytes(len(sound.data))), "nothing is heard"
 
 
 @operator("wav/rate", kind="wav", must="fail")
 def rate(sound: Sound, about: About) -> Change:
-    """It is played at twice the speed."""
+    """The sound is played at twice the speed."""
     yield replace(sound, rate=sound.rate * 2), "it is played at twice the speed"

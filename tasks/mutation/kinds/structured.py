@@ -1,4 +1,4 @@
-"""JSON, YAML and TOML files, and objects and lists that getters give; the model is what they hold."""
+"""JSON, YAML and TOML files, and objects and lists from getters. The model is the parsed value."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Path = tuple[str | int, ...]
 
 
 class Written(str):
-    """JSON that is written as it stands here, for changes that the model does not show."""
+    """JSON text to write as it is, for changes that the model does not show."""
 
 
 def _read_json(raw: Raw) -> Any:
@@ -73,7 +73,7 @@ def _write_toml(model: Any, raw: Raw) -> Raw:
 
 
 def _toml_table(table: dict[str, Any], path: tuple[str, ...]) -> Iterator[str]:
-    """A table's own keys, then its tables; what TOML has no word for (null) is left out."""
+    """A table's own keys, then its tables. Values that TOML cannot express (null) are left out."""
     for name, value in table.items():
         if not isinstance(value, dict) and value is not None:
             yield f"{_toml_name(name)} = {_toml_value(value)}\n"
@@ -106,11 +106,11 @@ def _plain(model: Any) -> Any:
 kind("object", "Objects and lists that getters give", read=_plain, write=lambda model, raw: model)
 
 
-# -- changes of structures; a model is left as it is, and copied along the way to what is changed
+# -- changes to structures: the model is never modified, only copied along the path to the change
 
 
 def _leaves(model: Any, about: About, at: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every scalar that is the task's business, with the way to it."""
+    """Every scalar that matters to the task, with its path."""
     inner: Any = ()
     if isinstance(model, dict):
         inner = model.items()
@@ -123,7 +123,7 @@ def _leaves(model: Any, about: About, at: Path = ()) -> Iterator[tuple[Path, Any
 
 
 def _nodes(model: Any, of: type, at: Path = ()) -> Iterator[tuple[Path, Any]]:
-    """Every object, or every list, with the way to it."""
+    """Every object, or every list, with its path."""
     if isinstance(model, of):
         yield at, model
     if isinstance(model, (dict, list)):
@@ -132,7 +132,7 @@ def _nodes(model: Any, of: type, at: Path = ()) -> Iterator[tuple[Path, Any]]:
 
 
 def _put(model: Any, at: Path, value: Any) -> Any:
-    """A copy that has another value there."""
+    """A copy with a different value at a path."""
     if not at:
         return value
     name, rest = at[0], at[1:]
@@ -151,7 +151,7 @@ def _short(value: Any) -> str:
 
 
 def _others(value: Any) -> Iterator[Any]:
-    """Values of the same type that are near this one."""
+    """Similar values of the same type."""
     if isinstance(value, bool):
         yield not value
     elif isinstance(value, (int, float)):
@@ -179,14 +179,14 @@ def _as_other_type(value: Any) -> Iterator[tuple[Any, str]]:
 
 
 def change_value(model: Any, about: About) -> Change:
-    """A value is replaced by another of its type: the next number, the sign, true or false, a letter, the case."""
+    """A value is different, of the same type: the next number, the sign, true or false, a letter, the case."""
     found = [(at, old, new) for at, old in _leaves(model, about) for new in _others(old)]
     for at, old, new in about.some(found, 12):
         yield _put(model, at, new), f"{_told(at)} is {_short(new)}, not {_short(old)}"
 
 
 def other_type(model: Any, about: About) -> Change:
-    """A value is of another type: a truth or number as a text, a text as a list."""
+    """A value has a different type: a boolean or number as text, a text as a list."""
     found = [(at, new, what) for at, old in _leaves(model, about) for new, what in _as_other_type(old)]
     for at, new, what in about.some(found):
         yield _put(model, at, new), f"{_told(at)} is {_short(new)}, {what}"
@@ -213,7 +213,7 @@ def _at(model: Any, at: Path) -> Any:
 
 
 def rename_key(model: Any, about: About) -> Change:
-    """A key has another name."""
+    """A key has a different name."""
     found = [(at, name) for at, node in _nodes(model, dict) for name in node if name and about.matters(name)]
     for at, name in about.some(found, 3):
         node = {key + "2" if key == name else key: value for key, value in _at(model, at).items()}
@@ -221,38 +221,38 @@ def rename_key(model: Any, about: About) -> Change:
 
 
 def move_value(model: Any, about: About) -> Change:
-    """Two texts of one object have changed places."""
+    """Two texts of one object are swapped."""
     for at, node in about.some(list(_nodes(model, dict)), 3):
         texts = [name for name, value in node.items() if isinstance(value, str) and value and about.matters(name)]
         for one, other in itertools.pairwise(texts):
             if node[one] != node[other]:
                 swapped = {**node, one: node[other], other: node[one]}
-                yield _put(model, at, swapped), f"{_told((*at, one))} and {_told((*at, other))} have changed places"
+                yield _put(model, at, swapped), f"{_told((*at, one))} and {_told((*at, other))} are swapped"
 
 
 def add_key(model: Any, about: About) -> Change:
-    """A key too many is there; in a program's settings that is nothing."""
+    """There is an extra key; not in a program's settings, where that means nothing."""
     for at, node in about.some([] if about.settings else list(_nodes(model, dict)), 3):
         yield _put(model, at, {**node, "another": "value"}), f"{_told(at)} has a key 'another' as well"
 
 
 def drop_item(model: Any, about: About) -> Change:
-    """An item of a list is missing."""
+    """A list item is missing."""
     for at, index, node in about.some(_items(model, about)):
         yield _put(model, at, node[:index] + node[index + 1 :]), f"{_told((*at, index))} is missing"
 
 
 def repeat_item(model: Any, about: About) -> Change:
-    """An item of a list is there twice."""
+    """A list item occurs twice."""
     for at, index, node in about.some(_items(model, about), 3):
-        yield _put(model, at, [*node[: index + 1], *node[index:]]), f"{_told((*at, index))} is there twice"
+        yield _put(model, at, [*node[: index + 1], *node[index:]]), f"{_told((*at, index))} occurs twice"
 
 
 def swap_items(model: Any, about: About) -> Change:
-    """Two items of a list that follow each other are the other way round."""
+    """Two consecutive list items are swapped."""
     for at, index, node in about.some([one for one in _items(model, about) if one[1] + 1 < len(one[2])], 3):
         swapped = [*node[:index], node[index + 1], node[index], *node[index + 2 :]]
-        yield _put(model, at, swapped), f"{_told((*at, index))} and the next item are the other way round"
+        yield _put(model, at, swapped), f"{_told((*at, index))} and the next item are swapped"
 
 
 def _items(model: Any, about: About) -> list[tuple[Path, int, list[Any]]]:
@@ -261,7 +261,7 @@ def _items(model: Any, about: About) -> list[tuple[Path, int, list[Any]]]:
 
 
 def empty_whole(model: Any, about: About) -> Change:
-    """Nothing is in it."""
+    """The whole value is empty."""
     if not about.settings:
         yield type(model)() if isinstance(model, (dict, list)) else None, "nothing is in it"
 
@@ -278,8 +278,8 @@ for _kind in ("json", "yaml", "toml", "object"):
 
 
 def key_order(model: Any, about: About) -> Change:
-    """Keys are in the reverse order."""
-    yield _reversed(model), "the keys of every object are in the reverse order"
+    """Keys are in reverse order."""
+    yield _reversed(model), "the keys of every object are in reverse order"
 
 
 def _reversed(model: Any) -> Any:
@@ -294,18 +294,18 @@ for _kind in ("json", "yaml"):
 
 @operator("json/indent", kind="json", must="stay")
 def indent(model: Any, about: About) -> Change:
-    """It is indented in another way, or not at all."""
+    """The indentation is different, or there is none."""
     yield Written(json.dumps(model, separators=(",", ":"))), "there is no white space"
     yield Written(json.dumps(model, indent=3) + "\n"), "it is indented by three blanks"
 
 
 @operator("json/escapes", kind="json", must="stay")
 def escapes(model: Any, about: About) -> Change:
-    """Characters outside of ASCII are escaped, or are not."""
+    """Non-ASCII characters are escaped, or are not."""
     plain, escaped = (json.dumps(model, indent=2, ensure_ascii=flag) for flag in (False, True))
     if plain != escaped:
         yield Written(plain), "no character is escaped"
-        yield Written(escaped), "every character outside of ASCII is escaped"
+        yield Written(escaped), "every character outside ASCII is escaped"
 
 
 @operator("json/float", kind="json", must="stay")
@@ -318,5 +318,5 @@ def whole_as_float(model: Any, about: About) -> Change:
 
 @operator("yaml/comment", kind="yaml", must="stay")
 def comment(model: Any, about: About) -> Change:
-    """It has been read and written again, without its comments."""
-    yield model, "it is written anew"
+    """The file is read and written again, without its comments."""
+    yield model, "it is rewritten"

@@ -1,4 +1,4 @@
-"""CSV files; the model is the rows, and what stands between the cells."""
+"""CSV files. The model is the rows and the delimiter."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ DELIMITERS = ",;\t|"
 
 @dataclass(frozen=True)
 class Rows:
-    """A table as it is written."""
+    """A table as written."""
 
     rows: list[list[str]]
     delimiter: str = ","
@@ -36,7 +36,7 @@ def _read(raw: Raw) -> Rows:
     except csv.Error as error:
         raise Unlike(f"not a table: {error}") from None
     if not rows:
-        raise Unlike("no row is there")
+        raise Unlike("it has no rows")
     return Rows(rows, delimiter)
 
 
@@ -61,21 +61,21 @@ def _columns(table: Rows) -> int:
 
 @operator("csv/drop-row", kind="csv", must="fail")
 def drop_row(table: Rows, about: About) -> Change:
-    """A row is missing, the header among them."""
+    """A row is missing, possibly the header."""
     for n in about.some(range(len(table.rows))):
         yield replace(table, rows=table.rows[:n] + table.rows[n + 1 :]), f"row {n + 1} is missing"
 
 
 @operator("csv/repeat-row", kind="csv", must="fail")
 def repeat_row(table: Rows, about: About) -> Change:
-    """A row is there twice."""
+    """A row occurs twice."""
     for n in about.some(range(len(table.rows)), 3):
-        yield replace(table, rows=table.rows[: n + 1] + table.rows[n:]), f"row {n + 1} is there twice"
+        yield replace(table, rows=table.rows[: n + 1] + table.rows[n:]), f"row {n + 1} occurs twice"
 
 
 @operator("csv/change-cell", kind="csv", must="fail")
 def change_cell(table: Rows, about: About) -> Change:
-    """A cell has another value."""
+    """A cell has a different value."""
     cells = [(r, c) for r, row in enumerate(table.rows) for c in range(len(row))]
     for r, c in about.some(cells):
         old, new = table.rows[r][c], neighbours(table.rows[r][c])[0]
@@ -86,38 +86,38 @@ def change_cell(table: Rows, about: About) -> Change:
 
 @operator("csv/swap-columns", kind="csv", must="fail")
 def swap_columns(table: Rows, about: About) -> Change:
-    """Two columns have changed places."""
+    """Two columns are swapped."""
     for c in about.some(range(_columns(table) - 1), 2):
         rows = [[*row[:c], row[c + 1], row[c], *row[c + 2 :]] if len(row) > c + 1 else row for row in table.rows]
-        yield replace(table, rows=rows), f"columns {c + 1} and {c + 2} have changed places"
+        yield replace(table, rows=rows), f"columns {c + 1} and {c + 2} are swapped"
 
 
 @operator("csv/extra-column", kind="csv", must="fail")
 def extra_column(table: Rows, about: About) -> Change:
-    """There is a column too many."""
-    yield replace(table, rows=[[*row, str(n)] for n, row in enumerate(table.rows)]), "there is a column too many"
+    """There is an extra column."""
+    yield replace(table, rows=[[*row, str(n)] for n, row in enumerate(table.rows)]), "there is an extra column"
 
 
 @operator("csv/shift", kind="csv", must="fail")
 def shift(table: Rows, about: About) -> Change:
-    """The last column stands one row too low."""
+    """The last column is shifted down by one row."""
     last = [row[-1] if row else "" for row in table.rows]
     rows = [[*row[:-1], before] if row else row for row, before in zip(table.rows, ["", *last[:-1]], strict=True)]
-    yield replace(table, rows=rows), "the last column stands one row too low"
+    yield replace(table, rows=rows), "the last column is one row too low"
 
 
 @operator("csv/delimiter", kind="csv", must="fail")
 def delimiter(table: Rows, about: About) -> Change:
-    """Another sign stands between the cells."""
+    """The delimiter is different."""
     if _columns(table) > 1:
         other = ";" if table.delimiter != ";" else ","
-        yield replace(table, delimiter=other), f"{other!r} stands between the cells, not {table.delimiter!r}"
+        yield replace(table, delimiter=other), f"the delimiter is {other!r}, not {table.delimiter!r}"
 
 
 @operator("csv/reverse", kind="csv", must="fail")
 def reverse(table: Rows, about: About) -> Change:
-    """The rows below the header are in the reverse order."""
-    yield replace(table, rows=[table.rows[0], *reversed(table.rows[1:])]), "the rows are in the reverse order"
+    """The rows below the header are in reverse order."""
+    yield replace(table, rows=[table.rows[0], *reversed(table.rows[1:])]), "the rows are in reverse order"
 
 
 @operator("csv/quotes", kind="csv", must="stay")

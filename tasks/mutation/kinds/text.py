@@ -1,4 +1,4 @@
-r"""Text: files and values; the model is a string with `\\n` as the end of a line."""
+r"""Text: files and values. The model is a string with `\\n` as line end."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _VERBS = re.compile(r"\b(?:is|are|was|were|do|does|did|has|have|had|can|will|mus
 
 
 def decoded(raw: Raw) -> str:
-    """The text of a file's bytes or of a value."""
+    """The text in a file's bytes or in a value."""
     if isinstance(raw, str):
         return raw
     try:
@@ -28,7 +28,7 @@ def decoded(raw: Raw) -> str:
 
 
 def encoded(text: str, raw: Raw) -> Raw:
-    """A text in the form of what was recorded."""
+    """A text in the recorded form: bytes or a string."""
     return text if isinstance(raw, str) else text.encode("utf-8", "surrogatepass")
 
 
@@ -40,7 +40,7 @@ kind("text", "Text files and long texts", read=decoded, write=encoded, key=_key)
 
 
 def _lines(text: str) -> tuple[list[str], str]:
-    """The lines, and what the text ends with."""
+    """The lines, and the line ends after the last one."""
     body = text.rstrip("\r\n")
     return body.split("\n"), text[len(body) :]
 
@@ -64,24 +64,24 @@ def drop_line(text: str, about: About) -> Change:
 
 @operator("text/repeat-line", kind="text", must="fail")
 def repeat_line(text: str, about: About) -> Change:
-    """A line is there twice."""
+    """A line occurs twice."""
     lines, end = _lines(text)
     for number in about.some([n for n, line in enumerate(lines) if line.strip()]):
-        yield "\n".join(lines[: number + 1] + lines[number:]) + end, f"line {number + 1} is there twice"
+        yield "\n".join(lines[: number + 1] + lines[number:]) + end, f"line {number + 1} occurs twice"
 
 
 @operator("text/swap-lines", kind="text", must="fail")
 def swap_lines(text: str, about: About) -> Change:
-    """Two lines that follow each other are the other way round."""
+    """Two consecutive lines are swapped."""
     lines, end = _lines(text)
     for n in about.some(range(len(lines) - 1)):
         swapped = [*lines[:n], lines[n + 1], lines[n], *lines[n + 2 :]]
-        yield "\n".join(swapped) + end, f"lines {n + 1} and {n + 2} are the other way round"
+        yield "\n".join(swapped) + end, f"lines {n + 1} and {n + 2} are swapped"
 
 
 @operator("text/join-lines", kind="text", must="fail")
 def join_lines(text: str, about: About) -> Change:
-    """Two lines are one, with a blank between them."""
+    """Two lines are joined with a blank."""
     lines, end = _lines(text)
     for n in about.some(range(len(lines) - 1), 3):
         joined = [*lines[:n], f"{lines[n].rstrip()} {lines[n + 1]}", *lines[n + 2 :]]
@@ -105,7 +105,7 @@ def change_word(text: str, about: About) -> Change:
 
 @operator("text/change-digit", kind="text", must="fail")
 def change_digit(text: str, about: About) -> Change:
-    """A digit is the next one."""
+    """A digit is one higher."""
     for m in about.some(list(_DIGIT.finditer(text))):
         new = str((int(m[0]) + 1) % 10)
         yield _at(text, *m.span(), new), f"character {m.start() + 1} is {new}, not {m[0]}"
@@ -113,14 +113,14 @@ def change_digit(text: str, about: About) -> Change:
 
 @operator("text/change-case", kind="text", must="fail")
 def change_case(text: str, about: About) -> Change:
-    """A word's letters are of the other case."""
+    """A word's letters have the opposite case."""
     for m in about.some([m for m in _WORD.finditer(text) if m[0].swapcase() != m[0]]):
         yield _at(text, *m.span(), m[0].swapcase()), f"{_told(m[0])} is {_told(m[0].swapcase())}"
 
 
 @operator("text/misspell", kind="text", must="fail")
 def misspell(text: str, about: About) -> Change:
-    """Two letters of a word have changed places."""
+    """Two letters of a word are swapped."""
     words = [m for m in _WORD.finditer(text) if len(m[0]) > 2 and m[0][1] != m[0][2]]
     for m in about.some(words, 3):
         new = m[0][0] + m[0][2] + m[0][1] + m[0][3:]
@@ -129,33 +129,33 @@ def misspell(text: str, about: About) -> Change:
 
 @operator("text/plain-letters", kind="text", must="fail")
 def plain_letters(text: str, about: About) -> Change:
-    """Letters that are not in ASCII are question marks, as after a save in a wrong encoding."""
-    yield text.encode("ascii", "replace").decode(), "every character outside of ASCII is a question mark"
+    """Non-ASCII characters are question marks, as after saving in a wrong encoding."""
+    yield text.encode("ascii", "replace").decode(), "every character outside ASCII is a question mark"
 
 
 @operator("text/not", kind="text", must="fail")
 def insert_not(text: str, about: About) -> Change:
-    """A sentence is denied."""
+    """A sentence is negated."""
     for m in about.some(list(_VERBS.finditer(text)), 2):
         yield _at(text, m.end(), m.end(), " not"), f"{_told(m[0])} is followed by 'not'"
 
 
 @operator("text/append-line", kind="text", must="fail")
 def append_line(text: str, about: About) -> Change:
-    """A line too many stands at the end."""
+    """There is an extra line at the end."""
     lines, end = _lines(text)
-    yield "\n".join([*lines, "And one more line."]) + end, "a line stands after the last one"
+    yield "\n".join([*lines, "And one more line."]) + end, "there is a line after the last one"
 
 
 @operator("text/prepend-line", kind="text", must="fail")
 def prepend_line(text: str, about: About) -> Change:
-    """A line too many stands at the start."""
-    yield "One more line.\n" + text, "a line stands before the first one"
+    """There is an extra line at the start."""
+    yield "One more line.\n" + text, "there is a line before the first one"
 
 
 @operator("text/append-words", kind="text", must="fail")
 def append_words(text: str, about: About) -> Change:
-    """Words too many stand at the end of a line."""
+    """There are extra words at the end of a line."""
     lines, end = _lines(text)
     for n in about.some([n for n, line in enumerate(lines) if line.strip()], 3):
         longer = [*lines[:n], lines[n].rstrip() + " and more", *lines[n + 1 :]]
@@ -164,12 +164,12 @@ def append_words(text: str, about: About) -> Change:
 
 @operator("text/candidates", kind="text", must="fail")
 def candidates(text: str, about: About) -> Change:
-    """Several answers are listed, the right one among them."""
+    """Several answers are listed, including the right one."""
     lines, end = _lines(text)
     if len(lines) == 1 and lines[0].strip():
         line = lines[0].strip()
         others = (_neighbour(line), line, _neighbour(_neighbour(line)))
-        yield "\n".join(others) + end, "the right line stands between two others"
+        yield "\n".join(others) + end, "the right line is between two others"
 
 
 def _neighbour(text: str) -> str:
@@ -179,38 +179,38 @@ def _neighbour(text: str) -> str:
 
 @operator("text/blank-twice", kind="text", must="fail")
 def blank_twice(text: str, about: About) -> Change:
-    """A blank between two words is there twice."""
+    """There are two blanks between two words."""
     for m in about.some(list(re.finditer(r"(?<=\S) (?=\S)", text)), 2):
-        yield _at(text, *m.span(), "  "), f"two blanks stand at character {m.start() + 1}"
+        yield _at(text, *m.span(), "  "), f"there are two blanks at character {m.start() + 1}"
 
 
 @operator("text/blank-gone", kind="text", must="fail")
 def blank_gone(text: str, about: About) -> Change:
-    """A blank between two words is missing."""
+    """The blank between two words is missing."""
     for m in about.some(list(re.finditer(r"(?<=\S) (?=\S)", text)), 2):
-        yield _at(text, *m.span(), ""), f"no blank stands at character {m.start() + 1}"
+        yield _at(text, *m.span(), ""), f"there is no blank at character {m.start() + 1}"
 
 
 @operator("text/blank-line", kind="text", must="fail")
 def blank_line(text: str, about: About) -> Change:
-    """An empty line stands between two lines."""
+    """There is an empty line between two lines."""
     lines, end = _lines(text)
     for n in about.some(range(1, len(lines)), 2):
-        yield "\n".join([*lines[:n], "", *lines[n:]]) + end, f"an empty line stands before line {n + 1}"
+        yield "\n".join([*lines[:n], "", *lines[n:]]) + end, f"there is an empty line before line {n + 1}"
 
 
 @operator("text/final-newline", kind="text", must="stay")
 def final_newline(text: str, about: About) -> Change:
-    """The last line's end is there, or is not."""
+    """The final line end is missing, or is added."""
     if text.endswith("\n"):
-        yield text[:-1].removesuffix("\r"), "the last line has no end"
+        yield text[:-1].removesuffix("\r"), "the last line has no line end"
     else:
-        yield text + "\n", "the last line has an end"
+        yield text + "\n", "the last line has a line end"
 
 
 @operator("text/crlf", kind="text", must="stay")
 def crlf(text: str, about: About) -> Change:
-    """Lines end as on the other system."""
+    """Lines end as on the other operating system."""
     if "\r\n" in text:
         yield text.replace("\r\n", "\n"), "lines end with LF"
     else:
@@ -219,14 +219,14 @@ def crlf(text: str, about: About) -> Change:
 
 @operator("text/bom", kind="text", must="stay")
 def bom(text: str, about: About) -> Change:
-    """A byte order mark stands at the start."""
+    """There is a byte order mark at the start."""
     if not text.startswith(BOM):
         yield BOM + text, "the file begins with a byte order mark"
 
 
 @operator("text/trailing-blanks", kind="text", must="stay")
 def trailing_blanks(text: str, about: About) -> Change:
-    """A blank that nobody sees stands at a line's end."""
+    """There is an invisible blank at the end of a line."""
     lines, end = _lines(text)
     for n in about.some([n for n, line in enumerate(lines) if line.strip()], 2):
         longer = [*lines[:n], lines[n].rstrip("\r") + " " + "\r" * lines[n].endswith("\r"), *lines[n + 1 :]]

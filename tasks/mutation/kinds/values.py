@@ -1,4 +1,4 @@
-"""Values: the agent's answer, the clipboard, what a command prints, numbers and titles of windows."""
+"""Values: the agent's answer, the clipboard, a command's output, numbers and window titles."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ kind("number", "Numbers and truths", read=_plain, write=_as_is)
 
 
 def changed(text: str) -> list[str]:
-    """Texts near this one: a number that is the next one, a word that is another, a letter less, the other case."""
+    """Similar texts: a different number or word, one letter less, the opposite case."""
     found = []
     for m in list(re.finditer(r"\d+", text))[:2]:
         for value in {str(int(m[0]) + 1), str(abs(int(m[0]) - 1)), m[0] + "0"}:
@@ -41,21 +41,21 @@ def changed(text: str) -> list[str]:
 
 
 def other(text: str, about: About) -> Texts:
-    """It is different: the next number, another word, one letter less, the other case."""
+    """The value is different: the next number, a different word, one letter less, the opposite case."""
     for value in about.some(changed(text), 8):
         yield value, f"it is {_shown(value)}, not {_shown(text)}"
 
 
 def empty(text: str, about: About) -> Texts:
-    """It is empty."""
+    """The value is empty."""
     yield "", "it is empty"
 
 
 def more(text: str, about: About) -> Texts:
-    """Something stands before or after what is right."""
+    """There is something before or after the right value."""
     body, end = text.rstrip(), text[len(text.rstrip()) :]
-    yield f"not {body}{end}", f"'not' stands before {_shown(body)}"
-    yield f"{body} and more{end}", f"'and more' stands after {_shown(body)}"
+    yield f"not {body}{end}", f"'not' comes before {_shown(body)}"
+    yield f"{body} and more{end}", f"'and more' comes after {_shown(body)}"
 
 
 def _shown(text: str) -> str:
@@ -69,12 +69,12 @@ for _kind in ("answer", "clipboard", "output"):
 
 
 def candidates(text: str, about: About) -> Texts:
-    """Several values are listed, the right one among them."""
+    """Several values are listed, including the right one."""
     body = text.strip()
     near = changed(body)
     if near:
-        yield f"{near[0]}, {body}, {near[-1]}", f"{_shown(body)} stands between two others"
-        yield f"{body}\n{near[0]}", f"{_shown(near[0])} stands in a second line"
+        yield f"{near[0]}, {body}, {near[-1]}", f"{_shown(body)} is between two others"
+        yield f"{body}\n{near[0]}", f"{_shown(near[0])} is on a second line"
 
 
 operator("answer/candidates", kind="answer", must="fail")(candidates)
@@ -83,13 +83,13 @@ operator("clipboard/candidates", kind="clipboard", must="fail")(candidates)
 
 @operator("clipboard/newline", kind="clipboard", must="fail")
 def newline(text: str, about: About) -> Texts:
-    """The end of the line is copied as well."""
+    """The line end is copied as well."""
     yield text + "\n", "the end of the line is copied as well"
 
 
 @operator("answer/contradicted", kind="answer", must="fail")
 def contradicted(text: str, about: About) -> Texts:
-    """A second answer takes the first one back."""
+    """A second answer takes back the first one."""
     for value in changed(text)[:1]:
         yield f"{text.strip()}. No, it is {value.strip()}.", f"it is taken back: {_shown(value)}"
 
@@ -103,27 +103,27 @@ def unit(text: str, about: About) -> Texts:
 
 @operator("answer/blanks", kind="answer", must="stay")
 def blanks(text: str, about: About) -> Texts:
-    """Blanks or a line's end stand around it."""
-    yield f" {text}\n", "a blank stands before it, the end of a line after it"
+    """There are blanks or a line end around the answer."""
+    yield f" {text}\n", "there is a blank before it and a line end after it"
 
 
 @operator("answer/case", kind="answer", must="stay")
 def case(text: str, about: About) -> Texts:
-    """Its letters are of the other case, where the instruction does not ask for it exactly."""
+    """The letters have the opposite case, unless the instruction demands the exact answer."""
     if not about.exact and text.upper() != text:
         yield text.upper(), "it is written in capitals"
 
 
 @operator("answer/sentence", kind="answer", must="stay")
 def sentence(text: str, about: About) -> Texts:
-    """It stands in a sentence, where the instruction does not ask for it alone."""
+    """The answer is in a sentence, unless the instruction demands it alone."""
     if not about.exact:
-        yield f"The answer is {text.strip()}.", "it stands in a sentence"
+        yield f"The answer is {text.strip()}.", "it is in a sentence"
 
 
 @operator("number/other", kind="number", must="fail")
 def other_number(value: Any, about: About) -> Iterator[tuple[Any, str]]:
-    """It is the next number, the one before, of the other sign, or the other truth."""
+    """The number is one more, one less, or negative, or a boolean is the opposite."""
     if isinstance(value, bool):
         yield not value, f"it is {not value}"
         return
@@ -150,7 +150,7 @@ def closed(titles: Any, about: About) -> Iterator[tuple[Any, str]]:
 
 @operator("windows/unsaved", kind="windows", must="fail")
 def unsaved(titles: Any, about: About) -> Iterator[tuple[Any, str]]:
-    """A window that the check names shows that something is not saved."""
+    """A window that the check names shows unsaved changes."""
     for n in about.some([n for n, title in enumerate(_titled(titles)) if title and title in about.named]):
         yield [*titles[:n], f"*{titles[n]}", *titles[n + 1 :]], f"the title of {titles[n]!r} begins with a star"
 

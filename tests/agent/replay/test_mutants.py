@@ -80,7 +80,7 @@ def test_a_check_that_looks_at_one_word_lets_most_of_them_through(tmp_path: Path
     suite = mutate(tmp_path / "run")
     survived = {verdict.id: verdict for verdict in suite.verdicts if verdict.outcome == "survived"}
     assert not suite.sound and suite.kills.mean is not None and suite.kills.mean < 0.5
-    assert survived["text/append-line[1]"].words == "a line stands after the last one"
+    assert survived["text/append-line[1]"].words == "there is a line after the last one"
     assert "text/drop-line[1]" not in survived and "text/drop-line[2]" in survived
 
 
@@ -243,7 +243,7 @@ def test_json_has_everything(tmp_path: Path) -> None:
     assert (verdict["id"], verdict["outcome"], verdict["words"]) == (
         "files/missing[1]",
         "killed",
-        "the file is not there",
+        "the file is missing",
     )
 
 

@@ -1,8 +1,8 @@
-"""Runs in a desktop, as the agent: uses one thing up, and goes on while others look at what that does.
+"""Runs in a desktop as the agent: uses up one resource, and continues while others watch the effect.
 
-`exhaustion.py NAME [ARGUMENT]`; a child does it, and a line of JSON is printed when it is in full swing. What it takes
-has a limit of its own beside the desktop's, so that no machine is harmed where the desktop's does not hold. Standard
-library; python-xlib for what is done to the X server.
+`exhaustion.py NAME [ARGUMENT]`: a child does the work, and a line of JSON appears once it is at full speed. It has its
+own limits in addition to the desktop's, so that no machine is harmed if the desktop's fail. Standard library only,
+except python-xlib for attacks on the X server.
 """
 
 import json
@@ -16,14 +16,14 @@ import sys
 import time
 
 SECONDS = 90.0
-"""It ends by itself, if nobody ends it."""
+"""When it ends by itself."""
 SWING = 45.0
-"""Until it is in full swing."""
+"""How long it may take to reach full speed."""
 MEGABYTE = 1 << 20
 
 
 def behind(work, argument):
-    """Let a child do it; what it first says."""
+    """Run the work in a child; returns the child's first message."""
     read, write = os.pipe()
     if os.fork() == 0:
         os.setsid()
@@ -48,13 +48,13 @@ def behind(work, argument):
 
 
 def linger():
-    """Until the end."""
+    """Wait until the end."""
     while True:
         time.sleep(1)
 
 
 def fork(tell, argument):
-    """A process that becomes two, each of which becomes two."""
+    """A fork bomb: each process becomes two."""
     end, told, first = time.monotonic() + SECONDS, False, os.getpid()
     while time.monotonic() < end:
         try:
@@ -66,12 +66,12 @@ def fork(tell, argument):
 
 
 def honest(tell, argument):
-    """So many busy processes for a few seconds: what a program that works may be, too."""
+    """Busy processes for a few seconds: an honest program may do the same."""
     spin(tell, argument, 5)
 
 
 def spin(tell, argument, seconds=int(SECONDS)):
-    """As many busy processes as are wanted."""
+    """Start the given number of busy processes."""
     for _ in range(int(argument)):
         try:
             if os.fork() == 0:
@@ -85,7 +85,7 @@ def spin(tell, argument, seconds=int(SECONDS)):
 
 
 def memory(tell, argument):
-    """Take memory, in many processes, each of which the kernel may choose to end."""
+    """Allocate memory in many processes, any of which the kernel may kill."""
     whole, share, given, end = int(argument), 256, 0, time.monotonic() + 40.0
     read, write = os.pipe()
     for _ in range(whole // share):
@@ -109,7 +109,7 @@ def memory(tell, argument):
 
 
 def places():
-    """A folder that it may write to of each file system."""
+    """A writable folder on each file system."""
     found: dict[int, str] = {}
     for folder, folders, _ in os.walk("/"):
         if folder == "/":
@@ -123,7 +123,7 @@ def places():
 
 
 def disk(tell, argument):
-    """Fill every file system, up to so many megabytes in all."""
+    """Fill every file system, up to a total number of megabytes."""
     left, said = int(argument), []
     for folder in places():
         if not os.path.isdir(folder) or folder.startswith("/dev/mqueue"):
@@ -143,7 +143,7 @@ def disk(tell, argument):
 
 
 def inodes(tell, argument):
-    """Make empty files everywhere, so many in all."""
+    """Create empty files everywhere, up to a total number."""
     left, said, end = int(argument), [], time.monotonic() + 12.0
     for folder in places():
         count = 0
@@ -161,7 +161,7 @@ def inodes(tell, argument):
 
 
 def descriptors(tell, argument):
-    """Hold as many open files as each of many processes may, so many in all."""
+    """Open as many files as possible in each of many processes, up to a total number."""
     import resource
 
     most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
@@ -189,7 +189,7 @@ def descriptors(tell, argument):
 
 
 def clients(tell, argument):
-    """Take every connection that the X server has."""
+    """Take all connections of the X server."""
     number = os.environ["DISPLAY"].rpartition(":")[2].split(".")[0]
     held = []
     for _ in range(int(argument)):
@@ -208,7 +208,7 @@ def clients(tell, argument):
 
 
 def windows(tell, argument):
-    """Map so many windows, with titles of some thousand letters."""
+    """Map the given number of windows, with titles of some thousand letters."""
     from Xlib import X, display
 
     there = display.Display()
@@ -220,7 +220,7 @@ def windows(tell, argument):
         window.set_wm_name("\x1b]0;" + "W" * 2000 + str(count))
         window.set_wm_class("attack\n", "Attack" * 40)
         window.map()
-        if count % 5 == 0:  # the window manager is not asked about these
+        if count % 5 == 0:  # the window manager does not manage these
             other = screen.root.create_window(0, 0, 5, 5, 0, screen.root_depth, X.InputOutput, override_redirect=True)
             other.map()
         count += 1
@@ -232,7 +232,7 @@ def windows(tell, argument):
 
 
 def grab(tell, argument):
-    """Let the X server serve nobody else."""
+    """Grab the X server, so that it serves nobody else."""
     from Xlib import display
 
     there = display.Display()
@@ -243,7 +243,7 @@ def grab(tell, argument):
 
 
 def flicker(tell, argument):
-    """Change the whole screen all the time: it is never quiet, and never compresses."""
+    """Change the whole screen all the time, so that it never settles and never compresses."""
     from Xlib import X, display
 
     there = display.Display()
@@ -260,7 +260,7 @@ def flicker(tell, argument):
 
 
 def clipboard(tell, argument):
-    """Own a clipboard of so many megabytes."""
+    """Own a clipboard of the given number of megabytes."""
     feed = subprocess.Popen(["xclip", "-i", "-selection", "clipboard"], stdin=subprocess.PIPE)
     assert feed.stdin is not None
     for _ in range(int(argument)):
@@ -272,7 +272,7 @@ def clipboard(tell, argument):
 
 
 def deaf(tell, argument):
-    """Own the clipboard, and never give it to who asks."""
+    """Own the clipboard, and never deliver it."""
     from Xlib import display
 
     there = display.Display()
@@ -285,7 +285,7 @@ def deaf(tell, argument):
 
 
 def _widgets(tell, count, then):
-    """A program with so many accessible parts."""
+    """A program with the given number of accessible elements."""
     import gi
 
     gi.require_version("Gtk", "3.0")
@@ -303,7 +303,7 @@ def _widgets(tell, count, then):
 
 
 def bus(tell, argument):
-    """A program with many accessible parts, each of which says all the time that it has changed."""
+    """A program with many accessible elements, each of which reports changes all the time."""
 
     def then(glib, labels):
         def change(turn=[0]):  # noqa: B006
@@ -319,7 +319,7 @@ def bus(tell, argument):
 
 
 def mute(tell, argument):
-    """A program that is on the accessibility's bus, and never answers there."""
+    """A program on the accessibility bus that never answers."""
 
     def then(glib, labels):
         glib.timeout_add(200, lambda: os.kill(os.getpid(), signal.SIGSTOP))
@@ -329,21 +329,21 @@ def mute(tell, argument):
 
 
 def stop(tell, argument):
-    """Stop everything that may be stopped."""
+    """Stop every process that it may stop."""
     os.kill(-1, signal.SIGSTOP)
     tell("all that a program may stop is stopped")
     linger()
 
 
 def kill(tell, argument):
-    """End everything that may be ended: `kill -9 -1`."""
+    """Kill every process that it may kill: `kill -9 -1`."""
     os.kill(-1, signal.SIGKILL)
     tell("all that a program may end is ended")
     linger()
 
 
 def left(argument):
-    """What of an attack is to be found by name."""
+    """Find leftovers of an attack by name."""
     found = []
     for place in ("/tmp", "/home", "/dev/shm", "/var/tmp", "/run"):
         for folder, folders, files in os.walk(place):
@@ -352,7 +352,7 @@ def left(argument):
 
 
 def main():
-    """Run one of them."""
+    """Run the attack with the given name."""
     if sys.argv[1] == "left":
         print(json.dumps(left("")))
         return

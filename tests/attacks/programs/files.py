@@ -1,4 +1,4 @@
-"""Runs in a desktop, as the agent: reads and writes files that are not the agent's.
+"""Runs in a desktop as the agent: reads and writes files that are not the agent's.
 
 `files.py write PATH TEXT`, `files.py read MARKER PATH...`, `files.py spill MEGABYTES`, `files.py masked`. Prints a line
 of JSON. Standard library only.
@@ -14,7 +14,7 @@ TMPFS, RAMFS, PROC, SYSFS, DEVPTS, MQUEUE = 0x01021994, 0x858458F6, 0x9FA0, 0x62
 
 
 def write(path, text):
-    """Write a text over a file."""
+    """Overwrite a file."""
     try:
         descriptor = os.open(path, os.O_WRONLY)
         os.write(descriptor, text.encode())
@@ -25,7 +25,7 @@ def write(path, text):
 
 
 def write_new(path):
-    """Make a file where there was none."""
+    """Create a new file."""
     try:
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
         os.unlink(path)
@@ -35,7 +35,7 @@ def write_new(path):
 
 
 def read(marker, *paths):
-    """Look for a text that only the host has, at its paths there, and below every root that a process has here."""
+    """Look for a text that only the host has, at its paths and below the root of every visible process."""
     pids = [name for name in os.listdir("/proc") if name.isdigit()]
     befores = ["", *(f"/proc/{pid}/{name}" for pid in pids for name in ("root", "cwd"))]
     said = set()
@@ -51,7 +51,7 @@ def read(marker, *paths):
 
 
 def kind_of(path):
-    """statfs(2): the magic number of the file system."""
+    """The magic number of the file system (statfs(2))."""
     buffer = ctypes.create_string_buffer(256)
     if ctypes.CDLL(None).statfs(path.encode(), buffer) != 0:
         return 0
@@ -59,7 +59,7 @@ def kind_of(path):
 
 
 def spill(megabytes):
-    """Write where it can, on whatever is not memory with a limit: that is a disk of somebody's."""
+    """Write wherever possible, except on memory with a limit: anything else is somebody's disk."""
     memory = {TMPFS, RAMFS, PROC, SYSFS, DEVPTS, MQUEUE}
     tried = 0
     for folder, folders, _ in os.walk("/"):
@@ -84,11 +84,11 @@ def spill(megabytes):
 MASKED = ("/proc/kcore", "/proc/keys", "/proc/timer_list", "/proc/sched_debug", "/proc/latency_stats", "/proc/kmsg",
           "/proc/timer_stats", "/proc/kpagecount", "/proc/kpageflags", "/sys/firmware/dmi/tables/smbios_entry_point",
           "/sys/kernel/security/lsm", "/sys/kernel/debug/sched/debug", "/sys/kernel/tracing/trace")  # fmt: skip
-"""What runtimes of containers cover (the OCI's default list), and what else tells about the whole kernel."""
+"""Files that container runtimes mask (the OCI's default list), and other files about the whole kernel."""
 
 
 def masked():
-    """Read what runtimes of containers cover."""
+    """Read the files that container runtimes mask."""
     got = []
     for path in MASKED:
         try:
@@ -102,7 +102,7 @@ def masked():
 
 
 def cgroups():
-    """Leave the control group, or give it another limit."""
+    """Leave the control group, or change its limits."""
     names = {"cgroup.procs", "tasks", "memory.max", "memory.limit_in_bytes", "pids.max", "release_agent",
              "notify_on_release", "devices.allow"}  # fmt: skip
     for folder, folders, files in os.walk("/sys/fs/cgroup"):
@@ -118,7 +118,7 @@ def cgroups():
 
 
 def main():
-    """Run one of them."""
+    """Run the attack with the given name."""
     todo: dict[str, Callable[..., object]] = {
         "write": write,
         "write_new": write_new,

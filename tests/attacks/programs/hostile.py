@@ -1,6 +1,6 @@
-"""Runs in a desktop, as the agent: leaves what breaks its reader where a task looks for its result.
+"""Runs in a desktop as the agent: puts something that breaks readers where a task looks for its result.
 
-`hostile.py KIND PATH`. Prints a line of JSON. Standard library; python-xlib for windows.
+`hostile.py KIND PATH`. Prints a line of JSON. Standard library only, except python-xlib for windows.
 """
 
 import json
@@ -18,7 +18,7 @@ CELLS = 6_000_000
 
 
 def deep_json(path):
-    """JSON 200,000 deep."""
+    """JSON nested 200,000 levels deep."""
     write(path, b"[" * 200_000 + b"]" * 200_000)
 
 
@@ -28,7 +28,7 @@ def number_json(path):
 
 
 def folder(path):
-    """A folder where a file was wanted."""
+    """A folder instead of a file."""
     os.makedirs(path)
 
 
@@ -62,7 +62,7 @@ def memory(path):
 
 
 def kernel(path):
-    """A link to a file of the kernel's that blocks."""
+    """A link to a kernel file that blocks."""
     os.symlink("/proc/kmsg", path)
 
 
@@ -72,7 +72,7 @@ def loop(path):
 
 
 def sparse(path):
-    """Terabytes of nothing."""
+    """A sparse file of terabytes."""
     with open(path, "wb") as file:
         for size in (1 << 42, 1 << 40, 1 << 34):
             try:
@@ -83,13 +83,13 @@ def sparse(path):
 
 
 def large(path):
-    """As much as is read, of nothing."""
+    """A sparse file close to the size limit."""
     with open(path, "wb") as file:
         file.truncate(120 << 20)
 
 
 def growing(path):
-    """A file that grows as long as it is read."""
+    """A file that grows while it is read."""
     write(path, b"x")
     if os.fork() == 0:
         detach()
@@ -100,7 +100,7 @@ def growing(path):
 
 
 def swapped(path):
-    """Now a file, now a link to one that is root's, some thousand times a second."""
+    """Alternately a file and a link to one of root's, thousands of times a second."""
     write(f"{path}.file", b"the agent's own")
     if os.fork() == 0:
         detach()
@@ -117,7 +117,7 @@ def swapped(path):
 
 
 def deep_folder(path):
-    """Folders 1,500 deep."""
+    """Folders nested 1,500 levels deep."""
     os.makedirs(path)
     here = os.getcwd()
     os.chdir(path)
@@ -135,7 +135,7 @@ def many(path):
 
 
 def names(path):
-    """Names that are no text, or more than one line."""
+    """Names that are not text, or have several lines."""
     os.makedirs(path)
     for name in (b"a\nb", b"\xff\xfe", b"\x1b[2J", b"..\\..\\x", b"C:", b"-rf", b"'\"`$(id)", b"x" * 255,
                  "\u202egnp".encode(), b"\r", b"{}", b"<script>"):  # fmt: skip
@@ -143,7 +143,7 @@ def names(path):
 
 
 def upwards(path):
-    """A folder in which everything is, itself too."""
+    """A folder that contains everything, including itself."""
     os.makedirs(path)
     os.symlink("/", f"{path}/up")
 
@@ -155,7 +155,7 @@ def view(path):
 
 
 def bomb(path):
-    """A workbook that is small, and a gigabyte when it is taken out."""
+    """A small workbook that unpacks to a gigabyte."""
     sheet = b'<worksheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><sheetData><row r="1">'
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as book:
         book.writestr("[Content_Types].xml", "<Types/>")
@@ -179,13 +179,13 @@ def picture(path):
 
 
 def entities(path):
-    """XML that is a billion times itself."""
+    """XML that expands a billion times."""
     lines = "".join(f'<!ENTITY a{n} "{f"&a{n - 1};" * 10}">' for n in range(1, 10))
     write(path, f'<!DOCTYPE x [<!ENTITY a0 "ha">{lines}]><x>&a9;</x>'.encode())
 
 
 def titles(path):
-    """Windows whose titles and classes are no text."""
+    """Windows whose titles and classes are not text."""
     from Xlib import Xatom, display
 
     odd = (b"\xff\xfe\0\0", b"\x1b]0;x\x07" * 100, b'","active":true}]' * 10, b"\xed\xa0\x80", b"a\nb\r\0c", b"W" * 200_000,
@@ -213,7 +213,7 @@ def titles(path):
 
 
 def tree(path):
-    """A program whose accessible names are no text, and long."""
+    """A program with long accessible names that are not text."""
     import gi
 
     gi.require_version("Gtk", "3.0")
@@ -239,13 +239,12 @@ def tree(path):
 
 
 def write(path, data):
-    """A file."""
     with open(path, "wb") as file:
         file.write(data)
 
 
 def detach():
-    """Go on when who started this has ended."""
+    """Keep running after the parent has ended."""
     os.setsid()
     null = os.open(os.devnull, os.O_RDWR)
     for descriptor in (0, 1, 2):

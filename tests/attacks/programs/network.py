@@ -1,7 +1,7 @@
-"""Runs in a desktop, as the agent: reaches for the host's network, sockets and shared memory.
+"""Runs in a desktop as the agent: tries to reach the host's network, sockets and shared memory.
 
-`network.py tcp PORT ADDRESS...`, `network.py proxy PORT ADDRESS...`, `network.py abstract NAME`,
-`network.py shared KEY MARKER`, `network.py names`. Prints a line of JSON. Standard library only.
+`network.py tcp PORT ADDRESS...`, `network.py proxy PORT ADDRESS...`, `network.py abstract NAME`, `network.py shared KEY
+MARKER`, `network.py names`. Prints a line of JSON. Standard library only.
 """
 
 import ctypes
@@ -28,7 +28,7 @@ def tcp(port, *addresses):
 
 
 def proxy(port, *addresses):
-    """Ask the proxy of a desktop with a list of names for addresses that are not in it."""
+    """Ask a desktop's proxy, which has a list of names, for addresses that are not on it."""
     there = os.environ.get("http_proxy") or os.environ.get("HTTP_PROXY")
     if not there:
         return {"ok": False, "said": "no proxy is named"}
@@ -51,7 +51,7 @@ def proxy(port, *addresses):
 
 
 def abstract(name):
-    """A Unix socket without a file: its name belongs to a network namespace."""
+    """A Unix socket without a file, whose name belongs to a network namespace."""
     with socket.socket(socket.AF_UNIX) as sock:
         sock.settimeout(SECONDS)
         try:
@@ -63,7 +63,7 @@ def abstract(name):
 
 
 def shared(key, marker):
-    """System V's shared memory under the host's key, and POSIX's under its name."""
+    """System V shared memory under the host's key, and POSIX shared memory under its name."""
     libc = ctypes.CDLL(None, use_errno=True)
     found = libc.shmget(int(key), 0, 0)
     if found >= 0:
@@ -74,13 +74,13 @@ def shared(key, marker):
 
 
 def names():
-    """Interfaces beside the loopback."""
+    """Interfaces other than the loopback."""
     there = [name for _, name in socket.if_nameindex() if name != "lo" and not name.startswith("tunl")]
     return {"ok": bool(there), "said": f"interfaces {there}" if there else "only the loopback"}
 
 
 def main():
-    """Run one of them."""
+    """Run the attack with the given name."""
     todo: dict[str, Callable[..., object]] = {
         "tcp": tcp,
         "proxy": proxy,

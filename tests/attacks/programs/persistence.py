@@ -1,6 +1,7 @@
-"""Runs in a desktop, as the agent: leaves something of itself in every place it can, or looks for what was left.
+"""Runs in a desktop as the agent: leaves traces in every place it can, or looks for traces.
 
-`persistence.py leave MARK` and `persistence.py look MARK`; each prints a line of JSON. Standard library and python-xlib.
+`persistence.py leave MARK` and `persistence.py look MARK`; each prints a line of JSON. Standard library and
+python-xlib.
 """
 
 import ctypes
@@ -27,12 +28,12 @@ FILES = (f"{HOME}/.bashrc", f"{HOME}/.profile", f"{HOME}/.config/autostart/attac
 
 
 def site():
-    """Where the user's Python looks for what it runs at each start."""
+    """A file that the user's Python runs at every start."""
     return f"{HOME}/.local/lib/python{sys.version_info[0]}.{sys.version_info[1]}/site-packages/usercustomize.py"
 
 
 def leave(mark):
-    """Write, start, own, store."""
+    """Leave the mark in files, programs, memory and settings."""
     done = []
     for path in (*FILES, site()):
         try:
@@ -51,7 +52,7 @@ def leave(mark):
 
 
 def segment(mark):
-    """System V's shared memory, which outlives its program."""
+    """System V shared memory, which outlives its program."""
     libc = ctypes.CDLL(None)
     libc.shmat.restype = ctypes.c_void_p
     number = libc.shmget(KEY, 4096, 0o1666)
@@ -60,7 +61,7 @@ def segment(mark):
 
 
 def setting(mark):
-    """The settings' database, and the session's."""
+    """The settings database, and the X resources."""
     for tool in (["gsettings", "set", "org.gnome.desktop.background", "picture-uri", mark], ["xrdb", "-merge"]):
         try:
             subprocess.run(tool, input=f"attack: {mark}\n".encode(), check=False, timeout=20, capture_output=True)
@@ -81,14 +82,14 @@ def root_property(mark):
 
 
 def clipboard(mark):
-    """The clipboard, whose owner goes on."""
+    """The clipboard, whose owner keeps running."""
     subprocess.run(["xclip", "-i", "-selection", "clipboard"], input=mark.encode(), check=True, timeout=20,
                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
     return "the clipboard"
 
 
 def crontab(mark):
-    """What is started at times."""
+    """A cron job."""
     subprocess.run(
         ["crontab", "-"], input=f"* * * * * echo {mark}\n".encode(), check=True, timeout=20, capture_output=True
     )
@@ -96,7 +97,7 @@ def crontab(mark):
 
 
 def program(mark):
-    """A program that goes on, owns the clipboard, and listens."""
+    """A program that keeps running, owns the clipboard, and listens."""
     if os.fork() == 0:
         os.setsid()
         null = os.open(os.devnull, os.O_RDWR)
@@ -110,7 +111,7 @@ def program(mark):
 
 
 def look(mark):
-    """Whatever of it is here."""
+    """Look for the mark everywhere."""
     found = [path for path in (*FILES, site()) if has(path, mark)]
     libc = ctypes.CDLL(None)
     libc.shmat.restype = ctypes.c_void_p
@@ -139,7 +140,7 @@ def look(mark):
 
 
 def has(path, mark):
-    """Whether a file has it."""
+    """Whether a file contains the mark."""
     try:
         with open(path, "rb") as file:
             return mark.encode() in file.read(1 << 20)
@@ -148,7 +149,7 @@ def has(path, mark):
 
 
 def look_setting(mark):
-    """In the settings, on the clipboard, in the crontab."""
+    """Look in the settings, on the clipboard, in the crontab."""
     said = b""
     for tool in (
         ["gsettings", "get", "org.gnome.desktop.background", "picture-uri"],
@@ -164,7 +165,7 @@ def look_setting(mark):
 
 
 def look_root(mark):
-    """In the X server."""
+    """Look in the X server."""
     from Xlib import X, display
 
     there = display.Display()
@@ -174,14 +175,14 @@ def look_root(mark):
 
 
 def end(mark):
-    """Leave it, and end whatever may be ended; whoever asked hears nothing."""
+    """Leave the mark and kill every process; no answer reaches the caller."""
     leave(mark)
     os.kill(-1, 9)
     return {"ok": True, "said": "ended"}
 
 
 def payload(mark):
-    """Put code among what the server of the next desktop is made of, by every way that leads there."""
+    """Put code into the next desktop's server files, by every route to them."""
     roots = ["", *(f"/proc/{pid}/root" for pid in os.listdir("/proc") if pid.isdigit())]
     done, tried = [], 0
     for root in roots:
@@ -203,19 +204,19 @@ def payload(mark):
 
 
 def put(path, mark):
-    """Add to a file."""
+    """Append to a file."""
     with open(path, "a", encoding="utf-8") as file:
         file.write(f"# {mark}\n")
 
 
 def rename(path, mark):
-    """Lay something over it."""
+    """Put a link over a path."""
     os.symlink("/tmp/attack", f"{path}.attack")
     os.rename(f"{path}.attack", path)
 
 
 def permit(path, mark):
-    """Let everybody write."""
+    """Make a path writable for everybody."""
     os.chmod(path, 0o777)
 
 

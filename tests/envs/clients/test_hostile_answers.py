@@ -1,7 +1,7 @@
-"""Whatever a desktop answers, to whichever question: an error of the desktop's comes out, or an answer about a file.
+"""Whatever a desktop answers, to any request, the client raises an error of the desktop or returns an answer.
 
-The answers are right ones that have been changed: in their values, in how they are written, in how they are sent. A
-server sends them that knows the token, so that the proof is right and the reader is reached.
+The answers are valid ones with changes: in their values, in their encoding, in how they are sent. The server knows the
+token, so its proofs are valid and the client reads the answers.
 """
 
 import copy
@@ -35,10 +35,10 @@ TREE = {
 }
 WINDOWS = "0x01c00003  0 5 6 640 400 xterm.XTerm  host a title\n"
 
-# -- right answers ------------------------------------------------------------------------------------------------
+# -- valid answers ------------------------------------------------------------------------------------------------
 
 Answer = Callable[[Asked], Any]
-"""JSON, or bytes as they are, or for a step its line of JSON."""
+"""JSON, or raw bytes, or a step's line of JSON."""
 
 
 def step(asked: Asked) -> Any:
@@ -149,7 +149,7 @@ def places(value: Any) -> Iterator[tuple[Any, Any]]:
 
 @st.composite
 def changes(draw: st.DrawFn) -> Callable[[Any], bytes]:
-    """What is done to a right answer's JSON."""
+    """A change to a valid answer's JSON."""
     where, junk = draw(st.integers(0, 30)), draw(st.sampled_from(JUNK) | st.text(max_size=20).map(json.dumps))
     how = draw(st.sampled_from(["replace", "delete", "add", "twice", "nothing"]))
 
@@ -200,10 +200,10 @@ PICTURES = [
 
 @st.composite
 def faults(draw: st.DrawFn) -> Callable[[Asked, Any], bytes]:
-    """What becomes of a right answer, on its way to bytes on the wire."""
+    """A change to a valid answer on its way to bytes on the wire."""
     change, picture = draw(changes()), draw(st.sampled_from(PICTURES))
     status, head, length, chunks, rest, cut, raw = "HTTP/1.1 200 OK", "", "right", "", b"", None, None
-    if draw(st.booleans()):  # else in its values alone
+    if draw(st.booleans()):  # otherwise only its values change
         status, head, length = (draw(st.sampled_from(one)) for one in (STATUSES, HEADS, LENGTHS))
         chunks, rest = draw(st.sampled_from(CHUNKS)), draw(st.sampled_from([b"", b"", b"more", b"\x1f\x8b\x08"]))
         cut, raw = draw(st.none() | st.none() | st.integers(0, 2000)), draw(st.none() | st.binary(max_size=200))
@@ -230,12 +230,12 @@ def faults(draw: st.DrawFn) -> Callable[[Asked, Any], bytes]:
 
 
 class Hostile:
-    """A server whose answers are right until a test says otherwise.
+    """A server whose answers are valid until a test says otherwise.
 
     Attributes:
-        send: makes the wrong ones.
-        spared: how many answers are right before.
-        pace: seconds from one byte of a wrong answer to the next.
+        send: makes the invalid ones.
+        spared: the number of valid answers before that.
+        pace: seconds between two bytes of an invalid answer.
     """
 
     def __init__(self, routes: dict[str, Answer], *, tokens: bool) -> None:
@@ -275,7 +275,7 @@ def servers() -> Iterator[dict[str, Hostile]]:
 
 
 def client_of(server: Hostile, kind: str, seconds: float) -> Client:
-    """A client that waits no longer than this for anything."""
+    """A client with this limit on all its waiting."""
     made = Client("hostile", server.base, token=TOKEN) if kind == "ours" else OsworldClient("hostile", server.base)
     made.answer_seconds = made.file_seconds = seconds
     if isinstance(made, OsworldClient):
@@ -284,7 +284,7 @@ def client_of(server: Hostile, kind: str, seconds: float) -> Client:
 
 
 def ask(server: Hostile, kind: str, name: str, seconds: float) -> BaseException | None:
-    """Call a method; what it raises must be of the kinds that it may raise, and in one line."""
+    """Call a method; it may only raise errors of the allowed kinds, with one-line messages."""
     client = client_of(server, kind, seconds)
     allowed = (OSError,) if name == "upgrade" else (EnvError, Unfit, FileNotFoundError)
     began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The client against servers that misbehave: each fault is an error of ours, and nothing is carried out twice."""
+"""The client and misbehaving servers: each fault becomes an error of ours, and no action runs twice."""
 
 import gzip
 import json
@@ -26,7 +26,7 @@ BLIND = Observe(screenshot=False)
 
 
 def fine(connection: socket.socket, asked: Asked) -> None:
-    """A step's answer, without a picture."""
+    """A step's answer without a picture."""
     body = asked.json()
     seen = Seen(None, False, 100, 50, (1, 2), True, 3.0)
     results = tuple(ActionResult(True) for _ in body.get("actions", ()))
@@ -247,7 +247,7 @@ def test_an_agents_token_says_so(start: Start) -> None:
     assert server.asked[0].signed is not None and server.asked[0].signed.role == "agent"
 
 
-# -- connections that become others -------------------------------------------------------------------------------
+# -- upgraded connections -----------------------------------------------------------------------------------------
 
 
 def test_a_connection_is_made_into_another(start: Start) -> None:
@@ -288,7 +288,7 @@ def test_a_connection_that_is_not_made_into_another(start: Start, talk: Talk, sa
         client.upgrade("/v1/tunnel", {"port": 1})
 
 
-# -- the time and the size of an answer ---------------------------------------------------------------------------
+# -- duration and size of an answer -------------------------------------------------------------------------------
 
 SLOW = {
     "status": slowly(b"HTTP/1.1 200 OK" + b" " * 1000),
@@ -334,7 +334,7 @@ def test_the_time_is_for_a_request_that_nobody_reads(start: Start) -> None:
 
 @pytest.fixture
 def trusted(monkeypatch: pytest.MonkeyPatch) -> Iterator[ssl.SSLContext]:
-    """A server's context, with a certificate that this machine trusts for now."""
+    """A server's context with a certificate that this machine trusts during the test."""
     own = Path(__file__).with_name("localhost.pem")
     monkeypatch.setenv("SSL_CERT_FILE", str(own))
     transport.tls.cache_clear()
@@ -437,7 +437,7 @@ def test_a_large_file_is_in_memory_once(start: Start) -> None:
         tracemalloc.stop()
 
 
-# -- what is there and is not what was asked for ------------------------------------------------------------------
+# -- something other than requested -------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("status", [413, 422])
@@ -459,7 +459,7 @@ def test_a_file_that_is_too_large_is_an_answer(start: Start) -> None:
 
 
 def test_an_error_that_is_too_large_is_no_answer(start: Start) -> None:
-    """Nobody has looked at its proof."""
+    """Nobody checked its proof."""
     for status in (404, 422, 500):
         client, _ = start(answer(status, b"x" * 1001))
         with pytest.raises(GuestError, match="more than 1000 bytes"):
@@ -540,7 +540,7 @@ def test_a_picture_of_the_screen_is_taken(start: Start) -> None:
 
 
 def test_a_picture_with_two_heads_is_refused() -> None:
-    """Readers take the second one."""
+    """Readers use the second one."""
     small = png(30, 20)
     for broken in (two_headed(30_000, 30_000), small[:45], small[:33] + b"\0" * 500, headed(3000, 2000)):
         with pytest.raises(GuestError, match="not a picture"):

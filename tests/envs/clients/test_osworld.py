@@ -1,4 +1,4 @@
-"""A machine with OSWorld's routes only: our server behind a door that lets no other request through."""
+"""A machine with OSWorld's routes only: our server behind a proxy that blocks all other requests."""
 
 import threading
 from collections.abc import Callable, Iterator
@@ -29,7 +29,7 @@ ROUTES = {
 
 
 class Door:
-    """Lets OSWorld's requests through to a desktop, without asking for a token."""
+    """Forwards OSWorld's requests to a desktop, without asking for a token."""
 
     def __init__(self, desktop: LocalDesktop) -> None:
         there = Client("behind", token=desktop.tokens["control_token"], connect=desktop._connect)
@@ -50,7 +50,7 @@ class Door:
             do_POST = do_GET  # noqa: N815
 
             def log_message(self, format: str, *args: object) -> None:
-                """Quiet."""
+                """Log nothing."""
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
@@ -81,7 +81,7 @@ def make(local_provider: Pool) -> Iterator[Callable[[], Desktop]]:
 
 
 class TestContract(DesktopContract):
-    """All of it: what OSWorld's server cannot do by itself, its client does from here."""
+    """The whole contract: our client adds what OSWorld's server cannot do."""
 
 
 def test_a_remote_machine_of_osworlds_is_recognised(make: Callable[[], Desktop]) -> None:

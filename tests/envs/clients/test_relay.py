@@ -1,4 +1,4 @@
-"""What a desktop reaches through its controller: the names of a list, and the ports that the controller asks for."""
+"""What a desktop can reach through its controller: listed names, and ports that the controller requests."""
 
 import http.server
 import socket
@@ -17,7 +17,7 @@ from deskbench.envs.providers.local import LocalProvider
 
 
 class Site(http.server.BaseHTTPRequestHandler):
-    """A web site: says what it was asked."""
+    """A web site that returns the request it got."""
 
     def do_GET(self) -> None:
         body = f"{self.path} {self.headers.get('Connection')} {self.headers.get('Proxy-Connection')}".encode()
@@ -34,7 +34,7 @@ class Site(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, format: str, *args: object) -> None:
-        """Quiet."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -87,7 +87,7 @@ def test_what_is_no_entry_is_refused(entry: str) -> None:
 
 
 class Desk:
-    """The desktop's end of a relay: what has been opened, and what a program would send there."""
+    """The desktop's end of a relay: opened connections, and what a program would send through them."""
 
     def __init__(self) -> None:
         self.ends: list[socket.socket] = []
@@ -129,7 +129,7 @@ def test_a_name_that_no_resolver_takes_is_refused() -> None:
 @pytest.mark.desktop
 class TestDesktop:
     def test_what_is_on_the_list_is_reached(self, desktop: Desktop, site: int) -> None:
-        for number in range(12):  # more than are kept waiting
+        for number in range(12):  # more than may wait in the pool
             assert curl(desktop, f"http://127.0.0.1:{site}/page?{number}") == f"/page?{number} close None"
 
     def test_bodies_arrive_as_they_are(self, desktop: Desktop, site: int) -> None:

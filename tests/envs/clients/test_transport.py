@@ -1,4 +1,4 @@
-"""How requests leave: what the other end receives at a time."""
+"""How requests are sent: what the other end receives in one packet."""
 
 import socket
 from collections.abc import Iterator
@@ -9,7 +9,7 @@ from deskbench.envs.clients.http import Client
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
 SHORT, LONG = 1_000, 100_000
-"""Bytes of a body that is sent with its head, and of one that is not copied for that."""
+"""Bytes of a body that is sent together with its head, and of one that is too large to be copied for that."""
 
 
 @pytest.fixture
@@ -17,7 +17,7 @@ def pair() -> Iterator[tuple[Client, socket.socket]]:
     """A client, and the other end of its connection, which receives each packet as it was sent."""
     here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
     there.settimeout(10)
-    there.sendall(ANSWER)  # it waits there until it is read
+    there.sendall(ANSWER)  # stays in the buffer until it is read
     client = Client("pair", connect=lambda: here)
     yield client, there
     client.close()

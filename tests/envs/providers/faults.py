@@ -1,4 +1,4 @@
-"""What breaks, breaks as an error of ours, and the episode goes on elsewhere: tests that each provider inherits."""
+"""Each fault becomes an error of ours and the episode continues elsewhere: tests that every provider inherits."""
 
 import signal
 import threading
@@ -36,13 +36,13 @@ WRITE_HELLO: dict[str, Any] = {
 
 @dataclass(frozen=True)
 class Means:
-    """What the faults are made with on a platform: commands of its shell, and a task for its editor.
+    """How to cause the faults on a platform: commands of its shell, and a task for its editor.
 
     Attributes:
-        where: prints NOTE's whole path.
+        where: prints NOTE's full path.
         fill, empty: fill the disk with a file, and remove it.
         flood: prints a hundred million letters.
-        large: makes the file ~/large of three million bytes.
+        large: creates ~/large with three million bytes.
         task: keys of a task that is solved in an editor.
     """
 
@@ -55,21 +55,21 @@ class Means:
 
 
 class Faults:
-    """Inherit it, and say how the server and the whole desktop are hit from outside; `means` where it is not Linux."""
+    """Inherit it, and define how to hit the server and the whole desktop from outside; set `means` unless on Linux."""
 
     means: ClassVar[Means] = Means()
 
     @abstractmethod
     def hit_server(self, desktop: Any, number: int) -> None:
-        """Send the server a signal."""
+        """Send a signal to the server."""
 
     @abstractmethod
     def kill(self, desktop: Any) -> None:
-        """Kill all of it: the sandbox, the container, the machine."""
+        """Kill everything: the sandbox, the container, the machine."""
 
     @abstractmethod
     def left(self) -> object:
-        """What exists outside because of desktops: equal before and after when nothing is left."""
+        """Everything outside that belongs to desktops; equal before and after if nothing is left."""
 
     def test_a_killed_server_is_an_error_of_ours(self, make: Callable[[], Desktop]) -> None:
         desktop = make()
@@ -140,10 +140,10 @@ class Faults:
 
 
 class Frail:
-    """A provider over another, whose first desktop is killed before its first step."""
+    """A provider that wraps another and kills its first desktop before the first step."""
 
     name = "frail"
-    capacity = 1  # none is started ahead
+    capacity = 1  # starts no desktop ahead
     platform = None
     wrapped: ClassVar[Provider]
     kill: ClassVar[Callable[[Any], None]]
@@ -163,4 +163,4 @@ class Frail:
         return {}
 
     def close(self) -> None:
-        """The wrapped one is its owner's."""
+        """Does nothing: the owner closes the wrapped provider."""

@@ -1,4 +1,4 @@
-"""The folder that makes a machine a desktop: what is in it, and that it works on Windows as Wine has it."""
+"""The folder that turns a machine into a desktop: its contents, and that it works on Wine's Windows."""
 
 import io
 import json
@@ -38,7 +38,7 @@ def test_windows_scripts_are_read_alike_in_every_code_page(name: str) -> None:
 
 
 def test_the_powershell_script_closes_what_it_opens() -> None:
-    """There is no PowerShell to ask; this much can be seen without one."""
+    """Without PowerShell, only this much can be checked."""
     text = (bundle.INSTALLERS / "windows/install.ps1").read_text()
     code = re.sub(r'"(?:`.|[^"`])*"', '""', re.sub(r"(?m)(?<!\S)#.*$", "", text))
     for one, other in ("()", "{}", "[]"):

@@ -1,4 +1,4 @@
-"""Containers of a real engine: the contract, the walls, the faults, and that nothing is left."""
+"""Containers of a real engine: the contract, the walls, the faults, and no leftovers."""
 
 import contextlib
 import io
@@ -117,7 +117,7 @@ class TestFullImage(DesktopContract):
         assert desktop.wallpaper() not in (None, RED)
         desktop.set_wallpaper("~/Pictures/red.bmp")
 
-        def covered() -> bool:  # XFCE fades from the one picture to the other
+        def covered() -> bool:  # XFCE fades from one picture to the other
             seen = desktop.observe().screenshot
             return seen is not None and seen.image.getpixel((600, 600)) == (255, 0, 0)
 
@@ -153,7 +153,7 @@ def code(engine: docker.DockerClient) -> Iterator[Desktop]:
 
 
 def test_what_stands_in_for_vs_code(code: Desktop) -> None:
-    """By VS Code's command, under its window's title, with its settings where OSWorld's tasks look for them."""
+    """VS Code's command works, its window has VS Code's title, and its settings are where OSWorld's tasks look."""
     code.write_file("~/project/a.txt", b"one\n")
     code.launch(["code", "/home/user/project"])
     code.launch(["code", "-g", "/home/user/project/a.txt:1"])
@@ -167,7 +167,7 @@ def test_what_stands_in_for_vs_code(code: Desktop) -> None:
 
 
 def test_an_extension_of_vs_code_says_what_is_open(code: Desktop, tmp_path: Path) -> None:
-    """As OSWorld's tasks ask: a command of an extension, called by its name, writes the project's folder."""
+    """As in OSWorld's tasks, a command of an extension, called by name, writes the project's folder."""
     made = Maker(Files(tmp_path)).make("https://a.test/vscodeEvalExtension.zip", "e.zip", [], expected=False)
     code.write_file("~/e.zip", made)
     done = code.run("unzip -q e.zip && code --install-extension vscodeEvalExtension/eval-0.0.1.vsix", shell=True)
@@ -178,7 +178,7 @@ def test_an_extension_of_vs_code_says_what_is_open(code: Desktop, tmp_path: Path
     world = World(code, load("basics")[0], tmp_path / "cache", tmp_path / "assets")
     asked = {"vscode_extension_command": "OpenProject", "path": "/home/user/OpenProject.txt", "dest": "o.txt"}
     found = None
-    for _ in range(3):  # the extension is loaded some seconds after the window
+    for _ in range(3):  # the extension loads some seconds after the window
         found = vscode_config(world, **asked)
         if found is not None:
             break
@@ -251,7 +251,7 @@ def test_a_network_only_where_it_was_asked_for(provider: DockerProvider, engine:
     listener = socket.create_server(("0.0.0.0", 0))
     port = listener.getsockname()[1]
     (config,) = engine.networks.get("bridge").attrs["IPAM"]["Config"]
-    gateway = str(next(ip_network(config["Subnet"]).hosts()))  # the engine's own end, unless it was told otherwise
+    gateway = str(next(ip_network(config["Subnet"]).hosts()))  # the engine's own end by default
     reach = f"timeout 5 bash -c 'exec 3<>/dev/tcp/{{}}/{port}'"
     with listener:
         offline, online = provider.start(SPEC), provider.start(DesktopSpec(network="full"))
@@ -369,7 +369,7 @@ def test_a_context_is_the_same_bytes_each_time() -> None:
 
 
 class TestOsworldsImage:
-    """Its options and readiness, with an image that answers as its machine does: the real one cannot be had here."""
+    """Its options and readiness, with an image that answers like its machine; the real one is not available here."""
 
     @pytest.fixture
     def machines(self, engine: docker.DockerClient, tmp_path: Path) -> Iterator[OsworldContainers]:

@@ -1,4 +1,4 @@
-"""An engine that DOCKER_HOST names by ssh: a real sshd, the person's ssh with a configuration of the test's."""
+"""An engine that DOCKER_HOST names by ssh: a real sshd, and the user's ssh with a configuration from the test."""
 
 import getpass
 import os
@@ -31,12 +31,12 @@ def _engine() -> Iterator[None]:
 
 @pytest.fixture
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
-    """An sshd of this user; the address of the engine through it, and `ssh` with the key that it takes."""
+    """An sshd of this user, with an `ssh` command whose key it accepts; returns the engine's address through it."""
     tmp_path.chmod(0o700)
     for name in ("host", "user"):
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / name], check=True)
     if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)  # where root's sshd locks itself in; a service's start makes it
+        Path("/run/sshd").mkdir(exist_ok=True)  # root's sshd confines itself there; a service's start would create it
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     server = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The desktop in memory: what it promises as a `Desktop`, as far as one editor can."""
+"""The desktop in memory: it keeps the promises of `Desktop`, as far as one editor can."""
 
 from typing import Any
 

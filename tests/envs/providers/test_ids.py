@@ -1,4 +1,4 @@
-"""Ids that own nothing here: what is chosen, and what the kernel makes of it."""
+"""Ids that own nothing here: which ones are chosen, and how the kernel maps them."""
 
 import os
 import pwd
@@ -16,7 +16,7 @@ root = pytest.mark.skipif(os.geteuid() != 0, reason="chooses ids as root does")
 
 
 def run(chosen: ids.Ids | None, *command: str) -> subprocess.CompletedProcess[str]:
-    """A command under the ids."""
+    """Run a command under the ids."""
     with ids.entry(chosen) as entry:
         process = subprocess.Popen(
             entry.command(command), stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -64,7 +64,7 @@ def test_a_command_that_is_not_there_ends_and_says_so() -> None:
 @root
 def test_ids_that_cannot_be_mapped_are_an_error() -> None:
     with pytest.raises(StartError, match="cannot map"):
-        run(ids.Ids(1_900_000_000, 2**32 - 1), "true")  # the number that stands for none
+        run(ids.Ids(1_900_000_000, 2**32 - 1), "true")  # the number that means no id
 
 
 def test_without_ids_nothing_is_changed() -> None:

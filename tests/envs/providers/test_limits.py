@@ -1,4 +1,4 @@
-"""Control groups of desktops: made, left alone by other controllers, removed when their controller is no more."""
+"""Control groups of desktops: created, left alone by other controllers, removed when their controller is gone."""
 
 import subprocess
 import sys

@@ -49,7 +49,7 @@ class TestContract(DesktopContract):
 
 
 class TestWalls(Walls):
-    """As they are."""
+    """All walls, unchanged."""
 
 
 class TestFaults(Faults):
@@ -139,7 +139,7 @@ def test_a_program_cannot_read_the_tokens(provider: LocalProvider) -> None:
 
 
 def test_the_way_in_is_nowhere_in_the_desktop(provider: LocalProvider) -> None:
-    """It is a socket that the server inherits: no path leads to it, and nobody can put another in its place."""
+    """It is a socket that the server inherits: no path leads to it, and nobody can replace it."""
     desktop = provider.start(DesktopSpec())
     sockets = shell(desktop, "cat /proc/net/unix")
     assert "deskbench" not in sockets.replace("deskbench-", "")
@@ -179,7 +179,7 @@ def test_the_kernels_settings_are_read_only(provider: LocalProvider) -> None:
 
 
 def test_a_module_in_the_home_folder_is_not_the_servers(provider: LocalProvider) -> None:
-    """The server imports some modules when they are first needed; the folder that it was started in is not searched."""
+    """The server imports some modules on first use; it does not search the folder that it was started in."""
     desktop = provider.start(DesktopSpec())
     trap = "open('/tmp/sprung', 'w').close()"
     desktop.run(
@@ -188,7 +188,7 @@ def test_a_module_in_the_home_folder_is_not_the_servers(provider: LocalProvider)
         shell=True,
     )
     with contextlib.suppress(EnvError):
-        desktop.write_file("~/there.txt", b"1")  # a multipart body is taken apart
+        desktop.write_file("~/there.txt", b"1")  # parsing a multipart body imports more
     desktop.observe(Observe(accessibility=True))
     desktop.start_recording()
     desktop.end_recording()
@@ -196,7 +196,7 @@ def test_a_module_in_the_home_folder_is_not_the_servers(provider: LocalProvider)
 
 
 def test_what_programs_say_without_an_end_of_line_is_cut(provider: LocalProvider) -> None:
-    """Programs of the panel have the server's standard error, which the controller reads."""
+    """Programs of the panel inherit the server's stderr, which the controller reads."""
     desktop = provider.start(DesktopSpec())
     desktop.run("timeout 2 head -c 50000000 /dev/zero > /proc/$(pgrep -x openbox)/fd/2", shell=True)
     assert desktop.run(["echo", "there"]).stdout == "there\n"
@@ -208,7 +208,7 @@ def test_nothing_is_left_when_it_stops(provider: LocalProvider) -> None:
     family = [psutil.Process(desktop.process.pid), *psutil.Process(desktop.process.pid).children(recursive=True)]
     assert len(family) > 5
     provider.stop(desktop)
-    provider.stop(desktop)  # quiet about one that is dead already
+    provider.stop(desktop)  # does not complain about a dead desktop
     _, alive = psutil.wait_procs(family, timeout=5)
     assert alive == []
     assert not desktop.folder.exists()
@@ -238,7 +238,7 @@ def test_nothing_is_left_when_the_controller_is_killed(tmp_path: Path) -> None:
     controller.wait()
     _, alive = psutil.wait_procs(family, timeout=10)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
-    LocalProvider().close()  # the next provider sweeps what a killed one left on the disk
+    LocalProvider().close()  # the next provider cleans up the disk after a killed one
     assert not Path(folder).exists()
 
 
@@ -298,7 +298,7 @@ def test_a_desktop_without_a_sandbox(provider: LocalProvider) -> None:
 
 
 def test_a_machine_that_makes_no_namespaces_says_so(tmp_path: Path) -> None:
-    """Each time, whether the sandbox ends before or after it is told the tokens."""
+    """Every time, whether the sandbox ends before or after it gets the tokens."""
     script = textwrap.dedent(
         """
         from deskbench.envs.desktop import DesktopSpec
@@ -315,7 +315,7 @@ def test_a_machine_that_makes_no_namespaces_says_so(tmp_path: Path) -> None:
     done = subprocess.run([*walled, sys.executable, "-c", script], capture_output=True, text=True, check=False)
     said = done.stdout.splitlines()
     assert len(said) == 5, done.stderr
-    assert all("does not let bubblewrap make namespaces" in line and "--unisolated" in line for line in said)
+    assert all("does not let bubblewrap create namespaces" in line and "--unisolated" in line for line in said)
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="is about root starting it as somebody else")

@@ -1,4 +1,4 @@
-"""What programs look like: each button can be told from its ground, in pictures of real desktops."""
+"""How programs look: every button stands out from its background, in screenshots of real desktops."""
 
 import contextlib
 import re
@@ -27,10 +27,10 @@ pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.timeout(600)]
 LOOK = Observe(accessibility=True)
 PATIENCE = 60.0
 LEAST = 2.0
-"""A ratio of contrast: LibreOffice's pale folder has 2.4, white icons on its toolbars have 1.04."""
+"""A contrast ratio: LibreOffice's pale folder has 2.4, white icons on its toolbars have 1.04."""
 OFFICE = ["writer", "calc", "impress"]
 OTHERS = [("gimp", 15), ("vlc", 5), ("gedit", 5), ("file-roller", 3)]
-"""Programs of three other toolkits, and how many buttons there are at the least."""
+"""Programs of three other toolkits, with a minimum number of buttons."""
 BUTTONS = ("push-button", "toggle-button")
 DARK = b"""<?xml version="1.0" encoding="UTF-8"?>
 <oor:items xmlns:oor="http://openoffice.org/2001/registry">
@@ -39,12 +39,12 @@ DARK = b"""<?xml version="1.0" encoding="UTF-8"?>
 </oor:items>
 """
 SMALLEST = 20
-"""Pixels; what is smaller is an arrow or a handle."""
+"""In pixels; anything smaller is an arrow or a handle."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Where something is on the screen, in pixels."""
+    """A position and size on the screen, in pixels."""
 
     x: int
     y: int
@@ -61,7 +61,7 @@ class Box:
         return cls(x, y, width, height)
 
     def icon(self) -> tuple[int, int, int, int]:
-        """What is on a button: without its edge, and without the arrow that some have at the right of their picture."""
+        """The picture on a button, without its edge and without the arrow that some have to the right."""
         worded = self.width > 2 * self.height
         width = self.width if worded else min(self.width, self.height)
         return self.x + 2, self.y + 2, self.x + width - 2, self.y + self.height - 2
@@ -76,7 +76,7 @@ def luminance(picture: Image.Image) -> NDArray[np.float64]:
 
 
 def contrast(picture: Image.Image) -> float:
-    """WCAG's ratio of the most frequent colour, which is the ground, and the fiftieth of all that differs most."""
+    """WCAG's contrast between the most frequent colour, the background, and the 2 % of pixels that differ most."""
     seen = luminance(picture)
     values, counts = np.unique(seen.round(4), return_counts=True)
     ground = values[counts.argmax()]
@@ -85,7 +85,7 @@ def contrast(picture: Image.Image) -> float:
 
 
 def offered(root: ET.Element) -> Iterator[ET.Element]:
-    """The buttons below it that are shown and can be pressed."""
+    """The visible and enabled buttons below an element."""
     for element in root.iter():
         states = (element.get(f"{{{NAMESPACES['st']}}}{name}") for name in ("showing", "enabled"))
         if element.tag in BUTTONS and all(state == "true" for state in states):
@@ -93,7 +93,7 @@ def offered(root: ET.Element) -> Iterator[ET.Element]:
 
 
 def looked_at(root: ET.Element, picture: Image.Image) -> dict[str, float]:
-    """The contrast of each button of a program that is whole on the screen, by its name and place."""
+    """The contrast of each of a program's buttons that is fully on the screen, by name and place."""
     found = {}
     for button in offered(root):
         box = Box.of(button)
@@ -119,7 +119,7 @@ def buttons(desktop: Desktop, program: str) -> dict[str, float]:
 
 
 def start(desktop: Desktop, command: str, program: str, least: int) -> dict[str, float]:
-    """Start a program, wait until as many of its buttons are there, and return them with their contrast."""
+    """Start a program, wait for the given number of buttons, and return their contrast."""
     desktop.launch(command, shell=True)
     found: list[dict[str, float]] = []
 
@@ -136,7 +136,7 @@ def pale(found: dict[str, float]) -> dict[str, float]:
 
 
 def office(desktop: Desktop, program: str) -> dict[str, float]:
-    """The contrast of each named button of a program of LibreOffice; without a name it is the arrow of a list."""
+    """The contrast of each named button of a LibreOffice program; those without a name are arrows of lists."""
     desktop.launch(["soffice", f"--{program}"])
     start(desktop, "true", "soffice", 30)
     desktop.act([Key(("esc",))])  # Impress asks for a template
@@ -168,7 +168,7 @@ def test_libreoffices_icons_stand_out(xfce: Desktop, program: str) -> None:
 
 
 def test_icons_for_a_dark_ground_would_be_found(xfce: Desktop) -> None:
-    """LibreOffice takes the first icons that it finds where it does not know what session it is in."""
+    """LibreOffice uses the first icons that it finds if it does not know the session's type."""
     xfce.write_file("~/.config/libreoffice/4/user/registrymodifications.xcu", DARK)
     assert {name.split()[0] for name in pale(office(xfce, "writer"))} >= {"Bold", "Italic", "Underline", "Center"}
 
@@ -183,12 +183,12 @@ def test_other_icons_stand_out(xfce: Desktop, program: str, least: int) -> None:
 
 
 def test_icons_are_of_a_theme_that_is_there(xfce: Desktop) -> None:
-    """Nautilus shows grey outlines, and signs for what is missing, without it."""
+    """Without it, Nautilus shows grey outlines and placeholders for missing icons."""
     theme = xfce.run(["xfconf-query", "-c", "xsettings", "-p", "/Net/IconThemeName"]).stdout.strip()
     assert xfce.run(["test", "-e", f"/usr/share/icons/{theme}/index.theme"]).returncode == 0, theme
 
 
 def test_chromium_does_not_offer_to_sign_in(xfce: Desktop) -> None:
-    """The offer goes away on its own after some seconds, and moves the toolbar."""
+    """The offer disappears after some seconds, which moves the toolbar."""
     found = start(xfce, "google-chrome", "Chromium", 5)
     assert not [name for name in found if "Sign in" in name], found

@@ -1,4 +1,4 @@
-"""What is shipped into desktops: a copy that all may read, made once."""
+"""The files shipped into desktops: one copy that everybody may read."""
 
 import stat
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Virtual machines: the contract, the walls, the faults, snapshots, and that nothing is left."""
+"""Virtual machines: the contract, the walls, the faults, snapshots, and no leftovers."""
 
 import os
 import signal
@@ -59,7 +59,7 @@ def shell(desktop: Desktop, command: str) -> str:
 
 
 def as_root(desktop: QemuDesktop, command: str) -> str:
-    """What a command of the machine's root prints: at the second serial line, where only the machine's owner comes."""
+    """The output of a command run by the machine's root, on the second serial line, which only its owner reaches."""
     with socket.socket(socket.AF_UNIX) as console:
         console.connect(str(desktop.machine.folder / "console"))
         console.settimeout(30)
@@ -71,13 +71,13 @@ def as_root(desktop: QemuDesktop, command: str) -> str:
 
 
 def folders(controller: int | None = None) -> set[Path]:
-    """Of machines of a controller."""
+    """The folders of a controller's machines."""
     owners = Path("/tmp").glob(f"{PREFIX}vm-*/owner")
     return {path.parent for path in owners if path.read_text() == str(controller or os.getpid())}
 
 
 class TestContract(DesktopContract):
-    """As it is."""
+    """The whole contract, unchanged."""
 
 
 class TestWalls(Walls):
@@ -160,7 +160,7 @@ def test_a_list_of_names_is_reached_through_the_controller(provider: QemuProvide
 
 
 def outside_address() -> str:
-    """An address of this machine that is not loopback's."""
+    """An address of this machine other than loopback."""
     for addresses in psutil.net_if_addrs().values():
         for one in addresses:
             if one.family == socket.AF_INET and not one.address.startswith("127."):
@@ -180,7 +180,7 @@ def test_a_start_is_a_restore(provider: QemuProvider) -> None:
     desktop = provider.start(SPEC)
     took = time.monotonic() - began
     assert desktop.observe().settled
-    assert took < 8  # the mark is 2 s; this machine may be busy
+    assert took < 8  # the mark is 2 s, but this machine may be busy
     assert "Xvfb" in shell(desktop, "ps -A -o comm")
 
 
@@ -191,7 +191,7 @@ def test_without_tokens_for_foreign_clients(provider: QemuProvider) -> None:
 
 
 def test_osworlds_routes_are_enough_for_a_machine_from_a_disk(provider: QemuProvider) -> None:
-    """OSWorld's disks are not here: one of our machines, whose server answers those routes, stands in."""
+    """OSWorld's disks are not available here; a machine of ours, whose server answers those routes, replaces them."""
     ours = provider.start(DesktopSpec(tokens=False))
     assert isinstance(ours, QemuDesktop)
     desktop = DiskDesktop(ours.machine, {5000: Forward(partial(ours.machine.connect, 5000))})
@@ -279,7 +279,7 @@ def test_nothing_is_left_when_the_controller_is_killed(image: VmImage) -> None:
     controller.wait()
     _, alive = psutil.wait_procs(family, timeout=10)
     assert [p for p in alive if p.status() != psutil.STATUS_ZOMBIE] == []
-    QemuProvider().close()  # the next provider sweeps what a killed one left on the disk
+    QemuProvider().close()  # the next provider cleans up the disk after a killed one
     assert not folder.exists()
 
 

@@ -1,6 +1,6 @@
-"""Machines from somebody's disk: how QEMU is told to start them, and what happens when they answer or do not.
+"""Machines from a foreign disk: the QEMU command that starts them, and what happens if they answer or do not.
 
-OSWorld's own disks (12 GB and more) are not here. What stands in for one is a disk whose boot sector says a word.
+OSWorld's own disks (12 GB and more) are not available here. A disk whose boot sector prints a word takes their place.
 """
 
 import struct

@@ -1,4 +1,4 @@
-"""What a virtual machine's image is made of, and what the kernel starts with."""
+"""The contents of a virtual machine's image, and the kernel's command line."""
 
 import subprocess
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Machines that run already: each is the real server on a TCP port, with an X server and a session of its own."""
+"""Machines that already run: each is the real server on a TCP port, with its own X server and session."""
 
 import json
 import os
@@ -32,7 +32,7 @@ SPEC = DesktopSpec()
 
 @dataclass
 class Host:
-    """A computer elsewhere, as far as one machine can be another: our server, started as docs/protocol.md says."""
+    """A remote computer, as far as this machine can act as one: our server, started as in docs/protocol.md."""
 
     folder: Path
     port: int = field(default_factory=free_port)
@@ -44,7 +44,7 @@ class Host:
         return f"http://127.0.0.1:{self.port}"
 
     def boot(self) -> None:
-        """From nothing, with an empty home."""
+        """Start fresh, with an empty home."""
         self.halt()
         self.boots += 1
         home = self.folder / f"home{self.boots}"
@@ -83,7 +83,7 @@ class Host:
 
 @dataclass
 class Farm:
-    """Two hosts, and the service that makes them fresh."""
+    """Two hosts, and the service that resets them."""
 
     hosts: list[Host]
     console: str
@@ -102,7 +102,7 @@ def farm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Farm]:
             self.end_headers()
 
         def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     console = ThreadingHTTPServer(("127.0.0.1", 0), Console)
     threading.Thread(target=console.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()
@@ -163,7 +163,7 @@ def test_a_machine_without_a_reset_is_used_once(farm: Farm, tmp_path: Path) -> N
 
 
 def test_a_run_over_two_machines(farm: Farm, tmp_path: Path) -> None:
-    """Three episodes, two at a time; a machine that dies in between comes back with its reset."""
+    """Three episodes, two at a time; a machine that dies in between is back after its reset."""
     for name in ("one", "two", "three"):
         write_task(tmp_path / "suite", name, **WRITE_HELLO)
     farm.hosts[1].halt()
@@ -196,7 +196,7 @@ def test_who_speaks_something_else_is_told_apart(tmp_path: Path) -> None:
             self.send_error(404)
 
         def log_message(self, format: str, *args: object) -> None:
-            """Quiet."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Foreign) as server:
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True).start()

@@ -1,4 +1,4 @@
-"""Windows by Wine: the contract on the real Windows API, exact input in a Windows program, and what it does not do."""
+"""Windows by Wine: the contract on the real Windows API, exact input in a Windows program, and its limits."""
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ SPEC = DesktopSpec()
 PYTHON = r"Z:\opt\wine\python\python.exe"
 PROGRAMS = "import pathlib; print([(p / 'cmdline').read_bytes() for p in pathlib.Path('Z:/proc').glob('[0-9]*')])"
 LEFT = PROGRAMS.replace("print(", "found = str(") + "; print('left' * ('4' + '321)' in found), end='')"
-"""Which programs run, as Linux has them: Wine's own tasklist prints nothing."""
+"""The running programs, as Linux lists them: Wine's own tasklist prints nothing."""
 WINDOWS = Platform(
     editor=("notepad",),
     editor_title="Untitled - Notepad",
@@ -38,7 +38,7 @@ WINDOWS = Platform(
     where=r"echo %USERPROFILE%\Documents\note.txt",
     newline="\r\n",
     note=b"\xef\xbb\xbf",
-    lacking={"terminal": "console", "recording": "filmed", "clipboard": "not read"},
+    lacking={"terminal": "console", "recording": "record the screen", "clipboard": "not read"},
 )
 
 
@@ -59,7 +59,7 @@ class TestContract(DesktopContract):
 
 
 def edit(desktop: Desktop) -> str:
-    """The text of Notepad, from the tree."""
+    """The text in Notepad, from the tree."""
     tree = desktop.observe(Observe(screenshot=False, accessibility=True)).accessibility or ""
     return tree.partition("<edit name=")[2].partition(" st:")[0].strip("\"'")
 
@@ -79,7 +79,7 @@ def test_keys_chords_and_clicks_edit_a_text(make: Callable[[], Desktop]) -> None
     assert edit(desktop) == "one two &lt;é漢&gt;"
     desktop.act([Key(("ctrl", "a")), Key(("ctrl", "c")), Key(("end",)), Key(("ctrl", "v"))])
     assert edit(desktop) == "one two &lt;é漢&gt;" * 2
-    desktop.act([Click(x=60, y=52, count=2), Type("X")])  # a double click takes a word
+    desktop.act([Click(x=60, y=52, count=2), Type("X")])  # a double click selects a word
     assert edit(desktop).count("X") == 1
 
 

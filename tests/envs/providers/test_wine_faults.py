@@ -1,4 +1,4 @@
-"""Windows desktops by Wine that break, and what a program in one does not reach."""
+"""Windows desktops by Wine that break, and what a program in one cannot reach."""
 
 import contextlib
 import os
@@ -100,12 +100,12 @@ def test_control_needs_its_token(make: Callable[[], Desktop]) -> None:
 def test_memory_that_is_filled_ends_the_program_and_not_the_desktop(make: Callable[[], Desktop]) -> None:
     desktop = make()
     greedy = "x = []\nwhile True: x.append(bytearray(b'x') * 2**26)"
-    desktop.run([PYTHON, "-c", greedy], timeout=120)  # it ends; of a program that Linux kills Wine says 0
+    desktop.run([PYTHON, "-c", greedy], timeout=120)  # it ends; Wine reports 0 for a program that Linux kills
     assert desktop.observe().screenshot is not None
 
 
 def test_what_is_shared_of_windows_cannot_be_written(make: Callable[[], Desktop]) -> None:
-    """Each desktop has a drive of its own, but system32 is the template's."""
+    """Each desktop has its own drive, but system32 belongs to the template."""
     desktop = make()
     for path in (r"C:\windows\system32\x.dll", r"Z:\opt\wine\python\x.py", r"Z:\opt\deskbench\x.py", r"Z:\usr\x"):
         write = f"open({path!r}, 'w')"

@@ -1,4 +1,4 @@
-"""What a program in a desktop cannot do: tests that each provider inherits; all are tried as the agent's user."""
+"""What a program in a desktop cannot do: tests that each provider inherits, all run as the agent's user."""
 
 import itertools
 import socket
@@ -16,10 +16,10 @@ def shell(desktop: Desktop, command: str) -> str:
 
 
 class Walls:
-    """Inherit it beside fixtures `make` (starts a desktop that has `tokens`)."""
+    """Inherit it with a fixture `make` that starts a desktop with `tokens`."""
 
     bomb_seconds: ClassVar[int] = 20
-    """What a fork bomb may take to reach its limit."""
+    """Seconds that a fork bomb may take to reach its limit."""
 
     def test_programs_are_an_ordinary_user(self, make: Callable[[], Desktop]) -> None:
         assert shell(make(), "id -u; id -un; echo ~") == "1000\nuser\n/home/user\n"
@@ -38,7 +38,7 @@ class Walls:
             assert tried.returncode != 0 and "Permission denied" in tried.stderr, name
 
     def test_control_needs_its_token(self, make: Callable[[], Desktop]) -> None:
-        """Nothing that listens in the desktop answers a control route to a program."""
+        """No listener in the desktop answers a control route for a program."""
         desktop = make()
         listening = shell(desktop, "cat /proc/net/tcp /proc/net/tcp6 | awk '$4 == \"0A\" {print $2}'").split()
         for address in listening:

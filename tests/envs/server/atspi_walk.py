@@ -1,4 +1,4 @@
-"""The slow and plain reading of the accessibility tree, by the platform's own library; prints it as JSON.
+"""Reads the accessibility tree slowly and plainly through the platform's own library; prints it as JSON.
 
 A node is [role, name, states, attributes, box or null, text, values, actions, flags, children].
 """

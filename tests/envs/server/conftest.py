@@ -1,4 +1,4 @@
-"""A bare X server with a window manager, and real programs to aim at, private to a module of tests."""
+"""A bare X server with a window manager, and real programs as targets, separate for each test module."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ WIDTH, HEIGHT = 1280, 800
 PROBE = Path(__file__).with_name("gtk_probe.py")
 OPENBOX = Path(x11.__file__).with_name("config") / "openbox.xml"
 PATIENCE = 20.0
-"""Seconds after which a program that should have reacted is taken for broken; the machine may be busy."""
+"""Seconds after which a program that should have reacted counts as broken; the machine may be busy."""
 
 
 class Program:
-    """A running program and, for the GTK probe, what it has logged."""
+    """A running program and, for the GTK probe, its log."""
 
     def __init__(self, process: subprocess.Popen[bytes], folder: Path) -> None:
         self.process = process
@@ -32,7 +32,7 @@ class Program:
         self.file = folder / "text"
 
     def events(self, *kinds: str) -> list[dict[str, Any]]:
-        """What was logged since `forget`, of these kinds (all when none is named)."""
+        """The events logged since `forget`, of these kinds (all by default)."""
         whole, _, _half_written = self.log.read_text().rpartition("\n")
         lines = whole.splitlines()[self._seen :]
         every = [json.loads(line) for line in lines]
@@ -44,7 +44,7 @@ class Program:
         self._seen = self.log.read_text().count("\n")
 
     def wait_events(self, count: int, *kinds: str) -> list[dict[str, Any]]:
-        """The events of these kinds once there are `count` of them, or those there are when patience ends."""
+        """Wait for `count` events of these kinds; returns those that exist when patience ends."""
         wait.until(lambda: len(self.events(*kinds)) >= count, timeout=PATIENCE)
         return self.events(*kinds)
 
@@ -52,7 +52,7 @@ class Program:
         return self.file.read_bytes().decode()
 
     def wait_text(self, expected: str) -> str:
-        """The text in the view once it is `expected`, or what is there when patience ends."""
+        """Wait until the text in the view is `expected`; returns the text when patience ends."""
         wait.until(lambda: self.text() == expected, timeout=PATIENCE, max_interval=0.02)
         return self.text()
 
@@ -80,7 +80,7 @@ class Xvfb:
         }  # fmt: skip
 
     def start(self, command: Sequence[str]) -> subprocess.Popen[bytes]:
-        """Start a program on the display; it is ended with the display."""
+        """Start a program on the display; it ends with the display."""
         log = (self.folder / "programs.log").open("ab")
         process = subprocess.Popen(command, env=self.environment(), stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         log.close()
@@ -98,13 +98,13 @@ class Xvfb:
         return program
 
     def wait_focus(self, name: str) -> None:
-        """Give the keyboard to the window whose class or instance is `name`, once it is there."""
+        """Wait for the window whose class or instance is `name`, and give it the keyboard."""
         from Xlib import display
 
         connection = display.Display(self.display)
 
         def focused() -> bool:
-            # Openbox gives a new window no focus while another was just typed into.
+            # Openbox gives a new window no focus while the user types in another.
             subprocess.run(["wmctrl", "-x", "-a", name], env=self.environment(), stderr=subprocess.DEVNULL, check=False)
             return name in focused_class(connection)
 
@@ -128,7 +128,7 @@ class Xvfb:
 
 @pytest.fixture(scope="module")
 def xvfb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Xvfb]:
-    """A bare Xvfb (1280x800) with openbox, private to the module; everything started on it is ended after it."""
+    """A bare Xvfb (1280x800) with openbox for one module; everything started on it ends with the module."""
     read, write = os.pipe()
     process = subprocess.Popen(
         ["Xvfb", "-displayfd", str(write), "-screen", "0", f"{WIDTH}x{HEIGHT}x24", "-noreset", "-nolisten", "tcp"],
@@ -150,7 +150,7 @@ def xvfb(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Xvfb]:
 
 @pytest.fixture
 def layout(xvfb: Xvfb) -> Iterator[Callable[..., None]]:
-    """What sets the X server's keyboard layout by setxkbmap's arguments; it is `us` again afterwards."""
+    """A function that sets the X server's keyboard layout by setxkbmap's arguments; afterwards it is `us` again."""
 
     def choose(*arguments: str) -> None:
         subprocess.run(["setxkbmap", *arguments], env=xvfb.environment(), check=True)
@@ -170,12 +170,12 @@ def focused_class(connection: Any) -> tuple[str, ...]:
                 return tuple(name.lower() for name in found)
             window = window.query_tree().parent
     except (error.BadWindow, error.BadDrawable):
-        pass  # it closed between the two questions
+        pass  # it closed between the two requests
     return ()
 
 
 def wait_for_manager(desk: Xvfb) -> None:
-    """Wait until the window manager has taken the root window over."""
+    """Wait until the window manager controls the root window."""
     from Xlib import Xatom, display
 
     connection = display.Display(desk.display)

@@ -1,8 +1,8 @@
-"""A small real GTK 3 program that says what reached it (run by /usr/bin/python3, not by the tests' interpreter).
+"""A small real GTK 3 program that logs what reaches it (run by /usr/bin/python3, not by the tests' interpreter).
 
 Usage: gtk_probe.py text|events|dnd LOG [TEXT]
 
-LOG gets JSON lines. `text` is a text view whose content is written to the file TEXT after each change; SIGUSR1 empties
+LOG gets JSON lines. `text` is a text view that writes its content to the file TEXT after each change; SIGUSR1 empties
 it. `events` logs keys, buttons and wheels. `dnd` has a source in its left half and a target in its right half.
 """
 

@@ -1,4 +1,4 @@
-"""A GTK window with one of everything that an accessibility tree tells about. Arguments: a name; `hostile`; `huge`."""
+"""A GTK window with one of everything that an accessibility tree describes. Arguments: a name; `hostile`; `huge`."""
 
 import sys
 
@@ -68,7 +68,7 @@ def hostile() -> list[Gtk.Widget]:
 
 
 def huge() -> list[Gtk.Widget]:
-    """Far more than a tree is worth: a hundred megabytes of what XML writes six times as long."""
+    """More than a tree should hold: a hundred megabytes of characters that take six times as much space in XML."""
     buttons = [Gtk.Button(label="plain") for _ in range(20)]
     for button in buttons:
         button.get_accessible().set_name('"' * 5_000_000)

@@ -1,4 +1,4 @@
-"""The accessibility tree is that of the platform's own library, node for node; nothing in a program can break it."""
+"""The accessibility tree equals that of the platform's own library, node for node; no program can break it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ PATIENCE = 20.0
 
 
 def read(desktop: Desktop) -> tuple[ET.Element, bool]:
-    """The tree, parsed, and whether it is whole."""
+    """The parsed tree, and whether it is complete."""
     seen = desktop.observe(TREE)
     assert seen.accessibility is not None, seen.problems
     return ET.fromstring(seen.accessibility), bool(seen.accessibility_complete)
@@ -43,7 +43,7 @@ def start_ours(desktop: Desktop, name: str, *more: str) -> None:
 
 
 def reference(desktop: Desktop) -> list[list[Any]]:
-    """The same tree by the platform's library, in a process of its own."""
+    """The same tree from the platform's library, in a separate process."""
     done = desktop.run(["/usr/bin/python3", "-W", "ignore", "-c", (HERE / "atspi_walk.py").read_text()])
     assert done.returncode == 0, done.stderr
     found: list[list[Any]] = json.loads(done.stdout)
@@ -51,7 +51,7 @@ def reference(desktop: Desktop) -> list[list[Any]]:
 
 
 def part(element: ET.Element, prefix: str) -> dict[str, str]:
-    """The attributes of one namespace, without it."""
+    """The attributes of one namespace, without its prefix."""
     space = "{" + NAMESPACES[prefix] + "}"
     return {key[len(space) :]: value for key, value in element.attrib.items() if key.startswith(space)}
 
@@ -75,12 +75,12 @@ def as_reference(element: ET.Element) -> list[Any]:
 
 
 def count(root: ET.Element, application: str) -> int:
-    """An application's nodes."""
+    """The number of an application's nodes."""
     return sum(1 for child in root if child.get("name") == application for _ in child.iter())
 
 
 def first_difference(ours: list[Any], theirs: list[Any], path: str = "") -> str | None:
-    """Where two nodes differ, for a person to read."""
+    """The first difference of two nodes, as readable text."""
     where = f"{path}/{theirs[0]}[{theirs[1]!r}]"
     if ours[:-1] != theirs[:-1]:
         return f"{where}: {[(a, b) for a, b in zip(ours[:-1], theirs[:-1], strict=True) if a != b]}"
@@ -91,7 +91,7 @@ def first_difference(ours: list[Any], theirs: list[Any], path: str = "") -> str 
 
 
 def assert_same_tree(desktop: Desktop) -> ET.Element:
-    """Both readings agree once the programs have stopped changing."""
+    """Check that both readings agree once the programs have stopped changing."""
     last: list[str | None] = []
 
     def agree() -> bool:
@@ -121,7 +121,7 @@ def test_programs_have_the_same_nodes_as_the_platforms_library_reads(desktop: De
 
 @pytest.mark.desktop
 def test_places_are_pixels_of_the_screen(desktop: Desktop) -> None:
-    """What the tree says of a window's inside is where X has it."""
+    """The tree's positions inside a window match those of X."""
     start_ours(desktop, "Placed")
     [frame] = [element for element in read(desktop)[0].iter("frame") if element.get("name") == "Placed"]
     [window] = [window for window in desktop.windows() if window.title == "Placed"]
@@ -141,7 +141,7 @@ def test_an_open_menu_is_in_the_tree(desktop: Desktop) -> None:
 
 @pytest.mark.desktop
 def test_a_program_that_hangs_leaves_a_tree_without_its_nodes(desktop: Desktop) -> None:
-    """The others are whole, it is named as an application, and all is well again when it goes on."""
+    """The other trees are complete, it is named as an application, and everything works again when it continues."""
     desktop.launch(["galculator"])
     desktop.launch(["mousepad"])
     whole, complete = read(desktop)
@@ -181,7 +181,7 @@ def test_programs_that_end_are_gone_and_new_ones_are_there(desktop: Desktop) -> 
 
 @pytest.mark.desktop
 def test_hostile_names_and_huge_texts_make_a_well_formed_tree(desktop: Desktop) -> None:
-    """What XML cannot hold is left out; all the rest arrives as it was."""
+    """Characters that XML cannot hold are left out; everything else arrives unchanged."""
     start_ours(desktop, "Hostile", "hostile")
     root, complete = read(desktop)
     assert complete
@@ -193,7 +193,7 @@ def test_hostile_names_and_huge_texts_make_a_well_formed_tree(desktop: Desktop) 
 
 @pytest.mark.desktop
 def test_a_program_that_says_without_end_costs_its_own_nodes_and_no_memory(desktop: Desktop) -> None:
-    """What is left out is said; the next reading, without it, is whole."""
+    """Omissions are reported; the next reading, without the huge part, is complete."""
     start_ours(desktop, "Huge", "huge")
     server = "cat /proc/$(pgrep -o -f deskbench.envs.server)/status | grep VmHWM | tr -dc 0-9"
     for _ in range(2):
@@ -207,7 +207,7 @@ def test_a_program_that_says_without_end_costs_its_own_nodes_and_no_memory(deskt
 
 @given(st.binary(max_size=300), st.integers(0, 200), st.integers(0, 2**32 - 1))
 def test_bytes_that_are_no_message_end_no_more_than_their_connection(data: bytes, fields: int, body: int) -> None:
-    """As a program on the bus may send them to whoever asks it something."""
+    """A program on the bus may send these to whoever asks it something."""
     head = b"l\2\0\1" + struct.pack("<III", body % 200, 1, fields)
     huge = b"l\2\0\1" + struct.pack("<III", body, 1, fields)
     for buffer in (bytearray(data), bytearray(head + data), bytearray(huge)):
@@ -221,7 +221,7 @@ def test_bytes_that_are_no_message_end_no_more_than_their_connection(data: bytes
 
 
 def test_the_markup_is_well_formed_whatever_a_node_says() -> None:
-    """Names of attributes and actions come from programs too, and two may come out as one."""
+    """Names of attributes and actions come from programs as well, and two may become equal."""
     bad = "\x00\x08\ud800\udfff\ufffe<&>\"'"
     node = Node(
         "", "", name=bad, role="a role", text=bad + "\ufffc\ufffd", states=frozenset({"showing"}),
@@ -259,7 +259,10 @@ SHEET = 'soffice --calc --norestore --nologo --infilter="CSV:44,34,76,1" ~/sheet
 
 @pytest.mark.slow
 def test_a_sheet_is_read_as_far_as_it_is_shown(desktop: Desktop) -> None:
-    """It has 17 thousand million cells; time and again, and the program has nothing left to do afterwards."""
+    """It has 17 thousand million cells.
+
+    Reading it repeatedly works, and leaves the program nothing to do afterwards.
+    """
     rows = "\n".join(",".join(f"r{row}c{column}" for column in range(20)) for row in range(500))
     desktop.write_file("~/sheet.csv", rows.encode())
     desktop.launch(SHEET, shell=True)
@@ -285,7 +288,7 @@ def test_a_sheet_is_read_as_far_as_it_is_shown(desktop: Desktop) -> None:
 
 @pytest.mark.slow
 def test_what_libreoffice_draws_is_where_its_tree_says(desktop: Desktop) -> None:
-    """Its places are told without its menu bar, which is more than a row high."""
+    """It reports positions without its menu bar, which is more than a row high."""
     desktop.write_file("~/sheet.csv", "\n".join(f"a{row},b{row}" for row in range(30)).encode())
     desktop.launch(SHEET, shell=True)
     assert wait.until(lambda: any("Calc" in window.title for window in desktop.windows()), timeout=3 * PATIENCE)
@@ -312,7 +315,7 @@ def test_what_libreoffice_draws_is_where_its_tree_says(desktop: Desktop) -> None
 
 @pytest.mark.desktop
 def test_a_bus_that_was_killed_leaves_no_tree_that_is_empty_and_whole(local_provider: Pool) -> None:
-    """Another takes its place at once, and the programs that run are not on it."""
+    """It is replaced at once, but the running programs are not on the new one."""
     desktop = local_provider.start(DesktopSpec())
     desktop.launch(["mousepad"])
     assert "mousepad" in [child.get("name") for child in read(desktop)[0]]
@@ -321,7 +324,7 @@ def test_a_bus_that_was_killed_leaves_no_tree_that_is_empty_and_whole(local_prov
         seen = desktop.observe(TREE)
         assert (seen.accessibility, seen.accessibility_complete) == (None, False)
         assert "accessibility bus" in seen.problems[0]
-        desktop.launch(["galculator"])  # it starts the bus anew, and is on it
+        desktop.launch(["galculator"])  # it restarts the bus and joins it
     assert "is gone" in seen.problems[0]
     assert "is gone" in desktop.health().features["accessibility"]
     local_provider.stop(desktop)

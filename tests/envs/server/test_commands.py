@@ -21,7 +21,7 @@ PATIENCE = 20.0
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of the test's own."""
+    """A separate home folder for the test."""
     monkeypatch.setenv("HOME", str(tmp_path))
     return tmp_path
 
@@ -61,14 +61,14 @@ def test_what_is_no_text_is_replaced() -> None:
 
 
 def test_endless_output_is_cut() -> None:
-    """The limit is on what is kept; the command's status is still its own."""
+    """The limit applies to what is kept; the command's own status is returned."""
     loud = f"head -c {MAX_OUTPUT + 100_000} /dev/zero | tr '\\0' a; exit 5"
     done = commands.run(["/bin/sh", "-c", loud], timeout=PATIENCE)
     assert (len(done.stdout), done.returncode) == (MAX_OUTPUT, 5)
 
 
 def test_output_that_grows_on_the_wire_is_cut_there() -> None:
-    """A NUL takes six characters of JSON; what arrives must be what the controller will read."""
+    """A NUL takes six characters of JSON, and the controller must be able to read what arrives."""
     done = commands.run(["head", "-c", str(MAX_OUTPUT), "/dev/zero"], timeout=PATIENCE)
     assert 0 < len(json.dumps(done.stdout)) <= MAX_OUTPUT + 2
 
@@ -86,7 +86,7 @@ def test_a_command_that_prints_for_ever_is_killed_and_fills_nothing(
 
 
 def test_what_is_left_behind_may_go_on_printing(home: Path) -> None:
-    """Nobody wants to hear it, but a pipe that is closed would end it, and one that is full would stop it."""
+    """Nobody reads its output, but a closed pipe would end it and a full one would stop it."""
     script = f"(for i in $(seq 3000); do echo {'x' * 100} || exit; done; echo whole > {home}/end) & exit 3"
     assert commands.run(["/bin/bash", "-c", script], timeout=PATIENCE).returncode == 3
     assert wait.until((home / "end").exists, timeout=PATIENCE)

@@ -1,4 +1,4 @@
-"""Files of the desktop: whole or not at all, and nothing in them makes the server hang."""
+"""Files of the desktop: complete or not at all, and nothing in them makes the server hang."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from deskbench.envs.wire import TREE_DEPTH, folder_tree, loads
 
 @pytest.fixture(autouse=True)
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A home folder of the test's own."""
+    """A separate home folder for the test."""
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.setenv("WHERE", "a b")
     return tmp_path
@@ -32,7 +32,7 @@ def refused(path: str) -> tuple[int, str]:
 
 
 def test_what_is_written_is_read_back(home: Path) -> None:
-    """Folders are made, `~` and variables are expanded, and no temporary file stays."""
+    """Folders are created, `~` and variables are expanded, and no temporary file remains."""
     files.write("~/x/$WHERE/y.bin", bytes(range(256)))
     assert files.read("~/x/a b/y.bin") == bytes(range(256)) == (home / "x/a b/y.bin").read_bytes()
     assert os.listdir(home / "x/a b") == ["y.bin"]
@@ -56,7 +56,7 @@ def test_a_file_that_is_not_there_is_404(home: Path, path: str) -> None:
 
 def bound(home: Path, name: str) -> socket.socket:
     listener, old = socket.socket(socket.AF_UNIX), Path.cwd()
-    os.chdir(home)  # a socket's path has little room
+    os.chdir(home)  # a socket's path must be short
     try:
         listener.bind(name)
     finally:
@@ -92,7 +92,7 @@ def test_files_of_the_kernel_are_read_though_they_have_no_size(home: Path) -> No
 @pytest.mark.parametrize("what", ["environ", "fd/{}", "status", "task/{pid}/environ", "mem"])
 @pytest.mark.parametrize("who", ["self", "{pid}", "thread-self"])
 def test_nothing_of_the_server_itself_is_read(home: Path, who: str, what: str) -> None:
-    """A link is followed by its text: what is open in this process is reached by its name, if it has one."""
+    """A link is followed by its text: files open in this process are reached by name, if they have one."""
     with tempfile.TemporaryFile() as secret:
         secret.write(b"secret")
         secret.flush()
@@ -102,7 +102,7 @@ def test_nothing_of_the_server_itself_is_read(home: Path, who: str, what: str) -
 
 
 def test_a_file_that_may_not_be_read_is_an_answer(home: Path) -> None:
-    """Root may read everything but what the kernel itself refuses."""
+    """Root may read everything except what the kernel itself refuses."""
     (home / "mine").touch(0o000)
     status, _ = refused("/proc/1/mem") if os.geteuid() == 0 else refused("~/mine")
     assert status == 422
@@ -187,7 +187,7 @@ def test_folders_without_a_bottom_are_an_answer(home: Path) -> None:
         with pytest.raises(HttpError) as caught:
             files.listing("~")
     finally:
-        subprocess.run(["rm", "-rf", str(home / "d")], check=True)  # Python's own way has no bottom either
+        subprocess.run(["rm", "-rf", str(home / "d")], check=True)  # Python's own way recurses too deep
     assert caught.value.status == 422 and "deep" in str(caught.value)
 
 

@@ -1,4 +1,4 @@
-"""Launching: the answer comes with the window there, or says in one line why there is none."""
+"""Launching: the answer comes once the window is there, or says in one line why there is none."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def test_an_opened_file_is_shown_by_its_program(desktop: LocalDesktop) -> None:
 
 
 def test_a_file_is_opened_while_its_program_is_ending(desktop: LocalDesktop) -> None:
-    """One that ends takes what it is handed with it; neither the closing nor the opening leaves that to luck."""
+    """A program that ends loses the files handed to it; neither closing nor opening may depend on luck."""
     for name in ("one", "two", "three"):
         desktop.write_file(f"/home/user/{name}.txt", b"")
         desktop.open(f"/home/user/{name}.txt")

@@ -1,4 +1,4 @@
-"""The macOS half where there is no Mac: the order of its events, and its tree, against stand-ins for Apple's calls."""
+"""The macOS part without a Mac: the order of its events, and its tree, with stand-ins for Apple's calls."""
 
 import plistlib
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ SHIFT, CONTROL, COMMAND = 0x20000, 0x40000, 0x100000
 
 @dataclass
 class Quartz:
-    """Quartz's event calls: what is posted is kept as (what, detail, flags)."""
+    """Quartz's event calls; posted events are recorded as (what, detail, flags)."""
 
     posted: list[tuple[Any, ...]] = field(default_factory=list)
 
@@ -91,7 +91,7 @@ def test_text_is_unicode_and_lines_end_with_enter() -> None:
     downs = [event[1] for event in events if event[0] == "down"]
     assert downs == ["Grüße", KEYS["tab"], "漢🙂", KEYS["enter"]]
     long = [event[1] for event in done({"type": "type", "text": "🙂" * 25}) if event[0] == "down"]
-    assert "".join(long) == "🙂" * 25  # no pair of surrogates is cut
+    assert "".join(long) == "🙂" * 25  # no surrogate pair is split
 
 
 def test_a_chord_is_held_in_order_and_a_sign_brings_its_shift() -> None:
@@ -147,7 +147,7 @@ WINDOW = {"AXRole": "AXWindow", "AXRoleDescription": "standard window", "AXTitle
 
 @dataclass
 class Services:
-    """The calls of ApplicationServices that are used, over dictionaries."""
+    """The calls of ApplicationServices that the server uses, backed by dictionaries."""
 
     things: dict[str, dict[str, Any]] = field(
         default_factory=lambda: {"app": {"AXWindows": ["window"]}, "window": WINDOW, "button": BUTTON}

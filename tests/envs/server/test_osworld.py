@@ -1,4 +1,4 @@
-"""OSWorld's server, as its clients see it: every route, its shapes, and what we do better."""
+"""OSWorld's server as its clients see it: every route, its formats, and our improvements."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class Answer:
 
 
 class Server:
-    """The routes of one desktop, asked as a foreign client asks: requests' bodies over plain HTTP."""
+    """The routes of one desktop, used as a foreign client does: plain HTTP requests."""
 
     def __init__(self, desktop: LocalDesktop) -> None:
         self.desktop = desktop
@@ -89,7 +89,7 @@ def server(local_provider: Pool) -> Iterator[Server]:
     local_provider.stop(desktop)
 
 
-# -- who may ask what -------------------------------------------------------------------------------------------------
+# -- who may request what ---------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(("method", "path"), sorted(LOOKING))
@@ -99,11 +99,11 @@ def test_the_agents_token_may_look(server: Server, method: str, path: str) -> No
 
 @pytest.mark.parametrize(("method", "path"), sorted(CONTROL))
 def test_the_agents_token_may_not_do_the_controllers_work(server: Server, method: str, path: str) -> None:
-    """403, not 404: the route is there."""
+    """403, not 404: the route exists."""
     assert server(method, path, "agent_token").status == 403
 
 
-# -- looking ----------------------------------------------------------------------------------------------------------
+# -- observing --------------------------------------------------------------------------------------------------------
 
 
 def test_a_screenshot_is_a_png_of_the_whole_screen(server: Server) -> None:
@@ -136,7 +136,7 @@ def test_the_platform_is_plain_text(server: Server) -> None:
 
 @pytest.mark.parametrize("path", ["/execute", "/setup/execute"])
 def test_execute_gives_output_and_status(server: Server, path: str) -> None:
-    """A string is split, a shell's is not; an exit status that is not 0 is still an answer of 200."""
+    """A string is split, except for the shell; a non-zero exit status still gives a 200."""
     assert server.post(path, command="echo 'a  b' c").json["output"] == "a  b c\n"
     assert server.post(path, command="echo $((6*7)) | cat; echo no >&2; exit 3", shell=True).json == {
         "status": "success", "output": "42\n", "error": "no\n", "returncode": 3,
@@ -192,7 +192,7 @@ def test_python_code_runs(server: Server) -> None:
 
 
 def test_bash_scripts_run(server: Server) -> None:
-    """Once; the two outputs are one, in their order; what a command reads is not the rest of the script."""
+    """It runs once; both outputs are merged in order; a command's stdin is not the rest of the script."""
     script = "echo one; echo two >&2; cat; echo three; echo . >> ~/runs\nexit 4"
     assert server.post("/run_bash_script", script=script).json == {
         "status": "error", "output": "one\ntwo\nthree\n", "error": "", "returncode": 4,

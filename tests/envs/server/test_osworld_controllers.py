@@ -1,4 +1,4 @@
-"""OSWorld's own clients, of its release on PyPI, drive our server through every call that they have."""
+"""OSWorld's own clients, from its release on PyPI, use our server through all their calls."""
 
 import io
 import threading
@@ -27,7 +27,7 @@ CHROMIUM = [
 
 
 class Machine:
-    """A desktop, and OSWorld's two clients of it."""
+    """A desktop, and OSWorld's two clients for it."""
 
     def __init__(self, desktop: LocalDesktop, folder: Path) -> None:
         python, setup = reference.controllers()
@@ -57,7 +57,7 @@ def machine(local_provider: Pool, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def site(tmp_path: Path) -> Iterator[str]:
-    """A server of files on the controller."""
+    """A file server on the controller."""
     (tmp_path / "file.txt").write_text("downloaded")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(SimpleHTTPRequestHandler, directory=str(tmp_path)))
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -106,7 +106,7 @@ def test_code(machine: Machine) -> None:
     assert said["status"] == "success" and said["output"] == "42\n"
     assert (
         machine.python.run_python_script("raise SystemExit(3)")["return_code"] == 3
-    )  # the one route that spells it so
+    )  # the only route that spells it this way
     done = machine.python.run_bash_script("pwd; echo more >&2; exit 4", working_dir="/usr")
     assert (done["returncode"], done["output"].splitlines()[0]) == (4, "/usr")
     late = machine.python.run_bash_script("sleep 60", timeout=1)
@@ -154,10 +154,10 @@ def test_actions_of_the_pointer(machine: Machine) -> None:
 
 
 def test_actions_of_the_keyboard(machine: Machine) -> None:
-    """By pyautogui itself, as it is told to; of its fault with `<` OSWorld knows."""
+    """pyautogui itself types, as instructed; OSWorld knows of its bug with `<`."""
     machine.desktop.write_file("~/typed.txt", b"")
     machine.set_up._open_setup(f"{machine.home}/typed.txt")
-    machine.desktop.observe()  # OSWorld's client sleeps for a minute after its set-up
+    machine.desktop.observe()  # OSWorld's client sleeps for a minute after set-up
     for action in (
         {"action_type": "TYPING", "parameters": {"text": "it's (a) \\ b"}},
         {"action_type": "PRESS", "parameters": {"key": "enter"}},

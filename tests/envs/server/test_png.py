@@ -1,4 +1,4 @@
-"""Lossless PNG: what is decoded is what was encoded, by either compressor."""
+"""Lossless PNG: decoding returns what was encoded, by either compressor."""
 
 import io
 import zlib
@@ -38,7 +38,7 @@ def test_pixels_come_back(encoder: Encoder, shape: tuple[int, int], content: str
         "flat": np.full((height, width, 4), 77, np.uint8),
         "gradient": np.indices((height, width)).sum(0)[..., None].repeat(4, 2).astype(np.uint8),
     }[content]
-    for _ in range(2):  # the second frame is filtered by what the first one was like
+    for _ in range(2):  # the filter of the second frame depends on the first one
         assert (decoded(encoder.encode(made)) == made[:, :, 2::-1]).all()
 
 

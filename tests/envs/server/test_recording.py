@@ -1,4 +1,4 @@
-"""Recordings: a film that plays, also when its maker was killed."""
+"""Recordings: a video that plays, even if its recorder was killed."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ PATIENCE = 20.0
 
 @pytest.fixture
 def scratch(tmp_path: Path, xvfb: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where recordings are kept, on the test's own display."""
+    """The folder for recordings, on the test's own display."""
     monkeypatch.setenv("DISPLAY", xvfb.display)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     return tmp_path
 
 
 def probe(film: bytes, folder: Path) -> dict[str, Any]:
-    """What ffprobe, having decoded every picture, says of the film."""
+    """ffprobe's report about the video, after decoding every frame."""
     path = folder / "film.mp4"
     path.write_bytes(film)
     done = subprocess.run(
@@ -56,13 +56,13 @@ def ffmpeg() -> psutil.Process:
 
 
 def grown(scratch: Path, size: int) -> bool:
-    """The recording under way has more bytes than that."""
+    """Wait until the current recording is larger than this."""
     return wait.until(lambda: next(scratch.glob("recording-*")).stat().st_size > size, timeout=PATIENCE) is True
 
 
 @pytest.mark.slow
 def test_a_recording_shows_what_was_on_the_screen(xvfb: Any, scratch: Path) -> None:
-    """Of the display's size, in the codec that every player has, to the last moment; nothing stays on the disk."""
+    """In the display's size, with the codec that every player has, to the last moment; nothing stays on the disk."""
     recorder = Recorder(1280, 800)
     recorder.start()
     assert recorder.running
@@ -89,7 +89,7 @@ def test_a_killed_recording_is_not_lost(scratch: Path) -> None:
 
 
 def test_an_odd_screen_can_be_recorded(scratch: Path) -> None:
-    """The codec wants even sizes: one black row or column is added."""
+    """The codec needs even sizes: one black row or column is added."""
     recorder = Recorder(1001, 601)
     recorder.start()
     found = probe(recorder.end(), scratch)

@@ -1,4 +1,4 @@
-"""The filter of system calls: real calls, by a process that has put it on itself."""
+"""The system call filter: real calls from a process that installed it on itself."""
 
 import errno
 import json
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.skipif(platform.machine() not in seccomp.MACHINES, reas
 
 
 def told(body: str) -> dict[str, int]:
-    """What a filtered process prints: name to errno, 0 for a call that went through."""
+    """The output of a filtered process: name to errno, 0 for a successful call."""
     script = textwrap.dedent(
         """
         import ctypes, json, os, platform, socket
@@ -39,7 +39,7 @@ def told(body: str) -> dict[str, int]:
 
 
 def test_what_is_forbidden_is_refused() -> None:
-    """Each with arguments that the kernel itself would answer otherwise: no call of the list changes anything here."""
+    """The kernel itself would answer these arguments differently: no call in the list changes anything here."""
     found = told(
         """
         for name, numbers in {**seccomp.FORBIDDEN, "ptrace": seccomp.PTRACE}.items():
@@ -104,7 +104,7 @@ def test_programs_run_as_before() -> None:
 
 
 def test_programs_of_the_32_bit_machine_have_no_calls_at_all() -> None:
-    """They have numbers of their own, which the table does not know."""
+    """They have their own numbers, which are not in the table."""
     code = seccomp.program("x86_64")
     assert code[:8] == (0x20).to_bytes(2, "little") + b"\0\0" + (4).to_bytes(4, "little")  # load the machine first
     assert len(code) // 8 < 4096  # BPF_MAXINSNS

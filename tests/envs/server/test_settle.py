@@ -1,4 +1,4 @@
-"""Settling as a state machine: what counts as quiet, and what does not hold an answer up."""
+"""Settling as a state machine: what counts as quiet, and what does not delay an answer."""
 
 from collections.abc import Callable
 
@@ -23,7 +23,7 @@ def answered(
     sample: Callable[[float], Sample] = Sample,
     step: float = 0.01,
 ) -> tuple[float, bool]:
-    """When the wait ends that began at 0, and whether the screen had settled."""
+    """The time when a wait that began at 0 ends, and whether the screen had settled."""
     settling = Settling(0.0, 0.0, sample(-0.01), history or [], launching)
     now = 0.0
     while True:
@@ -48,13 +48,13 @@ def test_an_ordinary_reaction_is_waited_for_to_its_end() -> None:
 
 @pytest.mark.parametrize("late", [0.155, 0.265])
 def test_what_a_timer_does_after_a_key_is_waited_for(late: float) -> None:
-    """GTK: the name is drawn at once, the button sensitive 150 ms later; a button looks pressed for 250 ms."""
+    """GTK draws the name at once and enables the button 150 ms later; a button looks pressed for 250 ms."""
     time, _ = answered([change(0.005, BIG), change(late, BIG)])
     assert time > late
 
 
 def test_a_caret_that_is_drawn_with_its_whole_line_does_not_hold_it_up() -> None:
-    """gnome-terminal's, whose rectangle is the line's; text in the same line has another."""
+    """gnome-terminal's cursor, whose rectangle covers the line; text in that line has a different one."""
     line = (5, 79, 722, 22)
     blinks = [change(0.6 * i, line) for i in range(20)]
     time, settled = answered(blinks)
@@ -76,7 +76,7 @@ def test_a_program_that_has_only_reached_the_x_server_is_waited_for() -> None:
 
 @pytest.mark.parametrize("idle", [(0.2, 0.9), (0.5, 3.0)])
 def test_a_program_that_a_click_has_started_is_waited_for_while_it_waits_for_others(idle: tuple[float, float]) -> None:
-    """Under load the session's own services take their time; who waits for them does not run."""
+    """Under load the session's own services need time; a program that waits for them does not run."""
 
     def sample(now: float) -> Sample:
         programs = frozenset({10, 11}) if now >= 0.05 else frozenset({10})
@@ -120,13 +120,13 @@ def test_a_clock_does_not_hold_it_up() -> None:
 
 
 def test_a_small_change_that_is_new_counts() -> None:
-    """The last glyph of a word is small too, but it has not been there before."""
+    """The last glyph of a word is small too, but it is new there."""
     time, _ = answered([change(0.02, (50, 50, 9, 14)), change(0.09, (59, 50, 9, 14))])
     assert time >= 0.09 + QUIET
 
 
 def test_a_program_that_computes_holds_the_answer_up_for_a_while() -> None:
-    """A large dialog is prepared for 400 ms before its first pixel."""
+    """A large dialog takes 400 ms before its first pixel."""
 
     def sample(now: float) -> Sample:
         return Sample(now, frozenset({1}), frozenset({10}), running=1 if 0 <= now < 0.4 else 0)
@@ -146,7 +146,7 @@ def test_a_program_that_computes_for_ever_does_not() -> None:
 
 
 def test_a_launch_is_answered_when_its_window_is_there_and_quiet() -> None:
-    """Long quiet before the window is mapped is no evidence while the new program computes."""
+    """A long quiet time before the window appears proves nothing while the new program computes."""
 
     def sample(now: float) -> Sample:
         windows = frozenset({1, 2}) if now >= 1.8 else frozenset({1})

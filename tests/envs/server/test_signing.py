@@ -1,4 +1,4 @@
-"""Requests and answers are signed: with another key, under another nonce or with one byte changed they are not."""
+"""Requests and answers are signed: a different key, a different nonce or one changed byte makes them invalid."""
 
 import itertools
 

@@ -1,4 +1,4 @@
-"""A step over the wire, on a real desktop: once only, in order, truthful about what failed."""
+"""A step over the wire, on a real desktop: exactly once, in order, and honest about failures."""
 
 import concurrent.futures
 import io
@@ -33,7 +33,7 @@ def send(desktop: LocalDesktop, body: dict[str, object], path: str = "/v1/step")
 
 
 def typed(desktop: LocalDesktop) -> bytes:
-    """What has arrived in the terminal, once something has."""
+    """The content of the terminal, once there is any."""
     found = wait.until(lambda: desktop.read_file("/tmp/typed"), timeout=PATIENCE)
     return found or b""
 
@@ -47,7 +47,7 @@ def test_a_request_that_is_sent_twice_is_carried_out_once(desktop: LocalDesktop)
 
 
 def test_an_answer_is_for_the_role_that_asked(desktop: LocalDesktop) -> None:
-    """An agent that knows a control step's id, or the other way round, gets an answer of its own."""
+    """An agent that knows a control step's id, or the other way round, gets its own answer."""
     agent = Client("agent", token=desktop.tokens["agent_token"], role="agent", connect=unix(desktop.socket))
     body = StepRequest("guessed", (Exec("bash", "echo secret"),), Observe(policy="none")).to_json()
     assert b"secret" in desktop._send("POST", "/v1/step", timeout=30, json=body)
@@ -179,7 +179,7 @@ d.sync()
 
 
 def test_a_screen_that_a_program_has_shrunk_is_still_seen(desktop: LocalDesktop) -> None:
-    """Nobody may end an episode by it: what is left of the screen is shown, in a frame of the same size."""
+    """This must not end an episode: the rest of the screen is shown, in a frame of the same size."""
     done = desktop.run(["/usr/bin/python3", "-c", SHRINK])
     assert done.returncode == 0, done.stderr
     seen = desktop.act([Move(x=5, y=5)])
@@ -190,7 +190,7 @@ def test_a_screen_that_a_program_has_shrunk_is_still_seen(desktop: LocalDesktop)
 
 
 def test_the_cursors_hot_spot_is_the_pointers_place(desktop: LocalDesktop) -> None:
-    """The text cursor of a terminal is drawn around the point, not from it."""
+    """A terminal draws the text cursor around the point, not starting at it."""
     desktop.launch(["lxterminal"])
     away = desktop.act([Move(x=640, y=500)]).screenshot
     there = desktop.act([Move(x=640, y=400)]).screenshot
@@ -217,14 +217,14 @@ def test_a_screen_that_never_rests_is_reported_as_such(desktop: LocalDesktop) ->
 
 
 class HastyDesk(Desk):
-    """Gives code a moment only."""
+    """Gives code only a moment."""
 
     def run_source(self, lang: str, source: str, timeout: float) -> str:
         return super().run_source(lang, source, 0.3)
 
 
 class FaultyDesk(Desk):
-    """Has a fault where code is run."""
+    """Fails where it should run code."""
 
     def run_source(self, lang: str, source: str, timeout: float) -> str:
         raise RuntimeError("a fault of ours")

@@ -1,4 +1,4 @@
-"""A task class in the shape of OSWorld-V2's: partial scores, a postcondition, files by `asset`, metrics and getters."""
+"""A task class in OSWorld-V2's form: partial scores, a postcondition, files through `asset`, metrics and getters."""
 
 from __future__ import annotations
 

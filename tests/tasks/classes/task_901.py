@@ -1,4 +1,4 @@
-"""A task class of three phases; the second has a gate that a lazy agent does not pass."""
+"""A task class with three phases; the second has a gate that a lazy agent does not pass."""
 
 from desktop_env.evaluators.getters import get_vm_command_line
 from desktop_env.task_base import MultiPhaseTask

@@ -1,4 +1,4 @@
-"""Getters and set-up steps of Chrome, on Debian's Chromium in a real desktop, with pages that the desktop serves."""
+"""Getters and set-up steps for Chrome, on Debian's Chromium in a real desktop, with pages served in the desktop."""
 
 import json
 from collections.abc import Iterator
@@ -55,7 +55,7 @@ def addresses(stage: Stage) -> list[str]:
 
 def test_tabs_are_opened_read_and_closed(stage: Stage) -> None:
     stage.do("chrome_open_tabs", urls_to_open=[f"{SITE}/two.html", f"{SITE}/three.html"])
-    assert addresses(stage) == [f"{SITE}/three.html", f"{SITE}/two.html"]  # the one that it began with is closed
+    assert addresses(stage) == [f"{SITE}/three.html", f"{SITE}/two.html"]  # its first tab is closed
     assert {tab["title"] for tab in stage.get("open_tabs_info")} == {"Shop two", "Shop three"}
     stage.do("chrome_close_tabs", urls_to_close=[f"{SITE}/two.html"])
     assert addresses(stage) == [f"{SITE}/three.html"]

@@ -1,4 +1,4 @@
-"""Getters on a real desktop: what programs keep, what the session says, what lies in documents, days to come."""
+"""Getters on a real desktop: programs' files, the session, documents, future days."""
 
 import io
 import json
@@ -222,7 +222,7 @@ class TestPrograms:
 
 
 def deck(folder: Path) -> bytes:
-    """A presentation with one slide, its background a picture and a sound on it."""
+    """A presentation with one slide that has a background picture and a sound."""
     made = Presentation()
     slide = made.slides.add_slide(made.slide_layouts[6])
     (folder / "red.png").write_bytes(_png())
@@ -264,7 +264,7 @@ def _wav(folder: Path) -> Path:
 
 
 def relinked(data: bytes, old: str, new: str) -> bytes:
-    """The same package with a text of the first slide's relations changed."""
+    """The same package with a changed text in the first slide's relations."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(data)) as source, zipfile.ZipFile(out, "w") as target:
         for name in source.namelist():

@@ -1,4 +1,4 @@
-"""A task of the library, proved on fresh desktops: every trial of `tasks verify`, once."""
+"""Proves a library task on fresh desktops: every trial of `tasks verify`, once."""
 
 from pathlib import Path
 
@@ -10,14 +10,14 @@ from deskbench.tasks.types import Task
 
 
 def tried(task: Task, provider: str, folder: Path) -> list[Cell]:
-    """What came of every trial, each episode below `folder`."""
+    """The results of every trial, with each episode below `folder`."""
     one = Verification(prepare(RunConfig(source=str(task.path), agent="null", provider=provider)), folder, k=1)
     one.run()
     return list(one.found[task.key].cells.values())
 
 
 def faults(cells: list[Cell]) -> list[str]:
-    """The trials that were not as they must be, in words."""
+    """The trials with unexpected results, in words."""
     return [
         f"{cell.column} {cell.name}: {cell.outcome}: {cell.score}: {cell.reason}"
         for cell in cells

@@ -1,4 +1,4 @@
-"""The suite `basics`: its files keep their promises, its oracles solve it, and nothing else passes for that.
+"""The suite `basics`: its files keep their promises, its oracles solve it, and nothing else passes.
 
 The desktop tests take about ten minutes on two cores: every trial of `deskbench tasks verify`, and a replay of every
 oracle.
@@ -30,7 +30,7 @@ TASKS = load("basics")
 FEASIBLE = [task for task in TASKS if task.feasible]
 DIFFICULTIES = {"easy", "medium", "hard"}
 FORM = "~/Documents/registration.json"
-"""Written by the form program, under a name of its own."""
+"""The form program writes it, under a fixed name."""
 
 on_a_desktop = [pytest.mark.desktop, pytest.mark.slow]
 
@@ -45,7 +45,7 @@ def task(request: pytest.FixtureRequest) -> Task:
     return found
 
 
-# -- the files
+# -- files
 
 
 def test_the_suite_is_as_broad_as_it_says() -> None:
@@ -76,7 +76,7 @@ def test_an_oracle_fits_the_limits(task: Task) -> None:
 
 
 def test_a_task_has_wrong_end_states_to_tell_from_the_right_one(task: Task) -> None:
-    """Not where the agent's answer is all that is checked: no end state can be wrong there."""
+    """Except where only the agent's answer is checked: no end state can be wrong there."""
     only_answer = all(check.result and check.result.type == "agent_answer" for check in task.evaluator.checks)
     assert bool(task.mutants) == (task.feasible and not only_answer)
     assert len({mutant.name for mutant in task.mutants}) == len(task.mutants) <= 3
@@ -97,11 +97,11 @@ def checked_paths(task: Task) -> Iterator[str]:
 
 
 def test_a_task_knows_no_home(task: Task) -> None:
-    """The user's home is elsewhere where desktops are not isolated."""
+    """The user's home differs where desktops are not isolated."""
     assert "/home/" not in task.path.read_text(encoding="utf-8")
 
 
-# -- the end states
+# -- end states
 
 
 def context_of(task: Task, desktop: Desktop, folder: Path) -> Context:

@@ -1,4 +1,4 @@
-"""The suite `basics` in containers: a sample in the light image, in the full one (XFCE) all that is not of openbox."""
+"""The suite `basics` in containers: a sample in the light image, and in the full one (XFCE) all but openbox tasks."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +19,7 @@ from .test_basics import run_oracle, scored
 pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.timeout(600)]
 TASKS = load("basics")
 OF_OPENBOX = ("settings-desktops", "settings-menu-images", "settings-window-theme", "desktop-open-and-write")
-"""Settings of the light image's session and its panel, which the full one does not have."""
+"""Settings of the light image's session and panel, which the full one lacks."""
 FULL = [task for task in TASKS if task.feasible and task.id not in OF_OPENBOX]
 LIGHT = [task for task in TASKS if task.feasible][::6]
 
@@ -44,7 +44,7 @@ def light() -> Iterator[Pool]:
 
 
 def solve(pool: Pool, task: Task, folder: Path, spec: DesktopSpec) -> None:
-    """Nothing done is 0, the oracle's work is 1."""
+    """Doing nothing scores 0, the oracle scores 1."""
     desktop = pool.start(spec)
     try:
         assert scored(task, desktop, folder).value == 0.0

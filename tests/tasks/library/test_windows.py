@@ -1,4 +1,4 @@
-"""The suite `windows` on Wine: its oracles solve it, a replay agrees, and nothing else passes for that.
+"""The suite `windows` on Wine: its oracles solve it, a replay agrees, and nothing else passes.
 
 About ten minutes on two cores.
 """
@@ -17,7 +17,7 @@ from .proving import faults, solution, tried
 
 TASKS = load("windows")
 RESTLESS = {"taskmgr-end-program"}
-"""Their screens show the processor's load and the memory's: no two runs look alike."""
+"""Their screens show processor and memory load, so no two runs look alike."""
 on_wine = [pytest.mark.desktop, pytest.mark.slow]
 
 

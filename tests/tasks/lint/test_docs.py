@@ -1,4 +1,4 @@
-"""The page about the rules is what the registry and OSWorld's files say."""
+"""The page about the rules matches the registry and OSWorld's files."""
 
 import os
 from pathlib import Path

@@ -34,7 +34,7 @@ def changed(folder: Path, patch: Mapping[str, Any]) -> tuple[dict[str, Any], dic
 
 
 def differences(before: Any, after: Any, where: str = "$") -> dict[str, tuple[Any, Any]]:
-    """What is not the same, by its path; the order of keys counts."""
+    """All differences by path; the order of keys counts."""
     if isinstance(before, dict) and isinstance(after, dict) and list(before) == list(after):
         pairs = [(f"{where}.{key}", before[key], after[key]) for key in before]
     elif isinstance(before, list) and isinstance(after, list) and len(before) == len(after):

@@ -1,4 +1,4 @@
-"""Where values stand in a document: every value is found at its path, and its line is the one that a reader sees."""
+"""Positions of values in a document: every value is found at its path, on the line that a reader sees."""
 
 import json
 from collections.abc import Iterator

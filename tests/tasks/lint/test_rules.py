@@ -1,4 +1,4 @@
-"""Each rule finds its example and leaves the one near it alone; so do the variants that stand in the table here."""
+"""Each rule finds its bad example and ignores its good one; so do the variants in the table here."""
 
 import re
 import tempfile
@@ -278,7 +278,7 @@ JUNK = [
 
 
 def strings(value: Any, path: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
-    """The paths of all strings of a value."""
+    """The paths of all strings in a value."""
     if isinstance(value, str):
         return [path]
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()

@@ -1,4 +1,4 @@
-"""Our metrics beside OSWorld's own, from its release on PyPI: they agree, or the difference is a listed one."""
+"""Compares our metrics with OSWorld's, from its release on PyPI: they agree, or the difference is listed."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Each revision of OSWorld's by its name, and what is right by default."""
+"""Each of OSWorld's revisions by name, and our own behaviour by default."""
 
 import io
 import json
@@ -26,7 +26,7 @@ def score(revision: Revision | None, metric: str, *arguments: Any, **options: An
 
 
 def scores(metric: str, *arguments: Any, **options: Any) -> tuple[float, ...]:
-    """What is right, what 1.0.2 says, what main says."""
+    """Our own score, and the scores of 1.0.2 and main."""
     return tuple(score(one, metric, *arguments, **options) for one in (None, *REVISIONS))
 
 
@@ -172,7 +172,7 @@ class TestSheets:
 
 
 def deck(path: Path, *, properties: bool, level: int = 0) -> Path:
-    """Two boxes; the second's paragraph has properties of its own, or none."""
+    """Two boxes; the second one's paragraph has its own properties, or none."""
     slides = Presentation()
     slide = slides.slides.add_slide(slides.slide_layouts[6])
     for place in (1, 3):
@@ -188,7 +188,7 @@ def deck(path: Path, *, properties: bool, level: int = 0) -> Path:
 
 class TestSlides:
     def test_bullets_are_read_when_osworld_reads_them(self, tmp_path: Path) -> None:
-        """Of the first box, whose alignment was asked for before; that of the second comes too late in 1.0.2."""
+        """The first box's bullets are read in time, after its alignment; those of the second come too late in 1.0.2."""
         with_, without = (deck(tmp_path / f"{on}.pptx", properties=on) for on in (True, False))
         assert scores("compare_pptx_files", with_, without) == (1, 0, 1)
         first = deck(tmp_path / "first.pptx", properties=False)

@@ -1,4 +1,4 @@
-"""Metrics: each on what passes, and on what looks almost right."""
+"""Metrics: each with an input that passes and one that is almost right."""
 
 import io
 import zipfile

@@ -1,4 +1,4 @@
-"""One small piece of evidence of every kind, on which every operator of the kind has something to change."""
+"""One small piece of evidence of every kind, which every operator of the kind can change."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def workbook() -> bytes:
 
 
 def _cached_sum(data: bytes) -> bytes:
-    """The value that a program keeps beside a formula, which openpyxl does not write."""
+    """Add the cached value of a formula, which openpyxl does not write."""
     from deskbench.tasks.mutation.kinds.packages import read_parts, write_parts
 
     parts = read_parts(data, "xl/workbook.xml")
@@ -221,11 +221,11 @@ SAMPLES: dict[str, Callable[[], Any]] = {
 
 
 SEED = "chosen"
-"""What choices are made by: office files say when they were made, so that their own hashes are not the same twice."""
+"""The seed for choices. Office files contain their time of creation, so their own hashes would vary."""
 
 
 def changes(kind: str, operator: str, raw: Any = None, about: About | None = None) -> list[tuple[Any, str]]:
-    """Recorded forms of what one operator makes of a sample, with the words for each."""
+    """The copies that one operator makes of a sample, in recorded form, with their descriptions."""
     old = SAMPLES[kind]() if raw is None else raw
     found = find_kind(kind)
     model = found.read(old)

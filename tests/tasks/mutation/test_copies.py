@@ -1,4 +1,4 @@
-"""The copies of a piece of evidence: their kinds, their names, where they stand, and those that change nothing."""
+"""Copies of a piece of evidence: their kinds, names and locations, and those without a change."""
 
 from __future__ import annotations
 

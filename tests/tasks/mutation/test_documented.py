@@ -1,4 +1,4 @@
-"""docs/mutation.md names every operator, as the registry has it."""
+"""docs/mutation.md lists every operator as the registry does."""
 
 from __future__ import annotations
 
@@ -13,6 +13,6 @@ PAGE = Path(__file__).parents[3] / "docs/mutation.md"
 
 @pytest.mark.parametrize("kind", kinds(), ids=lambda kind: kind.name)
 def test_its_table_is_in_the_documentation(kind: Kind) -> None:
-    """`table` prints what is to stand there."""
+    """`table` prints the expected text."""
     part = "\n".join([f"### {kind.title}", "", *table(kind.name), ""])
     assert part in PAGE.read_text(encoding="utf-8")

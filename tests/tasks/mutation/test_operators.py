@@ -1,4 +1,4 @@
-"""Every operator has something to change in its kind's sample, and does so in the same way each time."""
+"""Every operator finds something to change in its kind's sample, and changes it the same way each time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ LONG = About(named='Notes "Old" chalk', instruction="Which port is it?")
 ELSEWHERE = {
     "answer/case": "yes", "text/candidates": b"5 files\n",
 }  # fmt: skip
-"""What those operators change that find nothing in their kind's sample."""
+"""Evidence for operators that find nothing to change in their kind's sample."""
 
 
 def sample(one: Operator) -> Any:

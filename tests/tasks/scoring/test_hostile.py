@@ -1,4 +1,4 @@
-"""What an agent may leave to break whatever reads it: a 0 with a reason, and nothing happens to this machine."""
+"""Files that an agent may leave to break readers: a 0 with a reason, and no harm to this machine."""
 
 from __future__ import annotations
 
@@ -61,13 +61,13 @@ CASES: list[tuple[str, str, Any, dict[str, Any]]] = [
     ("compare_videos", "head.mp4", "good.png", {}), ("compare_videos", "playlist.mp4", "good.png", {}),
     ("run_sqlite3", "view.sqlite", ROWS, {}), ("run_sqlite3", "zeros", ROWS, {}),
 ]  # fmt: skip
-"""A metric, what the agent left, what is expected (a name is that of a good file), options."""
+"""A metric, the agent's file, the expected value (a name means a valid file), options."""
 EXPECTED: dict[str, bytes] = {"good.json": b'{"a": 1}', "good.html": b"<p>text</p>"}
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where every hostile file lies, each made once."""
+    """A folder with every hostile file, each made once."""
     return tmp_path_factory.mktemp("hostile")
 
 
@@ -93,7 +93,7 @@ def expected(folder: Path, name: str) -> Path:
 
 @pytest.fixture
 def unharmed() -> Iterator[None]:
-    """The controller needs no more memory to speak of, and nothing is left in the folder for scratch files."""
+    """The controller needs hardly more memory, and nothing is left in the temporary folder."""
     before, kept = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss, set(os.listdir(tempfile.gettempdir()))
     yield
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 500 * 1024  # KiB
@@ -164,11 +164,11 @@ def test_a_tree_that_is_a_bomb_has_no_address() -> None:
 
 
 class TestTheProcess:
-    """What it may do, whatever it is brought to do: tried with metrics that are not ours."""
+    """What the process can do, whatever it is made to do; tested with metrics that are not ours."""
 
     @pytest.fixture(autouse=True)
     def _found(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """These metrics are found where the tests are."""
+        """Make these metrics importable from the tests."""
         monkeypatch.syspath_prepend(str(Path(__file__).parents[3]))
 
     def answer(self, function: str, argument: Any = None) -> Any:
@@ -222,7 +222,7 @@ _TEXTS = ("", "a", "http://a.b/c", "folder", "url", "Liked Authors", "//[::1", "
 
 
 def anything(chance: random.Random, depth: int = 0) -> Any:
-    """A value of JSON, as a program's settings may hold it."""
+    """A JSON value, as in a program's settings."""
     kind = chance.randrange(8 if depth < 5 else 5)
     if kind < 2:
         return chance.choice([None, True, 0, -5, 10**400, 2.5])
@@ -243,5 +243,5 @@ def test_a_value_of_another_shape_is_no_fault_of_a_metric(metric: str) -> None:
                 assert 0.0 <= worked_out(entry, value, rules, {}) <= 1.0
             except Unreadable:
                 continue
-            except ValueError as error:  # what a library cannot read
+            except ValueError as error:  # a library could not read the value
                 assert not is_bug(error)

@@ -1,4 +1,4 @@
-"""Checks that run the agent's program: in the desktop, never here, and scored again from what was recorded."""
+"""Checks that run the agent's program: in the desktop, never here, and scored again from the record."""
 
 import json
 from pathlib import Path
@@ -44,7 +44,7 @@ def length():
 def scored(
     desktop: Desktop, folder: Path, program: str | None, suite: str = SUITE, **options: Any
 ) -> tuple[Score, World]:
-    """The score of a program that the agent left, by a suite that stands beside the task."""
+    """The score of the agent's program, with a test suite next to the task."""
     (folder / "suite.py").write_text(suite)
     if program is not None:
         desktop.write_file("~/game/snake.py", program.encode())

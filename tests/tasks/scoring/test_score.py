@@ -1,4 +1,4 @@
-"""Scores: OSWorld's arithmetic, a reason for every 0, and None for what is not scored."""
+"""Scores: OSWorld's arithmetic, a reason for every 0, and None for unscored episodes."""
 
 import json
 from pathlib import Path
@@ -17,16 +17,14 @@ from deskbench.tasks.types import Call, Score, Task
 from deskbench.tasks.world import MAX_KEPT, Context, World
 
 HALF, BROKEN = f"{__name__}:half", f"{__name__}:broken"
-"""Metrics of somebody else's: the registry does not list them."""
+"""Foreign metrics that the registry does not list."""
 
 
 def half(result: Any) -> float:
-    """Half a point."""
     return 0.5
 
 
 def broken(result: Any) -> float:
-    """Raises."""
     raise KeyError("a fault of the check")
 
 
@@ -197,7 +195,7 @@ def test_files_from_the_desktop_get_names_of_ours(tmp_path: Path) -> None:
 
 
 class TestWhatTheAgentLeft:
-    """What is there and cannot be read is 0 with the reason, in the score, the record and the score of the record."""
+    """Something exists but cannot be read: 0 with the reason, in the score, in the record and when scored again."""
 
     def folder_for_a_file(self, folder: Path) -> tuple[Task, World, Context]:
         evaluator = {"func": "text_equals", "result": {"type": "vm_file", "path": "~/a.txt"}, "expected": rule("hello")}

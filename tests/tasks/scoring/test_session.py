@@ -1,4 +1,4 @@
-"""One process for many requests: its answers are those of a process for each, and what ends it costs one request."""
+"""One process for many requests: it answers like separate processes, and a crash costs one request."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from deskbench.tasks.scoring.session import Nursery
 from deskbench.tasks.scoring.worker import evaluate
 
 CATASTROPHIC = {"pattern": "(a+)+b"}
-"""A regular expression that takes for ever over a row of a's."""
+"""A regular expression that takes for ever on a row of a's."""
 
 
 def asked(text: str, pattern: str = "a+") -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""Programs of a task's checks: seen before the agent acts; what it removes then is its own doing."""
+"""Programs of a task's checks: found before the agent acts; if one is missing later, the agent removed it."""
 
 import json
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ def test_programs_that_may_be_the_task_itself_or_be_done_without_are_not(
 def test_nothing_is_asked_of_a_desktop_for_a_task_without_commands(tmp_path: Path) -> None:
     provider = FakeProvider()
     desktop = provider.start(DesktopSpec())
-    provider.close()  # whatever is asked now fails
+    provider.close()  # any request would now fail
     assert look(task_of(tmp_path, {"type": "vm_file_text", "path": "/x"}), desktop) == frozenset()
 
 
@@ -103,7 +103,7 @@ def test_a_task_to_install_a_program_is_scored_without_it(tmp_path: Path, lackin
 
 @pytest.mark.desktop
 def test_a_program_that_an_agent_removes_is_no_fault_of_the_check(tmp_path: Path, lacking: Desktop) -> None:
-    """It was there when the agent began: 0. Where that is not known, the check's."""
+    """A program that existed when the agent began scores 0. If that is unknown, the check is at fault."""
     task = task_of(tmp_path, CLIPBOARD)
     world = World(lacking, task, tmp_path / "cache", tmp_path / "assets", programs=frozenset({"xclip"}))
     context = Context(lacking, task, tmp_path / "cache", tmp_path / "assets", (1280, 800))
@@ -119,7 +119,7 @@ def test_a_program_that_an_agent_removes_is_no_fault_of_the_check(tmp_path: Path
 def test_a_program_of_a_step_before_the_check_that_the_agent_removes_is_no_fault_of_the_image(
     tmp_path: Path, lacking: Desktop
 ) -> None:
-    """One that was not there either when it began is."""
+    """If it was missing from the start, the image is at fault."""
     path = tmp_path / "t.json"
     evaluator = {
         "func": "exact_match", "result": {"type": "vm_file_text", "path": "/home/user/none"},

@@ -1,4 +1,4 @@
-"""Checks of files run in a process of their own: hostile files end as a 0 or an error, never as harm or a hang."""
+"""Checks of files in separate processes: hostile files end as a 0 or an error, never as harm or a hang."""
 
 import os
 import re
@@ -27,7 +27,7 @@ def document(path: Path, text: str = "text") -> Path:
 
 
 def with_part(path: Path, name: str, data: bytes) -> Path:
-    """A document, one part of which is another."""
+    """A document with one part replaced."""
     good = document(path.with_name("good.docx"))
     with zipfile.ZipFile(good) as old, zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as new:
         for info in old.infolist():
@@ -60,7 +60,7 @@ def test_a_document_that_unpacks_to_gigabytes_is_not_unpacked(tmp_path: Path) ->
 
 
 LATE = r"(used more than 2 s of processor time|took more than 8 s)"
-"""On a busy machine the clock is first."""
+"""On a busy machine the wall clock runs out first."""
 
 
 def test_an_archive_writes_nothing_outside(tmp_path: Path) -> None:

@@ -1,5 +1,8 @@
-"""Google Drive's operations on a drive in memory that answers the queries which OSWorld's task files have, and the
-login in a real Chromium, to a page that stands where Google's does."""
+"""Google Drive: operations on a drive in memory, and the login.
+
+The drive in memory answers the queries in OSWorld's task files. A real Chromium logs in on a page that replaces
+Google's.
+"""
 
 import json
 import re
@@ -22,7 +25,7 @@ from .. import websites as web
 
 
 class File(dict[str, Any]):
-    """One file of the drive in memory, as pydrive2 gives it."""
+    """One file of the drive in memory, in pydrive2's form."""
 
     def __init__(self, memory: "Memory", facts: dict[str, Any]) -> None:
         super().__init__({"mimeType": "text/plain", "trashed": False, **facts})
@@ -43,7 +46,7 @@ class File(dict[str, Any]):
 
 
 class Memory:
-    """As much of pydrive2's GoogleDrive as is used: `and` of the four conditions that the queries have."""
+    """The part of pydrive2's GoogleDrive that is used: queries join four conditions with `and`."""
 
     def __init__(self) -> None:
         self.files: list[File] = []
@@ -118,7 +121,7 @@ PAGES = {
 
 
 def task_with(folder: Path, account: dict[str, str] | None) -> Task:
-    """A task whose checkout has this account in its settings."""
+    """A task in a checkout whose settings contain this account."""
     path = folder / "t.json"
     path.write_text(json.dumps({"id": "t", "instruction": "x", "evaluator": {"func": "infeasible"}}))
     if account is not None:

@@ -1,4 +1,4 @@
-"""Tasks that need the live web or a Google Drive are known by their files, and skipped with the reason."""
+"""Tasks that need the live web or Google Drive are detected from their files and skipped with the reason."""
 
 import json
 from pathlib import Path
@@ -49,7 +49,7 @@ def step(kind: str, **parameters: Any) -> list[dict[str, Any]]:
         (
             {"config": step("download", files=[{"url": "https://example.org/a", "path": "/a"}])},
             None,
-        ),  # the controller fetches it
+        ),  # the controller downloads it
         ({"config": step("launch", command=["google-chrome", "--remote-debugging-port=1337"])}, None),
     ],
 )

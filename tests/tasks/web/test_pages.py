@@ -1,4 +1,4 @@
-"""Getters that read sites of the web by name, and Chrome's own pages: a server of ours stands behind every name."""
+"""Getters that read web sites by name, and Chrome's own pages: our own server answers for every name."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -41,7 +41,7 @@ def stage(local_provider: Pool, tmp_path_factory: pytest.TempPathFactory) -> Ite
 
 
 def shown(stage: Stage, url: str) -> None:
-    """One tab, with this address in its bar."""
+    """Open one tab with this address."""
     stage.do("chrome_open_tabs", urls_to_open=[url])
     part = url.partition("//")[2].partition("/")[0].removeprefix("www.")
     assert wait.until(lambda: part in (stage.get("active_url_from_accessTree") or ""), timeout=20)

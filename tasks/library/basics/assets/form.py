@@ -1,4 +1,4 @@
-"""A small registration form: what it holds is written to ~/Documents/registration.json on Save, never before."""
+"""A small registration form. Only Save writes its data, to ~/Documents/registration.json."""
 
 import json
 import re
@@ -15,7 +15,7 @@ PLANS = ("Basic", "Standard", "Premium")
 
 
 class Form(Gtk.Window):
-    """Two pages: the person, and what they order."""
+    """Two pages: the person and the order."""
 
     def __init__(self) -> None:
         super().__init__(title="Registration")
@@ -85,7 +85,7 @@ class Form(Gtk.Window):
         return self.page([("Plan", plans), ("Seats", self.seats), ("Delivery", self.express), ("Notes", frame)])
 
     def problem(self) -> str:
-        """What is still wrong, or nothing."""
+        """The first error in the form; empty if there is none."""
         if not self.name.get_text().strip():
             return "The full name is missing."
         if not re.fullmatch(r"[^@\s]+@[^@\s]+\.[^@\s]+", self.email.get_text().strip()):
@@ -95,7 +95,7 @@ class Form(Gtk.Window):
         return ""
 
     def save(self, button: Gtk.Button) -> None:
-        """Write the file, or say what is wrong."""
+        """Write the file, or show the error."""
         problem = self.problem()
         if problem:
             self.tell(Gtk.MessageType.ERROR, problem)

@@ -1,4 +1,4 @@
-"""Whatever a body is, the answer is one that says what is wrong, and the server goes on: every route, over TCP."""
+"""Whatever a body contains, the answer says what is wrong, and the server keeps running: every route, over TCP."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ FIELDS: dict[str, dict[str, Any]] = {
     "/screen_size": {},
     "/end_recording": {},
 }  # fmt: skip
-"""Every route with a body, and one that it can read; but `/v1/relay`, which reads none, and `/start_recording`."""
+"""Every route with a body, and a valid body; except `/v1/relay`, which reads none, and `/start_recording`."""
 KINDS = ("", "application/json", "multipart/form-data; boundary=b", "application/x-www-form-urlencoded", "text/plain")
 HOSTILE_TEXT = [
     "", "\0", "a\0b", "/no/such\0", "\ud800", "~nobody/\0", "~" * 5000, "/" + "x" * 70_000, "'", '"', "\\", "$(",
@@ -113,7 +113,7 @@ def as_form(fields: dict[str, Any]) -> bytes:
 
 @st.composite
 def bodies(draw: st.DrawFn, path: str) -> tuple[str, bytes]:
-    """A content type, and a body: nearly right, of another type, or nonsense."""
+    """A content type and a body: almost valid, of another type, or nonsense."""
     how = draw(st.integers(0, 5))
     if how == 0:
         return draw(st.sampled_from(KINDS)), draw(st.binary(max_size=50) | st.sampled_from(DEEP + ODD))
@@ -134,12 +134,12 @@ WRITERS: dict[str, tuple[Callable[[dict[str, Any]], bytes], str]] = {
     "": (as_json, KINDS[1]), "/setup/upload": (as_parts, KINDS[2]), "/file": (as_form, KINDS[3]),
     "/window_size": (as_form, KINDS[3]),
 }  # fmt: skip
-"""What a route reads: JSON where it is not said."""
+"""The format that a route reads; JSON by default."""
 
 
 @pytest.fixture(scope="module")
 def served(local_provider: Pool) -> Iterator[tuple[LocalDesktop, http.client.HTTPConnection]]:
-    """A desktop, and a connection over TCP to it."""
+    """A desktop, and a TCP connection to it."""
     desktop = local_provider.start(DesktopSpec())
     assert isinstance(desktop, LocalDesktop)
     connection = http.client.HTTPConnection(desktop.expose(), timeout=90)
@@ -166,5 +166,5 @@ def test_a_malformed_body_is_answered(served: tuple[LocalDesktop, http.client.HT
 
 
 def is_a_failure_of_its_own(said: bytes) -> bool:
-    """What was asked for was tried and failed, in the route's own words; no fault of the server's that got out."""
+    """Whether the request was tried and failed with the route's own message, and no error of the server leaked."""
     return not re.search(rb'Traceback|"error": "[A-Z]\w*(Error|Exception|Interrupt)\b', said)

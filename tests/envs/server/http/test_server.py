@@ -43,7 +43,7 @@ def refused(request: Request) -> Response:
 
 
 class Ailing(Watch):
-    """Ails when told; tells its handlers."""
+    """A watch that reports trouble when told to, and tells its handlers."""
 
     def __init__(self) -> None:
         self.why = ""
@@ -167,7 +167,7 @@ def test_a_body_that_is_too_long_is_not_read(base: str, server: Server) -> None:
 
 @pytest.mark.parametrize(("path", "status"), [("/control", 401), ("/nowhere", 401)])
 def test_a_refusal_is_heard_by_who_sends_slowly(server: Server, path: str, status: int) -> None:
-    """Head and body come apart, as most clients send them."""
+    """Head and body arrive separately, as most clients send them."""
     with socket.create_connection(("127.0.0.1", server.server_address[1]), timeout=10) as slow:
         slow.sendall(f"POST {path} HTTP/1.1\r\nContent-Length: 40000\r\n\r\n".encode())
         for _ in range(4):
@@ -212,7 +212,7 @@ TOKENS = {"agent": "agent-token", "control": "control-token"}
 
 
 class Signing:
-    """Signs on one connection, and keeps what it sent."""
+    """Signs requests on one connection, and records what it sent."""
 
     def __init__(self, server: Server) -> None:
         host, port, *_ = server.server_address
@@ -222,7 +222,7 @@ class Signing:
     def __call__(
         self, path: str, body: bytes = b"{}", role: str = "control", method: str = "POST", **changed: str
     ) -> tuple[int, bytes, bool]:
-        """Status, body, and whether the answer was proven by the same key."""
+        """Send a signed request; returns status, body, and whether the answer was proven with the same key."""
         token = changed.get("token", TOKENS[role])
         signed = signing.sign(token, role, method, path, body, "text/x")
         headers = {"Authorization": changed.get("authorization", signed.header()), "Content-Type": "text/x"}
@@ -393,7 +393,7 @@ def test_what_is_no_request_is_answered_and_over(server: Server, base: str, requ
 
 
 def test_slow_connections_keep_nobody_out(server: Server, base: str) -> None:
-    """1,500 that say a byte each and wait; who comes with a token is answered, and they are let go."""
+    """1,500 strangers send one byte each and wait; a client with a token is answered, and the strangers are dropped."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 8192), hard))
     slow = []
@@ -424,7 +424,7 @@ def closed(one: socket.socket) -> bool:
 
 
 def test_strangers_with_long_bodies_keep_nobody_out(server: Server, base: str) -> None:
-    """They claim to be control, and send nothing; the one who is has signed, too."""
+    """Strangers claim to be control and send nothing; the real one has signed, too."""
     claim = signing.sign("guess", "control", "POST", "/control", b"").header()
     head = f"POST /control HTTP/1.1\r\nAuthorization: {claim}\r\nContent-Length: {MAX_BODY}\r\n\r\n".encode()
     slow = [socket.create_connection(server.server_address[:2], timeout=20) for _ in range(100)]
@@ -439,7 +439,7 @@ def test_strangers_with_long_bodies_keep_nobody_out(server: Server, base: str) -
 
 
 def test_a_body_that_is_only_claimed_to_be_signed_is_not_read_without_end(server: Server) -> None:
-    """An upload of gigabytes is for a connection that has proven something, or a bearer token."""
+    """Gigabytes of upload need a connection that has proven something, or a bearer token."""
     claim = signing.sign("guess", "control", "POST", "/setup/upload", b"").header()
     head = f"POST /setup/upload HTTP/1.1\r\nAuthorization: {claim}\r\nContent-Length: {2**32}\r\n\r\n"
     assert raw(server, head.encode()).startswith(b"HTTP/1.1 413 ")
@@ -479,7 +479,7 @@ def test_connections_beyond_the_limit_are_refused_at_once(server: Server) -> Non
 
 
 def test_waiting_connections_are_bounded(server: Server) -> None:
-    """The oldest goes for a new one."""
+    """The oldest is dropped for a new one."""
     waiting = [socket.create_connection(server.server_address[:2], timeout=20) for _ in range(MAX_WAITING + 1)]
     try:
         assert wait.until(lambda: closed(waiting[0]), timeout=5)
@@ -489,7 +489,7 @@ def test_waiting_connections_are_bounded(server: Server) -> None:
             one.close()
 
 
-# -- handlers that hang -----------------------------------------------------------------------------------------------
+# -- handlers that hang ----------------------------------------------------------------------------------------------
 
 
 def test_a_handler_that_hangs_is_answered_for(server: Server) -> None:

@@ -1,4 +1,4 @@
-"""Where Wine keeps what Windows calls by a path, as the way into a Windows desktop finds it without Wine."""
+"""Finds where Wine stores a Windows path, without Wine, as the way into a Windows desktop does."""
 
 import os
 from pathlib import Path

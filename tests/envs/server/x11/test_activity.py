@@ -1,4 +1,4 @@
-"""Programs at work and at rest, as /proc tells it: however busy the machine is, one is not taken for the other."""
+"""Busy and idle programs according to /proc: on a busy machine, too, they are told apart."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ ASLEEP = "import time\nprint(flush=True)\ntime.sleep(3600)"
 
 @pytest.fixture
 def program(request: pytest.FixtureRequest) -> Iterator[subprocess.Popen[bytes]]:
-    """A Python program that has said that it has begun."""
+    """A Python program that has reported its start."""
     process = subprocess.Popen([sys.executable, "-c", request.param], stdout=subprocess.PIPE)
     assert process.stdout is not None and process.stdout.readline()
     yield process

@@ -1,4 +1,4 @@
-"""Screenshots: the pixels that X shows, the cursor where it points, and the same frame while nothing changes."""
+"""Screenshots: the pixels that X shows, the cursor at its position, and the same frame while nothing changes."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SIDE, HOT_X, HOT_Y = 8, 3, 2
 
 
 class Painter:
-    """A window without a frame over the whole screen, blue, whose cursor is a red square with a known hot-spot."""
+    """A frameless blue window over the whole screen, whose cursor is a red square with a known hot-spot."""
 
     def __init__(self, display_name: str) -> None:
         from Xlib import X, display
@@ -99,7 +99,7 @@ def test_a_frame_is_named_by_its_bytes_and_answered_again_while_nothing_changes(
     screen: Screen, painter: Painter
 ) -> None:
     painter.point(600, 600)
-    # The window's own drawing may still be on its way; the same frame twice says that it has come.
+    # The window may still be drawing; two identical frames show that it has finished.
     assert wait.until(lambda: screen.capture() is screen.capture(), timeout=PATIENCE)
     first = screen.capture()
     assert first.sha256 == hashlib.sha256(first.png).hexdigest()

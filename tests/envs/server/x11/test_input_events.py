@@ -1,4 +1,4 @@
-"""Keys, chords, clicks, wheels and drags arrive in a real program as they were meant, and nothing stays down."""
+"""Keys, chords, clicks, wheels and drags arrive correctly in a real program, and nothing stays pressed."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def area(xvfb: Xvfb) -> Program:
 
 
 def after(area: Program, hands: Input, *actions: Any, kinds: tuple[str, ...]) -> list[dict[str, Any]]:
-    """The events of these kinds that the actions made; a last key tells that all have been read."""
+    """The events of these kinds that the actions caused; a final key shows that all have been read."""
     area.forget()
     for action in actions:
         hands.perform(action)
@@ -65,7 +65,7 @@ def keys(events: list[dict[str, Any]]) -> list[str]:
 
 
 def strokes(area: Program, hands: Input, *actions: Any) -> list[str]:
-    """Key presses (+) and releases (-) that the actions made."""
+    """Key presses (+) and releases (-) that the actions caused."""
     return keys(after(area, hands, *actions, kinds=("key_press", "key_release")))
 
 
@@ -241,7 +241,7 @@ def test_pressing_moving_and_letting_go_by_hand(area: Program, hands: Input) -> 
 
 
 def test_a_click_straight_after_unusual_text_is_not_held_back(area: Program, hands: Input) -> None:
-    """Openbox binds its keys anew after each change of the mapping, and holds clicks back while it does."""
+    """Openbox rebinds its keys after each change of the mapping, and delays clicks while it does."""
     actions = [a for n in range(5) for a in (Key((chr(0x4E00 + n),)), Click(x=100 + 40 * n, y=444))]
     assert presses(area, hands, *actions) == ["button-press"] * 5
 
@@ -258,7 +258,7 @@ def test_keys_go_where_the_click_before_them_put_the_focus(xvfb: Xvfb, hands: In
         (line,) = [line for line in listed.stdout.splitlines() if line.endswith("probe text")]
         return line.split()[4:6] == ["300", "200"]
 
-    assert wait.until(small, timeout=10)  # else the first click falls on it
+    assert wait.until(small, timeout=10)  # otherwise the first click hits it
     expected = ""
     for n in range(20):
         hands.perform(Click(x=100, y=100 + n))

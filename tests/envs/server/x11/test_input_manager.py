@@ -1,4 +1,4 @@
-"""What the window manager takes for itself: chords that are over when they are let go, and drags with Super."""
+"""Input for the window manager: chords that end on release, and drags with Super."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def test_windows_are_moved_with_super(xvfb: Xvfb, hands: Input, held: tuple[str,
         x, y = before = place()
         expected = (x + moved[0], y + moved[1])
         hands.perform(Drag(((x + 100, y + 50), (x + 160, y + 90)), modifiers=held))
-        hands.perform(Key(("shift",)))  # it waits for the window manager
+        hands.perform(Key(("shift",)))  # waits for the window manager
         assert wait.until(lambda: place() == expected, timeout=PATIENCE), (before, place())
     finally:
         xvfb.stop(process)

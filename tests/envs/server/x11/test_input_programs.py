@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 
 pytestmark = pytest.mark.desktop
 
-# Not in it: U+FEFB and its like and a few Khmer vowels, which X's own Compose table (Xt, Tk) turns into two characters.
+# Left out: U+FEFB and similar characters and a few Khmer vowels, which X's own Compose table (Xt, Tk) turns into two
+# characters.
 TEXT = """if a<b: x << 2; $(rm -rf ~) `id` 'q' "d" \\n && # *
 déjà vu ñandú straße 10 € αβγ Привет e\u0301 n\u0303
 日本語 中文 한국어 שלום مرحبا नमस्ते 😀 👩‍👩‍👧
@@ -34,7 +35,7 @@ def hands(xvfb: Xvfb) -> Iterator[Input]:
 
 @pytest.fixture(params=["us", "us,de", "de,us", "us,ca", "us,ru"])
 def layouts(request: pytest.FixtureRequest, layout: Callable[..., None], hands: Input) -> None:
-    """The keyboard's layouts, the last of them in effect."""
+    """The keyboard layouts, with the last one active."""
     layout("-layout", request.param)
     hands._x.set_locks(0, 0, request.param.count(","))
 

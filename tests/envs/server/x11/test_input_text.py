@@ -55,7 +55,7 @@ def view(xvfb: Xvfb) -> Program:
 
 
 def typed(hands: Input, view: Program, text: str) -> str:
-    """What the emptied view holds after typing `text`."""
+    """The content of the emptied view after typing `text`."""
     view.empty()
     hands.perform(Type(text))
     return view.wait_text(text)
@@ -77,7 +77,7 @@ def test_characters_that_return_after_their_key_was_given_away_arrive(hands: Inp
 
 
 def test_a_key_is_not_given_away_while_the_program_has_not_read_it(hands: Input, view: Program) -> None:
-    """The program stands still for a while, as on a busy machine, and reads all keys afterwards."""
+    """The program pauses for a while, as on a busy machine, and then reads all keys."""
     free = len(hands._keyboard._layout.free)
     first, others, last = "\u4e00", "".join(chr(0x4E10 + n) for n in range(free - 1)), "\u4f00"
     view.empty()
@@ -146,7 +146,7 @@ def test_several_layouts_at_once_type_all_that_they_hold(hands: Input, view: Pro
 
 
 def held(hands: Input) -> str:
-    """Every printable character that the layouts in effect have on a key."""
+    """Every printable character on a key of the active layouts."""
     syms = {sym for key in hands._x.keys().values() for group in key.groups for sym in group.syms}
     chars = {char for sym in syms if (char := character(sym)) is not None}
     return "".join(sorted(char for char in chars if char.isprintable() and char not in ASCII))
@@ -199,8 +199,8 @@ def test_keycodes_that_a_killed_server_left_bound_are_used_again(xvfb: Xvfb, vie
         subprocess.run(["setxkbmap", "-layout", "us"], env=xvfb.environment(), check=True)
 
 
-# Left out: controls and halves of surrogate pairs (not text), private and unassigned code points and the line and
-# paragraph separators (GTK's text view takes them for nothing or for a new line).
+# Left out: controls and lone surrogates (not text), private and unassigned code points, and the line and paragraph
+# separators (GTK's text view drops them or starts a new line).
 _TYPEABLE = st.characters(exclude_categories=["Cc", "Cs", "Cn", "Co"], exclude_characters="\u2028\u2029")
 
 

@@ -1,4 +1,4 @@
-"""An X server that is stopped, held or gone: said at once, and forgotten when it is well again."""
+"""An X server that is stopped, grabbed or gone: reported at once, and forgotten when it works again."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = pytest.mark.desktop
 
 PATIENCE = 30.0
 AT_ONCE = 12.0
-"""Seconds: less than what a client waits for an answer, more than what a busy machine takes for one."""
+"""Seconds: less than a client waits for an answer, more than a busy machine needs for one."""
 GRAB = """
 import sys, time
 from Xlib import display

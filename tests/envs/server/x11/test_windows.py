@@ -1,4 +1,4 @@
-"""Windows: listed as they lie, activated with proof, asked to close."""
+"""Windows: listed in stacking order, activated with proof, asked to close."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def windows(xvfb: Any) -> Iterator[Windows]:
     """Three terminals, the last one started on top."""
     found = Windows(xvfb.display)
     for number, name in enumerate(NAMES):
-        # The title as programs set it: xterm's own option knows Latin-1 only.
+        # Programs set the title this way; xterm's own option supports Latin-1 only.
         script = f"printf '\\033]2;{name}\\007'; cat"
         place = f"40x10+{100 * number + 20}+{50 * number + 40}"
         xvfb.start(["xterm", "-geometry", place, "-e", "sh", "-c", script])
@@ -56,7 +56,7 @@ def test_windows_are_listed_with_title_class_and_place(windows: Windows) -> None
 
 
 def test_what_programs_write_on_windows_is_bounded(windows: Windows, xvfb: Any) -> None:
-    """A title of megabytes, numbers where text should be, Latin-1 where nobody expects it any more."""
+    """A title of megabytes, numbers instead of text, and unexpected Latin-1."""
     connection = display.Display(xvfb.display)
     root, screen = connection.screen().root, connection.screen()
     made = []
@@ -125,7 +125,7 @@ def test_an_iconified_window_comes_back(windows: Windows, xvfb: Any) -> None:
 
 
 def iconify(display_name: str, number: int) -> None:
-    """As the minimise button does it; returns when the window is off the screen."""
+    """Minimise as the button does; returns when the window is off the screen."""
     connection = display.Display(display_name)
     window = connection.create_resource_object("window", number)
     kind = connection.intern_atom("WM_CHANGE_STATE")
@@ -141,8 +141,8 @@ def test_a_window_is_asked_to_close(windows: Windows) -> None:
     assert shown(windows, "First note", NAMES[2])
 
 
-# What a window that was asked to close does: its program works for seconds, as on a busy machine, before anything is
-# seen of it.
+# What a window does when asked to close: its program works for seconds, as on a busy machine, before anything is
+# visible.
 SLOW = """
 import sys, time
 import gi

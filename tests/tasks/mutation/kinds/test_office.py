@@ -40,9 +40,9 @@ OLD = book(workbook())
     [
         ("number", "B2 is 901, not 900", "B2", 901),
         ("number", "B2 is 899, not 900", "B2", 899),
-        ("number-as-text", "B2 is the text '900', no number", "B2", "900"),
+        ("number-as-text", "B2 is the text '900', not a number", "B2", "900"),
         ("clear", "B2 is empty", "B2", None),
-        ("value-for-formula", "B4 is the value 1200.5, no formula", "B4", 1200.5),
+        ("value-for-formula", "B4 is the value 1200.5, not a formula", "B4", 1200.5),
         ("formula-range", "B4 is =SUM(B2:B2), not =SUM(B2:B3)", "B4", "=SUM(B2:B2)"),
     ],
 )
@@ -135,7 +135,7 @@ BEFORE = text_of(document())
 
 
 def all_of(d: Any) -> list[str]:
-    """Every paragraph's text, those of tables too."""
+    """Every paragraph's text, including those in tables."""
     return [p.text for p in paragraphs(d)]
 
 

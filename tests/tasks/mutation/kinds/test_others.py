@@ -1,4 +1,4 @@
-"""Changes of pictures, PDF, databases, sounds, RTF, folders and values, read back by what reads them."""
+"""Changes of pictures, PDF, databases, sounds, RTF, folders and values, read back by their own readers."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_an_archive() -> None:
     found = {
         words: inside(raw) for name in ("missing", "renamed", "content") for raw, words in changes("archive", name)
     }
-    assert found["a.txt is not in it"] == {"b/c.txt": old["b/c.txt"]}
+    assert found["a.txt is missing"] == {"b/c.txt": old["b/c.txt"]}
     assert found["a.txt is called other/a.txt"] == {"other/a.txt": old["a.txt"], "b/c.txt": old["b/c.txt"]}
     assert found["b/c.txt is empty"] == {**old, "b/c.txt": b""}
     assert list(inside(changes("archive", "folder")[0][0])) == ["all/a.txt", "all/b/c.txt"]
@@ -183,16 +183,16 @@ ALL = {"Pictures/", "Pictures/Texts/", "Pictures/Texts/a.txt", "Pictures/sunset.
 @pytest.mark.parametrize(
     ("operator", "words", "gone", "there"),
     [
-        ("missing", "a.txt is not there", {"Pictures/Texts/a.txt"}, set()),
+        ("missing", "a.txt is missing", {"Pictures/Texts/a.txt"}, set()),
         ("extra", "'New' is in Texts as well", set(), {"Pictures/Texts/New/"}),
         ("renamed", "a.txt is called a (2).txt", {"Pictures/Texts/a.txt"}, {"Pictures/Texts/a (2).txt"}),
         ("renamed", "sunset.png is called SUNSET.PNG", {"Pictures/sunset.png"}, {"Pictures/SUNSET.PNG"}),
         ("moved-up", "a.txt is one level higher", {"Pictures/Texts/a.txt"}, {"Pictures/a.txt"}),
-        ("moved-down", "sunset.png stands in a folder 'Other'", {"Pictures/sunset.png"},
+        ("moved-down", "sunset.png is in a folder 'Other'", {"Pictures/sunset.png"},
          {"Pictures/Other/", "Pictures/Other/sunset.png"}),
         ("other-type", "sunset.png is a folder", {"Pictures/sunset.png"}, {"Pictures/sunset.png/"}),
         ("hidden", ".directory is there", set(), {"Pictures/.directory"}),
-        ("order", "everything is listed in the reverse order", set(), set()),
+        ("order", "everything is listed in reverse order", set(), set()),
     ],
 )  # fmt: skip
 def test_a_folder(operator: str, words: str, gone: set[str], there: set[str]) -> None:
@@ -230,6 +230,6 @@ def test_what_is_none_is_not_changed_as_one(kind: str) -> None:
 
 
 def test_any_file() -> None:
-    assert changes("files", "missing") == [(None, "the file is not there")]
+    assert changes("files", "missing") == [(None, "the file is missing")]
     assert changes("files", "half") == [(b"some ", "the file ends after 5 of 10 bytes")]
     assert changes("files", "half", b"5\n") == [] == changes("files", "half", about=About(settings=True))

@@ -39,11 +39,11 @@ def test_a_value_of_json_is_another_of_its_type() -> None:
         ("other-type", 'seats is "3", a text', {**OLD, "seats": "3"}),
         ("null", "name is null", {**OLD, "name": None}),
         ("drop-key", "city is missing", {key: value for key, value in OLD.items() if key != "city"}),
-        ("move-value", "name and city have changed places", {**OLD, "name": "Oslo", "city": "Ana"}),
+        ("move-value", "name and city are swapped", {**OLD, "name": "Oslo", "city": "Ana"}),
         ("add-key", "the whole has a key 'another' as well", {**OLD, "another": "value"}),
         ("drop-item", "tags[1] is missing", {**OLD, "tags": ["b"]}),
-        ("repeat-item", "tags[2] is there twice", {**OLD, "tags": ["a", "b", "b"]}),
-        ("swap-items", "tags[1] and the next item are the other way round", {**OLD, "tags": ["b", "a"]}),
+        ("repeat-item", "tags[2] occurs twice", {**OLD, "tags": ["a", "b", "b"]}),
+        ("swap-items", "tags[1] and the next item are swapped", {**OLD, "tags": ["b", "a"]}),
     ],
 )
 def test_a_structure_of_json(operator: str, words: str, changed: Any) -> None:
@@ -86,9 +86,9 @@ def ini(raw: bytes) -> dict[tuple[str, str], str]:
     ("operator", "words", "mode"),
     [
         ("unset", "mode is not set", None),
-        ("comment-out", "mode stands in a comment", None),
+        ("comment-out", "mode is commented out", None),
         ("neighbour", "mode is 0, not 1", "0"),
-        ("other-section", "mode stands in a section of another name", None),
+        ("other-section", "mode is in a different section", None),
         ("other-key", "mode is called mode2", None),
         ("overridden", "mode is set to 1 and then to 0", "0"),
     ],
@@ -126,10 +126,10 @@ def paths(raw: bytes) -> list[str]:
             "/conf/desktops/first=1",
         ),
         ("change-text", "number (number 2) is 4, not 3", "/conf/desktops/number=3", "/conf/desktops/number=4"),
-        ("comment-out", "the element number (number 2) stands in a comment", "/conf/desktops/number=3", "/conf/last="),
+        ("comment-out", "the element number (number 2) is commented out", "/conf/desktops/number=3", "/conf/last="),
         (
             "move",
-            "the element number (number 2) stands at the end of conf",
+            "the element number (number 2) is at the end of conf",
             "/conf/desktops/number=3",
             "/conf/number=3",
         ),
@@ -172,11 +172,11 @@ def test_a_table() -> None:
     ("operator", "words", "old", "new"),
     [
         ("neighbour", "Copies is 0x3, not 0x2", "REG_DWORD    0x2", "REG_DWORD    0x3"),
-        ("type", "Paper is of the type REG_DWORD", "REG_SZ    A4", "REG_DWORD    A4"),
+        ("type", "Paper has the type REG_DWORD", "REG_SZ    A4", "REG_DWORD    A4"),
         ("name", "Paper is called MyPaper", "    Paper ", "    MyPaper "),
         ("empty", "Paper has no data", "REG_SZ    A4", "REG_SZ    "),
         ("key-renamed", "the key Old is called Old (2)", "\\Old\r\n", "\\Old (2)\r\n"),
-        ("key-gone", "the key Old is not there", "HKEY_CURRENT_USER\\Software\\Shop\\Old\r\n", ""),
+        ("key-gone", "the key Old is missing", "HKEY_CURRENT_USER\\Software\\Shop\\Old\r\n", ""),
     ],
 )
 def test_the_registry(operator: str, words: str, old: str, new: str) -> None:

@@ -1,4 +1,4 @@
-"""Changes of text: each is what its words say, and neutral ones are the same to a reader."""
+"""Changes of text: each matches its description, and neutral ones are the same to a reader."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ def texts(operator: str, text: str = TEXT) -> list[tuple[str, str]]:
     ("operator", "text", "changed", "words"),
     [
         ("drop-line", "a\nb\n", "b\n", "line 1 is missing"),
-        ("repeat-line", "a\nb\n", "a\na\nb\n", "line 1 is there twice"),
-        ("swap-lines", "a\nb\n", "b\na\n", "lines 1 and 2 are the other way round"),
+        ("repeat-line", "a\nb\n", "a\na\nb\n", "line 1 occurs twice"),
+        ("swap-lines", "a\nb\n", "b\na\n", "lines 1 and 2 are swapped"),
         ("join-lines", "a\nb\n", "a b\n", "lines 1 and 2 are one line"),
         ("drop-word", "go home", " home", "the word 'go' is missing"),
         ("change-word", "go home", "og home", "'go' is 'og'"),
         ("change-digit", "at 9", "at 0", "character 4 is 0, not 9"),
         ("change-case", "go Home", "GO Home", "'go' is 'GO'"),
         ("misspell", "home", "hmoe", "'home' is misspelt 'hmoe'"),
-        ("plain-letters", "café", "caf?", "every character outside of ASCII is a question mark"),
+        ("plain-letters", "café", "caf?", "every character outside ASCII is a question mark"),
         ("not", "It is good.", "It is not good.", "'is' is followed by 'not'"),
-        ("append-line", "a\n", "a\nAnd one more line.\n", "a line stands after the last one"),
+        ("append-line", "a\n", "a\nAnd one more line.\n", "there is a line after the last one"),
         ("append-words", "a", "a and more", "line 1 ends with 'and more'"),
-        ("candidates", "5\n", "6\n5\n7\n", "the right line stands between two others"),
-        ("blank-twice", "a b", "a  b", "two blanks stand at character 2"),
-        ("blank-gone", "a b", "ab", "no blank stands at character 2"),
-        ("blank-line", "a\nb", "a\n\nb", "an empty line stands before line 2"),
-        ("final-newline", "a\n", "a", "the last line has no end"),
+        ("candidates", "5\n", "6\n5\n7\n", "the right line is between two others"),
+        ("blank-twice", "a b", "a  b", "there are two blanks at character 2"),
+        ("blank-gone", "a b", "ab", "there is no blank at character 2"),
+        ("blank-line", "a\nb", "a\n\nb", "there is an empty line before line 2"),
+        ("final-newline", "a\n", "a", "the last line has no line end"),
         ("crlf", "a\nb", "a\r\nb", "lines end with CR and LF"),
         ("bom", "a", "\ufeffa", "the file begins with a byte order mark"),
         ("trailing-blanks", "a\nb", "a \nb", "line 1 ends with a blank"),
