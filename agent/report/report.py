@@ -26,17 +26,28 @@ PICTURE_BYTES = 12 << 20
 """Bytes for all pictures in a file, before base64 makes them a third longer: 16 MB, which mail still takes."""
 MOST_PICTURES = 800
 """Pictures in a file; decoding one takes about 10 ms. The ends of the episodes come first."""
-WIDTHS = ((24 << 10, None), (9 << 10, 640), (3 << 10, 320), (0, 240))
-"""The width of pictures in pixels by the least bytes that there are for each, measured; None keeps their size."""
+WIDTHS = (None, 640, 320, 240)
+"""The widths of pictures in pixels, of which the first is taken at which all fit; None keeps their size."""
+SAMPLE = 6
+"""Pictures that are tried at a width."""
 
 
-def write_report(run_dirs: Path | Sequence[Path], out: Path, *, full: bool = False) -> Path:
+def write_report(
+    run_dirs: Path | Sequence[Path],
+    out: Path,
+    *,
+    full: bool = False,
+    room: int = PICTURE_BYTES,
+    most: int = MOST_PICTURES,
+) -> Path:
     """Write the report of one run folder or several side by side to the file `out`.
 
     Args:
         run_dirs: run folders, or folders of runs.
         out: the file.
         full: also copy every screenshot as it is to the folder `<out without .html>-frames` beside it.
+        room: bytes for the pictures in the file.
+        most: number of pictures in the file.
 
     Raises:
         UsageError: a folder is not a run.
@@ -51,7 +62,12 @@ def write_report(run_dirs: Path | Sequence[Path], out: Path, *, full: bool = Fal
             data["frames"] = _copy(frames, out.with_name(f"{out.stem}-frames"))
     except OSError as error:
         raise StorageError(f"cannot create {error.filename or out.parent}: {error.strerror}") from error
-    write_atomic(out, application(data, {**_images(frames), **_differences(runs, data)}, beside=full).encode())
+    write_atomic(
+        out,
+        application(
+            data, {**_images(list(frames.values())[:most], room), **_differences(runs, data)}, beside=full
+        ).encode(),
+    )
     return out
 
 
@@ -100,13 +116,32 @@ def _names(shown: Json) -> Iterator[str]:
             yield seen["frame"]
 
 
-def _images(frames: Mapping[str, _Frame]) -> dict[str, str]:
+def _images(wanted: Sequence[_Frame], room: int) -> dict[str, str]:
     """Pictures as data URLs, as many and as large as there is room for."""
-    wanted = list(frames.values())[:MOST_PICTURES]
-    room = PICTURE_BYTES // max(1, len(wanted))
+    width = _width(wanted, room)
     with ThreadPoolExecutor(os.cpu_count() or 2) as pool:
-        found = pool.map(_data_url, wanted, [_width(room)] * len(wanted))
-        return {frame.name: url for frame, url in zip(wanted, found, strict=True) if url}
+        found = pool.map(_small, wanted, [width] * len(wanted))
+        shown = {}
+        for frame, picture in zip(wanted, found, strict=True):
+            if picture and len(picture) <= room:
+                room -= len(picture)
+                shown[frame.name] = _url(picture)
+    return shown
+
+
+def _width(wanted: Sequence[_Frame], room: int) -> int | None:
+    """The largest width at which a sample of the pictures says that all fit."""
+    sample = wanted[:: max(1, len(wanted) // SAMPLE)]
+    for width in WIDTHS[:-1]:
+        sizes = [len(_small(frame, width) or b"") for frame in sample]
+        if sum(sizes) * len(wanted) <= room * len(sample):
+            return width
+    return WIDTHS[-1]
+
+
+def _small(frame: _Frame, width: int | None) -> bytes | None:
+    data = read_frame(frame.episode, frame.name)
+    return webp(data, width) if data else None
 
 
 def _differences(runs: Sequence[ShownRun], data: Json) -> dict[str, str]:
@@ -123,17 +158,6 @@ def _differences(runs: Sequence[ShownRun], data: Json) -> dict[str, str]:
 
 def _url(picture: bytes) -> str:
     return "data:image/webp;base64," + base64.b64encode(picture).decode()
-
-
-def _width(room: int) -> int | None:
-    """The width of pictures for which there is so much room, in bytes."""
-    return next(width for least, width in WIDTHS if room >= least)
-
-
-def _data_url(frame: _Frame, width: int | None) -> str | None:
-    data = read_frame(frame.episode, frame.name)
-    small = webp(data, width) if data else None
-    return _url(small) if small else None
 
 
 def _copy(frames: Mapping[str, _Frame], folder: Path) -> str:
