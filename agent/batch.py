@@ -16,10 +16,10 @@ from deskbench.agent import manifest
 from deskbench.agent.base import Agent, AgentCrash, Decision, Ending, Goal, ModelFatal, Needs
 from deskbench.agent.build import ASSETS, Prepared, make_provider
 from deskbench.agent.episode import Plan, run_episode
-from deskbench.agent.report.stats import Summary, summarize
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import Ledger, Planned
 from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
+from deskbench.agent.statistics.summary import Summary, summarize
 from deskbench.agent.user import user_of
 from deskbench.envs.desktop import Desktop, Provider
 from deskbench.envs.errors import StorageError, UsageError
@@ -164,7 +164,7 @@ class Batch:
     def summary(self) -> Summary:
         """The numbers of the whole run, including earlier sessions of a resumed run."""
         planned = len(self._prepared.tasks) * self._prepared.config.repeats
-        return summarize([reader.episode for reader in self._run.final()], planned)
+        return summarize([reader.episode for reader in self._run.final()], planned, self._run.manifest())
 
     def _open(self, resume: bool) -> Ledger:
         if self._run.exists and not resume:

@@ -14,8 +14,9 @@ from platformdirs import user_cache_path
 
 from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.profile import profile_names
-from deskbench.agent.base import Agent, Checked, Configured
+from deskbench.agent.base import Agent, Checked, Configured, Needs
 from deskbench.agent.config import RunConfig
+from deskbench.agent.statistics.protocol import NOTHING
 from deskbench.agent.user import lacks_player
 from deskbench.envs.actions import nearest
 from deskbench.envs.desktop import DesktopSpec, Provider
@@ -42,6 +43,8 @@ PROVIDERS = {
     "remote": "deskbench.envs.providers.remote:RemoteProvider",
     "fake": "deskbench.envs.providers.fake:FakeProvider",
 }
+BLIND = ("oracle", "null", "fail", "random")
+"""Agents whose decisions do not depend on what they see."""
 TAKE_ARGUMENTS = ("docker", "qemu", "remote")
 DESKTOP_PATH = "/usr/bin:/bin:/usr/games"
 """Where the local provider's desktops find programs."""
@@ -60,6 +63,7 @@ class Prepared:
         make_agent: makes an agent for one episode of a task.
         files: the content of the task files when they were read, by task key; for the record.
         made_of: what the provider's desktops consist of; for the record.
+        observation: what the agent sees, in the words of the setting `observation`; for the record.
         warnings: the parts of the task files that are not read.
         spec: the desktop that a task needs.
     """
@@ -70,6 +74,7 @@ class Prepared:
     make_agent: Callable[[Task], Agent]
     files: Mapping[str, dict[str, Any]] = field(repr=False)
     made_of: Mapping[str, str] = field(default_factory=dict)
+    observation: str = ""
     warnings: tuple[Problem, ...] = ()
 
     def spec(self, task: Task) -> DesktopSpec:
@@ -149,10 +154,15 @@ def prepare(config: RunConfig) -> Prepared:
             kept.append(task)
         else:
             skipped.append((task, reason))
-    if kept:
-        _try_agent(config.agent, lambda: make_agent(kept[0]))
+    needs = _try_agent(config.agent, lambda: make_agent(kept[0])) if kept else Needs()
     files = {task.key: task.written for task in kept}
-    return Prepared(config, tuple(kept), tuple(skipped), make_agent, files, made_of, found.warnings)
+    seen = NOTHING if config.agent in BLIND else config.agent_settings.get("observation") or _observation(needs)
+    return Prepared(config, tuple(kept), tuple(skipped), make_agent, files, made_of, seen, found.warnings)
+
+
+def _observation(needs: Needs) -> str:
+    named = {"screenshot": needs.screenshot, "a11y_tree": needs.accessibility, "terminal": needs.terminal}
+    return "_".join(name for name, wanted in named.items() if wanted) or NOTHING
 
 
 def _learn_secrets(config: RunConfig) -> None:
@@ -170,8 +180,8 @@ def _learn_secrets(config: RunConfig) -> None:
             raise UsageError(f"{name} is a URL that contains a user or a password: put keys in environment variables")
 
 
-def _try_agent(name: str, make: Callable[[], Agent]) -> None:
-    """Find wrong settings and unreachable endpoints now, before the first desktop starts.
+def _try_agent(name: str, make: Callable[[], Agent]) -> Needs:
+    """Find wrong settings and unreachable endpoints now, before the first desktop starts; returns what it needs.
 
     Raises:
         UsageError, AgentError: the agent's own errors.
@@ -181,6 +191,7 @@ def _try_agent(name: str, make: Callable[[], Agent]) -> None:
         with contextlib.closing(make()) as agent:
             if isinstance(agent, Checked):
                 agent.check()
+            return agent.needs
     except DeskbenchError:
         raise
     except Exception as error:

@@ -38,6 +38,7 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "provider": config.provider,
         "desktop": {name: without_logins(value) for name, value in prepared.made_of.items()},
         "policy": config.policy,
+        "observation": prepared.observation,
         "on_tamper": config.on_tamper,
         "planned": len(prepared.tasks) * config.repeats,
         "validated": {"n": valid.n, "of": valid.m},

@@ -26,7 +26,8 @@ from deskbench.agent.build import prepare
 from deskbench.agent.cli.run import MEANS, cells, run_batch
 from deskbench.agent.config import RunConfig
 from deskbench.agent.report.report import write_report
-from deskbench.agent.report.stats import Summary
+from deskbench.agent.statistics.summary import Summary
+from deskbench.agent.statistics.words import protocol_line
 from deskbench.envs.errors import StartError, UsageError
 
 LOADING_SECONDS = 120.0
@@ -114,9 +115,16 @@ HEADERS = ("agent", *MEANS, "feasible", "infeasible", "unscored", "unscored as 0
 def rows(shown: Shown) -> Iterator[tuple[str, ...]]:
     """One row per agent, with the columns HEADERS."""
     for name, summary in shown.summaries.items():
-        feasible, infeasible = cells(summary.feasible)[1], cells(summary.infeasible)[1]
-        as_zero = cells(summary.all_planned)[1]
+        feasible, infeasible = cells(summary.feasible)[2], cells(summary.infeasible)[2]
+        as_zero = cells(summary.all_planned)[2]
         yield name, *cells(summary.all), feasible, infeasible, str(summary.unscored), as_zero
+
+
+def protocols(shown: Shown) -> list[str]:
+    """How the scores came about: one line if that is the same for all agents, else one for each."""
+    lines = {name: protocol_line(summary.protocol) for name, summary in shown.summaries.items()}
+    same = len(set(lines.values())) == 1
+    return list(lines.values())[:1] if same else [f"{name}: {line}" for name, line in lines.items()]
 
 
 def open_in_browser(report: Path) -> bool:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from deskbench.agent.cli.fidelity import STRICT_HELP, strict_choice
 from deskbench.agent.cli.output import HostFiles, Json, message, print_json
+
+if TYPE_CHECKING:
+    from deskbench.agent.replay.rescore import Rescored
 
 
 def replay(
@@ -63,9 +67,32 @@ def rescore(
         for one in changed:
             typer.echo(f"{one.task}: {_number(one.before)} -> {_number(one.after)}: {one.reason}")
         typer.echo(f"{len(found)} episodes, {len(changed)} scores changed")
+        for line in _scores(folder, found):
+            typer.echo(line)
         if changed and not write:
             message("no record was changed; --write writes the new scores into the records")
     raise typer.Exit(1 if changed else 0)
+
+
+def _scores(folder: Path, found: Sequence[Rescored]) -> Iterator[str]:
+    """The score of all episodes, as recorded and now, and how it came about."""
+    from deskbench.agent.runs.folder import RunFolder
+    from deskbench.agent.statistics.intervals import estimate, families
+    from deskbench.agent.statistics.protocol import protocol_of
+    from deskbench.agent.statistics.words import protocol_line, said
+
+    before: dict[str, list[float]] = {}
+    after: dict[str, list[float]] = {}
+    for one in found:
+        for values, value in ((before, one.before), (after, one.after)):
+            if value is not None:
+                values.setdefault(one.task, []).append(value)
+    yield f"score {said(estimate(families(before)))}" + (
+        "" if before == after else f" -> {said(estimate(families(after)))}"
+    )
+    run = RunFolder(folder)
+    if run.exists:
+        yield protocol_line(protocol_of(run.records(), run.manifest()))
 
 
 def _number(value: float | None) -> str:

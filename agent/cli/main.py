@@ -20,6 +20,8 @@ from deskbench.agent.cli import episodes as cli_episodes
 from deskbench.agent.cli import image as cli_image
 from deskbench.agent.cli import reference as cli_reference
 from deskbench.agent.cli import results as cli_results
+from deskbench.agent.cli.compare import EXAMPLE as COMPARE_EXAMPLE
+from deskbench.agent.cli.compare import compare
 from deskbench.agent.cli.fidelity import STRICT_HELP, StrictCommand
 from deskbench.agent.cli.models import compare_policies, models_app
 from deskbench.agent.cli.output import HostFiles, Json, message, print_json, print_table, say, screen_size
@@ -137,6 +139,8 @@ def demo(
         print_json(shown)
     else:
         print_table(demonstration.HEADERS, demonstration.rows(shown), say)
+        for line in demonstration.protocols(shown):
+            message(line)
         message(f"{shown.seconds:.0f} s; report {shown.report}")
         if open_:
             demonstration.open_in_browser(shown.report)
@@ -284,6 +288,7 @@ app.command(
 app.command("rescore", cls=StrictCommand, epilog="Example: deskbench rescore runs/X --tasks my-tasks/ --write")(
     cli_episodes.rescore
 )
+app.command("compare", epilog=COMPARE_EXAMPLE)(compare)
 app.command("compare-policies", epilog="Example: deskbench compare-policies runs/X --agents kimi-vl qwen3-vl")(
     compare_policies
 )

@@ -13,7 +13,7 @@ from deskbench.agent.cli.output import Json, message, print_json
 
 if TYPE_CHECKING:
     from deskbench.agent.replay.mutants import Mutated, Suite, Verdict
-    from deskbench.agent.report.stats import Mean
+    from deskbench.agent.statistics.intervals import Estimate
 
 
 def mutate(
@@ -99,10 +99,10 @@ def summary_lines(suite: Suite) -> Iterator[str]:
            f"{len(suite.tasks) - left_out} tasks, {left_out} not counted")  # fmt: skip
 
 
-def _rate(name: str, rate: Mean) -> str:
+def _rate(name: str, rate: Estimate) -> str:
     if rate.mean is None or rate.low is None or rate.high is None:
         return f"{name}: nothing was counted"
-    return (f"{name} {rate.mean:.1%} ({round(rate.mean * rate.n)} of {rate.n}, 95 % interval {rate.low:.1%} to "
+    return (f"{name} {rate.mean:.1%} ({round(rate.mean * rate.tasks)} of {rate.tasks}, 95 % interval {rate.low:.1%} to "
             f"{rate.high:.1%})")  # fmt: skip
 
 

@@ -23,12 +23,14 @@ from deskbench.agent.build import Prepared, prepare
 from deskbench.agent.cli.output import print_table, tell
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.agent.report.report import write_report
-from deskbench.agent.report.stats import Mean, Summary
 from deskbench.agent.runs.folder import RunFolder, new_folder
 from deskbench.agent.runs.record import EpisodeRecord
+from deskbench.agent.statistics.intervals import Estimate
+from deskbench.agent.statistics.summary import Summary
+from deskbench.agent.statistics.words import interval, more_lines
 from deskbench.envs.errors import UsageError
 
-MEANS = ("n", "mean", "95 % interval")
+MEANS = ("tasks", "episodes", "mean", "95 % interval")
 MAX_WARNINGS = 10
 """Warnings about task files to print before a run; `tasks check` prints the others."""
 
@@ -63,6 +65,8 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     else:
         print_table(("", *MEANS), summary_rows(summary), say)
         tell(say, summary_line(prepared, summary))
+        for text in more_lines(summary):
+            tell(say, text)
         tell(say, validated_line(folder))
         if summary.deaths:
             tell(say, deaths_line(config, summary), style="yellow")
@@ -202,8 +206,12 @@ def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
     return lines
 
 
-def cells(mean: Mean) -> tuple[str, str, str]:
+def cells(found: Estimate) -> tuple[str, str, str, str]:
     """A mean as text, for the columns MEANS."""
-    if mean.mean is None:
-        return str(mean.n), "-", "-"
-    return str(mean.n), f"{mean.mean:.3f}", f"{mean.low:.3f} to {mean.high:.3f}"
+    mean = "-" if found.mean is None else f"{found.mean:.3f}"
+    return (
+        str(found.tasks),
+        str(found.episodes),
+        mean,
+        found.note if found.low is None and found.note else interval(found),
+    )

@@ -19,12 +19,12 @@ from pathlib import Path
 
 from deskbench.agent.agents.agreement import distance_of, same_action
 from deskbench.agent.base import Agent, AgentError, Decision, Goal, ModelError
-from deskbench.agent.compare.intervals import cluster_interval, share_interval
 from deskbench.agent.compare.kl import drawn_otherwise, empirical, kl, kl_of_names, kl_of_reply, kl_of_tokens
 from deskbench.agent.compare.reading import Reading, said_at_once
 from deskbench.agent.prompting.tree import Node, nodes
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeReader, SeenRecord
+from deskbench.agent.statistics.clusters import cluster_interval, share_interval
 from deskbench.envs.errors import EnvError, UsageError
 from deskbench.envs.types import Action, Observation
 
@@ -70,7 +70,7 @@ class StepComparison:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean with its 95 % interval (`intervals.py`: Student's t over episodes).
+    """A mean with its 95 % interval (`clusters.py`: Student's t over episodes).
 
     Attributes:
         n: number of steps.

@@ -17,11 +17,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from deskbench.agent.replay.rescore import episodes, state_for
-from deskbench.agent.report.stats import Mean, mean_interval
 from deskbench.agent.runs.folder import final_attempts
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord
 from deskbench.agent.runs.recorded import task_of
+from deskbench.agent.statistics.intervals import Estimate, share
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import CheckError, Unfit, UsageError
 from deskbench.tasks.metrics.support.applied import files_in
@@ -108,18 +108,18 @@ class Suite:
         """The verdicts of all tasks."""
         return [verdict for task in self.tasks for verdict in task.verdicts]
 
-    def rate(self, good: Outcome, bad: Outcome) -> Mean:
+    def rate(self, good: Outcome, bad: Outcome) -> Estimate:
         """The share of `good` in both outcomes, with Wilson's interval (which treats the copies as independent)."""
-        found = [verdict for verdict in self.verdicts if verdict.outcome in (good, bad)]
-        return mean_interval({str(n): [float(verdict.outcome == good)] for n, verdict in enumerate(found)})
+        found = [verdict.outcome for verdict in self.verdicts if verdict.outcome in (good, bad)]
+        return share(found.count(good), len(found))
 
     @property
-    def kills(self) -> Mean:
+    def kills(self) -> Estimate:
         """The share of wrong copies that lose the score."""
         return self.rate("killed", "survived")
 
     @property
-    def tolerance(self) -> Mean:
+    def tolerance(self) -> Estimate:
         """The share of harmless copies that keep the score."""
         return self.rate("stayed", "broke")
 

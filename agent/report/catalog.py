@@ -28,11 +28,13 @@ from deskbench.agent.report.reading import (
     unfinished_row,
     unreadable_row,
 )
-from deskbench.agent.report.stats import mean_interval, summarize
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeRecord, read_record
 from deskbench.agent.runs.scan import Scanner, run_stamp
+from deskbench.agent.statistics.intervals import RESAMPLES, estimate, families
+from deskbench.agent.statistics.summary import summarize
+from deskbench.agent.statistics.words import more_lines
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN
 
@@ -41,6 +43,8 @@ HEAD_SHARE = 20.0
 DEEPEST_RUN = 3
 """Levels below a given folder in which runs are looked for."""
 _NAME = re.compile(r"[0-9a-f]{16}")
+MOST_RESAMPLED = 2000
+"""Episodes of a run whose intervals are bootstrapped; larger runs get the interval that needs no resampling."""
 CHUNK = 500
 """Episodes to read between two writes to the index."""
 
@@ -159,7 +163,7 @@ class ShownRun:
             threading.Thread(target=self._compute, args=(facts["planned"],), daemon=True).start()
         kept = self._head
         if kept is None:
-            return {**facts, "summary": None, "domains": [], "stale": True}
+            return {**facts, "summary": None, "domains": [], "lines": [], "stale": True}
         return {**kept[2], **facts, "stale": kept[0] != self._version}
 
     def _is_current(self) -> bool:
@@ -177,7 +181,9 @@ class ShownRun:
             stamp = name_of(str(planned), *(f"{entry.task} {entry.attempt} {entry.stamp}" for entry in counted))
             numbers = self._index.numbers(self._key, stamp)
             if numbers is None:
-                numbers = _numbers([(entry.row["domain"], entry.slim or "") for entry in counted], planned)
+                numbers = _numbers(
+                    [(entry.row["domain"], entry.slim or "") for entry in counted], planned, self.folder.manifest()
+                )
                 self._index.keep_numbers(self._key, stamp, json.dumps(numbers))
             self._head = (version, time.monotonic() + HEAD_SHARE * (time.monotonic() - begun), numbers)
 
@@ -300,8 +306,9 @@ class ShownRun:
         return shown
 
 
-def _numbers(counted: Sequence[tuple[str, str]], planned: int | None) -> Json:
+def _numbers(counted: Sequence[tuple[str, str]], planned: int | None, manifest: Json) -> Json:
     """The numbers over a run's episodes, given their domains and slim records, and the mean of each domain."""
+    resamples = RESAMPLES if len(counted) <= MOST_RESAMPLED else 0
     domains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     records = []
     for domain, text in counted:
@@ -309,8 +316,14 @@ def _numbers(counted: Sequence[tuple[str, str]], planned: int | None) -> Json:
         records.append(record)
         if record.score.value is not None:
             domains[domain][record.task].append(record.score.value)
-    means = [{"name": name, **dataclasses.asdict(mean_interval(domains[name]))} for name in sorted(domains)]
-    numbers: Json = KNOWN.value({"summary": dataclasses.asdict(summarize(records, planned)), "domains": means})
+    summary = summarize(records, planned, manifest, resamples=resamples)
+    means = {name: estimate(families(domains[name]), resamples=resamples) for name in sorted(domains)}
+    found = {
+        "summary": dataclasses.asdict(summary),
+        "domains": [{"name": name, **dataclasses.asdict(mean)} for name, mean in means.items()],
+        "lines": list(more_lines(summary)),
+    }
+    numbers: Json = KNOWN.value(found)
     return numbers
 
 

@@ -19,7 +19,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from deskbench.agent.report import stats
+from deskbench.agent import statistics
 
 _SCHEMA = """
 create table if not exists episode (run blob, path blob, stamp text, row text, record text, primary key (run, path));
@@ -31,7 +31,7 @@ create table if not exists numbers (run blob primary key, stamp text, numbers te
 @cache
 def _made_by() -> int:
     """A number for the code that makes the store's content: content of other code is dropped."""
-    folders = (Path(__file__).parent, Path(stats.__file__).parent)
+    folders = (Path(__file__).parent, Path(statistics.__file__).parent)
     sources = sorted({path for folder in folders for path in folder.glob("*.py")})
     return zlib.crc32(b"".join(path.read_bytes() for path in sources)) & 0x7FFFFFFF
 

@@ -28,7 +28,7 @@ TAIL = 1 << 18
 """Bytes at the end of steps.jsonl in which the last observation is looked for."""
 MOST_BOXES = 5000
 """Elements of a tree that are drawn."""
-_DROPPED: Any = {"task_json": True, "state": True, "error": True, "answer": True, "score": {"checks", "parts"}}
+_DROPPED: Any = {"state": True, "error": True, "answer": True, "score": {"checks", "parts"}}
 """Parts of a record that no list and no statistic needs."""
 
 Json = dict[str, Any]
@@ -36,7 +36,8 @@ Json = dict[str, Any]
 
 def slim_json(record: EpisodeRecord) -> str:
     """The JSON of a record without the parts that only the episode's own page shows."""
-    return record.model_dump_json(exclude=_DROPPED)
+    labels = {name: record.task_json[name] for name in ("related_apps", "tags") if name in record.task_json}
+    return record.model_copy(update={"task_json": labels}).model_dump_json(exclude=_DROPPED)
 
 
 def finished_row(record: EpisodeRecord, frame: str | None) -> Json:

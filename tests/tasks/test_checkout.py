@@ -52,7 +52,7 @@ def test_a_split_is_run(checkout: Path, tmp_path: Path) -> None:
     ran = CliRunner().invoke(app, [*map(str, words), "--out", str(tmp_path / "run")])
     assert ran.exit_code == 0, ran.output
     summary = json.loads(ran.stdout)["summary"]
-    assert (summary["feasible"]["n"], summary["feasible"]["mean"]) == (1, 0.0)
+    assert (summary["feasible"]["episodes"], summary["feasible"]["mean"]) == (1, 0.0)
 
 
 def test_every_metric_is_checked_with_the_rules_and_options_of_osworlds_tasks(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ export function interval(mean, {axis = false} = {}) {
   return node;
 }
 
-export const range = mean => none(mean.mean) ? "no score" : none(mean.low) ? "too few tasks for an interval" : `${share(mean.low)} to ${share(mean.high)}`;
+export const range = mean => none(mean.mean) ? "no score" : none(mean.low) ? mean.note || "no interval" : `${share(mean.low)} to ${share(mean.high)}`;
 
 export const SPLIT = [["model", "model"], ["act", "actions"], ["settle", "settling"], ["other", "reset, set-up, scoring"]];
 export const split = item => ({model: item.model_ms, act: item.act_ms, settle: item.settle_ms,
@@ -58,7 +58,7 @@ export function curve(rows, what, words, width = 320) {
 export function domains(list, choose) {
   return el("div", {class: "domains"}, list.map(one => el("div", {class: "domain"},
     el("button", {type: "button", class: "plain", "data-key": `domain ${one.name}`, title: "Show these episodes", onclick: () => choose(one.name)}, own(one.name)),
-    interval(one), el("b", {class: "num"}, share(one.mean)), el("span", {class: "soft num"}, plural(one.n, "episode")))));
+    interval(one), el("b", {class: "num"}, share(one.mean)), el("span", {class: "soft num"}, plural(one.tasks, "task")))));
 }
 
 // What a score holds under: nothing that is printed as a score stands without it.

@@ -15,7 +15,7 @@ function line(head, several) {
   if (head.pending || !head.summary) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, name), el("span", {class: "soft"}, "reading …")));
   const all = head.summary.all;
   return el("li", {class: "run"}, several, el("div", {class: "names"}, el("span", {}, name, " ", badge(head)), el("span", {class: "soft"}, own(head.name))), el("b", {class: "num big"}, share(all.mean)),
-    el("div", {class: "means"}, interval(all), el("span", {class: "soft"}, range(all), ` · ${all.n} of ${head.summary.planned}`)), el("span", {class: "soft num"}, time(head.summary.model_ms + head.summary.act_ms + head.summary.settle_ms + head.summary.other_ms)),
+    el("div", {class: "means"}, interval(all), el("span", {class: "soft"}, range(all), ` · ${plural(all.tasks, "task")}, ${all.episodes} of ${plural(head.summary.planned, "episode")}`)), el("span", {class: "soft num"}, time(head.summary.model_ms + head.summary.act_ms + head.summary.settle_ms + head.summary.other_ms)),
     el("span", {class: "soft num"}, money(head.summary.cost_usd)), el("span", {class: "soft num"}, day(head.created)));
 }
 
@@ -54,10 +54,10 @@ function hero(head) {
   if (!head.summary) return el("section", {class: "card soft", role: "status"}, "computing the numbers …");
   const summary = head.summary, all = summary.all, unscored0 = summary.all_planned;
   const counts = [["passed", summary.passed, "good"], ["not passed", summary.scored - summary.passed, "bad"], ["not scored", summary.unscored, "none"], ["not run", missing(summary), "none"]];
-  const small = (name, mean) => mean.n ? el("div", {class: "domain"}, el("span", {}, name), interval(mean), el("b", {class: "num"}, share(mean.mean)), el("span", {class: "soft num"}, plural(mean.n, "episode"))) : null;
+  const small = (name, mean) => mean.tasks ? el("div", {class: "domain"}, el("span", {}, name), interval(mean), el("b", {class: "num"}, share(mean.mean)), el("span", {class: "soft num"}, plural(mean.tasks, "task"))) : null;
   return el("section", {class: "card hero", "aria-label": "Score"},
-    el("div", {class: "score"}, el("p", {class: "soft"}, "Mean score"), el("p", {class: "huge"}, share(all.mean)), el("p", {}, `95 % interval ${range(all)}`), el("p", {class: "soft"}, `${plural(all.n, "scored episode")} of ${summary.planned} planned · interval by ${all.method}`)),
-    el("div", {class: "wide"}, interval(all, {axis: true}), el("div", {class: "domains"}, summary.infeasible.n ? [small("feasible", summary.feasible), small("infeasible", summary.infeasible)] : null,
+    el("div", {class: "score"}, el("p", {class: "soft"}, "Mean score"), el("p", {class: "huge"}, share(all.mean)), el("p", {}, none(all.low) ? range(all) : `95 % interval ${range(all)}`), all.note && !none(all.low) ? el("p", {class: "warn"}, all.note) : null, el("p", {class: "soft"}, `${plural(all.tasks, "task")}, ${plural(all.episodes, "scored episode")} of ${summary.planned} planned · interval by ${all.method}`)),
+    el("div", {class: "wide"}, interval(all, {axis: true}), el("div", {class: "domains"}, summary.infeasible.tasks ? [small("feasible", summary.feasible), small("infeasible", summary.infeasible)] : null,
       !none(unscored0.mean) && unscored0.mean !== all.mean ? small("unscored as 0", unscored0) : null),
       el("p", {class: "counts"}, counts.filter(([, count]) => count > 0).map(([name, count, kind]) => el("span", {class: kind}, el("b", {}, number(count)), " ", name)))),
     el("dl", {class: "sums"}, sums(summary).map(([name, value]) => el("div", {}, el("dt", {}, name), el("dd", {}, value)))));
@@ -65,7 +65,7 @@ function hero(head) {
 
 function notes(head) {
   const summary = head.summary || {deaths: 0, tampered: []}, skipped = head.skipped || [];
-  return el("section", {class: "card notes", "aria-label": "How it was measured"}, el("h2", {}, "Measured with"), protocol(head),
+  return el("section", {class: "card notes", "aria-label": "How it was measured"}, el("h2", {}, "Measured with"), (head.lines || []).map(text => el("p", {}, own(text))), protocol(head),
     head.foreign ? el("p", {class: "warn"}, "This run was written by another version of deskbench: ", own(head.foreign)) : null, head.error ? el("p", {class: "bad"}, own(head.error)) : null,
     head.validated ? el("p", {class: "soft"}, `Verified on this provider: ${head.validated.n} of ${head.validated.of} tasks.`) : null,
     summary.deaths ? el("p", {class: "warn"}, `Desktops that died while the agent acted: ${summary.deaths}. Twice in one episode: ${summary.tampered.length} `, own(summary.tampered.join(", "))) : null,

@@ -71,7 +71,7 @@ def test_a_check_that_sees_everything_kills_every_wrong_copy_and_no_harmless_one
     record(tmp_path / "run", written(tmp_path, "note", equals(SAID)), SAID.encode())
     suite = mutate(tmp_path / "run")
     assert suite.sound and suite.kills.mean == 1.0 == suite.tolerance.mean
-    assert suite.kills.n > 20 and suite.tolerance.n >= 4
+    assert suite.kills.tasks > 20 and suite.tolerance.tasks >= 4
     assert suite.kills.method == "wilson" and suite.kills.low is not None and suite.kills.low > 0.8
 
 
@@ -152,7 +152,7 @@ def test_a_check_that_fails_is_neither_and_told(tmp_path: Path, monkeypatch: pyt
     suite = mutate(tmp_path / "run")
     failed = [verdict for verdict in suite.verdicts if verdict.outcome == "failed"]
     assert failed and all(verdict.at_fault and "the check failed" in verdict.reason for verdict in failed)
-    assert suite.kills.n + len(failed) == len(suite.verdicts)
+    assert suite.kills.tasks + len(failed) == len(suite.verdicts)
 
 
 def breaks_on_two_lines(result: str, rules: Any) -> float:

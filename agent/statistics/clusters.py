@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from functools import cache
 
-LEVEL = 0.95
-
+from deskbench.agent.statistics.intervals import TAIL, t_quantile, wilson_effective
 
 Clusters = Sequence[tuple[float, float]]
 """For each cluster, the sum of weight x value and the sum of the weights, which is positive."""
@@ -49,14 +47,11 @@ def share_interval(clusters: Clusters) -> tuple[float, Ends]:
     if count < 2:
         return mean, None
     if mean in (0.0, 1.0):
-        least = ((1 - LEVEL) / 2) ** (1 / count)
+        least = TAIL ** (1 / count)
         return mean, (least, 1.0) if mean else (0.0, 1.0 - least)
     steps = math.fsum(weight for _, weight in clusters)
     trials = min(steps, mean * (1 - mean) / variance) if variance else steps
-    square = t_quantile(count - 1) ** 2 / trials
-    centre = (mean + square / 2) / (1 + square)
-    half = math.sqrt(square * mean * (1 - mean) + square**2 / 4) / (1 + square)
-    return mean, (max(0.0, centre - half), min(1.0, centre + half))
+    return mean, wilson_effective(mean, trials, count - 1)
 
 
 def _mean(clusters: Clusters) -> tuple[float, float]:
@@ -66,25 +61,3 @@ def _mean(clusters: Clusters) -> tuple[float, float]:
     squares = math.fsum((total - mean * w) ** 2 for total, w in clusters)
     count = len(clusters)
     return mean, count / max(1, count - 1) * squares / weight**2
-
-
-@cache
-def t_quantile(freedom: int) -> float:
-    """The number that |t| exceeds with a probability of 5 %, for Student's t with `freedom` degrees of freedom."""
-    low, high = 0.0, math.pi / 2
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (middle, high) if _central(middle, freedom) < LEVEL else (low, middle)
-    return math.sqrt(freedom) * math.tan(high)
-
-
-def _central(angle: float, freedom: int) -> float:
-    """P(|t| < sqrt(freedom) * tan(angle)): Abramowitz and Stegun, Handbook of Mathematical Functions, 26.7.3-4."""
-    odd = freedom % 2
-    term = math.cos(angle) if odd else 1.0
-    total = term if freedom > 1 else 0.0
-    for k in range(1 + odd, freedom - 2, 2):
-        term *= k / (k + 1) * math.cos(angle) ** 2
-        total += term
-    total *= math.sin(angle)
-    return 2 / math.pi * (angle + total) if odd else total

@@ -7,12 +7,7 @@ import statistics
 import pytest
 from scipy import stats
 
-from deskbench.agent.compare.intervals import cluster_interval, share_interval, t_quantile
-
-
-@pytest.mark.parametrize("freedom", [1, 2, 3, 4, 5, 8, 9, 30, 101, 1000])
-def test_the_quantile_of_students_t(freedom: int) -> None:
-    assert t_quantile(freedom) == pytest.approx(stats.t.ppf(0.975, freedom), rel=1e-9)
+from deskbench.agent.statistics.clusters import cluster_interval, share_interval
 
 
 def test_single_values_have_the_interval_of_the_textbook() -> None:

@@ -1,4 +1,4 @@
-"""The numbers of a run: means with 95 % intervals, endings, time and cost over its episodes.
+"""The numbers of a run, for the terminal, `--json` and reports: scores with intervals, endings, time, cost, protocol.
 
 Unscored episodes (value None) are counted and listed. They never become 0 and are never part of a mean; a separate
 number (`Summary.all_planned`) says what the mean would be if they were 0.
@@ -6,59 +6,16 @@ number (`Summary.all_planned`) says what the mean would be if they were 0.
 
 from __future__ import annotations
 
-import math
-import random
-import statistics
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from deskbench.agent.runs.record import EpisodeRecord
-
-Z95 = 1.959963984540054
-RESAMPLES = 2000
-
-
-@dataclass(frozen=True)
-class Mean:
-    """A mean with its 95 % interval.
-
-    Attributes:
-        n: number of values.
-        mean, low, high: None if n is 0.
-        method: `wilson` (every task's mean is 0 or 1) or `bootstrap` (percentiles; whole tasks are resampled).
-    """
-
-    n: int
-    mean: float | None
-    low: float | None
-    high: float | None
-    method: str
-
-
-def mean_interval(by_task: Mapping[str, Sequence[float]]) -> Mean:
-    """Mean over tasks of the mean over a task's repeats, with a 95 % interval.
-
-    Repeats of one task are not independent, so the bootstrap resamples tasks (2,000 times, with a fixed seed). If every
-    task's mean is 0 or 1, the interval is Wilson's score interval over tasks (E. B. Wilson 1927), which is also right
-    at 0 and 1, where the bootstrap has no width.
-    """
-    means = [statistics.fmean(values) for values in by_task.values() if values]
-    count = sum(len(values) for values in by_task.values())
-    if not means:
-        return Mean(0, None, None, None, "none")
-    mean = statistics.fmean(means)
-    if all(value in (0.0, 1.0) for value in means):
-        return Mean(count, mean, *_wilson(mean, len(means)), "wilson")
-    draw = random.Random(0)
-    found = sorted(statistics.fmean(draw.choices(means, k=len(means))) for _ in range(RESAMPLES))
-    return Mean(count, mean, found[int(0.025 * RESAMPLES)], found[int(0.975 * RESAMPLES) - 1], "bootstrap")
-
-
-def _wilson(share: float, n: int) -> tuple[float, float]:
-    centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
-    half = Z95 / (1 + Z95**2 / n) * math.sqrt(share * (1 - share) / n + Z95**2 / (4 * n * n))
-    return max(0.0, round(centre - half, 12)), min(1.0, round(centre + half, 12))
+from deskbench.agent.statistics.attempts import AtK, every_k
+from deskbench.agent.statistics.intervals import RESAMPLES, Estimate, estimate, families
+from deskbench.agent.statistics.protocol import Protocol, protocol_of
+from deskbench.agent.statistics.variance import Variance, variance_of
 
 
 @dataclass(frozen=True)
@@ -79,16 +36,20 @@ class Summary:
             the rest of the wall time (reset, set-up, scoring, wire).
         steps: number of all decisions.
         input_tokens, output_tokens, cost_usd: totals of all requests; the cost is None if no price is known.
+        attempts: pass@k and pass^k; empty unless a task has two scored episodes. An episode passes with score 1.
+        variance: within and between tasks; None unless a task has two scored episodes.
+        groups: mean scores by `suite`, `domain` and `tag`, each by name.
+        protocol: how the scores came about.
     """
 
     planned: int
     scored: int
     unscored: int
     passed: int
-    all: Mean
-    feasible: Mean
-    infeasible: Mean
-    all_planned: Mean
+    all: Estimate
+    feasible: Estimate
+    infeasible: Estimate
+    all_planned: Estimate
     deaths: int
     tampered: tuple[str, ...]
     endings: dict[str, int]
@@ -100,11 +61,29 @@ class Summary:
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    attempts: tuple[AtK, ...]
+    variance: Variance | None
+    groups: dict[str, dict[str, Estimate]]
+    protocol: Protocol
 
 
-def summarize(episodes: Sequence[EpisodeRecord], planned: int | None = None) -> Summary:
-    """Sum up the final attempts of a run (`RunFolder.final`)."""
+def summarize(
+    episodes: Sequence[EpisodeRecord],
+    planned: int | None = None,
+    manifest: Mapping[str, Any] | None = None,
+    *,
+    resamples: int = RESAMPLES,
+) -> Summary:
+    """Sum up the final attempts of a run (`RunFolder.final`).
+
+    Args:
+        episodes: the final attempts.
+        planned: number of planned episodes; None for those that are there.
+        manifest: the run's, for what the records do not say about its protocol.
+        resamples: of each bootstrap; 0 for numbers that are computed again and again, as in a live view.
+    """
     values = [(e, e.score.value) for e in episodes if e.score.value is not None]
+    by_task = _by_task(values)
     totals = [e.totals for e in episodes]
     model, act, settle = (sum(getattr(t, name) for t in totals) for name in ("model_ms", "act_ms", "settle_ms"))
     costs = [t.usage.cost_usd for t in totals if t.usage.cost_usd is not None]
@@ -113,10 +92,10 @@ def summarize(episodes: Sequence[EpisodeRecord], planned: int | None = None) -> 
         scored=len(values),
         unscored=len(episodes) - len(values),
         passed=sum(value == 1.0 for _, value in values),
-        all=mean_interval(_by_task(values)),
-        feasible=mean_interval(_by_task([(e, v) for e, v in values if e.feasible])),
-        infeasible=mean_interval(_by_task([(e, v) for e, v in values if not e.feasible])),
-        all_planned=mean_interval(_with_zeros(episodes, planned or 0)),
+        all=estimate(families(by_task), resamples=resamples),
+        feasible=_part(values, lambda e: e.feasible, resamples),
+        infeasible=_part(values, lambda e: not e.feasible, resamples),
+        all_planned=estimate(families(_with_zeros(episodes, planned or 0)), resamples=resamples),
         deaths=sum(e.deaths for e in episodes),
         tampered=tuple(sorted(e.task for e in episodes if e.tampered)),
         endings=dict(Counter(e.ending.value for e in episodes)),
@@ -128,10 +107,47 @@ def summarize(episodes: Sequence[EpisodeRecord], planned: int | None = None) -> 
         input_tokens=sum(t.usage.input_tokens for t in totals),
         output_tokens=sum(t.usage.output_tokens for t in totals),
         cost_usd=sum(costs) if costs else None,
+        attempts=every_k({task: [v == 1.0 for v in found] for task, found in by_task.items()}, resamples=resamples),
+        variance=variance_of(by_task),
+        groups=_groups(values, resamples),
+        protocol=protocol_of(episodes, manifest),
     )
 
 
-def _by_task(values: Sequence[tuple[EpisodeRecord, float]]) -> dict[str, list[float]]:
+Values = Sequence[tuple[EpisodeRecord, float]]
+
+
+def _part(values: Values, wanted: Callable[[EpisodeRecord], bool], resamples: int) -> Estimate:
+    return estimate(families(_by_task([(e, v) for e, v in values if wanted(e)])), resamples=resamples)
+
+
+def labels_of(episode: EpisodeRecord) -> tuple[tuple[str, str], ...]:
+    """The groups that an episode's task is in, as (`suite`, `domain` or `tag`; name).
+
+    The domain is the program that the task names in `related_apps`, or `several programs`.
+    """
+    apps = [str(app) for app in _list(episode.task_json.get("related_apps"))]
+    domain = [("domain", apps[0] if len(apps) == 1 else "several programs")] if apps else []
+    tags = [("tag", str(tag)) for tag in _list(episode.task_json.get("tags"))]
+    return ("suite", episode.suite), *domain, *tags
+
+
+def _list(value: Any) -> Sequence[Any]:
+    return value if isinstance(value, (list, tuple)) else ()
+
+
+def _groups(values: Values, resamples: int) -> dict[str, dict[str, Estimate]]:
+    found: dict[tuple[str, str], list[tuple[EpisodeRecord, float]]] = {}
+    for episode, value in values:
+        for label in labels_of(episode):
+            found.setdefault(label, []).append((episode, value))
+    kinds: dict[str, dict[str, Estimate]] = {"suite": {}, "domain": {}, "tag": {}}
+    for kind, name in sorted(found):
+        kinds[kind][name] = estimate(families(_by_task(found[kind, name])), resamples=resamples)
+    return kinds
+
+
+def _by_task(values: Values) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {}
     for episode, value in values:
         found.setdefault(episode.task, []).append(value)
