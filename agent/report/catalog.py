@@ -40,6 +40,8 @@ from deskbench.envs.redact import KNOWN
 
 HEAD_SHARE = 20.0
 """The numbers of a run are computed at most this share of the time: once, then not again for 20 times as long."""
+SOON_SECONDS = 0.3
+"""How long a page waits for numbers that are being computed."""
 DEEPEST_RUN = 3
 """Levels below a given folder in which runs are looked for."""
 _NAME = re.compile(r"[0-9a-f]{16}")
@@ -150,8 +152,8 @@ class ShownRun:
         Where the numbers cost much they are computed again only after a while; `stale` then says that they are behind.
 
         Args:
-            wait: compute the numbers now if that is due; otherwise a thread does it, `stale` is true until it has, and
-                `summary` is None if there are no older ones.
+            wait: compute the numbers now if that is due; otherwise a thread does it, which is waited for only a moment:
+                `stale` is true until it has, and `summary` is None if there are no older ones.
 
         Raises:
             UsageError: the folder is not a run.
@@ -160,7 +162,9 @@ class ShownRun:
         if wait and not self._is_current():
             self._compute(facts["planned"])
         elif not self._is_current() and not self._computing.locked():
-            threading.Thread(target=self._compute, args=(facts["planned"],), daemon=True).start()
+            thread = threading.Thread(target=self._compute, args=(facts["planned"],), daemon=True)
+            thread.start()
+            thread.join(SOON_SECONDS)
         kept = self._head
         if kept is None:
             return {**facts, "summary": None, "domains": [], "lines": [], "stale": True}

@@ -86,7 +86,7 @@ def rows_of(folder: Path) -> str:
 def test_view_serves_the_page_the_numbers_and_the_pictures(folder: Path) -> None:
     with serving(folder) as base:
         assert "<!doctype html>" in requests.get(base, timeout=10).text
-        assert "vlm" in requests.get(f"{base}/api/runs", timeout=10).text
+        assert wait.until(lambda: "vlm" in requests.get(f"{base}/api/runs", timeout=10).text, timeout=20)
         assert "s/pass" in requests.get(base + rows_of(folder), timeout=10).text
         frame = requests.get(base + frame_of(folder), timeout=10)
         assert (frame.status_code, frame.headers["Content-Type"], frame.content[:4]) == (200, "image/png", b"\x89PNG")
