@@ -149,18 +149,18 @@ class ShownRun:
     def head(self, *, wait: bool = True) -> Json:
         """The run's facts and numbers.
 
-        Where the numbers cost much they are computed again only after a while; `stale` then says that they are behind.
-
         Args:
-            wait: compute the numbers now if that is due; otherwise a thread does it, which is waited for only a moment:
-                `stale` is true until it has, and `summary` is None if there are no older ones.
+            wait: compute the numbers of the rows now. Otherwise a thread does it, which is waited for only a moment, and
+                where the numbers cost much they are computed again only after a while. `stale` says that they are
+                behind; `summary` is None if there are no older ones.
 
         Raises:
             UsageError: the folder is not a run.
         """
         facts = self._facts()
-        if wait and not self._is_current():
-            self._compute(facts["planned"])
+        if wait:
+            if self._head is None or self._head[0] != self._version:
+                self._compute(facts["planned"])
         elif not self._is_current() and not self._computing.locked():
             thread = threading.Thread(target=self._compute, args=(facts["planned"],), daemon=True)
             thread.start()
