@@ -150,7 +150,7 @@ class ShownRun:
         """The run's facts and numbers.
 
         Args:
-            wait: compute the numbers of the rows now. Otherwise a thread does it, which is waited for only a moment, and
+            wait: compute the numbers of the rows now. Otherwise a thread does it, which is waited for only briefly, and
                 where the numbers cost much they are computed again only after a while. `stale` says that they are
                 behind; `summary` is None if there are no older ones.
 

@@ -207,7 +207,7 @@ class Server:
         app.router.redirect_slashes = False
         protocol = type("Protocol", (_Protocol,), {"request_seconds": request_seconds})
         config = uvicorn.Config(
-            Guard(app, self.token), http=protocol, ws="none", lifespan="off", log_config=None, access_log=False,
+            Guard(app, self.token), http=protocol, ws="none", lifespan="off", log_config=None, log_level="critical", access_log=False,
             server_header=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=1, timeout_keep_alive=30,
             proxy_headers=False,
         )  # fmt: skip
