@@ -207,9 +207,9 @@ class Server:
         app.router.redirect_slashes = False
         protocol = type("Protocol", (_Protocol,), {"request_seconds": request_seconds})
         config = uvicorn.Config(
-            Guard(app, self.token), http=protocol, ws="none", lifespan="off", log_config=None, log_level="critical", access_log=False,
+            Guard(app, self.token), http=protocol, ws="none", lifespan="off", log_config=None,
             server_header=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=1, timeout_keep_alive=30,
-            proxy_headers=False,
+            proxy_headers=False, log_level="critical", access_log=False,
         )  # fmt: skip
         self._server = _Uvicorn(config, self._stop)
         shown = f"[{host}]" if ":" in host else host
