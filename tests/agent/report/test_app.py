@@ -81,7 +81,8 @@ def test_a_run_shows_its_score_with_all_that_it_depends_on(width: int, browser: 
     with opened(browser, base, width) as seen:
         seen.wait("document.querySelectorAll('a.row').length > 10 && document.querySelector('.huge')")
         text = said(seen)
-        for fact in ("0.500", "95 % interval", "45 scored episodes of 70 planned", "45 tasks", "15 not scored", "sha256:0123",
+        for fact in ("0.500", "95 % interval", "45 tasks",
+                     "45 scored episodes of 70 planned", "15 not scored", "sha256:0123",
                      "a-model", "som", "settled", "0.1.0", "abababababab", "running"):  # fmt: skip
             assert fact in text, fact
         assert seen.run("document.querySelectorAll('svg.interval .band, .curve .line').length") >= 4
