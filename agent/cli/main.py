@@ -210,33 +210,48 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
 def report(
     folders: Annotated[list[Path], typer.Argument(help="One run folder, or several to show side by side.")],
     out: Annotated[Path | None, typer.Option(help="Output file (default: report.html in the first folder).")] = None,
+    full: Annotated[bool, typer.Option("--full", help="Also copy every screenshot to a folder beside it.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
     """Write one self-contained HTML report."""
-    from deskbench.agent.report.report import payload, write_report
+    from deskbench.agent.report.catalog import chosen
+    from deskbench.agent.report.report import write_report
     from deskbench.agent.runs.folder import RunFolder
 
-    path = write_report(folders, out or RunFolder(folders[0]).report)
+    path = write_report(folders, out or RunFolder(folders[0]).report, full=full)
     if as_json:
-        print_json([run["summary"] for run in payload(folders)["runs"]])
+        print_json([run.head()["summary"] for run in chosen(folders)])
     else:
         typer.echo(path)
     if open_:
         webbrowser.open(path.resolve().as_uri())
 
 
-@app.command(epilog="Example: deskbench view runs/latest")
+@app.command(epilog="Example: deskbench view runs")
 def view(
-    folders: Annotated[list[Path], typer.Argument(help="Run folders; a run may still be in progress.")],
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    folders: Annotated[list[Path] | None, typer.Argument(help="Runs or folders of runs (default: runs).")] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; others than 127.0.0.1 need a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8750,
+    open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
-    """Serve a live report of runs in progress, until Ctrl-C."""
-    from deskbench.agent.report.view import serve
+    """Show runs in the browser, also while they are in progress, until Ctrl-C."""
+    from deskbench.agent.report.index import default_place
 
     try:
-        serve(folders, host, port, typer.echo)
+        from deskbench.agent.report.view import serve
+    except ModuleNotFoundError as error:
+        raise UsageError(
+            f"`view` needs the extra `view` ({error.name} is missing): pip install 'deskbench[view]'"
+        ) from None
+
+    def ready(link: str) -> None:
+        typer.echo(link)
+        if open_:
+            webbrowser.open(link)
+
+    try:
+        serve(folders or [Path("runs")], host, port, ready, default_place())
     except KeyboardInterrupt:
         return
     except OSError as error:

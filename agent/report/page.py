@@ -45,32 +45,50 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-def report_page(data: object, images: object, *, live: bool = False) -> str:
-    """The report.
+MODULES = ("dom", "source", "parts", "list", "screen", "episode", "run", "main")
+"""The modules of the application, each after those that it uses: a page has them as one script, without a build."""
+_IMPORT = re.compile(r'^import (\{.*?\}) from "\./(\w+)\.js";$', re.MULTILINE)
+_EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function) (\w+))", re.MULTILINE)
+
+
+def application(data: object, images: object, *, live: bool = False, beside: bool = False) -> str:
+    """The application's page.
 
     Args:
         data: the content; with None the page asks its server.
         images: data URLs by the frames' names.
         live: whether the page may ask its server.
+        beside: whether the page may show pictures from a folder beside its file.
     """
-    style, code = _file("report.css"), _file("report.js")
+    style, code = _file("app.css"), script()
     parts = {
-        "POLICY": policy(style, code, live=live),
+        "POLICY": policy(style, code, live=live, beside=beside),
         "STYLE": style,
         "CODE": code,
         "DATA": script_json(data),
         "IMAGES": script_json(images),
     }
-    return fill(_file("report.html"), parts)
+    return fill(_file("index.html"), parts)
 
 
-def policy(style: str, code: str, *, live: bool) -> str:
+def script() -> str:
+    """The modules as one script: each is a function that returns what it exports."""
+    return '"use strict";\n' + "".join(_as_function(name, _file(f"{name}.js")) for name in MODULES)
+
+
+def _as_function(name: str, source: str) -> str:
+    exported = ", ".join(_EXPORT.findall(source))
+    body = _EXPORT.sub("", _IMPORT.sub(r"const \1 = module_\2;", source))
+    return f"const module_{name} = (() => {{\n{body}return {{{exported}}};\n}})();\n"
+
+
+def policy(style: str, code: str, *, live: bool, beside: bool = False) -> str:
     """A content security policy (CSP level 3) that allows pictures, and this style and script by their hashes."""
     sources = {
         "default-src": "'none'",
         "style-src": _hash(style),
         "script-src": _hash(code),
-        "img-src": "data: 'self'" if live else "data:",
+        "img-src": "data: 'self'" if live else "data: file:" if beside else "data:",
         "connect-src": "'self'" if live else "'none'",
         "base-uri": "'none'",
         "form-action": "'none'",
@@ -83,4 +101,4 @@ def _hash(text: str) -> str:
 
 
 def _file(name: str) -> str:
-    return files("deskbench.agent.report").joinpath("web", name).read_text(encoding="utf-8")
+    return files("deskbench.agent.report").joinpath("app", name).read_text(encoding="utf-8")

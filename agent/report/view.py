@@ -1,211 +1,290 @@
-"""The live report: a small server on loopback that reads a run folder while the run is in progress.
+"""The live pages: a small server on loopback that reads run folders while runs are in progress.
 
-It answers only GET and changes nothing. A page of another origin cannot read its data: the server refuses host names
-that are not this machine's (a name may point to our address: DNS rebinding) and requests that a browser marks as coming
-from another site, and no answer may be framed or embedded.
+It answers only GET and changes nothing in a run. `guard` says who may read.
 """
 
 from __future__ import annotations
 
-import ipaddress
-import re
+import asyncio
+import secrets
 import socket
-import threading
-from collections.abc import Callable, Sequence
-from http import HTTPStatus
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from deskbench.agent.report.frames import read_frame
-from deskbench.agent.report.page import page_json, report_page
-from deskbench.agent.report.report import episode_folders, payload
-from deskbench.agent.runs.folder import RunFolder
+import uvicorn
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.routing import Route
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from deskbench.agent.report.catalog import Catalog, ShownRun
+from deskbench.agent.report.frames import read_difference, read_frame, read_tree, webp
+from deskbench.agent.report.guard import Guard, is_loopback
+from deskbench.agent.report.index import Index
+from deskbench.agent.report.page import application, page_json
+from deskbench.agent.report.reading import boxes
 from deskbench.agent.runs.layout import EpisodeFolder
+from deskbench.envs.errors import UsageError
 
 CONNECTIONS = 64
-"""Connections at once; further ones are closed without an answer. A browser uses six."""
+"""Connections at once; the requests of further ones are refused (503). A browser uses six."""
 REQUEST_SECONDS = 10.0
-"""Limit from the start of the connection to the end of the request's headers, however slowly they arrive."""
-ANSWER_SECONDS = 60.0
-"""Limit for the client to read the whole answer."""
-_FRAME = re.compile(r"/frame/(\d{1,6})/([0-9a-f]{32})/([0-9a-f]{64})\.png")
-_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Cache-Control": "no-store",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-}
+"""Limit from the first byte of a request, or from the connection, to the end of its headers."""
+LOOK_SECONDS = 1.0
+"""Time between two looks at a run that a page shows."""
+READ_SECONDS = 0.5
+"""How long one answer may read episodes that are new; the page asks again for the rest."""
+MOST_STEPS = 10**6
+THUMBNAIL = 320
+"""Width of the small pictures in pixels."""
+THUMBNAILS = 4000
+"""Small pictures to keep in memory; one has about 2 kB."""
+_FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
+"""For what is named by the hash of its content (RFC 8246)."""
 _PAGE_POLICY = "frame-ancestors 'none'"
 """The page contains the rest of its policy; this directive only works in a header (CSP level 3, 6.4.2)."""
-_DATA_POLICY = "default-src 'none'; frame-ancestors 'none'; sandbox"
 
 
-def make_server(
-    run_dirs: Sequence[Path], host: str = "127.0.0.1", port: int = 0, *, request_seconds: float = REQUEST_SECONDS
-) -> ThreadingHTTPServer:
-    """A server that is bound (port 0: any free port) but not yet serving.
+class Pages:
+    """The routes. A client's text never becomes a path: it names runs and episodes by hashes, which we look up."""
 
-    Clients have `request_seconds` to send a request.
+    def __init__(self, catalog: Catalog, stop: asyncio.Event) -> None:
+        self._catalog = catalog
+        self._stop = stop
+        self._page = application(None, {}, live=True)
+        self._small = lru_cache(THUMBNAILS)(_small)
+
+    def routes(self) -> list[Route]:
+        """All routes."""
+        episode = "/api/runs/{run}/episodes/{episode}"
+        return [
+            Route("/", self.page),
+            Route("/api/runs", self.runs),
+            Route("/api/runs/{run}", self.run),
+            Route("/api/runs/{run}/episodes", self.episodes),
+            Route("/api/runs/{run}/events", self.events),
+            Route("/api/runs/{run}/differences/{step:int}.png", self.difference),
+            Route(episode, self.episode),
+            Route(f"{episode}/frames/{{name}}.png", self.frame),
+            Route(f"{episode}/thumbnails/{{name}}.webp", self.thumbnail),
+            Route(f"{episode}/trees/{{name}}", self.tree),
+        ]
+
+    def page(self, request: Request) -> Response:
+        """The application."""
+        return Response(self._page, 200, {"Content-Security-Policy": _PAGE_POLICY}, "text/html")
+
+    def runs(self, request: Request) -> Response:
+        """The heads of all runs; `pending` of them are still to be read."""
+        heads, pending = self._catalog.heads(READ_SECONDS)
+        return _json({"runs": heads, "pending": pending})
+
+    def run(self, request: Request) -> Response:
+        """The head of a run."""
+        found = self._found(request)
+        if found is None:
+            return _nothing()
+        if not found.read:
+            found.refresh(READ_SECONDS)
+        try:
+            return _json(found.head(wait=False))
+        except UsageError as error:
+            return _json({"id": found.id, "name": found.folder.path.name, "broken": str(error)})
+
+    def episodes(self, request: Request) -> Response:
+        """The rows of a run's episodes, or those that changed since the token `since`."""
+        found = self._found(request)
+        if found is None:
+            return _nothing()
+        pending = found.refresh(READ_SECONDS)
+        return _json({**found.rows(request.query_params.get("since", "")), "pending": pending})
+
+    def episode(self, request: Request) -> Response:
+        """Everything about an episode."""
+        found = self._found(request)
+        shown = found.episode(request.path_params["episode"]) if found else None
+        return _nothing() if shown is None else _json(shown)
+
+    def frame(self, request: Request) -> Response:
+        """A screenshot."""
+        place = self._place(request)
+        data = read_frame(place, request.path_params["name"]) if place else None
+        return Response(data, 200, _FOREVER, "image/png") if data else _nothing()
+
+    def difference(self, request: Request) -> Response:
+        """Both screens where a replay first differs from the recorded episode."""
+        found = self._found(request)
+        step = request.path_params["step"]
+        data = read_difference(found.folder, step) if found and step < MOST_STEPS else None
+        return Response(data, 200, None, "image/png") if data else _nothing()
+
+    def thumbnail(self, request: Request) -> Response:
+        """A screenshot, made small."""
+        place = self._place(request)
+        data = self._small(place, request.path_params["name"]) if place else None
+        return Response(data, 200, _FOREVER, "image/webp") if data else _nothing()
+
+    def tree(self, request: Request) -> Response:
+        """The elements of an accessibility tree that have a place on the screen."""
+        place = self._place(request)
+        text = read_tree(place, request.path_params["name"]) if place else None
+        return _nothing() if text is None else _json(boxes(text), _FOREVER)
+
+    async def events(self, request: Request) -> Response:
+        """Server-sent events: the run's token whenever something in it has changed."""
+        found = self._found(request)
+        return _nothing() if found is None else StreamingResponse(self._changes(found), 200, {}, "text/event-stream")
+
+    async def _changes(self, run: ShownRun) -> AsyncIterator[str]:
+        told = ""
+        while not self._stop.is_set():
+            await run_in_threadpool(run.refresh, READ_SECONDS)
+            state = f"{run.token()} {run.stamp()}"
+            if state != told:
+                told = state
+                yield f"data: {run.token()}\n\n"
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), LOOK_SECONDS)
+
+    def _found(self, request: Request) -> ShownRun | None:
+        return self._catalog.run(request.path_params["run"])
+
+    def _place(self, request: Request) -> EpisodeFolder | None:
+        found = self._found(request)
+        return found.place(request.path_params["episode"]) if found else None
+
+
+def _small(place: EpisodeFolder, name: str) -> bytes | None:
+    data = read_frame(place, name)
+    return webp(data, THUMBNAIL) if data else None
+
+
+def _json(value: object, headers: dict[str, str] | None = None) -> Response:
+    return Response(page_json(value), 200, headers, "application/json")
+
+
+def _nothing(*_: object) -> Response:
+    return PlainTextResponse("404 Not Found\n", 404)
+
+
+class Server:
+    """A server that is bound, and serves in `serve` until `stop`.
+
+    Args:
+        folders: run folders, and folders of runs.
+        host: the address to listen on.
+        port: the port; 0 picks a free one.
+        index: the file of the index; None keeps it in memory.
+        request_seconds: how long a client may take to send a request.
 
     Raises:
         OSError: the address is in use.
-        UsageError: a folder is not a run.
+        UsageError: a folder is no run and holds none.
     """
-    payload(run_dirs)
-    return _Server((host, port), Runs(run_dirs), request_seconds)
+
+    def __init__(
+        self,
+        folders: Sequence[Path],
+        host: str = "127.0.0.1",
+        port: int = 0,
+        *,
+        index: Path | None = None,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        self._index = Index(index)
+        catalog = Catalog(folders, self._index)
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self._socket = socket.create_server((host, port), family=family)
+        address = self._socket.getsockname()
+        self.token = None if is_loopback(address[0]) else secrets.token_urlsafe(24)
+        self._stop = asyncio.Event()
+        app = Starlette(routes=Pages(catalog, self._stop).routes(), exception_handlers={404: _nothing})
+        app.router.redirect_slashes = False
+        protocol = type("Protocol", (_Protocol,), {"request_seconds": request_seconds})
+        config = uvicorn.Config(
+            Guard(app, self.token), http=protocol, ws="none", lifespan="off", log_config=None,
+            server_header=False, limit_concurrency=CONNECTIONS, timeout_graceful_shutdown=1, timeout_keep_alive=30,
+            proxy_headers=False, log_level="critical", access_log=False,
+        )  # fmt: skip
+        self._server = _Uvicorn(config, self._stop)
+        shown = f"[{host}]" if ":" in host else host
+        self.address = f"http://{shown}:{address[1]}"
+
+    @property
+    def link(self) -> str:
+        """The address to open, with the token if one is needed."""
+        return self.address + ("/" if self.token is None else f"/?token={self.token}")
+
+    def serve(self) -> None:
+        """Serve until stopped or interrupted."""
+        self._server.run(sockets=[self._socket])
+
+    def stop(self) -> None:
+        """Let `serve` return soon; may be called from any thread."""
+        self._server.should_exit = True
+
+    def __enter__(self) -> Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._socket.close()
+        self._index.close()
 
 
-def serve(run_dirs: Sequence[Path], host: str, port: int, ready: Callable[[str], None]) -> None:
-    """Serve until interrupted; calls `ready` with the address."""
-    with make_server(run_dirs, host, port) as server:
-        ready(f"http://{host}:{server.server_address[1]}/")
-        server.serve_forever(poll_interval=0.2)
+class _Uvicorn(uvicorn.Server):
+    """Also ends the streams of events when it ends, which would keep it waiting."""
+
+    def __init__(self, config: uvicorn.Config, stop: asyncio.Event) -> None:
+        super().__init__(config)
+        self._ending = stop
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._ending.set()
+        await super().shutdown(sockets)
 
 
-class Runs:
-    """The runs to serve. A client's text never becomes a path: it names episodes by hashes, which we look up."""
+class _Protocol(H11Protocol):
+    """Closes the connection of a client that sends its request too slowly, however often a byte arrives."""
 
-    def __init__(self, folders: Sequence[Path]) -> None:
-        self._runs = [RunFolder(folder) for folder in folders]
-        self._known: dict[tuple[int, str], EpisodeFolder] = {}
-        self.page = report_page(None, {}, live=True).encode()
+    request_seconds = REQUEST_SECONDS
 
-    def data(self) -> bytes:
-        """The page's content as JSON."""
-        return page_json(payload([run.path for run in self._runs])).encode()
+    def connection_made(self, transport: Any) -> None:
+        super().connection_made(transport)
+        self._slow: asyncio.TimerHandle | None = self.loop.call_later(self.request_seconds, transport.close)
 
-    def frame(self, run: int, episode: str, name: str) -> bytes | None:
-        """A frame's PNG, or None."""
-        if run >= len(self._runs):
-            return None
-        if (run, episode) not in self._known:
-            self._known |= {(run, key): path for key, path in episode_folders(self._runs[run]).items()}
-        folder = self._known.get((run, episode))
-        return None if folder is None else read_frame(folder, name)
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._in_time()
+        super().connection_lost(exc)
 
+    def data_received(self, data: bytes) -> None:
+        if self._slow is None and (self.cycle is None or self.cycle.response_complete):
+            self._slow = self.loop.call_later(self.request_seconds, self.transport.close)
+        super().data_received(data)
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    block_on_close = False
+    def handle_events(self) -> None:
+        before = self.cycle
+        super().handle_events()
+        if self.cycle is not before:
+            self._in_time()
 
-    def __init__(self, address: tuple[str, int], runs: Runs, request_seconds: float) -> None:
-        self.runs, self.request_seconds = runs, request_seconds
-        self._free = threading.BoundedSemaphore(CONNECTIONS)
-        super().__init__(address, _Handler)
-
-    def process_request(self, request: Any, client_address: Any) -> None:
-        if self._free.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._free.release()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """Print nothing: a client that disconnects is normal."""
+    def _in_time(self) -> None:
+        if self._slow is not None:
+            self._slow.cancel()
+            self._slow = None
 
 
-class _Handler(BaseHTTPRequestHandler):
-    server: _Server
-    timeout = ANSWER_SECONDS
-    server_version, sys_version = "deskbench", ""
+def serve(folders: Sequence[Path], host: str, port: int, ready: Callable[[str], None], index: Path | None) -> None:
+    """Serve until interrupted; calls `ready` with the address to open.
 
-    def setup(self) -> None:
-        super().setup()
-        self._timer = threading.Timer(self.server.request_seconds, self._cut)
-        self._timer.daemon = True
-        self._timer.start()
-
-    def finish(self) -> None:
-        self._timer.cancel()
-        super().finish()
-
-    def _cut(self) -> None:
-        """Close the connection of a slow client: a socket timeout would start again at every byte."""
-        try:
-            self.connection.shutdown(socket.SHUT_RDWR)
-        except OSError:
-            return
-
-    def parse_request(self) -> bool:
-        """Read the headers, and refuse requests that come neither from our own page nor from a person."""
-        whole = super().parse_request()
-        self._timer.cancel()
-        if whole and (status := self._refusal()) is not None:
-            self.send_error(status)
-            return False
-        return whole
-
-    def _refusal(self) -> HTTPStatus | None:
-        if self.command != "GET":
-            return HTTPStatus.METHOD_NOT_ALLOWED
-        hosts = self.headers.get_all("Host", [])
-        if len(hosts) != 1 or not names_us(hosts[0], self.connection.getsockname()[0]):
-            return HTTPStatus.FORBIDDEN
-        origin = self.headers.get("Origin")
-        if origin is not None and origin != f"http://{hosts[0]}":
-            return HTTPStatus.FORBIDDEN
-        return None if self._is_from_here() else HTTPStatus.FORBIDDEN
-
-    def _is_from_here(self) -> bool:
-        """Whether the browser reports no other site as the source (W3C Fetch Metadata); links may come from one."""
-        if self.headers.get("Sec-Fetch-Site", "none") in ("none", "same-origin"):
-            return True
-        seen = (self.headers.get("Sec-Fetch-Mode"), self.headers.get("Sec-Fetch-Dest"))
-        return self.path == "/" and seen == ("navigate", "document")
-
-    def do_GET(self) -> None:
-        match = _FRAME.fullmatch(self.path)
-        if self.path == "/":
-            self._send(HTTPStatus.OK, self.server.runs.page, "text/html; charset=utf-8", _PAGE_POLICY)
-        elif self.path == "/api/run":
-            self._send(HTTPStatus.OK, self.server.runs.data(), "application/json")
-        elif match and (picture := self.server.runs.frame(int(match[1]), match[2], match[3])):
-            self._send(HTTPStatus.OK, picture, "image/png")
-        else:
-            self.send_error(HTTPStatus.NOT_FOUND)
-
-    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
-        """Send only the status: the answer repeats nothing from the request."""
-        self.close_connection = True
-        status = HTTPStatus(code)
-        self._send(status, f"{status.value} {status.phrase}\n".encode(), "text/plain")
-
-    def _send(self, status: HTTPStatus, body: bytes, kind: str, policy: str = _DATA_POLICY) -> None:
-        self.send_response(status)
-        headers = {"Content-Type": kind, "Content-Length": str(len(body)), "Content-Security-Policy": policy}
-        for name, value in {**headers, **_HEADERS}.items():
-            self.send_header(name, value)
-        if status is HTTPStatus.METHOD_NOT_ALLOWED:
-            self.send_header("Allow", "GET")
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Print nothing: the terminal belongs to the run."""
-
-
-def names_us(host: str, address: str) -> bool:
-    """Whether a Host header names this server: a loopback name if it listens on loopback, else an address or this
-    machine's name. Any other name may be a stranger's that points to us. The port may differ, because of a tunnel.
+    Raises:
+        OSError: the address is in use.
+        UsageError: a folder is no run and holds none.
     """
-    match = re.fullmatch(r"(\[[0-9A-Fa-f:.]+\]|[^:\[\]/@\s]+)(?::\d{1,5})?", host)
-    if match is None:
-        return False
-    name = match[1].strip("[]").lower()
-    try:
-        named = ipaddress.ip_address(name)
-    except ValueError:
-        return name == "localhost" or (not _is_loopback(address) and name == socket.gethostname().lower())
-    return named.is_loopback or not _is_loopback(address)
-
-
-def _is_loopback(address: str) -> bool:
-    return ipaddress.ip_address(address.partition("%")[0]).is_loopback
+    with Server(folders, host, port, index=index) as server:
+        ready(server.link)
+        server.serve()

@@ -96,7 +96,7 @@ def view_elsewhere(arena: Arena) -> Outcome:
         folder = run(Path(scratch) / "run", planned=1)
         episode(folder, "s/pass", 1.0)
         with serving(folder) as base:
-            assert b" 200" in get(base, b"/api/run"), "its own page is answered"
-            said = [get(base, b"/api/run", *more, host=host, method=method) for host, more, method in origins]
+            assert b" 200" in get(base, b"/api/runs"), "its own page is answered"
+            said = [get(base, b"/api/runs", *more, host=host, method=method) for host, more, method in origins]
     assert FORBIDDEN in said
     return judged(any(b" 200" in status for status in said), f"{len(said)} tries: {sorted({s.decode() for s in said})}")

@@ -9,12 +9,12 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import comparing, containers, machines, marks
+from tests.benchmarks import comparing, containers, machines, marks, pages
 
 GROUPS = {
     "screens": marks.screens, "tree": marks.tree, "life": marks.life, "settling": marks.settling,
     "episode": marks.episode, "density": marks.density, "containers": containers.containers,
-    "machines": machines.machines, "soak": containers.soak, "comparing": comparing.comparing,
+    "machines": machines.machines, "soak": containers.soak, "comparing": comparing.comparing, "pages": pages.pages,
 }  # fmt: skip
 
 

@@ -37,7 +37,7 @@ def test_report_holds_every_step_and_picture_in_one_file(folder: Path, tmp_path:
     shown = {e["task"]: e for e in data["runs"][0]["episodes"]}
     assert set(shown) == {"s/pass", "s/lost", "s/going"}
     assert shown["s/lost"]["attempt"] == 2
-    assert (shown["s/going"]["running"], shown["s/going"]["score"]) == (True, None)
+    assert (shown["s/going"]["state"], shown["s/going"]["score"]) == ("unfinished", None)
     assert len(shown["s/pass"]["steps"]) == 2
     frames = {s["frame"] for e in shown.values() for s in [*e["steps"], e["final"]]}
     assert set(images) == frames
@@ -66,3 +66,14 @@ def test_several_runs_stand_side_by_side(folder: Path, tmp_path: Path) -> None:
 def test_a_folder_that_is_no_run_is_a_usage_error(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="not a run folder"):
         write_report(tmp_path, tmp_path / "r.html")
+
+
+def test_pictures_are_made_smaller_where_there_are_many_and_the_ends_come_first(folder: Path, tmp_path: Path) -> None:
+    page = write_report(folder, tmp_path / "r.html").read_text()
+    whole = block(page, "images")
+    room = max(map(len, whole.values())) * 2
+    few = block(write_report(folder, tmp_path / "r.html", room=room, most=3).read_text(), "images")
+    ends = {one["final"]["frame"] for one in block(page, "data")["runs"][0]["episodes"]}
+    assert set(few) == ends and len(ends) == 3 < len(whole)
+    assert max(map(len, few.values())) < max(map(len, whole.values()))
+    assert block(write_report(folder, tmp_path / "r.html", room=0).read_text(), "images") == {}
