@@ -15,6 +15,7 @@ from deskbench.envs.errors import UsageError
 
 FORMATS = {
     "osworld": "deskbench.agent.osworld.export",
+    "atif": "deskbench.agent.exports.atif",
     "agentnet": "deskbench.agent.exports.agentnet",
     "csv": "deskbench.agent.exports.tables",
 }

@@ -104,6 +104,11 @@ def write_pictures(reader: EpisodeReader, folder: Path) -> None:
             write_file(path, data)
 
 
+def safe(name: str) -> str:
+    """A name as one part of a path: it never leads out of a folder."""
+    return "".join("_" if mark in "/\\\0" else mark for mark in name).strip(". ") or "_"
+
+
 def name_of(episode: EpisodeRecord) -> str:
     """A name for an episode that no other one of its run has: <suite>/<task>/<repeat, from 1>."""
     return f"{episode.task}/{episode.repeat + 1}"

@@ -21,6 +21,7 @@ from deskbench.agent.exports.reading import (
     Source,
     Written,
     picture,
+    safe,
     turns,
     write_file,
     write_json,
@@ -48,23 +49,19 @@ def write(source: Source, out: Path) -> Written:
         episode = reader.episode
         model = base / (_model(manifest) + (f"-{episode.repeat + 1}" if episode.repeat else ""))
         write_json(model / "args.json", _arguments(manifest))
-        _write_episode(reader, model / episode.suite / episode.task_id, frames=source.frames)
+        _write_episode(reader, model / safe(episode.suite) / safe(episode.task_id), frames=source.frames)
         entries.append(_entry(episode))
     write_json(out / "summary" / "results.json", entries)
     return Written(base / _model(manifest))
 
 
 def _name(manifest: Mapping[str, Any], key: str, default: str) -> str:
-    return _plain(str(manifest.get("config", {}).get("agent_settings", {}).get(key) or default))
+    return safe(str(manifest.get("config", {}).get("agent_settings", {}).get(key) or default))
 
 
 def _model(manifest: Mapping[str, Any]) -> str:
     config = manifest.get("config", {})
-    return _plain(str(config.get("agent_settings", {}).get("model") or config.get("agent") or "agent"))
-
-
-def _plain(name: str) -> str:
-    return name.replace("/", "_").strip(". ") or "_"
+    return safe(str(config.get("agent_settings", {}).get("model") or config.get("agent") or "agent"))
 
 
 def _arguments(manifest: Mapping[str, Any]) -> dict[str, Any]:
