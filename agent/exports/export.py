@@ -17,6 +17,9 @@ FORMATS = {
     "osworld": "deskbench.agent.osworld.export",
     "atif": "deskbench.agent.exports.atif",
     "agentnet": "deskbench.agent.exports.agentnet",
+    "hf": "deskbench.agent.exports.rows",
+    "lerobot": "deskbench.agent.exports.lerobot",
+    "otlp": "deskbench.agent.exports.otlp",
     "csv": "deskbench.agent.exports.tables",
 }
 """The module of each format; its function `write` takes a `Source` and the output folder."""

@@ -1,12 +1,13 @@
 """A run as two CSV files, read by pandas."""
 
+import sys
 from pathlib import Path
 
 import pandas
 import pytest
 
 from deskbench.agent.base import Ending
-from deskbench.agent.exports.export import export
+from deskbench.agent.exports.export import FORMATS, export
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN
 
@@ -45,7 +46,7 @@ def test_a_text_from_a_model_is_no_formula(recorded: Path, tmp_path: Path) -> No
 def test_a_secret_is_not_written(recorded: Path, tmp_path: Path) -> None:
     KNOWN.add("sk-hyperlink-0123456789")
     episode(recorded, "suite/c", 0.0, reply="my key is sk-hyperlink-0123456789")
-    for name in ("csv", "agentnet", "osworld"):
+    for name in ("csv", "agentnet", "osworld", "atif", "otlp"):
         folder = export(recorded, tmp_path / name, name).folder
         texts = [path.read_text() for path in folder.rglob("*.*") if path.is_file() and path.suffix != ".png"]
         assert texts and not any("sk-hyperlink" in text for text in texts)
@@ -60,3 +61,11 @@ def test_what_cannot_be_exported_is_told(recorded: Path, tmp_path: Path) -> None
         export(recorded, recorded, "csv")
     with pytest.raises(UsageError, match="no finished episode with score 1"):
         export(run(tmp_path / "empty", planned=1), tmp_path / "out", "csv", success_only=True)
+
+
+def test_a_package_that_is_missing_is_named(recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delitem(sys.modules, FORMATS["hf"], raising=False)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(UsageError, match=r"needs the package pyarrow: pip install 'deskbench\[exports\]'"):
+        export(recorded, tmp_path / "out", "hf")
+    assert not (tmp_path / "out").exists()
