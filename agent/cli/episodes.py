@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
@@ -9,6 +10,7 @@ import typer
 
 from deskbench.agent.cli.fidelity import STRICT_HELP, strict_choice
 from deskbench.agent.cli.output import HostFiles, Json, message, print_json
+from deskbench.agent.replay.rescore import Rescored, rescore_all
 
 
 def replay(
@@ -51,21 +53,34 @@ def rescore(
     as_json: Json = False,
 ) -> None:
     """Score recorded end states again, without a desktop; exit status 1 if a score changes."""
-    from deskbench.agent.replay.rescore import rescore_all
-
     found = rescore_all(
         folder, source=tasks, write=write, strict=strict_choice(osworld_strict, not_at_all=no_osworld_strict)
     )
     changed = [one for one in found if one.changed]
     if as_json:
-        print_json([{**vars(one), "changed": one.changed} for one in found])
+        print_json([{**vars(one), "changed": one.changed, "rescorable": not one.needs} for one in found])
     else:
-        for one in changed:
-            typer.echo(f"{one.task}: {_number(one.before)} -> {_number(one.after)}: {one.reason}")
-        typer.echo(f"{len(found)} episodes, {len(changed)} scores changed")
+        for one in found:
+            for line in _told(one):
+                typer.echo(line)
+        needing = sum(bool(one.needs) for one in found)
+        more = f", {needing} cannot be rescored from the record" if needing else ""
+        typer.echo(f"{len(found)} episodes, {len(changed)} scores changed{more}")
+        if any(one.changed_code is None for one in found):
+            message("which functions have changed since is unknown: the run did not record their hashes")
         if changed and not write:
             message("no record was changed; --write writes the new scores into the records")
     raise typer.Exit(1 if changed else 0)
+
+
+def _told(one: Rescored) -> Iterator[str]:
+    """What there is to say of an episode; nothing if its score stands and nothing has changed."""
+    if one.changed:
+        yield f"{one.task}: {_number(one.before)} -> {_number(one.after)}: {one.reason}"
+    if one.needs:
+        yield f"{one.task}: rescorable: no, needs {one.needs}"
+    if one.changed_code:
+        yield f"{one.task}: changed since the run: {', '.join(one.changed_code)}"
 
 
 def _number(value: float | None) -> str:

@@ -27,7 +27,7 @@ from deskbench.envs.wire import PROTOCOL
 from deskbench.tasks import registry
 from deskbench.tasks.checking import assets_of, calls_of
 from deskbench.tasks.load import VALIDATION
-from deskbench.tasks.types import Task
+from deskbench.tasks.types import Outside, Task
 
 POLICY = "deskbench-1"
 """The set of trials that a task must pass; the number changes when the set changes."""
@@ -35,6 +35,8 @@ REACHED = tuple(
     f"deskbench.tasks.{name}" for name in ("getters", "guest", "metrics", "scoring", "setup", "web", "world")
 )
 """The packages with the code that a result depends on."""
+AGENT = tuple(f"deskbench.agent.{name}" for name in ("agents", "models", "ocr", "prompting", "replies"))
+"""The packages with the code that a decision depends on."""
 UNREAD = ("$schema", "tags", "noqa", "allowed", "source")
 """Keys of a task file that no result depends on."""
 CHECK_IDS: dict[Column, str] = {
@@ -107,17 +109,49 @@ def _asset(task: Task, name: str) -> str:
         return hashlib.sha256(task.asset(name).read_bytes()).hexdigest()
     except OSError:
         return "missing"
+    except Outside:  # the desktop will not get it, either
+        return "outside"
+
+
+def functions_of(task: Task) -> dict[str, str]:
+    """Hash of each function that a task uses, with the code that it imports; by kind and name: `getter rule`."""
+    found = {}
+    for kind, name in calls_of(task):
+        found[f"{kind} {name}"] = _hash(registry.find(kind, name).function.__module__, REACHED)
+    return found
+
+
+def assets_key(task: Task) -> str:
+    """Hash of the files that a task names beside its own."""
+    found = {name: _asset(task, name) for name in sorted(set(assets_of(task)))}
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest() if found else ""
+
+
+def agent_key(module: str) -> str:
+    """Hash of the code of an agent, with the parts of deskbench that it decides with."""
+    return _hash(module, AGENT)
+
+
+@cache
+def _hash(module: str, inside: tuple[str, ...]) -> str:
+    code = {name: _code(name) for name in sorted(_closure([module], inside))}
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
 def _reached(task: Task) -> set[str]:
     """The modules of a task's set-up steps, getters and metrics, and the modules that these import."""
+    return _closure([registry.find(kind, name).function.__module__ for kind, name in calls_of(task)], REACHED)
+
+
+def _closure(modules: Sequence[str], inside: tuple[str, ...]) -> set[str]:
+    """These modules and, in the packages `inside`, those that they import."""
     found: set[str] = set()
-    left = [registry.find(kind, name).function.__module__ for kind, name in calls_of(task)]
+    left = list(modules)
     while left:
         module = left.pop()
         if module not in found:
             found.add(module)
-            left += [name for name in _imports(module) if name.startswith(REACHED)]
+            left += [name for name in _imports(module) if name.startswith(inside)]
     return found
 
 
@@ -155,7 +189,8 @@ def _imports(module: str) -> tuple[str, ...]:
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(name for name in found if _tree(name) is not None)
+    ours = (name for name in found if name.startswith("deskbench."))  # parsing what others wrote takes seconds
+    return tuple(name for name in ours if _tree(name) is not None)
 
 
 def desktop_of(task: Task, provider: str, made_of: Mapping[str, str]) -> dict[str, str]:
