@@ -177,11 +177,14 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
     set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
     out: Annotated[Path | None, Opt(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
     resume: Annotated[Path | None, Opt(help="Continue the run in this folder.")] = None,
+    reuse: Annotated[Path | None, Opt(help="Take over the episodes of this run that would end the same.")] = None,
+    plan: Annotated[bool, Opt("--plan", help="Only print what --reuse would do.")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Run an agent on tasks and write a run folder with a report."""
     from deskbench.agent.build import with_image
     from deskbench.agent.cli import run as running
+    from deskbench.agent.cli.reuse import reuse_config, show_plan
     from deskbench.agent.config import make_config
 
     width, height = screen_size(screen)
@@ -196,10 +199,18 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
     own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
            "action_space": action_space}  # fmt: skip
     settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
-    if resume is not None and (settings or config or out):
-        raise UsageError("--resume keeps the run's own settings and folder: leave out --set, --config and --out")
-    found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
-    raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
+    if resume is not None and (settings or config or out or reuse):
+        raise UsageError(
+            "--resume keeps the run's own settings and folder: leave out --set, --config, --out and --reuse"
+        )
+    if reuse is None:
+        found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
+    else:
+        found = reuse_config(reuse, config, settings, flags)
+    if plan:
+        return show_plan(found, reuse, as_json=as_json)
+    status = running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say, reuse=reuse)
+    raise typer.Exit(status)
 
 
 @app.command(epilog="Example: deskbench report runs/latest --open")

@@ -21,6 +21,7 @@ from deskbench.agent.base import Ending
 from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.build import Prepared, prepare
 from deskbench.agent.cli.output import print_table, tell
+from deskbench.agent.cli.reuse import begin
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.agent.report.report import write_report
 from deskbench.agent.report.stats import Mean, Summary
@@ -40,7 +41,9 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
     return make_config(None, [], {**manifest["config"], **given})
 
 
-def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say: Console) -> int:
+def run(
+    config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say: Console, reuse: Path | None = None
+) -> int:
     """Run the batch; returns the exit status: 0 if every planned episode has a score, else 1."""
     prepared = prepare(config)
     for warning in prepared.warnings[:MAX_WARNINGS]:
@@ -53,6 +56,7 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     if not prepared.tasks:
         raise UsageError(f"{config.source}: all tasks were skipped; nothing to run")
     folder = out or default_folder(config)
+    resume = begin(prepared, reuse, folder, say) or resume
     summary, state = run_batch(prepared, folder, resume=resume, say=say)
     report = write_report(folder, RunFolder(folder).report)
     if as_json:
@@ -166,8 +170,9 @@ def summary_rows(summary: Summary) -> list[tuple[str, ...]]:
 def summary_line(prepared: Prepared, summary: Summary) -> str:
     """The episodes that the means leave out, and how episodes ended."""
     endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.endings.items()))
+    reused = f" ({summary.reused} reused)" if summary.reused else ""
     return (
-        f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
+        f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored{reused}, "
         f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}; policy {prepared.config.policy}"
     )
 

@@ -95,7 +95,7 @@ def _again(folder: EpisodeFolder, source: str | None, write: bool, strict: Revis
             before = task_of(record, Path(scratch))
             asked = Asked(before, before if source is None else task_of(record, Path(scratch), source))
         needs, changed = needs_of(record, asked), changed_code(folder, asked)
-        score = None if asked is None or needs else _score(record, folder, asked, revision)
+        score = None if asked is None or needs else score_again(record, folder, asked, revision)
     if needs.startswith(UNREAD):
         score = Score.none(f"it needs {needs}")
     if score is None:
@@ -133,7 +133,8 @@ def changed_code(folder: EpisodeFolder, asked: Asked | None) -> tuple[str, ...] 
     return tuple(name for name, key in functions_of(asked.before).items() if hashes.get(name) != key)
 
 
-def _score(record: EpisodeRecord, folder: EpisodeFolder, asked: Asked, strict: Revision | None) -> Score:
+def score_again(record: EpisodeRecord, folder: EpisodeFolder, asked: Asked, strict: Revision | None) -> Score:
+    """Score an episode from its record, which is enough for that (`needs_of`)."""
     said_fail = record.ending is Ending.FAILED
     state = state_for(record, asked.before, asked.now)
     try:

@@ -79,6 +79,7 @@ class Summary:
             the rest of the wall time (reset, set-up, scoring, wire).
         steps: number of all decisions.
         input_tokens, output_tokens, cost_usd: totals of all requests; the cost is None if no price is known.
+        reused: episodes that were taken over from another run (`run --reuse`).
     """
 
     planned: int
@@ -100,6 +101,7 @@ class Summary:
     input_tokens: int
     output_tokens: int
     cost_usd: float | None
+    reused: int = 0
 
 
 def summarize(episodes: Sequence[EpisodeRecord], planned: int | None = None) -> Summary:
@@ -128,6 +130,7 @@ def summarize(episodes: Sequence[EpisodeRecord], planned: int | None = None) -> 
         input_tokens=sum(t.usage.input_tokens for t in totals),
         output_tokens=sum(t.usage.output_tokens for t in totals),
         cost_usd=sum(costs) if costs else None,
+        reused=sum(e.origin is not None for e in episodes),
     )
 
 
