@@ -31,7 +31,7 @@ def export(
 
 
 def import_results(
-    source: Annotated[Path, typer.Argument(help="A folder of OSWorld's results, for one model.")],
+    source: Annotated[Path, typer.Argument(help="A folder of OSWorld's results, for one model, or a job of Harbor.")],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
     tasks: Annotated[
         str | None, typer.Option(help="The task files (an OSWorld checkout), for the plan and the instructions.")
@@ -39,10 +39,10 @@ def import_results(
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Import OSWorld's results as a run, for `report`, `view`, `rescore` and `replay --provider`."""
-    from deskbench.agent.osworld.imports import import_results as read
+    """Import results of OSWorld or Harbor as a run, for `report`, `view`, `rescore` and `replay --provider`."""
+    from deskbench.agent.exports.foreign import import_any
 
-    done = read(source, out, tasks=tasks, split=split)
+    done = import_any(source, out, tasks=tasks, split=split)
     for problem in done.problems:
         message(problem)
     if as_json:

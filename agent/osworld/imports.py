@@ -150,7 +150,7 @@ class _Reader:
         self._folder, self._repeat, self._attempt = *result, attempt
         self._task, self._model, self._problems = task, model, problems
         self._where = f"{self._folder.parent.name}/{self._folder.name}"
-        self._shots = _Pictures(self._folder, self._where, problems)
+        self._shots = Pictures(self._folder, self._where, problems)
         self._last: Action | None = None
         self._screen = UNKNOWN_SCREEN
         self._count = self._actions = 0
@@ -210,7 +210,7 @@ class _Reader:
             instruction=task.instruction if task else "", task_sha256=task.sha256 if task else "",
             feasible=task.feasible if task else True, attempt=self._attempt, repeat=self._repeat, agent=self._model,
             provider=IMPORTED, seed=self._repeat, width=self._screen[0], height=self._screen[1], policy="fixed:2",
-            started=_began(self._folder), finished=_ended(self._folder), ending=_ending(last, score, error),
+            started=_began(self._folder), finished=_ended(self._folder), ending=ending_of(last, score, error),
             score=score, error=error, answer=last.answer if isinstance(last, Done) else None,
             totals=Totals(steps=self._count, actions=self._actions), task_path=str(task.path) if task else "",
             task_json=task.written if task else {},
@@ -289,7 +289,7 @@ def _actions(value: Any, screen: tuple[int, int], where: str, problems: list[str
         return [Exec("python", value if isinstance(value, str) else json.dumps(value))]
 
 
-class _Pictures:
+class Pictures:
     """An episode's pictures as observations."""
 
     def __init__(self, folder: Path, where: str, problems: list[str]) -> None:
@@ -353,7 +353,8 @@ def _parts(folder: Path, where: str, problems: list[str]) -> list[dict[str, Any]
     return [part.model_dump() for part in found.parts]
 
 
-def _ending(last: Action | None, score: ScoreRecord, error: str | None) -> Ending:
+def ending_of(last: Action | None, score: ScoreRecord, error: str | None) -> Ending:
+    """How an episode ended, as its last action and its score tell."""
     if error is not None or score.value is None:
         return Ending.ENV_ERROR
     return Ending.DONE if isinstance(last, Done) else Ending.FAILED if isinstance(last, Fail) else Ending.STEP_LIMIT
