@@ -1,8 +1,8 @@
 """Import a job of Harbor, or another tree of trials with ATIF trajectories, as a run.
 
 A trial is a folder with `result.json` (the reward) and a `trajectory.json` in it or in its folder `agent`. It is
-imported if its tool calls are deskbench's actions by name, as `export --format atif` writes them; a trial of a terminal,
-or of another vocabulary, is named and left out.
+imported if its tool calls are deskbench's actions by name, as `export --format atif` writes them; a trial of a
+terminal, or of another vocabulary, is named and left out.
 """
 
 from __future__ import annotations
