@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -86,15 +85,13 @@ class RunConfig(BaseModel):
         return value
 
 
-def make_config(
-    file: Path | None, settings: Sequence[str], flags: Mapping[str, Any], base: Mapping[str, Any] | None = None
-) -> RunConfig:
-    """Build a configuration; flags that are None are ignored. `base` has the values that nobody sets.
+def make_config(file: Path | None, settings: Sequence[str], flags: Mapping[str, Any]) -> RunConfig:
+    """Build a configuration; flags that are None are ignored.
 
     Raises:
         UsageError: names the key, the bad value and the nearest known name.
     """
-    values: dict[str, Any] = copy.deepcopy(dict(base or {}))
+    values: dict[str, Any] = {}
     if file is not None:
         values.update(read_toml(file, str(file)))
     for setting in settings:

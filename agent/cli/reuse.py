@@ -20,9 +20,13 @@ from deskbench.envs.errors import UsageError
 def reuse_config(reuse: Path, file: Path | None, settings: Sequence[str], flags: Mapping[str, Any]) -> RunConfig:
     """The configuration of the run to reuse, with what the user gives now; another agent gets none of its settings."""
     base = dict(RunFolder(reuse).manifest().get("config", {}))
-    if flags.get("agent") not in (None, base.get("agent")):
-        base.pop("agent_settings", None)
-    return make_config(file, settings, flags, base=base)
+    given = make_config(file, settings, flags)
+    values = {name: getattr(given, name) for name in given.model_fields_set}
+    if values.get("agent") in (None, base.get("agent")):
+        values["agent_settings"] = {**base.get("agent_settings", {}), **given.agent_settings}
+    else:
+        values["agent_settings"] = given.agent_settings
+    return make_config(None, [], {**base, **values})
 
 
 def show_plan(config: RunConfig, reuse: Path | None, *, as_json: bool) -> None:

@@ -170,9 +170,8 @@ def summary_rows(summary: Summary) -> list[tuple[str, ...]]:
 def summary_line(prepared: Prepared, summary: Summary) -> str:
     """The episodes that the means leave out, and how episodes ended."""
     endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.endings.items()))
-    reused = f" ({summary.reused} reused)" if summary.reused else ""
     return (
-        f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored{reused}, "
+        f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
         f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}; policy {prepared.config.policy}"
     )
 

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from deskbench.agent.batch import Batch
 from deskbench.agent.cli.main import app
+from deskbench.agent.cli.reuse import reuse_config
 from deskbench.agent.replay.reuse import Deed, ReusePlan, lines, plan_reuse, take_over
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs.errors import UsageError
@@ -135,5 +136,15 @@ def test_the_plan_is_printed_first_or_alone(suite: Path, old: Path, tmp_path: Pa
     assert (told["reuse"], told["rerun"], len(told["episodes"])) == (3, 1, 4)
     done = deskbench("--reuse", str(old), "--out", str(tmp_path / "new"))
     assert done.exit_code == 0, done.output
-    assert "rerun suite/write-2 (repeat 1)" in done.output and "4 of 4 scored (3 reused)" in done.output
+    assert "rerun suite/write-2 (repeat 1)" in done.output and "4 of 4 scored" in done.output
     assert deskbench("--plan").exit_code == 1 and deskbench("--reuse", str(old), "--resume", str(old)).exit_code == 1
+
+
+def test_settings_are_those_of_the_run_but_for_what_is_given(suite: Path, tmp_path: Path) -> None:
+    Batch(
+        prepared(suite, agent=f"{paper.__name__}:Settled", agent_settings={"a": "1", "b": "2"}), tmp_path / "old"
+    ).run()
+    found = reuse_config(tmp_path / "old", None, ["agent.b=3"], {"repeats": 2, "agent": None})
+    assert (found.agent_settings, found.repeats, found.source) == ({"a": "1", "b": "3"}, 2, str(suite))
+    assert found.provider == "fake"
+    assert reuse_config(tmp_path / "old", None, [], {"agent": "null"}).agent_settings == {}
