@@ -84,10 +84,8 @@ def write(source: Source, out: Path) -> Written:
     """
     empty_folder(out)
     columns = {name: kind for name, kind in STEPS.items() if source.frames or kind != "image"}
-    _write(
-        out / "steps" / "train.parquet", columns, chain.from_iterable(_steps(source, one) for one in source.episodes)
-    )
-    _write(out / "episodes" / "train.parquet", EPISODES, (_episode(source, one) for one in source.episodes))
+    _write(out / "steps/train.parquet", columns, chain.from_iterable(_steps(source, one) for one in source.episodes))
+    _write(out / "episodes/train.parquet", EPISODES, (_episode(source, one) for one in source.episodes))
     write_file(out / "README.md", CARD.encode())
     return Written(out)
 

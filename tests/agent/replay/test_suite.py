@@ -127,3 +127,14 @@ def test_what_cannot_be_replayed_is_told_at_once(recorded: Path, tmp_path: Path)
         "EnvError: the replay did not finish: StartError: Xvfb ended with status 1"
     }
     assert dead.summary()["share_same_score"] is None
+
+
+def test_ctrl_c_ends_the_replay_and_what_is_done_is_kept(recorded: Path, tmp_path: Path) -> None:
+    def stop(outcome: Outcome) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        Replays(recorded, tmp_path / "out", on_done=stop).go()
+    again: list[Outcome] = []
+    results = Replays(recorded, tmp_path / "out", on_done=again.append).go(parallel=2)
+    assert len(results.episodes) == 4 and 0 < len(again) < 4 and results.summary()["same_screens"] == 4
