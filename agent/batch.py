@@ -149,8 +149,11 @@ class Batch:
             self.unclosed = f"{type(error).__name__}: {error}"
 
     def _spent(self) -> float | None:
-        """The cost of earlier sessions of a resumed run in US dollars, or None if no price is known."""
-        costs = [record.totals.usage.cost_usd for record in self._run.records()]
+        """The cost of earlier sessions of a resumed run in US dollars, or None if no price is known.
+
+        Another run paid for the episodes that were taken over from it.
+        """
+        costs = [record.totals.usage.cost_usd for record in self._run.records() if record.origin is None]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if known else None
 

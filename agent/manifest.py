@@ -10,15 +10,19 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from deskbench.agent.build import Prepared
+from deskbench.agent.build import AGENTS, Prepared
 from deskbench.agent.runs.folder import RunFolder
-from deskbench.agent.verify.record import validated
+from deskbench.agent.verify.record import agent_key, validated
 from deskbench.envs.errors import UsageError
 from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.wire import PROTOCOL
+from deskbench.tasks.fingerprint import assets_key, functions_of
 from deskbench.tasks.load import task_set_hash
 
 PACKAGES = ("deskbench", "mss", "pillow", "pyautogui", "pydantic", "requests", "rapidocr", "onnxruntime")
+
+FAMILY = "deskbench.agent.agents.family"
+"""The module of every agent that is a family of models."""
 
 
 def manifest(prepared: Prepared) -> dict[str, Any]:
@@ -48,7 +52,20 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "config": config.model_dump(mode="json"),
         "versions": versions(),
         "protocol": PROTOCOL,
+        "code": code_of(prepared),
     }
+
+
+def code_of(prepared: Prepared) -> dict[str, Any]:
+    """Hashes of the code that a run depends on: of each function that its tasks use, and of the agent.
+
+    Files beside the tasks are under `assets`, by task. `rescore` and `run --reuse` compare them with what is there now.
+    """
+    functions = {name: key for task in prepared.tasks for name, key in functions_of(task).items()}
+    assets = {task.key: key for task in prepared.tasks if (key := assets_key(task))}
+    name = prepared.config.agent
+    module = AGENTS.get(name, name if ":" in name else FAMILY).partition(":")[0]
+    return {"functions": functions, "assets": assets, "agent": agent_key(module)}
 
 
 def update(run: RunFolder, **changes: Any) -> None:

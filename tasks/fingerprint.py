@@ -10,12 +10,13 @@ import ast
 import hashlib
 import importlib.util
 import json
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
 from deskbench.tasks import registry
 from deskbench.tasks.checking import assets_of, calls_of
-from deskbench.tasks.types import Task
+from deskbench.tasks.types import Outside, Task
 
 TASK = "deskbench.task"
 """The id of a task's entry in the record."""
@@ -50,17 +51,45 @@ def _asset(task: Task, name: str) -> str:
         return hashlib.sha256(task.asset(name).read_bytes()).hexdigest()
     except OSError:
         return "missing"
+    except Outside:  # the desktop does not get it either
+        return "outside"
+
+
+def functions_of(task: Task) -> dict[str, str]:
+    """Hash of each function that a task uses, with the code that it imports; by kind and name: `getter rule`."""
+    found = {}
+    for kind, name in calls_of(task):
+        found[f"{kind} {name}"] = code_key(registry.find(kind, name).function.__module__, REACHED)
+    return found
+
+
+def assets_key(task: Task) -> str:
+    """Hash of the files that a task names beside its own."""
+    found = {name: _asset(task, name) for name in sorted(set(assets_of(task)))}
+    return hashlib.sha256(json.dumps(found, sort_keys=True).encode()).hexdigest() if found else ""
+
+
+@cache
+def code_key(module: str, inside: tuple[str, ...]) -> str:
+    """Hash of a module's code and, in the packages `inside`, the code that it imports."""
+    code = {name: _code(name) for name in sorted(_closure([module], inside))}
+    return hashlib.sha256(json.dumps(code).encode()).hexdigest()
 
 
 def _reached(task: Task) -> set[str]:
     """The modules of a task's set-up steps, getters and metrics, and the modules that these import."""
+    return _closure([registry.find(kind, name).function.__module__ for kind, name in calls_of(task)], REACHED)
+
+
+def _closure(modules: Sequence[str], inside: tuple[str, ...]) -> set[str]:
+    """These modules and, in the packages `inside`, those that they import."""
     found: set[str] = set()
-    left = [registry.find(kind, name).function.__module__ for kind, name in calls_of(task)]
+    left = list(modules)
     while left:
         module = left.pop()
         if module not in found:
             found.add(module)
-            left += [name for name in _imports(module) if name.startswith(REACHED)]
+            left += [name for name in _imports(module) if name.startswith(inside)]
     return found
 
 
@@ -98,7 +127,8 @@ def _imports(module: str) -> tuple[str, ...]:
     for node in ast.walk(tree) if tree is not None else ():
         if isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found += [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
-    return tuple(name for name in found if _tree(name) is not None)
+    ours = (name for name in found if name.startswith("deskbench."))  # parsing other libraries takes seconds
+    return tuple(name for name in ours if _tree(name) is not None)
 
 
 def recorded(path: Path) -> dict[str, tuple[str, bool]]:

@@ -10,38 +10,73 @@ import typer
 
 from deskbench.agent.cli.fidelity import STRICT_HELP, strict_choice
 from deskbench.agent.cli.output import HostFiles, Json, message, print_json
+from deskbench.agent.replay.replay import describe
+from deskbench.agent.replay.replay import replay as replay_episode
+from deskbench.agent.replay.rescore import Rescored, rescore_all
+from deskbench.agent.replay.suite import PAGE, Replays, line, totals
+from deskbench.agent.runs.record import EpisodeReader
 
 if TYPE_CHECKING:
     from deskbench.agent.replay.rescore import Rescored
 
 
 def replay(
-    episode: Annotated[Path, typer.Argument(help="An episode's folder: runs/<run>/episodes/<suite>/<task>/<attempt>.")],
+    folder: Annotated[
+        Path, typer.Argument(help="A run's folder, or an episode's: runs/<run>/episodes/<suite>/<task>/<attempt>.")
+    ],
     provider: Annotated[str | None, typer.Option(help="Provider to use (default: the recorded one).")] = None,
     image: Annotated[str | None, typer.Option(help="Image to start.")] = None,
+    parallel: Annotated[int, typer.Option("-n", "--parallel", min=1, help="Desktops to run at once, for a run.")] = 1,
     unisolated: Annotated[bool, typer.Option(help="Run the desktop without a sandbox.")] = False,
     host_files: HostFiles = False,
-    out: Annotated[Path | None, typer.Option(help="Folder of the replay (default: runs/<time>-replay-<task>).")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder of the replay (default: runs/<time>-replay-<name>); one of a run can be continued."),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Repeat an episode's actions on a fresh desktop; exit status 0: score and screens agree, 1: they differ."""
+    """Repeat the actions of an episode or a run on fresh desktops; exit status 0: score and screens agree, 1: not."""
     from deskbench.agent.build import with_image
-    from deskbench.agent.replay.replay import describe
-    from deskbench.agent.replay.replay import replay as repeat
-    from deskbench.agent.runs.folder import new_folder
-    from deskbench.agent.runs.record import EpisodeReader
+    from deskbench.agent.runs.folder import RunFolder, new_folder
 
-    record = EpisodeReader(episode).episode
-    folder = out or new_folder(f"replay-{record.task_id}")
-    found = repeat(
-        episode, folder, provider=with_image(provider, image), isolated=not unisolated, host_files=host_files
-    )
+    name = with_image(provider, image)
+    if RunFolder(folder).exists:
+        replays = Replays(
+            folder, out or new_folder(f"replay-{folder.resolve().name}"), provider=name, isolated=not unisolated,
+            host_files=host_files, on_done=lambda outcome: message(line(outcome)),
+        )  # fmt: skip
+        raise typer.Exit(_replay_run(replays, parallel, as_json))
+    record = EpisodeReader(folder).episode
+    found = replay_episode(
+        folder, out or new_folder(f"replay-{record.task_id}"), provider=name, isolated=not unisolated,
+        host_files=host_files,
+    )  # fmt: skip
     if as_json:
         print_json({**vars(found), "agrees": found.agrees, "task": record.task})
     else:
-        for line in describe(found, record):
-            typer.echo(line)
+        for text in describe(found, record):
+            typer.echo(text)
     raise typer.Exit(0 if found.agrees else 1)
+
+
+def _replay_run(replays: Replays, parallel: int, as_json: bool) -> int:
+    """Replay a run and print the results; returns the exit status."""
+    try:
+        results = replays.go(parallel)
+    except KeyboardInterrupt:
+        message(f"stopped; continue with: deskbench replay {replays.run} --out {replays.out}")
+        return 130
+    if as_json:
+        episodes = [
+            {**one.model_dump(mode="json"), "agrees": one.agrees, "same_score": one.same_score}
+            for one in results.episodes
+        ]
+        print_json({"folder": replays.out, **results.summary(), "episodes": episodes})
+    else:
+        typer.echo(totals(results))
+        typer.echo(f"page {replays.out / PAGE}")
+    complete = len(results.episodes) == results.planned
+    return 0 if complete and all(one.agrees for one in results.episodes) else 1
 
 
 def rescore(
@@ -55,20 +90,23 @@ def rescore(
     as_json: Json = False,
 ) -> None:
     """Score recorded end states again, without a desktop; exit status 1 if a score changes."""
-    from deskbench.agent.replay.rescore import rescore_all
-
     found = rescore_all(
         folder, source=tasks, write=write, strict=strict_choice(osworld_strict, not_at_all=no_osworld_strict)
     )
     changed = [one for one in found if one.changed]
     if as_json:
-        print_json([{**vars(one), "changed": one.changed} for one in found])
+        print_json([{**vars(one), "changed": one.changed, "rescorable": not one.needs} for one in found])
     else:
-        for one in changed:
-            typer.echo(f"{one.task}: {_number(one.before)} -> {_number(one.after)}: {one.reason}")
-        typer.echo(f"{len(found)} episodes, {len(changed)} scores changed")
-        for line in _scores(folder, found):
-            typer.echo(line)
+        for one in found:
+            for text in _told(one):
+                typer.echo(text)
+        needing = sum(bool(one.needs) for one in found)
+        more = f", {needing} cannot be rescored from the record" if needing else ""
+        typer.echo(f"{len(found)} episodes, {len(changed)} scores changed{more}")
+        if any(one.changed_code is None for one in found):
+            message("which functions have changed since is unknown: the run did not record their hashes")
+        for text in _scores(folder, found):
+            typer.echo(text)
         if changed and not write:
             message("no record was changed; --write writes the new scores into the records")
     raise typer.Exit(1 if changed else 0)
@@ -93,6 +131,16 @@ def _scores(folder: Path, found: Sequence[Rescored]) -> Iterator[str]:
     run = RunFolder(folder)
     if run.exists:
         yield protocol_line(protocol_of(run.records(), run.manifest()))
+
+
+def _told(one: Rescored) -> Iterator[str]:
+    """What there is to say of an episode; nothing if its score stands and nothing has changed."""
+    if one.changed:
+        yield f"{one.task}: {_number(one.before)} -> {_number(one.after)}: {one.reason}"
+    if one.needs:
+        yield f"{one.task}: rescorable: no, needs {one.needs}"
+    if one.changed_code:
+        yield f"{one.task}: changed since the run: {', '.join(one.changed_code)}"
 
 
 def _number(value: float | None) -> str:

@@ -10,7 +10,7 @@ import webbrowser
 from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -31,6 +31,7 @@ from deskbench.agent.cli.targets import EXAMPLE as TARGETS_EXAMPLE
 from deskbench.agent.cli.targets import targets
 from deskbench.agent.cli.tasks import tasks_app
 from deskbench.agent.cli.verify import BROKEN, EXAMPLE, verify
+from deskbench.agent.config import RunConfig
 from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
 from deskbench.envs.redact import KNOWN, Printed, secrets_in
 
@@ -181,12 +182,14 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
     set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
     out: Annotated[Path | None, Opt(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
     resume: Annotated[Path | None, Opt(help="Continue the run in this folder.")] = None,
+    reuse: Annotated[Path | None, Opt(help="Take over the episodes of this run that would end the same.")] = None,
+    plan: Annotated[bool, Opt("--plan", help="Only print what --reuse would do.")] = False,
     as_json: Json = False,
 ) -> None:  # fmt: skip
     """Run an agent on tasks and write a run folder with a report."""
     from deskbench.agent.build import with_image
     from deskbench.agent.cli import run as running
-    from deskbench.agent.config import make_config
+    from deskbench.agent.cli.reuse import show_plan
 
     width, height = screen_size(screen)
     flags = {
@@ -200,10 +203,34 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
     own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
            "action_space": action_space}  # fmt: skip
     settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
-    if resume is not None and (settings or config or out):
-        raise UsageError("--resume keeps the run's own settings and folder: leave out --set, --config and --out")
-    found = running.resume_config(resume, flags) if resume is not None else make_config(config, settings, flags)
-    raise typer.Exit(running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say))
+    found = _configured(config, settings, flags, resume=resume, reuse=reuse, out=out)
+    if plan:
+        return show_plan(found, reuse, as_json=as_json)
+    status = running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say, reuse=reuse)
+    raise typer.Exit(status)
+
+
+def _configured(
+    config: Path | None,
+    settings: list[str],
+    flags: dict[str, Any],
+    *,
+    resume: Path | None,
+    reuse: Path | None,
+    out: Path | None,
+) -> RunConfig:
+    """The configuration of a new run, of a run that is resumed, or of one that reuses another."""
+    from deskbench.agent.cli.reuse import reuse_config
+    from deskbench.agent.cli.run import resume_config
+    from deskbench.agent.config import make_config
+
+    if resume is not None:
+        if settings or config or out or reuse:
+            raise UsageError(
+                "--resume keeps the run's own settings and folder: leave out --set, --config, --out and --reuse"
+            )
+        return resume_config(resume, flags)
+    return make_config(config, settings, flags) if reuse is None else reuse_config(reuse, config, settings, flags)
 
 
 @app.command(epilog="Example: deskbench report runs/latest --open")

@@ -1,33 +1,37 @@
-"""`deskbench export` and `deskbench import-results`: write and read runs in the layout of OSWorld's results."""
+"""`deskbench export` and `deskbench import-results`: write and read runs in the formats of other programs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
 from deskbench.agent.cli.output import Json, message, print_json
+from deskbench.agent.exports.export import FORMATS
+from deskbench.agent.exports.export import export as write
 
 
 def export(
     run: Annotated[Path, typer.Argument(help="The run's folder.")],
-    out: Annotated[Path, typer.Option(help="The results folder to write into.")],
-    format_: Annotated[Literal["osworld"], typer.Option("--format", help="The layout to write.")] = "osworld",
+    out: Annotated[Path, typer.Option(help="The folder to write into.")],
+    format_: Annotated[str, typer.Option("--format", help=f"One of {', '.join(FORMATS)}.")] = "osworld",
+    success_only: Annotated[bool, typer.Option("--success-only", help="Only the episodes with score 1.")] = False,
+    frames: Annotated[bool, typer.Option("--with-frames/--no-frames", help="Write the pictures, too.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Write a run in the layout of OSWorld's results."""
-    from deskbench.agent.osworld.export import export as write
-
-    done = write(run, out)
+    """Write a run in the form that another program reads."""
+    done = write(run, out, format_, success_only=success_only, frames=frames)
+    for line in done.left_out:
+        message(f"left out: {line}", "yellow")
     if as_json:
-        print_json({"folder": done.folder, "scored": done.scored, "not_scored": done.not_scored})
+        print_json({**vars(done), "left_out": list(done.left_out)})
     else:
         typer.echo(f"{done.folder}: {done.scored} results, {done.not_scored} without a score")
 
 
 def import_results(
-    source: Annotated[Path, typer.Argument(help="A folder of OSWorld's results, for one model.")],
+    source: Annotated[Path, typer.Argument(help="A folder of OSWorld's results, for one model, or a job of Harbor.")],
     out: Annotated[Path, typer.Option(help="The run's folder.")],
     tasks: Annotated[
         str | None, typer.Option(help="The task files (an OSWorld checkout), for the plan and the instructions.")
@@ -35,10 +39,10 @@ def import_results(
     split: Annotated[str | None, typer.Option(help="Split of an OSWorld checkout, such as test_all.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Import OSWorld's results as a run, for `report`, `view`, `rescore` and `replay --provider`."""
-    from deskbench.agent.osworld.imports import import_results as read
+    """Import results of OSWorld or Harbor as a run, for `report`, `view`, `rescore` and `replay --provider`."""
+    from deskbench.agent.exports.foreign import import_any
 
-    done = read(source, out, tasks=tasks, split=split)
+    done = import_any(source, out, tasks=tasks, split=split)
     for problem in done.problems:
         message(problem)
     if as_json:

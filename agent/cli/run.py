@@ -21,6 +21,7 @@ from deskbench.agent.base import Ending
 from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.build import Prepared, prepare
 from deskbench.agent.cli.output import print_table, tell
+from deskbench.agent.cli.reuse import begin
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.agent.report.report import write_report
 from deskbench.agent.runs.folder import RunFolder, new_folder
@@ -42,7 +43,9 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
     return make_config(None, [], {**manifest["config"], **given})
 
 
-def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say: Console) -> int:
+def run(
+    config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say: Console, reuse: Path | None = None
+) -> int:
     """Run the batch; returns the exit status: 0 if every planned episode has a score, else 1."""
     prepared = prepare(config)
     for warning in prepared.warnings[:MAX_WARNINGS]:
@@ -55,6 +58,7 @@ def run(config: RunConfig, *, out: Path | None, resume: bool, as_json: bool, say
     if not prepared.tasks:
         raise UsageError(f"{config.source}: all tasks were skipped; nothing to run")
     folder = out or default_folder(config)
+    resume = begin(prepared, reuse, folder, say) or resume
     summary, state = run_batch(prepared, folder, resume=resume, say=say)
     report = write_report(folder, RunFolder(folder).report)
     if as_json:

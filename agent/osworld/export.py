@@ -3,6 +3,7 @@
     OUT/<action space>/<observation>/<model>/args.json
     OUT/<action space>/<observation>/<model>/<domain>/<task id>/
         traj.jsonl, step_<n>_<time>.png, result.txt, runtime.log, and result.json if a task gives partial scores
+        deskbench.json: what the layout has no place for (`kept`), for `import-results`
 
 An episode without a score has no result.txt and one line {"Error": ...}, like a task that failed in OSWorld. A task's
 second and later repeats become separate models, `<model>-2`, because the layout has one result per task.
@@ -10,65 +11,57 @@ second and later repeats become separate models, `<model>-2`, because the layout
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deskbench.agent.config import CODE, MAX_STEPS
-from deskbench.agent.runs.folder import RunFolder
-from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, FinalRecord, SeenRecord, StepRecord, write_atomic
+from deskbench.agent.exports.reading import (
+    Source,
+    Written,
+    picture,
+    safe,
+    turns,
+    write_file,
+    write_json,
+    write_lines,
+)
+from deskbench.agent.osworld.kept import KEPT, Kept, KeptStep
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, FinalRecord, SeenRecord, StepRecord
 from deskbench.envs.errors import UsageError
+from deskbench.envs.redact import KNOWN
 
 SPECIAL = {"done": "DONE", "fail": "FAIL", "wait": "WAIT"}
-"""Actions that OSWorld writes as one word."""
+"""Actions that OSWorld writes as one word, if they say no more."""
 
 
-@dataclass(frozen=True)
-class Exported:
-    """What was written: the folder of the first repeats, and the numbers of episodes with and without a score."""
-
-    folder: Path
-    scored: int
-    not_scored: int
-
-
-def export(run: Path, out: Path) -> Exported:
-    """Write a run's final attempts.
+def write(source: Source, out: Path) -> Written:
+    """Write a run's final attempts; the folder may hold the results of other tasks and models.
 
     Raises:
-        UsageError: `run` is not a run, or the folder already holds results of its tasks.
+        UsageError: the folder already holds results of these tasks.
     """
-    folder = RunFolder(run)
-    manifest = folder.manifest()
+    manifest = source.manifest
     base = out / _name(manifest, "action_space", CODE) / _name(manifest, "observation", "screenshot")
-    scored, entries = 0, []
-    for reader in folder.final():
+    entries = []
+    for reader in source.episodes:
         episode = reader.episode
         model = base / (_model(manifest) + (f"-{episode.repeat + 1}" if episode.repeat else ""))
-        model.mkdir(parents=True, exist_ok=True)
-        write_atomic(model / "args.json", json.dumps(_arguments(manifest), indent=4).encode())
-        _write_episode(reader, model / episode.suite / episode.task_id)
-        scored += episode.score.value is not None
+        write_json(model / "args.json", _arguments(manifest))
+        _write_episode(reader, model / safe(episode.suite) / safe(episode.task_id), frames=source.frames)
         entries.append(_entry(episode))
-    (out / "summary").mkdir(parents=True, exist_ok=True)
-    write_atomic(out / "summary" / "results.json", json.dumps(entries, indent=2).encode())
-    return Exported(base / _model(manifest), scored, len(entries) - scored)
+    write_json(out / "summary" / "results.json", entries)
+    return Written(base / _model(manifest))
 
 
 def _name(manifest: Mapping[str, Any], key: str, default: str) -> str:
-    return _plain(str(manifest.get("config", {}).get("agent_settings", {}).get(key) or default))
+    return safe(str(manifest.get("config", {}).get("agent_settings", {}).get(key) or default))
 
 
 def _model(manifest: Mapping[str, Any]) -> str:
     config = manifest.get("config", {})
-    return _plain(str(config.get("agent_settings", {}).get("model") or config.get("agent") or "agent"))
-
-
-def _plain(name: str) -> str:
-    return name.replace("/", "_").strip(". ") or "_"
+    return safe(str(config.get("agent_settings", {}).get("model") or config.get("agent") or "agent"))
 
 
 def _arguments(manifest: Mapping[str, Any]) -> dict[str, Any]:
@@ -84,23 +77,33 @@ def _arguments(manifest: Mapping[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _write_episode(reader: EpisodeReader, folder: Path) -> None:
+def _write_episode(reader: EpisodeReader, folder: Path, *, frames: bool) -> None:
     episode = reader.episode
     try:
         folder.mkdir(parents=True)
     except FileExistsError:
         raise UsageError(f"{folder} already exists: use another --out") from None
-    lines = list(_lines(reader, folder))
+    names = _pictures(reader, folder) if frames else {}
+    lines = list(_lines(reader, names))
     if episode.score.value is None:
         why = episode.error or episode.score.reason
         lines.append({"Error": f"{episode.suite}/{episode.task_id} - {why}"})
     else:
-        write_atomic(folder / "result.txt", f"{episode.score.value}\n".encode())
+        write_file(folder / "result.txt", f"{episode.score.value}\n".encode())
         if episode.score.parts:
-            write_atomic(folder / "result.json", json.dumps(_partial(episode), indent=2).encode())
-    write_atomic(folder / "traj.jsonl", "".join(json.dumps(line) + "\n" for line in lines).encode())
+            write_json(folder / "result.json", _partial(episode))
+    write_lines(folder / "traj.jsonl", iter(lines))
+    write_json(folder / KEPT, _kept(reader, names).model_dump(mode="json"))
     log = f"{episode.task}: {episode.ending.value}, score {episode.score.value}: {episode.score.reason}\n"
-    write_atomic(folder / "runtime.log", log.encode())
+    write_file(folder / "runtime.log", KNOWN.text(log).encode())
+
+
+def _kept(reader: EpisodeReader, names: Mapping[int, str]) -> Kept:
+    """What the layout has no place for; not the files and values that getters read, nor where the task file was."""
+    record = reader.episode.model_copy(update={"task_path": "", "task_json": {}, "state": {}})
+    seen = [event for event in reader.events() if isinstance(event, (StepRecord, FinalRecord))]
+    steps = [KeptStep.of(event, names.get(number)) for number, event in enumerate(seen)]
+    return Kept(record=record, steps=tuple(steps), ended=bool(seen) and isinstance(seen[-1], FinalRecord))
 
 
 def _partial(episode: EpisodeRecord) -> dict[str, Any]:
@@ -110,38 +113,51 @@ def _partial(episode: EpisodeRecord) -> dict[str, Any]:
     return {"score": episode.score.value, "partial_scores": parts}
 
 
-def _lines(reader: EpisodeReader, folder: Path) -> Iterator[dict[str, Any]]:
-    """One line per action, with the picture after its step; the first picture is step_0.png."""
-    events = [event for event in reader.events() if isinstance(event, (StepRecord, FinalRecord))]
-    if events:
-        _picture(reader, events[0].observation, folder / "step_0.png")
-    for number, (step, following) in enumerate(zip(events, [*events[1:], None], strict=True), 1):
-        if not isinstance(step, StepRecord):
-            continue
-        stamp = time.strftime("%Y%m%d@%H%M%S", time.localtime(step.time))
-        name = f"step_{number}_{stamp}{int(step.time % 1 * 1e6):06}.png"
-        shown = following is not None and _picture(reader, following.observation, folder / name)
+def _stamp(step: StepRecord) -> str:
+    """The time of a step as OSWorld writes it."""
+    return time.strftime("%Y%m%d@%H%M%S", time.localtime(step.time)) + f"{int(step.time % 1 * 1e6):06}"
+
+
+def _pictures(reader: EpisodeReader, folder: Path) -> dict[int, str]:
+    """Write the pictures; returns their names by the number of the observation, from 0.
+
+    The picture after step n is step_<n>_<time>.png; the first picture is step_0.png.
+    """
+    names: dict[int, str] = {}
+    before: StepRecord | None = None
+    events = (event for event in reader.events() if isinstance(event, (StepRecord, FinalRecord)))
+    for number, event in enumerate(events):
+        name = f"step_{number}_{_stamp(before)}.png" if before is not None else "step_0.png"
+        data = picture(reader, event.observation)
+        if data is not None:
+            write_file(folder / name, data)
+            names[number] = name
+        before = event if isinstance(event, StepRecord) else None
+    return names
+
+
+def _lines(reader: EpisodeReader, names: Mapping[int, str]) -> Iterator[dict[str, Any]]:
+    """One line per action, with the picture after its step."""
+    for turn in turns(reader):
+        step, number = turn.step, turn.number + 1
         for place, action in enumerate(step.actions, 1):
-            last = following is None or isinstance(following, FinalRecord)
             yield {
-                "step_num": number, "action_timestamp": name[len(f"step_{number}_") : -len(".png")],
-                "action": SPECIAL.get(str(action.get("type")), action), "response": step.reply or step.thought or "",
-                "reward": 0, "done": last and place == len(step.actions), "info": _outcome(following, place - 1),
-                "screenshot_file": name if shown else None,
+                "step_num": number, "action_timestamp": _stamp(step), "action": _action(action),
+                "response": step.reply or step.thought or "", "reward": 0,
+                "done": turn.last and place == len(step.actions), "info": _outcome(turn.after, place - 1),
+                "screenshot_file": names.get(number),
             }  # fmt: skip
 
 
-def _outcome(following: StepRecord | FinalRecord | None, place: int) -> dict[str, Any]:
-    results = following.observation.results if following else []
-    error = results[place].error if place < len(results) else None
+def _action(action: dict[str, Any]) -> Any:
+    """One of OSWorld's words, or the action itself if it says more than the word."""
+    bare = len([value for value in action.values() if value is not None]) == 1
+    return SPECIAL.get(str(action.get("type")), action) if bare else action
+
+
+def _outcome(after: SeenRecord | None, place: int) -> dict[str, Any]:
+    error = after.results[place].error if after is not None and place < len(after.results) else None
     return {"error": error} if error else {}
-
-
-def _picture(reader: EpisodeReader, seen: SeenRecord, path: Path) -> bool:
-    shot = reader.screenshot(seen)
-    if shot is not None:
-        write_atomic(path, shot.png, sync=False)
-    return shot is not None
 
 
 def _entry(episode: EpisodeRecord) -> dict[str, Any]:

@@ -13,10 +13,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from deskbench.agent.base import Decision, Ending, ReplyError
 from deskbench.agent.config import RunConfig
+from deskbench.agent.osworld.kept import Kept, read_kept
 from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.agent.replies.valid import valid
@@ -34,6 +35,8 @@ from deskbench.tasks.types import Task
 WORDS: dict[str, type[Done | Fail | Wait]] = {"DONE": Done, "FAIL": Fail, "WAIT": Wait}
 UNKNOWN_SCREEN = (1920, 1080)
 """OSWorld's screen size in pixels, used if no picture shows another."""
+MOST_REPEATS = 10_000
+"""A larger number at the end of a folder's name is part of the name."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +51,7 @@ class Imported:
 
 
 def import_results(source: Path, out: Path, *, tasks: str | None = None, split: str | None = None) -> Imported:
-    """Read the results of one model.
+    """Read the results of one model, with all repeats if `export` wrote them.
 
     Args:
         source: a folder of OSWorld's results for one action space, observation and model.
@@ -63,77 +66,178 @@ def import_results(source: Path, out: Path, *, tasks: str | None = None, split: 
     if out.exists():
         raise UsageError(f"{out} already exists: use another --out")
     known = {(task.suite, task.id): task for task in (load(tasks, split=split) if tasks else [])}
-    keys = list(known) if known else [(folder.parent.name, folder.name) for folder in found]
+    keys = list(known) or list(dict.fromkeys((one.folder.parent.name, one.folder.name) for one in found))
+    repeats = 1 + max(one.repeat for one in found)
     out.mkdir(parents=True)
-    model, run = found[0].parent.parent, RunFolder(out)
+    run, model = RunFolder(out), min(found, key=lambda one: one.repeat).folder.parent.parent
     ledger = Ledger(run.ledger)
     scored, problems = 0, []
     try:
-        ledger.plan([Planned(f"{suite}/{name}", 0, 0) for suite, name in keys])
-        for folder in found:
-            key = (folder.parent.name, folder.name)
+        plan = [Planned(f"{suite}/{name}", repeat, repeat) for repeat in range(repeats) for suite, name in keys]
+        ledger.plan(plan)
+        for one in found:
+            key = (one.folder.parent.name, one.folder.name)
             if key not in keys:
                 problems.append(f"{key[0]}/{key[1]} is not one of the tasks: left out")
                 continue
-            record = _import(folder, run, known.get(key), model.name, problems)
+            number = ledger.begin(Planned(f"{key[0]}/{key[1]}", one.repeat, one.repeat))
+            record = _Reader(one, number, known.get(key), _model(model), problems).write(run)
             scored += record.score.value is not None
-            number = ledger.begin(Planned(record.task, 0, 0))
             ledger.finish(record.task, number, record.ending.value, record.score.value)
     finally:
         ledger.close()
-    run.write_manifest(_manifest(source, model, keys, list(known.values())))
-    return Imported(out, scored, len(keys) - scored, len(keys), tuple(problems))
+    run.write_manifest(_manifest(source, model, keys, list(known.values()), repeats))
+    return Imported(out, scored, len(plan) - scored, len(plan), tuple(problems))
 
 
-def _results(source: Path) -> list[Path]:
+class _Result(NamedTuple):
+    """A task's folder, and which repeat it has."""
+
+    folder: Path
+    repeat: int
+
+
+def _results(source: Path) -> list[_Result]:
     found = sorted({file.parent for name in ("traj.jsonl", "result.txt") for file in source.rglob(name)})
     if not found:
         raise UsageError(f"{source} has no OSWorld results: no traj.jsonl and no result.txt")
     models = sorted({folder.parent.parent for folder in found})
-    if len(models) > 1:
+    repeats = {model: _repeat(model) for model in models}
+    if len({(model.parent, _model(model)) for model in models}) > 1 or len(set(repeats.values())) < len(models):
         raise UsageError(f"{source} has the results of {len(models)} models: choose one, such as {models[0]}")
-    return found
+    if len(models) == 1:
+        repeats = dict.fromkeys(models, 0)  # the user chose this repeat
+    return sorted((_Result(folder, repeats[folder.parent.parent]) for folder in found), key=lambda one: one[::-1])
 
 
-def _manifest(source: Path, model: Path, keys: list[tuple[str, str]], tasks: list[Task]) -> dict[str, Any]:
-    settings = {"model": model.name, "observation": model.parent.name, "action_space": model.parent.parent.name}
+def _arguments(model: Path) -> dict[str, Any]:
+    """The arguments of a run; empty if they are missing or cannot be read."""
+    try:
+        found = json.loads((model / "args.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _model(model: Path) -> str:
+    """The name of the model of a folder, without the number of a repeat."""
+    return model.name if _repeat(model) == 0 else str(_arguments(model)["model"])
+
+
+def _repeat(model: Path) -> int:
+    """Which repeat `export` wrote into a model's folder, from 0."""
+    name, _, number = model.name.rpartition("-")
+    exported = "deskbench" in _arguments(model) and _arguments(model).get("model") == name
+    return int(number) - 1 if exported and number.isdecimal() and 2 <= int(number) <= MOST_REPEATS else 0
+
+
+def _manifest(
+    source: Path, model: Path, keys: list[tuple[str, str]], tasks: list[Task], repeats: int
+) -> dict[str, Any]:
+    settings = {"model": _model(model), "observation": model.parent.name, "action_space": model.parent.parent.name}
     return {
-        "version": 1, "state": "finished", "created": time.time(), "ended": time.time(), "agent": model.name,
-        "provider": IMPORTED, "policy": "fixed", "planned": len(keys), "tasks": [f"{s}/{n}" for s, n in keys],
+        "version": 1, "state": "finished", "created": time.time(), "ended": time.time(), "agent": _model(model),
+        "provider": IMPORTED, "policy": "fixed", "planned": len(keys) * repeats, "tasks": [f"{s}/{n}" for s, n in keys],
         "task_set": task_set_hash(tasks), "skipped": [], "imported_from": str(source), "versions": {},
-        "config": RunConfig(agent_settings=settings).model_dump(mode="json"),
+        "config": RunConfig(agent_settings=settings, repeats=repeats).model_dump(mode="json"),
     }  # fmt: skip
 
 
-def _import(folder: Path, run: RunFolder, task: Task | None, model: str, problems: list[str]) -> EpisodeRecord:
-    suite, name = folder.parent.name, folder.name
-    where = f"{suite}/{name}"
-    lines, error = _lines(folder, where, problems)
-    target = run.episode(where, 1).path
-    writer = EpisodeWriter(target)
-    shots = _Pictures(folder, where, problems)
-    last: Action | None = None
-    seen = shots.first([str(line.get("screenshot_file") or "") for line in lines])
-    screen = (seen.width, seen.height)
-    count = actions = 0
+class _Reader:
+    """Reads one task's folder and writes it as an episode of a run."""
+
+    def __init__(self, result: _Result, attempt: int, task: Task | None, model: str, problems: list[str]) -> None:
+        self._folder, self._repeat, self._attempt = *result, attempt
+        self._task, self._model, self._problems = task, model, problems
+        self._where = f"{self._folder.parent.name}/{self._folder.name}"
+        self._shots = Pictures(self._folder, self._where, problems)
+        self._last: Action | None = None
+        self._screen = UNKNOWN_SCREEN
+        self._count = self._actions = 0
+
+    def write(self, run: RunFolder) -> EpisodeRecord:
+        """Write the episode; returns its record."""
+        lines, error = _lines(self._folder, self._where, self._problems)
+        kept = read_kept(self._folder, self._where, self._problems)
+        target = run.episode(self._where, self._attempt).path
+        writer = EpisodeWriter(target)
+        steps = dict(_numbered(lines))
+        if kept is not None and (not steps or max(steps) < len(kept.steps)):
+            self._screen = kept.record.width, kept.record.height
+            self._write_kept(writer, kept, steps)
+        else:
+            kept = None
+            self._write_steps(writer, lines)
+        writer.close()
+        record = self._record(error, kept)
+        EpisodeWriter(target).finish(record)
+        return record
+
+    def _read(self, step: list[dict[str, Any]]) -> tuple[Action, ...]:
+        made = [
+            action
+            for line in step
+            for action in _actions(line.get("action"), self._screen, self._where, self._problems)
+        ]
+        self._count, self._actions = self._count + 1, self._actions + len(made)
+        self._last = made[-1] if made else self._last
+        return tuple(made)
+
+    def _write_steps(self, writer: EpisodeWriter, lines: list[dict[str, Any]]) -> None:
+        seen = self._shots.first([str(line.get("screenshot_file") or "") for line in lines])
+        self._screen = seen.width, seen.height
+        for step in _steps(lines):
+            made = self._read(step)
+            writer.step(self._count - 1, seen, Decision(made, reply=_text(step[0].get("response")), model_ms=0.0))
+            seen = self._shots.named(str(step[-1].get("screenshot_file") or "")) or Observation(None, *self._screen)
+        writer.final(seen)
+
+    def _write_kept(self, writer: EpisodeWriter, kept: Kept, steps: dict[int, list[dict[str, Any]]]) -> None:
+        """Write the steps as they were: those without an action, too, which traj.jsonl has no line for."""
+        for number, one in enumerate(kept.steps):
+            seen = one.seen(self._shots.named(one.picture or "") or Observation(None, *self._screen))
+            if number + 1 < len(kept.steps) or not kept.ended:
+                writer.step(number, seen, one.decided(Decision(self._read(steps.get(number + 1, [])))))
+            else:
+                writer.final(seen)
+
+    def _record(self, error: str | None, kept: Kept | None) -> EpisodeRecord:
+        score = _score(self._folder, self._where, error, self._problems)
+        task, name = self._task, self._folder.name
+        last = self._last
+        found = EpisodeRecord(
+            task=self._where, task_id=name, suite=self._folder.parent.name,
+            instruction=task.instruction if task else "", task_sha256=task.sha256 if task else "",
+            feasible=task.feasible if task else True, attempt=self._attempt, repeat=self._repeat, agent=self._model,
+            provider=IMPORTED, seed=self._repeat, width=self._screen[0], height=self._screen[1], policy="fixed:2",
+            started=_began(self._folder), finished=_ended(self._folder), ending=ending_of(last, score, error),
+            score=score, error=error, answer=last.answer if isinstance(last, Done) else None,
+            totals=Totals(steps=self._count, actions=self._actions), task_path=str(task.path) if task else "",
+            task_json=task.written if task else {},
+        )  # fmt: skip
+        return found if kept is None else _restored(found, kept.record, score)
+
+
+def _restored(found: EpisodeRecord, kept: EpisodeRecord, score: ScoreRecord) -> EpisodeRecord:
+    """What an export kept of a record. result.txt has the score: if it was changed, so is what explains the score."""
+    same = score.value == kept.score.value
+    own = {
+        "task": found.task, "task_id": found.task_id, "suite": found.suite, "attempt": found.attempt,
+        "repeat": found.repeat, "provider": found.provider, "task_path": found.task_path,
+        "task_json": found.task_json, "state": {},
+    }  # fmt: skip
+    if found.task_json:
+        own |= {"instruction": found.instruction, "task_sha256": found.task_sha256, "feasible": found.feasible}
+    if not same:
+        own |= {"score": score, "ending": found.ending, "error": found.error}
+    return kept.model_copy(update=own)
+
+
+def _numbered(lines: list[dict[str, Any]]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     for step in _steps(lines):
-        made = [action for line in step for action in _actions(line.get("action"), screen, where, problems)]
-        writer.step(count, seen, Decision(tuple(made), reply=_text(step[0].get("response")), model_ms=0.0))
-        count, actions, last = count + 1, actions + len(made), made[-1] if made else last
-        seen = shots.named(str(step[-1].get("screenshot_file") or "")) or Observation(None, *screen)
-    writer.final(seen)
-    writer.close()
-    score = _score(folder, where, error, problems)
-    record = EpisodeRecord(
-        task=where, task_id=name, suite=suite, instruction=task.instruction if task else "",
-        task_sha256=task.sha256 if task else "", feasible=task.feasible if task else True, attempt=1, agent=model,
-        provider=IMPORTED, seed=0, width=screen[0], height=screen[1], policy="fixed:2",
-        started=_began(folder), finished=_ended(folder), ending=_ending(last, score, error), score=score, error=error,
-        answer=last.answer if isinstance(last, Done) else None, totals=Totals(steps=count, actions=actions),
-        task_path=str(task.path) if task else "", task_json=task.written if task else {},
-    )  # fmt: skip
-    EpisodeWriter(target).finish(record)
-    return record
+        number = step[0].get("step_num")
+        if isinstance(number, int):
+            yield number, step
 
 
 def _lines(folder: Path, where: str, problems: list[str]) -> tuple[list[dict[str, Any]], str | None]:
@@ -185,7 +289,7 @@ def _actions(value: Any, screen: tuple[int, int], where: str, problems: list[str
         return [Exec("python", value if isinstance(value, str) else json.dumps(value))]
 
 
-class _Pictures:
+class Pictures:
     """An episode's pictures as observations."""
 
     def __init__(self, folder: Path, where: str, problems: list[str]) -> None:
@@ -249,7 +353,8 @@ def _parts(folder: Path, where: str, problems: list[str]) -> list[dict[str, Any]
     return [part.model_dump() for part in found.parts]
 
 
-def _ending(last: Action | None, score: ScoreRecord, error: str | None) -> Ending:
+def ending_of(last: Action | None, score: ScoreRecord, error: str | None) -> Ending:
+    """How an episode ended, as its last action and its score tell."""
     if error is not None or score.value is None:
         return Ending.ENV_ERROR
     return Ending.DONE if isinstance(last, Done) else Ending.FAILED if isinstance(last, Fail) else Ending.STEP_LIMIT

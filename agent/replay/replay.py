@@ -75,20 +75,26 @@ def replay(
     isolated: bool = True,
     host_files: bool = False,
     on_change: Callable[[Progress], None] = lambda p: None,
+    on_batch: Callable[[Batch], None] = lambda batch: None,
 ) -> Replayed:
     """Repeat the actions of the episode in `folder`; `out` becomes a new run folder.
 
+    `on_batch` gets what runs the replay before it begins, to interrupt it.
+
     Raises:
         UsageError: `folder` holds no finished episode, or its task is gone.
-        EnvError: no desktop survived the replay.
+        EnvError: no desktop survived the replay, or it was interrupted.
     """
     recorded = EpisodeReader(folder)
     run = RunFolder(out)
     prepared = _prepared(recorded, run, provider, isolated, host_files)
     batch = Batch(prepared, out, on_change)
+    on_batch(batch)
     batch.run()
-    repeated = run.final()[0]
-    record = repeated.episode
+    ended = run.final()
+    if not ended or ended[0].episode.ending is Ending.INTERRUPTED:
+        raise EnvError("the replay was interrupted")
+    repeated, record = ended[0], ended[0].episode
     if record.error is not None and record.ending in (Ending.ENV_ERROR, Ending.CRASHED):
         raise EnvError(f"the replay did not finish: {record.error}")
     return Replayed(
@@ -138,7 +144,7 @@ def _prepared(
 def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, run: RunFolder) -> Divergence | None:
     """Compare the screens at each step; returns the first that differs, or None."""
     screens = RecordedScreens(recorded)
-    for step, seen in enumerate(_seen(repeated)):
+    for step, seen in enumerate(acted_screens(repeated)):
         shot = repeated.screenshot(seen)
         difference = screens.difference(step, shot, repeated.tree(seen))
         if difference is not None and shot is not None:
@@ -158,7 +164,7 @@ def _failures(repeated: EpisodeReader) -> Iterator[Failure]:
                 yield Failure(number, str(action.get("type")), result.error or "no reason given")
 
 
-def _seen(repeated: EpisodeReader) -> list[SeenRecord]:
+def acted_screens(repeated: EpisodeReader) -> list[SeenRecord]:
     """The screens that the replay acted on, and its end state; not those where it only looked again."""
     acted = [step.observation for step in repeated.steps() if step.thought != AGAIN]
     return acted + repeated.frames()[-1:]

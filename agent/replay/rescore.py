@@ -7,29 +7,42 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 from deskbench.agent.base import Ending
+from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, ScoreRecord, write_record
 from deskbench.agent.runs.recorded import task_of
 from deskbench.envs.errors import CheckError, UsageError
+from deskbench.tasks.fingerprint import functions_of
 from deskbench.tasks.metrics.support.differences import REVISIONS, Revision
 from deskbench.tasks.scoring.score import PROBED, rescore
 from deskbench.tasks.types import Call, Score, Task
 
 _REVISIONS: dict[Revision | Literal["no"], Revision | None] = {"no": None, **{name: name for name in REVISIONS}}
 
+UNREAD = "a desktop: the record has no value for"
+"""How a need begins if a check asks for more than was recorded: the old score says nothing about it."""
+
 
 @dataclass(frozen=True)
 class Rescored:
-    """One episode: its recorded score and its new score."""
+    """One episode: its recorded score and its new score.
+
+    Attributes:
+        needs: what scoring it again would need; empty if the record is enough.
+        changed_code: the functions of its check that have changed since the run (`getter rule`), None if the run did
+            not record their hashes.
+    """
 
     folder: Path
     task: str
     before: float | None
     after: float | None
     reason: str
+    needs: str = ""
+    changed_code: tuple[str, ...] | None = None
 
     @property
     def changed(self) -> bool:
@@ -66,37 +79,68 @@ def episodes(folder: Path) -> list[EpisodeFolder]:
     return found
 
 
+class Asked(NamedTuple):
+    """A task as it was recorded, and as it is to be scored now."""
+
+    before: Task
+    now: Task
+
+
 def _again(folder: EpisodeFolder, source: str | None, write: bool, strict: Revision | Literal["no"] | None) -> Rescored:
     record = EpisodeReader(folder.path).episode
     revision = record.osworld_strict if strict is None else _REVISIONS[strict]
-    score = _score(record, folder, source, revision)
+    with tempfile.TemporaryDirectory(prefix="deskbench-rescore-") as scratch:
+        asked = None
+        if source is not None or record.task_json:  # imported results may lack their tasks
+            before = task_of(record, Path(scratch))
+            asked = Asked(before, before if source is None else task_of(record, Path(scratch), source))
+        needs, changed = needs_of(record, asked), changed_code(folder, asked)
+        score = None if asked is None or needs else score_again(record, folder, asked, revision)
+    if needs.startswith(UNREAD):
+        score = Score.none(f"it needs {needs}")
     if score is None:
-        return Rescored(folder.path, record.task, record.score.value, record.score.value, record.score.reason)
+        same = record.score
+        return Rescored(folder.path, record.task, same.value, same.value, same.reason, needs, changed)
     if write and (score.value, revision) != (record.score.value, record.osworld_strict):
         update = {"score": ScoreRecord.model_validate(score.model_dump(mode="json")), "osworld_strict": revision}
         write_record(folder, record.model_copy(update=update))
-    return Rescored(folder.path, record.task, record.score.value, score.value, score.reason)
+    return Rescored(folder.path, record.task, record.score.value, score.value, score.reason, needs, changed)
 
 
-def _score(record: EpisodeRecord, folder: EpisodeFolder, source: str | None, strict: Revision | None) -> Score | None:
-    """The new score, or None if the record has nothing to score."""
-    said_fail = record.ending is Ending.FAILED
+def needs_of(record: EpisodeRecord, asked: Asked | None) -> str:
+    """What scoring an episode again needs beside its record; empty if the record is enough."""
     if record.ending in (Ending.ENV_ERROR, Ending.CRASHED, Ending.INTERRUPTED):
+        return f"another run: this episode ended as {record.ending.value}, without an end state to score"
+    if asked is None:
+        return "the task, which the record does not have: name its files with --tasks"
+    if asked.now.is_class:
+        return "a desktop: a task class reads it while it scores"
+    if asked.now.evaluator.infeasible or record.ending is Ending.FAILED:
+        return ""
+    if not record.state:
+        return "a desktop: nothing that the check reads was recorded"
+    known = state_for(record, asked.before, asked.now)
+    missing = [f"getter {call.type} at {call.where}" for call in _getters(asked.now) if call.where not in known]
+    return f"{UNREAD} {', '.join(missing)}" if missing else ""
+
+
+def changed_code(folder: EpisodeFolder, asked: Asked | None) -> tuple[str, ...] | None:
+    """The functions of a task that have changed since its run; None if that is not known."""
+    run = next((RunFolder(path) for path in folder.path.parents if RunFolder(path).exists), None)
+    hashes = run.manifest().get("code", {}).get("functions") if run is not None else None
+    if asked is None or not isinstance(hashes, dict):
         return None
-    if source is None and not record.task_json:  # imported results without their tasks
-        return None
-    with tempfile.TemporaryDirectory(prefix="deskbench-rescore-") as scratch:
-        before = task_of(record, Path(scratch))
-        task = before if source is None else task_of(record, Path(scratch), source)
-        if task.is_class or (not record.state and task.feasible and not said_fail):
-            return None  # a task class can only be scored on its desktop
-        try:
-            return rescore(
-                task, state_for(record, before, task), folder.files, said_fail=said_fail,
-                strict=strict,
-            )  # fmt: skip
-        except CheckError as error:
-            return Score.none(f"the check failed: {error}")
+    return tuple(name for name, key in functions_of(asked.before).items() if hashes.get(name) != key)
+
+
+def score_again(record: EpisodeRecord, folder: EpisodeFolder, asked: Asked, strict: Revision | None) -> Score:
+    """Score an episode from its record, which is enough for that (`needs_of`)."""
+    said_fail = record.ending is Ending.FAILED
+    state = state_for(record, asked.before, asked.now)
+    try:
+        return rescore(asked.now, state, folder.files, said_fail=said_fail, strict=strict)
+    except CheckError as error:
+        return Score.none(f"the check failed: {error}")
 
 
 def state_for(record: EpisodeRecord, before: Task, now: Task) -> dict[str, Any]:

@@ -157,6 +157,14 @@ class Totals(_Record):
     usage: UsageRecord = UsageRecord()
 
 
+class Origin(_Record):
+    """Where an episode is from that `run --reuse` took over: the other run's folder, and the attempt there."""
+
+    run: str
+    attempt: int
+    how: Literal["reuse", "rescore"]
+
+
 class EpisodeRecord(_Record):
     """episode.json."""
 
@@ -198,6 +206,8 @@ class EpisodeRecord(_Record):
     task_json: dict[str, Any] = Field(default_factory=dict)
     state: dict[str, Any] = Field(default_factory=dict)
     """Values and files (by SHA-256) that the getters read, for `rescore`."""
+    origin: Origin | None = None
+    """None if the episode ran in this run."""
 
 
 def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:

@@ -40,6 +40,7 @@ class Summary:
         variance: within and between tasks; None unless a task has two scored episodes.
         groups: mean scores by `suite`, `domain` and `tag`, each by name.
         protocol: how the scores came about.
+        reused: episodes that were taken over from another run (`run --reuse`).
     """
 
     planned: int
@@ -65,6 +66,7 @@ class Summary:
     variance: Variance | None
     groups: dict[str, dict[str, Estimate]]
     protocol: Protocol
+    reused: int = 0
 
 
 def summarize(
@@ -111,6 +113,7 @@ def summarize(
         variance=variance_of(by_task),
         groups=_groups(values, resamples),
         protocol=protocol_of(episodes, manifest),
+        reused=sum(e.origin is not None for e in episodes),
     )
 
 

@@ -22,10 +22,12 @@ from deskbench.agent.build import DESKTOP_PATH
 from deskbench.agent.runs.record import write_atomic
 from deskbench.agent.verify.cells import Cell, Column, Outcome
 from deskbench.envs.wire import PROTOCOL
-from deskbench.tasks.fingerprint import POLICY, TASK, key_of
+from deskbench.tasks.fingerprint import POLICY, TASK, code_key, key_of
 from deskbench.tasks.load import VALIDATION
 from deskbench.tasks.types import Task
 
+AGENT = tuple(f"deskbench.agent.{name}" for name in ("agents", "models", "ocr", "prompting", "replies"))
+"""The packages with the code that a decision depends on."""
 CHECK_IDS: dict[Column, str] = {
     "oracle": "semantic.oracle_max", "solution": "semantic.oracle_max", "again": "semantic.verifier_determinism",
     "neutral": "semantic.neutral_changes", "nothing": "semantic.floor_gap", "done": "semantic.floor_gap",
@@ -73,6 +75,11 @@ def is_valid(cells: Sequence[Cell]) -> bool:
 
 
 # -- what a result depends on
+
+
+def agent_key(module: str) -> str:
+    """Hash of the code of an agent, with the parts of deskbench that it decides with."""
+    return code_key(module, AGENT)
 
 
 def desktop_of(task: Task, provider: str, made_of: Mapping[str, str]) -> dict[str, str]:

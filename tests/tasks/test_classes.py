@@ -9,7 +9,7 @@ import pytest
 from deskbench.agent.base import Ending
 from deskbench.agent.config import RunConfig
 from deskbench.agent.episode import Plan, run_episode
-from deskbench.agent.osworld.export import export
+from deskbench.agent.exports.export import export
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, EpisodeWriter
 from deskbench.agent.user import user_of
 from deskbench.envs.desktop import Desktop, DesktopSpec

@@ -12,11 +12,13 @@ from typer.testing import CliRunner
 
 from deskbench.agent.base import Ending
 from deskbench.agent.cli.main import app
-from deskbench.agent.osworld.export import export
+from deskbench.agent.exports.export import export
 from deskbench.agent.osworld.imports import import_results
 from deskbench.agent.replay.replay import replay
 from deskbench.agent.replay.rescore import rescore_all
 from deskbench.agent.report.report import payload
+from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeReader
 from deskbench.envs.errors import UsageError
 
@@ -75,6 +77,49 @@ def test_there_and_back_again(recorded: Path, tmp_path: Path) -> None:
         assert [s["frame"] for s in there["steps"]] == [s["frame"] for s in one["steps"]]
         assert [s["actions"] for s in there["steps"]] == [s["actions"] for s in one["steps"]]
     assert all(not one.changed for one in rescore_all(tmp_path / "back"))
+
+
+def kept_of(run_folder: Path) -> dict[tuple[str, int], Any]:
+    """What a round trip must keep of each final attempt."""
+    found = {}
+    for reader in RunFolder(run_folder).final():
+        record = reader.episode
+        steps = [
+            (step.actions, step.reply, step.thought, step.usage, step.model_ms, step.notes) for step in reader.steps()
+        ]
+        seen = [(one.frame, one.cursor, one.settled, one.results, one.answer) for one in reader.frames()]
+        own = {"attempt", "provider", "task_path", "task_json", "state"}
+        found[record.task, record.repeat] = (record.model_dump(exclude=own), steps, seen)
+    return found
+
+
+def test_import_takes_everything_that_export_wrote(recorded: Path, tmp_path: Path) -> None:
+    """Repeats, steps without an action, endings, reasons and evidence, answers."""
+    episode(recorded, "chrome/a", 0.5, repeat=1, attempt=2, ending=Ending.TIME_LIMIT)
+    episode(recorded, "os/c", 1.0, repeat=2, attempt=3)
+    steps = EpisodeFolder(recorded / "episodes/os/c/3").steps
+    first, second, last = (json.loads(line) for line in steps.read_text().splitlines())
+    first |= {"actions": [], "reply": "I look.", "thought": "Where is it?", "notes": [{"cut": 3}]}
+    second["actions"] = [{"type": "wait", "seconds": 2.0}, {"type": "done", "answer": "42"}]
+    last["observation"]["results"] = [[True, None, None], [False, "no such key", None]]
+    steps.write_text("".join(json.dumps(line) + "\n" for line in (first, second, last)))
+    export(recorded, tmp_path / "results")
+    back = import_results(tmp_path / "results", tmp_path / "back")
+    assert (back.planned, back.scored, back.problems) == (12, 5, ())
+    assert kept_of(tmp_path / "back") == kept_of(recorded)
+    assert RunFolder(tmp_path / "back").manifest()["agent"] == "agent"
+
+
+def test_a_score_that_was_changed_after_the_export_has_no_old_reason(recorded: Path, tmp_path: Path) -> None:
+    model = export(recorded, tmp_path / "results").folder
+    (model / "chrome/a/result.txt").write_text("0.0")
+    (model / "os/c/deskbench.json").write_text('{"version": 9}')
+    back = import_results(model, tmp_path / "back")
+    assert len(back.problems) == 1 and back.problems[0].startswith("os/c/deskbench.json: left out")
+    records = {record.task: record.score for record in RunFolder(tmp_path / "back").records()}
+    assert (records["chrome/a"].value, records["chrome/a"].reason) == (0.0, "as OSWorld scored it")
+    assert records["chrome/b"].reason == "because"
+    assert records["os/c"].reason == "as OSWorld scored it"
 
 
 def picture(kind: str = "PNG") -> bytes:

@@ -225,3 +225,30 @@ def test_a_recording_of_elsewhere_gets_no_files_of_this_machine(tmp_path: Path) 
         replay(tmp_path / "run/episodes/suite/one/1", tmp_path / "again")
     assert len(RunFolder(tmp_path / "again").records()) == 1
     assert replay(tmp_path / "run/episodes/suite/one/1", tmp_path / "allowed", host_files=True).agrees
+
+
+def test_what_cannot_be_scored_again_says_what_it_needs(suite: Path, tmp_path: Path) -> None:
+    episode = recorded(suite, tmp_path / "run")
+    value = json.loads((suite / "write-0.json").read_text())
+    value["evaluator"]["result"] = {"type": "vm_clipboard"}
+    write_task(tmp_path / "other", "write-0", evaluator=value["evaluator"])
+    (one,) = rescore_all(episode, source=str(tmp_path / "other"))
+    assert one.needs == "a desktop: the record has no value for getter vm_clipboard at $.evaluator.result"
+    assert rescore_all(episode)[0].needs == ""
+    recorded(suite, tmp_path / "dead", provider=f"{paper.__name__}:Dead", retries=0)
+    assert [one.needs.partition(":")[0] for one in rescore_all(tmp_path / "dead")] == ["another run"] * 2
+
+
+def test_functions_that_have_changed_since_the_run_are_named(suite: Path, tmp_path: Path) -> None:
+    episode = recorded(suite, tmp_path / "run")
+    assert rescore_all(episode)[0].changed_code == ()
+    run = RunFolder(tmp_path / "run")
+    manifest = run.manifest()
+    assert set(manifest["code"]["functions"]) == {
+        "setup launch", "getter vm_command_line", "getter rule", "metric exact_match",
+    }  # fmt: skip
+    manifest["code"]["functions"]["metric exact_match"] = "another"
+    run.write_manifest(manifest)
+    assert rescore_all(episode)[0].changed_code == ("metric exact_match",)
+    run.write_manifest({name: value for name, value in manifest.items() if name != "code"})
+    assert rescore_all(episode)[0].changed_code is None

@@ -1,0 +1,78 @@
+"""Jobs of Harbor as runs, and what other programs leave that is no run."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deskbench.agent.base import Ending
+from deskbench.agent.exports.export import export
+from deskbench.agent.exports.foreign import import_any
+from deskbench.agent.runs.folder import RunFolder
+from deskbench.envs.errors import UsageError
+
+from ..staged_runs import episode, run
+
+
+@pytest.fixture
+def job(tmp_path: Path) -> Path:
+    made = run(tmp_path / "run", planned=3)
+    episode(made, "suite/a", 1.0)
+    episode(made, "suite/a", 0.5, repeat=1, attempt=2, ending=Ending.TIME_LIMIT)
+    episode(made, "suite/b", None, ending=Ending.ENV_ERROR)
+    return export(made, tmp_path / "job", "atif").folder
+
+
+def test_what_export_wrote_comes_back(job: Path, tmp_path: Path) -> None:
+    done = import_any(job, tmp_path / "back")
+    assert (done.planned, done.scored, done.problems) == (3, 2, ())
+    for before, after in zip(RunFolder(tmp_path / "run").final(), RunFolder(tmp_path / "back").final(), strict=True):
+        old, new = before.episode, after.episode
+        same = ("task", "repeat", "instruction", "ending", "score", "agent", "started", "finished", "width")
+        assert {name: getattr(new, name) for name in same} == {name: getattr(old, name) for name in same}
+        assert [(s.actions, s.reply, s.usage) for s in after.steps()] == [
+            (s.actions, s.reply, s.usage) for s in before.steps()
+        ]
+        assert [seen.frame for seen in after.frames()] == [seen.frame for seen in before.frames()]
+
+
+def change(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_a_trial_that_is_not_of_a_desktop_is_left_out(job: Path, tmp_path: Path) -> None:
+    step = {"step_id": 1, "source": "agent", "message": "", "tool_calls": [
+        {"tool_call_id": "1", "function_name": "bash_command", "arguments": {"keystrokes": "ls"}}]}  # fmt: skip
+    change(job / "suite__a__1/agent/trajectory.json", steps=[step])
+    change(job / "suite__a__2/result.json", verifier_result={"rewards": {"reward": 7}})
+    change(job / "suite__b__1/agent/trajectory.json", schema_version="other")
+    done = import_any(job, tmp_path / "back")
+    assert (done.planned, done.scored) == (1, 0)
+    told = "\n".join(done.problems)
+    assert "suite__a__1: left out: the tool call 'bash_command' is no action of deskbench" in told
+    assert "suite__b__1: left out: other is not a version of ATIF" in told
+    assert "suite__a__2/result.json: the reward" in told
+    (job / "suite__a__2/result.json").unlink()
+    with pytest.raises(UsageError, match=r"no trial that can be imported: .*there is no result\.json"):
+        import_any(job, tmp_path / "none")
+    assert not (tmp_path / "none").exists()
+
+
+def test_a_picture_outside_of_the_trial_is_not_read(job: Path, tmp_path: Path) -> None:
+    path = job / "suite__a__1/agent/trajectory.json"
+    text = path.read_text().replace('"images/', '"../../suite__a__2/agent/images/')
+    path.write_text(text)
+    import_any(job, tmp_path / "back")
+    first = RunFolder(tmp_path / "back").final()[0]
+    assert [seen.frame for seen in first.frames()] == [None] * 3
+
+
+@pytest.mark.parametrize(
+    ("file", "said"), [("logs/2026_x.eval", "is a log of inspect"), ("traces/dataset_info.json", "cua-bench")]
+)
+def test_what_holds_no_run_is_refused_with_the_reason(file: str, said: str, tmp_path: Path) -> None:
+    (tmp_path / file).parent.mkdir()
+    (tmp_path / file).write_text("{}")
+    with pytest.raises(UsageError, match=said):
+        import_any(tmp_path, tmp_path / "out")
