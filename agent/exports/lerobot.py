@@ -42,8 +42,9 @@ FPS = 1
 CHUNK = 1000
 """Files in a folder."""
 SCREEN = "observation.images.screen"
-CODEC, PIXELS = "libsvtav1", "yuv420p"
-"""LeRobot's own default: AV1, whose encoder wants sides of even length."""
+ENCODER, CODEC, PIXELS = "libx264", "h264", "yuv420p"
+"""LeRobot reads AV1 (its default) and H.264. FFmpeg's AV1 encoder makes a process of root a real-time one, and so every
+program that it starts. With these pixels, both want sides of even length."""
 QUALITY = "20"
 """The encoder's constant rate factor: text on a screen must stay readable (LeRobot's default is 30)."""
 KINDS = tuple(ACTION_TYPES)
@@ -206,7 +207,7 @@ def _film(out: Path, index: int, reader: EpisodeReader, found: Sequence[Turn]) -
     path.parent.mkdir(parents=True, exist_ok=True)
     size, pictures = _even(found[0].step), []
     with av.open(str(path), "w", options={"movflags": "faststart"}) as film:
-        stream = film.add_stream(CODEC, rate=FPS, options={"crf": QUALITY, "g": "2", "preset": "12"})
+        stream = film.add_stream(ENCODER, rate=FPS, options={"crf": QUALITY, "g": "2", "preset": "veryfast"})
         stream.width, stream.height, stream.pix_fmt = *size, PIXELS
         for image in _images(reader, found, size):
             film.mux(stream.encode(av.VideoFrame.from_image(image)))
@@ -281,7 +282,7 @@ def _features(source: Source, size: tuple[int, int]) -> dict[str, Any]:
         found[SCREEN] = {
             "dtype": "video", "shape": [height, width, 3], "names": ["height", "width", "channels"],
             "info": {
-                "video.height": height, "video.width": width, "video.codec": "av1", "video.pix_fmt": PIXELS,
+                "video.height": height, "video.width": width, "video.codec": CODEC, "video.pix_fmt": PIXELS,
                 "video.fps": FPS, "video.channels": 3, "is_depth_map": False, "has_audio": False,
             },
         }  # fmt: skip

@@ -4,6 +4,7 @@ LeRobot itself is not installed: it needs PyTorch. The steps here are those of i
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +61,9 @@ def test_what_lerobot_reads_is_there(recorded: Path, tmp_path: Path) -> None:
 
 
 def test_the_video_has_a_picture_for_each_step(recorded: Path, tmp_path: Path) -> None:
+    before = os.sched_getscheduler(0)
     export(recorded, tmp_path / "out", "lerobot")
+    assert os.sched_getscheduler(0) == before  # an encoder may make root's process a real-time one
     info = json.loads((tmp_path / "out/meta/info.json").read_text())
     frames = pandas.read_parquet(tmp_path / "out/meta/episodes/chunk-000/file-000.parquet")
     for _, one in frames.iterrows():
@@ -68,7 +71,7 @@ def test_the_video_has_a_picture_for_each_step(recorded: Path, tmp_path: Path) -
         with av.open(str(tmp_path / "out" / info["video_path"].format(video_key=SCREEN, **place))) as film:
             stream = film.streams.video[0]
             shown = list(film.decode(stream))
-        assert (stream.codec_context.name, stream.average_rate) in {("libdav1d", 1), ("av1", 1)}
+        assert (stream.codec_context.name, stream.average_rate) == ("h264", 1)
         assert [frame.time for frame in shown] == [0.0, 1.0]
         assert [shown[0].height, shown[0].width, 3] == info["features"][SCREEN]["shape"]
         assert shown[1].to_image().getpixel((400, 300)) == pytest.approx((0x33, 0x44, 0x55), abs=6)
