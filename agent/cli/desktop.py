@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import signal
-import threading
+from queue import SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -47,9 +47,11 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
     name = with_image(provider, image) or (provider_for(task, host_files=host_files) if task else "local")
     begun = only_task(task, name, network=network, host_files=host_files).tasks[0] if task else None
     owner = make_provider(name)
-    ended = threading.Event()
+    ended: SimpleQueue[None] = (
+        SimpleQueue()
+    )  # a handler that sets an Event waits for ever on a thread that begins to wait
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, lambda *_: ended.set())
+        signal.signal(number, lambda *_: ended.put(None))
     with contextlib.ExitStack() as stack:
         stack.callback(owner.close)
         started = owner.start(spec)
@@ -61,7 +63,7 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
         else:
             _show(facts)
         message("the desktop runs until Ctrl-C")
-        ended.wait()
+        ended.get()
 
 
 def _facts(desktop: Desktop, port: int | None, stack: contextlib.ExitStack, *, novnc: bool) -> dict[str, Any]:
