@@ -206,6 +206,8 @@ class EpisodeRecord(_Record):
     task_json: dict[str, Any] = Field(default_factory=dict)
     state: dict[str, Any] = Field(default_factory=dict)
     """Values and files (by SHA-256) that the getters read, for `rescore`."""
+    rescored: bool = False
+    """`rescore --write` wrote the score, so the run's manifest does not say with which checks."""
     origin: Origin | None = None
     """None if the episode ran in this run."""
 

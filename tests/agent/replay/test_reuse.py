@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from deskbench.agent.batch import Batch
 from deskbench.agent.cli.main import app
 from deskbench.agent.cli.reuse import reuse_config
+from deskbench.agent.replay.rescore import rescore_all
 from deskbench.agent.replay.reuse import Deed, ReusePlan, lines, plan_reuse, take_over
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs.errors import UsageError
@@ -114,6 +115,21 @@ def test_other_code_is_seen_by_its_hash(
     RunFolder(old).write_manifest(manifest)
     choice = plan_reuse(prepared(suite), old).choices[1]
     assert (choice.task, choice.deed, choice.why) == ("suite/write-0", deed, why)
+
+
+def test_a_score_that_rescore_wrote_is_not_taken_over(suite: Path, old: Path, tmp_path: Path) -> None:
+    value = json.loads((suite / "write-0.json").read_text())
+    rules = {"type": "rule", "rules": {"expected": "another"}}
+    write_task(tmp_path / "others" / "suite", "write-0", evaluator=value["evaluator"] | {"expected": rules})
+    episode = RunFolder(old).episode("suite/write-0", 1).path
+    (changed,) = rescore_all(episode, source=str(tmp_path / "others" / "suite"), write=True)
+    assert (changed.before, changed.after) == (1.0, 0.0)
+    again = prepared(suite)
+    plan = plan_reuse(again, old)
+    assert deeds(plan) == {"impossible": "reuse", "write-0": "rescore", "write-1": "reuse"}
+    take_over(plan, again, tmp_path / "new")
+    taken = RunFolder(tmp_path / "new").final()[1].episode
+    assert (taken.score.value, taken.rescored) == (1.0, False)
 
 
 def test_a_run_of_an_older_version_is_not_trusted(suite: Path, old: Path) -> None:
