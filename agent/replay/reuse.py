@@ -111,6 +111,8 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[st
             yield told
     if before["code"].get("agent") != now["code"]["agent"]:
         yield "the agent's code has changed"
+    if before["code"].get("agent_files") != now["code"]["agent_files"]:
+        yield "the agent's profile or another of its files has changed"
 
 
 def _choose(prepared: Prepared, task: Task, reader: EpisodeReader, code: Mapping[str, Any]) -> Choice:
