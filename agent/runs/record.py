@@ -410,10 +410,23 @@ def read_record(episode: EpisodeFolder) -> EpisodeRecord:
 
 
 def read_events(episode: EpisodeFolder) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
-    """Read the events of an episode, which may still be running."""
-    for line in episode.steps.read_text(encoding="utf-8").split("\n"):
+    """Read the events of an episode, which may still be running; a line that a crash cut off is left out.
+
+    Raises:
+        UsageError: the file is missing or damaged.
+    """
+    try:
+        text = episode.steps.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.reason
+        raise UsageError(f"{episode.steps} cannot be read: {why}") from None
+    for number, line in enumerate(text.split("\n"), 1):
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        yield _KINDS[value["kind"]].model_validate(value)
+        try:
+            event = _KINDS[value["kind"]].model_validate(value)
+        except (KeyError, TypeError, ValidationError):
+            raise UsageError(f"{episode.steps}: line {number} is not an event of an episode") from None
+        yield event
