@@ -307,7 +307,10 @@ def _text(message: str | list[_Part]) -> str:
 
 
 def _time(when: datetime | None) -> float:
-    return when.timestamp() if when is not None else 0.0
+    seconds = when.timestamp() if when is not None else 0.0
+    if seconds < 0:
+        raise _Unfit(f"{when} is before 1970")
+    return seconds
 
 
 def _error(failed: _Failed) -> str:

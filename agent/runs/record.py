@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import to_json
@@ -27,6 +27,10 @@ IMPORTED = "imported"
 
 DEEPEST = 200
 """Levels of nested lists and objects to record, the limit of the JSON writer; anything deeper is left out."""
+
+
+Time = Annotated[float, Field(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, up to the year 9999."""
 
 
 class _Record(BaseModel):
@@ -101,7 +105,7 @@ class StepRecord(_Record):
 
     kind: Literal["step"] = "step"
     index: int
-    time: float
+    time: Time
     observation: SeenRecord
     actions: list[dict[str, Any]]
     reply: str | None = None
@@ -118,7 +122,7 @@ class FinalRecord(_Record):
     """The last observation, after the last actions: the screen of the end state that was scored."""
 
     kind: Literal["final"] = "final"
-    time: float
+    time: Time
     observation: SeenRecord
 
 
@@ -188,8 +192,8 @@ class EpisodeRecord(_Record):
     """The limits that applied; None if another harness does not record them."""
     osworld_strict: Strict = None
     """The revision of OSWorld whose mistakes the checks repeated."""
-    started: float
-    finished: float
+    started: Time
+    finished: Time
     ending: Ending
     score: ScoreRecord
     deaths: int = 0

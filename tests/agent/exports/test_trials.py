@@ -88,6 +88,11 @@ def with_picture(value: dict[str, Any], name: str) -> None:
             lambda v: with_picture(v, "images/" + "a" * 300),
             "not a picture: File name too long",
         ),
+        (
+            "result.json",
+            lambda v: v.update(started_at="1969-01-01T00:00:00Z"),
+            "left out: 1969-01-01 00:00:00+00:00 is before 1970",
+        ),
         ("result.json", lambda v: v.update(started_at="0001-01-01T00:00:00"), "left out: year 0 is out of range"),
     ],
 )
