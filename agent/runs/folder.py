@@ -45,6 +45,8 @@ class RunFolder:
             raise UsageError(f"{self.path} is not a run folder: {self._manifest.name}: {error}") from None
         if not isinstance(manifest, dict):
             raise UsageError(f"{self.path} is not a run folder: {self._manifest.name} is not a JSON object")
+        if not isinstance(manifest.get("config", {}), dict):
+            raise UsageError(f"{self._manifest}: config is not a JSON object")
         return manifest
 
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:

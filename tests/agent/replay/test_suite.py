@@ -205,6 +205,17 @@ def test_a_picture_is_found_whatever_the_task_is_called() -> None:
     assert 'href="javascript%3Aalert%281%29/50%25%20%231%3F/difference-000.png"' in shown
 
 
+@pytest.mark.parametrize("command", ["rescore", "replay"])
+def test_a_terminal_obeys_no_text_of_a_run(command: str, recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded, tmp_path / "run")
+    record = RunFolder(tmp_path / "run").episode("suite/wrong", 1).record
+    named = {"task": "suite/\x1b]0;title\x07", "task_json": {}, "task_path": ""}
+    record.write_text(json.dumps(json.loads(record.read_text()) | named))
+    more = ["--out", str(tmp_path / "out")] if command == "replay" else []
+    done = CliRunner().invoke(app, [command, str(tmp_path / "run"), *more])
+    assert "suite/\ufffd]0;title\ufffd" in done.output and "\x1b" not in done.output
+
+
 def test_ctrl_c_ends_the_replay_and_what_is_done_is_kept(recorded: Path, tmp_path: Path) -> None:
     def stop(outcome: Outcome) -> None:
         raise KeyboardInterrupt
