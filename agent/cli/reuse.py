@@ -18,7 +18,7 @@ from deskbench.envs.errors import UsageError
 
 def reuse_config(reuse: Path, file: Path | None, settings: Sequence[str], flags: Mapping[str, Any]) -> RunConfig:
     """The configuration of the run to reuse, with what the user gives now; another agent gets none of its settings."""
-    base = dict(RunFolder(reuse).manifest().get("config", {}))
+    base = RunFolder(reuse).config()
     given = make_config(file, settings, flags)
     values = {name: getattr(given, name) for name in given.model_fields_set}
     if values.get("agent") in (None, base.get("agent")):

@@ -52,7 +52,7 @@ def export(run: Path, out: Path, name: str = "osworld", *, success_only: bool = 
     """
     write = _writer(name)
     folder = RunFolder(run)
-    manifest = folder.manifest()
+    manifest = folder.manifest() | {"config": folder.config()}
     found = [one for one in folder.final() if not success_only or one.episode.score.value == 1.0]
     if not found:
         raise UsageError(f"{run} has no finished episode" + (" with score 1" if success_only else ""))
