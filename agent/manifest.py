@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import os
 import platform
 import subprocess
 import time
+from collections.abc import Iterator, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from deskbench.agent.agents.mixture_config import load_mixture
+from deskbench.agent.agents.profile import load_profile, profile_names
 from deskbench.agent.build import AGENTS, Prepared
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.verify.record import agent_key, validated
@@ -59,13 +64,31 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
 def code_of(prepared: Prepared) -> dict[str, Any]:
     """Hashes of the code that a run depends on: of each function that its tasks use, and of the agent.
 
-    Files beside the tasks are under `assets`, by task. `rescore` and `run --reuse` compare them with what is there now.
+    Files beside the tasks are under `assets`, by task; what the agent reads from files is `agent_files`. `rescore` and
+    `run --reuse` compare them with what is there now.
     """
     functions = {name: key for task in prepared.tasks for name, key in functions_of(task).items()}
     assets = {task.key: key for task in prepared.tasks if (key := assets_key(task))}
     name = prepared.config.agent
     module = AGENTS.get(name, name if ":" in name else FAMILY).partition(":")[0]
-    return {"functions": functions, "assets": assets, "agent": agent_key(module)}
+    files = hashlib.sha256("\n".join(_agent_files(name, prepared.config.agent_settings)).encode()).hexdigest()
+    return {"functions": functions, "assets": assets, "agent": agent_key(module), "agent_files": files}
+
+
+def _agent_files(name: str, settings: Mapping[str, str]) -> Iterator[str]:
+    """The profile of an agent, the hash of each file that its settings name, and those of the agents of a mixture."""
+    profile = settings.get("profile", name)
+    if ":" not in name and (profile in profile_names() or profile.endswith(".toml")):
+        yield load_profile(profile).model_dump_json()
+    for value in settings.values():
+        with contextlib.suppress(OSError, ValueError, RuntimeError):  # most settings name no file
+            path = Path(value).expanduser()
+            if path.is_file():
+                with path.open("rb") as file:
+                    yield hashlib.file_digest(file, "sha256").hexdigest()
+    if name == "mixture":
+        for expert in load_mixture(Path(settings["mixture"])).experts:
+            yield from _agent_files("", expert.settings)
 
 
 def update(run: RunFolder, **changes: Any) -> None:

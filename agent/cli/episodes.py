@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from deskbench.agent.cli.fidelity import STRICT_HELP, strict_choice
-from deskbench.agent.cli.output import HostFiles, Json, message, print_json
+from deskbench.agent.cli.output import HostFiles, Json, echo, message, print_json
 from deskbench.agent.replay.replay import describe
 from deskbench.agent.replay.replay import replay as replay_episode
 from deskbench.agent.replay.rescore import Rescored, rescore_all
@@ -55,7 +55,7 @@ def replay(
         print_json({**vars(found), "agrees": found.agrees, "task": record.task})
     else:
         for text in describe(found, record):
-            typer.echo(text)
+            echo(text)
     raise typer.Exit(0 if found.agrees else 1)
 
 
@@ -73,8 +73,8 @@ def _replay_run(replays: Replays, parallel: int, as_json: bool) -> int:
         ]
         print_json({"folder": replays.out, **results.summary(), "episodes": episodes})
     else:
-        typer.echo(totals(results))
-        typer.echo(f"page {replays.out / PAGE}")
+        echo(totals(results))
+        echo(f"page {replays.out / PAGE}")
     complete = len(results.episodes) == results.planned
     return 0 if complete and all(one.agrees for one in results.episodes) else 1
 
@@ -99,14 +99,14 @@ def rescore(
     else:
         for one in found:
             for text in _told(one):
-                typer.echo(text)
+                echo(text)
         needing = sum(bool(one.needs) for one in found)
         more = f", {needing} cannot be rescored from the record" if needing else ""
-        typer.echo(f"{len(found)} episodes, {len(changed)} scores changed{more}")
+        echo(f"{len(found)} episodes, {len(changed)} scores changed{more}")
         if any(one.changed_code is None for one in found):
             message("which functions have changed since is unknown: the run did not record their hashes")
         for text in _scores(folder, found):
-            typer.echo(text)
+            echo(text)
         if changed and not write:
             message("no record was changed; --write writes the new scores into the records")
     raise typer.Exit(1 if changed else 0)

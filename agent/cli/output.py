@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
 
@@ -20,6 +21,8 @@ say = Console(stderr=True)
 """Messages go to stderr, because stdout is for results."""
 _UNBOUNDED = 1_000_000
 """Columns of a line that does not go to a terminal: wide enough that nothing is wrapped or cut."""
+_CONTROLS = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+"""Control characters but tabs and line breaks."""
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout; messages go to stderr.")]
 
@@ -44,8 +47,18 @@ def message(text: str, style: str | None = None) -> None:
 
 
 def tell(console: Console, text: str, style: str | None = None) -> None:
-    """Print a line unchanged: rich adds no markup, emoji, colours or line breaks."""
-    console.print(Text(text, style or ""), soft_wrap=True)
+    """Print a line unchanged but for control characters: rich adds no markup, emoji, colours or line breaks."""
+    console.print(Text(_without_controls(text), style or ""), soft_wrap=True)
+
+
+def echo(text: str) -> None:
+    """Print a line of the result on stdout; a terminal does nothing but show it."""
+    typer.echo(_without_controls(text))
+
+
+def _without_controls(text: str) -> str:
+    """A text, which may be from a model, a desktop or somebody's run, without what a terminal would obey."""
+    return _CONTROLS.sub("\ufffd", text)
 
 
 def print_table(headers: Sequence[str], rows: Iterable[Sequence[str]], console: Console = out) -> None:

@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import typer
 from rich.console import Console
 
 from deskbench.agent.build import Prepared, prepare
-from deskbench.agent.cli.output import print_json, tell
+from deskbench.agent.cli.output import echo, print_json, tell
 from deskbench.agent.config import RunConfig, make_config
 from deskbench.agent.replay.reuse import lines, plan_reuse, take_over
 from deskbench.agent.runs.folder import RunFolder
@@ -19,7 +18,7 @@ from deskbench.envs.errors import UsageError
 
 def reuse_config(reuse: Path, file: Path | None, settings: Sequence[str], flags: Mapping[str, Any]) -> RunConfig:
     """The configuration of the run to reuse, with what the user gives now; another agent gets none of its settings."""
-    base = dict(RunFolder(reuse).manifest().get("config", {}))
+    base = RunFolder(reuse).config()
     given = make_config(file, settings, flags)
     values = {name: getattr(given, name) for name in given.model_fields_set}
     if values.get("agent") in (None, base.get("agent")):
@@ -41,7 +40,7 @@ def show_plan(config: RunConfig, reuse: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"run": plan.run, **plan.counts, "episodes": list(plan.choices)})
     else:
-        typer.echo("\n".join(lines(plan)))
+        echo("\n".join(lines(plan)))
 
 
 def begin(prepared: Prepared, reuse: Path | None, folder: Path, say: Console) -> bool:

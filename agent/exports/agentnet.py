@@ -37,20 +37,20 @@ def write(source: Source, out: Path) -> Written:
         UsageError: the folder is not empty.
     """
     empty_folder(out)
-    left_out: list[str] = []
+    left_out: dict[str, str] = {}
     write_lines(out / "agentnet.jsonl", _episodes(source, out, left_out))
-    return Written(out, tuple(left_out))
+    return Written(out, left_out)
 
 
-def _episodes(source: Source, out: Path, left_out: list[str]) -> Iterator[dict[str, Any]]:
+def _episodes(source: Source, out: Path, left_out: dict[str, str]) -> Iterator[dict[str, Any]]:
     for reader in source.episodes:
         try:
             steps = list(_steps(reader))
         except (NotCode, ActionError) as error:
-            left_out.append(f"{name_of(reader.episode)}: {error}")
+            left_out[name_of(reader.episode)] = str(error)
             continue
         if not steps:
-            left_out.append(f"{name_of(reader.episode)}: it has no action")
+            left_out[name_of(reader.episode)] = "it has no action"
             continue
         if source.frames:
             write_pictures(reader, out / "images")

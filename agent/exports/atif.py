@@ -45,9 +45,13 @@ def write(source: Source, out: Path) -> Written:
         UsageError: the folder is not empty.
     """
     empty_folder(out)
+    left_out: dict[str, str] = {}
     for reader in source.episodes:
         record = reader.episode
         folder = out / trial_name(record)
+        if folder.exists():  # names of others' tasks may have a `__`, too
+            left_out[name_of(record)] = f"another episode has the folder {folder.name}"
+            continue
         write_json(folder / "agent" / "trajectory.json", trajectory(source, reader))
         if source.frames:
             write_pictures(reader, folder / "agent" / IMAGES)
@@ -55,7 +59,7 @@ def write(source: Source, out: Path) -> Written:
         if record.score.value is not None:
             write_file(folder / "verifier" / "reward.txt", f"{record.score.value}\n".encode())
     write_json(out / "result.json", _job(source))
-    return Written(out)
+    return Written(out, left_out)
 
 
 def trial_name(record: EpisodeRecord) -> str:
@@ -116,7 +120,7 @@ def _step(source: Source, turn: Turn) -> dict[str, Any]:
     value: dict[str, Any] = {
         "timestamp": iso(step.time), "source": "agent", "message": step.reply or "",
         "tool_calls": [
-            {"tool_call_id": call, "function_name": str(action["type"]),
+            {"tool_call_id": call, "function_name": str(action.get("type")),
              "arguments": {name: item for name, item in action.items() if name != "type"}}
             for call, action in zip(calls, step.actions, strict=True)
         ],

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
-from deskbench.agent.exports.reading import Source, Written
+from deskbench.agent.exports.reading import Source, Written, name_of
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
@@ -52,13 +52,15 @@ def export(run: Path, out: Path, name: str = "osworld", *, success_only: bool = 
     """
     write = _writer(name)
     folder = RunFolder(run)
-    manifest = folder.manifest()
+    manifest = folder.manifest() | {"config": folder.config()}
     found = [one for one in folder.final() if not success_only or one.episode.score.value == 1.0]
     if not found:
         raise UsageError(f"{run} has no finished episode" + (" with score 1" if success_only else ""))
     done = write(Source(run.resolve().name, manifest, found, frames), out)
-    scored = sum(one.episode.score.value is not None for one in found)
-    return Exported(done.folder, scored, len(found) - scored, done.left_out)
+    written = [one.episode for one in found if name_of(one.episode) not in done.left_out]
+    scored = sum(one.score.value is not None for one in written)
+    left_out = tuple(f"{name}: {why}" for name, why in done.left_out.items())
+    return Exported(done.folder, scored, len(written) - scored, left_out)
 
 
 def _writer(name: str) -> Callable[[Source, Path], Written]:

@@ -33,6 +33,7 @@ from deskbench.agent.exports.reading import (
     write_json,
 )
 from deskbench.agent.runs.record import EpisodeReader, StepRecord
+from deskbench.envs.actions import ActionError, parse_actions
 from deskbench.envs.errors import GuestError, UsageError
 from deskbench.envs.redact import KNOWN
 from deskbench.envs.types import ACTION_TYPES
@@ -70,7 +71,8 @@ def write(source: Source, out: Path) -> Written:
     empty_folder(out)
     chosen, left_out = _chosen(source)
     if not chosen:
-        raise UsageError(f"no episode can be written: {'; '.join(left_out)}")
+        why = "; ".join(f"{name}: {reason}" for name, reason in left_out.items())
+        raise UsageError(f"no episode can be written: {why}")
     tasks = list(dict.fromkeys(KNOWN.text(reader.episode.instruction) for reader, _ in chosen))
     rows: list[_Row] = []
     episodes: list[_Row] = []
@@ -87,27 +89,34 @@ def write(source: Source, out: Path) -> Written:
     _write_tasks(out, tasks)
     write_json(out / "meta/info.json", _info(source, rows, episodes, tasks, size))
     write_json(out / "meta/stats.json", {**_stats(rows), **({SCREEN: _merged(pixels)} if pixels else {})})
-    return Written(out, tuple(left_out))
+    return Written(out, left_out)
 
 
-def _chosen(source: Source) -> tuple[list[tuple[EpisodeReader, list[Turn]]], list[str]]:
+def _chosen(source: Source) -> tuple[list[tuple[EpisodeReader, list[Turn]]], dict[str, str]]:
     """The episodes to write, and why the others are left out."""
     chosen: list[tuple[EpisodeReader, list[Turn]]] = []
-    left_out = []
+    left_out: dict[str, str] = {}
     for reader in source.episodes:
         found = list(turns(reader))
         first = chosen[0][1][0].step if chosen else None
-        reason = _unfit(reader, found, first) if source.frames else (None if found else "it has no step")
+        reason = _unread(found) or (_unfit(reader, found, first) if source.frames else None)
         if reason is None:
             chosen.append((reader, found))
         else:
-            left_out.append(f"{name_of(reader.episode)}: {reason}")
+            left_out[name_of(reader.episode)] = reason
     return chosen, left_out
 
 
+def _unread(found: Sequence[Turn]) -> str | None:
+    for turn in found:
+        try:
+            parse_actions(turn.step.actions)
+        except ActionError as error:
+            return f"step {turn.number}: {error}"
+    return None if found else "it has no step"
+
+
 def _unfit(reader: EpisodeReader, found: Sequence[Turn], first: StepRecord | None) -> str | None:
-    if not found:
-        return "it has no step"
     for turn in found:
         seen = turn.step.observation
         if seen.frame is None or not reader.folder.frame(seen.frame).is_file():

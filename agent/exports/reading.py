@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,10 +51,10 @@ class Source:
 
 @dataclass(frozen=True)
 class Written:
-    """What a format wrote: its folder, and what it left out, one line each."""
+    """What a format wrote: its folder, and the episodes that it left out (`name_of`) with the reasons."""
 
     folder: Path
-    left_out: tuple[str, ...] = ()
+    left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 class Turn(NamedTuple):

@@ -13,7 +13,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -32,6 +32,11 @@ from deskbench.envs.types import ACTION_TYPES, Action, ActionResult, Done, Obser
 TRAJECTORY, RESULT = "trajectory.json", "result.json"
 LARGEST = 256 << 20
 """Bytes of a file that is read."""
+LONGEST = 255
+"""Bytes of a file's name on the usual file systems."""
+
+_Number = Annotated[int, Field(ge=0, lt=1 << 63)]
+_Amount = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 
 
 class _Open(BaseModel):
@@ -67,9 +72,9 @@ class _Observation(_Open):
 
 
 class _Metrics(_Open):
-    prompt_tokens: int | None = None
-    completion_tokens: int | None = None
-    cost_usd: float | None = None
+    prompt_tokens: _Number | None = None
+    completion_tokens: _Number | None = None
+    cost_usd: _Amount | None = None
 
 
 class _Step(_Open):
@@ -96,7 +101,7 @@ class _Trajectory(_Open):
 
 
 class _Verified(_Open):
-    rewards: dict[str, float] | None = None
+    rewards: dict[str, float | None] | None = None
 
 
 class _Failed(_Open):
@@ -117,13 +122,13 @@ class _Own(_Open):
     """What `export` writes into a trajectory's `extra`."""
 
     task: str = ""
-    repeat: int = 0
-    seed: int = 0
-    width: int = 1920
-    height: int = 1080
+    repeat: _Number = 0
+    seed: Annotated[int, Field(ge=-1 << 63, lt=1 << 63)] = 0
+    width: _Number = 1920
+    height: _Number = 1080
     policy: str = "fixed"
-    max_steps: int | None = None
-    max_seconds: float | None = None
+    max_steps: _Number | None = None
+    max_seconds: _Amount | None = None
     feasible: bool = True
     ending: Ending | None = None
     error: str | None = None
@@ -144,6 +149,9 @@ class _Found:
     trajectory: _Trajectory
     own: _Own
     actions: Sequence[Sequence[Action]]
+    suite: str
+    task: str
+    times: tuple[float, float]
 
 
 def trials_in(source: Path) -> list[Path]:
@@ -163,14 +171,14 @@ def import_trials(source: Path, out: Path) -> Imported:
     found = list(_read_all(trials_in(source), problems))
     if not found:
         raise UsageError(f"{source} has no trial that can be imported: {'; '.join(problems[:3])}")
-    named = list(_named(found))
-    plan = [Planned(f"{suite}/{task}", repeat, one.own.seed) for one, suite, task, repeat in named]
+    episodes = list(_planned(found))
+    plan = [planned for planned, _ in episodes]
     out.mkdir(parents=True)
     run, scored = RunFolder(out), 0
     ledger = Ledger(run.ledger)
     try:
         ledger.plan(plan)
-        for planned, (one, _, _, _) in zip(plan, named, strict=True):
+        for planned, one in episodes:
             number = ledger.begin(planned)
             record = _write(one, planned, run, number, problems)
             scored += record.score.value is not None
@@ -186,8 +194,8 @@ def _read_all(paths: Sequence[Path], problems: list[str]) -> Iterator[_Found]:
         folder = path.parent.parent if path.parent.name == "agent" else path.parent
         try:
             yield _read(path, folder)
-        except (_Unfit, OSError, ValueError) as error:
-            told = error.errors()[0]["msg"] if isinstance(error, ValidationError) else str(error)
+        except (_Unfit, OSError, ValueError, OverflowError) as error:
+            told = foreign.first_fault(error, ()) if isinstance(error, ValidationError) else str(error)
             problems.append(f"{folder.name}: left out: {told}")
 
 
@@ -198,7 +206,18 @@ def _read(path: Path, folder: Path) -> _Found:
         raise _Unfit(f"{found.schema_version[:40]} is not a version of ATIF that deskbench knows")
     own = _Own.model_validate((found.extra or {}).get("deskbench") or {})
     actions = [_actions(step) for step in found.steps if step.source == "agent"]
-    return _Found(folder, path, trial, found, own, actions)
+    suite, task = _key(trial, own)
+    times = _time(trial.started_at), _time(trial.finished_at)
+    return _Found(folder, path, trial, found, own, actions, suite, task, times)
+
+
+def _key(trial: _Trial, own: _Own) -> tuple[str, str]:
+    """Suite and task, which become folders of the run."""
+    suite, _, task = (own.task or f"{trial.source or 'harbor'}/{trial.task_name}").rpartition("/")
+    for name in (suite, task):
+        if len(name.encode()) > LONGEST:
+            raise _Unfit(f"the name {name[:40]!r}... is longer than {LONGEST} bytes")
+    return safe(suite), safe(task)
 
 
 def _bytes(path: Path) -> bytes:
@@ -219,14 +238,13 @@ def _actions(step: _Step) -> Sequence[Action]:
         raise _Unfit(f"a tool call cannot be read: {error}") from None
 
 
-def _named(found: Sequence[_Found]) -> Iterator[tuple[_Found, str, str, int]]:
-    """Suite, task and repeat of each trial; two trials of a task are two repeats."""
+def _planned(found: Sequence[_Found]) -> Iterator[tuple[Planned, _Found]]:
+    """Each trial as an episode; two trials of a task are two repeats."""
     seen: Counter[str] = Counter()
     for one in sorted(found, key=lambda one: (one.own.repeat, one.folder.name)):
-        suite, _, task = (one.own.task or f"{one.trial.source or 'harbor'}/{one.trial.task_name}").rpartition("/")
-        suite, task = safe(suite), safe(task)
-        yield one, suite, task, seen[f"{suite}/{task}"]
-        seen[f"{suite}/{task}"] += 1
+        key = f"{one.suite}/{one.task}"
+        yield Planned(key, seen[key], one.own.seed), one
+        seen[key] += 1
 
 
 def _manifest(source: Path, one: _Found, plan: Sequence[Planned]) -> dict[str, Any]:
@@ -252,15 +270,14 @@ def _write(one: _Found, planned: Planned, run: RunFolder, attempt: int, problems
         before, last = seen.after(step), actions[-1] if actions else last
     writer.final(before)
     writer.close()
-    suite, _, task = planned.task.rpartition("/")
     own, trial, score = one.own, one.trial, _score(one, problems)
     error = own.error or (_error(trial.exception_info) if trial.exception_info is not None else None)
     record = EpisodeRecord(
-        task=planned.task, task_id=task, suite=suite, instruction=_text(asked.message) if asked else "",
+        task=planned.task, task_id=one.task, suite=one.suite, instruction=_text(asked.message) if asked else "",
         task_sha256="", feasible=own.feasible, attempt=attempt, repeat=planned.repeat,
         agent=one.trajectory.agent.name, provider=IMPORTED, seed=own.seed, width=own.width, height=own.height,
         policy=own.policy, max_steps=own.max_steps, max_seconds=own.max_seconds,
-        started=_time(trial.started_at), finished=_time(trial.finished_at),
+        started=one.times[0], finished=one.times[1],
         ending=own.ending or ending_of(last, score, error), score=score, error=error,
         answer=last.answer if isinstance(last, Done) else None, totals=_totals(steps, one.actions),
     )  # fmt: skip
@@ -290,7 +307,10 @@ def _text(message: str | list[_Part]) -> str:
 
 
 def _time(when: datetime | None) -> float:
-    return when.timestamp() if when is not None else 0.0
+    seconds = when.timestamp() if when is not None else 0.0
+    if seconds < 0:
+        raise _Unfit(f"{when} is before 1970")
+    return seconds
 
 
 def _error(failed: _Failed) -> str:
@@ -302,17 +322,18 @@ def _score(one: _Found, problems: list[str]) -> ScoreRecord:
     verified = one.trial.verifier_result
     rewards = (verified.rewards if verified is not None else None) or {}
     value = rewards.get("reward", next(iter(rewards.values()), None) if len(rewards) == 1 else None)
+    why = "none of its rewards is called reward" if len(rewards) > 1 else "there is no reward"
     if value is not None:
         try:
             value = foreign.number(str(value))
         except foreign.Unread as error:
-            problems.append(f"{one.folder.name}/{RESULT}: the reward {error}")
-            value = None
+            why, value = f"the reward {error}", None
+            problems.append(f"{one.folder.name}/{RESULT}: {why}")
     own = one.own.score
     if own is not None and own.value == value:
         return own
     failed = one.trial.exception_info
-    reason = "as its verifier scored it" if value is not None else _error(failed) if failed else "there is no reward"
+    reason = "as its verifier scored it" if value is not None else _error(failed) if failed else why
     return ScoreRecord(value=value, reason=reason)
 
 
@@ -342,8 +363,9 @@ class _Seen:
         """The last picture that stands in the trial's folder."""
         for part in reversed(parts):
             path = self._one.path.parent / (part.source.path if part.source is not None else "")
-            if part.type == "image" and path.resolve().is_relative_to(self._one.folder.resolve()):
-                return Pictures(path.parent, self._one.folder.name, self._problems).named(path.name)
+            if part.type == "image" and "\0" not in str(path):
+                inside = path.resolve().is_relative_to(self._one.folder.resolve())
+                return Pictures(path.parent, self._one.folder.name, self._problems).named(path.name) if inside else None
         return None
 
 

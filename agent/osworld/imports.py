@@ -98,7 +98,9 @@ class _Result(NamedTuple):
 
 
 def _results(source: Path) -> list[_Result]:
-    found = sorted({file.parent for name in ("traj.jsonl", "result.txt") for file in source.rglob(name)})
+    files = (file for name in ("traj.jsonl", "result.txt") for file in source.resolve().rglob(name) if file.is_file())
+    # The names of both folders become a path in the run: they must not be `..` or empty.
+    found = sorted({file.parent for file in files if file.parent.parent.name})
     if not found:
         raise UsageError(f"{source} has no OSWorld results: no traj.jsonl and no result.txt")
     models = sorted({folder.parent.parent for folder in found})
@@ -244,7 +246,7 @@ def _lines(folder: Path, where: str, problems: list[str]) -> tuple[list[dict[str
     """The trajectory's lines, and the error if one of them is an error."""
     lines, error = [], None
     path = folder / "traj.jsonl"
-    if not path.exists():
+    if not path.is_file():
         problems.append(f"{where}: no traj.jsonl")
         return [], None
     for number, text in enumerate(foreign.lines(path.read_bytes()), 1):
@@ -309,9 +311,9 @@ class Pictures:
         from PIL import Image
 
         path = self._folder / Path(name).name
-        if not name or not path.is_file():
-            return None
         try:
+            if not name or not path.is_file():
+                return None
             data = path.read_bytes()
             with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
                 size = picture.size
@@ -320,7 +322,8 @@ class Pictures:
                     picture.convert("RGB").save(made, "PNG")
                     data = made.getvalue()
         except (OSError, ValueError, Image.DecompressionBombError) as error:
-            self._problems.append(f"{self._where}/{path.name}: not a picture: {error}")
+            why = error.strerror if isinstance(error, OSError) and error.strerror else error
+            self._problems.append(f"{self._where}/{path.name[:80]}: not a picture: {why}")
             return None
         return Observation(Screenshot.of(data), *size)
 

@@ -9,6 +9,7 @@ from PIL import Image
 from deskbench.agent.replay import screens
 from deskbench.agent.replay.clocks import time_boxes
 from deskbench.agent.runs.record import EpisodeReader, SeenRecord
+from deskbench.envs.errors import GuestError, UsageError
 from deskbench.envs.types import Screenshot
 
 IDLE = ("wait", "screenshot", "zoom", "cursor_position", "ask_user")
@@ -53,6 +54,10 @@ class RecordedScreens:
 
 
 def _image(reader: EpisodeReader, seen: SeenRecord) -> Image.Image:
-    shot = reader.screenshot(seen)
-    assert shot is not None
-    return shot.image
+    try:
+        shot = reader.screenshot(seen)
+        assert shot is not None
+        return shot.image
+    except (OSError, GuestError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{reader.folder.path}: the picture {str(seen.frame)[:64]} cannot be read: {why}") from None

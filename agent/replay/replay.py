@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -10,14 +10,15 @@ from deskbench.agent.agents.replay import AGAIN, LOOKS, ReplayAgent
 from deskbench.agent.base import Ending
 from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.build import Prepared
-from deskbench.agent.config import RunConfig
+from deskbench.agent.config import make_config
 from deskbench.agent.replay.comparing import RecordedScreens
 from deskbench.agent.replay.screens import Box, picture
 from deskbench.agent.runs.folder import RunFolder
-from deskbench.agent.runs.record import IMPORTED, EpisodeReader, EpisodeRecord, SeenRecord
+from deskbench.agent.runs.record import IMPORTED, EpisodeReader, EpisodeRecord, SeenRecord, StepRecord
 from deskbench.agent.runs.recorded import task_of
+from deskbench.envs.actions import ActionError
 from deskbench.envs.errors import EnvError, UsageError
-from deskbench.envs.types import parse_actions
+from deskbench.envs.types import Action, parse_actions
 from deskbench.tasks.types import Limits, Task
 
 LONGEST_PAUSE = 2.0
@@ -82,7 +83,7 @@ def replay(
     `on_batch` gets what runs the replay before it begins, to interrupt it.
 
     Raises:
-        UsageError: `folder` holds no finished episode, or its task is gone.
+        UsageError: `folder` holds no finished episode, its task is gone, or its record cannot be repeated.
         EnvError: no desktop survived the replay, or it was interrupted.
     """
     recorded = EpisodeReader(folder)
@@ -115,30 +116,33 @@ def _prepared(
         raise UsageError("the episode was imported, so its desktop is unknown: name one with --provider or --image")
     task = task_of(record, run.task, host_files=host_files).model_copy(update={"limits": Limits()})
     steps = recorded.steps()
-    config = RunConfig(
-        source=str(task.path),
-        agent="replay",
-        provider=provider or record.provider,
-        width=record.width,
-        height=record.height,
-        network=task.requires.network != "off",
-        isolated=isolated,
-        seed=record.seed,
-        policy=record.policy,
-        osworld_strict=record.osworld_strict,
-        max_steps=max(1, len(steps)) * (1 + LOOKS),
-        max_seconds=86400.0,  # the recorded episode ended; a limit could only end the replay too early
-    )
+    settings = {
+        "source": str(task.path), "agent": "replay", "provider": provider or record.provider, "width": record.width,
+        "height": record.height, "network": task.requires.network != "off", "isolated": isolated, "seed": record.seed,
+        "policy": record.policy, "osworld_strict": record.osworld_strict,
+        "max_steps": max(1, len(steps)) * (1 + LOOKS),
+        "max_seconds": 86400.0,  # the recorded episode ended; a limit could only end the replay too early
+    }  # fmt: skip
+    config = make_config(None, [], settings)
+    actions = list(_actions(steps))
 
     def make_agent(_: Task) -> ReplayAgent:
         screens = RecordedScreens(recorded)
         return ReplayAgent(
-            [parse_actions(step.actions) for step in steps],
+            actions,
             [min(step.model_ms / 1e3, LONGEST_PAUSE) for step in steps],
             lambda step, seen: screens.difference(step, seen.screenshot, seen.accessibility) is None,
         )
 
     return Prepared(config, (task,), (), make_agent, {task.key: record.task_json})
+
+
+def _actions(steps: Sequence[StepRecord]) -> Iterator[Sequence[Action]]:
+    for step in steps:
+        try:
+            yield parse_actions(step.actions)
+        except ActionError as error:
+            raise UsageError(f"the recorded step {step.index} cannot be repeated: {error}") from None
 
 
 def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, run: RunFolder) -> Divergence | None:

@@ -102,7 +102,8 @@ def _again(folder: EpisodeFolder, source: str | None, write: bool, strict: Revis
         same = record.score
         return Rescored(folder.path, record.task, same.value, same.value, same.reason, needs, changed)
     if write and (score.value, revision) != (record.score.value, record.osworld_strict):
-        update = {"score": ScoreRecord.model_validate(score.model_dump(mode="json")), "osworld_strict": revision}
+        told = ScoreRecord.model_validate(score.model_dump(mode="json"))
+        update = {"score": told, "osworld_strict": revision, "rescored": True}
         write_record(folder, record.model_copy(update=update))
     return Rescored(folder.path, record.task, record.score.value, score.value, score.reason, needs, changed)
 

@@ -111,6 +111,8 @@ def _differing(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[st
             yield told
     if before["code"].get("agent") != now["code"]["agent"]:
         yield "the agent's code has changed"
+    if before["code"].get("agent_files") != now["code"]["agent_files"]:
+        yield "the agent's profile or another of its files has changed"
 
 
 def _choose(prepared: Prepared, task: Task, reader: EpisodeReader, code: Mapping[str, Any]) -> Choice:
@@ -121,6 +123,8 @@ def _choose(prepared: Prepared, task: Task, reader: EpisodeReader, code: Mapping
     changed = _changed(task, code, "metric ")
     if record.osworld_strict != prepared.config.osworld_strict:
         changed.append("another --osworld-strict")
+    if record.rescored:
+        changed.append("its score is from rescore --write")
     if record.task_json.get("evaluator") != task.written.get("evaluator"):
         changed.append("the task's evaluator has changed")
     if not changed:
@@ -237,6 +241,7 @@ def _rescored(record: EpisodeRecord, task: Task, to: EpisodeFolder, prepared: Pr
     return {
         "score": ScoreRecord.model_validate(score.model_dump(mode="json")), "osworld_strict": strict, "state": state,
         "task_json": dict(task.written), "task_sha256": task.sha256, "task_path": str(task.path.resolve()),
+        "rescored": False,
     }  # fmt: skip
 
 

@@ -9,12 +9,13 @@ from __future__ import annotations
 import shutil
 import threading
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
 from typing import Any, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -70,13 +71,15 @@ class Outcome(BaseModel):
 
     @property
     def same_score(self) -> bool | None:
-        """Whether the score is the same; None if there is nothing to compare."""
-        return None if self.error is not None or self.recorded is None else self.recorded == self.replayed
+        """Whether the score is the same; None if there are not two scores to compare."""
+        return (
+            None if self.error is not None or None in (self.recorded, self.replayed) else self.recorded == self.replayed
+        )
 
     @property
     def agrees(self) -> bool:
-        """Whether the replay ran, and score and screens are the same."""
-        return self.error is None and self.same_score is not False and self.step is None
+        """Whether the replay ran, and score and screens are the same; only the screens if no score was recorded."""
+        return self.error is None and self.recorded in (None, self.replayed) and self.step is None
 
 
 class Results(BaseModel):
@@ -96,6 +99,7 @@ class Results(BaseModel):
         ran = [one for one in self.episodes if one.error is None]
         return {
             "planned": self.planned, "replayed": len(ran), "failed": len(self.episodes) - len(ran),
+            "not_scored": sum(one.recorded is not None and one.replayed is None for one in ran),
             "compared": len(compared), "same_score": sum(compared),
             "share_same_score": sum(compared) / len(compared) if compared else None,
             "same_screens": sum(one.step is None for one in ran),
@@ -135,9 +139,10 @@ class Replays:
             raise UsageError(f"{self.run} has no finished episode to replay")
         if self.provider is None and any(reader.episode.provider == IMPORTED for reader in readers):
             raise UsageError("the run was imported, so its desktop is unknown: name one with --provider or --image")
-        self.results = self._begun(len(readers))
+        planned = {(one.episode.task, one.episode.repeat, one.episode.attempt): one for one in readers}
+        self.results = self._begun(set(planned))
         done = {one.key for one in self.results.episodes if one.error is None}
-        left = [one for one in readers if (one.episode.task, one.episode.repeat, one.episode.attempt) not in done]
+        left = [one for key, one in planned.items() if key not in done]
         threads = ThreadPoolExecutor(parallel, thread_name_prefix="replay")
         try:
             for future in [threads.submit(self._one, reader) for reader in left]:
@@ -151,8 +156,9 @@ class Replays:
         self._write()
         return self.results
 
-    def _begun(self, planned: int) -> Results:
-        new = Results(run=str(self.run.resolve()), provider=self.provider, planned=planned)
+    def _begun(self, planned: Set[tuple[str, int, int]]) -> Results:
+        """The results so far, without those of attempts that the run has repeated since."""
+        new = Results(run=str(self.run.resolve()), provider=self.provider, planned=len(planned))
         path = self.out / RESULTS
         if not path.is_file():
             if self.out.exists() and any(self.out.iterdir()):
@@ -166,7 +172,8 @@ class Replays:
         if (old.run, old.provider) != (new.run, new.provider):
             what = f"of {old.run} on {old.provider or 'the recorded provider'}"
             raise UsageError(f"{self.out} has the replay {what}: use another --out")
-        return old.model_copy(update={"planned": planned})
+        left = tuple(one for one in old.episodes if one.key in planned)
+        return old.model_copy(update={"planned": len(planned), "episodes": left})
 
     def _one(self, reader: EpisodeReader) -> None:
         if self._stop.is_set():
@@ -230,7 +237,8 @@ def line(one: Outcome) -> str:
     where = "screens agree"
     if one.step is not None:
         where = "screens differ at the end" if one.step == one.steps else f"screens differ before step {one.step}"
-    return f"{name}: {'same score' if one.same_score else 'DIFFERS'}: {scores}; {where}; cause: {one.cause}"
+    said = {True: "same score", False: "DIFFERS", None: "scores not compared"}[one.same_score]
+    return f"{name}: {said}: {scores}; {where}; cause: {one.cause}"
 
 
 def totals(results: Results) -> str:
@@ -239,6 +247,7 @@ def totals(results: Results) -> str:
     share = "" if told["share_same_score"] is None else f" ({told['share_same_score']:.1%})"
     causes = ", ".join(f"{name} {count}" for name, count in sorted(told["causes"].items())) or "none"
     failed = f", {told['failed']} without a result" if told["failed"] else ""
+    failed += f", {told['not_scored']} not scored" if told["not_scored"] else ""
     return (
         f"{told['replayed']} of {told['planned']} replayed{failed}; same score {told['same_score']} of "
         f"{told['compared']}{share}; same screens {told['same_screens']}; causes of differences: {causes}"
@@ -275,7 +284,7 @@ def _row(one: Outcome) -> str:
     where = "" if one.step is None else "the end" if one.step == one.steps else f"before step {one.step}"
     shown = escape(where)
     if one.picture is not None:
-        path = escape(one.picture)
+        path = escape(quote(one.picture))
         shown += f'<br><a href="{path}"><img loading="lazy" src="{path}" alt="both screens, recorded and replayed"></a>'
     cause = escape(one.error or one.cause or "")
     cells = [

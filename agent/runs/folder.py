@@ -47,6 +47,13 @@ class RunFolder:
             raise UsageError(f"{self.path} is not a run folder: {self._manifest.name} is not a JSON object")
         return manifest
 
+    def config(self) -> dict[str, Any]:
+        """The settings in the manifest; raises the same error as `manifest`, also if they are not an object."""
+        config = self.manifest().get("config", {})
+        if not isinstance(config, dict):
+            raise UsageError(f"{self.path} cannot be used: in {self._manifest.name}, config is not a JSON object")
+        return config
+
     def write_manifest(self, manifest: Mapping[str, Any]) -> None:
         """Write the manifest atomically.
 

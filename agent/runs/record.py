@@ -9,7 +9,7 @@ import threading
 import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import to_json
@@ -27,6 +27,10 @@ IMPORTED = "imported"
 
 DEEPEST = 200
 """Levels of nested lists and objects to record, the limit of the JSON writer; anything deeper is left out."""
+
+
+Time = Annotated[float, Field(ge=0, le=253_402_300_799)]
+"""Seconds since 1970, up to the year 9999."""
 
 
 class _Record(BaseModel):
@@ -101,7 +105,7 @@ class StepRecord(_Record):
 
     kind: Literal["step"] = "step"
     index: int
-    time: float
+    time: Time
     observation: SeenRecord
     actions: list[dict[str, Any]]
     reply: str | None = None
@@ -118,7 +122,7 @@ class FinalRecord(_Record):
     """The last observation, after the last actions: the screen of the end state that was scored."""
 
     kind: Literal["final"] = "final"
-    time: float
+    time: Time
     observation: SeenRecord
 
 
@@ -188,8 +192,8 @@ class EpisodeRecord(_Record):
     """The limits that applied; None if another harness does not record them."""
     osworld_strict: Strict = None
     """The revision of OSWorld whose mistakes the checks repeated."""
-    started: float
-    finished: float
+    started: Time
+    finished: Time
     ending: Ending
     score: ScoreRecord
     deaths: int = 0
@@ -206,6 +210,8 @@ class EpisodeRecord(_Record):
     task_json: dict[str, Any] = Field(default_factory=dict)
     state: dict[str, Any] = Field(default_factory=dict)
     """Values and files (by SHA-256) that the getters read, for `rescore`."""
+    rescored: bool = False
+    """`rescore --write` wrote the score, so the run's manifest does not say with which checks."""
     origin: Origin | None = None
     """None if the episode ran in this run."""
 
@@ -408,10 +414,23 @@ def read_record(episode: EpisodeFolder) -> EpisodeRecord:
 
 
 def read_events(episode: EpisodeFolder) -> Iterator[StepRecord | FinalRecord | NoteRecord]:
-    """Read the events of an episode, which may still be running."""
-    for line in episode.steps.read_text(encoding="utf-8").split("\n"):
+    """Read the events of an episode, which may still be running; a line that a crash cut off is left out.
+
+    Raises:
+        UsageError: the file is missing or damaged.
+    """
+    try:
+        text = episode.steps.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else error.reason
+        raise UsageError(f"{episode.steps} cannot be read: {why}") from None
+    for number, line in enumerate(text.split("\n"), 1):
         try:
             value = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             continue
-        yield _KINDS[value["kind"]].model_validate(value)
+        try:
+            event = _KINDS[value["kind"]].model_validate(value)
+        except (KeyError, TypeError, ValidationError):
+            raise UsageError(f"{episode.steps}: line {number} is not an event of an episode") from None
+        yield event

@@ -27,18 +27,31 @@ def task_of(record: EpisodeRecord, scratch: Path, source: str | None = None, *, 
     if source is not None:
         return _pick(source, record, host_files)
     path = Path(record.task_path)
-    if record.task_path and path.is_file():
+    there = bool(record.task_path) and path.is_file()
+    if there:
         task = _pick(path, record, host_files)
         if task.sha256 == record.task_sha256:
             return task
-    source_text = record.task_json.get(SOURCE)
-    name = f"{record.task_id}.json" if source_text is None else f"task_{record.task_id}.py"
-    kept = scratch / record.suite / name
-    kept.parent.mkdir(parents=True, exist_ok=True)
-    kept.write_text(json.dumps(record.task_json) if source_text is None else str(source_text), encoding="utf-8")
+    kept = _kept(record, scratch)
     task = _pick(kept, record, host_files)
-    # A task file finds its assets beside it; a task class runs from its own path.
-    return task if task.is_class or not record.task_path else task.model_copy(update={"path": path})
+    # A task file finds its assets beside it, but not in whatever folder a record names: an older version of the task
+    # must be there. A task class runs from its own path.
+    return task if task.is_class or not there else task.model_copy(update={"path": path})
+
+
+def _kept(record: EpisodeRecord, scratch: Path) -> Path:
+    """Write the recorded task file; the record may be somebody else's, so its names may lead anywhere."""
+    source = record.task_json.get(SOURCE)
+    name = f"{record.task_id}.json" if source is None else f"task_{record.task_id}.py"
+    kept = scratch / record.suite / name
+    if "\0" in str(kept) or not kept.resolve().is_relative_to(scratch.resolve()):
+        raise UsageError(f"the recorded task {f'{record.suite}/{name}'[:80]!r} is not the name of a file")
+    try:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_text(json.dumps(record.task_json) if source is None else str(source), encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"the recorded task cannot be written to {kept}: {error.strerror}") from None
+    return kept
 
 
 def _pick(source: str | Path, record: EpisodeRecord, host_files: bool) -> Task:

@@ -89,6 +89,7 @@ def change(made: Path, task: str, step: int, **values: Any) -> None:
 def test_an_episode_is_one_line(recorded: Path, tmp_path: Path) -> None:
     done = export(recorded, tmp_path / "out", "agentnet")
     assert done.left_out == ("suite/asks/1: step 1: ask_user has no word in pyautogui",)
+    assert (done.scored, done.not_scored) == (1, 1), "only what was written counts"
     a, b = [json.loads(line) for line in (tmp_path / "out/agentnet.jsonl").read_text().splitlines()]
     assert (a["task_id"], a["instruction"]) == ("run/suite/a/1", "Do suite/a.")
     assert [step["value"]["code"] for step in a["traj"]] == [

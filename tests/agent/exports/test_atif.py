@@ -82,3 +82,12 @@ def test_steps_that_no_model_decided_say_so(tmp_path: Path) -> None:
     export(tmp_path / "run", tmp_path / "out", "atif")
     for one in read(tmp_path / "out").values():
         assert {step.llm_call_count for step in one.steps if step.source == "agent"} == {0}
+
+
+def test_two_episodes_never_share_a_folder(tmp_path: Path) -> None:
+    made = run(tmp_path / "run", planned=2)
+    episode(made, "a/b__c", 1.0)
+    episode(made, "a__b/c", 0.0)
+    done = export(made, tmp_path / "out", "atif")
+    assert (done.scored, done.left_out) == (1, ("a__b/c/1: another episode has the folder a__b__c__1",))
+    assert json.loads((tmp_path / "out/a__b__c__1/result.json").read_text())["task_name"] == "a/b__c"

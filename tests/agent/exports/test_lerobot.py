@@ -77,6 +77,15 @@ def test_the_video_has_a_picture_for_each_step(recorded: Path, tmp_path: Path) -
         assert shown[1].to_image().getpixel((400, 300)) == pytest.approx((0x33, 0x44, 0x55), abs=6)
 
 
+def test_an_episode_with_an_action_that_nobody_knows_is_left_out(recorded: Path, tmp_path: Path) -> None:
+    episode(recorded, "suite/c", 1.0)
+    steps = EpisodeFolder(recorded / "episodes/suite/c/1").steps
+    steps.write_text(steps.read_text().replace('"x":100', '"x":"left"'))
+    done = export(recorded, tmp_path / "out", "lerobot", frames=False)
+    assert done.left_out == ("suite/c/1: step 0: actions[0]: click.x is 'left'; it must be a whole number",)
+    assert (done.scored, done.not_scored) == (1, 1)
+
+
 def test_an_episode_without_a_picture_is_left_out(recorded: Path, tmp_path: Path) -> None:
     episode(recorded, "suite/c", 1.0)
     for path in EpisodeFolder(recorded / "episodes/suite/c/1").frames.iterdir():

@@ -1,6 +1,7 @@
 """Jobs of Harbor as runs, and what other programs leave that is no run."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -66,6 +67,60 @@ def test_a_picture_outside_of_the_trial_is_not_read(job: Path, tmp_path: Path) -
     import_any(job, tmp_path / "back")
     first = RunFolder(tmp_path / "back").final()[0]
     assert [seen.frame for seen in first.frames()] == [None] * 3
+
+
+def with_own(value: dict[str, Any], **own: Any) -> None:
+    value["extra"]["deskbench"].update(own)
+
+
+def with_picture(value: dict[str, Any], name: str) -> None:
+    value["steps"][0]["message"][1]["source"]["path"] = name
+
+
+@pytest.mark.parametrize(
+    ("file", "edit", "said"),
+    [
+        ("agent/trajectory.json", lambda v: with_own(v, seed=1 << 70), "left out: seed is 1180591620717411303424"),
+        ("agent/trajectory.json", lambda v: with_own(v, task="s/" + "a" * 300), "is longer than 255 bytes"),
+        ("agent/trajectory.json", lambda v: with_picture(v, "images/a\0b"), ""),
+        (
+            "agent/trajectory.json",
+            lambda v: with_picture(v, "images/" + "a" * 300),
+            "not a picture: File name too long",
+        ),
+        (
+            "result.json",
+            lambda v: v.update(started_at="1969-01-01T00:00:00Z"),
+            "left out: 1969-01-01 00:00:00+00:00 is before 1970",
+        ),
+        ("result.json", lambda v: v.update(started_at="0001-01-01T00:00:00"), "left out: year 0 is out of range"),
+    ],
+)
+def test_one_trial_never_ends_the_import_of_the_others(
+    job: Path, tmp_path: Path, file: str, edit: Callable[[dict[str, Any]], None], said: str
+) -> None:
+    path = job / "suite__a__1" / file
+    value = json.loads(path.read_text())
+    edit(value)
+    path.write_text(json.dumps(value))
+    done = import_any(job, tmp_path / "back")
+    assert done.planned == 3 - ("left out" in said or "longer" in said) and done.scored == done.planned - 1
+    assert said in "\n".join(done.problems)
+
+
+@pytest.mark.parametrize(
+    ("rewards", "reason"),
+    [
+        ({"reward": 7}, "the reward is 7; a score is a number from 0 to 1"),
+        ({"reward": None}, "there is no reward"),
+        ({"speed": 1.0, "quality": 0.0}, "none of its rewards is called reward"),
+    ],
+)
+def test_a_reward_that_is_no_score_is_no_score(job: Path, tmp_path: Path, rewards: object, reason: str) -> None:
+    change(job / "suite__a__1/result.json", verifier_result={"rewards": rewards})
+    assert import_any(job, tmp_path / "back").planned == 3
+    score = RunFolder(tmp_path / "back").final()[0].episode.score
+    assert (score.value, score.reason) == (None, reason)
 
 
 @pytest.mark.parametrize(

@@ -262,3 +262,28 @@ def test_half_a_character_ends_no_import(tmp_path: Path) -> None:
     import_results(source, tmp_path / "run")
     [step] = EpisodeReader(tmp_path / "run/episodes/os/one/1").steps()
     assert step.reply == "half: \ufffd"
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_results_named_by_a_relative_path_stay_inside_the_run(
+    name: str, recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    task = export(recorded, tmp_path / "results").folder / "chrome/a"
+    (task / "below").mkdir()
+    monkeypatch.chdir(task if name == "." else task / "below")
+    import_results(Path(name), tmp_path / "back")
+    assert [one.episode.task for one in RunFolder(tmp_path / "back").final()] == ["chrome/a"]
+
+
+def test_files_that_nobody_can_read_end_no_import(recorded: Path, tmp_path: Path) -> None:
+    results = export(recorded, tmp_path / "results").folder
+    (results / "chrome/b/traj.jsonl").unlink()
+    (results / "chrome/b/traj.jsonl").mkdir()
+    (results / "os/x/result.txt").mkdir(parents=True)
+    line = {"step_num": 1, "action": "DONE", "screenshot_file": "a" * 300}
+    (results / "chrome/a/traj.jsonl").write_text(json.dumps(line))
+    (results / "chrome/a/deskbench.json").unlink()
+    done = import_results(results, tmp_path / "back")
+    assert (done.planned, done.scored) == (4, 3)
+    told = "\n".join(done.problems)
+    assert "chrome/b: no traj.jsonl" in told and "not a picture: File name too long" in told

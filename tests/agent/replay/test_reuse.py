@@ -10,11 +10,14 @@ from typer.testing import CliRunner
 from deskbench.agent.batch import Batch
 from deskbench.agent.cli.main import app
 from deskbench.agent.cli.reuse import reuse_config
+from deskbench.agent.manifest import code_of
+from deskbench.agent.replay.rescore import rescore_all
 from deskbench.agent.replay.reuse import Deed, ReusePlan, lines, plan_reuse, take_over
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs.errors import UsageError
 
 from .. import paper
+from ..models.endpoint import endpoint, reply
 from ..paper import prepared, write_suite, write_task
 
 
@@ -114,6 +117,58 @@ def test_other_code_is_seen_by_its_hash(
     RunFolder(old).write_manifest(manifest)
     choice = plan_reuse(prepared(suite), old).choices[1]
     assert (choice.task, choice.deed, choice.why) == ("suite/write-0", deed, why)
+
+
+def test_a_score_that_rescore_wrote_is_not_taken_over(suite: Path, old: Path, tmp_path: Path) -> None:
+    value = json.loads((suite / "write-0.json").read_text())
+    rules = {"type": "rule", "rules": {"expected": "another"}}
+    write_task(tmp_path / "others" / "suite", "write-0", evaluator=value["evaluator"] | {"expected": rules})
+    episode = RunFolder(old).episode("suite/write-0", 1).path
+    (changed,) = rescore_all(episode, source=str(tmp_path / "others" / "suite"), write=True)
+    assert (changed.before, changed.after) == (1.0, 0.0)
+    again = prepared(suite)
+    plan = plan_reuse(again, old)
+    assert deeds(plan) == {"impossible": "reuse", "write-0": "rescore", "write-1": "reuse"}
+    take_over(plan, again, tmp_path / "new")
+    taken = RunFolder(tmp_path / "new").final()[1].episode
+    assert (taken.score.value, taken.rescored) == (1.0, False)
+
+
+MIXTURE = """
+[[experts]]
+name = "one"
+settings = {{ profile = "kimi-vl", base_url = "{url}", model = "m", prompt = "{folder}/prompt.txt" }}
+[gate]
+otherwise = ["one"]
+"""
+
+
+@pytest.mark.parametrize("agent", ["profile", "mixture"])
+@pytest.mark.parametrize("file", ["mine.toml", "prompt.txt"])
+def test_the_files_of_an_agent_are_seen_by_their_content(suite: Path, tmp_path: Path, agent: str, file: str) -> None:
+    (tmp_path / "prompt.txt").write_text("Click.")
+    with endpoint(reply("")) as server:
+        (tmp_path / "mine.toml").write_text(
+            'base = "kimi-vl"' if agent == "profile" else MIXTURE.format(url=server.url, folder=tmp_path)
+        )
+        own = {"base_url": server.url, "model": "m", "prompt": str(tmp_path / "prompt.txt")}
+        settings: dict[str, Any] = {"agent": str(tmp_path / "mine.toml"), "agent_settings": own}
+        if agent == "mixture":
+            settings = {"agent": "mixture", "agent_settings": {"mixture": str(tmp_path / "mine.toml")}}
+        before = code_of(prepared(suite, **settings))
+        assert code_of(prepared(suite, **settings)) == before
+        with (tmp_path / file).open("a") as changed:
+            changed.write("\ntitle = 'Mine'" if (agent, file) == ("profile", "mine.toml") else "\n# another")
+        after = code_of(prepared(suite, **settings))
+    assert {name for name in after if after[name] != before[name]} == {"agent_files"}
+
+
+def test_another_profile_runs_again(suite: Path, old: Path) -> None:
+    manifest = RunFolder(old).manifest()
+    manifest["code"]["agent_files"] = "another"
+    RunFolder(old).write_manifest(manifest)
+    plan = plan_reuse(prepared(suite), old)
+    assert {one.why for one in plan.choices} == {"the agent's profile or another of its files has changed"}
 
 
 def test_a_run_of_an_older_version_is_not_trusted(suite: Path, old: Path) -> None:

@@ -2,8 +2,10 @@
 
 import json
 import re
-from collections.abc import Sequence
+import shutil
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -14,6 +16,7 @@ from deskbench.agent.cli.main import app
 from deskbench.agent.replay.causes import Cause
 from deskbench.agent.replay.suite import Outcome, Replays, Results, line, page, totals
 from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.fake import FakeDesktop, FakeProvider
@@ -127,6 +130,90 @@ def test_what_cannot_be_replayed_is_told_at_once(recorded: Path, tmp_path: Path)
         "EnvError: the replay did not finish: StartError: Xvfb ended with status 1"
     }
     assert dead.summary()["share_same_score"] is None
+
+
+def without_frames(episode: EpisodeFolder) -> None:
+    for frame in episode.frames.iterdir():
+        frame.unlink()
+
+
+def garbled_frames(episode: EpisodeFolder) -> None:
+    for frame in episode.frames.iterdir():
+        frame.write_bytes(b"no picture")
+
+
+def without_steps(episode: EpisodeFolder) -> None:
+    episode.steps.unlink()
+
+
+def unknown_event(episode: EpisodeFolder) -> None:
+    episode.steps.write_text('{"kind": "another"}')
+
+
+def unknown_action(episode: EpisodeFolder) -> None:
+    episode.steps.write_text(episode.steps.read_text().replace('"type":"type"', '"type":"typo"'))
+
+
+def unknown_policy(episode: EpisodeFolder) -> None:
+    episode.record.write_text(json.dumps(json.loads(episode.record.read_text()) | {"policy": "never"}))
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (without_frames, "cannot be read: No such file"), (garbled_frames, "the picture"),
+        (without_steps, "steps.jsonl cannot be read: No such file"), (unknown_event, "line 1 is not an event"),
+        (unknown_action, "unknown action type 'typo'"), (unknown_policy, "setting policy is 'never'"),
+    ],
+)  # fmt: skip
+def test_a_damaged_episode_has_no_result_and_the_others_have(
+    damage: Callable[[EpisodeFolder], None], said: str, recorded: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(recorded, tmp_path / "run")
+    damage(RunFolder(tmp_path / "run").episode("suite/wrong", 1))
+    results = Replays(tmp_path / "run", tmp_path / "out", provider=f"{__name__}:ChangedProvider").go()
+    (failed,) = (one for one in results.episodes if one.error is not None)
+    assert failed.task == "suite/wrong" and said in str(failed.error) and len(results.episodes) == 4
+    assert results.summary()["compared"] == 3
+
+
+def outcome(task: str, **changes: Any) -> Outcome:
+    return Outcome(task=task, repeat=0, attempt=1, episode="x", folder="y", **changes)
+
+
+def test_a_replay_without_a_score_is_no_other_score() -> None:
+    same, unscored = outcome("s/a", recorded=1.0, replayed=1.0), outcome("s/b", recorded=1.0, cause=Cause.UNKNOWN)
+    results = Results(run="r", provider=None, planned=2, episodes=(same, unscored))
+    assert results.summary()["share_same_score"] == 1.0 and results.summary()["not_scored"] == 1
+    assert totals(results).startswith("2 of 2 replayed, 1 not scored; same score 1 of 1 (100.0%)")
+    assert same.agrees and not unscored.agrees and "DIFFERS" not in line(unscored)
+
+
+def test_results_of_an_earlier_attempt_do_not_count(recorded: Path, tmp_path: Path) -> None:
+    Replays(recorded, tmp_path / "out").go()
+    old = Results.model_validate_json((tmp_path / "out/replay.json").read_bytes())
+    earlier = old.episodes[0].model_copy(update={"attempt": 0})
+    (tmp_path / "out/replay.json").write_text(
+        old.model_copy(update={"episodes": (earlier, *old.episodes)}).model_dump_json()
+    )
+    assert Replays(recorded, tmp_path / "out").go().episodes == old.episodes
+
+
+def test_a_picture_is_found_whatever_the_task_is_called() -> None:
+    one = outcome("s/a", step=0, picture="javascript:alert(1)/50% #1?/difference-000.png")
+    shown = page(Results(run="r", provider=None, planned=1, episodes=(one,)))
+    assert 'href="javascript%3Aalert%281%29/50%25%20%231%3F/difference-000.png"' in shown
+
+
+@pytest.mark.parametrize("command", ["rescore", "replay"])
+def test_a_terminal_obeys_no_text_of_a_run(command: str, recorded: Path, tmp_path: Path) -> None:
+    shutil.copytree(recorded, tmp_path / "run")
+    record = RunFolder(tmp_path / "run").episode("suite/wrong", 1).record
+    named = {"task": "suite/\x1b]0;title\x07", "task_json": {}, "task_path": ""}
+    record.write_text(json.dumps(json.loads(record.read_text()) | named))
+    more = ["--out", str(tmp_path / "out")] if command == "replay" else []
+    done = CliRunner().invoke(app, [command, str(tmp_path / "run"), *more])
+    assert "suite/\ufffd]0;title\ufffd" in done.output and "\x1b" not in done.output
 
 
 def test_ctrl_c_ends_the_replay_and_what_is_done_is_kept(recorded: Path, tmp_path: Path) -> None:

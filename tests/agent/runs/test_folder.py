@@ -76,5 +76,11 @@ def test_a_folder_that_is_no_run_is_refused_in_one_line(tmp_path: Path, text: st
     if text is not None:
         (tmp_path / "run.json").write_text(text)
     with pytest.raises(UsageError, match=r"is not a run folder: run\.json") as error:
-        RunFolder(tmp_path).manifest()
+        RunFolder(tmp_path).config()
     assert "\n" not in str(error.value)
+
+
+def test_a_configuration_that_is_no_object_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "run.json").write_text('{"config": []}')
+    with pytest.raises(UsageError, match="config is not a JSON object"):
+        RunFolder(tmp_path).config()

@@ -113,6 +113,16 @@ def test_a_record_of_another_version_is_refused_in_one_line(writer: EpisodeWrite
         EpisodeReader(writer.folder)
 
 
+@pytest.mark.parametrize("time", ["1e300", "-1", "NaN"])
+def test_a_time_that_no_clock_has_is_refused(writer: EpisodeWriter, time: str) -> None:
+    writer.finish(record())
+    path = EpisodeFolder(writer.folder).record
+    value = json.loads(path.read_text()) | {"started": json.loads(time)}
+    path.write_text(json.dumps(value))
+    with pytest.raises(UsageError, match=r"episode\.json: Input should be"):
+        EpisodeReader(writer.folder)
+
+
 def test_secrets_never_reach_the_disk(tmp_path: Path) -> None:
     key = 'sk-"quoted\\key"-0123456789'
     KNOWN.add(key)
