@@ -1,31 +1,60 @@
-"""Run many episodes: a queue, threads, retries after infrastructure failures, and a clean end."""
+"""Run many episodes in threads, as the ledger hands them out, and end cleanly."""
 
 from __future__ import annotations
 
 import contextlib
-import queue
 import threading
 import time
-from collections import Counter
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from deskbench.agent import manifest
-from deskbench.agent.base import Agent, AgentCrash, Decision, Ending, Goal, ModelFatal, Needs
+from deskbench.agent.base import Agent, AgentCrash, Decision, Goal, Needs
 from deskbench.agent.build import ASSETS, Prepared, make_provider
-from deskbench.agent.episode import Plan, run_episode
+from deskbench.agent.episode import Doing, Plan, run_episode
+from deskbench.agent.limits import END_SECONDS, START_SECONDS
+from deskbench.agent.report.outcomes import LOST, Outcome, outcome_of
 from deskbench.agent.runs.folder import RunFolder
-from deskbench.agent.runs.ledger import Ledger, Planned
-from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
+from deskbench.agent.runs.ledger import Lease, Ledger, Planned, Result, Verdict
+from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter, Written
+from deskbench.agent.runs.recovery import recover
 from deskbench.agent.statistics.summary import Summary, summarize
 from deskbench.agent.user import user_of
-from deskbench.envs.desktop import Desktop, Provider
+from deskbench.agent.watched import watched
+from deskbench.agent.workers import Worker, Workers
+from deskbench.envs import wait
+from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
 from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Observation
 from deskbench.tasks.types import Task
+
+LATE = "its lease ended"
+"""Why a result does not count that came too late."""
+
+
+@dataclass
+class Running:
+    """An episode that is running, for display.
+
+    Attributes:
+        task: the task's key.
+        repeat: its repeat, from 0.
+        slot: number of the desktop, from 0 to the run's `parallel`.
+        steps: the most decisions that the agent may make.
+        began: start of the current attempt, in monotonic seconds.
+        attempt: number of the current attempt of this session, from 1.
+        doing: what the episode does at the moment.
+    """
+
+    task: str
+    repeat: int = 0
+    slot: int = 0
+    steps: int = 0
+    began: float = field(default_factory=time.monotonic)
+    attempt: int = 1
+    doing: Doing = field(default_factory=Doing)
 
 
 @dataclass
@@ -35,19 +64,21 @@ class Progress:
     Attributes:
         total: number of episodes that this session will run.
         finished: number of episodes whose final attempt has ended.
-        running: keys of the tasks that are running.
+        running: the episodes that are running.
         retried: number of attempts that failed because of the infrastructure and were repeated.
         cost_usd: cost so far in US dollars; None while no price is known.
         scores: scores of the finished episodes.
+        last: the outcome of the episode that finished last.
         began: start of the run, in monotonic seconds.
     """
 
     total: int
     finished: int = 0
-    running: list[str] = field(default_factory=list)
+    running: list[Running] = field(default_factory=list)
     retried: int = 0
     cost_usd: float | None = None
     scores: list[float | None] = field(default_factory=list)
+    last: Outcome | None = None
     began: float = field(default_factory=time.monotonic)
 
 
@@ -58,22 +89,36 @@ class Batch:
         prepared: what to run.
         folder: the run's folder: a new one, or with `resume` an existing one.
         on_change: called with the progress after every change, from any thread.
+        on_begin: called with the folder once the run's manifest and ledger exist.
+        end_seconds: how long the end of a desktop may take, and that of all desktops.
+
+    Attributes:
+        unclosed: why some desktops could not be stopped, or None.
+        changes: what has changed since the earlier sessions of a resumed run, in words.
     """
 
     def __init__(
-        self, prepared: Prepared, folder: Path, on_change: Callable[[Progress], None] = lambda p: None
+        self,
+        prepared: Prepared,
+        folder: Path,
+        on_change: Callable[[Progress], None] = lambda p: None,
+        on_begin: Callable[[Path], None] = lambda folder: None,
+        *,
+        end_seconds: float = END_SECONDS,
     ) -> None:
         self._prepared = prepared
         self.folder = folder
         self._run = RunFolder(folder)
         self._tasks = {task.key: task for task in prepared.tasks}
         self._on_change = on_change
+        self._on_begin = on_begin
+        self._end_seconds = end_seconds
         self._stop = threading.Event()
         self._full = threading.Event()
         self._lock = threading.Lock()
         self._broken: BaseException | None = None
-        self._deaths: Counter[tuple[str, int]] = Counter()
         self.unclosed: str | None = None
+        self.changes: list[str] = []
 
     def interrupt(self) -> None:
         """Stop soon: no new episode begins; running ones end as interrupted, without a score."""
@@ -111,20 +156,23 @@ class Batch:
             UsageError: the folder holds another run.
         """
         ledger = self._open(resume)
-        todo = self._todo(ledger)
+        self._on_begin(self.folder)
+        todo = len(ledger.open_episodes())
         owner = make_provider(self._prepared.config.provider)
-        workers = min(self._prepared.config.parallel, len(todo), owner.capacity or len(todo))
-        self.progress = Progress(total=len(todo), cost_usd=self._spent())
-        pending: queue.SimpleQueue[Planned] = queue.SimpleQueue()
-        for episode in todo:
-            pending.put(episode)
+        self.progress = Progress(total=todo, cost_usd=ledger.spent())
         # A provider with few machines does not start one ahead of time for a later episode.
-        provider = Pool(owner, ahead=1 if len(todo) > 1 and owner.capacity is None else 0)
-        threads = ThreadPoolExecutor(max(1, workers), thread_name_prefix="episode")
+        provider = Pool(owner, ahead=1 if todo > 1 and owner.capacity is None else 0)
+        workers = Workers(ledger, self._prepared.config.lease_seconds, lambda one: self._work(one, provider, ledger))
         try:
-            wait([threads.submit(self._work, pending, provider, ledger) for _ in range(workers)])
+            workers.run(
+                min(self._prepared.config.parallel, todo, owner.capacity or todo),
+                stopping=self._stop.is_set,
+                lost=lambda worker, verdict, cause: self._lost(worker, verdict, cause, provider),
+            )
+        except StorageError as error:
+            self._stop.set()
+            self._broken = self._broken or error
         finally:
-            threads.shutdown(wait=False)  # all have ended, or a KeyboardInterrupt must stop the desktops at once
             self._end(provider)
             ledger.close()
         self._close()
@@ -132,37 +180,24 @@ class Batch:
             raise self._broken
         return self.summary()
 
-    def _todo(self, ledger: Ledger) -> list[Planned]:
-        """The episodes without a score, except those whose desktop died twice while the agent acted."""
-        records = self._run.records()
-        for record in records:
-            key = record.task, record.repeat
-            self._deaths[key] = max(self._deaths[key], record.deaths)
-        settled = {(record.task, record.repeat) for record in records if record.tampered}
-        return [one for one in ledger.open_episodes() if (one.task, one.repeat) not in settled]
-
     def _end(self, provider: Provider) -> None:
         """Stop all desktops. A provider that fails to stop them does not affect the records."""
-        try:
-            provider.close()
-        except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
-            self.unclosed = f"{type(error).__name__}: {error}"
 
-    def _spent(self) -> float | None:
-        """The cost of earlier sessions of a resumed run in US dollars, or None if no price is known.
+        def close() -> None:
+            try:
+                provider.close()
+            except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
+                self.unclosed = f"{type(error).__name__}: {error}"
 
-        Another run paid for the episodes that were taken over from it.
-        """
-        costs = [record.totals.usage.cost_usd for record in self._run.records() if record.origin is None]
-        known = [cost for cost in costs if cost is not None]
-        return sum(known) if known else None
+        if not _within(self._end_seconds, close):
+            self.unclosed = f"they did not end within {self._end_seconds:.0f} s"
 
     def _close(self) -> None:
         """Write how the run ended into run.json; until then its state is `running`."""
         error = str(self._broken) if self._broken else self.unclosed
         # a full disk has already been reported
         with contextlib.suppress(*([StorageError] if isinstance(self._broken, StorageError) else [])):
-            manifest.update(self._run, state=self.state, error=error)
+            manifest.update(self._run, state=self.state, error=error, bytes=self._run.size())
 
     def summary(self) -> Summary:
         """The numbers of the whole run, including earlier sessions of a resumed run."""
@@ -181,56 +216,81 @@ class Batch:
         if not self._run.exists:  # before anything else, so that --resume works whatever happens next
             self._run.write_manifest(manifest.manifest(self._prepared))
         ledger = Ledger(self._run.ledger)
-        self._reconcile(ledger)
+        self.changes = manifest.resumed(self._run, self._prepared)  # nothing in a new run
+        recover(ledger, self._run)
         config = self._prepared.config
         ledger.plan(
-            [
-                Planned(task.key, repeat, config.seed + repeat)
-                for repeat in range(config.repeats)
-                for task in self._prepared.tasks
-            ]
+            Planned(task.key, repeat, config.seed + repeat)
+            for repeat in range(config.repeats)
+            for task in self._prepared.tasks
         )
+        ledger.begin_session(config.retries)
         return ledger
 
-    def _reconcile(self, ledger: Ledger) -> None:
-        """Mark episodes as finished in the ledger that were recorded just before the process was killed."""
-        unknown = ledger.unfinished()
-        for record in self._run.records() if unknown else ():
-            if (record.task, record.attempt) in unknown:
-                ledger.finish(record.task, record.attempt, record.ending, record.score.value)
-
-    def _work(self, pending: queue.SimpleQueue[Planned], provider: Provider, ledger: Ledger) -> None:
-        while not (self._stop.is_set() or self._full.is_set()):
-            try:
-                episode = pending.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                self._episode(episode, provider, ledger)
-            except BaseException as error:  # noqa: BLE001  (the boundary of a thread: the run ends, with the cause)
+    def _work(self, worker: Worker, provider: Provider, ledger: Ledger) -> None:
+        """Run one episode after another, until none waits or the worker was given up."""
+        seconds = self._prepared.config.lease_seconds
+        try:
+            while not (self._stop.is_set() or worker.lost):
+                lease = ledger.lease(worker.name, seconds, begun=self._full.is_set())
+                if lease is None:
+                    return
+                worker.begin(lease, START_SECONDS)
+                self._attempt(worker, lease, provider, ledger)
+        except BaseException as error:  # noqa: BLE001  (the boundary of a thread: the run ends, with the cause)
+            if not worker.lost:
                 with self._lock:
                     self._broken = self._broken or error
                 self._stop.set()
-                return
 
-    def _episode(self, episode: Planned, provider: Provider, ledger: Ledger) -> None:
-        self._change(lambda p: p.running.append(episode.task))
-        record = None
-        for attempt in range(self._prepared.config.retries + 1):
-            record = self._attempt(episode, provider, ledger)
+    def _attempt(self, worker: Worker, lease: Lease, provider: Provider, ledger: Ledger) -> None:
+        doing = Doing(alive=worker.alive)
+        running = Running(lease.episode.task, lease.episode.repeat, worker.slot, attempt=lease.tries, doing=doing)
+        self._change(lambda p: p.running.append(running))
+
+        def hand_in(record: EpisodeRecord, written: Written) -> bool:
+            worker.alive(self._end_seconds)
+            verdict = ledger.accept(lease.token, Result.of(record), written.publish)
+            worker.handed = verdict, record
             self._pay(record.totals.usage.cost_usd)
-            if not _again(record) or self._stop.is_set():
-                break
-            if attempt < self._prepared.config.retries:
-                self._change(lambda p: setattr(p, "retried", p.retried + 1))
-        assert record is not None
-        self._finished(episode, record)
+            return verdict.counts
 
-    def _finished(self, episode: Planned, record: EpisodeRecord) -> None:
+        writer = EpisodeWriter(self._run.episode(lease.episode.task, lease.number).path, hand_in)
+        try:
+            task = self._tasks[lease.episode.task]
+            plan = plan_of(self._prepared, task, lease.episode, lease.number, deaths=lease.deaths, record=self.folder)
+            running.steps = plan.steps
+            self._with_desktop(plan, provider, writer, worker, running.doing, lambda: ledger.start(lease))
+        finally:
+            writer.close()
+        if worker.done():
+            self._told(running, worker, None, LATE)
+
+    def _lost(self, worker: Worker, verdict: Verdict | None, cause: str, provider: Provider) -> None:
+        """Go on without a worker: show what became of its episode, and stop its desktop."""
+        desktop = worker.take()
+        if desktop is not None:
+            stop = threading.Thread(target=stopped, args=(provider, desktop), daemon=True)
+            stop.start()
+        for running in [one for one in self.progress.running if one.slot == worker.slot]:
+            self._told(running, worker, verdict, cause)
+
+    def _told(self, running: Running, worker: Worker, verdict: Verdict | None, cause: str) -> None:
+        """Show what became of an attempt: its result if that counts, else why it was lost."""
+        handed, record = worker.handed or (None, None)
+        verdict = verdict or handed or Verdict(False, True)
+        lost = Outcome(running.task, running.repeat, None, LOST, cause)
+        self._finished(running, verdict, outcome_of(record) if record is not None and verdict.counts else lost)
+
+    def _finished(self, running: Running, verdict: Verdict, outcome: Outcome) -> None:
         def change(progress: Progress) -> None:
-            progress.running.remove(episode.task)
+            progress.running = [one for one in progress.running if one is not running]
+            if not verdict.ended and not self._stop.is_set():
+                progress.retried += 1
+                return
             progress.finished += 1
-            progress.scores.append(record.score.value)
+            progress.scores.append(outcome.score)
+            progress.last = outcome
 
         self._change(change)
 
@@ -247,67 +307,36 @@ class Batch:
             change(self.progress)
             self._on_change(self.progress)
 
-    def _attempt(self, episode: Planned, provider: Provider, ledger: Ledger) -> EpisodeRecord:
-        task = self._tasks[episode.task]
-        number = ledger.begin(episode)
-        writer = EpisodeWriter(self._run.episode(episode.task, number).path)
+    def _with_desktop(
+        self,
+        plan: Plan,
+        provider: Provider,
+        writer: EpisodeWriter,
+        worker: Worker,
+        doing: Doing,
+        begin: Callable[[], None],
+    ) -> EpisodeRecord:
+        began = wait.now()
+        desktop = started(provider, self._prepared.spec(plan.task))
+        if not isinstance(desktop, Exception):
+            worker.desktop = desktop
+        begin()
         try:
-            record = self._with_desktop(self._plan(task, episode, number), provider, writer)
-            self._deaths[episode.task, episode.repeat] = record.deaths
-        except ModelFatal:
-            ledger.finish(episode.task, number, Ending.AGENT_ERROR, None)
-            raise
+            with watched(self._prepared.config, desktop, writer):
+                return run_episode(
+                    plan,
+                    self._agent(plan.task),
+                    desktop,
+                    writer,
+                    interrupted=lambda: self._stop.is_set() or worker.lost,
+                    reset_ms=(wait.now() - began) * 1e3,
+                    doing=doing,
+                )
         finally:
-            writer.close()
-        ledger.finish(episode.task, number, record.ending, record.score.value)
-        return record
-
-    def _plan(self, task: Task, episode: Planned, number: int) -> Plan:
-        config = self._prepared.config
-        return Plan(
-            task=task,
-            agent_name=config.agent,
-            provider_name=config.provider,
-            assets=ASSETS,
-            repeat=episode.repeat,
-            attempt=number,
-            seed=episode.seed,
-            max_steps=config.max_steps,
-            max_seconds=config.max_seconds,
-            policy=config.policy,
-            osworld_strict=config.osworld_strict,
-            code_allowed=config.code_allowed,
-            budget_usd=config.episode_budget_usd,
-            deaths=self._deaths[episode.task, episode.repeat],
-            on_tamper=config.on_tamper,
-            task_json=self._prepared.files[task.key],
-            ask=user_of(task, config),
-        )
-
-    def _with_desktop(self, plan: Plan, provider: Provider, writer: EpisodeWriter) -> EpisodeRecord:
-        began = time.monotonic()
-        desktop = self._started(plan.task, provider)
-        try:
-            return run_episode(
-                plan,
-                self._agent(plan.task),
-                desktop,
-                writer,
-                interrupted=self._stop.is_set,
-                reset_ms=(time.monotonic() - began) * 1e3,
-            )
-        finally:
-            if not isinstance(desktop, Exception):
-                _stopped(provider, desktop, writer)
-
-    def _started(self, task: Task, provider: Provider) -> Desktop | Exception:
-        """A desktop, or the error that kept it from starting; the episode is then recorded with this error."""
-        try:
-            return provider.start(self._prepared.spec(task))
-        except UsageError:
-            raise
-        except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
-            return error
+            worker.alive(self._end_seconds)
+            mine = worker.take()
+            if mine is not None:
+                stopped(provider, mine, writer)
 
     def _agent(self, task: Task) -> Agent:
         try:
@@ -318,17 +347,60 @@ class Batch:
             return _NeverMade(error)
 
 
-def _again(record: EpisodeRecord) -> bool:
-    """Whether an attempt failed for a reason that another attempt may not meet."""
-    broken = record.ending in (Ending.ENV_ERROR, Ending.CRASHED)
-    return broken and not record.tampered and not record.permanent
+def plan_of(
+    prepared: Prepared, task: Task, episode: Planned, number: int, *, deaths: int = 0, record: Path | None = None
+) -> Plan:
+    """The plan of an attempt, by the settings of its run; `deaths` as in `Plan`; `record` is the run's folder."""
+    config = prepared.config
+    expected = task.path if Path(config.source).is_file() else task.folder
+    return Plan(
+        task=task,
+        agent_name=config.agent,
+        provider_name=config.provider,
+        assets=ASSETS,
+        repeat=episode.repeat,
+        attempt=number,
+        seed=episode.seed,
+        max_steps=config.max_steps,
+        max_seconds=config.max_seconds,
+        policy=config.policy,
+        osworld_strict=config.osworld_strict,
+        code_allowed=config.code_allowed,
+        budget_usd=config.episode_budget_usd,
+        deaths=deaths,
+        on_tamper=config.on_tamper,
+        task_json=prepared.files[task.key],
+        hidden=(expected.absolute(), *([] if record is None else [record.absolute()])),
+        ask=user_of(task, config),
+        step_seconds=config.step_seconds,
+    )
 
 
-def _stopped(provider: Provider, desktop: Desktop, writer: EpisodeWriter) -> None:
+def started(provider: Provider, spec: DesktopSpec) -> Desktop | Exception:
+    """A desktop, or the error that kept it from starting; the episode is then recorded with this error."""
+    try:
+        return provider.start(spec)
+    except UsageError:
+        raise
+    except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
+        return error
+
+
+def stopped(provider: Provider, desktop: Desktop, writer: EpisodeWriter | None = None) -> None:
+    """Stop the desktop of an episode; an error is recorded, if there is a writer, and otherwise ignored."""
     try:
         provider.stop(desktop)
     except Exception as error:  # noqa: BLE001  (the boundary to providers; the episode is recorded, and counts)
-        writer.note("error", {"error": f"stopping the desktop: {type(error).__name__}: {error}"})
+        if writer is not None:
+            writer.note("error", {"error": f"stopping the desktop: {type(error).__name__}: {error}"})
+
+
+def _within(seconds: float, call: Callable[[], None]) -> bool:
+    """Call something that may hang; returns whether it ended in time."""
+    thread = threading.Thread(target=call, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    return not thread.is_alive()
 
 
 class _NeverMade:

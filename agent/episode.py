@@ -1,11 +1,15 @@
-"""The episode loop. Live runs, the oracle, baselines and replays all go through `run_episode`."""
+"""The episode loop. Live runs, the oracle, baselines, replays and trainers' environments all go through `play`.
+
+`play` is driven from outside, one decision at a time. `run_episode` drives it with an agent, `deskbench.Env` with what
+a trainer sends.
+"""
 
 from __future__ import annotations
 
 import time
 import traceback
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import cast
@@ -21,11 +25,13 @@ from deskbench.agent.base import (
     ModelFatal,
     Needs,
     RefusalError,
+    Undecided,
     Usage,
 )
 from deskbench.agent.config import MAX_SECONDS, MAX_STEPS
-from deskbench.agent.limits import SCORE_SECONDS, SETUP_SECONDS, Limited
+from deskbench.agent.limits import GRACE_SECONDS, SCORE_SECONDS, SETUP_SECONDS, STEP_SECONDS, Limited
 from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, usage_record
+from deskbench.envs import wait
 from deskbench.envs.actions import ACTION_TYPES
 from deskbench.envs.desktop import Desktop
 from deskbench.envs.errors import (
@@ -85,7 +91,9 @@ class Plan:
         deaths: number of earlier attempts of this episode whose desktop died while the agent acted.
         on_tamper: the score when this happens again: `zero` or `unscored`.
         task_json: the task file's content, for the record.
+        hidden: as `Goal.hidden`.
         ask: returns the user's answer to a question from the agent.
+        step_seconds: the most seconds that a step may take, or None for `Plan.step_within`'s own limit.
     """
 
     task: Task
@@ -104,7 +112,9 @@ class Plan:
     deaths: int = 0
     on_tamper: str = "zero"
     task_json: Mapping[str, object] = field(default_factory=dict)
+    hidden: tuple[Path, ...] = ()
     ask: Callable[[str], str] = lambda question: NOBODY
+    step_seconds: float | None = None
 
     @property
     def steps(self) -> int:
@@ -116,6 +126,54 @@ class Plan:
         """The most seconds the episode may take."""
         return self.max_seconds or self.task.limits.seconds or MAX_SECONDS
 
+    def step_within(self, left: float) -> float:
+        """The most seconds that the next step may take, if the episode has so many left."""
+        return self.step_seconds or max(left, 0.0) + STEP_SECONDS
+
+
+@dataclass
+class Doing:
+    """What an episode does at the moment, for display and for whoever watches over it.
+
+    Attributes:
+        phase: what is done if it is not the agent's turn, or empty.
+        step: number of the last decision, from 1; 0 before the first.
+        actions: the actions of the last decision.
+        alive: called before each part of the episode with the most seconds that this part may take.
+    """
+
+    phase: str = "start the desktop"
+    step: int = 0
+    actions: tuple[Action, ...] = ()
+    alive: Callable[[float], None] = lambda seconds: None
+
+
+class Peek:
+    """Sent to `play` in place of a decision: asks for the score of the desktop as it is. It is no step."""
+
+
+@dataclass(frozen=True)
+class Ended:
+    """The end of an episode.
+
+    Attributes:
+        record: what was written.
+        score: the score, with the outcome of every check.
+        observation: the last one, or None if the desktop failed before the first.
+        error: the error that ended the episode or kept it from being scored, or None.
+    """
+
+    record: EpisodeRecord
+    score: Score
+    observation: Observation | None
+    error: Exception | None
+
+
+Playing = Generator[Goal | Observation | Score, Decision | Peek | None, Ended]
+"""An episode that is driven from outside; see `play`."""
+Parts = Generator[Goal | Observation | Score, Decision | Peek | None, tuple[Ending, Score]]
+Turns = Generator[Goal | Observation | Score, Decision | Peek | None, tuple[Ending, Observation]]
+
 
 @dataclass
 class _Run:
@@ -124,7 +182,7 @@ class _Run:
     plan: Plan
     limited: Limited
     interrupted: Callable[[], bool]
-    began: float = field(default_factory=time.monotonic)
+    began: float = field(default_factory=wait.now)
     started: float = field(default_factory=time.time)
     usage: Usage = field(default_factory=Usage)
     unscored: str | None = None
@@ -137,6 +195,9 @@ class _Run:
     deaths: int = 0
     permanent: bool = False
     fatal: ModelFatal | None = None
+    cause: Exception | None = None
+    shown: Observation | None = None
+    doing: Doing = field(default_factory=Doing)
 
     @property
     def steps(self) -> int:
@@ -149,6 +210,7 @@ class _Run:
     def seen(self, observation: Observation) -> Observation:
         for name in ("act_ms", "settle_ms", "roundtrip_ms"):
             self.add(name, getattr(observation, name))
+        self.shown = observation
         return observation
 
 
@@ -160,6 +222,7 @@ def run_episode(
     *,
     interrupted: Callable[[], bool] = lambda: False,
     reset_ms: float = 0.0,
+    doing: Doing | None = None,
 ) -> EpisodeRecord:
     """Prepare, loop, score and record.
 
@@ -170,20 +233,92 @@ def run_episode(
         writer: writes the episode's record.
         interrupted: whether the run is to stop.
         reset_ms: milliseconds that the desktop took to start.
+        doing: is kept up to date, for display; it learns how long each part may take.
 
     Raises:
         ModelFatal: no other episode of this run can succeed; raised after this episode was recorded.
         StorageError: the run folder cannot be written.
         UsageError: the user made a mistake that could not be found earlier.
     """
+    playing = play(
+        plan,
+        desktop,
+        writer,
+        needs=lambda: agent.needs,
+        close=agent.close,
+        interrupted=interrupted,
+        reset_ms=reset_ms,
+        doing=doing,
+    )
+    with closing(playing):
+        return _driven(playing, agent).record
+
+
+def _driven(playing: Playing, agent: Agent) -> Ended:
+    """Let an agent play an episode to its end."""
+    try:
+        shown = next(playing)
+        while True:
+            try:
+                decision = _answer(agent, shown)
+            except Exception as error:  # noqa: BLE001  (`play` decides what it means)
+                shown = playing.throw(error)
+            else:
+                shown = playing.send(decision)
+    except StopIteration as end:
+        ended: Ended = end.value
+        return ended
+
+
+def _answer(agent: Agent, shown: Goal | Observation | Score) -> Decision | None:
+    if isinstance(shown, Observation):
+        return _decide(agent, shown)
+    if isinstance(shown, Goal):
+        with _theirs(agent):
+            agent.start(shown)
+    return None
+
+
+def play(
+    plan: Plan,
+    desktop: Desktop | Exception,
+    writer: EpisodeWriter,
+    *,
+    needs: Callable[[], Needs] = Needs,
+    close: Callable[[], None] = lambda: None,
+    interrupted: Callable[[], bool] = lambda: False,
+    reset_ms: float = 0.0,
+    doing: Doing | None = None,
+) -> Playing:
+    """Prepare, loop, score and record, driven from outside.
+
+    It yields the goal of each part of the task; the answer to that is None. Then it yields observations; the answer to
+    each is a decision, a `Peek` (it then yields a score and waits again), or None, which ends the episode as
+    interrupted. An `AgentError` that is thrown into it ends the episode as that of an agent. The generator returns how
+    the episode ended; closing it early leaves the episode without a record.
+
+    Args:
+        plan: the episode to run.
+        desktop: a fresh desktop, or the error that kept it from starting.
+        writer: writes the episode's record.
+        needs: what the observations have to show, asked for after the goal was yielded.
+        close: releases the agent; called before the record is finished.
+        interrupted: whether the run is to stop.
+        reset_ms: milliseconds that the desktop took to start.
+        doing: is kept up to date, for display; it learns how long each part may take.
+
+    Raises:
+        ModelFatal, StorageError, UsageError: as `run_episode`.
+    """
     run = _Run(plan, Limited(desktop, interrupted), interrupted, totals={"reset_ms": reset_ms}, deaths=plan.deaths)
+    run.doing = doing or run.doing
     world = World(cast(Desktop, run.limited), plan.task, writer.files, plan.assets)
     with ExitStack() as ends:
-        ends.callback(_closed, agent.close, writer)
+        ends.callback(_closed, close, writer)
         try:
             context = _context(run, world, writer)
             ends.callback(_closed, context.close, writer)
-            ending, found = _play(run, agent, context, world, writer)
+            ending, found = yield from _play(run, needs, context, world, writer)
         except EnvError as error:
             ending, found = _broke_off(run, writer, error)
         except (UsageError, StorageError):
@@ -196,7 +331,7 @@ def run_episode(
     record = _finished(run, world, writer, ending, found)
     if run.fatal is not None:
         raise run.fatal
-    return record
+    return Ended(record, found, run.shown, run.cause)
 
 
 def _context(run: _Run, world: World, writer: EpisodeWriter) -> Context:
@@ -264,16 +399,16 @@ def _finished(run: _Run, world: World, writer: EpisodeWriter, ending: Ending, fo
     return record
 
 
-def _play(run: _Run, agent: Agent, context: Context, world: World, writer: EpisodeWriter) -> tuple[Ending, Score]:
+def _play(run: _Run, needs: Callable[[], Needs], context: Context, world: World, writer: EpisodeWriter) -> Parts:
     """Play the parts of the task in order, until a gate stays closed; most tasks have one part."""
     with _setting_up(run):
         parts = prepare(context, world, strict=run.plan.osworld_strict)
-    run.deadline = time.monotonic() + run.plan.seconds
+    run.deadline = wait.now() + run.plan.seconds
     scores: list[Score] = []
     for part in parts:
         with _setting_up(run):
             part.begin()
-        ending, observation = _loop(run, agent, world.desktop, writer, part.instruction)
+        ending, observation = yield from _loop(run, needs, world, writer, part)
         if part is parts[-1] or ending not in GOES_ON:
             writer.final(observation)
         scores.append(_score(run, world, part, ending))
@@ -292,15 +427,17 @@ def _play(run: _Run, agent: Agent, context: Context, world: World, writer: Episo
 
 @contextmanager
 def _timed(run: _Run, name: str) -> Iterator[None]:
-    began = time.monotonic()
+    began = wait.now()
     try:
         yield
     finally:
-        run.add(name, (time.monotonic() - began) * 1e3)
+        run.add(name, (wait.now() - began) * 1e3)
 
 
 @contextmanager
 def _setting_up(run: _Run) -> Iterator[None]:
+    run.doing.phase = "set up the task"
+    run.doing.alive(SETUP_SECONDS + GRACE_SECONDS)
     with _timed(run, "setup_ms"), run.limited.within(SETUP_SECONDS, "set-up"):
         try:
             yield
@@ -308,26 +445,37 @@ def _setting_up(run: _Run) -> Iterator[None]:
             raise SetupError(str(error)) from error
 
 
-def _loop(
-    run: _Run, agent: Agent, desktop: Desktop, writer: EpisodeWriter, instruction: str
-) -> tuple[Ending, Observation]:
-    """Observe, decide, record and act until the episode ends; returns the ending and the last observation."""
-    plan = run.plan
+def _loop(run: _Run, needs: Callable[[], Needs], world: World, writer: EpisodeWriter, part: Part) -> Turns:
+    """Observe, take a decision, record and act until the episode ends; returns the ending and the last observation."""
+    plan, desktop = run.plan, world.desktop
     max_steps = plan.steps
     run.last = None
-    failed = _started(agent, _goal(run, max_steps, instruction))
-    observation = run.seen(desktop.observe(_look(plan, agent.needs)))
+    run.doing.phase = ""
+    run.doing.alive(plan.step_within(run.deadline - wait.now()))
+    failed = None
+    try:
+        yield _goal(run, max_steps, part.instruction, writer)
+    except AgentError as error:
+        failed = error
+    observation = run.seen(desktop.observe(_look(plan, needs())))
     if failed is not None:
         return _agent_failed(run, writer, failed), observation
     for index in range(run.steps, max_steps):
         if (ending := _out_of(run)) is not None:
             return ending, observation
+        run.doing.alive(plan.step_within(run.deadline - wait.now()))
+        writer.looks(observation)
         try:
-            decision = _decide(agent, observation)
+            decision = yield observation
+            while isinstance(decision, Peek):
+                decision = yield _peeked(run, world, part)
+            if decision is None:
+                return Ending.INTERRUPTED, observation
             writer.step(index, observation, _counted(run, decision))
-            observation = run.seen(_carry_out(run, decision, desktop, agent.needs))
+            observation = run.seen(_carry_out(run, decision, desktop, needs()))
         except AgentError as error:
-            ending = _agent_failed(run, writer, error)
+            undecided = isinstance(error, Undecided)
+            ending = (_out_of(run) or Ending.TIME_LIMIT) if undecided else _agent_failed(run, writer, error)
             if error.decision is not None:  # it holds the cost of the failed step
                 writer.step(index, observation, _counted(run, error.decision))
             return ending, observation
@@ -336,7 +484,19 @@ def _loop(
     return Ending.STEP_LIMIT, observation
 
 
-def _goal(run: _Run, max_steps: int, instruction: str) -> Goal:
+def _peeked(run: _Run, world: World, part: Part) -> Score:
+    """The score of the desktop as it is, if scoring leaves it as it is; costs the agent no time."""
+    if part.changes:
+        return Score.none("the checks of this task change the desktop, so only the end state is scored")
+    began, state, kept = wait.now(), dict(world.state), world.kept
+    try:
+        return _judged(run, part, said_fail=False)
+    finally:
+        world.state, world.kept = state, kept
+        run.deadline += wait.now() - began
+
+
+def _goal(run: _Run, max_steps: int, instruction: str, writer: EpisodeWriter) -> Goal:
     plan = run.plan
     return Goal(
         instruction=instruction,
@@ -345,7 +505,10 @@ def _goal(run: _Run, max_steps: int, instruction: str) -> Goal:
         code_allowed=_code_allowed(plan),
         max_steps=max_steps - run.steps,
         seed=plan.seed,
-        seconds=run.deadline - time.monotonic(),
+        seconds=run.deadline - wait.now(),
+        files=writer.agent,
+        hidden=plan.hidden,
+        interrupted=run.interrupted,
     )
 
 
@@ -362,7 +525,7 @@ def _out_of(run: _Run) -> Ending | None:
     """The ending if the run was interrupted, or the time or the budget is spent; else None."""
     if run.interrupted():
         return Ending.INTERRUPTED
-    if time.monotonic() > run.deadline:
+    if wait.now() > run.deadline:
         return Ending.TIME_LIMIT
     cost = run.usage.cost_usd
     if run.plan.budget_usd is not None and cost is not None and cost >= run.plan.budget_usd:
@@ -371,21 +534,12 @@ def _out_of(run: _Run) -> Ending | None:
 
 
 def _counted(run: _Run, decision: Decision) -> Decision:
+    run.doing.step, run.doing.actions = run.doing.step + 1, decision.actions
     run.usage = run.usage + decision.usage
     run.add("steps", 1)
     run.add("actions", len(decision.actions))
     run.add("model_ms", decision.model_ms)
     return decision
-
-
-def _started(agent: Agent, goal: Goal) -> AgentError | None:
-    """Give the agent its task; returns the error if it cannot begin, else None."""
-    try:
-        with _theirs(agent):
-            agent.start(goal)
-    except AgentError as error:
-        return error
-    return None
 
 
 def _decide(agent: Agent, observation: Observation) -> Decision:
@@ -404,7 +558,7 @@ def _theirs(agent: Agent) -> Iterator[None]:
     """The boundary to agents, including users' own: a bug in their code becomes AgentCrash; known errors pass."""
     try:
         yield
-    except (AgentError, CheckError, EnvError, StorageError):
+    except (AgentError, CheckError, EnvError, StorageError, UsageError):
         raise
     except Exception as error:
         raise AgentCrash(f"{agent.name}: {_named(error)}") from error
@@ -447,7 +601,7 @@ def _carry_out(run: _Run, decision: Decision, desktop: Desktop, needs: Needs) ->
 
 def _allowed(run: _Run, actions: Sequence[Action]) -> tuple[tuple[Action, ...], str]:
     """The actions to carry out, with waits cut to the time that is left, and why the next action is refused."""
-    left = run.deadline - time.monotonic()
+    left = run.deadline - wait.now()
     kept: list[Action] = []
     for action in actions:
         if isinstance(action, Exec) and not _code_allowed(run.plan):
@@ -486,7 +640,7 @@ def _agent_failed(run: _Run, writer: EpisodeWriter, error: AgentError) -> Ending
 
 
 def _note_error(run: _Run, writer: EpisodeWriter, error: Exception) -> None:
-    run.error = _named(error)
+    run.cause, run.error = error, _named(error)
     writer.note("error", {"error": run.error, "traceback": _traced(error)})
 
 
@@ -503,21 +657,27 @@ def _score(run: _Run, world: World, part: Part, ending: Ending) -> Score:
         return Score.none("the run was interrupted")
     if run.unscored is not None:
         return Score.none(run.unscored)
+    run.doing.phase = "score the end state"
+    run.doing.alive(SCORE_SECONDS + GRACE_SECONDS)
     if isinstance(run.last, Done):
         world.answer = run.last.answer
+    return _judged(run, part, said_fail=ending is Ending.FAILED)
+
+
+def _judged(run: _Run, part: Part, *, said_fail: bool) -> Score:
     try:
         with _timed(run, "score_ms"), run.limited.within(SCORE_SECONDS, "scoring"):
-            return part.judge(ending is Ending.FAILED)
+            return part.judge(said_fail)
     except Unfit as error:
         return Score(value=0.0, reason=str(error))
     except CheckError as error:
-        run.error = f"CheckError: {error}"
+        run.cause, run.error = error, f"CheckError: {error}"
         return Score.none(f"the check failed: {error}")
 
 
 def _record(run: _Run, world: World, ending: Ending, found: Score) -> EpisodeRecord:
     plan, task = run.plan, run.plan.task
-    wall_ms = (time.monotonic() - run.began) * 1e3 + run.totals.get("reset_ms", 0.0)
+    wall_ms = (wait.now() - run.began) * 1e3 + run.totals.get("reset_ms", 0.0)
     return EpisodeRecord(
         task=task.key,
         task_id=task.id,

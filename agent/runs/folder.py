@@ -4,22 +4,28 @@ run.json        the manifest: what defined the run, and how it ended
 ledger.sqlite   which episodes were planned, started and finished
 episodes/<suite>/<task>/<attempt>/   one episode each (`layout`)
 report.html     the report; a replay also has difference-<step>.png and task/
+
+The folder of the replays of a whole run is no run: it has replay.json, and a run for each replay below.
 """
 
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
+from deskbench.agent.runs.latest import RUNS
 from deskbench.agent.runs.layout import EpisodeFolder
-from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, write_atomic
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, whole, write_atomic
 from deskbench.envs.errors import UsageError
 
 Found = TypeVar("Found")
+REPLAYS = "replay.json"
+"""The results of the replays of a whole run."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +46,7 @@ class RunFolder:
             UsageError: the folder is not a run.
         """
         try:
-            manifest = json.loads(self._manifest.read_text(encoding="utf-8"))
+            manifest = whole(json.loads(self._manifest.read_text(encoding="utf-8")))
         except (OSError, ValueError, RecursionError) as error:
             raise UsageError(f"{self.path} is not a run folder: {self._manifest.name}: {error}") from None
         if not isinstance(manifest, dict):
@@ -61,6 +67,23 @@ class RunFolder:
             StorageError: the disk is full or cannot be written.
         """
         write_atomic(self._manifest, json.dumps(manifest, indent=1).encode())
+
+    def touch(self) -> None:
+        """Show who keeps what it read of a run (`scan.run_stamp`) that a record in it was written again.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        self.write_manifest(self.manifest())
+
+    @property
+    def begun(self) -> bool:
+        """Whether anything of a run is here, though perhaps not the manifest."""
+        return self.exists or self.ledger.is_file() or self._episodes.is_dir()
+
+    def size(self) -> int:
+        """Bytes of all files in the folder."""
+        return folder_size(self.path)
 
     @property
     def _manifest(self) -> Path:
@@ -94,8 +117,9 @@ class RunFolder:
         return self._episodes / task
 
     def task_of(self, episode: EpisodeFolder) -> str:
-        """The task of an episode, read from its path."""
-        return episode.path.parent.relative_to(self._episodes).as_posix()
+        """The task of an episode, read from its path; `.` if it is not in the folder of a task."""
+        folder = episode.path.parent
+        return folder.relative_to(self._episodes).as_posix() if folder.is_relative_to(self._episodes) else "."
 
     @property
     def _episodes(self) -> Path:
@@ -126,7 +150,22 @@ def new_folder(name: str) -> Path:
     """A new path runs/<time>-<name>; a second run in the same second gets another name."""
     base = f"{time.strftime('%Y%m%d-%H%M%S')}-{name}"
     names = [base, *(f"{base}-{n}" for n in range(2, 100))]
-    return next(Path("runs", name) for name in names if not Path("runs", name).exists())
+    return next(RUNS / name for name in names if not (RUNS / name).exists())
+
+
+def folder_size(path: str | Path) -> int:
+    """Bytes of all files in a folder; files that vanish meanwhile count nothing, and links are not followed."""
+    total = 0
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    total += folder_size(entry.path)
+                else:
+                    total += entry.stat(follow_symlinks=False).st_size
+    except OSError:
+        return total
+    return total
 
 
 def final_attempts(found: Iterable[Found], record: Callable[[Found], EpisodeRecord]) -> list[Found]:

@@ -1,9 +1,13 @@
 """The folder of one episode and the names of its files.
 
 episode.json   written last, atomically; without it the episode did not finish
+superseded.json   a record that does not count: it came after the ledger had given the episode to another worker
 steps.jsonl    one line per event: a step before it is carried out, its outcome after, the final observation
 frames/<sha256>.png   a screenshot
 files/<sha256>        an accessibility tree, or a file that a getter read
+now.json       while the episode runs: the screenshot that the agent looks at
+video.mp4      the film of the screen, with `run --video`
+agent/                what an agent left: the output of a program
 """
 
 from __future__ import annotations
@@ -31,9 +35,24 @@ class EpisodeFolder:
         return self.path / "episode.json"
 
     @property
+    def late(self) -> Path:
+        """The record of an attempt whose result does not count."""
+        return self.path / "superseded.json"
+
+    @property
     def steps(self) -> Path:
         """The events, one per line."""
         return self.path / "steps.jsonl"
+
+    @property
+    def now(self) -> Path:
+        """What the agent looks at while the episode runs."""
+        return self.path / "now.json"
+
+    @property
+    def video(self) -> Path:
+        """The film of the screen."""
+        return self.path / "video.mp4"
 
     @property
     def frames(self) -> Path:
@@ -44,6 +63,11 @@ class EpisodeFolder:
     def files(self) -> Path:
         """The folder of the trees and of the files that getters read."""
         return self.path / "files"
+
+    @property
+    def agent(self) -> Path:
+        """The folder for what an agent leaves; most leave nothing, and then it does not exist."""
+        return self.path / "agent"
 
     def frame(self, sha256: str) -> Path:
         """A screenshot. Only the last part of the name is used, so no name leads out of the folder."""

@@ -7,11 +7,12 @@ import json
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, FiniteFloat, ValidationError, model_validator
 from pydantic_core import to_json
 
 from deskbench.agent.base import Decision, Ending, Usage
@@ -20,6 +21,7 @@ from deskbench.envs.errors import StorageError, UsageError
 from deskbench.envs.redact import KNOWN, without_logins
 from deskbench.envs.types import Observation, Screenshot
 from deskbench.tasks.metrics.support.fidelity import Strict
+from deskbench.tasks.types import PartScore
 
 IMPORTED = "imported"
 """The provider's name in an episode from another harness; `replay` then needs the user to name a provider."""
@@ -40,10 +42,11 @@ class _Record(BaseModel):
     @classmethod
     def _written(cls, value: Any) -> Any:
         """Replace lone surrogates, which replies and desktops may contain: a file cannot hold them."""
-        return _whole(value)
+        return whole(value)
 
 
-def _whole(value: Any, depth: int = 0) -> Any:
+def whole(value: Any, depth: int = 0) -> Any:
+    """A JSON value whose texts a file can hold: a lone surrogate becomes U+FFFD. Too deep parts are left out."""
     if isinstance(value, str):
         return value if value.isascii() else value.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
     if not isinstance(value, (dict, list, tuple)):
@@ -51,8 +54,8 @@ def _whole(value: Any, depth: int = 0) -> Any:
     if depth == DEEPEST:
         return "[too deep to be recorded]"
     if isinstance(value, dict):
-        return {_whole(name): _whole(item, depth + 1) for name, item in value.items()}
-    return [_whole(item, depth + 1) for item in value]
+        return {whole(name): whole(item, depth + 1) for name, item in value.items()}
+    return [whole(item, depth + 1) for item in value]
 
 
 class ResultRecord(NamedTuple):
@@ -71,6 +74,7 @@ class SeenRecord(_Record):
     height: int
     cursor: tuple[int, int]
     settled: bool | None = None
+    settled_by: str | None = None
     settle_ms: float = 0.0
     capture_ms: float = 0.0
     act_ms: float = 0.0
@@ -138,26 +142,33 @@ class NoteRecord(_Record):
 class ScoreRecord(_Record):
     """A `tasks.types.Score` in the record."""
 
-    value: float | None
+    value: float | None = Field(ge=0, le=1)
     reason: str
     checks: list[dict[str, Any]] = Field(default_factory=list)
     parts: list[dict[str, Any]] = Field(default_factory=list)
     seconds: float = 0.0
 
 
+def whole_parts(score: ScoreRecord) -> Iterator[PartScore]:
+    """The partial scores of a record, without those that have another form: it may be from elsewhere."""
+    for part in score.parts:
+        with suppress(ValidationError):
+            yield PartScore.model_validate(part)
+
+
 class Totals(_Record):
     """Time (in milliseconds) and cost of the whole episode, by purpose."""
 
-    steps: int = 0
+    steps: int = Field(default=0, ge=0, lt=2**53)
     actions: int = 0
-    model_ms: float = 0.0
-    act_ms: float = 0.0
-    settle_ms: float = 0.0
-    roundtrip_ms: float = 0.0
-    reset_ms: float = 0.0
-    setup_ms: float = 0.0
-    score_ms: float = 0.0
-    wall_ms: float = 0.0
+    model_ms: FiniteFloat = 0.0
+    act_ms: FiniteFloat = 0.0
+    settle_ms: FiniteFloat = 0.0
+    roundtrip_ms: FiniteFloat = 0.0
+    reset_ms: FiniteFloat = 0.0
+    setup_ms: FiniteFloat = 0.0
+    score_ms: FiniteFloat = 0.0
+    wall_ms: FiniteFloat = 0.0
     usage: UsageRecord = UsageRecord()
 
 
@@ -222,6 +233,11 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
     Raises:
         StorageError: the disk is full or cannot be written.
     """
+    _move(_temporary(path, data, sync=sync), path)
+
+
+def _temporary(path: Path, data: bytes, *, sync: bool = True) -> Path:
+    """A file beside `path` with these contents."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}-{threading.get_ident()}")
     try:
         with temporary.open("wb") as file:
@@ -229,6 +245,14 @@ def write_atomic(path: Path, data: bytes, *, sync: bool = True) -> None:
             file.flush()
             if sync:
                 os.fsync(file.fileno())
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        raise _storage(error, path) from None
+    return temporary
+
+
+def _move(temporary: Path, path: Path) -> None:
+    try:
         temporary.replace(path)
     except OSError as error:
         temporary.unlink(missing_ok=True)
@@ -241,6 +265,21 @@ def _storage(error: OSError, path: Path) -> StorageError:
     return StorageError(f"cannot write {path}: {error.strerror}{remedy}")
 
 
+class Written(NamedTuple):
+    """A record that is on the disk but does not count yet: its file, and the name that lets it count."""
+
+    file: Path
+    record: Path
+
+    def publish(self) -> None:
+        """Let the record be there.
+
+        Raises:
+            StorageError: the folder cannot be written.
+        """
+        _move(self.file, self.record)
+
+
 class EpisodeWriter:
     """Writes one episode's folder; the operating system has every line before the step is carried out.
 
@@ -251,10 +290,12 @@ class EpisodeWriter:
 
     Args:
         folder: the episode's folder, which must not hold another episode.
+        hand_in: decides whether the record counts, and publishes it if so; None publishes every record.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, hand_in: Callable[[EpisodeRecord, Written], bool] | None = None) -> None:
         self.folder = folder
+        self._hand_in = hand_in
         self._place = EpisodeFolder(folder)
         try:
             for part in (self._place.frames, self._place.files):
@@ -264,8 +305,19 @@ class EpisodeWriter:
             raise _storage(error, folder) from None
 
     def close(self) -> None:
-        """Close the file of steps."""
+        """Close the file of steps; nobody looks at a screen any more."""
         self._lines.close()
+        with suppress(OSError):
+            self._place.now.unlink()
+
+    def looks(self, observation: Observation) -> None:
+        """Say what the agent looks at now, for those who watch the run; its step is recorded when it has decided."""
+        shot = observation.screenshot
+        if shot is not None:
+            now = {"frame": shot.sha256, "time": time.time()}
+            with suppress(StorageError):  # a full disk ends the episode when its step is recorded
+                self._once(self._place.frame(shot.sha256), shot.png)
+                write_atomic(self._place.now, json.dumps(now).encode(), sync=False)
 
     def step(self, index: int, observation: Observation, decision: Decision) -> None:
         """Record what the agent saw and decided, before the actions are carried out."""
@@ -296,13 +348,26 @@ class EpisodeWriter:
         self._write(NoteRecord(time=time.time(), what=what, detail=_told(dict(detail))))
 
     def finish(self, record: EpisodeRecord) -> None:
-        """Write episode.json; this finishes the episode."""
-        write_record(self._place, record)
+        """Write episode.json; this finishes the episode. A record that does not count gets another name."""
+        if self._hand_in is None:
+            write_record(self._place, record)
+            return
+        written = Written(_temporary(self._place.record, _encoded(record)), self._place.record)
+        try:
+            if not self._hand_in(record, written):
+                _move(written.file, self._place.late)
+        finally:
+            written.file.unlink(missing_ok=True)
 
     @property
     def files(self) -> Path:
         """The folder where getters store what they read, named by hash (`tasks.world.World.cache`)."""
         return self._place.files
+
+    @property
+    def agent(self) -> Path:
+        """The folder for what an agent leaves; it may not exist yet."""
+        return self._place.agent
 
     def seen(self, observation: Observation) -> SeenRecord:
         """The record of an observation; the frame and the tree are written to separate files."""
@@ -311,7 +376,7 @@ class EpisodeWriter:
             self._once(self._place.frame(shot.sha256), shot.png)
         tree = None
         if observation.accessibility is not None:
-            data = KNOWN.text(str(_whole(observation.accessibility))).encode()
+            data = KNOWN.text(str(whole(observation.accessibility))).encode()
             tree = Screenshot.of(data).sha256
             self._once(self._place.file(tree), data)
         facts = {name: value for name, value in vars(observation).items() if name != "screenshot"}
@@ -338,7 +403,11 @@ def write_record(episode: EpisodeFolder, record: EpisodeRecord) -> None:
     Raises:
         StorageError: the disk is full or cannot be written.
     """
-    write_atomic(episode.record, to_json(KNOWN.value(_dumped(record)), indent=1, inf_nan_mode="null"))
+    write_atomic(episode.record, _encoded(record))
+
+
+def _encoded(record: EpisodeRecord) -> bytes:
+    return to_json(KNOWN.value(_dumped(record)), indent=1, inf_nan_mode="null")
 
 
 def _dumped(record: EpisodeRecord) -> dict[str, Any]:

@@ -30,13 +30,13 @@ class Scanner:
     """Finds the episodes of a run; folders that did not change are not listed again."""
 
     def __init__(self, run: RunFolder) -> None:
-        self._root = run.path / "episodes"
+        self._root = str(run.path / "episodes")
         self._known: dict[str, _Listed] = {}
 
     def scan(self) -> Iterator[tuple[str, str]]:
         """The path of each episode that has begun, and a stamp that changes whenever the episode does."""
         known, self._known = self._known, {}
-        todo = [str(self._root)]
+        todo = [self._root]
         while todo:
             path = todo.pop()
             listed = self._list(path, known.get(path))
@@ -48,8 +48,7 @@ class Scanner:
             else:
                 todo += [f"{path}/{name}" for name in listed.below]
 
-    @staticmethod
-    def _list(path: str, before: _Listed | None) -> _Listed | None:
+    def _list(self, path: str, before: _Listed | None) -> _Listed | None:
         try:
             changed = os.lstat(path).st_mtime_ns
             if before is not None and before.changed == changed and not before.fresh:
@@ -58,7 +57,7 @@ class Scanner:
                 names = [(entry.name, entry.is_dir(follow_symlinks=False)) for entry in entries]
         except OSError:
             return None
-        episode = any(name in EVENT_FILES for name, folder in names if not folder)
+        episode = path != self._root and any(name in EVENT_FILES for name, folder in names if not folder)
         fresh = time.time_ns() - changed < FRESH_SECONDS * 1e9
         return _Listed(changed, [] if episode else [name for name, folder in names if folder], episode, fresh)
 
@@ -69,8 +68,16 @@ class Scanner:
                 seen = os.lstat(f"{path}/{name}")
             except OSError:
                 continue
-            return f"{name} {seen.st_mtime_ns} {seen.st_size}"
+            return f"{name} {seen.st_mtime_ns} {seen.st_size}{Scanner._now(path) if name == EVENT_FILES[1] else ''}"
         return "gone"
+
+    @staticmethod
+    def _now(path: str) -> str:
+        """When the agent of a running episode was last shown a screen."""
+        try:
+            return f" {os.lstat(f'{path}/now.json').st_mtime_ns}"
+        except OSError:
+            return ""
 
 
 def run_stamp(run: RunFolder) -> str:

@@ -83,6 +83,16 @@ def test_a_picture_that_comes_again_is_stored_once(writer: EpisodeWriter) -> Non
     assert (after.st_ino, after.st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
+def test_what_the_agent_looks_at_is_there_before_it_has_decided(writer: EpisodeWriter) -> None:
+    now = writer.folder / "now.json"
+    for colour in ("red", "blue"):
+        writer.looks(seen(colour))
+        name = json.loads(now.read_text())["frame"]
+        assert (name, (writer.folder / f"frames/{name}.png").is_file()) == (picture(colour).sha256, True)
+    writer.close()
+    assert not now.exists()
+
+
 def test_a_line_is_with_the_operating_system_when_the_call_returns(writer: EpisodeWriter) -> None:
     writer.step(0, seen(), Decision(()))
     assert (writer.folder / "steps.jsonl").read_bytes().endswith(b"\n")
