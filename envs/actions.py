@@ -343,11 +343,7 @@ def parse_action(value: object) -> Action:
     cls = ACTION_TYPES.get(kind) if isinstance(kind, str) else None
     if cls is None:
         raise ActionError(f"unknown action type {kind!r}{nearest(str(kind), ACTION_TYPES)}")
-    hints = _hints(cls)
-    for name in value:
-        if name != "type" and name not in hints:
-            raise ActionError(f"{kind}: unknown field {name!r}{nearest(str(name), hints)}")
-    fields = {name: _coerce(f"{kind}.{name}", value[name], hint) for name, hint in hints.items() if name in value}
+    fields = read_fields(cls, str(kind), {name: value[name] for name in value if name != "type"})
     try:
         return cls(**fields)
     except TypeError:
@@ -355,6 +351,19 @@ def parse_action(value: object) -> Action:
         raise ActionError(f"{kind}: missing {', '.join(missing)}") from None
     except ActionError as error:
         raise ActionError(f"{kind}: {error}") from None
+
+
+def read_fields(cls: type, kind: str, value: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a dataclass from a JSON object, checked by their types; errors name them after `kind`.
+
+    Raises:
+        ActionError: a field is unknown, or its value has a different type.
+    """
+    hints = _hints(cls)
+    for name in value:
+        if name not in hints:
+            raise ActionError(f"{kind}: unknown field {name!r}{nearest(str(name), hints)}")
+    return {name: _coerce(f"{kind}.{name}", value[name], hint) for name, hint in hints.items() if name in value}
 
 
 def parse_actions(value: object) -> list[Action]:

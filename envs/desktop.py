@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from deskbench.envs.types import Action, Observation
 from deskbench.envs.wire import Health, Observe
@@ -136,13 +136,28 @@ class Window:
 
 @dataclass(frozen=True)
 class Check:
-    """One line of `deskbench doctor`: what was checked, whether it passed, and how to fix it."""
+    """One line of `deskbench doctor`: what was checked, whether it passed, and how to fix it.
+
+    `weight` says what it means if it did not pass: `needed`: no desktop can start; `note`: desktops work, but
+    something is slower or less safe, or some tasks cannot run; `optional`: only an extra is missing.
+    """
 
     name: str
     ok: bool
     detail: str
-    mend: str = ""
+    fix: str = ""
     extra: dict[str, str] = field(default_factory=dict)
+    weight: Literal["needed", "note", "optional"] = "needed"
+
+    @property
+    def fails(self) -> bool:
+        """Whether this keeps desktops from starting."""
+        return not self.ok and self.weight == "needed"
+
+    @property
+    def state(self) -> str:
+        """`ok`, `FAIL`, `note` or `optional`."""
+        return "ok" if self.ok else "FAIL" if self.fails else self.weight
 
 
 class Provider(Protocol):

@@ -16,6 +16,7 @@ DeskbenchError
 `-- AgentError          the agent's or the model's: counts, and the end state is scored
     |-- ReplyError          the model's reply is not an action (the model sees the error and is asked again)
     |-- RefusalError        the model declined
+    |-- Undecided           it waited until the time was up or the run was stopped: the loop says which
     |-- AgentCrash          the agent's own code has a bug: unscored, since no model decided it
     `-- ModelError          the endpoint failed after all retries: unscored
         `-- ModelFatal          the endpoint says that no request of this run can succeed (401, 402, ...)
@@ -114,6 +115,10 @@ class ReplyError(AgentError):
 
 class RefusalError(AgentError):
     """The model declined to act."""
+
+
+class Undecided(AgentError):
+    """The agent waited until the time was up or the run was stopped; the episode ends for that reason."""
 
 
 class AgentCrash(AgentError):

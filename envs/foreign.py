@@ -1,4 +1,4 @@
-r"""Reads text, JSON and scores from elsewhere in one way, in whatever encoding an editor or program wrote them.
+r"""Reads text, JSON, scores and Python from elsewhere in one way, in whatever encoding an editor or program wrote them.
 
 A byte order mark is honoured. UTF-16 and UTF-32 without one are recognised by their zero bytes (RFC 4627, section 3).
 Only `\n` ends a line: JSON strings may contain U+2028 and U+0085 unescaped.
@@ -6,9 +6,11 @@ Only `\n` ends a line: JSON strings may contain U+2028 and U+0085 unescaped.
 
 from __future__ import annotations
 
+import ast
 import json
 import math
 import re
+import threading
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +25,7 @@ from deskbench.envs.wire import MAX_DEPTH, MAX_DIGITS
 
 _HALF = re.compile("[\ud800-\udfff]")
 _PLAIN = re.compile(r"[^\W\d]\w*", re.ASCII)
+_parsing = threading.Lock()
 
 
 class Unread(ValueError):
@@ -59,6 +62,24 @@ def read_text(path: Path) -> str:
         OSError: it cannot be read.
     """
     return decoded(path.read_bytes())
+
+
+def python_tree(source: str | bytes, name: str, mode: str = "exec") -> Any:
+    """The syntax tree of Python source, for several threads at once.
+
+    Two threads that make a tree at the same time can disturb each other's count of levels: `ast.parse` then raises
+    SystemError (CPython up to 3.12, github.com/python/cpython/issues/106905).
+
+    Args:
+        source: Python.
+        name: the file name of error messages.
+        mode: as in `ast.parse`; decides the type of the tree.
+
+    Raises:
+        SyntaxError, ValueError, RecursionError, MemoryError: as `ast.parse`.
+    """
+    with _parsing:
+        return ast.parse(source, name, mode)
 
 
 def read_toml(path: Path, name: str) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Key names: one canonical set, shared by actions, model replies and the server. Uses only the standard library.
 
 The canonical names are pyautogui's (`KEYBOARD_KEYS`), since OSWorld and most models write those. Every printable
-character is its own name (`a`, `<`, `é`). `normalize` accepts the spellings of xdotool, browsers and vendors' tools.
+character is its own name (`a`, `<`, `é`). `normalize` accepts the spellings of xdotool (`U00E9`), browsers and vendors'
+tools.
 """
 
 from __future__ import annotations
@@ -43,7 +44,8 @@ _ALIASES = {
     "metaleft": "superleft", "metaright": "superright",
     "caps_lock": "capslock", "num_lock": "numlock", "scroll_lock": "scrolllock",
     "print_screen": "printscreen", "prtsc": "printscreen", "prtscr": "printscreen", "prntscrn": "printscreen",
-    "prtscreen": "printscreen", "sys_req": "printscreen", "apps": "menu", "contextmenu": "menu", "context_menu": "menu",
+    "prtscreen": "printscreen", "prtscn": "printscreen", "sys_req": "printscreen",
+    "apps": "menu", "contextmenu": "menu", "context_menu": "menu",
     "kp_enter": "numenter", "numpadenter": "numenter", "kp_add": "add", "kp_subtract": "subtract",
     "kp_multiply": "multiply", "kp_divide": "divide", "kp_decimal": "decimal", "kp_separator": "separator",
     "numpadadd": "add", "numpadsubtract": "subtract", "numpadmultiply": "multiply", "numpaddivide": "divide",
@@ -64,6 +66,17 @@ _ALIASES = {
     "command_l": "superleft", "command_r": "superright", "meta_l": "superleft", "meta_r": "superright",
     "option_l": "altleft", "option_r": "altright", "ctl": "ctrl", "os_left": "superleft", "os_right": "superright",
 }  # fmt: skip
+_SIDES = {"ctrl": "ctrl", "control": "ctrl", "shift": "shift", "alt": "alt", "option": "alt", "win": "super",
+          "windows": "super", "meta": "super", "super": "super", "cmd": "super", "command": "super"}  # fmt: skip
+for _word, _key in _SIDES.items():
+    for _side in ("left", "right"):
+        spellings = (f"{_side[0]}{_word}", f"{_side}{_word}", f"{_word}{_side}", f"{_word}_{_side[0]}")
+        _ALIASES.update(dict.fromkeys(spellings, f"{_key}{_side}"))
+_MEDIA = {"audiovolumeup": "volumeup", "audiovolumedown": "volumedown", "audiovolumemute": "volumemute",
+          "mediaplaypause": "playpause", "mediatracknext": "nexttrack", "mediatrackprevious": "prevtrack",
+          "mediastop": "stop"}  # fmt: skip
+"""Media keys by their DOM names (UI Events KeyboardEvent code values)."""
+_ALIASES.update(_MEDIA)
 _ALIASES.update({f"kp_{n}": f"num{n}" for n in range(10)})
 _ALIASES.update({f"numpad{n}": f"num{n}" for n in range(10)})
 _ALIASES.update({f"kp_f{n}": f"f{n}" for n in range(1, 5)})
@@ -150,6 +163,9 @@ def normalize(name: str) -> str:
     lowered = _ALIASES.get(lowered, lowered)
     if lowered in NAMED_KEYS or len(lowered) == 1:
         return lowered
+    code = re.fullmatch(r"u\+?([0-9a-f]{4,5})", lowered)
+    if code is not None and chr(int(code[1], 16)).isprintable():
+        return chr(int(code[1], 16))
     near = difflib.get_close_matches(lowered, [*NAMED_KEYS, *_ALIASES], n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     raise ValueError(f"unknown key {name!r}{hint}")

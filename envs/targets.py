@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
-from deskbench.envs.actions import Action, ActionError, nearest, parse_action
+from deskbench.envs.actions import Action, ActionError, parse_action, read_fields
 from deskbench.envs.server.accessibility.constants import CONTROL_TYPES, ROLES
 from deskbench.envs.tree import Element, elements
 
@@ -117,18 +117,11 @@ def parse_oracle_step(item: object) -> OracleStep:
 def _parse_target(value: object) -> Target:
     if not isinstance(value, Mapping):
         raise ActionError(f"a target must be a JSON object, not {value!r}")
-    known = Target.__dataclass_fields__
-    for key in value:
-        if key not in known:
-            raise ActionError(f"target: unknown field {key!r}{nearest(str(key), known)}")
-    if not any(value.get(k) for k in ("role", "name", "name_re", "text", "text_re")):
+    fields = read_fields(Target, "target", value)
+    if not any(fields.get(key) for key in ("role", "name", "name_re", "text", "text_re")):
         raise ActionError("a target needs a role, a name, a name_re, a text or a text_re")
-    for key in ("role", "name", "name_re", "text", "text_re", "within"):
-        if not isinstance(value.get(key, ""), str):
-            raise ActionError(f"target: {key} is {value[key]!r}; it must be a string")
     for key in ("name_re", "text_re"):
-        _check_pattern(key, value.get(key, ""))
-    fields: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in value.items()}
+        _check_pattern(key, fields.get(key) or "")
     return Target(**fields)
 
 

@@ -113,6 +113,7 @@ class Observation:
         accessibility_complete: False if a time limit cut the tree.
         terminal: text of the focused terminal, or None.
         settled: whether the screen was quiet; None if the policy does not wait.
+        settled_by: by which evidence: `rest` (every program sleeps) or `quiet` (nothing changed); None if not known.
         settle_ms: from the end of the last action to the screenshot.
         capture_ms: for screenshot and encoding, in the desktop.
         act_ms: for carrying out the actions before it, in the desktop.
@@ -137,3 +138,4 @@ class Observation:
     results: tuple[ActionResult, ...] = ()
     answer: str | None = None
     problems: tuple[str, ...] = ()
+    settled_by: str | None = None

@@ -10,6 +10,17 @@ T = TypeVar("T")
 E = TypeVar("E", bound=Exception)
 
 
+def now() -> float:
+    """Seconds on the clock for deadlines: nobody sets it, and it goes on while the machine is suspended.
+
+    Only differences mean something. Where the system has no such clock, it stops in suspension.
+    """
+    return time.clock_gettime(_BOOT) if _BOOT is not None else time.monotonic()
+
+
+_BOOT: int | None = getattr(time, "CLOCK_BOOTTIME", None)
+
+
 def sleep(seconds: float) -> None:
     """Sleep for a fixed time that was requested (a `wait` action, a `sleep` set-up step, a back-off)."""
     if seconds > 0:
@@ -34,12 +45,12 @@ def until(
     Returns:
         What the probe returned, or None if time ran out. The caller knows the last state seen and reports it.
     """
-    deadline = time.monotonic() + timeout
+    deadline = now() + timeout
     while True:
         found = probe()
         if found:
             return found
-        left = deadline - time.monotonic()
+        left = deadline - now()
         if left <= 0:
             return None
         sleep(min(interval, left))
@@ -69,12 +80,12 @@ def retry(
     Raises:
         E: the last one, if time ran out or it was final.
     """
-    deadline = time.monotonic() + timeout
+    deadline = now() + timeout
     while True:
         try:
             return attempt()
         except on as error:
-            left = deadline - time.monotonic()
+            left = deadline - now()
             if left <= 0 or final(error):
                 raise
         sleep(min(interval, left))

@@ -23,7 +23,10 @@ from deskbench.envs.actions import Action, ActionError, nearest, parse_actions
 
 PROTOCOL = 1
 CONTENT_TYPE = "application/vnd.deskbench.step"
-POLICIES = ("settled", "immediate", "fixed:SECONDS", "none")
+POLICIES = ("settled", "quiet", "immediate", "fixed:SECONDS", "none")
+SETTLING = ("settled", "quiet")
+"""Policies that wait until the screen has settled."""
+EVIDENCE = ("rest", "quiet")
 MAX_BODY = 64 * 2**20
 """The largest request or answer, in bytes, that the other end reads into memory."""
 MAX_DEPTH = 64
@@ -59,7 +62,8 @@ class Observe:
     """What to look at after the actions, and when.
 
     Attributes:
-        policy: `settled` (screen has reacted and gone quiet), `immediate`, `fixed:SECONDS`, or `none`.
+        policy: `settled` (screen has reacted and gone quiet), `quiet` (the same, but what programs wait for is no
+            evidence), `immediate`, `fixed:SECONDS`, or `none`.
         screenshot: take a screenshot.
         accessibility: take the accessibility tree (OSWorld's XML).
         terminal: take the text of the focused terminal.
@@ -158,6 +162,8 @@ class Seen:
         width, height: of the screen in pixels.
         cursor: pointer position in pixels.
         settled: whether the screen was quiet when the screenshot was taken; None if the policy does not wait.
+        settled_by: the evidence: `rest` (every program sleeps, and none will soon wake by itself) or `quiet` (nothing
+            has changed for long enough). None if the screen has not settled, or from a server that does not say.
         settle_ms: from the end of the last action to the moment of the screenshot.
         capture_ms: milliseconds for screenshot and encoding.
         accessibility: OSWorld's XML, or None.
@@ -178,6 +184,7 @@ class Seen:
     accessibility_complete: bool = True
     terminal: str | None = None
     problems: tuple[str, ...] = ()
+    settled_by: str | None = None
 
     def __post_init__(self) -> None:
         check_size(self.width, self.height, "the screen")
@@ -185,6 +192,8 @@ class Seen:
             raise WireError(f"the cursor is at {self.cursor}")
         if self.frame is not None and not _FRAME.fullmatch(self.frame):
             raise WireError(f"the frame is {reprlib.repr(self.frame)}; it must be a SHA-256 in hex")
+        if self.settled_by is not None and self.settled_by not in EVIDENCE:
+            raise WireError(f"settled_by is {reprlib.repr(self.settled_by)}; it must be one of {', '.join(EVIDENCE)}")
 
 
 _FRAME = re.compile(r"[0-9a-f]{64}")
@@ -240,6 +249,86 @@ class Health:
 
     def __post_init__(self) -> None:
         check_size(*self.screen, "the screen")
+
+
+@dataclass(frozen=True)
+class Sleeper:
+    """A program at one moment of a settling.
+
+    Attributes:
+        id: its process.
+        name: as the kernel has it.
+        awake: it ran, or waited for a core.
+        moved: it has run since the moment before.
+        ran: it has run since the actions began.
+        hidden: its timers are not known.
+        wake: when it wakes by itself, in milliseconds since the last action ended; None if others must wake it.
+    """
+
+    id: int
+    name: str
+    awake: bool
+    moved: bool
+    ran: bool
+    hidden: bool
+    wake: float | None = None
+
+
+@dataclass(frozen=True)
+class Moment:
+    """What was known at one moment of a settling; `still` is None where programs cannot be seen."""
+
+    ms: float
+    windows: int
+    running: int
+    still: bool | None = None
+    programs: tuple[Sleeper, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A rectangle of the screen that was drawn to; `habitual`: a caret or a clock."""
+
+    ms: float
+    x: int
+    y: int
+    width: int
+    height: int
+    habitual: bool
+
+
+@dataclass(frozen=True)
+class Film:
+    """One settling, and what was drawn after it. All times are milliseconds since the last action ended.
+
+    Attributes:
+        number: of this desktop's settlings, from 1.
+        began: just before the first action.
+        ended: when it was answered; None if it has not been.
+        now: the end of what this film shows: the present, or the beginning of the next settling.
+        settled: the answer.
+        by: its evidence, as `Seen.settled_by`.
+        launching: a program was being started.
+        moments: the moments at which something was different.
+        drawn: oldest first.
+    """
+
+    number: int
+    began: float
+    ended: float | None
+    now: float
+    settled: bool | None
+    by: str
+    launching: bool
+    moments: tuple[Moment, ...] = ()
+    drawn: tuple[Drawn, ...] = ()
+
+
+@dataclass(frozen=True)
+class Films:
+    """The answer to `GET /v1/settlings`: the last ones, oldest first."""
+
+    films: tuple[Film, ...]
 
 
 @dataclass(frozen=True)
@@ -352,9 +441,9 @@ def _mend(whole: list[Any]) -> list[Any]:
             elif isinstance(inner, (dict, list)):
                 waiting.append(inner)
         if isinstance(node, dict) and any(map(_HALF.search, node)):
-            mended = _once([(_HALF.sub("\ufffd", key), inner) for key, inner in node.items()])
+            repaired = _once([(_HALF.sub("\ufffd", key), inner) for key, inner in node.items()])
             node.clear()
-            node.update(mended)
+            node.update(repaired)
     return whole
 
 

@@ -9,7 +9,6 @@ import re
 import secrets
 import socket
 import threading
-import time
 import uuid
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -45,6 +44,8 @@ from deskbench.envs.wire import (
     MAX_BODY,
     TREE_DEPTH,
     Failure,
+    Film,
+    Films,
     Health,
     Observe,
     Ran,
@@ -165,7 +166,7 @@ class Client:
         Raises:
             OSError: the server cannot be reached, or refused; the message says why.
         """
-        with limited(time.monotonic() + self.answer_seconds, MAX_REFUSAL):
+        with limited(wait.now() + self.answer_seconds, MAX_REFUSAL):
             made = self._connect()
             try:
                 self._shake_hands(made, path, json.dumps(body).encode())
@@ -215,7 +216,7 @@ class Client:
         body = request.to_json()
         if path == "/v1/observe":
             del body["actions"]
-        began = time.monotonic()
+        began = wait.now()
         answer = self._send(
             "POST", path, timeout=self.answer_seconds + _step_seconds(actions, observe), retry=True, json=body
         )
@@ -226,7 +227,7 @@ class Client:
         fits = reply.id == request.id and len(reply.results) == len(actions)
         if not fits or (reply.seen is None) != (observe.policy == "none"):
             raise GuestError(f"{self.name}: {path}: the answer belongs to another request")
-        return self._observation(reply, png, observe, (time.monotonic() - began) * 1e3)
+        return self._observation(reply, png, observe, (wait.now() - began) * 1e3)
 
     def _observation(self, reply: StepReply, png: bytes | None, asked: Observe, ms: float) -> Observation:
         results, seen = reply.results, reply.seen
@@ -315,6 +316,13 @@ class Client:
         except WireError as error:
             raise GuestError(f"{self.name}: /v1/windows: {error}") from None
 
+    def settlings(self) -> tuple[Film, ...]:
+        """The last settlings, oldest first, each with what was drawn after it."""
+        found: Films = self._answer(
+            Films, "/v1/settlings", self._send("GET", "/v1/settlings", timeout=self.answer_seconds)
+        )
+        return found.films
+
     def activate_window(self, name: str, *, strict: bool = False, by_class: bool = False) -> None:
         """Raise and focus a window."""
         self._window("activate", name, strict, by_class)
@@ -368,14 +376,14 @@ class Client:
         Raises:
             GuestUnreachable, GuestTimeout, GuestError; with `asked`: FileNotFoundError, Unfit.
         """
-        until, last = time.monotonic() + timeout, "the time is up"
+        until, last = wait.now() + timeout, "the time is up"
         for attempt in range(TRIES if retry else 1):
             wait.sleep(0.05 * attempt)
             try:
                 with limited(until, limit + limit // 8 + MAX_HEAD):
                     status, body = self._exchange(method, path, limit, content)
             except _FAULTS as error:
-                if time.monotonic() >= until:
+                if wait.now() >= until:
                     raise GuestTimeout(f"{self.name}: {path} did not answer within {timeout:g} s") from None
                 last = cause_of(error)
                 continue

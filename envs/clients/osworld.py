@@ -25,6 +25,7 @@ from deskbench.envs.errors import EnvError, GuestError, GuestTimeout, NotThere, 
 from deskbench.envs.types import Action, Exec, Observation, Screenshot, Wait
 from deskbench.envs.wire import (
     PROTOCOL,
+    SETTLING,
     Accessible,
     ActionResult,
     Executed,
@@ -186,7 +187,7 @@ class OsworldClient(Client):
         if policy == "none":
             return Observation(None, 0, 0, act_ms=act_ms, roundtrip_ms=(now - began) * 1e3, results=results)
         wait.sleep(seconds)
-        settled, shot = self._settled(asked.max_settle or SETTLE_SECONDS) if policy == "settled" else (None, None)
+        settled, shot = self._settled(asked.max_settle or SETTLE_SECONDS) if policy in SETTLING else (None, None)
         settle_ms = (time.monotonic() - now) * 1e3
         shot = shot or self._screenshot()
         problems: list[str] = []
@@ -206,6 +207,7 @@ class OsworldClient(Client):
             roundtrip_ms=(time.monotonic() - began) * 1e3,
             results=results,
             problems=tuple(problems),
+            settled_by="quiet" if settled else None,
         )
 
     def _settled(self, maximum: float) -> tuple[bool, Screenshot]:

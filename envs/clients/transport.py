@@ -15,7 +15,6 @@ import re
 import socket
 import ssl
 import threading
-import time
 from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import urlsplit
@@ -56,7 +55,7 @@ _limits = _Limits()
 
 @contextlib.contextmanager
 def limited(until: float, most: float) -> Iterator[None]:
-    """Limit this thread's use of these sockets: until `until` (`time.monotonic`), receiving at most `most` bytes."""
+    """Limit this thread's use of these sockets: until `until` (`envs.wait.now`), receiving at most `most` bytes."""
     _limits.until, _limits.most = until, most
     try:
         yield
@@ -72,7 +71,7 @@ def seconds_left() -> float | None:
     """
     if _limits.until == math.inf:
         return None
-    left = _limits.until - time.monotonic()
+    left = _limits.until - wait.now()
     if left <= 0:
         raise TimeoutError("the time is up")
     return left

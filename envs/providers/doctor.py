@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -21,6 +22,8 @@ PACKAGES = Path(__file__).resolve().parent.parent / "packages.txt"
 SERVER_PYTHON = "/usr/bin/python3"
 SERVER_NEEDS = ("Xlib", "numpy", "PIL", "gi", "tkinter")
 SERVER_OLDEST = (3, 10)
+ESSENTIAL = frozenset({"screenshot", "input"})
+"""Features without which no agent can work."""
 LEAST_DISK, LEAST_MEMORY = 2 * 2**30, 2**30
 """Bytes. A run of a hundred episodes writes a few hundred megabytes; a desktop with a program takes up to 300 MB."""
 
@@ -28,15 +31,20 @@ LEAST_DISK, LEAST_MEMORY = 2 * 2**30, 2**30
 def examine(provider: Provider, *, packages: Path = PACKAGES, python: str = SERVER_PYTHON) -> list[Check]:
     """Run every check. The last one starts a desktop, unless an earlier one failed.
 
+    If the desktop starts, packages that are missing are no failure: only the tasks that use them cannot run.
+
     Args:
         provider: the local provider.
         packages: the list of Debian packages.
         python: the interpreter that runs the server in the desktop.
     """
-    checks = [*_packages(packages), _server_python(python), _sandbox(), _ids(), _limits(), _disk(), _memory(), _ocr()]
-    if all(check.ok for check in checks):
+    found = list(_packages(packages))
+    checks = [_server_python(python), _sandbox(), _ids(), _limits(), _disk(), _memory(), _ocr()]
+    if not any(check.fails for check in checks):
         checks.append(try_desktop(provider))
-    return checks
+        if not checks[-1].fails:
+            found = [replace(check, weight="note") for check in found]
+    return [*found, *checks]
 
 
 def _packages(path: Path) -> Iterator[Check]:
@@ -74,9 +82,9 @@ def _server_python(python: str) -> Check:
     if tuple(map(int, version.split("."))) < SERVER_OLDEST:
         return Check("server's python", False, f"{python} is {version}", f"use {oldest} or newer")
     lacking = [name for name in SERVER_NEEDS if not _said(python, "-c", f"import {name}; print(1)")]
-    mend = "apt-get install python3-xlib python3-numpy python3-pil python3-gi python3-tk" if lacking else ""
+    fix = "apt-get install python3-xlib python3-numpy python3-pil python3-gi python3-tk" if lacking else ""
     detail = f"{python} is {version}" + (f" and cannot import {', '.join(lacking)}" if lacking else "")
-    return Check("server's python", not lacking, detail, mend)
+    return Check("server's python", not lacking, detail, fix)
 
 
 def _sandbox() -> Check:
@@ -99,16 +107,16 @@ def _sandbox() -> Check:
 
 def _ids() -> Check:
     """Without separate ids, programs could end the server and so their own desktop. That is a risk, not a failure."""
-    return Check(
-        "ids", True, ids.why_not() or "a desktop's server and programs run under ids that own nothing on this machine"
-    )
+    why = ids.why_not()
+    common = "a desktop's server and programs run under ids that own nothing on this machine"
+    return Check("ids", not why, why or common, weight="note")
 
 
 def _limits() -> Check:
     """Without a cgroup, one desktop can take what others need. That is a risk, not a failure."""
     why = limits.why_not()
     common = f"a desktop has {_gigabytes(limits.MEMORY)} and {limits.PIDS} processes at most"
-    return Check("limits", True, why or common)
+    return Check("limits", not why, why or common, weight="note")
 
 
 def _disk() -> Check:
@@ -116,13 +124,14 @@ def _disk() -> Check:
     free = {str(path): shutil.disk_usage(path).free for path in (Path.cwd(), Path(tempfile.gettempdir()))}
     detail = ", ".join(f"{_gigabytes(size)} free in {path}" for path, size in free.items())
     enough = min(free.values()) >= LEAST_DISK
-    return Check("disk", enough, detail, "" if enough else f"free up {_gigabytes(LEAST_DISK)} or more")
+    return Check("disk", enough, detail, "" if enough else f"free up {_gigabytes(LEAST_DISK)} or more", weight="note")
 
 
 def _memory() -> Check:
     free = psutil.virtual_memory().available
     enough = free >= LEAST_MEMORY
-    return Check("memory", enough, f"{_gigabytes(free)} free", "" if enough else "end other programs, or run with -n 1")
+    fix = "" if enough else "end other programs, or run with -n 1"
+    return Check("memory", enough, f"{_gigabytes(free)} free", fix, weight="note")
 
 
 def _gigabytes(size: int) -> str:
@@ -133,7 +142,8 @@ def _ocr() -> Check:
     """Only two commands need this extra, so its absence is not a failure."""
     if find_spec("rapidocr") is not None:
         return Check("extra ocr", True, "installed")
-    return Check("extra ocr", True, "not installed; `demo` and `serve ocr` need it: pip install 'deskbench[ocr]'")
+    detail = "not installed; only `demo` and `serve ocr` need it"
+    return Check("extra ocr", False, detail, "pip install 'deskbench[ocr]'", weight="optional")
 
 
 def try_desktop(provider: Provider) -> Check:
@@ -149,4 +159,7 @@ def try_desktop(provider: Provider) -> Check:
     except DeskbenchError as error:
         return Check("desktop", False, str(error), "run `deskbench desktop --debug` and read its output")
     detail = f"{seen.width}x{seen.height} shown after {time.monotonic() - began:.1f} s"
-    return Check("desktop", not faults, "; ".join([detail, *(f"{name}: {why}" for name, why in faults.items())]))
+    return Check(
+        "desktop", not faults, "; ".join([detail, *(f"{name}: {why}" for name, why in faults.items())]),
+        weight="needed" if ESSENTIAL & set(faults) else "note",
+    )  # fmt: skip

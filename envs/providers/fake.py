@@ -28,7 +28,7 @@ from deskbench.envs.types import (
     Screenshot,
     Type,
 )
-from deskbench.envs.wire import PROTOCOL, Health, Observe
+from deskbench.envs.wire import PROTOCOL, SETTLING, Health, Observe
 
 HOME = "/home/user"
 SAVE = (20, 20, 80, 30)
@@ -126,7 +126,8 @@ class FakeDesktop:
             height=self.spec.height,
             cursor=self.cursor,
             accessibility=self._tree() if observe.accessibility else None,
-            settled=True if observe.policy == "settled" else None,
+            settled=True if observe.policy in SETTLING else None,
+            settled_by="quiet" if observe.policy in SETTLING else None,
             results=results,
             problems=("terminal: a desktop in memory has none",) if observe.terminal else (),
         )

@@ -141,6 +141,7 @@ def _serve(args: argparse.Namespace, tokens: Tokens) -> Server:
         loading.join()
     desk = _desk(args.patience)
     if args.session:
+        # Not with the user's rights: a container judges by quiet, as XFCE sleeps between parts of its first screen.
         desk.settle(desk.begin_settling(), FIRST_FRAME * args.patience)
         desk.screen.capture()
     if args.socket:

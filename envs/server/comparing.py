@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from deskbench.envs import wait
 from deskbench.envs.server import desk
 from deskbench.envs.server.desk import Frame
+from deskbench.envs.server.films import Films
 from deskbench.envs.server.recording import RecordingError
 from deskbench.envs.server.settle import HISTORY, MAXIMUM, Change, Sample, Settling
 
@@ -93,8 +94,10 @@ class Desk(desk.Desk):
 
     screen: Screen
 
-    def __init__(self, missing: dict[str, str]) -> None:
+    def __init__(self, screen: Screen, missing: dict[str, str]) -> None:
         self.missing = missing
+        self.screen = screen
+        self.films = Films(screen.since)
         self.recorder = NoRecorder(missing["recording"])
 
     @abstractmethod
@@ -111,6 +114,7 @@ class Desk(desk.Desk):
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
         """Wait until the screen has reacted and gone quiet; False if `maximum` (seconds) passed first."""
         settling.maximum = MAXIMUM if maximum is None else maximum
+        self.films.add(settling)
         while True:
             self.screen.look()
             sample = self.sample(settling.before if settling.launching else None)

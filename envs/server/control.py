@@ -22,6 +22,9 @@ def routes(desk: Desk) -> list[Route]:
     def windows(request: Request) -> Response:
         return json_response(desk.windows.listing())
 
+    def settlings(request: Request) -> Response:
+        return json_response(dataclasses.asdict(desk.films.shown()))
+
     def window(request: Request) -> Response:
         body = request.json()
         acts = {"activate": desk.windows.activate, "close": desk.windows.close}
@@ -35,6 +38,7 @@ def routes(desk: Desk) -> list[Route]:
         Route("GET", "/v1/health", health, "agent"),
         Route("POST", "/v1/run", run),
         Route("GET", "/v1/windows", windows, watch=desk.watch),
+        Route("GET", "/v1/settlings", settlings),
         Route("POST", "/v1/window", window, watch=desk.watch),
     ]
 

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from deskbench.envs.actions import Action
 from deskbench.envs.server import commands
+from deskbench.envs.server.films import Films
 from deskbench.envs.server.http.exchange import Watch
 from deskbench.envs.server.settle import REACTION, Settling
 from deskbench.envs.wire import Health
@@ -86,6 +87,7 @@ class Desk(ABC):
     Attributes:
         patience: how many times slower the machine is than one without emulation.
         watch: watches what the desktop depends on.
+        films: of the last settlings.
     """
 
     patience: float = 1.0
@@ -94,6 +96,7 @@ class Desk(ABC):
     input: Input
     windows: Windows
     recorder: Recorder
+    films: Films
 
     @abstractmethod
     def begin_settling(self, *, launching: bool = False) -> Settling:
@@ -127,6 +130,7 @@ class Desk(ABC):
         """For an observation without actions: a screen that has been quiet for a moment counts as settled at once."""
         settling = self.begin_settling()
         settling.began = settling.start = settling.began - REACTION
+        settling.looking_back = True
         return settling
 
     def run_source(self, lang: str, source: str, timeout: float) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -24,6 +25,10 @@ OPEN_LOOKS = 10
 """If the screen is quiet after an open but no window shows the file: how many looks at idle programs to wait."""
 MAX_COMPLAINT = 65536
 """Bytes at the end of a program's stderr that are searched for its last line."""
+WIN_PASSING = (1359, 1450)
+"""ERROR_INTERNAL_ERROR, ERROR_NO_SYSTEM_RESOURCES (winerror.h): a busy Wine gives the first now and then."""
+PASSING = (errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE)
+"""What keeps a program from starting now, but may not the next time (fork(2), execve(2))."""
 EARLY_END = 0.3
 """Seconds within which a program's failure counts as a failed launch."""
 
@@ -95,6 +100,12 @@ def _names(title: str, path: str) -> bool:
     return Path(path).stem.lower() in title.lower()
 
 
+def _passes(error: OSError) -> bool:
+    """Whether a program that could not be started may be the next time."""
+    code: int | None = getattr(error, "winerror", None)
+    return code in WIN_PASSING if code is not None else error.errno in PASSING
+
+
 def start(desk: Desk, argv: list[str], env: Mapping[str, str] | None = None) -> Response:
     """Start a program; answer when its window is mapped and quiet, or when it is idle without one.
 
@@ -106,6 +117,8 @@ def start(desk: Desk, argv: list[str], env: Mapping[str, str] | None = None) -> 
     try:
         process = commands.spawn(argv, errors, env)
     except OSError as error:
+        if _passes(error):
+            raise HttpError(503, f"{argv[0]!r} was not started this time: {error.strerror or error}") from None
         raise HttpError(400, f"cannot start {argv[0]!r}: {error.strerror or error}") from None
     errors.leave()
     _watch_early_end(process, argv, errors)

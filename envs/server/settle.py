@@ -10,7 +10,7 @@ small and come back at the same place.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 REACTION = 0.15
@@ -25,6 +25,8 @@ QUIET_WINDOWLESS = 3.0
 """The same while a launched program talks to the X server but has shown no window: it is about to."""
 IDLE = 0.06
 """Seconds without a running program after which programs count as idle. Shorter gaps are waits for an answer."""
+IDLE_LOOKS = 3
+"""The same in looks: on a busy machine they may be farther apart than such gaps."""
 BUSY = 1.5
 """Seconds for which programs that run without drawing delay an ordinary answer."""
 BUSY_LAUNCH = 6.0
@@ -37,6 +39,10 @@ such as a caret for which a terminal redraws the whole line, must come back exac
 """
 PERIOD = 0.25
 """Minimum seconds between two changes of a caret or clock."""
+HORIZON = 0.3
+"""Seconds within which a timer may belong to the reaction, as long as `QUIET`."""
+MOMENTS = 500
+"""How many moments of a settling are kept for a film; beyond these, only the last."""
 HISTORY = 5.0
 """Seconds before an action. Changes in that time show where carets and clocks are."""
 
@@ -71,6 +77,29 @@ class Sample:
     clients: frozenset[int] = frozenset()
 
 
+@dataclass(frozen=True)
+class Rest:
+    """What two looks in a row say about the programs; the desktop's own processes count for `still` only.
+
+    Attributes:
+        still: at a moment between the looks, nothing in the session ran or was about to.
+        ran: programs that have run since the actions began.
+        wakes: when each program wakes by itself, monotonic seconds; those without a timer are left out.
+        hidden: programs whose timers are unknown.
+        awake: processes, the desktop's own among them, that were running or about to.
+        moved: processes that have run since the last `Rest`.
+        names: of the processes.
+    """
+
+    still: bool
+    ran: frozenset[int]
+    wakes: Mapping[int, float]
+    hidden: frozenset[int]
+    awake: frozenset[int] = frozenset()
+    moved: frozenset[int] = frozenset()
+    names: Mapping[int, str] = field(default_factory=dict, compare=False)
+
+
 @dataclass
 class Settling:
     """One wait. Feed it samples and changes, and ask for the `verdict`.
@@ -83,6 +112,12 @@ class Settling:
         launching: a program is being started on purpose, so its window is awaited.
         maximum: seconds.
         patience: how many times slower this machine is than the one that the numbers were measured on.
+        rest: tells what the programs wait for; None where that cannot be seen.
+        looking_back: there were no actions; what ran before is not known, so every program's timers count.
+        by: the evidence of the verdict: `rest` (every program sleeps, and no timer is due) or `quiet` (nothing changed
+            for long enough).
+        answer: the verdict, once it is there.
+        seen: what it was given, for a film.
     """
 
     began: float
@@ -92,10 +127,17 @@ class Settling:
     launching: bool = False
     maximum: float = MAXIMUM
     patience: float = 1.0
+    rest: Callable[[], Rest] | None = None
+    looking_back: bool = False
+    by: str = field(default="quiet", init=False)
+    answer: bool | None = field(default=None, init=False)
+    seen: list[tuple[Sample, Rest | None]] = field(default_factory=list, init=False)
     _last_running: float = field(default=-1.0, init=False)
+    _idle_looks: int = field(default=0, init=False)
     _window_change: float = field(default=-1.0, init=False)
     _windows: frozenset[int] = field(default=frozenset(), init=False)
     _new_window: bool = field(default=False, init=False)
+    _due: dict[int, float] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._windows = self.before.windows
@@ -107,24 +149,63 @@ class Settling:
             sample: the newest sample.
             changes: all changes since the actions began, oldest first.
         """
+        rest = self.rest() if self.rest is not None and not sample.running else None
+        self._film(sample, rest)
+        self.answer = self._judge(sample, changes, rest)
+        return self.answer
+
+    def _judge(self, sample: Sample, changes: Sequence[Change], rest: Rest | None) -> bool | None:
         now = sample.time
-        self._note(sample)
-        last = max((c.time for c in changes if not self._habitual(c, changes)), default=None)
+        self._note(sample, rest)
+        if rest is not None:
+            self._expect(rest, now)
+        last = max((c.time for c in changes if not self.habitual(c, changes)), default=None)
         if now - self.start >= self.maximum:
             return False
+        if rest is not None and self._at_rest(sample, rest):
+            self.by = "rest"
+            return True
         if self._busy(sample, now, last):
             return None
         needed = self._needed(sample)
         quiet_since = max(self.start if last is None else last, self._window_change, self.start)
         if last is None and self._window_change < 0 and not self._starting(sample):
-            needed = REACTION
+            needed = max(REACTION, max(self._due.values(), default=0.0) + IDLE - quiet_since)
         return True if now - quiet_since >= needed else None
 
-    def _note(self, sample: Sample) -> None:
+    def _expect(self, rest: Rest, now: float) -> None:
+        """Note the first timer of each program that the actions concern: it may be what draws the reaction.
+
+        Later ones do not count, so that a program whose timers never end is not waited for.
+        """
+        for process in rest.ran & rest.wakes.keys():
+            if process not in self._due and rest.wakes[process] <= now + HORIZON:
+                self._due[process] = rest.wakes[process]
+
+    def _at_rest(self, sample: Sample, rest: Rest) -> bool:
+        """Nothing runs, and no timer of the programs that the actions concern is due soon."""
+        if not rest.still or rest.ran & rest.hidden:
+            return False
+        if self._starting(sample):  # what is mapped and drawn may still ask for the focus when it next runs
+            return False
+        reaction = self.start + REACTION
+        return not any(
+            wake <= (sample.time + HORIZON if self.looking_back or process in rest.ran else reaction)
+            for process, wake in rest.wakes.items()
+        )  # fmt: skip
+
+    def _film(self, sample: Sample, rest: Rest | None) -> None:
+        if self.seen and len(self.seen) >= MOMENTS:
+            self.seen.pop()
+        self.seen.append((sample, rest))
+
+    def _note(self, sample: Sample, rest: Rest | None) -> None:
         if sample.windows != self._windows:
             self._new_window |= bool(sample.windows - self._windows)
             self._windows, self._window_change = sample.windows, sample.time
-        if sample.running:
+        running = sample.running or (rest is not None and not rest.awake.isdisjoint(sample.programs))
+        self._idle_looks = 0 if running else self._idle_looks + 1
+        if running:
             self._last_running = sample.time
 
     def _fresh(self, sample: Sample) -> bool:
@@ -137,7 +218,8 @@ class Settling:
 
     def _busy(self, sample: Sample, now: float, last: float | None) -> bool:
         """Whether programs are computing. Those that have long computed without drawing no longer count."""
-        if self._last_running < 0 or now - self._last_running > IDLE * self.patience:
+        idle = now - self._last_running > IDLE * self.patience and self._idle_looks >= IDLE_LOOKS
+        if self._last_running < 0 or idle:
             return False
         waiting_for_window = self._fresh(sample) and not self._new_window
         longest = BUSY_LAUNCH if waiting_for_window or self.launching else BUSY
@@ -149,7 +231,7 @@ class Settling:
             return QUIET_WINDOWLESS if windowless else QUIET_LAUNCH
         return QUIET_WINDOW if self._window_change >= 0 else QUIET
 
-    def _habitual(self, change: Change, changes: Sequence[Change]) -> bool:
+    def habitual(self, change: Change, changes: Sequence[Change]) -> bool:
         """Whether a change is a caret or a clock: small, and seen before at the same place after a pause."""
         if change.height > CARET[1]:
             return False

@@ -26,6 +26,7 @@ from deskbench.envs.server.http.limits import MAX_SETTLE, REMEMBERED, REMEMBERED
 from deskbench.envs.server.http.server import HttpError, Request, Response, Route
 from deskbench.envs.wire import (
     CONTENT_TYPE,
+    SETTLING,
     ActionResult,
     Observe,
     Seen,
@@ -122,7 +123,7 @@ class Steps:
             reply, png = self._look(wanted, (), 0.0, None)
             return reply.encode(png)
         with self._acting:
-            waits = parse_policy(wanted.observe.policy)[0] == "settled"
+            waits = wanted.observe.policy in SETTLING
             settling = self._desk.begin_settling() if waits else None
             began = time.monotonic()
             results = self._act(wanted.actions)
@@ -179,14 +180,18 @@ class Steps:
             return StepReply(wanted.id, results, act_ms, None), None
         began = time.monotonic()
         settled: bool | None = None
-        if policy == "settled":
-            settled = self._desk.settle(settling or self._desk.look_back(), look.max_settle)
+        by: str | None = None
+        if policy in SETTLING:
+            settling = settling or self._desk.look_back()
+            settling.rest = settling.rest if policy == "settled" else None
+            settled = self._desk.settle(settling, look.max_settle)
+            by = settling.by if settled else None
         elif policy == "fixed":
             wait.sleep(seconds)
-        seen, png = self._see(look, settled, (time.monotonic() - began) * 1e3)
+        seen, png = self._see(look, settled, by, (time.monotonic() - began) * 1e3)
         return StepReply(wanted.id, results, act_ms, seen), png
 
-    def _see(self, look: Observe, settled: bool | None, settle_ms: float) -> tuple[Seen, bytes | None]:
+    def _see(self, look: Observe, settled: bool | None, by: str | None, settle_ms: float) -> tuple[Seen, bytes | None]:
         began = time.monotonic()
         screen = self._desk.screen
         frame = screen.capture() if look.screenshot else None
@@ -211,6 +216,7 @@ class Steps:
             accessibility_complete=complete,
             terminal=terminal,
             problems=tuple(problems),
+            settled_by=by,
         )
         return seen, frame.png if frame and not unchanged else None
 

@@ -1,7 +1,10 @@
 """Text, JSON and scores from other programs."""
 
+import ast
 import codecs
 import json
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, ValidationError
 
-from deskbench.envs import foreign
+from deskbench.envs import foreign, wait
 from deskbench.envs.errors import UsageError
 
 VALUE = {"text": "a\u2028b\x85c é 𝄞", "list": [1, 2.5, None, True, {"k": "v"}]}
@@ -145,3 +148,27 @@ def test_a_toml_file_that_cannot_be_read_is_told_on_one_line(tmp_path: Path, dat
     with pytest.raises(UsageError, match=said) as caught:
         foreign.read_toml(tmp_path / "x.toml", "it")
     assert "\n" not in str(caught.value)
+
+
+def test_threads_parse_python_at_the_same_time() -> None:
+    """Without a lock, about one of a hundred of these raises SystemError in CPython 3.11."""
+
+    class Yielding:
+        def __del__(self) -> None:
+            wait.sleep(1e-9)
+
+    def parse(_: int) -> int:
+        loops = [Yielding() for _ in range(50)]
+        for loop in loops:
+            loop.itself = loop  # type: ignore[attr-defined]
+        del loops
+        return len(foreign.python_tree(source, "<test>").body)
+
+    source = Path(ast.__file__).read_text() * 2
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    try:
+        with ThreadPoolExecutor(4) as pool:
+            assert len(set(pool.map(parse, range(80)))) == 1
+    finally:
+        sys.setswitchinterval(before)

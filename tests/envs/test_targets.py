@@ -2,6 +2,7 @@
 
 import pytest
 
+from deskbench.envs.actions import ActionError
 from deskbench.envs.errors import EnvError
 from deskbench.envs.targets import SCREEN, Target, find_point, parse_oracle_step
 
@@ -58,3 +59,19 @@ def test_the_screen_needs_no_tree() -> None:
     action = step.resolve("<broken", (800, 600))
     assert action is not None
     assert action.to_json() == {"type": "click", "button": "left", "count": 1, "x": 9, "y": 591}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "said"),
+    [
+        ("index", "1", r"target\.index is '1'; it must be a whole number"),
+        ("dx", "3", r"target\.dx is '3'; it must be a whole number"),
+        ("at", [0.5], r"target\.at has 1 items; it must have 2"),
+        ("at", ["left", 0.5], r"target\.at\[0\] is 'left'; it must be a number"),
+        ("text", 7, r"target\.text is 7; it must be a string"),
+        ("nmae", "Save", r"target: unknown field 'nmae'; did you mean 'name'"),
+    ],
+)
+def test_a_target_with_a_wrong_field_is_refused(field: str, value: object, said: str) -> None:
+    with pytest.raises(ActionError, match=said):
+        parse_oracle_step({"type": "click", "target": {"role": "button", field: value}})

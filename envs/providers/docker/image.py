@@ -66,6 +66,14 @@ class Recipe:
         return f"{REPOSITORY}:{self.programs}" + ("-code" if self.code else "")
 
 
+def building(name: str) -> str:
+    """The command that builds the image of this name, or the default image if deskbench builds none of this name."""
+    short = name.removeprefix(f"{REPOSITORY}:")
+    programs, code, _ = (short if short in NAMES else NAMES[0]).partition(f"-{CODE}")
+    options = [f"--programs {programs}"] * (programs != PROGRAMS[0]) + [f"--{CODE}"] * bool(code)
+    return " ".join(("deskbench image build", *options))
+
+
 def lock_file(programs: str) -> Path:
     """The path of the lock file of an image's packages; its lines are name, version, SHA-256."""
     return DOCKER / f"{programs}.lock"

@@ -154,7 +154,8 @@ class OsworldContainers:
 
     def doctor(self) -> list[Check]:
         """What this machine has. No machine is started, because that takes minutes."""
-        kvm = Check("kvm", self._kvm, "/dev/kvm exists" if self._kvm else "no /dev/kvm: a boot takes ten minutes")
+        detail = "/dev/kvm exists" if self._kvm else "no /dev/kvm: a boot takes ten minutes"
+        kvm = Check("kvm", self._kvm, detail, weight="note")
         return [
             Check("engine", True, f"Docker {self._engine.version()['Version']} at {self._engine.api.base_url}"),
             Check("image", True, f"{self._image_name} {self._image[:19]}"),

@@ -27,7 +27,7 @@ from deskbench.envs.clients.transport import seconds_left
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.docker import ssh as docker_ssh
-from deskbench.envs.providers.docker.image import NAMES, REPOSITORY, SOURCES_LABEL
+from deskbench.envs.providers.docker.image import NAMES, REPOSITORY, SOURCES_LABEL, building
 from deskbench.envs.providers.payload import server_digest, session_arguments
 
 if TYPE_CHECKING:
@@ -364,9 +364,9 @@ def find_image(engine: docker.DockerClient, name: str) -> str:
     try:
         image = engine.images.get(name)
     except docker.errors.ImageNotFound:
-        raise UsageError(f"the engine has no image {name}: build it with: deskbench image build") from None
+        raise UsageError(f"the engine has no image {name}: build it with: {building(name)}") from None
     if image.labels.get(SOURCES_LABEL) != server_digest():
-        raise UsageError(f"{name} was built from another version of deskbench: rebuild it with: deskbench image build")
+        raise UsageError(f"{name} was built from another version of deskbench: rebuild it with: {building(name)}")
     return str(image.id)
 
 

@@ -26,7 +26,7 @@ def examine(provider: Provider, image: VmImage | None, disk: Path | None) -> lis
     if image is None:
         return [*checks, Check("disk", True, str(disk))]
     checks += [Check("image", True, f"{image.programs} {image.digest[:19]}"), *_speed(image)]
-    if all(check.ok for check in checks):
+    if not any(check.fails for check in checks):
         checks.append(try_desktop(provider))
     return checks
 
@@ -48,10 +48,12 @@ def _room() -> Check:
     HOME.mkdir(parents=True, exist_ok=True)
     free = shutil.disk_usage(HOME).free
     detail = f"{free / 2**30:.1f} GB free in {HOME}"
-    return Check("disk space", free >= LEAST_DISK, detail, "" if free >= LEAST_DISK else "free up 4 GB or more")
+    fix = "" if free >= LEAST_DISK else "free up 4 GB or more"
+    return Check("disk space", free >= LEAST_DISK, detail, fix, weight="note")
 
 
 def _memory() -> Check:
     free = psutil.virtual_memory().available
     enough = free >= LEAST_MEMORY
-    return Check("memory", enough, f"{free / 2**30:.1f} GB free", "" if enough else "end other programs")
+    detail = f"{free / 2**30:.1f} GB free"
+    return Check("memory", enough, detail, "" if enough else "end other programs", weight="note")

@@ -85,14 +85,14 @@ def find_image(programs: str = "light", home: Path = HOME) -> VmImage:
         UsageError: it was not built, or was built from other packages; the message gives the fix.
     """
     folder = folder_of(programs, home)
-    mend = f"deskbench image build --vm --programs {programs}"
+    fix = f"deskbench image build --vm --programs {programs}"
     try:
         known = json.loads((folder / "image.json").read_text(encoding="utf-8"))
         image = VmImage(folder, known["programs"], known["recipe"], known["digest"])
     except (OSError, ValueError, KeyError):
-        raise UsageError(f"there is no virtual machine image {programs}: build it with: {mend}") from None
+        raise UsageError(f"there is no virtual machine image {programs}: build it with: {fix}") from None
     if image.recipe != recipe_digest(programs):
-        raise UsageError(f"the virtual machine image {programs} was built from other packages: rebuild it with: {mend}")
+        raise UsageError(f"the virtual machine image {programs} was built from other packages: rebuild it with: {fix}")
     return image
 
 

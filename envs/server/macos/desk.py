@@ -37,9 +37,8 @@ class Desk(comparing.Desk):
             import Quartz
         except ImportError as error:
             raise ImportError(f"{error}; {MEND}") from None
-        super().__init__(MISSING)
         self._accessibility = Accessibility(ApplicationServices, AppKit.NSWorkspace)
-        self.screen = Screen(Quartz)
+        super().__init__(Screen(Quartz), MISSING)
         self.input = Input(Quartz, self.screen.width, self.screen.height)
         self.windows = Windows(self._accessibility)
 

@@ -26,8 +26,7 @@ class Desk(comparing.Desk):
     windows: Windows
 
     def __init__(self) -> None:
-        super().__init__(MISSING)
-        self.screen = Screen()
+        super().__init__(Screen(), MISSING)
         self.input = Input(self.screen.width, self.screen.height)
         self.windows = Windows()
         self.activity = Activity(self.windows)

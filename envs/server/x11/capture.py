@@ -51,6 +51,11 @@ class Screen:
             self._state = state
             return self._frame
 
+    def catch_up(self) -> None:
+        """Wait until every change that the X server has told of is counted: the next capture shows it."""
+        with self._lock:
+            self.damage.catch_up(self._display)
+
     def cursor(self) -> tuple[int, int]:
         """The pointer's position in pixels."""
         with self._lock:

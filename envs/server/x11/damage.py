@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 from collections import deque
+from typing import TYPE_CHECKING
 
 from deskbench.envs.server.settle import Change
 
+if TYPE_CHECKING:
+    from Xlib.display import Display
+
+ECHO_SECONDS = 0.5
 HISTORY = 4096
 """How many rectangles to keep; the oldest are dropped."""
 
@@ -21,7 +27,7 @@ class DamageWatch:
     """
 
     def __init__(self, display_name: str | None = None) -> None:
-        from Xlib import display
+        from Xlib import X, display
         from Xlib.ext import damage, xfixes
 
         self._display = display.Display(display_name)
@@ -32,6 +38,11 @@ class DamageWatch:
         root = self._display.screen().root
         root.damage_create(damage.DamageReportRawRectangles)
         self._display.xfixes_select_cursor_input(root, xfixes.XFixesDisplayCursorNotifyMask)
+        self._window = root.create_window(0, 0, 1, 1, 0, 0, X.InputOnly).id
+        self._echo = self._display.intern_atom("_DESKBENCH_ECHO")
+        self._message = X.ClientMessage
+        self._echoes = itertools.count(1)
+        self._echoed = 0
         self._display.sync()
         self.count = self.cursors = 0
         self._changes: deque[Change] = deque(maxlen=HISTORY)
@@ -46,6 +57,10 @@ class DamageWatch:
                 event = self._display.next_event()
                 if event.type == self._cursor:
                     self.cursors += 1
+                if event.type == self._message:
+                    with self._changed:
+                        self._echoed = max(self._echoed, event.data[1][0])
+                        self._changed.notify_all()
                 if event.type != self._damaged:
                     continue
                 area = event.area
@@ -55,6 +70,22 @@ class DamageWatch:
                     self._changed.notify_all()
         except (ConnectionClosedError, OSError):
             return  # the X server is gone, and the desktop with it
+
+    def catch_up(self, other: Display) -> None:
+        """Send a message to ourselves over another connection; wait until it is here, and all that was sent before it.
+
+        Gives up after ECHO_SECONDS: an X server that does not answer is somebody else's matter.
+        """
+        from Xlib.protocol import event
+
+        number = next(self._echoes)
+        message = event.ClientMessage(
+            window=self._window, client_type=self._echo, data=(32, [number & 0x7FFFFFFF, 0, 0, 0, 0])
+        )
+        other.send_event(self._window, message)
+        other.flush()
+        with self._changed:
+            self._changed.wait_for(lambda: self._echoed >= number, ECHO_SECONDS)
 
     def since(self, moment: float) -> list[Change]:
         """The changes at or after `moment`, oldest first."""

@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 import time
 
 from deskbench.envs.server import accessibility, commands, desk
+from deskbench.envs.server.films import Films
 from deskbench.envs.server.recording import Recorder
 from deskbench.envs.server.settle import HISTORY, MAXIMUM, Settling
 from deskbench.envs.server.x11 import activity
 from deskbench.envs.server.x11.activity import Activity
 from deskbench.envs.server.x11.capture import Screen
 from deskbench.envs.server.x11.input import Input
+from deskbench.envs.server.x11.sleepers import Sleepers
 from deskbench.envs.server.x11.watch import XServer
 from deskbench.envs.server.x11.windows import Windows
 from deskbench.envs.wire import PROTOCOL, Health
 
-POLL = 0.02
-"""Seconds between two looks at the programs while settling. A change on the screen is noticed at once."""
+POLL = 0.01
+"""Seconds between two looks at the programs while settling, at least; a change on the screen is noticed at once."""
+SHARE = 6.0
+"""Pauses between two looks, in times of a core's time that a look takes: a seventh of a core goes into looking."""
+LONGEST_PAUSE = 0.05
+"""Seconds between two looks at most: even where looking is dear, the answer does not come much later."""
 
 
 class Desk(desk.Desk):
@@ -31,31 +38,40 @@ class Desk(desk.Desk):
         self.patience = patience
         self.watch = XServer(display_name, patience)
         self.screen = Screen(display_name)
+        self.films = Films(self.screen.damage.since)
         self.input = Input(display_name)
         self.activity = Activity(display_name)
+        self.sleepers = Sleepers(os.getpid())
+        self.no_rest = self.sleepers.trouble(self.watch.process)
         self.windows = Windows(display_name, patience)
         self.recorder = Recorder(self.screen.width, self.screen.height)
 
     def begin_settling(self, *, launching: bool = False) -> Settling:
         """Note the state before the actions; pass the result to `settle` after them."""
         now = time.monotonic()
-        history = self.screen.damage.since(now - HISTORY)
-        return Settling(
-            began=now, start=now, before=self.activity.sample(), history=history, launching=launching,
-            patience=self.patience,
+        settling = Settling(
+            began=now, start=now, before=self.activity.sample(), launching=launching, patience=self.patience,
+            history=self.screen.damage.since(now - HISTORY),
         )  # fmt: skip
+        if not self.no_rest:
+            settling.rest = functools.partial(self.sleepers.rest, self.sleepers.look())
+        return settling
 
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
         """Wait until the screen has reacted and gone quiet; False if `maximum` (seconds) passed first."""
         settling.maximum = MAXIMUM * self.patience if maximum is None else maximum
+        self.films.add(settling)
         while True:
+            began = time.thread_time()
             sample = self.activity.sample(settling.before if settling.launching else None)
             count = self.screen.damage.count
             verdict = settling.verdict(sample, self.screen.damage.since(settling.began))
             if verdict is not None:
+                self.screen.catch_up()
                 return verdict
-            if self.screen.damage.wait(count, POLL):
-                self.screen.damage.wait(1 << 60, POLL / 4)  # drawing comes in bursts: look at them together
+            pause = min(max(POLL, SHARE * (time.thread_time() - began)), LONGEST_PAUSE)
+            if self.screen.damage.wait(count, pause):
+                self.screen.damage.wait(1 << 60, POLL / 2)  # drawing comes in bursts: look at them together
 
     def at_work(self) -> bool:
         """Whether a program of the session, or a service that it may wait for, runs or waits for a core."""

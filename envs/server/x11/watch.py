@@ -46,6 +46,11 @@ class XServer(Watch):
         for work in (self._watch, self._ask):
             threading.Thread(target=work, name="x-watch", daemon=True).start()
 
+    @property
+    def process(self) -> int:
+        """The X server's process; 0 if it cannot be seen from here."""
+        return self._process[0] if self._process else 0
+
     def trouble(self) -> str:
         """Why X cannot answer now; empty if it can."""
         return self._trouble

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from deskbench.envs.clients.films import picture
 from deskbench.envs.clients.http import Client
 from deskbench.envs.clients.osworld import KIND, SOURCE, OsworldClient
 from deskbench.envs.errors import EnvError, GuestTimeout, GuestUnreachable, Unfit
@@ -34,6 +35,12 @@ TREE = {
     "children": [{"type": "file", "name": "a"}, {"type": "directory", "name": "b", "children": []}],
 }
 WINDOWS = "0x01c00003  0 5 6 640 400 xterm.XTerm  host a title\n"
+PROGRAM = {"id": 7, "name": "x", "awake": True, "moved": True, "ran": True, "hidden": False, "wake": 9.5}
+FILM = {
+    "number": 1, "began": -1.0, "ended": 5.0, "now": 9.0, "settled": True, "by": "rest", "launching": False,
+    "moments": [{"ms": 1.0, "windows": 1, "running": 1, "still": False, "programs": [PROGRAM]}],
+    "drawn": [{"ms": 2.0, "x": 1, "y": 2, "width": 3, "height": 4, "habitual": False}],
+}  # fmt: skip
 
 # -- valid answers ------------------------------------------------------------------------------------------------
 
@@ -75,6 +82,7 @@ OURS: dict[str, Answer] = {
     "/v1/windows": lambda asked: [
         {"id": "0x1", "title": "t", "wm_class": "c", "x": 1, "y": 2, "width": 3, "height": 4, "active": True}
     ],
+    "/v1/settlings": lambda asked: {"films": [FILM]},
     "/list_directory": lambda asked: {"directory_tree": TREE},
     "/file": lambda asked: b"data",
     "/wallpaper": lambda asked: PICTURE,
@@ -112,7 +120,12 @@ BOTH: dict[str, Callable[[Any], Any]] = {
 }
 WITHOUT_ANSWERS = {"close", "forward", "expose"}
 CALLS = {
-    "ours": {**BOTH, "allow": lambda c: c.allow([]), "upgrade": lambda c: c.upgrade("/v1/tunnel", {"port": 1}).close()},
+    "ours": {
+        **BOTH,
+        "allow": lambda c: c.allow([]),
+        "upgrade": lambda c: c.upgrade("/v1/tunnel", {"port": 1}).close(),
+        "settlings": lambda c: [picture(film) for film in c.settlings()],
+    },
     "theirs": {
         **BOTH,
         "act": lambda c: c.act([Key(("a",)), Exec("bash", "id")], LOOK),

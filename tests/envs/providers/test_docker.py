@@ -101,9 +101,9 @@ class TestFullImage(DesktopContract):
 
     @pytest.mark.parametrize(("command", "wm_class"), PROGRAMS)
     def test_each_program_comes_up(self, desktop: Desktop, command: str, wm_class: str) -> None:
-        desktop.launch(command, shell=True)
-        assert wm_class in {window.wm_class for window in desktop.windows()}
-        assert desktop.observe().settled
+        desktop.launch(command, shell=True)  # on a busy machine, it comes later, and in parts
+        assert wait.until(lambda: wm_class in {window.wm_class for window in desktop.windows()}, timeout=60)
+        assert wait.until(lambda: desktop.observe().settled, timeout=60)
 
     def test_chromium_is_driven_from_here(self, desktop: Desktop) -> None:
         desktop.launch(["google-chrome", "--remote-debugging-port=9222"])
@@ -380,6 +380,14 @@ def test_the_list_of_an_images_programs_is_as_the_image(engine: docker.DockerCli
 
 def test_a_context_is_the_same_bytes_each_time() -> None:
     assert images.context(images.Recipe()) == images.context(images.Recipe())
+
+
+def test_the_command_that_builds_an_image_is_the_one_for_its_name() -> None:
+    commands = [images.building(f"{images.REPOSITORY}:{name}") for name in images.NAMES]
+    assert [command.removeprefix("deskbench image build") for command in commands] == [
+        "", " --code", " --programs full", " --programs full --code",
+    ]  # fmt: skip
+    assert images.building("somebody/else:1") == "deskbench image build"
 
 
 class TestOsworldsImage:

@@ -7,6 +7,7 @@ import pytest
 from deskbench.envs.errors import GuestError
 from deskbench.envs.providers.local import LocalDesktop
 from deskbench.envs.types import Type
+from tests.other_user import OtherUser
 
 pytestmark = pytest.mark.desktop
 
@@ -83,3 +84,26 @@ def test_opening_what_does_not_exist_says_so(desktop: LocalDesktop) -> None:
     with pytest.raises(GuestError) as caught:
         desktop.open("/home/user/nowhere.txt")
     assert "nowhere.txt" in str(caught.value)
+
+
+def test_a_machine_without_room_for_another_process_has_not_refused_the_program(other_user: OtherUser) -> None:
+    """Only what can never be started counts as a fault of the task."""
+    said = other_user.python("""
+        import resource
+        from deskbench.envs.server.http.server import HttpError
+        from deskbench.envs.server.launch import start
+
+        class Still:
+            def begin_settling(self, *, launching): pass
+
+        def status(program):
+            try:
+                start(Still(), [program])
+            except HttpError as error:
+                return error.status
+
+        print(status("no-such-program"))
+        resource.setrlimit(resource.RLIMIT_NPROC, (1, 1))
+        print(status("true"))
+    """)
+    assert said.stdout.split() == ["400", "503"], said

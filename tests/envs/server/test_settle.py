@@ -1,10 +1,12 @@
 """Settling as a state machine: what counts as quiet, and what does not delay an answer."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from deskbench.envs.server.settle import MAXIMUM, QUIET, QUIET_LAUNCH, REACTION, Change, Sample, Settling
+from deskbench.envs.server.settle import MAXIMUM, QUIET, QUIET_LAUNCH, REACTION, Change, Rest, Sample, Settling
 
 BIG = (0, 0, 400, 300)
 CARET = (100, 100, 2, 16)
@@ -165,3 +167,109 @@ def test_a_program_without_a_window_does_not_hold_a_launch_up_once_it_is_idle() 
     time, settled = answered([], sample=sample, launching=True)
     assert settled
     assert time <= 1.0
+
+
+LONG = 9.0
+"""A moment after all that these tests wait for."""
+
+
+def rests(
+    since: float = 0.0, timers: dict[float, float] | None = None, program: int = 10, hidden: bool = False
+) -> Callable[[float], Rest]:
+    """Nothing runs from `since` on; the program sets its timers at some moments, each for another."""
+
+    def now(time: float) -> Rest:
+        wake = next((wake for begin, wake in (timers or {}).items() if begin <= time < wake), LONG)
+        return Rest(time >= since, frozenset({10}), {program: wake}, frozenset({program} if hidden else ()))
+
+    return now
+
+
+def rested(rest: Callable[[float], Rest], changes: Sequence[Change] = (), **options: Any) -> tuple[float, str]:
+    """When the wait that began at 0 ends, and by which evidence."""
+    now = 0.0
+    settling = Settling(0.0, 0.0, Sample(-0.01), rest=lambda: rest(now), **options)
+    while settling.verdict(Sample(now), [c for c in changes if c.time <= now]) is None:
+        now += 0.01
+    return now, settling.by
+
+
+def test_a_screen_has_settled_as_soon_as_every_program_sleeps() -> None:
+    time, by = rested(rests(since=0.04), [change(0.03, BIG)])
+    assert by == "rest" and 0.04 <= time < 0.06
+
+
+def test_an_action_that_changes_nothing_is_answered_at_once() -> None:
+    assert rested(rests()) == (0.0, "rest")
+
+
+def test_a_timer_that_is_due_soon_is_waited_for_and_what_it_sets_off() -> None:
+    """GTK, after Enter in a file dialog: the button looks pressed for 250 ms, and acts."""
+    time, by = rested(rests(timers={0.0: 0.25, 0.25: 0.48}), [change(0.01, BIG), change(0.26, BIG)])
+    assert by == "rest" and 0.48 <= time < 0.5
+
+
+def test_a_timer_that_draws_the_reaction_is_waited_for() -> None:
+    """Nothing is drawn before it, for longer than a reaction takes; something else hides that the program sleeps."""
+    timers = rests(timers={0.0: 0.25})
+    late = [change(0.26, BIG)]
+    now, settling = 0.0, Settling(0.0, 0.0, Sample(-0.01), rest=lambda: replace(timers(now), still=False))
+    while settling.verdict(Sample(now), [c for c in late if c.time <= now]) is None:
+        now += 0.01
+    assert settling.by == "quiet" and now >= 0.26 + QUIET
+    time, by = rested(timers, late)
+    assert by == "rest" and time >= 0.25
+
+
+def test_a_timer_without_end_is_not_waited_for_when_nothing_is_drawn() -> None:
+    time, by = rested(lambda now: Rest(True, frozenset({10}), {10: now + 0.01}, frozenset()))
+    assert by == "quiet" and time <= REACTION + 0.02
+
+
+def test_a_caret_that_is_due_later_is_not_waited_for() -> None:
+    assert rested(rests(timers={0.0: 0.45})) == (0.0, "rest")
+
+
+def test_a_timer_of_a_program_that_did_not_run_is_waited_for_as_long_as_a_reaction() -> None:
+    """It may be the pause before a launch; a program that looks around every 0.2 s is none of it."""
+    time, by = rested(rests(timers={0.0: 0.05}, program=11))
+    assert by == "rest" and 0.05 <= time < 0.07
+    time, by = rested(rests(timers={0.0: 0.2, 0.2: 0.4}, program=11))
+    assert (time, by) == (0.0, "rest")
+    time, by = rested(rests(timers={0.0: 0.2}, program=11), looking_back=True)
+    assert time >= REACTION
+
+
+def test_a_program_whose_timer_never_ends_is_answered_as_before() -> None:
+    time, by = rested(lambda now: Rest(True, frozenset({10}), {10: now + 0.01}, frozenset()), [change(0.02, BIG)])
+    assert by == "quiet" and time <= 0.02 + QUIET + 0.05
+
+
+def test_a_program_that_hides_its_timers_is_answered_as_before() -> None:
+    time, by = rested(rests(hidden=True), [change(0.02, BIG)])
+    assert by == "quiet" and 0.02 + QUIET <= time <= 0.02 + QUIET + 0.05
+
+
+@pytest.mark.parametrize("windows", [frozenset({1}), frozenset({1, 2})])
+def test_a_launch_that_sleeps_has_not_settled(windows: frozenset[int]) -> None:
+    """With its window, too: a program asks for the focus when it has loaded its file."""
+    now = 0.0
+    settling = Settling(0.0, 0.0, Sample(-0.01, windows=frozenset({1})), rest=lambda: rests()(now), launching=True)
+    while settling.verdict(Sample(now, windows=windows), []) is None:
+        now += 0.01
+    assert settling.by == "quiet" and now >= QUIET_LAUNCH
+
+
+def test_a_program_that_a_timer_has_just_woken_is_computing() -> None:
+    """On a busy machine a file dialog gets a core long after its timer, and is closed after the screen was quiet."""
+
+    def rest(now: float) -> Rest:
+        awake = frozenset({10} if 0.27 <= now < 0.34 else ())
+        return Rest(not awake, frozenset({10}), {10: 0.25 if now < 0.25 else LONG}, frozenset({10}), awake)
+
+    changes = [change(0.005, BIG), change(0.342, BIG)]
+    there = frozenset({10})
+    now, settling = 0.0, Settling(0.0, 0.0, Sample(-0.01, programs=there), rest=lambda: rest(now))
+    while settling.verdict(Sample(now, programs=there), [c for c in changes if c.time <= now]) is None:
+        now += 0.01
+    assert now >= 0.342 + QUIET

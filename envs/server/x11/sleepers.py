@@ -1,0 +1,296 @@
+"""Which programs of the session sleep, and when each will wake by itself.
+
+Two looks in a row that find every thread asleep, and none put on a core in between, prove that at one moment nothing
+ran and nothing was about to, but for timers. When those are due, the programs' own calls say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import resource
+import select
+import threading
+import time
+import tty
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from deskbench.envs import wait
+from deskbench.envs.server.settle import Rest
+from deskbench.envs.server.x11.activity import INFRASTRUCTURE
+from deskbench.envs.server.x11.waits import FOREVER, Thread, Wait, count, state_of
+
+MOST_THREADS = min(1024, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
+"""Threads that are watched; each costs two open files. A program with threads beyond these counts as hidden."""
+LONGEST = 0.15
+"""Seconds after which a `Rest` gives up looking again: the caller has other evidence, which must not wait for this."""
+TERMINAL_SECONDS = 0.05
+"""How long to wait for our own terminal."""
+BUSY_LOOKS, BUSY_PAUSE = 6, 0.006
+"""Looks after a first one that finds everything asleep, and seconds between two of them, where a kernel's worker may
+be on its way from one program to another and other work keeps it from its core."""
+TTY, FLAGS, KERNEL = 4, 6, 0x200000
+"""Fields of proc(5)'s `stat` behind the name: the terminal, and flags with PF_KTHREAD (linux/sched.h)."""
+FOREIGN = ("wineserver",)
+"""Programs that act for others in ways that their calls do not show: how the names begin."""
+TALKING = frozenset(("01", "02", "03"))
+"""States of a connection in /proc/net/tcp whose other end may still say something (net/tcp_states.h)."""
+ENDED = (FileNotFoundError, ProcessLookupError)
+
+
+@dataclass(frozen=True)
+class Look:
+    """The session's threads at one moment.
+
+    Attributes:
+        threads: by process and thread.
+        names: of the processes, as the kernel has them (15 characters).
+        hidden: processes whose timers cannot be seen.
+    """
+
+    threads: Mapping[tuple[int, int], Wait]
+    names: Mapping[int, str]
+    hidden: frozenset[int]
+
+    @property
+    def asleep(self) -> bool:
+        """No thread ran, or waited for a core or a disk."""
+        return all(wait.asleep for wait in self.threads.values())
+
+    def same(self, before: Look) -> bool:
+        """No thread has begun, ended, or run since an earlier look."""
+        return self.threads.keys() == before.threads.keys() and not self.ran(before)
+
+    def ran(self, before: Look) -> set[int]:
+        """The processes of which a thread has run since an earlier look, new ones among them."""
+        old = before.threads
+        return {
+            key[0] for key, wait in self.threads.items()
+            if not wait.asleep or wait.slices < 0 or key not in old or old[key].slices != wait.slices
+        }  # fmt: skip
+
+
+class Terminal:
+    """A terminal of our own, through which a byte goes after all that programs have written to theirs.
+
+    What is written to a terminal reaches its reader by a worker of the kernel (`flush_to_ldisc`), the one thing on the
+    way from a key to its drawing that no process does. Workers take up their work in order: when our byte has arrived,
+    whoever reads earlier ones has been woken.
+    """
+
+    def __init__(self) -> None:
+        self._near, self._far = os.openpty()
+        tty.setraw(self._far)
+        for end in (self._near, self._far):
+            os.set_blocking(end, False)  # a program may open it, too, and stop it
+        self._bytes = itertools.cycle(range(256))
+
+    def passed(self, pause: float) -> bool:
+        """Send a byte through after a pause; False if it takes longer than a program may be kept waiting."""
+        wait.sleep(pause)
+        byte, until = bytes([next(self._bytes)]), time.monotonic() + TERMINAL_SECONDS
+        try:
+            os.write(self._far, byte)
+            while (left := until - time.monotonic()) > 0 and select.select([self._near], [], [], left)[0]:
+                if os.read(self._near, 4096).endswith(byte):
+                    return True
+        except OSError:
+            return False
+        return False
+
+
+class Sleepers:
+    """Looks at the session's threads; safe to use from several threads, all of which have the user's rights.
+
+    Args:
+        own: the process that asks; it is left out.
+    """
+
+    def __init__(self, own: int) -> None:
+        self._own = own
+        self._threads: dict[tuple[int, int], Thread] = {}
+        self._kernel: dict[int, bool] = {}
+        self._lock = threading.Lock()
+        self._terminal = Terminal()
+        self._last: Look | None = None
+
+    def trouble(self, display: int) -> str:
+        """Why this evidence is missing here, or "" if it is not.
+
+        Args:
+            display: the X server's process; 0 if it runs where its processes cannot be seen.
+        """
+        if not display:
+            return "the X server's process cannot be seen"
+        own = f"/proc/self/task/{threading.get_native_id()}"
+        try:
+            if not count(Path(own, "schedstat").read_bytes()):
+                return "the kernel does not count how often a thread runs (CONFIG_SCHED_INFO)"
+            Path(own, "syscall").read_bytes()
+            for seen in (1, display):
+                state_of(f"/proc/{seen}/stat")
+        except (OSError, IndexError) as error:
+            return f"/proc does not tell what programs wait for: {error}"
+        return ""
+
+    def rest(self, before: Look) -> Rest:
+        """Look several times; compare the looks with each other and with an earlier one."""
+        until = time.monotonic() + LONGEST
+        with self._lock:
+            now = self._look()
+            awake = {process for (process, _), one in now.threads.items() if not one.asleep}
+            still = now.asleep
+            left = (BUSY_LOOKS if self._through_workers(now) else 1) if still else 0
+            while left and still:
+                last, still = now, self._terminal.passed(BUSY_PAUSE if left > 1 else 0)
+                now = self._look()
+                still = still and now.same(last) and time.monotonic() < until
+                left -= 1
+            moved, self._last = now.ran(self._last or before), now
+        programs = {process for process, name in now.names.items() if name not in INFRASTRUCTURE}
+        ran, hidden = now.ran(before) & programs, set(now.hidden)
+        hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
+        wakes = _earliest((process, wait.wake) for (process, _), wait in now.threads.items() if wait.known)
+        if still:
+            self._look_outside(ran, wakes, hidden)
+        return Rest(
+            still, frozenset(ran), {process: wake for process, wake in wakes.items() if process in programs},
+            frozenset(hidden & programs), frozenset(awake), frozenset(moved), now.names,
+        )  # fmt: skip
+
+    def _look_outside(self, programs: Iterable[int], wakes: dict[int, float], hidden: set[int]) -> None:
+        """Find what may wake programs beside their calls: timers that are files, and the other end of a connection."""
+        talking = _talking()
+        for process in programs:
+            try:
+                for number, kind in _files(process):
+                    if kind == "anon_inode:[timerfd]":
+                        wakes[process] = min(wakes.get(process, FOREVER), _due(process, number))
+                    elif kind.startswith("socket:[") and kind[8:-1] in talking:
+                        hidden.add(process)
+            except ENDED:
+                continue
+            except OSError:
+                hidden.add(process)
+
+    def look(self) -> Look:
+        """Every thread of the session now, but the kernel's."""
+        with self._lock:
+            return self._look()
+
+    def _through_workers(self, look: Look) -> bool:
+        """A program has a terminal, and something runs that is not seen here: a worker of the kernel, perhaps."""
+        return not _alone() and any(_stat(process)[TTY] != "0" for process in look.names)
+
+    def _look(self) -> Look:
+        threads: dict[tuple[int, int], Wait] = {}
+        names: dict[int, str] = {}
+        hidden: set[int] = set()
+        processes = [number for number in _numbers("/proc") if number != self._own]
+        known = self._kernel
+        self._kernel = {number: known[number] if number in known else _is_kernel(number) for number in processes}
+        for process in processes:
+            if self._kernel[process]:
+                continue
+            try:
+                names[process] = _name(process)
+                keys = [(process, thread) for thread in _numbers(f"/proc/{process}/task")]
+            except ENDED:
+                continue
+            for key in keys:
+                found = self._one(key, hidden)
+                if found is not None:
+                    threads[key] = found
+        for key in self._threads.keys() - threads.keys():
+            self._threads.pop(key).close()
+        return Look(threads, names, frozenset(hidden))
+
+    def _one(self, key: tuple[int, int], hidden: set[int]) -> Wait | None:
+        """What a thread does; None if it has ended."""
+        try:
+            if key not in self._threads and len(self._threads) >= MOST_THREADS:
+                found = Wait(-1, state_of("/proc/{}/task/{}/stat".format(*key)) not in "RD", known=False)
+            else:
+                thread = self._threads.get(key)
+                if thread is None:
+                    thread = self._threads[key] = Thread(*key)
+                found = thread.look()
+        except ENDED:
+            return None
+        except OSError:  # no more files can be opened
+            found = Wait(-1, asleep=False, known=False)
+        if not found.known:
+            hidden.add(key[0])
+        return found
+
+
+def _numbers(folder: str) -> Iterator[int]:
+    return map(int, filter(str.isdigit, os.listdir(folder)))  # noqa: PTH208  (a fifth of iterdir's cost)
+
+
+def _name(process: int) -> str:
+    file = os.open(f"/proc/{process}/comm", os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        return os.read(file, 64).decode("latin-1").rstrip("\n")
+    finally:
+        os.close(file)
+
+
+def _is_kernel(process: int) -> bool:
+    return bool(int(_stat(process)[FLAGS]) & KERNEL)
+
+
+def _stat(process: int) -> list[str]:
+    """What proc(5)'s `stat` has behind the name; zeros of a process that has ended."""
+    try:
+        return Path("/proc", str(process), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()
+    except ENDED:
+        return ["0"] * (FLAGS + 1)
+
+
+def _alone() -> bool:
+    """This thread is all that runs on the machine, the kernel's workers included (loadavg in proc(5))."""
+    return Path("/proc/loadavg").read_text(encoding="ascii").split()[3].startswith("1/")
+
+
+def _earliest(wakes: Iterable[tuple[int, float]]) -> dict[int, float]:
+    """The first moment of each process that has one."""
+    found: dict[int, float] = {}
+    for process, wake in wakes:
+        if wake < FOREVER:
+            found[process] = min(wake, found.get(process, FOREVER))
+    return found
+
+
+def _files(process: int) -> Iterator[tuple[int, str]]:
+    """A process's open files: number and kind."""
+    for number in _numbers(f"/proc/{process}/fd"):
+        with contextlib.suppress(*ENDED):
+            yield number, os.readlink(f"/proc/{process}/fd/{number}")  # noqa: PTH115  (a third of readlink()'s cost)
+
+
+def _due(process: int, number: int) -> float:
+    """When a timer that is a file is due, monotonic seconds (timerfd_create(2), `it_value`)."""
+    for line in Path(f"/proc/{process}/fdinfo/{number}").read_text(encoding="ascii").splitlines():
+        name, _, value = line.partition(": ")
+        if name == "it_value":
+            seconds, nanoseconds = map(int, value.strip("()").split(","))
+            return time.monotonic() + seconds + nanoseconds / 1e9 if seconds or nanoseconds else FOREVER
+    return FOREVER
+
+
+def _talking() -> set[str]:
+    """The sockets (inodes) that have another end in the network; it may be on this machine."""
+    found: set[str] = set()
+    for name in ("tcp", "tcp6", "udp", "udp6"):
+        try:
+            lines = Path("/proc/net", name).read_text(encoding="ascii").splitlines()[1:]
+        except FileNotFoundError:  # no IPv6
+            continue
+        for _, _, _, state, *rest in map(str.split, lines):
+            if state in TALKING:
+                found.add(rest[5])
+    return found

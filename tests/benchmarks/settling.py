@@ -1,0 +1,168 @@
+"""Settling in the programs of the full image: by rest, by quiet time alone, and a fixed 2 s, on the same actions."""
+
+import itertools
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from PIL import Image, ImageChops
+
+from deskbench.envs import wait
+from deskbench.envs.clients.films import picture
+from deskbench.envs.desktop import DesktopSpec
+from deskbench.envs.providers.docker.provider import DockerDesktop, DockerProvider
+from deskbench.envs.server.settle import CARET
+from deskbench.envs.types import Action, Key, Move, Type
+from deskbench.envs.wire import Observe
+from tests.benchmarks.arms import Row, limit_row
+from tests.engine import docker_engine
+
+FILMS = Path("build/films")
+"""Where a picture of each settling goes that was answered too early, with the screens before and after."""
+ROUNDS = {"settled": 3, "quiet": 1, "fixed:2": 1}
+"""How often each program's actions are carried out with each policy."""
+LATER = 3.0
+"""Seconds in which a settled screen must not change."""
+CELL = 8
+"""Pixels: changes that are nearer than this belong together."""
+NOW = Observe(policy="immediate")
+PAGE = b"""<!doctype html><title>form</title><style>
+#panel { max-height: 0; overflow: hidden; transition: max-height .4s; background: silver }
+#panel.open { max-height: 400px }
+</style>
+<input autofocus> <label><input type=checkbox> later</label>
+<button onclick="panel.classList.toggle('open')">More</button>
+<div id=panel>%s</div>%s""" % (b"<p>A line that slides in.</p>" * 8, b"<p>A line of the page.</p>" * 100)
+MENU, SELECT, ESCAPE, TAB = Key(("alt", "f")), Key(("ctrl", "a")), Key(("esc",)), Key(("tab",))
+ACTIONS: dict[str, tuple[str, list[Action]]] = {
+    "Writer": ("soffice --writer --norestore", [Type("Settle down. "), MENU, ESCAPE, SELECT, Key(("ctrl", "b"))]),
+    "Calc": ("soffice --calc --norestore", [Type("42"), Key(("enter",)), MENU, ESCAPE, Key(("up",))]),
+    "Impress": ("soffice --impress --norestore", [ESCAPE, MENU, ESCAPE, TAB, Move(640, 400)]),
+    "GIMP (GTK 2)": ("gimp", [MENU, ESCAPE, Key(("ctrl", "n")), ESCAPE, Move(640, 400)]),
+    "VLC (Qt 5)": ("vlc", [Key(("alt", "m")), ESCAPE, Key(("ctrl", "i")), ESCAPE, Key(("t",))]),
+    "Thunderbird": ("thunderbird", [TAB, TAB, MENU, ESCAPE, Move(640, 400)]),
+    "Chromium, a form": (
+        "google-chrome ~/form.html",
+        [Type("x"), TAB, Key(("space",)), Key(("shift", "tab")), Key(("pagedown",))],
+    ),
+    "Chromium, a transition": ("google-chrome ~/form.html", [TAB, TAB, Key(("enter",)), Key(("enter",)), SELECT]),
+    "Nautilus (GTK 4)": ("nautilus", [SELECT, Key(("right",)), Key(("ctrl", "f")), ESCAPE, Key(("f10",))]),
+    "gedit (GTK 3)": ("gedit", [Type("settle "), SELECT, Key(("ctrl", "f")), ESCAPE, Key(("f10",))]),
+}
+"""The command of each program, and actions that leave it much as it was."""
+
+
+@dataclass
+class Found:
+    """Waits in milliseconds, and how many of them were too short, for one policy."""
+
+    times: list[float] = field(default_factory=list)
+    early: int = 0
+    rested: int = 0
+
+    def __str__(self) -> str:
+        """Median, 95th percentile, and early answers."""
+        return (
+            f"{statistics.median(self.times):.0f}, {_late(self.times):.0f} ms; early {self.early} of {len(self.times)}"
+        )
+
+
+def programs() -> list[Row]:
+    """The waits after ordinary actions in the full image's programs."""
+    total = {policy: Found() for policy in ROUNDS}
+    rows = []
+    with docker_engine():
+        provider = DockerProvider("full")
+        try:
+            for name, (command, actions) in ACTIONS.items():
+                found = _measured(provider, name, command, actions)
+                ours, quiet, fixed = found.values()
+                beside = f"quiet: {quiet}; 2 s: early {fixed.early} of {len(fixed.times)}"
+                rested = f"{ours.rested} by rest"
+                rows.append(Row(f"settled in {name}, median and 95 of 100", str(ours), beside, rested, "", True))
+                for policy, one in found.items():
+                    total[policy].times += one.times
+                    total[policy].early += one.early
+                    total[policy].rested += one.rested
+        finally:
+            provider.close()
+    ours, quiet, fixed = total.values()
+    early = f"{ours.early} of {len(ours.times)}"
+    return [
+        *rows,
+        limit_row("settled in all of them, median", statistics.median(ours.times), "ms", 100),
+        limit_row("the same, 95 of 100", _late(ours.times), "ms", 350),
+        Row("too early in all of them", early, f"quiet: {quiet.early} of {len(quiet.times)}; "
+            f"2 s: {fixed.early} of {len(fixed.times)}", early, "0", ours.early == 0),
+    ]  # fmt: skip
+
+
+def _late(times: list[float]) -> float:
+    return statistics.quantiles(times, n=20)[-1]
+
+
+def _measured(provider: DockerProvider, name: str, command: str, actions: list[Action]) -> dict[str, Found]:
+    """Carry out the actions with each policy on one fresh desktop."""
+    desktop = provider.start(DesktopSpec())
+    try:
+        desktop.write_file("~/form.html", PAGE)
+        desktop.launch(command, shell=True)
+        wait.until(lambda: not _changes(desktop, 2.0), timeout=60)
+        found = {policy: Found() for policy in ROUNDS}
+        for policy, rounds in ROUNDS.items():
+            for number, action in itertools.product(range(rounds), actions):
+                seen = desktop.act([action], Observe(policy=policy))
+                found[policy].times.append(seen.settle_ms)
+                found[policy].rested += seen.settled_by == "rest"
+                if changed := _changes(desktop, LATER):
+                    found[policy].early += 1
+                    _keep(desktop, f"{name}-{policy}-{number}-{actions.index(action)}", changed)
+        return found
+    finally:
+        provider.stop(desktop)
+
+
+def _changes(desktop: DockerDesktop, seconds: float) -> list[Image.Image]:
+    """The screen now and when it has changed within these seconds, beyond carets and clocks; empty if it has not."""
+    before = _screen(desktop)
+    for _ in range(round(seconds / 0.3)):
+        wait.sleep(0.3)
+        after = _screen(desktop)
+        if any(width > CARET[0] or height > CARET[1] for width, height in _blots(before, after)):
+            return [before, after]
+    return []
+
+
+def _screen(desktop: DockerDesktop) -> Image.Image:
+    shot = desktop.observe(NOW).screenshot
+    assert shot is not None
+    return shot.image.convert("RGB")
+
+
+def _blots(before: Image.Image, after: Image.Image) -> Iterator[tuple[int, int]]:
+    """Width and height of each connected part of the screen that differs."""
+    mask = ImageChops.difference(before, after).convert("L").point(lambda value: 255 if value else 0)
+    small = mask.reduce(CELL).point(lambda value: 255 if value else 0)
+    left = {(x, y) for x in range(small.width) for y in range(small.height) if small.getpixel((x, y))}
+    while left:
+        part, edge = set(), {left.pop()}
+        while edge:
+            x, y = edge.pop()
+            part.add((x, y))
+            near = {(x + dx, y + dy) for dx in (-1, 0, 1) for dy in (-1, 0, 1)} & left
+            left -= near
+            edge |= near
+        (low_x, high_x), (low_y, high_y) = ((min(side), max(side)) for side in zip(*part, strict=True))
+        box = mask.crop((low_x * CELL, low_y * CELL, (high_x + 1) * CELL, (high_y + 1) * CELL)).getbbox()
+        if box is not None:
+            yield box[2] - box[0], box[3] - box[1]
+
+
+def _keep(desktop: DockerDesktop, name: str, screens: list[Image.Image]) -> None:
+    FILMS.mkdir(parents=True, exist_ok=True)
+    place = FILMS / name.replace(" ", "-").replace(":", "-")
+    for number, screen in enumerate(screens):
+        screen.save(f"{place}-{number}.png")
+    if films := desktop.settlings():
+        Path(f"{place}.svg").write_text(picture(films[-1]), encoding="utf-8")
