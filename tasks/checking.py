@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from urllib.parse import urlsplit
 
 from deskbench.envs.actions import nearest
 from deskbench.envs.targets import roles
@@ -13,6 +14,8 @@ from deskbench.tasks.types import Call, Check, Outside, Task
 
 SYSTEMS = {"linux": "Linux", "ubuntu": "Linux", "windows": "Windows", "macos": "Darwin"}
 """Names of operating systems in task files, and the names that `platform.system` uses."""
+LONGEST_SLEEP = 3600
+"""The most seconds that a set-up step may wait for nothing in particular."""
 ASSETS = {"task_file": ("path",), "conference_city_in_order": ("csv_path",)}
 """Getter parameters that name a file next to the task file."""
 
@@ -27,6 +30,7 @@ def check(task: Task) -> list[Problem]:
     for step in _steps(task):
         note(_unresolved("setup", step.type, step.parameters, step.where))
         note(_missing_assets(task, step), "DB003")
+        note(_impossible(step))
     for one in task.evaluator.checks:
         note(_unresolved("metric", one.metric, one.options, one.where, expected=one.expected))
         note(_lacking(one))
@@ -35,6 +39,7 @@ def check(task: Task) -> list[Problem]:
                 note(_unresolved("getter", call.type, call.parameters, call.where))
                 note(_wrong_rules(one, place, call))
                 note(_missing_assets(task, call), "DB003")
+                note(_impossible(call))
     note(_unknown_roles(task))
     return found
 
@@ -96,6 +101,24 @@ def _wrong_rules(check: Check, place: int, call: Call) -> Iterator[tuple[str, st
         return
     for message in registry.rule_problems(entry, place, call.parameters.get("rules")):
         yield f"{call.where}.rules", message
+
+
+def _impossible(call: Call) -> Iterator[tuple[str, str]]:
+    """Report values of the right type that can never work: addresses and times."""
+    for url in urls(call):
+        if path_of(url) is None and not _is_address(url):
+            yield call.where, f"{url!r} is not an address: it must begin with https://, http:// or file:"
+    seconds = call.parameters.get("seconds")
+    if call.type == "sleep" and isinstance(seconds, int | float) and not 0 <= seconds <= LONGEST_SLEEP:
+        yield call.where, f"seconds is {seconds:g}; it must be 0 to {LONGEST_SLEEP}"
+
+
+def _is_address(url: str) -> bool:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return False
+    return parts.scheme.lower() in ("http", "https") and bool(parts.hostname)
 
 
 def _missing_assets(task: Task, call: Call) -> Iterator[tuple[str, str]]:

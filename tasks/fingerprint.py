@@ -14,13 +14,14 @@ from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
+from deskbench.envs.foreign import python_tree
 from deskbench.tasks import registry
 from deskbench.tasks.checking import assets_of, calls_of
 from deskbench.tasks.types import Outside, Task
 
 TASK = "deskbench.task"
 """The id of a task's entry in the record."""
-POLICY = "deskbench-1"
+POLICY = "deskbench-2"
 """The set of trials that a task must pass; the number changes when the set changes."""
 REACHED = tuple(
     f"deskbench.tasks.{name}" for name in ("getters", "guest", "metrics", "scoring", "setup", "web", "world")
@@ -101,7 +102,7 @@ def _tree(module: str) -> ast.Module | None:
         return None
     if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
         return None
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    tree: ast.Module = python_tree(Path(spec.origin).read_text(encoding="utf-8"), spec.origin)
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
         if isinstance(body, list):
@@ -140,5 +141,5 @@ def recorded(path: Path) -> dict[str, tuple[str, bool]]:
         results = json.loads(path.read_text(encoding="utf-8"))["results"]
         found = [one["measured"] for one in results if one["check_id"] == TASK]
         return {str(one["task"]): (str(one["key"]), bool(one["valid"])) for one in found}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -133,20 +134,25 @@ def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]
         known = sorted(p.name for p in LIBRARY.iterdir() if p.is_dir() and not p.name.startswith("_"))
         raise UsageError(f"no such file, folder or suite: {source}; suites: {', '.join(known)}")
     if path.is_file():
-        return [(path.resolve().parent.name, path)], []
+        return [(_suite(path), path)], []
     for inner in (path, path / "evaluation_examples"):
         if (inner / "examples").is_dir() or (inner / "test_v2.json").is_file():
             return _osworld_files(inner) if split is None else (_split_files(inner, split), [])
     if split is not None:
         raise UsageError(f"{source} is not an OSWorld checkout: it has no split {split!r}")
     found = [
-        (file.resolve().parent.name, file)
+        (_suite(file), file)
         for file in sorted([*path.rglob("*.json"), *path.rglob(CLASS_FILES)])
         if not _asset(file, path)
     ]
     if not found:
         raise UsageError(f"{source} holds no task files (*.json, {CLASS_FILES})")
     return found, []
+
+
+def _suite(file: Path) -> str:
+    """The name of the folder that holds a file, as text that every program can write."""
+    return os.fsencode(file.parent.resolve().name).decode("utf-8", "replace")
 
 
 def _asset(file: Path, root: Path) -> bool:
@@ -162,7 +168,7 @@ def _osworld_files(root: Path) -> tuple[list[tuple[str, Path]], list[Path]]:
               for file in sorted(folder.rglob("*.json"))]  # fmt: skip
     classes = sorted(root.rglob(CLASS_FILES))
     left_out = [*(file for file in found if _asset(file, root)), *others]
-    return [(file.parent.name, file) for file in [*tasks, *classes]], left_out
+    return [(_suite(file), file) for file in [*tasks, *classes]], left_out
 
 
 def _split_files(root: Path, split: str) -> list[tuple[str, Path]]:
@@ -176,7 +182,7 @@ def _split_files(root: Path, split: str) -> list[tuple[str, Path]]:
         raise UsageError(f"{listing}: {error}") from None
     classes = {file.name: file for file in root.rglob(CLASS_FILES)}
     return [
-        (file.parent.name, file)
+        (_suite(file), file)
         for domain, names in value.items()
         for name in names
         for file in [classes.get(f"task_{name}.py", root / "examples" / domain / f"{name}.json")]

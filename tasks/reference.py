@@ -245,7 +245,7 @@ def table(kind: registry.Kind) -> str:
     found = described(kind)
     lines = [
         f"# {TITLES[kind]}", "",
-        f"Written by `{command} --markdown`. `{command} NAME` prints the options, the shape of what is expected and an "
+        f"Written by `{command} --markdown`. `{command} NAME` prints its options, the shape of its input, and an "
         "example.",
     ]  # fmt: skip
     for group in dict.fromkeys(one.group for one in found):

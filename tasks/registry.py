@@ -65,6 +65,7 @@ class Entry:
         linear: the metric parses nothing and its time is proportional to its input, so the controller may run it.
         fits: checks parameters beyond what the signature says; raises ValueError for unusable ones.
         programs: the desktop's programs that a getter runs (`tasks.scoring.tools`).
+        late: seconds after which a program has surely written what a getter reads; scoring waits for it.
     """
 
     kind: Kind
@@ -74,6 +75,7 @@ class Entry:
     linear: bool = False
     fits: Fits | None = None
     programs: tuple[str, ...] = ()
+    late: float = 0.0
 
     @cached_property
     def _signature(self) -> inspect.Signature:
@@ -122,10 +124,14 @@ def setup_step(*names: str) -> Callable[[F], F]:
 
 
 def getter(
-    *names: str, source: Source = "program", fits: Fits | None = None, programs: tuple[str, ...] = ()
+    *names: str,
+    source: Source = "program",
+    fits: Fits | None = None,
+    programs: tuple[str, ...] = (),
+    late: float = 0.0,
 ) -> Callable[[F], F]:
     """Register `def get(world, *, ...) -> value` under these names; every check's record includes `source`."""
-    return _register("getter", names, source=source, fits=fits, programs=programs)
+    return _register("getter", names, source=source, fits=fits, programs=programs, late=late)
 
 
 def metric(*names: str, linear: bool = False, fits: Fits | None = None) -> Callable[[F], F]:

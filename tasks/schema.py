@@ -12,7 +12,7 @@ from deskbench.envs.actions import ACTION_TYPES, nearest
 from deskbench.envs.errors import UsageError
 from deskbench.tasks import registry
 from deskbench.tasks.load import LIBRARY
-from deskbench.tasks.taskfile import DEAD
+from deskbench.tasks.taskfile import DEAD, KEBAB, bad_id
 from deskbench.tasks.types import Limits, Requires
 from deskbench.tasks.user import User
 
@@ -106,18 +106,30 @@ def _getter(name: str) -> dict[str, Any]:
     }
 
 
-def new_task(path: Path, like: str = "editor") -> None:
+def new_task(path: Path, like: str = "editor") -> Path:
     """Write a small task that passes the check and that its oracle solves, with the files that it needs.
 
     Args:
-        path: the task's file; its name is the id.
+        path: the task's file; its name is the id, and it gets the suffix `.json` if it has none.
         like: one of `LIKE`.
 
+    Returns:
+        The file's path.
+
     Raises:
-        UsageError: there is no such template, or one of the files already exists.
+        UsageError: there is no such template, the name cannot be an id, or one of the files already exists.
     """
     if like not in LIKE:
         raise UsageError(f"no template {like!r}{nearest(like, LIKE)}")
+    name = path.name.removesuffix(".json")
+    if not KEBAB.fullmatch(name):
+        raise UsageError(
+            f"the name of the task's file is {name[:80]!r}, its id: use lower case, digits and single hyphens"
+        )
+    wrong = bad_id(name)
+    if wrong:
+        raise UsageError(f"the name of the task's file {wrong}")
+    path = path if path.suffix == ".json" else path.with_name(f"{path.name}.json")
     if path.exists():
         raise UsageError(f"{path} already exists")
     task = json.loads((TEMPLATES / f"{like}.json").read_text(encoding="utf-8"))
@@ -130,3 +142,4 @@ def new_task(path: Path, like: str = "editor") -> None:
         file.write_bytes(content)
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(json.dumps({**task, "id": path.stem}, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    return path

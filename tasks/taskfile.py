@@ -30,6 +30,8 @@ DEAD = (
 )  # fmt: skip
 """Keys of OSWorld's files that a run ignores."""
 _EVALUATOR = ("func", "conj", "result", "expected", "options", "postconfig", "_config_note")
+KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+"""An id as new tasks have it: lower case, digits and single hyphens."""
 MAX_ID = 200
 """Maximum length of an id in bytes: it becomes part of file and folder names, which may have 255."""
 NEAR = 0.8
@@ -93,6 +95,9 @@ def read_tasks(suite: str, file: Path, problems: Problems) -> list[Task]:
     A task is made from whatever can be read, so that its names can be checked too. If there were problems, it must not
     run.
     """
+    if file.is_fifo() or file.is_socket() or file.is_char_device():  # reading it may never end
+        problems.add("", "is not a file")
+        return []
     try:
         data = file.read_bytes()
         raw, faults = foreign.document(data)
@@ -160,7 +165,7 @@ def _task(suite: str, raw: dict[str, Any], digest: str, written: dict[str, Any],
         allowed=_reasons(raw.get("allowed", {}), "$.allowed", problems),
         noqa=_reasons(raw.get("noqa", {}), "$.noqa", problems),
         proxy=raw.get("proxy") is True,
-        source=", ".join(map(str, source)) if isinstance(source, list) else str(source),
+        source=", ".join(map(str, source)) if isinstance(source, list) else str(source or ""),
         sha256=digest,
         user=_user(raw.get("user"), problems),
         written=written,
@@ -303,10 +308,10 @@ def _mutants(value: Any, at: str, problems: Problems) -> tuple[Mutant, ...]:
     found = []
     for index, item in enumerate(_list(value, at, "objects with name and steps", problems)):
         where = f"{at}[{index}]"
-        if not isinstance(item, dict) or set(item) != {"name", "steps"}:
+        if not isinstance(item, dict) or set(item) != {"name", "steps"} or not isinstance(item["name"], str):
             problems.add(where, "must be an object with name and steps")
         else:
-            found.append(Mutant(name=str(item["name"]), steps=_calls(item["steps"], f"{where}.steps", problems)))
+            found.append(Mutant(name=item["name"], steps=_calls(item["steps"], f"{where}.steps", problems)))
     return tuple(found)
 
 

@@ -29,8 +29,8 @@ class Frozen(BaseModel):
 class Limits(Frozen):
     """Limits of an episode; None for the run's own limit."""
 
-    steps: int | None = Field(default=None, ge=1)
-    seconds: float | None = Field(default=None, gt=0)
+    steps: int | None = Field(default=None, ge=1, strict=True)
+    seconds: float | None = Field(default=None, gt=0, strict=True)
 
 
 class Requires(Frozen):
@@ -43,7 +43,7 @@ class Requires(Frozen):
     os: tuple[str, ...] = ()
     apps: tuple[str, ...] = ()
     network: str | tuple[str, ...] = "off"
-    code: bool = False
+    code: bool = Field(default=False, strict=True)
 
     @field_validator("network", mode="before")
     @classmethod

@@ -39,7 +39,7 @@ REMEDIES: dict[Column, str] = {
     "oracle": "fix the oracle, or the check that rejects its end state",
     "solution": "make the check accept this solution's end state, or remove the solution",
     "again": "make the check read without changing anything: the same end state must score the same",
-    "neutral": "make the check accept this harmless change",
+    "neutral": "make the check accept this harmless change, or allow it with a reason (`allowed`)",
     "nothing": "make the check require something that set-up does not leave",
     "done": "make the check require something that set-up does not leave",
     "fail": "let only infeasible tasks pass with Fail",
@@ -72,6 +72,14 @@ def is_valid(cells: Sequence[Cell]) -> bool:
     """Whether every trial went right or does not apply, and at least one of them was a solution that passed."""
     solved = any(cell.outcome is Outcome.RIGHT and cell.score == 1.0 for cell in cells)
     return solved and all(cell.outcome in (Outcome.RIGHT, Outcome.NONE) for cell in cells)
+
+
+def stronger(before: Entry | None, now: Entry) -> bool:
+    """Whether an earlier record of the same task and desktop is valid, as the new one is, with more oracle runs."""
+    return (
+        before is not None and before.valid and now.valid and before.k > now.k
+        and (before.key, before.desktop) == (now.key, now.desktop)
+    )  # fmt: skip
 
 
 # -- what a result depends on
@@ -117,13 +125,14 @@ class Records:
         """Why a task does not count as validated here; None if it does."""
         entry = self.of(task)
         if entry is None:
-            return "was never verified"
+            path = task.folder / VALIDATION
+            return f"{path.name} cannot be read, or has another format" if is_broken(path) else "was never verified"
         if entry.key != key_of(task):
             return "the task, its assets or the code of its check changed after it was verified"
         now = desktop_of(task, provider, made_of)
         if entry.desktop != now:
             return f"was verified on another desktop: {_difference(entry.desktop, now)}"
-        return None if entry.valid else "failed its verification"
+        return None if entry.valid else _why_invalid(entry)
 
 
 @dataclass(frozen=True)
@@ -148,6 +157,15 @@ def validated(tasks: Sequence[Task], provider: str, made_of: Mapping[str, str]) 
     )
 
 
+def _why_invalid(entry: Entry) -> str:
+    outcomes = {cell.outcome for cell in entry.cells}
+    if Outcome.WRONG in outcomes:
+        return "failed its verification"
+    if outcomes & {Outcome.ERROR, Outcome.TIMEOUT}:
+        return "was not decided: its verification ended with errors or timeouts"
+    return "has no solution that passed its verification"
+
+
 def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
     names = [name for name in sorted({*before, *now}) if before.get(name) != now.get(name)]
     return ", ".join(f"{name} was {before.get(name, 'not there')}, is {now.get(name, 'not there')}" for name in names)
@@ -155,12 +173,21 @@ def _difference(before: Mapping[str, str], now: Mapping[str, str]) -> str:
 
 def read(path: Path) -> dict[str, Entry]:
     """The entries of a record by task key; empty if the file cannot be read."""
+    return _entries(path) or {}
+
+
+def is_broken(path: Path) -> bool:
+    """Whether there is a file in the record's place that is no record."""
+    return path.exists() and _entries(path) is None
+
+
+def _entries(path: Path) -> dict[str, Entry] | None:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
         found = [one["measured"] for one in value["results"] if one["check_id"] == TASK]
         return {entry.task: entry for entry in (Entry.model_validate(_whole(one, value)) for one in found)}
-    except (OSError, ValueError, KeyError, TypeError, ValidationError):
-        return {}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, ValidationError):
+        return None
 
 
 def _whole(measured: Mapping[str, Any], report: Mapping[str, Any]) -> dict[str, Any]:

@@ -31,6 +31,9 @@ from deskbench.tasks.world import Context, World
 ATTEMPTS = 3
 """Attempts of a trial: a desktop that dies costs one, and the reason names it."""
 
+ACTING = frozenset({"oracle", "solution", "neutral", "prefix", "blind"})
+"""Columns whose outcome says something only if all of their actions were carried out."""
+
 
 @dataclass
 class Result:
@@ -151,7 +154,8 @@ class Stage:
     def _judged(self, trial: Trial, record: EpisodeRecord, folder: Path) -> Result:
         value = record.score.value
         outcome = Outcome.ERROR if value is None else verdict(trial, value)
-        if record.ending is Ending.TIME_LIMIT and outcome is Outcome.WRONG and trial.want == 1.0:
+        cut = record.ending is Ending.TIME_LIMIT  # not all of the trial's actions were carried out
+        if cut and outcome is (Outcome.WRONG if trial.want == 1.0 else Outcome.RIGHT) and trial.column in ACTING:
             outcome = Outcome.TIMEOUT
         reason = "the episode's time ran out" if outcome is Outcome.TIMEOUT else record.score.reason
         broke = record.ending in (Ending.ENV_ERROR, Ending.CRASHED) and not record.permanent

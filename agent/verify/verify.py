@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deskbench.agent.build import Prepared, make_provider
+from deskbench.agent.replay.mutants import Verdict, mutate
 from deskbench.agent.runs.record import EpisodeReader
 from deskbench.agent.verify import trials
 from deskbench.agent.verify.cells import COLUMNS, DECIDED, Cell, Column, Outcome
@@ -23,13 +24,16 @@ from deskbench.envs.errors import StorageError
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Action, parse_actions
 from deskbench.tasks.fingerprint import key_of
+from deskbench.tasks.load import load
 from deskbench.tasks.types import Task
 
 ROWS = "results.jsonl"
+COPY = "copy "
+"""How the names of neutral changes begin that deskbench makes in recorded evidence."""
 NOT_THERE: dict[Column, str] = {
     "oracle": "the file has no oracle", "solution": "the file has no other solution", "again": "nothing was scored",
-    "neutral": "the file has no neutral change", "mutant": "the file has no mutants",
-    "prefix": "fewer than two oracle steps", "blind": "the task has no seeds", "shell": "the file has no script",
+    "neutral": "the file has no neutral change, and none fits the evidence", "mutant": "the file has no mutants",
+    "prefix": "fewer than two oracle steps", "blind": "no other seed's oracle", "shell": "the file has no script",
 }  # fmt: skip
 """Why a column does not apply."""
 
@@ -87,6 +91,7 @@ class Verification:
         self._prepared, self._folder, self._k, self._parallel = prepared, folder, k, parallel
         self._on_task, self._stop, self._lock = on_task, threading.Event(), threading.Lock()
         self._broken: BaseException | None = None
+        self._instances: dict[Path, list[Task]] = {}
         provider, made_of = prepared.config.provider, prepared.made_of
         self.found = {
             task.key: Found(task, key_of(task), desktop_of(task, provider, made_of)) for task in prepared.tasks
@@ -162,13 +167,14 @@ class Verification:
         for number, trial in enumerate(trials.solving(task, self._k)):
             again = number == 0 and not found.of("again")
             self._trial(stage, found, trial, again=again)
+        self._copies(found)
         for trial in [*trials.failing(task), *trials.scripts(task)]:
             self._trial(stage, found, trial)
         if not self.interrupted:
             self._prefixes(stage, found)
         for column in ("oracle", "solution", "again", "neutral", "mutant", "prefix", "shell"):
             self._fill(found, column)
-        if len(self._siblings(task)) < 2:
+        if len(self._seeds(task)) < 2 or not task.oracle:
             self._fill(found, "blind")
             self._done(found)
 
@@ -179,6 +185,20 @@ class Verification:
         result = stage.carry_out(trial, again=again)
         if not self.interrupted:
             self._keep(found, result.cell, *([result.again] if result.again is not None else []))
+
+    def _copies(self, found: Found) -> None:
+        """Score harmless copies of the evidence that an oracle left, without a desktop."""
+        passed = next((cell.folder for cell in found.of("oracle") if cell.outcome is Outcome.RIGHT), None)
+        if self.interrupted or passed is None or any(cell.name.startswith(COPY) for cell in found.of("neutral")):
+            return
+        began = time.monotonic()
+        [mutated] = mutate(self._folder / passed, harmless=True).tasks
+        cells = [_copy(found.task, verdict, passed) for verdict in mutated.verdicts]
+        if mutated.excuse:
+            cells = [Cell(task=found.task.key, column="neutral", name=f"{COPY}of the evidence", outcome=Outcome.NONE,
+                          reason=mutated.excuse, folder=passed)]  # fmt: skip
+        seconds = round((time.monotonic() - began) / max(1, len(cells)), 2)
+        self._keep(found, *(cell.model_copy(update={"seconds": seconds}) for cell in cells))
 
     def _prefixes(self, stage: Stage, found: Found) -> None:
         task = found.task
@@ -202,22 +222,35 @@ class Verification:
 
     def _blind(self, stage: Stage, found: Found) -> None:
         """Repeat the recorded actions of another seed's oracle on this seed."""
-        siblings = self._siblings(found.task)
-        if len(siblings) < 2 or self.interrupted:
+        seeds = self._seeds(found.task)
+        if len(seeds) < 2 or not found.task.oracle or self.interrupted:
             return
-        other = siblings[(siblings.index(found) + 1) % len(siblings)]
-        passed = [cell.folder for cell in other.of("oracle") if cell.outcome is Outcome.RIGHT]
-        if not passed:
-            reason = f"the oracle of {other.task.id} did not pass"
-            self._keep(found, Cell(task=found.task.key, column="blind", outcome=Outcome.ERROR, reason=reason))
-        else:
-            self._trial(stage, found, trials.blind(found.task, other.task.id, _decisions(self._folder / passed[0])))
+        place = [task.id for task in seeds].index(found.task.id)
+        other = seeds[(place + 1) % len(seeds)]
+        if not any(cell.outcome in DECIDED for cell in found.of("blind")):
+            passed = self._solved(stage, other)
+            if passed is not None:
+                self._trial(stage, found, trials.blind(found.task, other.id, _decisions(self._folder / passed)))
+            elif not self.interrupted:
+                reason = f"the oracle of {other.id} did not pass"
+                self._keep(found, Cell(task=found.task.key, column="blind", outcome=Outcome.ERROR, reason=reason))
         if not self.interrupted:
             self._done(found)
 
-    def _siblings(self, task: Task) -> list[Found]:
-        """The instances of the task's file, one per seed."""
-        return [found for found in self.found.values() if found.task.path == task.path]
+    def _solved(self, stage: Stage, task: Task) -> str | None:
+        """The folder of an episode in which the task's oracle passed; a task that is not verified here is run once."""
+        here = [one for one in self.found.values() if (one.task.path, one.task.id) == (task.path, task.id)]
+        cells = here[0].of("oracle") if here else [stage.carry_out(trials.solving(task, 1)[0]).cell]
+        return next((cell.folder for cell in cells if cell.outcome is Outcome.RIGHT), None)
+
+    def _seeds(self, task: Task) -> list[Task]:
+        """The instances of the task's file, one per seed, also those that are not verified."""
+        with self._lock:
+            if task.path not in self._instances:
+                several = "@" in task.id
+                host_files = self._prepared.config.host_files
+                self._instances[task.path] = load(str(task.path), host_files=host_files) if several else [task]
+            return self._instances[task.path]
 
     def _fill(self, found: Found, column: Column) -> None:
         if not self.interrupted and not found.of(column):
@@ -265,6 +298,18 @@ def _append(path: Path, line: bytes) -> None:
             os.close(descriptor)
     except OSError as error:
         raise StorageError(f"cannot write {path}: {error.strerror}") from None
+
+
+def _copy(task: Task, verdict: Verdict, folder: str) -> Cell:
+    """The cell of a harmless copy; one that the author allows to lose the score does not count."""
+    outcome = {"stayed": Outcome.RIGHT, "broke": Outcome.WRONG}.get(verdict.outcome, Outcome.ERROR)
+    if verdict.allowed:
+        outcome = Outcome.NONE
+    reason = f"{verdict.words}: {verdict.allowed or verdict.reason}"
+    return Cell(
+        task=task.key, column="neutral", name=f"{COPY}{verdict.id} of {verdict.evidence}", outcome=outcome,
+        score=verdict.value, reason="" if outcome is Outcome.RIGHT else " ".join(reason.split())[:400], folder=folder,
+    )  # fmt: skip
 
 
 def _unless_same(result: Result, whole: str) -> Cell:

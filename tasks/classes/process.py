@@ -10,13 +10,13 @@ import selectors
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from deskbench.envs.errors import CheckError, DeskbenchError, SetupError
+from deskbench.envs.wait import now
 from deskbench.tasks.classes.serve import Answers, Refusal
 from deskbench.tasks.metrics.support.differences import Revision
 from deskbench.tasks.scoring.sandbox import environment
@@ -113,7 +113,7 @@ class TaskProcess:
         self._scratch.cleanup()
 
     def _do(self, request: Mapping[str, Any], answers: Answers | None, seconds: float) -> Any:
-        deadline = time.monotonic() + seconds
+        deadline = now() + seconds
         self._tell(request)
         while True:
             message = self._read(deadline)
@@ -142,7 +142,7 @@ class TaskProcess:
         with selectors.DefaultSelector() as selector:
             selector.register(self._process.stdout, selectors.EVENT_READ)
             while b"\n" not in self._buffer:
-                if not selector.select(max(0.0, deadline - time.monotonic())):
+                if not selector.select(max(0.0, deadline - now())):
                     self.close()
                     raise CheckError("the task's own code did not finish in time")
                 chunk = os.read(self._process.stdout.fileno(), 1 << 16)

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from deskbench.envs.foreign import python_tree
 from deskbench.tasks import registry
 from deskbench.tasks.classes.stand_ins import asset
 from deskbench.tasks.taskfile import bad_id
@@ -45,7 +46,7 @@ def read_class(suite: str, file: Path, facts: Mapping[str, Any]) -> Task:
     if wrong:
         raise Unusable(f"id {wrong}")
     source = file.read_bytes()
-    tree = ast.parse(source)
+    tree = python_tree(source, "<task>")
     user, lacks = _user(facts.get("user_simulator"))
     unknown = sorted(set(_unknown(tree)))
     if unknown:

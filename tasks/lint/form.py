@@ -11,8 +11,8 @@ from pathlib import PurePosixPath
 from deskbench.tasks.lint.facts import Facts, normal, paths_of
 from deskbench.tasks.lint.findings import Edit, Hit
 from deskbench.tasks.lint.rules import loader_rule, rule, suite_rule
+from deskbench.tasks.taskfile import KEBAB
 
-KEBAB = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 NEAR = 0.85
 """A path at least this similar to another counts as a typo (difflib's ratio)."""
 

@@ -33,9 +33,8 @@ def summary(report: Report) -> str:
     allowed = f"; {len(report.allowed)} allowed with a reason" if report.allowed else ""
     fixable = sum(bool(finding.edits) for finding in report.findings)
     fixes = f"; {fixable} with a fix (--fix)" if fixable else ""
-    return (
-        f"{report.tasks} tasks, {', '.join(found) or 'no findings'}{f' ({by_rule})' if by_rule else ''}{allowed}{fixes}"
-    )
+    tasks = "1 task" if report.tasks == 1 else f"{report.tasks} tasks"
+    return f"{tasks}, {', '.join(found) or 'no findings'}{f' ({by_rule})' if by_rule else ''}{allowed}{fixes}"
 
 
 def document(report: Report) -> dict[str, Any]:

@@ -162,7 +162,7 @@ def seed_of(raw: Raw) -> str:
 
 
 def table(kind: str) -> list[str]:
-    """A Markdown table of a kind's operators, for `docs/mutation.md`."""
+    """A Markdown table of a kind's operators, for `docs/tables/mutation.md`."""
     rows = [f"| `{one.name}` | {one.title[0].lower()}{one.title[1:]} | {_MUST[one.must]} |" for one in operators(kind)]
     return ["| operator | what its copies are | the score |", "|---|---|---|", *rows]
 

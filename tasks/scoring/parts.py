@@ -33,6 +33,7 @@ class Part:
         gate: the score it needs for the next part to begin, or None.
         begin: prepares the desktop. Raises SetupError, EnvError.
         judge: scores the part; gets whether the agent said `fail`. Raises CheckError, EnvError.
+        changes: whether judging may change the desktop, so that it has to be the last thing.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Part:
     gate: float | None
     begin: Callable[[], None]
     judge: Callable[[bool], Score]
+    changes: bool = True
 
 
 def prepare(context: Context, world: World, *, strict: Revision | None = None) -> list[Part]:
@@ -57,7 +59,8 @@ def prepare(context: Context, world: World, *, strict: Revision | None = None) -
     world.programs = look(task, context.desktop)
     return [
         Part("", task.instruction, 1.0, None, lambda: None,
-             lambda said_fail: score(task, world, context, said_fail=said_fail, strict=strict))
+             lambda said_fail: score(task, world, context, said_fail=said_fail, strict=strict),
+             changes=bool(task.evaluator.postconfig))
     ]  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import time
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from deskbench.envs import wait
 from deskbench.envs.errors import CheckError, EnvError, Unfit
 from deskbench.tasks import registry
 from deskbench.tasks.guest import Lacking
@@ -37,7 +38,8 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
     """Score the end state.
 
     Only `fail` passes an infeasible task; `fail` on a feasible task scores 0, whatever the end state. `strict` repeats
-    the bugs of a revision of OSWorld (`--osworld-strict`).
+    the bugs of a revision of OSWorld (`--osworld-strict`). Before anything is read, programs get the time that they
+    need to write late changes: a browser writes a bookmark 2.5 seconds after it was made.
 
     Raises:
         CheckError: a getter or metric failed; the episode is not scored.
@@ -46,11 +48,18 @@ def score(task: Task, world: World, context: Context, *, said_fail: bool, strict
     began = time.monotonic()
     if task.evaluator.infeasible or said_fail:
         return _by_word(task, said_fail)
+    wait.sleep(_late(task))
     missed = run_before_check(task.evaluator.postconfig, context, lambda call: started(call) in world.programs)
     with osworld_strict(strict):
         values = [read(check, world) for check in task.evaluator.checks]
     found = judge(task, values, time.monotonic() - began, strict=strict)
     return found.model_copy(update={"reason": "; ".join([found.reason, *missed])}) if missed else found
+
+
+def _late(task: Task) -> float:
+    """Seconds after which programs have written all that the task's checks read, so that no right answer is lost."""
+    calls = (call for check in task.evaluator.checks for call in (check.result, check.expected) if call is not None)
+    return max((registry.find("getter", call.type).late for call in calls), default=0.0)
 
 
 def read(check: Check, world: World) -> tuple[Check, Any, Any]:

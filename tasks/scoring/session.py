@@ -26,6 +26,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from deskbench.envs.wait import now
 from deskbench.tasks.scoring import sandbox
 from deskbench.tasks.scoring.sandbox import MAX_ANSWER, Ended, Limits
 from deskbench.tasks.scoring.walls import MEMORY
@@ -116,7 +117,7 @@ class Child:
 
     def exchange(self, line: bytes, seconds: float) -> tuple[str, bytes]:
         """Send a line: returns why there is no answer, and the answer."""
-        until = time.monotonic() + seconds
+        until = now() + seconds
         found = bytearray()
         try:
             os.write(self._asks, line)  # far less than a pipe holds, and one request at a time
@@ -125,7 +126,7 @@ class Child:
         with selectors.DefaultSelector() as waiting:
             waiting.register(self._answers, selectors.EVENT_READ)
             while not found.endswith(b"\n"):
-                if not waiting.select(max(0.0, until - time.monotonic())):
+                if not waiting.select(max(0.0, until - now())):
                     return f"it took more than {seconds:g} s", b""
                 part = os.read(self._answers, 2**16)
                 if not part:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 from typing_extensions import TypedDict
 
 from deskbench.envs import wait
@@ -56,9 +54,9 @@ def execute(
 def _repeat(
     context: Context, command: str | list[str], shell: bool, until: Until, done: CommandResult
 ) -> CommandResult:
-    deadline = time.monotonic() + UNTIL_SECONDS
+    deadline = wait.now() + UNTIL_SECONDS
     while not _met(until, done):
-        if time.monotonic() > deadline:
+        if wait.now() > deadline:
             raise SetupError(f"{command} never met {dict(until)}; last: {done}")
         wait.sleep(0.3)
         done = context.desktop.run(command, shell=shell)
@@ -89,13 +87,13 @@ def open_path(context: Context, *, path: str) -> None:
 @setup_step("activate_window")
 def activate_window(context: Context, *, window_name: str, strict: bool = False, by_class: bool = False) -> None:
     """Wait for a window, then raise and focus it."""
-    deadline = time.monotonic() + context.window_seconds
+    deadline = wait.now() + context.window_seconds
     while True:
         try:
             context.desktop.activate_window(window_name, strict=strict, by_class=by_class)
             return
         except NotThere:
-            if time.monotonic() >= deadline:
+            if wait.now() >= deadline:
                 raise
             wait.sleep(0.3)
 

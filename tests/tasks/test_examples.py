@@ -17,9 +17,6 @@ from deskbench.tasks.load import check_all
 from deskbench.tasks.metrics.support.applied import apply
 from deskbench.tasks.reference import examples
 from deskbench.tasks.registry import Kind
-from tests.differential.__main__ import made as cases_of
-from tests.differential.case import Case
-from tests.differential.families import FAMILIES
 
 from .examples import INPUTS, Both, made
 from .stage import Stage
@@ -111,29 +108,6 @@ def scored(name: str, value: Any, folder: Path) -> float:
 def score(name: str, result: Any, expected: Any) -> float:
     trusted = [one for one in (expected if isinstance(expected, list) else [expected]) if isinstance(one, Path)]
     return float(apply(registry.find("metric", name), result, expected, CHECKS[name].get("options", {}), trusted))
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(900)
-def test_metrics_of_documents_score_1_with_a_case_of_the_comparison() -> None:
-    """Metrics without inputs in `INPUTS`: one case with the example's rules and options passes, and another fails."""
-    right, wrong = set(CHECKS) - set(INPUTS), set(CHECKS) - set(INPUTS)
-    for case, _ in cases_of(list(FAMILIES)):
-        if case.metric in right | wrong and is_of_the_example(case):
-            found = score(case.metric, *(*case.arguments, None)[:2])
-            right -= {case.metric} if found == 1.0 else set()
-            wrong -= {case.metric} if found < 1.0 else set()
-    assert (right, wrong) == (set(), ONE_CASE)
-
-
-ONE_CASE = {"compare_triangle_positions"}
-"""Metrics with a single case, which scores 1."""
-
-
-def is_of_the_example(case: Case) -> bool:
-    check = CHECKS[case.metric]
-    rules = check.get("expected", {}).get("rules")
-    return bool(case.options == check.get("options", {}) and (rules is None or case.arguments[1] == rules))
 
 
 # -- getters and set-up steps, on a desktop

@@ -259,10 +259,36 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_being_checked(
     assert {problem.file.name for problem in found.errors} == {"a.json", "b.json", "c.json", "d.json", "e.json"}
 
 
+def test_whatever_else_is_in_a_folder_does_not_keep_its_tasks_from_being_checked(tmp_path: Path) -> None:
+    (tmp_path / "loop.json").symlink_to("loop.json")
+    (tmp_path / "gone.json").symlink_to("nowhere")
+    (tmp_path / "self").symlink_to(".")
+    os.mkfifo(tmp_path / "pipe.json")
+    odd = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
+    odd.mkdir()
+    write(odd, "f.json", id="f")
+    write(tmp_path, "g.json", id="g")
+    found = check_all(tmp_path)
+    assert [task.key for task in found.tasks] == [f"{tmp_path.name}/g", "odd\ufffd/f"]
+    assert {problem.file.name for problem in found.errors} == {"loop.json", "gone.json", "pipe.json"}
+
+
+def test_a_link_to_a_file_elsewhere_belongs_to_the_suite_that_it_is_in(tmp_path: Path) -> None:
+    for name in ("store", "suite"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "suite" / "one.json").symlink_to(write(tmp_path / "store"))
+    assert [task.key for task in load(tmp_path / "suite")] == ["suite/one"]
+
+
 @pytest.mark.parametrize(
     ("changes", "where", "what"),
     [
         ({"id": "."}, "$.id", "folder"),
+        ({"limits": {"steps": True}}, "$.limits.steps", "true"),
+        ({"limits": {"steps": "5"}}, "$.limits.steps", '"5"'),
+        ({"limits": {"seconds": "60"}}, "$.limits.seconds", '"60"'),
+        ({"requires": {"code": "no"}}, "$.requires.code", '"no"'),
+        ({"mutants": [{"name": 5, "steps": []}]}, "$.mutants[0]", "name"),
         ({"id": ".."}, "$.id", "folder"),
         ({"id": "x" * 201}, "$.id", "201 bytes"),
         ({"id": "é" * 101}, "$.id", "202 bytes"),
@@ -272,6 +298,21 @@ def test_a_file_that_cannot_be_read_does_not_keep_the_others_from_being_checked(
         ({"oracle": [{"type": "click", "target": {"name_re": "["}}]}, "$.oracle[0]", "regular expression"),
         ({"oracle": [{"type": "click", "target": {"text_re": "["}}]}, "$.oracle[0]", "text_re"),
         ({"oracle": [{"type": "click", "target": {"role": 3}}]}, "$.oracle[0]", "string"),
+        ({"config": [{"type": "sleep", "parameters": {"seconds": -1}}]}, "$.config[0]", "-1; it must be 0 to 3600"),
+        ({"config": [{"type": "sleep", "parameters": {"seconds": 1e9}}]}, "$.config[0]", "it must be 0 to 3600"),
+        *(
+            (
+                {"config": [{"type": "download", "parameters": {"files": [{"url": url, "path": "~/x"}]}}]},
+                "$.config[0]",
+                f"{url!r} is not an address",
+            )
+            for url in ("notaurl", "http://[bad", "https://", "ftp://example.org/x", "")
+        ),
+        (
+            {"evaluator": {**GOOD["evaluator"], "expected": {"type": "cloud_file", "path": "gold.txt", "dest": "x"}}},
+            "$.evaluator.expected",
+            "'gold.txt' is not an address",
+        ),
     ],
 )
 def test_what_would_fail_in_the_middle_of_a_run_is_told_before(

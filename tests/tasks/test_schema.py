@@ -63,6 +63,13 @@ def test_an_unknown_template_says_the_nearest(tmp_path: Path) -> None:
         new_task(tmp_path / "a.json", "file")
 
 
+@pytest.mark.parametrize("name", ["Note.json", "my_note.json", "my.note", ".json", "a--b"])
+def test_a_new_task_gets_no_name_that_the_rules_reject(name: str, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="use lower case, digits and single hyphens"):
+        new_task(tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.desktop
 @pytest.mark.slow
 @pytest.mark.parametrize("like", LOCAL)

@@ -30,7 +30,17 @@ def opened_database(file: Path) -> Iterator[sqlite3.Connection]:
         Unreadable: a query takes more than STEPS.
         sqlite3.DatabaseError: it is not a database.
     """
-    connection = sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True)
+    with bounded(sqlite3.connect(f"{file.resolve().as_uri()}?mode=ro&immutable=1", uri=True), file) as connection:
+        yield connection
+
+
+@contextmanager
+def bounded(connection: sqlite3.Connection, file: Path | None = None) -> Iterator[sqlite3.Connection]:
+    """A connection to a database from the desktop, within the limits; it is closed at the end.
+
+    Raises:
+        Unreadable: its statements take more than STEPS; `file` is for the error.
+    """
     steps = [0]
 
     def over() -> bool:

@@ -11,10 +11,9 @@ import json
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from typing import Any
 
-from deskbench.tasks.mutation.kinds.databases import opened_database
+from deskbench.tasks.mutation.kinds.databases import opened_database, tables
 from deskbench.tasks.mutation.kinds.text import decoded, encoded
 from deskbench.tasks.mutation.operators import About, Raw, Unlike, kind, operator
 
@@ -45,7 +44,8 @@ def _read_bookmarks(raw: Raw) -> Tree:
 def _roots(model: Tree) -> Tree:
     """The trees by their names."""
     found = model.get("roots", model)
-    return {name: node for name, node in found.items() if isinstance(node, dict) and "children" in node}
+    nodes = found.items() if isinstance(found, dict) else ()
+    return {name: node for name, node in nodes if isinstance(node, dict) and isinstance(node.get("children"), list)}
 
 
 def _write_bookmarks(model: Tree, raw: Raw) -> Raw:
@@ -195,7 +195,9 @@ def ids(model: Tree, about: About) -> Change:
 
 def _read_history(raw: Raw) -> bytes:
     try:
-        with closing(opened_database(raw)) as connection:
+        with opened_database(raw) as connection:
+            if not {"urls", "visits"} <= {*tables(connection)}:
+                raise Unlike("it has no tables of pages and visits")
             connection.execute("SELECT url, title, last_visit_time FROM urls")
             connection.execute("SELECT url, visit_time FROM visits")
     except sqlite3.Error as error:
@@ -205,14 +207,14 @@ def _read_history(raw: Raw) -> bytes:
 
 def _pages(data: bytes) -> list[tuple[int, str, str]]:
     """Number, address and title of each page."""
-    with closing(opened_database(data)) as connection:
+    with opened_database(data) as connection:
         rows = connection.execute("SELECT id, url, title FROM urls")
         return [(int(number), str(url), str(title)) for number, url, title in rows]
 
 
 def _visits(data: bytes) -> Any:
     """The pages with the number of their visits."""
-    with closing(opened_database(data)) as connection:
+    with opened_database(data) as connection:
         counts = dict(connection.execute("SELECT url, count(*) FROM visits GROUP BY url").fetchall())
     return sorted([url, title, counts.get(number, 0)] for number, url, title in _pages(data))
 
@@ -227,7 +229,7 @@ def _told_of(data: bytes, about: About) -> list[tuple[int, str, str]]:
 
 
 def _altered(data: bytes, *statements: tuple[str, tuple[Any, ...]]) -> bytes:
-    with closing(opened_database(data)) as connection:
+    with opened_database(data) as connection:
         for statement, values in statements:
             connection.execute(statement, values)
         connection.commit()

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import contextmanager
 from typing import Any
 
+from deskbench.tasks.metrics.data.databases import bounded
+from deskbench.tasks.metrics.support.packages import Unreadable
 from deskbench.tasks.mutation.kinds.settings import neighbours
 from deskbench.tasks.mutation.operators import About, Raw, Unlike, kind, operator
 
@@ -15,24 +17,34 @@ MOST_ROWS = 2000
 FEW = 3
 
 
-def opened_database(data: bytes) -> sqlite3.Connection:
-    """A copy of a database, in memory."""
+@contextmanager
+def opened_database(data: bytes) -> Iterator[sqlite3.Connection]:
+    """A copy of a database, in memory.
+
+    Raises:
+        Unlike: its views and triggers take too long.
+        sqlite3.Error: it is not a database.
+    """
     connection = sqlite3.connect(":memory:")
-    connection.execute("PRAGMA trusted_schema = OFF")
     connection.deserialize(data)
-    return connection
+    try:
+        with bounded(connection):
+            yield connection
+    except Unreadable as error:
+        raise Unlike(str(error)) from None
 
 
 def _read(raw: Raw) -> bytes:
     try:
-        with closing(opened_database(raw)) as connection:
-            list(_tables(connection))
+        with opened_database(raw) as connection:
+            list(tables(connection))
             return bytes(raw)
     except sqlite3.Error as error:
         raise Unlike(f"not a database: {error}") from None
 
 
-def _tables(connection: sqlite3.Connection) -> Iterator[str]:
+def tables(connection: sqlite3.Connection) -> Iterator[str]:
+    """The names of its tables, which views are not."""
     found = connection.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
     for (name,) in sorted(found.fetchall()):
         yield str(name)
@@ -43,9 +55,9 @@ def _quoted(name: str) -> str:
 
 
 def _key(data: bytes) -> dict[str, Any]:
-    with closing(opened_database(data)) as connection:
+    with opened_database(data) as connection:
         found = {}
-        for name in _tables(connection):
+        for name in tables(connection):
             rows = connection.execute(f"SELECT * FROM {_quoted(name)} LIMIT {MOST_ROWS}")
             found[name] = sorted(repr(row) for row in rows)
         return found
@@ -56,21 +68,21 @@ kind("sqlite", "SQLite databases", read=_read, write=lambda model, raw: model, k
 
 def _changed(data: bytes, *statements: tuple[str, tuple[Any, ...]]) -> bytes | None:
     """The database after some statements; None if a statement violates a constraint of the database."""
-    with closing(opened_database(data)) as connection:
-        try:
+    try:
+        with opened_database(data) as connection:
             for statement, values in statements:
                 connection.execute(statement, values)
             connection.commit()
-        except sqlite3.Error:
-            return None
-        return connection.serialize()
+            return connection.serialize()
+    except sqlite3.Error:
+        return None
 
 
 def _rows(data: bytes, about: About) -> list[tuple[str, int, tuple[str, ...], tuple[Any, ...]]]:
     """Table, rowid, columns and values of rows."""
     found = []
-    with closing(opened_database(data)) as connection:
-        for name in _tables(connection):
+    with opened_database(data) as connection:
+        for name in tables(connection):
             try:
                 cursor = connection.execute(f"SELECT rowid, * FROM {_quoted(name)} LIMIT {MOST_ROWS}")
             except sqlite3.Error:  # a table without rowids, or of a module that is not loaded
@@ -127,8 +139,8 @@ def null(data: bytes, about: About) -> Change:
 @operator("sqlite/rename-table", kind="sqlite", must="fail")
 def rename_table(data: bytes, about: About) -> Change:
     """A table has a different name."""
-    with closing(opened_database(data)) as connection:
-        names = [name for name in _tables(connection) if about.matters(name)]
+    with opened_database(data) as connection:
+        names = [name for name in tables(connection) if about.matters(name)]
     for name in about.some(names, FEW):
         new = _changed(data, (f"ALTER TABLE {_quoted(name)} RENAME TO {_quoted(name + '_2')}", ()))
         if new is not None:
@@ -138,8 +150,9 @@ def rename_table(data: bytes, about: About) -> Change:
 @operator("sqlite/vacuum", kind="sqlite", must="stay")
 def vacuum(data: bytes, about: About) -> Change:
     """The file is rewritten with a different page size."""
-    with closing(opened_database(data)) as connection:
+    with opened_database(data) as connection:
         size = connection.execute("PRAGMA page_size").fetchone()[0]
         connection.execute(f"PRAGMA page_size = {1024 if size != 1024 else 2048}")
+        connection.setlimit(sqlite3.SQLITE_LIMIT_ATTACHED, 1)  # the new file
         connection.execute("VACUUM")
         yield connection.serialize(), "it is rewritten with a different page size"

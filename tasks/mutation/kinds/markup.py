@@ -54,7 +54,11 @@ def _elements(root: _Element, about: About) -> list[tuple[int, _Element]]:
 
 
 def _matters(element: _Element, about: About) -> bool:
-    return about.matters(_name(element)) and about.matters(*[(element.text or "").strip()])
+    """By its name and text. An empty element of a program's settings sets nothing that a task could be about."""
+    text = (element.text or "").strip()
+    if about.settings and not (text or len(element) or element.attrib):
+        return False
+    return about.matters(_name(element), text)
 
 
 def _name(element: _Element) -> str:

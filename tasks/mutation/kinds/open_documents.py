@@ -6,7 +6,7 @@ A style may be shared, so an operator that changes the look of one element gives
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from lxml import etree
@@ -125,6 +125,31 @@ def remove(element: _Element) -> None:
     parent.remove(element)
 
 
+def lower(
+    parts: Parts, about: About, tag: str, words: str, before: Collection[str], most: int = FEW, *,
+    alike: bool = False,
+) -> Change:  # fmt: skip
+    """Some elements of a name are one place lower: below the next one, if its name is one of `before`.
+
+    Args:
+        parts, about, most: as for `places`.
+        tag: the elements' name.
+        words: what they are.
+        before: names of what may follow them.
+        alike: also move those that have the same text as the next one, but look different.
+    """
+
+    def followed(element: _Element) -> bool:
+        after = element.getnext()
+        return after is not None and after.tag in before and (alike or said(after) != said(element))
+
+    for root, element in places(parts, about, tag, most, followed):
+        after = element.getnext()
+        assert after is not None
+        after.addnext(element)
+        yield parts.having(CONTENT, root), f"{words} {told(said(element))} is one place lower"
+
+
 _PARAGRAPHS = (f"{TEXT}p", f"{TEXT}h")
 
 
@@ -163,17 +188,8 @@ def repeat_paragraph(parts: Parts, about: About) -> Change:
 @operator("odf/swap-paragraphs", kind="odf", must="fail")
 def swap_paragraphs(parts: Parts, about: About) -> Change:
     """Two paragraphs are swapped."""
-
-    def followed(paragraph: _Element) -> bool:
-        after = paragraph.getnext()
-        return after is not None and after.tag in _PARAGRAPHS and said(after) != said(paragraph)
-
     for tag in _PARAGRAPHS:
-        for root, paragraph in places(parts, about, tag, 2, followed):
-            after = paragraph.getnext()
-            assert after is not None
-            after.addnext(paragraph)
-            yield parts.having(CONTENT, root), f"the paragraph {told(said(paragraph))} is one place lower"
+        yield from lower(parts, about, tag, "the paragraph", _PARAGRAPHS, 2)
 
 
 @operator("odf/heading", kind="odf", must="fail")

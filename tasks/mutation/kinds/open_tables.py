@@ -17,6 +17,7 @@ from deskbench.tasks.mutation.kinds.open_documents import (
     document_key,
     in_sheet,
     look,
+    lower,
     places,
     read_document,
     remove,
@@ -136,16 +137,7 @@ def drop_row(parts: Parts, about: About) -> Change:
 @operator("odf-table/swap-rows", kind="odf-table", must="fail")
 def swap_rows(parts: Parts, about: About) -> Change:
     """Two rows are swapped."""
-
-    def followed(row: _Element) -> bool:
-        after = row.getnext()
-        return after is not None and after.tag == ROW and said(after) != said(row)
-
-    for root, row in places(parts, about, ROW, chosen=followed):
-        after = row.getnext()
-        assert after is not None
-        after.addnext(row)
-        yield parts.having(CONTENT, root), f"the row with {told(said(row))} is one place lower"
+    yield from lower(parts, about, ROW, "the row with", (ROW,))
 
 
 @operator("odf-table/hide-row", kind="odf-table", must="fail")
@@ -187,16 +179,7 @@ def slide_gone(parts: Parts, about: About) -> Change:
 @operator("odf-table/slide-order", kind="odf-table", must="fail")
 def slide_order(parts: Parts, about: About) -> Change:
     """Two slides are swapped."""
-
-    def followed(page: _Element) -> bool:
-        after = page.getnext()
-        return after is not None and after.tag == PAGE
-
-    for root, page in places(parts, about, PAGE, chosen=followed):
-        after = page.getnext()
-        assert after is not None
-        after.addnext(page)
-        yield parts.having(CONTENT, root), f"the slide with {told(said(page))} is one place lower"
+    yield from lower(parts, about, PAGE, "the slide with", (PAGE,), alike=True)
 
 
 @operator("odf-table/position", kind="odf-table", must="fail")

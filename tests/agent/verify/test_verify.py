@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from deskbench.agent.build import make_provider
 from deskbench.agent.cli.verify import exit_status
 from deskbench.agent.verify.cells import COLUMNS, Cell, Outcome
-from deskbench.agent.verify.record import desktop_of, is_valid, read, validated, write
+from deskbench.agent.verify.record import desktop_of, is_broken, is_valid, read, validated, write
+from deskbench.agent.verify.stage import Stage
+from deskbench.agent.verify.trials import blind
 from deskbench.agent.verify.verify import ROWS, Found, Verification
+from deskbench.envs.types import Wait
 from deskbench.tasks.fingerprint import key_of
 from deskbench.tasks.load import VALIDATION, load
 
@@ -65,6 +69,8 @@ def test_to_say_so_is_the_solution_of_an_infeasible_task(tmp_path: Path) -> None
     one = verified(write_suite(tmp_path / "paper", 0), tmp_path / "out")
     assert cells(one, "paper/impossible", "fail") == [("", Outcome.RIGHT, 1.0)]
     assert cells(one, "paper/impossible", "done") == [("", Outcome.RIGHT, 0.0)]
+    [copies] = one.found["paper/impossible"].of("neutral")
+    assert (copies.outcome, copies.reason) == (Outcome.NONE, "it is infeasible: its check judges no end state")
     assert exit_status(list(one.found.values())) == 0
 
 
@@ -122,6 +128,26 @@ def test_a_neutral_change_and_another_solution_must_pass_too(tmp_path: Path) -> 
     ]  # fmt: skip
 
 
+def test_harmless_copies_of_the_evidence_must_pass_unless_the_author_allows_them_not_to(tmp_path: Path) -> None:
+    file = {"type": "vm_file", "path": "/home/user/note.txt", "dest": "note.txt"}
+    check = {"func": "text_matches", "result": file, "expected": {"type": "rule", "rules": {"pattern": "hello"}}}
+    write_task(tmp_path / "paper", "strict", evaluator=check)
+    write_task(tmp_path / "paper", "allowed", evaluator=check, allowed={"text/bom*": "the editor writes none"})
+    one = verified(tmp_path / "paper", tmp_path / "out")
+    blank = ("copy text/trailing-blanks[1] of note.txt", Outcome.RIGHT, 1.0)
+    assert blank in cells(one, "paper/strict", "neutral")
+    [told] = [cell for cell in one.found["paper/strict"].of("neutral") if cell.outcome is not Outcome.RIGHT]
+    assert (told.name, told.outcome) == ("copy text/bom[1] of note.txt", Outcome.WRONG)
+    assert told.reason == "the file begins with a byte order mark: text_matches: does not match"
+    [told] = [cell for cell in one.found["paper/allowed"].of("neutral") if cell.outcome is not Outcome.RIGHT]
+    assert told.outcome is Outcome.NONE and told.reason.endswith("a byte order mark: the editor writes none")
+    assert [found.valid for found in one.found.values()] == [True, False]
+
+    before = (tmp_path / "out" / ROWS).read_bytes()
+    verified(tmp_path / "paper", tmp_path / "out")
+    assert (tmp_path / "out" / ROWS).read_bytes() == before
+
+
 @pytest.mark.parametrize(
     ("texts", "outcome"), [(("hello", "howdy"), Outcome.RIGHT), (("hello", "hello"), Outcome.WRONG)]
 )
@@ -134,6 +160,40 @@ def test_another_seeds_actions_must_not_do(texts: tuple[str, str], outcome: Outc
     for name, other in (("seeded@0", "seeded@1"), ("seeded@1", "seeded@0")):
         [(said, found, _)] = cells(one, f"paper/{name}", "blind")
         assert (said, found) == (f"actions of {other}", outcome)
+
+
+def test_one_seed_alone_is_tried_against_another_too(tmp_path: Path) -> None:
+    write_task(
+        tmp_path / "paper", "seeded", seeds=[{"text": "hello"}, {"text": "hello"}], evaluator=wants("{{text}}"),
+        oracle=[{"type": "type", "text": "{{text}}"}, SAVE],
+    )  # fmt: skip
+    alone = prepared(tmp_path / "paper", agent="null", only=("seeded@1",))
+    one = Verification(alone, tmp_path / "out", k=1)
+    one.run()
+    assert list(one.found) == ["paper/seeded@1"]
+    assert cells(one, "paper/seeded@1", "blind") == [("actions of seeded@0", Outcome.WRONG, 1.0)]
+    count = episodes(tmp_path / "out")
+    Verification(alone, tmp_path / "out", k=1).run()
+    assert episodes(tmp_path / "out") == count
+
+
+def test_seeds_without_an_oracle_have_nothing_to_repeat(tmp_path: Path) -> None:
+    write_task(
+        tmp_path / "paper", "seeded", seeds=[{"text": "a"}, {"text": "b"}], evaluator=wants("{{text}}"), oracle=None
+    )
+    one = verified(tmp_path / "paper", tmp_path / "out")
+    assert [outcome for _, outcome, _ in cells(one, "paper/seeded@0", "blind")] == [Outcome.NONE]
+    assert exit_status(list(one.found.values())) == 1
+
+
+@pytest.mark.parametrize("column", ["blind", "prefix"])
+def test_actions_that_were_cut_short_prove_nothing(column: Any, tmp_path: Path) -> None:
+    path = write_task(tmp_path / "paper", "slow", limits={"seconds": 0.0001})
+    ready = prepared(path, agent="null")
+    stage = Stage(make_provider("fake"), "fake", ready.spec, tmp_path / "out")
+    trial = dataclasses.replace(blind(ready.tasks[0], "another", [(Wait(0.1),)] * 9), column=column)
+    cell = stage.carry_out(trial).cell
+    assert (cell.outcome, cell.score) == (Outcome.TIMEOUT, 0.0)
 
 
 # -- resuming, interrupting, failing desktops
@@ -274,6 +334,16 @@ def test_a_task_that_failed_does_not_count_as_validated(tmp_path: Path) -> None:
     assert (found.n, found.m) == (0, 1) and "failed its verification" in found.why_not["paper/given"]
 
 
+@pytest.mark.parametrize(
+    ("oracle", "said"),
+    [([{"type": "click", "target": {"name": "Nowhere"}}], "ended with errors or timeouts"), (None, "has no solution")],
+)
+def test_a_task_that_was_not_decided_did_not_fail(oracle: Any, said: str, tmp_path: Path) -> None:
+    source = write_task(tmp_path / "paper", "write", oracle=oracle).parent
+    write(source / VALIDATION, "paper", list(verified(source, tmp_path / "out").entries()), {})
+    assert said in why_not(source)["paper/write"]
+
+
 def test_the_record_has_the_fields_of_openenvs_report(tmp_path: Path) -> None:
     report = json.loads((recorded(tmp_path) / VALIDATION).read_text())
     assert set(report) == {
@@ -288,10 +358,21 @@ def test_the_record_has_the_fields_of_openenvs_report(tmp_path: Path) -> None:
     assert ids >= {"semantic.oracle_max", "semantic.floor_gap", "semantic.verifier_determinism"}
 
 
-@pytest.mark.parametrize("text", ["", "[]", "{}", '{"results": [{"check_id": "deskbench.task"}]}', '{"results": 3}'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "", "[]", "{}", '{"results": [{"check_id": "deskbench.task"}]}', '{"results": 3}', "[" * 100_000,
+        '{"results": [{"check_id": "deskbench.task", "measured": [1]}]}',
+        '{"results": [{"check_id": "deskbench.task", "measured": {"task": "a/b"}}, {"check_id": "x", "measured": 1}]}',
+    ],
+)  # fmt: skip
 def test_a_record_that_cannot_be_read_is_none(text: str, tmp_path: Path) -> None:
-    (tmp_path / VALIDATION).write_text(text)
-    assert read(tmp_path / VALIDATION) == {}
+    path = write_task(tmp_path / "paper", "write")
+    record = path.parent / VALIDATION
+    assert why_not(path) == {"paper/write": "was never verified"}
+    record.write_text(text)
+    assert read(record) == {} and is_broken(record)
+    assert why_not(path) == {"paper/write": "validation.json cannot be read, or has another format"}
 
 
 # -- what the start state says

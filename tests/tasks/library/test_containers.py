@@ -11,6 +11,7 @@ from deskbench.envs.providers.docker import image as images
 from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.tasks.load import load
+from deskbench.tasks.schema import new_task
 from deskbench.tasks.types import Task
 
 from ...engine import build, docker_engine
@@ -61,6 +62,13 @@ def solve(pool: Pool, task: Task, folder: Path, spec: DesktopSpec) -> None:
 @pytest.mark.parametrize("task", FULL, ids=lambda task: task.id)
 def test_the_full_image_does_its_tasks(full: Pool, task: Task, tmp_path: Path) -> None:
     solve(full, task, tmp_path, DesktopSpec(width=1920, height=1080))
+
+
+@pytest.mark.parametrize("like", ["browser", "office"])
+def test_the_full_image_does_the_templates_that_need_it(full: Pool, like: str, tmp_path: Path) -> None:
+    """The browser writes a bookmark 2.5 seconds after it was made, so a check that reads at once would lose it."""
+    [task] = load(new_task(tmp_path / "mine.json", like))
+    solve(full, task, tmp_path, DesktopSpec())
 
 
 @pytest.mark.parametrize("task", LIGHT, ids=lambda task: task.id)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import io
 import json
+import sqlite3
 import zipfile
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -170,3 +172,28 @@ def test_an_archive_that_unpacks_to_more_is_not_unpacked(tmp_path: Path) -> None
         bomb.writestr("word/document.xml", bytes(80 * 2**20))
     found = made(a_file(tmp_path, "a.docx", out.getvalue()), tmp_path)
     assert found["notes"] == ["a.docx was not changed as docx: not an archive: its parts are too large"]
+
+
+FOR_EVER = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n) SELECT x AS url, x AS title FROM n"
+
+
+def a_database(*statements: str) -> bytes:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript("; ".join(statements))
+        return connection.serialize()
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("History", a_database(f"CREATE VIEW urls AS {FOR_EVER}", "CREATE TABLE visits (url, visit_time)")),
+        ("a.db", a_database("CREATE TABLE t (a)", "INSERT INTO t VALUES (1)", "CREATE TRIGGER g BEFORE DELETE ON t "
+                            f"BEGIN SELECT count(*) FROM ({FOR_EVER}); END")),
+        ("Bookmarks", b'{"roots": []}'),
+        ("Bookmarks", b'{"roots": {"other": {"children": 5}}}'),
+    ],
+)  # fmt: skip
+def test_a_file_made_to_break_the_operators_costs_only_its_own_copies(name: str, data: bytes, tmp_path: Path) -> None:
+    found = made(a_file(tmp_path, name, data), tmp_path)
+    assert {copy["id"] for copy in found["copies"]} >= {"files/missing[1]", "files/empty[1]", "files/half[1]"}
+    assert not any("Error" in note for note in found["notes"])

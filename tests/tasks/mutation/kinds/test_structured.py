@@ -157,6 +157,15 @@ def test_an_element(operator: str, words: str, gone: str, there: str) -> None:
     assert gone not in found[words] and there in found[words]
 
 
+def test_of_a_programs_xml_settings_an_empty_element_is_not_changed() -> None:
+    raw = b"<rc><theme><name>Dark</name></theme><font><name/></font></rc>"
+    about = About("s", named="<name>Dark</name>", settings=True)
+    assert [words for _, words in changes("xml", "drop-element", raw, about)] == [
+        "the element name (number 2) is missing"
+    ]
+    assert len(changes("xml", "drop-element", raw)) == 4
+
+
 @pytest.mark.parametrize("operator", ["comment", "attribute-order"])
 def test_neutral_xml_says_the_same(operator: str) -> None:
     [(raw, _)] = changes("xml", operator)
