@@ -41,7 +41,15 @@ _BLIND = re.compile(
     r"|(does|do|did|can)( ?not|n.t) (currently )?(support|accept|process|handle) "
     r"(any )?(image|picture|vision|visual|multi-?modal)"
     r"(?!.{0,20}(format|type|size|larger|bigger))"
-    r"|(no|without) (vision|image|multi-?modal)( input)? (support|capabilit)|not an? (vision|multi-?modal)"
+    r"|(content|part|input|modality|type)s?:? [`'\"]?(image|input_image|image_url)[`'\"]? (is |are )?not supported"
+    r"|(unsupported|unknown) (content|part|input)[a-z ]{0,12}:? [`'\"]?(input_)?image(_url)?\b"
+    r"(?!.{0,20}(format|type|size|larger|bigger))"
+    r"|(only|is) (supports? )?text[ -](only|input)|only text (input )?is supported"
+    r"|(image|vision|multi-?modal)s?( inputs?| data)? (is |are )?not (supported|accepted)"
+    r"|((no|without|lacks?|lacking|missing)( an?| any)?|not have an?) (vision|visual|image|multi-?modal)( input)? "
+    r"(support|capabilit|encoder|tower|processor|projector|adapter|head)|not an? (vision|multi-?modal)"
+    r"|[`'\"]?(image|vision)[`'\"]? (modality|modalities|inputs?|contents?|parts?) (is |are )?"
+    r"(not (currently )?(supported|enabled|available|allowed)|unsupported)"
     r"|support image input|at most 0 image|unknown variant `?image_url|mmproj",
     re.IGNORECASE,
 )

@@ -41,7 +41,7 @@ from deskbench.agent.replies.calls import Truncated
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import AgentError, ModelError, ModelFatal, UsageError
 from deskbench.envs.redact import KNOWN, names_secret, secret_of
-from deskbench.envs.wait import sleep
+from deskbench.envs.wait import now, sleep
 
 _CHUNK = 65_536
 _Result = tuple[int, Mapping[str, str], str] | Again
@@ -219,7 +219,7 @@ class ModelClient:
         Args:
             messages: the turns so far.
             spending: records every request, even if this method raises.
-            deadline: `time.monotonic()` value that no back-off exceeds, or None. The deadline does not interrupt a
+            deadline: `envs.wait.now` value that no back-off exceeds, or None. The deadline does not interrupt a
                 running request: a slow model is not a broken one, and the episode loop enforces its own time limit.
             extra: fields of this episode's requests; the config's own fields take precedence.
 
@@ -230,12 +230,12 @@ class ModelClient:
             RefusalError: the model declined.
             ReplyError: the reply was cut off twice, is reasoning alone, or holds a call that the endpoint cannot read.
         """
-        started = time.monotonic()
+        started = now()
         limit = started + self.config.total_timeout
         try:
             return self._complete(self._request(messages, extra), spending, limit, min(limit, deadline or limit))
         finally:
-            spending.ms += (time.monotonic() - started) * 1000
+            spending.ms += (now() - started) * 1000
 
     def likelihood(
         self, messages: Sequence[Message], reply: str, spending: Spending, extra: Mapping[str, Any] | None = None
@@ -257,7 +257,7 @@ class ModelClient:
             raise NotGiven("only chat completions with the setting logprobs=20 can read a reply")
         request = self._request([*messages, Message.of("assistant", reply)], extra)
         wanted = merged(request.extra, {**reading(config.logprobs), config.max_tokens_name: 1})
-        started = time.monotonic()
+        started = now()
         try:
             limit = started + config.total_timeout
             return self._read_along(replace(request, extra=wanted, stream=False), spending, limit)
@@ -266,7 +266,7 @@ class ModelClient:
                 raise
             raise NotGiven(f"the endpoint does not accept the request: {error}") from None
         finally:
-            spending.ms += (time.monotonic() - started) * 1000
+            spending.ms += (now() - started) * 1000
 
     def _read_along(self, request: Request, spending: Spending, limit: float) -> Prompt:
         failures = 0
@@ -299,7 +299,7 @@ class ModelClient:
             ModelFatal: the endpoint does not accept the key.
         """
         secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
-        limit = time.monotonic() + 2 * self.config.connect_timeout
+        limit = now() + 2 * self.config.connect_timeout
         result = self._send("GET", "/models", None, secret, limit)
         if isinstance(result, Again):
             raise ModelError(f"the endpoint {self.config.base_url} cannot be reached: {result}")
@@ -372,7 +372,7 @@ class ModelClient:
         if failures >= self.config.attempts:
             raise ModelError(f"{seen} (gave up after {failures} failed requests)") from None
         pause = pause_before(self.config, failures, again.after, self._random.random())
-        left = deadline - time.monotonic()
+        left = deadline - now()
         if pause >= left:
             raise ModelError(
                 f"{seen} (the next attempt would start in {pause:.1f} s; {max(left, 0):.1f} s are left)"
@@ -386,7 +386,7 @@ class ModelClient:
 
     def _attempt(self, request: Request, spending: Spending, limit: float, read: _Read[T]) -> T:
         """Send one request and record its cost, whether or not it succeeds."""
-        started = time.monotonic()
+        started = now()
         secret = read_key(self.config.api_key_env) if self.config.api_key_env else ""
         body = self._wire.body(request)
         path = self._wire.path(request.model, request.stream)
@@ -406,7 +406,7 @@ class ModelClient:
             raise
         finally:
             written = {"url": self.config.url, **recorded(body)}
-            ms = (time.monotonic() - started) * 1000
+            ms = (now() - started) * 1000
             usage = self._usage(request.messages, counts, reply)
             spending.add(Exchange(KNOWN.value(written), reply, problem, ms), usage)
 
@@ -433,7 +433,7 @@ class ModelClient:
         """Send and read to the end. Transport errors are returned, not raised, so that none becomes the cause of our
         own error: they contain the request, and so the key.
         """
-        left = limit - time.monotonic()
+        left = limit - now()
         if left <= 0:
             return Again("there is no time left")
         timeout = (min(self.config.connect_timeout, left), min(self.config.read_timeout, left))
@@ -455,7 +455,7 @@ class ModelClient:
                 headers = {name.lower(): value for name, value in response.headers.items()}
                 return response.status_code, headers, raw.decode("utf-8", "replace")
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError) as error:
-            late = "the time was up; " if time.monotonic() >= limit else ""
+            late = "the time was up; " if now() >= limit else ""
             return Again(f"{late}{type(error).__name__}: {_reason(KNOWN.told(str(error)))}")
 
     def _read(self, response: requests.Response) -> bytes:

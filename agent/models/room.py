@@ -5,17 +5,19 @@ from __future__ import annotations
 import re
 
 _CONTEXT = re.compile(
-    r"context (?:length|window|limit|size)(?: of the model)?(?: is| of)?:? (\d[\d,_]*)", re.IGNORECASE
+    r"context (?:length|window|limit|size)(?: of the model)?(?: is| of)?:? (\d[\d,_]*)|tokens`? must be <= (\d[\d,_]*)",
+    re.IGNORECASE,
 )
 _TAKEN = re.compile(
-    r"(\d[\d,_]*)(?: tokens)? (?:in|from) (?:the |your )?(?:messages|prompt|input)|(\d[\d,_]*) (?:input|prompt) tokens"
+    r"(\d[\d,_]*)(?: tokens)? (?:in|from|of) (?:the |your |text )?(?:messages|prompt|input)"
+    r"|(\d[\d,_]*) `?(?:input|prompt)s?`? tokens"
     r"|(?:prompt|input|request) (?:has|contains)(?: at least)? (\d[\d,_]*)",
     re.IGNORECASE,
 )
 _SUM = re.compile(r"(\d[\d,_]*) ?\+ ?(\d[\d,_]*) ?> ?(\d[\d,_]*)")
 _MOST = re.compile(
     r"(?:at most|less than or equal to|no more than|up to|maximum(?: value)?(?: is| of|:)|"
-    r"limit(?: is| of|:)|<=|> ?|\[\d+, ?)"
+    r"limit(?: is| of|:)|allowed is|(?:larger|lower|greater|less) than|between \d+ and|<=|> ?|\[\d+, ?)"
     r"[ `'\"]*(\d[\d,_]*)|(\d[\d,_]*)[ `'\"]*(?:\(inclusive\)|\(exclusive\)|,? which is the maximum)",
     re.IGNORECASE,
 )
@@ -32,7 +34,7 @@ def room_in(message: str, asked: int) -> int | None:
         return _below(asked, _whole(added[3]) - _whole(added[1]))
     context, taken = _CONTEXT.search(message), _TAKEN.search(message)
     if context is not None and taken is not None:
-        return _below(asked, _whole(context[1]) - _whole(next(filter(None, taken.groups()))))
+        return _below(asked, _whole(context[1] or context[2]) - _whole(next(filter(None, taken.groups()))))
     found = [
         _below(asked, _whole(next(filter(None, most.groups()))) - ("exclusive" in most[0]))
         for most in _MOST.finditer(message)

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from deskbench.agent.replies.calls import Call, Malformed, excerpt
-from deskbench.agent.replies.chords import split_chord
-from deskbench.agent.replies.loose import decode
+from deskbench.agent.replies.chords import as_list, split_chord
 from deskbench.agent.replies.spaces import Space
 from deskbench.envs import keys as key_names
 from deskbench.envs.keys import MODIFIERS
@@ -106,7 +105,7 @@ class Arguments:
         """A chord: a list of keys, or a text such as `ctrl+s` or `ctrl s`."""
         value = self.get(*names)
         if isinstance(value, str) and value.strip()[:1] in ("[", "("):
-            value = _listed(value)
+            value = as_list(value)
         if isinstance(value, str):
             return self.chord(value)
         if value is None:
@@ -161,7 +160,7 @@ class Arguments:
         """A list of points."""
         value = self.get(*names)
         if isinstance(value, str):
-            value = _listed(value)
+            value = as_list(value)
         if value is None:
             return ()
         if not isinstance(value, list):
@@ -198,14 +197,3 @@ class Arguments:
         if self._strict and not all(isinstance(n, int) for n in value):
             raise self.wrong("coordinates are whole numbers")
         return [float(n) for n in value]
-
-
-def _listed(text: str) -> Any:
-    """A list written as text: JSON, Python, or names in brackets; any other text stays a text."""
-    try:
-        return decode(text)
-    except (ValueError, RecursionError):
-        inside = text.strip()
-    if len(inside) > 2 and (inside[0], inside[-1]) in (("[", "]"), ("(", ")")):
-        return [part.strip().strip("'\"") for part in inside[1:-1].split(",") if part.strip()]
-    return text

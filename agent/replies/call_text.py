@@ -23,6 +23,7 @@ from deskbench.agent.replies.calls import Call, Malformed, Truncated, excerpt
 from deskbench.agent.replies.escapes import is_raw_path, unescaped_once
 from deskbench.agent.replies.valid import valid
 from deskbench.agent.replies.vocabulary import KNOWN
+from deskbench.envs.foreign import python_tree
 
 _TOKENS = re.compile(r"<\|(?:box_start|box_end|begin_of_box|end_of_box)\|>")
 _NAMED = re.compile(r"(?:^\s*|(?<=['\"\])\d])\s*,\s*)([A-Za-z_]\w{0,40})\s*=\s*(?=['\"\[(\d-])")
@@ -43,7 +44,7 @@ def region(text: str, marker: str | None = None, tag: str | None = None, until: 
         text: the reply without its reasoning.
         marker: precedes the calls; if it begins a line anywhere, only such places count.
         tag: the tag that contains the calls.
-        until: begins a line that ends the calls (`Memory:`).
+        until: the heading of the part after the calls (`Memory:`); it begins a line.
     """
     if tag is not None:
         found = re.findall(rf"<{tag}>(.*?)(?:</{tag}>|\Z)", text, re.DOTALL)
@@ -53,11 +54,16 @@ def region(text: str, marker: str | None = None, tag: str | None = None, until: 
     if box:
         return str(box[-1]), "all"
     if until is not None:
-        text = re.split(rf"^[\s*#]*{re.escape(until)}", text, maxsplit=1, flags=re.MULTILINE)[0]
+        text = re.split(rf"^[\s*#>]*{_heading(until)}(?::|$)", text, maxsplit=1, flags=re.MULTILINE)[0]
     if marker is None or marker not in text:
         return text, "last"
     begins = re.search(rf"^[\s*#]*{re.escape(marker)}", text, re.MULTILINE)
     return (text[begins.end() :] if begins else text.rpartition(marker)[2]), "first"
+
+
+def _heading(until: str) -> str:
+    """A pattern of a heading without its colon, in any case and with marks of emphasis after it."""
+    return rf"(?i:{re.escape(until.removesuffix(':'))})[ \t*]*"
 
 
 @dataclass(frozen=True)
@@ -67,7 +73,9 @@ class _Found:
     end: int
 
 
-def parse_calls(text: str, names: Collection[str], prefix: str = "", *, meant: Meant = "all") -> list[Call]:
+def parse_calls(
+    text: str, names: Collection[str], prefix: str = "", *, meant: Meant = "all", until: str | None = None
+) -> list[Call]:
     """The calls of known functions in a text, in order.
 
     Args:
@@ -75,13 +83,14 @@ def parse_calls(text: str, names: Collection[str], prefix: str = "", *, meant: M
         names: the functions; other words before a bracket are prose.
         prefix: the text before each name (`agent.`).
         meant: which calls count; the first or the last ones, as long as nothing is between them.
+        until: this heading right after a call ends the calls: servers that drop special tokens also drop the line end.
 
     Raises:
         Malformed: a call's arguments cannot be read.
         Truncated: the text ends inside a call.
     """
     text = _TOKENS.sub("", text)[:_LONGEST]
-    found = list(_calls(text, names, prefix))
+    found = list(_calls(text, names, prefix, until))
     groups: list[list[_Found]] = []
     for one in found:
         if meant == "all" or not groups or not _BETWEEN.fullmatch(text, groups[-1][-1].end, one.start):
@@ -91,10 +100,12 @@ def parse_calls(text: str, names: Collection[str], prefix: str = "", *, meant: M
     return [one.call for group in counted for one in group]
 
 
-def _calls(text: str, names: Collection[str], prefix: str) -> Iterator[_Found]:
+def _calls(text: str, names: Collection[str], prefix: str, until: str | None) -> Iterator[_Found]:
     known = "|".join(re.escape(name) for name in sorted(names, key=len, reverse=True))
     start = re.compile(rf"(?<![\w.]){re.escape(prefix)}({known})\s*\(")
     line = re.compile(rf"\n[\s`]*{re.escape(prefix)}(?:{known})\s*\(")
+    heading = None if until is None else re.compile(rf"[\s*#`]*{_heading(until)}:")
+    broken = line if heading is None else re.compile(rf"{line.pattern}|(?<=\)){heading.pattern}")
     at = 0
     for _ in range(_MOST):
         opened = start.search(text, at)
@@ -104,11 +115,13 @@ def _calls(text: str, names: Collection[str], prefix: str) -> Iterator[_Found]:
         end = _python_end(text, begins)
         arguments = None if end is None else _python_arguments(text[begins:end])
         if end is None or arguments is None:
-            following = line.search(text, begins)
+            following = broken.search(text, begins)
             end = _segment_end(text, begins, following.start() if following else len(text))
             arguments = _named_arguments(name, text[begins:end])
         at = end + 1
         yield _Found(Call(name, arguments), opened.start(), at)
+        if heading is not None and heading.match(text, at):
+            return
 
 
 def _python_end(text: str, start: int) -> int | None:
@@ -153,10 +166,10 @@ def _python_arguments(inside: str) -> dict[str, Any] | None:
     if is_raw_path(inside):
         return None
     try:
-        call = ast.parse("f(" + inside.replace("\r", "").replace("\n", "\\n") + ")", "<call>", "eval").body
+        call = python_tree("f(" + inside.replace("\r", "").replace("\n", "\\n") + ")", "<call>", "eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         try:
-            call = ast.parse(f"f({inside})", "<call>", "eval").body
+            call = python_tree(f"f({inside})", "<call>", "eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
     try:

@@ -6,7 +6,9 @@ The signs between keys are keys themselves, so splitting at every sign would be 
 from __future__ import annotations
 
 import re
+from typing import Any
 
+from deskbench.agent.replies.loose import decode
 from deskbench.envs import keys as key_names
 from deskbench.envs.keys import MODIFIERS
 
@@ -26,6 +28,19 @@ def split_chord(text: str) -> list[str]:
         return [text[:_LONGEST]]
     parts = [key for part in _at_plus(text) for key in _apart(part)]
     return [part for part in parts if part]
+
+
+def as_list(text: str) -> Any:
+    """A list written as text: JSON, Python, or names in brackets; any other text stays a text."""
+    if text.strip()[:1] not in ("[", "("):
+        return text
+    try:
+        return decode(text)
+    except (ValueError, RecursionError):
+        inside = text.strip()
+    if len(inside) > 2 and (inside[0], inside[-1]) in (("[", "]"), ("(", ")")):
+        return [part.strip().strip("'\"") for part in inside[1:-1].split(",") if part.strip()]
+    return text
 
 
 def _at_plus(text: str) -> list[str]:

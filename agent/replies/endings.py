@@ -20,8 +20,8 @@ def ended(
 ) -> Done | Fail | None:
     """The ending that a message names, with the text before it as the answer or reason; None if it names none.
 
-    A word in quotes is only mentioned, unless it has its own line. Marks of emphasis around it are ignored. With
-    `first`, a word at the beginning of the message counts, too.
+    A word in quotes is only mentioned, unless it has its own line. Marks of emphasis and parentheses around it are
+    ignored. With `first`, a word at the beginning of the message counts, too.
     """
     for words, kind in ((fail_words, Fail), (done_words, Done)):
         for word in words:
@@ -36,6 +36,8 @@ def ended(
 def _before(text: str, word: str) -> str | None:
     """The text before a word at the end, or None if the text does not end with this word."""
     end = rf"{re.escape(word)}(?P=mark)[\s.!]*\Z"
-    found = re.search(rf"(?<![`'\"])(?P<mark>[*_]{{0,3}}){end}", text, re.IGNORECASE)
+    inside = rf"\([ \t]*(?P<mark>[*_]{{0,3}}){re.escape(word)}(?P=mark)[\s.!]*\)[\s.!]*\Z"
+    found = re.search(inside, text, re.IGNORECASE)
+    found = found or re.search(rf"(?<![`'\"])(?P<mark>[*_]{{0,3}}){end}", text, re.IGNORECASE)
     found = found or re.search(rf"(?:^|\n)[ \t]*(?P<mark>[`'\"*_]{{1,4}}){end}", text, re.IGNORECASE)
     return None if found is None else text[: found.start()].strip()

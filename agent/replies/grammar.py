@@ -23,7 +23,7 @@ class Grammar:
         vocabulary: the family's names (`vocabularies.py`), also for native calls of every form.
         marker: where the calls begin (`Action:`), for `calls`.
         tag: the tag that contains them (`action`), for `calls`.
-        until: begins a line that ends the calls (`Memory:`), for `calls`.
+        until: the heading of the part after the calls (`Memory:`), for `calls`.
         without: meaning of a complete reply without an action, one of WITHOUT.
         done_words, fail_words: texts that end the episode at the end of a reply without an action.
         call_space: kind of the space of points in native calls (`spaces.KINDS`), if it differs from that of text.

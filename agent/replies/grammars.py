@@ -49,6 +49,7 @@ def read_reply(
     if len(text) > MAX_REPLY:
         raise Malformed(f"the reply has {len(text)} characters; at most {MAX_REPLY} are read")
     reasoning, rest = split_reasoning(text)
+    rest = _STOPS.sub("", rest)
     if not calls and grammar.form == "comments":
         rest = f"```python\n{ground_source(last_block(rest), locate)}\n```"
     if not calls and grammar.form in ("python", "prompt", "comments"):
@@ -94,7 +95,9 @@ def _as_text(rest: str, grammar: Grammar, vocabulary: Vocabulary) -> tuple[list[
         block = last_block(rest)
         return parse_calls(block, names, "agent.", meant="last" if block == rest else "all"), rest
     where, meant = region(rest, grammar.marker, grammar.tag, grammar.until)
-    return parse_calls(where, names, meant=meant), rest.replace(where, "").strip() if where != rest else rest
+    return parse_calls(where, names, meant=meant, until=grammar.until), rest.replace(
+        where, ""
+    ).strip() if where != rest else rest
 
 
 def _without(rest: str, grammar: Grammar) -> Action:
@@ -131,6 +134,8 @@ def _python(
     return thought or "", [action.moved(space.place) if on_image else action for action in actions]
 
 
+_STOPS = re.compile(r"(?:\s*(?:<\|(?!box_|begin_of|end_of_box)[a-z_]{2,20}\|>|</s>|\[EO[ST]\]))+\s*\Z")
+"""Tokens that end a reply, which servers return if they are asked for special tokens."""
 _SAID = re.compile(
     r"(?:^#{1,3} *Action:?[ \t]*\n|^Action:[ \t]*|<operation>\s*|<conclusion>\s*)(.+?)"
     r"(?=\n\s*#{1,3} |\n\s*<|</|\n\s*\n|\n?```|\Z)",

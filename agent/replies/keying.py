@@ -18,20 +18,20 @@ from deskbench.envs.types import (
 )
 
 
-def type_text(clear_key: str = "backspace", clear: bool = False) -> Handler:
-    """Type text, with flags to clear the field first and to press Enter at the end."""
+def type_text(clear_key: str = "backspace", clear: bool = False, enter: bool = False) -> Handler:
+    """Type text, with flags to clear the field first and to press Enter at the end, and their defaults."""
 
     def run(a: Arguments) -> list[Action]:
         text = a.text("text", "content", "message", "value")
         point = a.point(*POINTS)
         actions: list[Action] = [] if point is None else [Click(x=point[0], y=point[1])]
-        if a.flag("clear", "clear_before_typing", default=clear):
+        if a.flag("clear", "clear_before_typing", "delete_existing_text", default=clear):
             actions += [Key(("ctrl", "a")), Key((clear_key,))]
         elif a.flag("overwrite"):
             actions += [Key(("ctrl", "a"))]
         if text:
             actions.append(Type(text))
-        if a.flag("enter", "press_enter"):
+        if a.flag("enter", "press_enter", default=enter):
             actions.append(Key(("enter",)))
         if text is None or not actions:
             raise a.wrong("the text to type is missing")
@@ -48,8 +48,8 @@ def unescaped(inner: Handler, always: bool = False) -> Handler:
     """
 
     def run(a: Arguments) -> list[Action]:
-        mend = unescaped_once if a.raw or always else entered
-        return [Type(mend(action.text)) if isinstance(action, Type) else action for action in inner(a)]
+        decode = unescaped_once if a.raw or always else entered
+        return [Type(decode(action.text)) if isinstance(action, Type) else action for action in inner(a)]
 
     return run
 

@@ -1,4 +1,4 @@
-"""Read JSON as models write it: with Python's quotes, constants and stray commas, or with unescaped quotes."""
+"""Read JSON as models write it: with Python's quotes, constants and stray commas, unescaped quotes or backslashes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import re
 import warnings
 from typing import Any
 
+from deskbench.agent.replies.escapes import is_raw_path
 from deskbench.agent.replies.valid import valid
+from deskbench.envs.foreign import python_tree
 
 warnings.filterwarnings("ignore", category=SyntaxWarning, module="<value>")
 _LONGEST = 100_000
@@ -26,7 +28,7 @@ def decode_first(text: str) -> tuple[Any, int]:
         value, end = _DECODER.raw_decode(text)
         return valid(value), end
     except ValueError:
-        for read in (_as_python, _as_quoted):
+        for read in (_as_escaped, _as_python, _as_quoted):
             found = read(text)
             if found is not None:
                 return found
@@ -69,6 +71,35 @@ def _as_quoted(text: str) -> tuple[Any, int] | None:
     return valid(value), origin[end - 1] + 1
 
 
+_STRING = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_ESCAPE = re.compile(r"""\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4}|(?P<lone>))""")
+_PATHS = re.compile(r"""\\(?:["\\]|n(?="\Z)|(?P<lone>))""")
+"""Escapes in a text with a Windows path: a quote, a backslash, and a line end that presses Enter."""
+
+
+def _as_escaped(text: str) -> tuple[Any, int] | None:
+    r"""JSON in whose texts a backslash lacks its own, as in `C:\Users`: the backslash is part of the text."""
+    if text[:1] not in ("{", "["):
+        return None
+    changed: list[tuple[int, int]] = []  # where the repaired text has a character more or less
+    out, at = "", 0
+    for string in _STRING.finditer(text[:_LONGEST]):
+        if all(found["lone"] is None for found in _ESCAPE.finditer(string[0])):
+            continue
+        known = _PATHS if is_raw_path(string[0]) else _ESCAPE
+        for found in known.finditer(text, string.start(), string.end()):
+            if found["lone"] is not None:
+                quote = text[found.end()] == "'"  # as in Python
+                out += text[at : found.start()] + ("" if quote else "\\\\")
+                changed.append((len(out) - 1, -1 if quote else 1))
+                at = found.end()
+    try:
+        value, end = _DECODER.raw_decode(out + text[at:])
+    except ValueError:
+        return None
+    return valid(value), end - sum(more for place, more in changed if place < end)
+
+
 def decode(text: str) -> Any:
     """The value of a whole text.
 
@@ -86,7 +117,7 @@ def decode(text: str) -> Any:
 def _literal(text: str) -> Any:
     """A Python literal whose parts could all be JSON."""
     try:
-        value = ast.literal_eval(ast.parse(text, "<value>", "eval"))
+        value = ast.literal_eval(python_tree(text, "<value>", "eval"))
         return valid(json.loads(json.dumps(value)))
     except (SyntaxError, TypeError, MemoryError) as error:
         raise ValueError(str(error)) from None

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from deskbench.agent.base import ReplyError
-from deskbench.agent.replies.chords import split_chord
+from deskbench.agent.replies.chords import as_list, split_chord
 from deskbench.agent.replies.source_values import Function, Module, Point, Size, Unsupported
 from deskbench.envs import keys as key_names
 from deskbench.envs.types import (
@@ -64,11 +64,16 @@ COMPUTER: Mapping[str, Mapping[str, object]] = {
 
 CLIPBOARD: Mapping[str, Mapping[str, object]] = {"copy": {"text": _REQUIRED}, "paste": {}}
 """pyperclip's functions."""
+_CONTROLS = ("ctrl", "ctrlleft", "ctrlright", "super")
 _PASTES = frozenset(
-    frozenset(keys) for control in ("ctrl", "ctrlleft", "ctrlright", "super")
-    for keys in ((control, "v"), (control, "shift", "v"))
+    frozenset(keys) for control in _CONTROLS for keys in ((control, "v"), (control, "shift", "v"))
 ) | {frozenset(("shift", "insert"))}  # fmt: skip
 """Chords that paste."""
+_COPIES = frozenset(
+    frozenset(keys) for control in _CONTROLS
+    for keys in ((control, "c"), (control, "x"), (control, "shift", "c"), (control, "insert"))
+)  # fmt: skip
+"""Chords that put something else into the clipboard."""
 _ALIASES = {"shortcut": "hotkey", "resolution": "size", "countdown": "sleep"}
 """pyautogui's own aliases; `countdown` sleeps and prints."""
 _CONSTANTS = {"PRIMARY": "primary", "SECONDARY": "secondary", "LEFT": "left", "MIDDLE": "middle", "RIGHT": "right"}
@@ -170,11 +175,12 @@ class Calls:
 
     def key_up(self, node: ast.AST, key: str) -> None:
         """Release a key. Copied text is also pasted if Ctrl and V are pressed one after the other."""
-        if self.actions[-2:] == [KeyDown(key), Key(("v",))] and self._pastes((key, "v")):
-            del self.actions[-2:]
+        self._add(node, KeyUp, key)
+        start, keys = _released(self.actions)
+        if self._pastes(keys):
+            del self.actions[start:]
             self._paste(node)
-        else:
-            self._add(node, KeyUp, key)
+        self._forget(keys)
 
     # -- the clipboard: a copy and a paste are typing
 
@@ -187,7 +193,12 @@ class Calls:
         return self._copied
 
     def _pastes(self, keys: tuple[str, ...]) -> bool:
-        return self._copied is not None and frozenset(key_names.normalize(key) for key in keys) in _PASTES
+        return self._copied is not None and _chord(keys) in _PASTES
+
+    def _forget(self, keys: tuple[str, ...]) -> None:
+        """After a copy in a program, the clipboard no longer holds what the source copied."""
+        if _chord(keys) in _COPIES:
+            self._copied, self._pasted = None, True
 
     def _paste(self, node: ast.AST) -> None:
         self._pasted = True
@@ -321,13 +332,16 @@ class Calls:
                 self._add(node, Key, (key,))
 
     def _hotkey(self, node: ast.AST, args: list[Any]) -> None:
-        parts = list(args[0]) if len(args) == 1 and isinstance(args[0], (list, tuple)) else args
+        given = args[0] if len(args) == 1 else args
+        given = as_list(given) if isinstance(given, str) else given
+        parts = list(given) if isinstance(given, (list, tuple)) else args
         names = [name for part in _strings(node, "hotkey", parts) for name in split_chord(part)]
         keys = tuple(self._key(node, name) for name in names)
         if self._pastes(keys):
             self._paste(node)
         else:
             self._add(node, Key, keys)
+            self._forget(keys)
 
     def _sleep(self, node: ast.AST, given: Mapping[str, Any]) -> None:
         self._add(node, Wait, _number(node, "seconds", given["seconds"]))
@@ -351,6 +365,32 @@ class Calls:
             return key_names.normalize(name)
         except ValueError as error:
             raise ReplyError(f"line {_line(node)}: {error}") from None
+
+
+def _chord(keys: tuple[str, ...]) -> frozenset[str]:
+    return frozenset(key_names.normalize(key).lower() for key in keys)
+
+
+def _released(actions: list[Action]) -> tuple[int, tuple[str, ...]]:
+    """Where the keys that are now released went down, and all keys since then; none if something else happened."""
+    released: set[str] = set()
+    keys: list[str] = []
+    for index in range(len(actions) - 1, -1, -1):
+        match actions[index]:
+            case KeyUp(key):
+                released.add(key)
+            case KeyDown(key):
+                keys.append(key)
+                released.discard(key)
+            case Key(pressed):
+                keys += pressed
+            case Wait():
+                pass
+            case _:
+                break
+        if not released:
+            return index, tuple(keys)
+    return len(actions), ()
 
 
 _Handler = Callable[[Calls, ast.AST, Mapping[str, Any]], None]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple, Protocol
 
 from deskbench.agent.base import ReplyError
 from deskbench.agent.replies.valid import valid
+from deskbench.envs.foreign import python_tree
 
 MAX_WORK = 50_000
 """Most expressions and statements read in one reply; each iteration of a loop counts."""
@@ -39,7 +40,8 @@ def parse_source(source: str) -> ast.Module:
         ReplyError: the source is not Python.
     """
     try:
-        return ast.parse(source, filename="<reply>")
+        tree: ast.Module = python_tree(source, "<reply>")
+        return tree
     except SyntaxError as error:
         raise ReplyError(f"line {error.lineno}: the code is not Python: {error.msg}") from None
     except (ValueError, RecursionError, MemoryError) as error:

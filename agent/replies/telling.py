@@ -82,7 +82,7 @@ def nothing(a: Arguments) -> list[Action]:
 
 def navigate(a: Arguments) -> list[Action]:
     """Open an address in the browser."""
-    url = a.text("url", "query")
+    url = a.text("url", "query", "text")
     if not url:
         raise a.wrong("the address is missing")
     return [Key(("ctrl", "l")), Type(url), Key(("enter",))]

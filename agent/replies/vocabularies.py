@@ -27,6 +27,12 @@ QWEN = {
 }  # fmt: skip
 """Qwen's `computer_use`, with the additions of GUI-Owl and EvoCUA."""
 
+FARA = {
+    **QWEN, "type": k.type_text(enter=True), "visit_url": t.navigate, "web_search": t.navigate,
+    "history_back": k.press("alt", "left"), "refresh": k.press("f5"), "pause_and_memorize_fact": t.nothing,
+}  # fmt: skip
+"""Fara-7B; its addresses and searches go into the browser's address bar."""
+
 CLAUDE = {
     **_CLICKS, "mouse_move": p.move, "left_click_drag": p.drag, "left_mouse_down": p.mouse_down,
     "left_mouse_up": p.mouse_up, "key": k.chords, "hold_key": k.hold_key, "type": k.type_text(),
@@ -34,6 +40,12 @@ CLAUDE = {
     **_FAILS,
 }  # fmt: skip
 """Anthropic's computer tools of all versions, and the members of the toolset."""
+
+INSPECT = {
+    **CLAUDE, "back_click": p.click("back"), "forward_click": p.click("forward"), "open_web_browser": t.look,
+    "navigate": t.navigate,
+}  # fmt: skip
+"""inspect_ai's `computer` tool."""
 
 OPENAI = {
     "click": p.click(), "double_click": p.click(None, 2), "triple_click": p.click(None, 3), "move": p.move,
@@ -129,8 +141,10 @@ _SCALECUA_ORDER = {
 VOCABULARIES: dict[str, Vocabulary] = {
     "qwen": Vocabulary(QWEN),
     "evocua": Vocabulary({**QWEN, "type": k.unescaped(k.type_text(), always=True)}),
+    "fara": Vocabulary(FARA),
     "claude": Vocabulary(CLAUDE),
     "claude_toolset": Vocabulary(CLAUDE, strict=True),
+    "inspect": Vocabulary(INSPECT),
     "minimax": Vocabulary({**CLAUDE, "done": t.done, "fail": t.fail, "infeasible": t.fail}, repair=True),
     "openai": Vocabulary(OPENAI),
     "gemini": Vocabulary(GEMINI),

@@ -29,6 +29,8 @@ from deskbench.envs.errors import RefusalError
 
 WHOLE = frozenset({"completed"})
 """The status of a whole response (OpenAI's API reference), and of each of its items."""
+_LENGTH = frozenset({"max_output_tokens", "max_tokens"})
+"""Why a response is incomplete if it reached its limit (OpenAI's API reference; some servers use the short name)."""
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -114,6 +116,7 @@ def _check_status(document: Mapping[str, Any], text: str) -> None:
         reason = details.get("reason") if isinstance(details, dict) else None
         if reason == "content_filter":
             raise RefusalError("the endpoint's filter ended the reply")
+        check_whole("the reason of an incomplete reply", reason, _LENGTH)
         raise CutOff(text)
     check_whole("status", document.get("status"), WHOLE)
     for item in objects(document.get("output")):

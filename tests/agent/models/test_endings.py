@@ -88,6 +88,13 @@ def test_an_item_that_broke_off_makes_a_response_that_did(state: str) -> None:
         assert ask(server, "responses") == "after it"
 
 
+@pytest.mark.parametrize("details", [None, {}, {"reason": "server_error"}, {"reason": None}, {"reason": ["x"]}])
+def test_a_response_that_is_incomplete_for_another_reason_is_asked_again(details: Any) -> None:
+    found = {**document("responses", "half"), "status": "incomplete", "incomplete_details": details}
+    with endpoint(Say(found), said("responses", "after it")) as server:
+        assert (ask(server, "responses"), len(server.asked)) == ("after it", 2)
+
+
 ERROR = {"code": 502, "message": "provider disconnected"}
 
 
@@ -223,6 +230,11 @@ def test_what_no_longer_fits_for_the_models_own_words_is_the_models(wire: str) -
          "300000.", 300000, 16384),
         ("Invalid max_tokens value, the valid range of max_tokens is [1, 8192]", 16000, 8192),
         ("`max_tokens` must be less than or equal to `8,192`, the maximum value for `max_tokens`", 32000, 8192),
+        ("This endpoint's maximum context length is 8192 tokens. However, you requested about 9000 tokens (1000 of "
+         "text input, 8000 in the output).", 8000, 7192),
+        ("`inputs` tokens + `max_new_tokens` must be <= 4096. Given: 1000 `inputs` tokens and 8000 `max_new_tokens`",
+         8000, 3096),
+        ("The value of max_tokens should be between 1 and 4096", 8000, 4096),
         ("Your input exceeds the context window of this model.", 9000, None),
         ("context length is 4096 tokens and your request has 5000 input tokens", 9000, None),
         ("", 9000, None),
@@ -246,6 +258,12 @@ def test_endpoints_say_how_long_a_reply_may_be(message: str, asked: int, room: i
         "Image inputs are not currently supported by this model",
         "At most 0 image(s) may be provided in one prompt.",
         "some-model is not a multimodal model",
+        "Unsupported content type: 'image_url'",
+        "Content type 'image_url' is not supported by this model",
+        "Only text input is supported",
+        "This model has no vision encoder",
+        "The model does not have a vision tower",
+        "The 'image' modality is not supported by this model",
     ],
 )
 def test_a_model_that_takes_no_pictures_ends_the_run(message: str, status: int, wire: str) -> None:
@@ -255,7 +273,10 @@ def test_a_model_that_takes_no_pictures_ends_the_run(message: str, status: int, 
         assert len(server.asked) == 1
 
 
-@pytest.mark.parametrize("message", ["The model does not support image formats like webp", "image too large", "busy"])
+@pytest.mark.parametrize(
+    "message",
+    ["The model does not support image formats like webp", "image too large", "busy", "Unsupported input image format"],
+)
 def test_a_picture_that_is_not_taken_is_another_matter(message: str) -> None:
     with endpoint(failed("chat", 500, message), said("chat")) as server:
         assert ask(server, "chat") == "fine"

@@ -140,6 +140,26 @@ def test_glm_means_its_last_call_before_its_memory(reply: str) -> None:
     assert actions_of("glm-v", "text", reply) == [click(960, 270)]
 
 
+DROPPED = [
+    "left_click(start_box='[500,250]', element_info='OK')Memory:\n[\"key(keys='esc')\"]",
+    "left_click(start_box='[500,250]', element_info='OK') Memory: key(keys='esc')",
+    "left_click(start_box='[500,250]', element_info='the 'OK' button')Memory:\n[\"key(keys='esc')\"]",
+    "left_click(start_box='[500,250]')\nmemory:\n[\"key(keys='esc')\"]",
+    "left_click(start_box='[500,250]')\n## Memory\nkey(keys='esc')",
+    "left_click(start_box='[500,250]')<|user|>",
+]
+"""What is left of a reply when a server drops the special tokens, and other forms of its last part."""
+
+
+@pytest.mark.parametrize("reply", DROPPED)
+def test_a_memory_right_after_a_call_ends_the_calls(reply: str) -> None:
+    assert actions_of("glm-v", "text", reply) == [click(960, 270)]
+
+
+def test_a_memory_inside_a_typed_text_ends_nothing() -> None:
+    assert typed("glm-v", "type(content='(a) Memory: b')\nMemory:\n[]") == "(a) Memory: b"
+
+
 def test_glm_that_calls_nothing_asks() -> None:
     assert actions_of("glm-v", "text", "Which file?\nMemory:\n[\"key(keys='esc')\"]")[0]["type"] == "ask_user"
 
@@ -205,6 +225,7 @@ KIMI = {
         {"type": "fail", "reason": "No."}],
     "```code\n{\"name\": \"computer.wait\", \"parameters\": {}}\n```": [{"type": "wait", "seconds": 20.0}],
     "```\n{'name': 'terminate', 'arguments': {'status': 'success'}}\n```": END,
+    "pyautogui.click(x=0.5, y=0.25)<|im_end|>": [click(960, 270)],
     "```python\npyautogui.click(x=0.5, y=0.25)\n{\"name\":\"computer.terminate\",\"status\":\"success\"}\n```": [
         click(960, 270), *END],
 }  # fmt: skip
@@ -252,6 +273,7 @@ CHORDS = {
     "ctrl,shift,esc": ["ctrl", "shift", "esc"],
     "ctrl+,": ["ctrl", ","], "alt left": ["alt", "left"], "alt+f4": ["alt", "f4"], "Page Down": ["Page Down"],
     "ctrl+page down": ["ctrl", "page down"], "Page_Down": ["Page_Down"], "caps-lock": ["caps-lock"], " ": [" "], "": [],
+    "U+00E9": ["U+00E9"], "ctrl+U00E9": ["ctrl", "U00E9"],
     "ctrl space": ["ctrl", "space"], "super_l": ["super_l"], "ctrl shift +": ["ctrl", "shift", "+"],
 }  # fmt: skip
 
@@ -268,6 +290,7 @@ def test_a_text_that_is_endless_is_no_chord() -> None:
 
 EVERYWHERE = {
     "kimi-vl": "```python\npyautogui.hotkey('ctrl++')\n```",
+    "opencua": "```python\npyautogui.hotkey(\"['ctrl', '+']\")\n```",
     "prompt-agent": "```python\npyautogui.hotkey('ctrl', '+')\n```",
     "prompt-agent-computer-13": '```json\n{"action_type": "HOTKEY", "keys": "ctrl++"}\n```',
     "ui-tars-1": "Action: hotkey(key='ctrl +')",
@@ -315,6 +338,11 @@ PASTED = [
     "import pyperclip\npyperclip.copy('a b')\npyautogui.write(pyperclip.paste())\n"
     "pyautogui.hotkey('ctrl', 'shift', 'v')",
     "pyperclip.copy('a b')\npyautogui.hotkey('command', 'v')",
+    "pyperclip.copy('a b')\npyautogui.hotkey('ctrl', 'V')",
+    "pyperclip.copy('a b')\npyautogui.keyDown('ctrl')\npyautogui.keyDown('v')\npyautogui.keyUp('v')\n"
+    "pyautogui.keyUp('ctrl')",
+    "pyperclip.copy('a b')\npyautogui.keyDown('ctrl')\ntime.sleep(0.1)\npyautogui.keyDown('shift')\n"
+    "pyautogui.press('v')\npyautogui.keyUp('shift')\npyautogui.keyUp('ctrl')",
 ]
 
 
@@ -323,6 +351,14 @@ PASTED = [
 def test_a_copy_and_a_paste_are_typing(family: str, source: str) -> None:
     got = actions_of(family, "text", f"```python\n{source}\n```")
     assert {action["type"] for action in got} == {"type"} and got[-1]["text"] == "a b"
+
+
+@pytest.mark.parametrize("copied", ["pyautogui.hotkey('ctrl', 'c')", "pyautogui.hotkey('ctrl', 'x')",
+    "pyautogui.keyDown('ctrl')\npyautogui.press('c')\npyautogui.keyUp('ctrl')"])  # fmt: skip
+def test_a_copy_in_a_program_replaces_the_copied_text(copied: str) -> None:
+    source = f"pyperclip.copy('old')\n{copied}\npyautogui.hotkey('ctrl', 'v')"
+    got = actions_of("kimi-vl", "text", f"```python\n{source}\n```")
+    assert got[-1] == {"type": "key", "keys": ["ctrl", "v"]} and "type" not in {action["type"] for action in got}
 
 
 def test_a_paste_of_what_was_not_copied_stays_a_paste() -> None:
@@ -363,6 +399,18 @@ QUOTED = {
 @pytest.mark.parametrize("text", QUOTED)
 def test_quotes_that_lack_an_escape_are_a_part_of_the_text(text: str) -> None:
     assert decode(text)["text"] == QUOTED[text]
+
+
+ESCAPES = {
+    r'{"text": "C:\Users\x"}': r"C:\Users\x", r'{"text": "dir C:\Users\new\n"}': "dir C:\\Users\\new\n",
+    r'{"text": "\d+ \"q\"\n"}': "\\d+ \"q\"\n", r'{"text": "\u12"}': r"\u12", r'{"text": "C:\\Users"}': r"C:\Users",
+    r'{"text": "it\'s"}': r"it's", r'{"other": "a\nb", "text": "\w it\'s"}': r"\w it's",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("text", ESCAPES)
+def test_a_backslash_that_lacks_its_escape_is_a_part_of_the_text(text: str) -> None:
+    assert decode(text)["text"] == ESCAPES[text]
 
 
 def test_a_typed_text_with_quotes_is_whole() -> None:
