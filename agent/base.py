@@ -5,17 +5,27 @@ values.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
-from deskbench.envs.errors import AgentCrash, AgentError, CheckError, ModelError, ModelFatal, RefusalError, ReplyError
+from deskbench.envs.errors import (
+    AgentCrash,
+    AgentError,
+    CheckError,
+    ModelError,
+    ModelFatal,
+    RefusalError,
+    ReplyError,
+    Undecided,
+)
 from deskbench.envs.types import Action, Observation
 
 __all__ = [
     "Agent", "AgentCrash", "AgentError", "CheckError", "Checked", "Configured", "Decision", "Ending", "Exchange",
-    "Goal", "ModelError", "ModelFatal", "Needs", "RefusalError", "ReplyError", "Usage",
+    "Goal", "ModelError", "ModelFatal", "Needs", "RefusalError", "ReplyError", "Undecided", "Usage",
 ]  # fmt: skip
 
 
@@ -102,6 +112,9 @@ class Goal:
         max_steps: the most decisions the agent may make.
         seed: for agents that draw random numbers.
         seconds: wall time limit, or None.
+        files: a folder of the episode's record, which an agent may create and fill; None if there is no record.
+        hidden: files and folders of this machine with expected values and records; an agent must not read them.
+        interrupted: whether the run is to stop; for agents that wait for something else than a model.
     """
 
     instruction: str
@@ -112,6 +125,9 @@ class Goal:
     max_steps: int = 15
     seed: int = 0
     seconds: float | None = None
+    files: Path | None = None
+    hidden: tuple[Path, ...] = ()
+    interrupted: Callable[[], bool] = lambda: False
 
 
 @dataclass(frozen=True)
@@ -138,6 +154,7 @@ class Agent(Protocol):
         Raises:
             AgentError: the agent cannot continue; the episode counts and its end state is scored.
             ModelError: the agent's endpoint failed; the episode is not scored.
+            Undecided: the agent waited until the time was up or the run was stopped.
         """
 
     def close(self) -> None:

@@ -34,6 +34,7 @@ AGENTS = {
     "human": "deskbench.agent.agents.human:HumanAgent",
     "vlm": "deskbench.agent.agents.vlm:VlmAgent",
     "mixture": "deskbench.agent.agents.mixture:MixtureAgent",
+    "program": "deskbench.agent.programs.agent:ProgramAgent",
 }
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
@@ -95,11 +96,14 @@ def lookup(kind: str, names: dict[str, str], name: str) -> Any:
         raise UsageError(f"unknown {kind} {name!r}{nearest(name, names)}")
     module, _, attribute = dotted.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
+        found = getattr(importlib.import_module(module), attribute)
     except Exception as error:  # the boundary to users' own modules
         known = isinstance(error, (ImportError, AttributeError))
         why = str(error) if known else f"{type(error).__name__}: {error}"
         raise UsageError(f"{kind} {name!r} cannot be imported: {why}") from error
+    if not callable(found):
+        raise UsageError(f"{kind} {name!r} is a {type(found).__name__}, not a class")
+    return found
 
 
 def make_provider(name: str) -> Provider:

@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import functools
 import math
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from deskbench.envs import wait
 from deskbench.envs.desktop import Desktop
 from deskbench.envs.errors import GuestTimeout
 
 SETUP_SECONDS = 3600.0
 SCORE_SECONDS = 1800.0
 """Limits for all calls together. Each call has its own limit, so only a desktop that is always slow reaches these."""
+START_SECONDS = 3600.0
+"""Limit for the start of a desktop; providers have shorter ones of their own."""
+STEP_SECONDS = 900.0
+"""Limit for a step beyond the time that the episode has left: a reply with all its retries, and its actions."""
+END_SECONDS = 600.0
+"""Limit for the end of a desktop, and for that of all desktops."""
 GRACE_SECONDS = 30.0
 """How long set-up and scoring may continue after Ctrl-C, so that an episode that is nearly done gets its score."""
 
@@ -41,7 +47,7 @@ class Limited:
     @contextmanager
     def within(self, seconds: float, what: str) -> Iterator[None]:
         """Allow calls to start for this many seconds; the error names `what`."""
-        self._deadline, self._late = time.monotonic() + seconds, f"{what} did not finish within {seconds:g} s"
+        self._deadline, self._late = wait.now() + seconds, f"{what} did not finish within {seconds:g} s"
         try:
             yield
         finally:
@@ -54,7 +60,7 @@ class Limited:
         return functools.partial(self._call, found) if callable(found) else found
 
     def _call(self, method: Callable[..., Any], *args: Any, **named: Any) -> Any:
-        now = time.monotonic()
+        now = wait.now()
         if self._interrupted():
             self._ends = min(self._ends, now + self._grace)
         if now > self._ends:

@@ -26,6 +26,10 @@ from deskbench.tasks.load import task_set_hash
 
 PACKAGES = ("deskbench", "mss", "pillow", "pyautogui", "pydantic", "requests", "rapidocr", "onnxruntime")
 
+MIXED = "mixed"
+"""Stands for a hash of code that changed between the sessions of a run."""
+SEPARATOR = ", then "
+"""Between the versions of the sessions of a run."""
 FAMILY = "deskbench.agent.agents.family"
 """The module of every agent that is a family of models."""
 
@@ -43,6 +47,7 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "version": 1,
         "state": "running",
         "created": time.time(),
+        "cwd": str(Path.cwd()),
         "agent": _agent_name(prepared),
         "provider": config.provider,
         "desktop": {name: without_logins(value) for name, value in prepared.made_of.items()},
@@ -55,6 +60,7 @@ def _facts(prepared: Prepared) -> dict[str, Any]:
         "tasks": [task.key for task in prepared.tasks],
         "skipped": [{"task": task.key, "reason": reason} for task, reason in prepared.skipped],
         "config": config.model_dump(mode="json"),
+        "origins": config.origins,
         "versions": versions(),
         "protocol": PROTOCOL,
         "code": code_of(prepared),
@@ -89,6 +95,50 @@ def _agent_files(name: str, settings: Mapping[str, str]) -> Iterator[str]:
     if name == "mixture":
         for expert in load_mixture(Path(settings["mixture"])).experts:
             yield from _agent_files("", expert.settings)
+
+
+def resumed(run: RunFolder, prepared: Prepared) -> list[str]:
+    """Say in a run's manifest what has changed since its earlier sessions; returns it in words.
+
+    A hash of code that differs becomes `MIXED`, so that `rescore` and `run --reuse` take it for changed. Versions and
+    what the desktop is made of list all values.
+
+    Raises:
+        StorageError: the manifest cannot be written.
+    """
+    before, now = run.manifest(), manifest(prepared)
+    listed = ("versions", "desktop", "protocol")
+    changes = {name: _both(before.get(name), now[name]) for name in listed if before.get(name) != now[name]}
+    if isinstance(before.get("code"), dict) and before["code"] != now["code"]:
+        changes["code"] = _mixed(before["code"], now["code"])
+    if changes:
+        run.write_manifest({**before, **changes})
+    return [line for name in changes for line in _differences(name, before.get(name), changes[name])]
+
+
+def _differences(name: str, before: Any, now: Any) -> Iterator[str]:
+    """Each entry of a manifest that differs, in words."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        for part in now:
+            yield from _differences(f"{name} {part}", before.get(part), now[part])
+    elif before != now:
+        yield f"{name} changed" if now == MIXED else f"{name}: {now}"
+
+
+def _mixed(before: Any, now: Any) -> Any:
+    if isinstance(before, dict) and isinstance(now, dict):
+        return {name: _mixed(before.get(name), now.get(name)) for name in {**before, **now}}
+    return before if before == now else MIXED
+
+
+def _both(before: Any, now: Any) -> Any:
+    """Both values as one text, in the order of the sessions."""
+    if isinstance(before, dict) and isinstance(now, dict):
+        return {name: _both(before.get(name), now.get(name)) for name in {**before, **now}}
+    known = [] if before is None else str(before).split(SEPARATOR)
+    return (
+        before if before == now or str(now) in known else SEPARATOR.join([*known, "none" if now is None else str(now)])
+    )
 
 
 def update(run: RunFolder, **changes: Any) -> None:
@@ -143,7 +193,8 @@ def check_same(run: RunFolder, prepared: Prepared) -> None:
     now = manifest(prepared)
     if before["task_set"] != now["task_set"]:
         raise UsageError(f"{run.path} began with other tasks, or the tasks have changed; start a new run")
-    free = ("parallel", "retries", "budget_usd")
+    # the tasks themselves are compared above, wherever they are
+    free = ("source", "parallel", "retries", "budget_usd", "video", "take_over", "lease_seconds", "step_seconds")
     differing = [k for k, v in now["config"].items() if before["config"].get(k) != v and k not in free]
     if differing:
         raise UsageError(f"{run.path} began with another {', '.join(differing)}; start a new run")

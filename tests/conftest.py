@@ -1,5 +1,7 @@
 """Fixtures for tests on real desktops."""
 
+import os
+import signal
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,9 +15,25 @@ from deskbench.envs.providers.pool import Pool
 
 from .other_user import OtherUser, made
 
+os.environ["DESKBENCH_CONFIG"] = ""  # tests do not use the settings of the person who runs them
+
+# `nohup`, or a shell's `&`, ignores these; the programs that tests start and interrupt would inherit that.
+for number, handler in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, handler)
+
 # An example's duration depends on how busy the machine is, so it proves nothing.
 settings.register_profile("deskbench", deadline=None)
 settings.load_profile("deskbench")
+
+
+LONGEST = "tests/tasks/metrics/test_differential.py"
+"""Its three longest tests take minutes each."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest tests, so that at the end no worker is alone with one."""
+    items.sort(key=lambda item: not item.nodeid.startswith(LONGEST))
 
 
 @pytest.fixture(scope="session")

@@ -88,7 +88,7 @@ def test_an_agent_cannot_reach_the_desktop_the_checks_or_the_expected_values() -
         f"deskbench.envs.{name}"
         for name in ("types", "actions", "targets", "tree", "errors", "foreign", "wait", "keys", "redact")
     }
-    rooms = ("agents", "models", "prompting", "replies")
+    rooms = ("agents", "models", "programs", "prompting", "replies")
     own = {f"deskbench.agent.{name}" for name in ("base", *rooms)}
     paths = [path for name in rooms for path in of(f"agent/{name}/")]
     assert wrong_imports(paths, seen | own) == []

@@ -1,8 +1,8 @@
 """The documentation is true: each page has an example that runs as it is, and every link leads somewhere.
 
-`<!-- tested -->` precedes a page's example, a fenced block of `sh` or `python`. It runs in an empty folder and must
-exit with status 0. `<!-- prints -->` precedes a block of lines that it must print, in this order; `…` is any text on a
-line.
+`<!-- tested -->` precedes an example, a fenced block of `sh` or `python`. It runs in an empty folder and must exit with
+status 0. `<!-- prints -->` precedes a block of lines that it must print, in this order; `…` is any text on a line. A
+page may have several examples.
 
 `docs/first-task.md` is followed from its first line to its last, in one folder (`Follower`).
 """
@@ -18,6 +18,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from deskbench.agent.agents.profile import profile_names
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -79,15 +81,16 @@ def missing(prints: str, output: str) -> list[str]:
 @pytest.mark.desktop
 @pytest.mark.parametrize("page", EXPLAINED, ids=name_of)
 def test_the_example_of_a_page_runs_as_it_stands(page: Path, tmp_path: Path, shell: dict[str, str]) -> None:
-    example, prints = EXAMPLE.search(text_of(page)), PRINTS.search(text_of(page))
-    assert example and prints, "the page needs an example that a test runs, and what it prints"
-    command = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": ["python", "-c"]}[example[2]]
-    folder = tmp_path / "empty"
-    folder.mkdir()
-    done = subprocess.run([*command, example[3]], cwd=folder, env=shell, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True, timeout=240, check=False)  # fmt: skip
-    assert done.returncode == 0, done.stdout
-    assert missing(prints[1], done.stdout) == [], done.stdout
+    examples, prints = EXAMPLE.findall(text_of(page)), PRINTS.findall(text_of(page))
+    assert examples and len(examples) == len(prints), "the page needs an example that a test runs, and what it prints"
+    for number, ((_, language, example), printed) in enumerate(zip(examples, prints, strict=True)):
+        command = {"sh": ["bash", "-euo", "pipefail", "-c"], "python": ["python", "-c"]}[language]
+        folder = tmp_path / f"empty-{number}"
+        folder.mkdir()
+        done = subprocess.run([*command, example], cwd=folder, env=shell, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, text=True, timeout=240, check=False)  # fmt: skip
+        assert done.returncode == 0, done.stdout
+        assert missing(printed, done.stdout) == [], done.stdout
 
 
 @pytest.mark.parametrize(
@@ -212,6 +215,11 @@ def test_a_reader_finds_every_page_from_the_first() -> None:
             found.add(page)
             ahead += [one for one in links(page) if one.suffix == ".md" and one.is_relative_to(DOCS)]
     assert {name_of(page) for page in PAGES} - {name_of(page) for page in found} == set()
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", DOCS / "models.md"], ids=name_of)
+def test_the_number_of_families_is_the_number_that_there_are(page: Path) -> None:
+    assert re.findall(r"(\d+) families of models", text_of(page)) == [str(len(profile_names()))]
 
 
 def test_the_site_has_every_page() -> None:

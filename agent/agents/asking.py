@@ -45,7 +45,7 @@ def ask(
         read: reads a reply; the model is shown its ReplyError.
         spending: records every request, even if this function raises.
         retries: how often to ask again.
-        deadline: `time.monotonic()` value that no back-off exceeds.
+        deadline: `envs.wait.now` value that no back-off exceeds.
         extra: fields of this episode's requests.
         complain: makes the turns that tell the model what was wrong.
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import json
 import re
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,6 +19,7 @@ from deskbench.agent.models.client import ModelClient, Spending
 from deskbench.agent.models.messages import Message
 from deskbench.agent.prompting.observing import look
 from deskbench.agent.prompting.scaling import Scale
+from deskbench.envs import wait
 from deskbench.envs.errors import AgentError, ModelError, ReplyError, UsageError
 from deskbench.envs.types import Observation
 
@@ -73,7 +73,7 @@ class MixtureAgent:
         """Begin an episode with every expert."""
         self._goal = goal
         self._frames = []
-        self._deadline = time.monotonic() + goal.seconds if goal.seconds is not None else None
+        self._deadline = wait.now() + goal.seconds if goal.seconds is not None else None
         for expert in self._experts.values():
             expert.start(goal)
 

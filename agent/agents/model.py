@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from deskbench.agent.models.likelihood import Prompt
 from deskbench.agent.models.messages import Message
 from deskbench.agent.prompting.scaling import Scale
 from deskbench.agent.replies.grammar import Reading
+from deskbench.envs import wait
 from deskbench.envs.errors import AgentError
 from deskbench.envs.types import Action, Observation, Zoom
 
@@ -105,7 +105,7 @@ class ModelAgent(ABC, Generic[Shown, Past]):
         self._goal = goal
         self._past = []
         self._zooms = ()
-        self._deadline = time.monotonic() + goal.seconds if goal.seconds is not None else None
+        self._deadline = wait.now() + goal.seconds if goal.seconds is not None else None
 
     def close(self) -> None:
         """Close the connections."""

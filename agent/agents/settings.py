@@ -93,6 +93,7 @@ class ClientSettings(BaseModel):
 
 _PRICES = {"price_input", "price_output", "price_cached"}
 Settings = TypeVar("Settings", bound=ClientSettings)
+Model = TypeVar("Model", bound=BaseModel)
 
 
 def read_settings(who: str, settings: Mapping[str, str], kind: type[Settings]) -> Settings:
@@ -101,6 +102,11 @@ def read_settings(who: str, settings: Mapping[str, str], kind: type[Settings]) -
     Raises:
         UsageError: names the setting, its bad value and what would be right, or the nearest known name.
     """
+    return read_values(who, settings, kind)
+
+
+def read_values(who: str, settings: Mapping[str, str], kind: type[Model]) -> Model:
+    """The same for settings of any kind."""
     try:
         return kind.model_validate(dict(settings))
     except ValidationError as error:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deskbench.agent.cli.complete import RUN
 from deskbench.agent.cli.output import Json, message, out, print_json, print_table, tell
 from deskbench.envs.errors import UsageError
 
@@ -20,14 +21,16 @@ Opt = typer.Option
 
 
 def compare(
-    runs: Annotated[list[Path] | None, typer.Argument(help="Run folders; each later one against the first.")] = None,
-    anyway: Annotated[bool, Opt("--anyway", help="Compare runs that differ in what changes scores, too.")] = False,
-    html: Annotated[Path | None, Opt(metavar="FILE", help="Also write a page that can be mailed.")] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(help="Run folders; each is compared with the first.", **RUN)
+    ] = None,
+    anyway: Annotated[bool, Opt("--anyway", help="Compare runs even if their conditions differ.")] = False,
+    html: Annotated[Path | None, Opt(metavar="FILE", help="Also write one HTML page.")] = None,
     plan: Annotated[
         bool, Opt("--plan", help="How many tasks and repeats show a difference; runs are optional.")
     ] = False,
     difference: Annotated[float, Opt(min=0.0, max=1.0, help="With --plan: the difference to show.")] = 0.05,
-    tasks: Annotated[int | None, Opt(min=2, help="With --plan: the number of tasks there are.")] = None,
+    tasks: Annotated[int | None, Opt(min=2, help="With --plan: the number of tasks.")] = None,
     repeats: Annotated[int | None, Opt(min=1, help="With --plan: the number of attempts per task.")] = None,
     as_json: Json = False,
 ) -> None:

@@ -48,7 +48,7 @@ class Shown:
 
 
 def demo(out: Path, *, source: str, parallel: int, isolated: bool, say: Console) -> Shown:
-    """Run the three agents over `source`, show them side by side, write the report.
+    """Run the three agents on `source`, compare them, and write the report.
 
     Raises:
         UsageError: the extra `ocr` is not installed, or this machine cannot start desktops.
@@ -121,7 +121,7 @@ def rows(shown: Shown) -> Iterator[tuple[str, ...]]:
 
 
 def protocols(shown: Shown) -> list[str]:
-    """How the scores came about: one line if that is the same for all agents, else one for each."""
+    """The conditions of the runs: one line if all agents have the same, else one for each."""
     lines = {name: protocol_line(summary.protocol) for name, summary in shown.summaries.items()}
     same = len(set(lines.values())) == 1
     return list(lines.values())[:1] if same else [f"{name}: {line}" for name, line in lines.items()]

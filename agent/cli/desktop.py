@@ -5,20 +5,30 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import signal
-from queue import SimpleQueue
+from collections.abc import Callable
+from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deskbench.agent.cli.output import HostFiles, Json, message, print_json, screen_size
+from deskbench.agent.cli import complete
+from deskbench.agent.cli.output import HostFiles, Json, message, print_json, result, screen_size
 from deskbench.envs.errors import UsageError
 
 if TYPE_CHECKING:
     from deskbench.envs.desktop import Desktop
 
 
+TRACE_SECONDS = 1.0
+"""Between two looks at how the desktop has settled."""
+
+
 def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
-    provider: Annotated[str | None, typer.Option(help="Provider that starts it (default: local).")] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(help="Provider that starts it.", show_default="local", autocompletion=complete.providers),
+    ] = None,
     image: Annotated[str | None, typer.Option(help="Image to start, such as full (docker).")] = None,
     screen: Annotated[str, typer.Option(help="Screen size.")] = "1280x800",
     network: Annotated[bool, typer.Option(help="Give it full network access.")] = False,
@@ -27,7 +37,8 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
     without_tokens: Annotated[bool, typer.Option(help="Require no tokens, for other programs' clients.")] = False,
     novnc: Annotated[bool, typer.Option(help="Show it in a browser with noVNC.")] = False,
     unisolated: Annotated[bool, typer.Option(help="Run it without a sandbox.")] = False,
-    task: Annotated[str | None, typer.Option(help="Task file: show the state with which this task begins.")] = None,
+    task: Annotated[str | None, typer.Option(help="Task file whose start state to show.")] = None,
+    trace: Annotated[Path | None, typer.Option(help="Draw in this folder how the screen settles each time.")] = None,
     host_files: HostFiles = False,
     as_json: Json = False,
 ) -> None:
@@ -57,13 +68,35 @@ def desktop(  # noqa: PLR0913, PLR0917  (every option is a parameter)
         started = owner.start(spec)
         if begun is not None:
             stack.enter_context(at_start(begun, started))
+        update = None if trace is None else _traced(started, trace)
         facts = _facts(started, port, stack, novnc=novnc)
         if as_json:
             print_json(facts)
         else:
             _show(facts)
         message("the desktop runs until Ctrl-C")
-        ended.get()
+        _wait(ended, update)
+
+
+def _traced(started: Desktop, folder: Path) -> Callable[[], None]:
+    """What draws the settlings of a desktop in a folder."""
+    from deskbench.envs.clients.films import Gallery
+
+    try:
+        return Gallery(started, folder).update
+    except UsageError as error:
+        raise UsageError(f"--trace: {error}") from None
+
+
+def _wait(ended: SimpleQueue[None], update: Callable[[], None] | None) -> None:
+    """Wait for the end; update every TRACE_SECONDS, and once more at the end."""
+    over = False
+    while not over:
+        with contextlib.suppress(Empty):
+            ended.get(timeout=None if update is None else TRACE_SECONDS)
+            over = True
+        if update is not None:
+            update()
 
 
 def _facts(desktop: Desktop, port: int | None, stack: contextlib.ExitStack, *, novnc: bool) -> dict[str, Any]:
@@ -90,22 +123,26 @@ def _facts(desktop: Desktop, port: int | None, stack: contextlib.ExitStack, *, n
 def _show(facts: dict[str, Any]) -> None:
     for name in ("name", "address", "socket", "novnc"):
         if facts.get(name):
-            typer.echo(f"{name}: {facts[name]}")
+            result(f"{name}: {facts[name]}")
     for name, token in (facts.get("tokens") or {}).items():
-        typer.echo(f"{name}: {token}")
+        result(f"{name}: {token}")
     where = "--unix-socket SOCKET http://desktop" if "socket" in facts else facts.get("address")
     if where:
         message(f"for example: curl -H 'Authorization: Bearer TOKEN' {where}/v1/health")
 
 
 def doctor(
-    provider: Annotated[str | None, typer.Option(help="Provider to check (default: local).")] = None,
+    provider: Annotated[
+        str | None,
+        typer.Option(help="Provider to check.", show_default="local", autocompletion=complete.providers),
+    ] = None,
     image: Annotated[str | None, typer.Option(help="The provider's image.")] = None,
     as_json: Json = False,
 ) -> None:
     """Check that this machine has everything the provider needs, and say how to fix what is missing.
 
-    Exit status 1: something is missing.
+    FAIL: no desktop can start. note: desktops work, but something is slower, less safe or left out. optional: an
+    extra is missing. Exit status 1: there is a FAIL.
     """
     from deskbench.agent.build import make_provider, with_image
 
@@ -115,9 +152,12 @@ def doctor(
     finally:
         owner.close()
     if as_json:
-        print_json([dataclasses.asdict(check) for check in checks])
+        print_json([{**dataclasses.asdict(check), "state": check.state} for check in checks])
     for check in () if as_json else checks:
-        typer.echo(f"{'ok  ' if check.ok else 'FAIL'} {check.name}: {check.detail}")
-        if not check.ok and check.mend:
-            typer.echo(f"     fix: {check.mend}")
-    raise typer.Exit(0 if all(check.ok for check in checks) else 1)
+        result(f"{check.state:8} {check.name}: {check.detail}")
+        if not check.ok and check.fix:
+            result(f"         fix: {check.fix}")
+    failed = [check.name for check in checks if check.fails]
+    stopped = f"stopped by: {', '.join(failed)}" if failed else "ready"
+    message(f"desktops of {owner.name}: {stopped}")
+    raise typer.Exit(1 if failed else 0)

@@ -8,21 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from deskbench.agent.cli.complete import RUN
 from deskbench.agent.cli.fidelity import STRICT_HELP, strict_choice
-from deskbench.agent.cli.output import HostFiles, Json, echo, message, print_json
-from deskbench.agent.replay.replay import describe
-from deskbench.agent.replay.replay import replay as replay_episode
-from deskbench.agent.replay.rescore import Rescored, rescore_all
-from deskbench.agent.replay.suite import PAGE, Replays, line, totals
-from deskbench.agent.runs.record import EpisodeReader
+from deskbench.agent.cli.output import HostFiles, Json, counted, message, print_json, result
 
 if TYPE_CHECKING:
     from deskbench.agent.replay.rescore import Rescored
+    from deskbench.agent.replay.suite import Replays
 
 
 def replay(
     folder: Annotated[
-        Path, typer.Argument(help="A run's folder, or an episode's: runs/<run>/episodes/<suite>/<task>/<attempt>.")
+        Path,
+        typer.Argument(help="A run's folder, or an episode's: runs/<run>/episodes/<suite>/<task>/<attempt>.", **RUN),
     ],
     provider: Annotated[str | None, typer.Option(help="Provider to use (default: the recorded one).")] = None,
     image: Annotated[str | None, typer.Option(help="Image to start.")] = None,
@@ -31,13 +29,17 @@ def replay(
     host_files: HostFiles = False,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder of the replay (default: runs/<time>-replay-<name>); one of a run can be continued."),
+        typer.Option(help="Folder of the replay (default: runs/<time>-replay-<name>); a run's replay continues there."),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Repeat the actions of an episode or a run on fresh desktops; exit status 0: score and screens agree, 1: not."""
+    """Repeat the actions of an episode or a run on fresh desktops; exit status 1 if a score or a screen differs."""
     from deskbench.agent.build import with_image
+    from deskbench.agent.replay.replay import describe
+    from deskbench.agent.replay.replay import replay as replay_episode
+    from deskbench.agent.replay.suite import Replays, line
     from deskbench.agent.runs.folder import RunFolder, new_folder
+    from deskbench.agent.runs.record import EpisodeReader
 
     name = with_image(provider, image)
     if RunFolder(folder).exists:
@@ -55,12 +57,14 @@ def replay(
         print_json({**vars(found), "agrees": found.agrees, "task": record.task})
     else:
         for text in describe(found, record):
-            echo(text)
+            result(text)
     raise typer.Exit(0 if found.agrees else 1)
 
 
 def _replay_run(replays: Replays, parallel: int, as_json: bool) -> int:
     """Replay a run and print the results; returns the exit status."""
+    from deskbench.agent.replay.suite import PAGE, totals
+
     try:
         results = replays.go(parallel)
     except KeyboardInterrupt:
@@ -73,14 +77,14 @@ def _replay_run(replays: Replays, parallel: int, as_json: bool) -> int:
         ]
         print_json({"folder": replays.out, **results.summary(), "episodes": episodes})
     else:
-        echo(totals(results))
-        echo(f"page {replays.out / PAGE}")
+        result(totals(results))
+        result(f"page {replays.out / PAGE}")
     complete = len(results.episodes) == results.planned
     return 0 if complete and all(one.agrees for one in results.episodes) else 1
 
 
 def rescore(
-    folder: Annotated[Path, typer.Argument(help="A run's or an episode's folder.")],
+    folder: Annotated[Path, typer.Argument(help="A run's or an episode's folder.", **RUN)],
     tasks: Annotated[str | None, typer.Option(help="Task files with the checks to use (default: as recorded).")] = None,
     osworld_strict: Annotated[
         str | None, typer.Option(metavar="[=REVISION]", help=f"{STRICT_HELP} (Default: as recorded.)")
@@ -90,30 +94,35 @@ def rescore(
     as_json: Json = False,
 ) -> None:
     """Score recorded end states again, without a desktop; exit status 1 if a score changes."""
+    from deskbench.agent.replay.rescore import rescore_all
+    from deskbench.agent.runs.index import resync
+
     found = rescore_all(
         folder, source=tasks, write=write, strict=strict_choice(osworld_strict, not_at_all=no_osworld_strict)
     )
+    if write:
+        resync(folder)
     changed = [one for one in found if one.changed]
     if as_json:
         print_json([{**vars(one), "changed": one.changed, "rescorable": not one.needs} for one in found])
     else:
         for one in found:
             for text in _told(one):
-                echo(text)
+                result(text)
         needing = sum(bool(one.needs) for one in found)
         more = f", {needing} cannot be rescored from the record" if needing else ""
-        echo(f"{len(found)} episodes, {len(changed)} scores changed{more}")
+        result(f"{counted(len(found), 'episode')}, {counted(len(changed), 'score')} changed{more}")
         if any(one.changed_code is None for one in found):
-            message("which functions have changed since is unknown: the run did not record their hashes")
+            message("the run has no hashes of its functions, so nobody can tell which have changed since")
         for text in _scores(folder, found):
-            echo(text)
+            result(text)
         if changed and not write:
             message("no record was changed; --write writes the new scores into the records")
     raise typer.Exit(1 if changed else 0)
 
 
 def _scores(folder: Path, found: Sequence[Rescored]) -> Iterator[str]:
-    """The score of all episodes, as recorded and now, and how it came about."""
+    """The score of all episodes, as recorded and now, and the conditions of the run."""
     from deskbench.agent.runs.folder import RunFolder
     from deskbench.agent.statistics.intervals import estimate, families
     from deskbench.agent.statistics.protocol import protocol_of
@@ -134,7 +143,7 @@ def _scores(folder: Path, found: Sequence[Rescored]) -> Iterator[str]:
 
 
 def _told(one: Rescored) -> Iterator[str]:
-    """What there is to say of an episode; nothing if its score stands and nothing has changed."""
+    """The lines to print about an episode; none if neither its score nor its code has changed."""
     if one.changed:
         yield f"{one.task}: {_number(one.before)} -> {_number(one.after)}: {one.reason}"
     if one.needs:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from deskbench.agent.cli.output import message, print_json
+from deskbench.agent.cli.output import counted, message, print_json, result
 
 if TYPE_CHECKING:
     from deskbench.tasks.lint import Report
@@ -66,7 +66,8 @@ def check_tasks(source: str, split: str | None, host_files: bool, wanted: Wanted
         done = fix(report, AssetStore.here(ASSETS).digest)
         for file, reason in done.left:
             message(f"{file}: not changed: {reason}")
-        message(f"fixed {len(done.findings)} findings in {len({one.file for one in done.findings})} files")
+        files = {one.file for one in done.findings}
+        message(f"fixed {counted(len(done.findings), 'finding')} in {counted(len(files), 'file')}")
         report = lint(source, split=split, host_files=host_files, chosen=ids)
     _print(report, wanted.format)
     counts = report.counts()
@@ -82,4 +83,4 @@ def _print(report: Report, format: Format) -> None:
         typer.echo(json.dumps(output.sarif(report), indent=1))
     else:
         write = {Format.TEXT: output.text, Format.GITHUB: output.github, Format.COUNTS: output.counted}[format]
-        typer.echo(write(report))
+        result(write(report))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import traceback
 import webbrowser
@@ -18,31 +19,39 @@ import deskbench
 from deskbench.agent.cli import desktop as cli_desktop
 from deskbench.agent.cli import episodes as cli_episodes
 from deskbench.agent.cli import image as cli_image
+from deskbench.agent.cli import options
 from deskbench.agent.cli import reference as cli_reference
 from deskbench.agent.cli import results as cli_results
 from deskbench.agent.cli.compare import EXAMPLE as COMPARE_EXAMPLE
 from deskbench.agent.cli.compare import compare
-from deskbench.agent.cli.fidelity import STRICT_HELP, StrictCommand
+from deskbench.agent.cli.complete import RUN
+from deskbench.agent.cli.fidelity import StrictCommand
+from deskbench.agent.cli.mcp import EXAMPLE as MCP_EXAMPLE
+from deskbench.agent.cli.mcp import mcp
 from deskbench.agent.cli.models import compare_policies, models_app
-from deskbench.agent.cli.output import HostFiles, Json, message, print_json, print_table, say, screen_size
+from deskbench.agent.cli.openenv import EXAMPLE as OPENENV_EXAMPLE
+from deskbench.agent.cli.openenv import openenv
+from deskbench.agent.cli.output import Json, message, print_json, print_table, result, say, screen_size
 from deskbench.agent.cli.record import EXAMPLE as RECORD_EXAMPLE
 from deskbench.agent.cli.record import record
+from deskbench.agent.cli.runs import runs_app
 from deskbench.agent.cli.targets import EXAMPLE as TARGETS_EXAMPLE
 from deskbench.agent.cli.targets import targets
 from deskbench.agent.cli.tasks import tasks_app
 from deskbench.agent.cli.verify import BROKEN, EXAMPLE, verify
 from deskbench.agent.config import RunConfig
+from deskbench.agent.runs.latest import RUNS, find
 from deskbench.envs.errors import DeskbenchError, StorageError, UsageError
 from deskbench.envs.redact import KNOWN, Printed, secrets_in
 
 app = typer.Typer(
     name="deskbench",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-serve_app = typer.Typer(help="Serve a model endpoint.", no_args_is_help=True)
+serve_app = typer.Typer(help="Serve a model endpoint, or desktops for a trainer.", no_args_is_help=True)
+app.add_typer(runs_app, name="runs")
 app.add_typer(tasks_app, name="tasks")
 app.add_typer(serve_app, name="serve")
 app.add_typer(cli_image.image_app, name="image")
@@ -56,23 +65,56 @@ UNUSABLE = {errno.ENOENT, errno.EACCES, errno.EPERM, errno.ENOTDIR, errno.EISDIR
 
 
 def main() -> None:
-    """Entry point. Our own errors print one line. Exit status: 0 done, 1 something failed, 2 wrong usage."""
+    """Entry point. Our own errors print one line. Exit status: 0 done, 1 something failed, 2 wrong usage.
+
+    `tasks verify` has 3 for what failed; 1 says that a task is not valid.
+    """
     KNOWN.add(*secrets_in(os.environ))
     sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)
     sys.excepthook = _say_traceback
+    _end_cleanly()
     debug = _take("--debug", sys.argv)
+    failed = BROKEN if tuple(sys.argv[1:3]) == ("tasks", "verify") else 1
     try:
-        app()
-    except (DeskbenchError, OSError) as error:
-        if debug:
-            raise
-        told = _told(error, sys.argv[1:])
+        status = app(prog_name="deskbench", standalone_mode=False)
+    except typer.Abort:  # the input ended at a question
+        message("error: the question was not answered", "red")
+        sys.exit(1)
+    except Exception as error:  # noqa: BLE001  (the boundary of every command)
+        told = None if debug else _told(error, sys.argv[1:])
         if told is None:
-            raise
+            _say_traceback(type(error), error, error.__traceback__)
+            sys.exit(failed)
         message(f"error: {told}", "red")
         if "--json" in sys.argv:
             print_json({"error": str(told), "kind": type(told).__name__})
-        sys.exit(2 if isinstance(told, UsageError) else BROKEN if tuple(sys.argv[1:3]) == ("tasks", "verify") else 1)
+        sys.exit(2 if isinstance(told, UsageError) else failed)
+    sys.exit(status)
+
+
+def _misread(error: typer.TyperException) -> UsageError:
+    """The error of a command line that cannot be read. A group of commands without a command has printed its help."""
+    text = " ".join(str(getattr(error, "format_message", error.__str__)()).split()).rstrip(".")
+    if not text:
+        sys.exit(2)
+    context = getattr(error, "ctx", None)
+    see = " See" if text.endswith("?") else "; see"
+    return UsageError(f"{text[0].lower()}{text[1:]}{see} {context.command_path if context else 'deskbench'} --help")
+
+
+def _end_cleanly() -> None:
+    """SIGTERM and SIGHUP end a command like Ctrl-C: desktops stop and scratch folders go. The second ends it at once.
+
+    Commands that must print or keep something have their own handlers. An ignored signal stays ignored (`nohup`).
+    """
+
+    def end(number: int, frame: object) -> None:
+        signal.signal(number, signal.SIG_DFL)
+        sys.exit(128 + number)
+
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, end)
 
 
 def _print_version(wanted: bool) -> None:
@@ -99,21 +141,36 @@ def _take(flag: str, arguments: list[str]) -> bool:
     return there
 
 
-def _told(error: DeskbenchError | OSError, arguments: Sequence[str]) -> DeskbenchError | None:
+def _told(error: Exception, arguments: Sequence[str]) -> DeskbenchError | None:
     """The error to report; None if only a traceback can explain it.
 
     A path that cannot be used is the user's fault if an argument names it, a folder above it or something inside it. A
     full disk is not the user's fault.
     """
+    if isinstance(error, typer.TyperException):
+        return _misread(error)
+    if not isinstance(error, DeskbenchError | OSError):
+        return None
     cause = error if isinstance(error, OSError) else error.__cause__ if isinstance(error, StorageError) else None
     if not isinstance(cause, OSError) or not isinstance(cause.filename, (str, os.PathLike)):
         return error if isinstance(error, DeskbenchError) else None
     line = str(error) if error is not cause else f"{cause.filename}: {(cause.strerror or str(cause)).lower()}"
     file = Path(cause.filename).absolute()
-    named = [Path(text.partition("=")[2] or text).absolute() for text in arguments]
-    if cause.errno in UNUSABLE and any(file.is_relative_to(path) or path.is_relative_to(file) for path in named):
+    named = {path for text in arguments for path in _paths(text.partition("=")[2] or text)}
+    near = {file, file.with_suffix("")}  # a command may add the suffix
+    if cause.errno in UNUSABLE and any(
+        here.is_relative_to(path) or path.is_relative_to(here) for path in named for here in near
+    ):
         return UsageError(f"{line}; use another path")
     return error if isinstance(error, DeskbenchError) else StorageError(f"{line} (--debug shows where)")
+
+
+def _paths(text: str) -> set[Path]:
+    """What an argument may name: the path itself, and the run with this name."""
+    try:
+        return {Path(text).absolute(), find(text).absolute()}
+    except OSError:  # such as a name that is too long
+        return {Path(text).absolute()}
 
 
 def _say_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -130,7 +187,7 @@ def demo(
     open_: Annotated[bool, typer.Option("--open/--no-open", help="Open the report in a browser.")] = True,
     as_json: Json = False,
 ) -> None:
-    """Run three agents over a suite and compare them; needs no API key."""
+    """Run three agents on a suite and compare them. This needs no API key."""
     from deskbench.agent.cli import demo as demonstration
     from deskbench.agent.runs.folder import new_folder
 
@@ -151,42 +208,45 @@ def demo(
 
 @app.command(cls=StrictCommand, epilog="Example: deskbench run basics --agent oracle -n 2")
 def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
-    source: Annotated[str | None, typer.Argument(help="File, folder, suite or checkout (default: basics).")] = None,
-    agent: Annotated[str | None, Opt(help="vlm (default), a family of `deskbench models`, oracle, null, ...")] = None,
-    provider: Annotated[str | None, Opt(help="local (default), docker, qemu, wine, remote:URL or :FILE.toml")] = None,
-    image: Annotated[str | None, Opt(help="Image to start, such as full (docker).")] = None,
-    parallel: Annotated[int | None, Opt("-n", "--parallel", help="Desktops to run at once (default: 1).")] = None,
-    base_url: Annotated[str | None, Opt(help="The model's endpoint, such as http://127.0.0.1:8000/v1")] = None,
-    model: Annotated[str | None, Opt(help="The model's name at the endpoint.")] = None,
-    api_key_env: Annotated[str | None, Opt(help="The environment variable that holds the API key.")] = None,
-    observation: Annotated[str | None, Opt(help="screenshot, a11y_tree, screenshot_a11y_tree or som")] = None,
-    action_space: Annotated[str | None, Opt(help="pyautogui, computer_13 or actions")] = None,
-    host_files: HostFiles = False,
-    only: Annotated[list[str] | None, Opt("--task", help="Run only this task (repeatable).")] = None,
-    split: Annotated[str | None, Opt(help="Split of an OSWorld checkout, such as test_small.")] = None,
-    repeats: Annotated[int | None, Opt(help="Episodes per task.")] = None,
-    seed: Annotated[int | None, Opt(help="Seed of the first repeat.")] = None,
-    max_steps: Annotated[int | None, Opt(help="Decisions per episode (default: the task's own, or 15).")] = None,
-    max_seconds: Annotated[float | None, Opt(help="Seconds per episode (default: the task's own, or 600).")] = None,
-    policy: Annotated[str | None, Opt(help="When to look: settled (default), immediate, fixed:SECONDS.")] = None,
-    osworld_strict: Annotated[str | None, Opt(metavar="[=REVISION]", help=STRICT_HELP)] = None,
-    screen: Annotated[str | None, Opt(help="Screen size (default: 1280x800).")] = None,
-    network: Annotated[bool, Opt(help="Give network access to the tasks that require it.")] = False,
-    unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
-    retries: Annotated[int | None, Opt(help="New attempts after the infrastructure fails.")] = None,
-    on_tamper: Annotated[
-        str | None, Opt(help="Score when a desktop dies twice while the agent acts: zero (default) or unscored.")
-    ] = None,
-    budget: Annotated[float | None, Opt(help="Start no new episode once this many US dollars are spent.")] = None,
-    config: Annotated[Path | None, Opt(help="A TOML file of settings.")] = None,
-    set_: Annotated[list[str] | None, Opt("--set", help="A setting, key=value (repeatable).")] = None,
-    out: Annotated[Path | None, Opt(help="The run's folder (default: runs/<time>-<agent>-<suite>).")] = None,
-    resume: Annotated[Path | None, Opt(help="Continue the run in this folder.")] = None,
-    reuse: Annotated[Path | None, Opt(help="Take over the episodes of this run that would end the same.")] = None,
-    plan: Annotated[bool, Opt("--plan", help="Only print what --reuse would do.")] = False,
-    as_json: Json = False,
-) -> None:  # fmt: skip
-    """Run an agent on tasks and write a run folder with a report."""
+    source: options.Source = None,
+    agent: options.Agent = None,
+    base_url: options.BaseUrl = None,
+    model: options.Model = None,
+    api_key_env: options.ApiKeyEnv = None,
+    observation: options.Observation = None,
+    action_space: options.ActionSpace = None,
+    policy: options.Policy = None,
+    provider: options.Provider = None,
+    image: options.Image = None,
+    parallel: options.Parallel = None,
+    screen: options.Screen = None,
+    network: options.Network = None,
+    unisolated: options.Unisolated = None,
+    retries: options.Retries = None,
+    only: options.Only = None,
+    split: options.Split = None,
+    repeats: options.Repeats = None,
+    seed: options.Seed = None,
+    host_files: options.HostFiles = None,
+    max_steps: options.MaxSteps = None,
+    max_seconds: options.MaxSeconds = None,
+    budget: options.Budget = None,
+    osworld_strict: options.OsworldStrict = None,
+    on_tamper: options.OnTamper = None,
+    video: options.Video = None,
+    take_over: options.TakeOver = None,
+    config: options.Config = None,
+    set_: options.Set = None,
+    out: options.Out = None,
+    resume: options.Resume = None,
+    reuse: options.Reuse = None,
+    plan: options.Plan = False,
+    as_json: options.AsJson = False,
+) -> None:
+    """Run an agent on tasks and write a run folder with a report.
+
+    Your own defaults for these options are in a TOML file: see docs/runs.md.
+    """
     from deskbench.agent.build import with_image
     from deskbench.agent.cli import run as running
     from deskbench.agent.cli.reuse import show_plan
@@ -194,11 +254,10 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
     width, height = screen_size(screen)
     flags = {
         "source": source, "agent": agent, "provider": with_image(provider, image), "parallel": parallel, "split": split,
-        "repeats": repeats, "seed": seed, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
-        "width": width, "height": height,
-        "network": network or None, "host_files": host_files or None, "osworld_strict": osworld_strict,
-        "isolated": False if unisolated else None, "retries": retries, "on_tamper": on_tamper,
-        "budget_usd": budget, "only": tuple(only) if only else None,
+        "repeats": repeats, "budget_usd": budget, "max_steps": max_steps, "max_seconds": max_seconds, "policy": policy,
+        "width": width, "height": height, "seed": seed, "video": video, "take_over": take_over, "network": network,
+        "host_files": host_files, "osworld_strict": osworld_strict, "retries": retries, "on_tamper": on_tamper,
+        "isolated": None if unisolated is None else not unisolated, "only": tuple(only) if only else None,
     }  # fmt: skip
     own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
            "action_space": action_space}  # fmt: skip
@@ -222,7 +281,7 @@ def _configured(
     """The configuration of a new run, of a run that is resumed, or of one that reuses another."""
     from deskbench.agent.cli.reuse import reuse_config
     from deskbench.agent.cli.run import resume_config
-    from deskbench.agent.config import make_config
+    from deskbench.agent.config import make_config, user_defaults, user_file
 
     if resume is not None:
         if settings or config or out or reuse:
@@ -230,14 +289,16 @@ def _configured(
                 "--resume keeps the run's own settings and folder: leave out --set, --config, --out and --reuse"
             )
         return resume_config(resume, flags)
-    return make_config(config, settings, flags) if reuse is None else reuse_config(reuse, config, settings, flags)
+    if reuse is not None:
+        return reuse_config(reuse, config, settings, flags)
+    return make_config(config, settings, flags, user_defaults(user_file()))
 
 
 @app.command(epilog="Example: deskbench report runs/latest --open")
 def report(
-    folders: Annotated[list[Path], typer.Argument(help="One run folder, or several to show side by side.")],
+    folders: Annotated[list[Path], typer.Argument(help="One run folder, or several to show side by side.", **RUN)],
     out: Annotated[Path | None, typer.Option(help="Output file (default: report.html in the first folder).")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Also copy every screenshot to a folder beside it.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="Also copy every screenshot to a folder next to it.")] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -250,16 +311,21 @@ def report(
     if as_json:
         print_json([run.head()["summary"] for run in chosen(folders)])
     else:
-        typer.echo(path)
+        result(path)
     if open_:
         webbrowser.open(path.resolve().as_uri())
 
 
 @app.command(epilog="Example: deskbench view runs")
 def view(
-    folders: Annotated[list[Path] | None, typer.Argument(help="Runs or folders of runs (default: runs).")] = None,
-    host: Annotated[str, typer.Option(help="Address to listen on; others than 127.0.0.1 need a token.")] = "127.0.0.1",
+    folders: Annotated[
+        list[Path] | None, typer.Argument(help="Runs or folders of runs.", show_default="runs", **RUN)
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; any but 127.0.0.1 requires a token.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 picks a free one.")] = 8750,
+    take_over: Annotated[
+        bool, typer.Option("--take-over", help="Offer the desktops of `run --take-over`; the link then has a token.")
+    ] = False,
     open_: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False,
 ) -> None:
     """Show runs in the browser, also while they are in progress, until Ctrl-C."""
@@ -273,12 +339,12 @@ def view(
         ) from None
 
     def ready(link: str) -> None:
-        typer.echo(link)
+        result(link)
         if open_:
             webbrowser.open(link)
 
     try:
-        serve(folders or [Path("runs")], host, port, ready, default_place())
+        serve(folders or [RUNS], host, port, ready, default_place(), take_over=take_over)
     except KeyboardInterrupt:
         return
     except OSError as error:
@@ -301,6 +367,7 @@ def serve_ocr(
         raise UsageError(f"cannot listen on {host}:{port}: {error.strerror}; use another --port") from None
 
 
+serve_app.command("openenv", epilog=OPENENV_EXAMPLE)(openenv)
 tasks_app.command("verify", epilog=EXAMPLE)(verify)
 tasks_app.command("record", epilog=RECORD_EXAMPLE)(record)
 tasks_app.command("targets", epilog=TARGETS_EXAMPLE)(targets)
@@ -319,5 +386,6 @@ app.command("compare", epilog=COMPARE_EXAMPLE)(compare)
 app.command("compare-policies", epilog="Example: deskbench compare-policies runs/X --agents kimi-vl qwen3-vl")(
     compare_policies
 )
+app.command("mcp", epilog=MCP_EXAMPLE)(mcp)
 app.command("desktop", epilog="Example: deskbench desktop --json")(cli_desktop.desktop)
 app.command("doctor", epilog="Example: deskbench doctor")(cli_desktop.doctor)

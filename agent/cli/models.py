@@ -10,7 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from deskbench.agent.cli.output import Json, message, print_json, print_table
+from deskbench.agent.cli.complete import RUN, families
+from deskbench.agent.cli.output import Json, message, print_json, print_table, result
 from deskbench.envs.errors import UsageError
 from deskbench.envs.foreign import Unread, read_text
 
@@ -46,7 +47,9 @@ def _row(profile: Any) -> dict[str, Any]:
 
 
 @models_app.command("show", epilog="Example: deskbench models show kimi-vl")
-def show(family: Annotated[str, typer.Argument(help="A family, or the path of a profile.")]) -> None:
+def show(
+    family: Annotated[str, typer.Argument(help="A family, or the path of a profile.", autocompletion=families)],
+) -> None:
     """Print a family's whole profile as JSON, merged with its bases."""
     from deskbench.agent.agents.profile import load_profile
 
@@ -55,7 +58,7 @@ def show(family: Annotated[str, typer.Argument(help="A family, or the path of a 
 
 @models_app.command("experts", epilog="Example: deskbench models experts runs/X")
 def experts(
-    run: Annotated[Path, typer.Argument(help="A run of the agent `mixture`, or one of its episodes.")],
+    run: Annotated[Path, typer.Argument(help="A run of the agent `mixture`, or one of its episodes.", **RUN)],
     as_json: Json = False,
 ) -> None:
     """Show which expert of a mixture did what, what it cost, and what the gate saved."""
@@ -66,12 +69,12 @@ def experts(
         print_json(found)
     else:
         print_table(HEADERS, rows(found))
-        typer.echo(conclusion(found))
+        result(conclusion(found))
 
 
 @models_app.command("try", epilog='Example: deskbench models try kimi-vl --screenshot x.png --instruction "Save it"')
 def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
-    family: Annotated[str, typer.Argument(help="A family, or the path of a profile.")],
+    family: Annotated[str, typer.Argument(help="A family, or the path of a profile.", autocompletion=families)],
     screenshot: Annotated[Path, Opt(help="A PNG of a screen.")],
     instruction: Annotated[str, Opt(help="The task.")] = "Describe what you would do first, and do it.",
     base_url: Annotated[str | None, Opt(help="The endpoint.")] = None,
@@ -101,14 +104,14 @@ def try_(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs t
 def _print(found: Any) -> None:
     """Print the request and the reply for people."""
     message("request", "bold")
-    typer.echo(json.dumps(found.request, indent=1, ensure_ascii=False))
+    result(json.dumps(found.request, indent=1, ensure_ascii=False))
     if found.reply is not None:
         message("reply", "bold")
-        typer.echo(found.reply)
+        result(found.reply)
     if found.error:
         message(f"error: {found.error}", "red")
     for action in found.actions:
-        typer.echo(json.dumps(action, ensure_ascii=False))
+        result(json.dumps(action, ensure_ascii=False))
     if found.picture:
         cost = "" if found.cost_usd is None else f", {found.cost_usd:.4f} US dollars"
         message(f"{found.picture} ({found.input_tokens} + {found.output_tokens} tokens{cost})")
@@ -140,7 +143,7 @@ def _write(path: Path, text: str, mode: str) -> None:
 
 
 def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
-    run: Annotated[Path, typer.Argument(help="The folder of a run or of one episode.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run or of one episode.", **RUN)],
     agents: Annotated[tuple[str, str], Opt("--agents", metavar="P Q", help="Two agents; the first is the reference.")],
     set_a: Annotated[list[str] | None, Opt(help="A setting of the first agent, key=value (repeatable).")] = None,
     set_b: Annotated[list[str] | None, Opt(help="A setting of the second agent, key=value (repeatable).")] = None,
@@ -162,7 +165,7 @@ def compare_policies(  # noqa: PLR0913, PLR0917  (every option is a parameter: t
     if as_json:
         print_json(found)
     else:
-        typer.echo(f"P (reference): {agents[0]}; Q: {agents[1]}; {len(found.steps)} steps")
+        result(f"P (reference): {agents[0]}; Q: {agents[1]}; {len(found.steps)} steps")
         print_table(policies.HEADERS, policies.rows(found))
         for note in found.notes:
-            typer.echo(note)
+            result(note)

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deskbench.agent.cli.output import Json, message, print_json
+from deskbench.agent.cli.complete import RUN
+from deskbench.agent.cli.output import Json, counted, message, print_json, result
 
 if TYPE_CHECKING:
     from deskbench.agent.replay.mutants import Mutated, Suite, Verdict
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def mutate(
-    run: Annotated[Path, typer.Argument(help="The folder of a run or an episode, with solved episodes.")],
+    run: Annotated[Path, typer.Argument(help="The folder of a run or an episode, with solved episodes.", **RUN)],
     tasks: Annotated[str | None, typer.Option(help="Task files with the checks (default: each task's own).")] = None,
     task: Annotated[list[str] | None, typer.Option(help="Test only this task, by its id (repeatable).")] = None,
     only: Annotated[
@@ -29,23 +30,26 @@ def mutate(
     """Change the end states of solved tasks and score them again, without a desktop; see docs/mutation.md.
 
     Exit status 1: a wrong copy scores, a harmless copy does not, or a check fails, and the task file's `allowed` does
-    not say why.
+    not say why. Exit status 2: nothing was counted.
     """
     from deskbench.agent.replay.mutants import mutate as judge_copies
 
     def told(one: Mutated) -> None:
         if not as_json:
             for line in task_lines(one, run, tasks, shown=bool(only)):
-                typer.echo(line)
+                result(line)
 
     suite = judge_copies(run, source=tasks, tasks=task or (), only=only or (), told=told)
     if as_json:
         print_json(as_object(suite))
     else:
         for line in summary_lines(suite):
-            typer.echo(line)
+            result(line)
     if not suite.sound and not as_json:
         message("fix the check, or say in the task's `allowed` why a copy may score (docs/mutation.md)")
+    if not suite.verdicts:
+        message("nothing was counted: this says nothing about the checks", "red")
+        raise typer.Exit(2)
     raise typer.Exit(0 if suite.sound else 1)
 
 
@@ -95,8 +99,8 @@ def summary_lines(suite: Suite) -> Iterator[str]:
     faults = sum(verdict.at_fault for verdict in suite.verdicts)
     left_out = sum(bool(task.excuse) for task in suite.tasks)
     equivalent = sum(task.equivalent for task in suite.tasks)
-    yield (f"{faults} unexplained, {allowed} allowed, {failed} checks failed, {equivalent} equivalent copies; "
-           f"{len(suite.tasks) - left_out} tasks, {left_out} not counted")  # fmt: skip
+    yield (f"{faults} unexplained, {allowed} allowed, {counted(failed, 'check')} failed, {equivalent} equivalent; "
+           f"{counted(len(suite.tasks) - left_out, 'task')}, {left_out} not counted")  # fmt: skip
 
 
 def _rate(name: str, rate: Estimate) -> str:

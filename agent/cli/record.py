@@ -1,4 +1,4 @@
-"""`deskbench tasks record`: a person works in a desktop, and deskbench writes the task and proves it."""
+"""`deskbench tasks record`: a person does a task in a desktop, and deskbench writes it as a task file and proves it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import shlex
 import signal
 import sys
 import threading
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from deskbench.agent.cli.output import HostFiles, Json, message, print_json, screen_size
+from deskbench.agent.cli.output import HostFiles, Json, message, plain, print_json, result, screen_size
 from deskbench.envs.errors import UsageError
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ NEEDS_FILES = frozenset({"upload_file"})
 
 @dataclass(frozen=True)
 class Start:
-    """Where a recording begins: the task whose set-up is run, and what its file says."""
+    """Where a recording starts: the task whose set-up runs, and the content of its file."""
 
     task: Task
     written: Mapping[str, Any]
@@ -39,22 +38,25 @@ class Start:
 
 def record(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how typer is told)
     out: Annotated[Path, typer.Argument(help="The task file to write; its name is the id.")],
-    task: Annotated[str | None, typer.Option("--task", help="Begin where this task begins.")] = None,
-    launch: Annotated[list[str] | None, typer.Option(help="Begin with this program open (repeatable).")] = None,
-    instruction: Annotated[str | None, typer.Option(help="What an agent is told (default: you are asked).")] = None,
-    provider: Annotated[str | None, typer.Option(help="Where desktops come from (default: local).")] = None,
-    image: Annotated[str | None, typer.Option(help="Image that the provider starts, such as full (docker).")] = None,
+    task: Annotated[str | None, typer.Option("--task", help="Start in this task's start state.")] = None,
+    launch: Annotated[list[str] | None, typer.Option(help="Start with this program open (repeatable).")] = None,
+    instruction: Annotated[
+        str | None, typer.Option(help="The instruction for the agent (default: it asks you).")
+    ] = None,
+    provider: Annotated[str | None, typer.Option(help="Provider of the desktops (default: local).")] = None,
+    image: Annotated[str | None, typer.Option(help="Image to start, such as full (docker).")] = None,
     screen: Annotated[str, typer.Option(help="Screen size.")] = "1280x800",
-    network: Annotated[bool, typer.Option(help="Let a task that requires the network have it.")] = False,
+    network: Annotated[bool, typer.Option(help="Give network access to a task that requires it.")] = False,
     host_files: HostFiles = False,
-    seconds: Annotated[float | None, typer.Option(help="End after so many seconds.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", "-y", help="Ask nothing: keep every check that is proposed.")] = False,
+    seconds: Annotated[float | None, typer.Option(help="Stop after this many seconds.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Keep every proposed check without asking.")] = False,
     verify: Annotated[bool, typer.Option(help="Prove the task on fresh desktops.")] = True,
     as_json: Json = False,
 ) -> None:
     """Write a task from what you do in a desktop: set-up, solution and checks.
 
-    Open the address that is printed and do the task with mouse and keyboard. `stop` and Enter here, or Ctrl-C, ends it.
+    Open the address that it prints, and do the task with mouse and keyboard. To stop, type `stop` and Enter here, or
+    press Ctrl-C.
     """
     from deskbench.agent.build import with_image
     from deskbench.agent.recording import session, write
@@ -73,7 +75,7 @@ def record(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how
     message(f"{len(found.steps)} actions; events in {files.events}")
     checks = _kept(found.checks, yes)
     if not checks:
-        raise UsageError(f"no check is left, and a task needs one: nothing is written but {files.events}")
+        raise UsageError(f"no check is left, and a task needs one; only {files.events} was written")
     told = _instruction(instruction, checks, yes)
     written = write.task_json(out, start.written, told, write.oracle(found.steps), checks)
     write.write_task(out, written, checks)
@@ -83,23 +85,23 @@ def record(  # noqa: PLR0913, PLR0917  (every option is a parameter: that is how
         print_json({"task": str(out), "events": str(files.events), "checks": [one.words for one in checks],
                     "steps": len(written["oracle"]), "proved": proof})  # fmt: skip
     else:
-        typer.echo(out)
+        result(out)
     raise typer.Exit(0 if proof in {None, True} else 1)
 
 
 def _start(
     out: Path, source: str | None, launch: list[str], provider: str, network: bool, host_files: bool
 ) -> Start:  # fmt: skip
-    """The start that is asked for.
+    """The start state that the options name.
 
     Raises:
-        UsageError: it cannot be had, or the new task could not have it.
+        UsageError: a recording, or the new task, cannot start there.
     """
     from deskbench.agent.recording.start import only_task
     from deskbench.tasks.types import Call, Evaluator, Task
 
     if source is not None and launch:
-        raise UsageError("--task says already how it begins: leave out --launch, or --task")
+        raise UsageError("--task already says how the recording starts: leave out --launch or --task")
     if source is None:
         commands = [_words(command) for command in launch]
         calls = tuple(
@@ -113,10 +115,12 @@ def _start(
                           evaluator=Evaluator()), written)  # fmt: skip
     found = only_task(source, provider, network=network, host_files=host_files).tasks[0]
     if found.is_class or "@" in found.id:
-        raise UsageError(f"{found.path}: a recording cannot begin with a task class, or with a task that has seeds")
+        raise UsageError(f"{found.path}: a recording cannot start from a task class or from a task with seeds")
     elsewhere = found.folder.resolve() != out.absolute().parent.resolve()
     if elsewhere and any(call.type in NEEDS_FILES for call in found.config):
-        raise UsageError(f"the set-up of {found.key} uses files beside it: write the new task to {found.folder}, too")
+        raise UsageError(
+            f"the set-up of {found.key} uses files in its folder: write the new task to {found.folder}, too"
+        )
     return Start(found, found.written)
 
 
@@ -128,18 +132,18 @@ def _words(command: str) -> list[str]:
 
 
 def _wait(url: str, seconds: float | None) -> None:
-    """Until the person has done; Ctrl-C is an end like the others."""
+    """Wait until the person stops the recording, with `stop`, Ctrl-C or SIGTERM, or until the time is up."""
     from deskbench.envs import wait
 
     ended = threading.Event()
     before = {number: signal.signal(number, lambda *_: ended.set()) for number in (signal.SIGINT, signal.SIGTERM)}
-    until = None if seconds is None else time.monotonic() + seconds
+    until = None if seconds is None else wait.now() + seconds
     message(f"work here: {url}")
-    message("recording; to end it, type stop and Enter, or press Ctrl-C")
+    message("recording; to stop, type stop and Enter, or press Ctrl-C")
     typed = _Typed()
     try:
         while not wait.until(lambda: ended.is_set() or typed.stop(), timeout=1.0):
-            if until is not None and time.monotonic() > until:
+            if until is not None and wait.now() > until:
                 return
     finally:
         for number, handler in before.items():
@@ -153,7 +157,7 @@ class _Typed:
         self._open = True
 
     def stop(self) -> bool:
-        """Whether one of them says that it is over."""
+        """Whether a line says to stop."""
         while self._open and select.select([sys.stdin], [], [], 0)[0]:
             line = sys.stdin.readline()
             self._open = bool(line)
@@ -165,7 +169,7 @@ class _Typed:
 def _kept(checks: list[Proposal], yes: bool) -> list[Proposal]:
     """The checks that the person wants."""
     if not checks:
-        message("nothing has changed that a check could look at: no file, no setting, not the clipboard")
+        message("nothing has changed that a check could read: no file, no setting, not the clipboard")
         return []
     message("what has changed:")
     kept = []
@@ -173,7 +177,7 @@ def _kept(checks: list[Proposal], yes: bool) -> list[Proposal]:
         if yes:
             message(f"  {check.words}")
             kept.append(check)
-        elif typer.confirm(f"  {check.words}: check this?", default=True, err=True):
+        elif typer.confirm(f"  {plain(check.words)}: check this?", default=True, err=True):
             kept.append(check)
     return kept
 
@@ -181,15 +185,15 @@ def _kept(checks: list[Proposal], yes: bool) -> list[Proposal]:
 def _instruction(given: str | None, checks: list[Proposal], yes: bool) -> str:
     if given is not None:
         return given
-    default = f"See to it that {', and that '.join(check.words for check in checks)}."
+    default = plain(f"Make sure that {', and that '.join(check.words for check in checks)}.")
     if yes:
         return default
-    answer: str = typer.prompt("What is an agent told?", default=default, err=True)
+    answer: str = typer.prompt("What should the agent do?", default=default, err=True)
     return answer
 
 
 def _proved(out: Path, provider: str, screen: tuple[int, int], network: bool, host_files: bool) -> bool:
-    """Whether the solution scores 1, and everything else 0; what is not so is told."""
+    """Whether the solution scores 1 and everything else 0; prints each trial."""
     from deskbench.agent.build import prepare
     from deskbench.agent.cli.verify import interrupts
     from deskbench.agent.config import RunConfig
@@ -204,7 +208,7 @@ def _proved(out: Path, provider: str, screen: tuple[int, int], network: bool, ho
     with interrupts(verification):
         (found,) = verification.run().values()
     if verification.interrupted:
-        message(f"interrupted; go on with: deskbench tasks verify {out} --resume {folder}")
+        message(f"interrupted; continue with: deskbench tasks verify {out} --resume {folder}")
     return not verification.interrupted and _is_valid(found)
 
 
@@ -224,4 +228,4 @@ def _say(found: Found) -> None:
         score = "no score" if cell.score is None else f"score {cell.score:g}"
         words = f"  {'right' if right else 'WRONG'}  {cell.column} {cell.name}: {score}"
         message(words if right else f"{words}: {cell.reason}", None if right else "red")
-    message("the task holds" if _is_valid(found) else "the task does not hold: change its file, or record it again")
+    message("the task is valid" if _is_valid(found) else "the task is not valid: change its file, or record it again")

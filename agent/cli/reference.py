@@ -8,18 +8,15 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
-from deskbench.agent.cli.output import Json, print_json
+from deskbench.agent.cli.output import Json, print_json, print_table
 from deskbench.envs.errors import UsageError
 
 if TYPE_CHECKING:
     from deskbench.tasks.reference import Described, Field
     from deskbench.tasks.registry import Kind
 
-Name = Annotated[str | None, typer.Argument(help="The one to describe in full (default: a table of all).")]
+Name = Annotated[str | None, typer.Argument(help="The one to explain (default: list all).")]
 Markdown = Annotated[bool, typer.Option("--markdown", help="Print the table as a page of Markdown.")]
 Command = Callable[[str | None, bool, bool], None]
 
@@ -48,18 +45,7 @@ def _show_all(kind: Kind, markdown: bool, as_json: bool) -> None:
     elif as_json:
         print_json([_plain(one) for one in described(kind)])
     else:
-        Console().print(_table(described(kind)))
-
-
-def _table(found: list[Described]) -> Table:
-    shown = Table("name", "meaning", box=None)
-    group = ""
-    for one in found:
-        if one.group != group:
-            group = one.group
-            shown.add_row(Text(group, style="bold"), "")
-        shown.add_row(f"  {one.name}", Text(one.line))
-    return shown
+        print_table(("name", "group", "meaning"), ((one.name, one.group, one.line) for one in described(kind)))
 
 
 def _show_one(kind: Kind, name: str, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""`deskbench run --reuse RUN`: print the plan, and take over the episodes that need not run."""
+"""`deskbench run --reuse RUN`: print the plan, and take over the episodes that need not run again."""
 
 from __future__ import annotations
 
@@ -9,23 +9,20 @@ from typing import Any
 from rich.console import Console
 
 from deskbench.agent.build import Prepared, prepare
-from deskbench.agent.cli.output import echo, print_json, tell
-from deskbench.agent.config import RunConfig, make_config
+from deskbench.agent.cli.output import print_json, result, tell
+from deskbench.agent.config import Defaults, RunConfig, make_config
 from deskbench.agent.replay.reuse import lines, plan_reuse, take_over
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs.errors import UsageError
 
 
 def reuse_config(reuse: Path, file: Path | None, settings: Sequence[str], flags: Mapping[str, Any]) -> RunConfig:
-    """The configuration of the run to reuse, with what the user gives now; another agent gets none of its settings."""
+    """The configuration of the run to reuse, with what the user gives now; another agent gets none of its settings.
+
+    It has a value for every setting, so the user's own defaults do not apply.
+    """
     base = RunFolder(reuse).config()
-    given = make_config(file, settings, flags)
-    values = {name: getattr(given, name) for name in given.model_fields_set}
-    if values.get("agent") in (None, base.get("agent")):
-        values["agent_settings"] = {**base.get("agent_settings", {}), **given.agent_settings}
-    else:
-        values["agent_settings"] = given.agent_settings
-    return make_config(None, [], {**base, **values})
+    return make_config(file, settings, flags, Defaults(reuse, base))
 
 
 def show_plan(config: RunConfig, reuse: Path | None, *, as_json: bool) -> None:
@@ -40,7 +37,7 @@ def show_plan(config: RunConfig, reuse: Path | None, *, as_json: bool) -> None:
     if as_json:
         print_json({"run": plan.run, **plan.counts, "episodes": list(plan.choices)})
     else:
-        echo("\n".join(lines(plan)))
+        result("\n".join(lines(plan)))
 
 
 def begin(prepared: Prepared, reuse: Path | None, folder: Path, say: Console) -> bool:

@@ -3,44 +3,49 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import signal
-import sys
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from deskbench.agent.base import Ending
-from deskbench.agent.batch import Batch, Progress
+from deskbench.agent.batch import Batch
 from deskbench.agent.build import Prepared, prepare
-from deskbench.agent.cli.output import print_table, tell
+from deskbench.agent.cli.live import showing
+from deskbench.agent.cli.outcomes import print_outcomes
+from deskbench.agent.cli.output import counted, print_json, print_table, tell
 from deskbench.agent.cli.reuse import begin
 from deskbench.agent.config import RunConfig, make_config
+from deskbench.agent.report.outcomes import SKIPPED, Outcomes, outcomes
 from deskbench.agent.report.report import write_report
 from deskbench.agent.runs.folder import RunFolder, new_folder
+from deskbench.agent.runs.latest import mark_latest
 from deskbench.agent.runs.record import EpisodeRecord
 from deskbench.agent.statistics.intervals import Estimate
-from deskbench.agent.statistics.summary import Summary
+from deskbench.agent.statistics.summary import Summary, summarize
 from deskbench.agent.statistics.words import interval, more_lines
 from deskbench.envs.errors import UsageError
 
 MEANS = ("tasks", "episodes", "mean", "95 % interval")
 MAX_WARNINGS = 10
 """Warnings about task files to print before a run; `tasks check` prints the others."""
+MAX_CHANGES = 4
+"""Differences from the earlier sessions of a run to print."""
 
 
 def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
     """The configuration that a run began with; flags may change how the run proceeds, but not what it runs."""
     manifest = RunFolder(folder).manifest()
+    config = dict(manifest["config"])
+    begun = Path(str(manifest.get("cwd", ""))) / str(config.get("source"))
+    if not Path(str(config.get("source"))).exists() and begun.exists():  # it is resumed from another working directory
+        config["source"] = str(begun)
     given = {k: v for k, v in flags.items() if v is not None}
-    return make_config(None, [], {**manifest["config"], **given})
+    return make_config(None, [], {**config, **given})
 
 
 def run(
@@ -60,27 +65,58 @@ def run(
     folder = out or default_folder(config)
     resume = begin(prepared, reuse, folder, say) or resume
     summary, state = run_batch(prepared, folder, resume=resume, say=say)
-    report = write_report(folder, RunFolder(folder).report)
+    write_report(folder, RunFolder(folder).report)
     if as_json:
-        result = {"folder": str(folder), "report": str(report), "state": state, "on_tamper": config.on_tamper,
-                  "skipped": len(prepared.skipped), "validated": validated_of(folder),
-                  "summary": dataclasses.asdict(summary)}  # fmt: skip
-        sys.stdout.write(json.dumps(result, indent=1) + "\n")
+        print_json(run_document(folder, summary=summary))
     else:
-        print_table(("", *MEANS), summary_rows(summary), say)
-        tell(say, summary_line(prepared, summary))
-        for text in more_lines(summary):
-            tell(say, text)
-        tell(say, validated_line(folder))
-        if summary.deaths:
-            tell(say, deaths_line(config, summary), style="yellow")
-        for text in crash_lines([reader.episode for reader in RunFolder(folder).final()]):
-            tell(say, text, style="red")
-        tell(say, f"run {folder}\nreport {report}")
+        show_run(folder, say, summary=summary)
         if state != "done":
             why = {"budget": "the budget is spent", "interrupted": "interrupted"}[state]
             tell(say, f"{why}; continue with: deskbench run --resume {folder}")
     return 0 if summary.scored == summary.planned else 1
+
+
+def run_document(folder: Path, *, live: bool = False, summary: Summary | None = None) -> dict[str, Any]:
+    """Everything that a run prints at its end, for `--json`; reads its folder, and its numbers if not given."""
+    run, found = RunFolder(folder), outcomes(RunFolder(folder), live=live)
+    manifest = run.manifest()
+    summary = summary or summary_of(manifest, found)
+    return {
+        "folder": str(folder), "report": str(run.report), "state": manifest.get("state"),
+        "on_tamper": manifest.get("on_tamper"), "skipped": sum(one.ending == SKIPPED for one in found.episodes),
+        "validated": manifest.get("validated"), "summary": dataclasses.asdict(summary),
+        "episodes": found.episodes,
+    }  # fmt: skip
+
+
+def show_run(folder: Path, console: Console, *, live: bool = False, summary: Summary | None = None) -> None:
+    """Print everything that belongs at the end of a run; reads its folder, and its numbers if they are not given."""
+    run, found = RunFolder(folder), outcomes(RunFolder(folder), live=live)
+    manifest = run.manifest()
+    summary = summary or summary_of(manifest, found)
+    print_outcomes(found.episodes, console)
+    tell(console, "")
+    print_table(("", *MEANS), summary_rows(summary), console)
+    tell(console, summary_line(manifest, summary))
+    for text in more_lines(summary):
+        tell(console, text)
+    if summary.reused:
+        tell(console, reused_line(manifest, summary))
+    if isinstance(manifest.get("validated"), dict):
+        tell(console, validated_line(manifest["validated"]))
+    if summary.deaths:
+        tell(console, deaths_line(manifest, summary), style="yellow")
+    for text in crash_lines(found.records):
+        tell(console, text, style="red")
+    tell(console, f"run {folder}")
+    if run.report.exists():
+        tell(console, f"report {run.report}")
+
+
+def summary_of(manifest: Mapping[str, Any], found: Outcomes) -> Summary:
+    """The numbers of a run; some of its episodes may not have run yet."""
+    planned = manifest.get("planned")
+    return summarize(found.records, planned if isinstance(planned, int) else None, manifest)
 
 
 def default_folder(config: RunConfig) -> Path:
@@ -92,7 +128,7 @@ def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -
     """Run a batch and show progress on `say`; returns its numbers and its state: `done`, `interrupted` or `budget`."""
     try:
         with showing(say, str(prepared.config.agent)) as show:
-            batch = Batch(prepared, folder, show)
+            batch = Batch(prepared, folder, show, lambda begun: _begun(begun, batch, say))
             with _interrupts(batch, say):
                 summary = batch.run(resume=resume)
         if batch.unclosed is not None:
@@ -101,6 +137,14 @@ def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -
         tell(say, f"stopped at once; what was recorded is in {folder}")
         os._exit(130)  # the desktops have stopped; threads that wait for a model would delay an orderly exit
     return summary, batch.state
+
+
+def _begun(folder: Path, batch: Batch, say: Console) -> None:
+    mark_latest(folder)
+    if batch.changes:
+        more = f"; {len(batch.changes) - MAX_CHANGES} more" if len(batch.changes) > MAX_CHANGES else ""
+        told = "; ".join(batch.changes[:MAX_CHANGES])
+        tell(say, f"not as when this run began (its manifest has both): {told}{more}", style="yellow")
 
 
 @contextmanager
@@ -121,82 +165,40 @@ def _interrupts(batch: Batch, say: Console) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-@contextmanager
-def showing(say: Console, name: str) -> Iterator[Any]:
-    """A function that shows progress: a live line on a terminal, else one line per finished episode."""
-    if say.is_terminal and name != "human":  # the agent `human` asks on the same terminal
-        with Live(console=say, refresh_per_second=4, transient=True) as live:
-            yield lambda progress: live.update(Text(line(name, progress)))
-        return
-    last = [-1]
-
-    def plain(progress: Progress) -> None:
-        if progress.finished != last[0]:
-            last[0] = progress.finished
-            tell(say, line(name, progress))
-
-    yield plain
-
-
-def line(name: str, progress: Progress) -> str:
-    """The progress line: counts, mean, rate, time left, cost and the running tasks."""
-    seconds = time.monotonic() - progress.began
-    scored = [s for s in progress.scores if s is not None]
-    parts = [f"{name}: {progress.finished}/{progress.total}"]
-    if scored:
-        parts.append(f"mean {sum(scored) / len(scored):.3f}")
-    if len(scored) < len(progress.scores):
-        zeros = f", {sum(scored) / len(progress.scores):.3f} with them as 0" if scored else ""
-        parts.append(f"{len(progress.scores) - len(scored)} unscored{zeros}")
-    if progress.retried:
-        parts.append(f"{progress.retried} retried")
-    if progress.finished:
-        rate = progress.finished / seconds
-        parts.append(f"{rate * 60:.1f}/min, {_clock((progress.total - progress.finished) / rate)} left")
-    if progress.cost_usd is not None:
-        parts.append(f"${progress.cost_usd:.3f}")
-    if progress.running:
-        parts.append("now " + ", ".join(progress.running[:3]) + (" ..." if len(progress.running) > 3 else ""))
-    return " | ".join(parts)
-
-
-def _clock(seconds: float) -> str:
-    minutes, rest = divmod(int(seconds + 0.5), 60)
-    return f"{minutes}:{rest:02d}"
-
-
 def summary_rows(summary: Summary) -> list[tuple[str, ...]]:
     """The numbers of a run: all tasks, feasible and infeasible ones, and all with unscored episodes as 0."""
     rows = {"all": summary.all, "feasible": summary.feasible, "infeasible": summary.infeasible}
     return [(name, *cells(mean)) for name, mean in {**rows, "all, unscored as 0": summary.all_planned}.items()]
 
 
-def summary_line(prepared: Prepared, summary: Summary) -> str:
+def summary_line(manifest: Mapping[str, Any], summary: Summary) -> str:
     """The episodes that the means leave out, and how episodes ended."""
+    config = manifest.get("config")
+    source = config.get("source") if isinstance(config, dict) else None
     endings = ", ".join(f"{name} {count}" for name, count in sorted(summary.endings.items()))
     return (
-        f"{prepared.config.agent} on {prepared.config.source}: {summary.scored} of {summary.planned} scored, "
-        f"{len(prepared.skipped)} skipped; endings: {endings or 'none'}; policy {prepared.config.policy}"
+        f"{manifest.get('agent')} on {source}: {summary.scored} of {summary.planned} scored, "
+        f"{len(manifest.get('skipped') or ())} skipped; endings: {endings or 'none'}; policy {manifest.get('policy')}"
     )
 
 
-def validated_of(folder: Path) -> dict[str, int]:
-    """How many of the run's tasks had a current validation record when the run began."""
-    found: dict[str, int] = RunFolder(folder).manifest().get("validated", {})
-    return found
+def reused_line(manifest: Mapping[str, Any], summary: Summary) -> str:
+    """How many episodes were taken over from another run, and from which."""
+    source = manifest.get("reused")
+    run = f" from {source['run']}" if isinstance(source, dict) and "run" in source else ""
+    return f"reused {summary.reused} of {summary.planned} episodes{run}"
 
 
-def validated_line(folder: Path) -> str:
-    """The same for people, with the command that validates the others."""
-    found = validated_of(folder)
-    n, of = found.get("n", 0), found.get("of", 0)
+def validated_line(validated: Mapping[str, int]) -> str:
+    """How many of the run's tasks had a current validation record at its start, and how to validate the others."""
+    n, of = validated.get("n", 0), validated.get("of", 0)
     return f"validated {n} of {of} tasks" + ("" if n == of else "; the others: deskbench tasks verify TASKS --stale")
 
 
-def deaths_line(config: RunConfig, summary: Summary) -> str:
+def deaths_line(manifest: Mapping[str, Any], summary: Summary) -> str:
     """The number of desktops that died while the agent acted, and the tasks where this happened twice."""
     tampered = len(summary.tampered)
-    listed = f": {', '.join(summary.tampered)} (counted as {config.on_tamper})" if tampered else ""
+    listed = f": {', '.join(summary.tampered)} (counted as {manifest.get('on_tamper')})" if tampered else ""
     return f"desktops that died while the agent acted: {summary.deaths}; tampered: {tampered}{listed}"
 
 
@@ -206,7 +208,8 @@ def crash_lines(records: Sequence[EpisodeRecord]) -> list[str]:
     for ending, whose in ((Ending.AGENT_CRASH, "the agent's code"), (Ending.CRASHED, "deskbench")):
         crashed = [record for record in records if record.ending is ending]
         if crashed:
-            lines.append(f"{whose} failed in {len(crashed)} episodes, first in {crashed[0].task}: {crashed[0].error}")
+            episodes = counted(len(crashed), "episode")
+            lines.append(f"{whose} failed in {episodes}, first in {crashed[0].task}: {crashed[0].error}")
     return lines
 
 

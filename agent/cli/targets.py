@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from deskbench.agent.cli.output import HostFiles, Json, message, print_json, print_table
-from deskbench.envs.errors import EnvError
+from deskbench.envs.errors import EnvError, UsageError
 
 if TYPE_CHECKING:
     from deskbench.agent.recording.targets import Seen
@@ -19,22 +19,24 @@ EXAMPLE = "Example: deskbench tasks targets --task my-tasks/rename-file.json --p
 
 
 def targets(
-    task: Annotated[str, typer.Option("--task", help="Task file: its start state is looked at.")],
+    task: Annotated[str, typer.Option("--task", help="Task file whose start state to show.")],
     picture: Annotated[Path | None, typer.Option(help="Write the screen with numbered marks to this PNG file.")] = None,
     provider: Annotated[
-        str | None, typer.Option(help="Where the desktop comes from (default: local; wine for tasks of Windows).")
+        str | None, typer.Option(help="Provider of the desktop (default: local; wine for Windows tasks).")
     ] = None,
-    network: Annotated[bool, typer.Option(help="Let a task that requires the network have it.")] = False,
+    network: Annotated[bool, typer.Option(help="Give network access to a task that requires it.")] = False,
     host_files: HostFiles = False,
     as_json: Json = False,
 ) -> None:
-    """Print what an oracle can name on the screen with which a task begins: role, name, text and box.
+    """Print what an oracle can name on a task's first screen: role, name, text and box.
 
-    The box is x, y, width and height in pixels. `unique` says that role and name mean this one thing; where they do
-    not, a target needs `within`, `text` or `index`.
+    The box is x, y, width and height in pixels. `unique` is yes if role and name match only this thing; otherwise a
+    target needs `within`, `text` or `index`.
     """
     from deskbench.agent.recording.targets import seen
 
+    if picture is not None and (picture.is_dir() or not picture.absolute().parent.is_dir()):
+        raise UsageError(f"--picture {picture}: name a file in a folder that exists")
     observation = _look(task, provider, network, host_files)
     if observation.accessibility is None:
         raise EnvError(f"the desktop gave no accessibility tree: {'; '.join(observation.problems)}")
@@ -77,7 +79,7 @@ def _fields(one: Seen) -> dict[str, Any]:
 
 
 def _draw(observation: Observation, found: list[Seen], path: Path) -> None:
-    """The numbers of the table on the screen; what holds others is left out, so that a mark means one thing."""
+    """Draw the table's numbers on the screenshot; containers of other targets get none, so a number means one thing."""
     from deskbench.agent.prompting.som import Mark, draw_marks
     from deskbench.agent.prompting.tree import Node
     from deskbench.agent.recording.targets import WINDOWS
@@ -90,4 +92,4 @@ def _draw(observation: Observation, found: list[Seen], path: Path) -> None:
         if one.role not in WINDOWS:
             node = Node(one.role, one.name, one.text, "", "", one.box)
             marks.append(Mark(number, node, (max(x, 0), max(y, 0), x + width, y + height)))
-    draw_marks(observation.screenshot.image, marks).save(path)
+    draw_marks(observation.screenshot.image, marks).save(path, "PNG")

@@ -8,13 +8,16 @@ from typing import Annotated
 
 import typer
 
+from deskbench.agent.cli import complete
 from deskbench.agent.cli.lint import Format, Wanted, check_tasks, explain_rule
 from deskbench.agent.cli.mutate import mutate
-from deskbench.agent.cli.output import HostFiles, print_table
+from deskbench.agent.cli.output import HostFiles, counted, print_table, result
 
 tasks_app = typer.Typer(help="List, check, verify and write task files.", no_args_is_help=True)
 tasks_app.command("mutate", epilog="Example: deskbench tasks mutate runs/X --task editor-write-note")(mutate)
-Source = Annotated[str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.")]
+Source = Annotated[
+    str, typer.Argument(help="Task file, folder, suite, or OSWorld checkout.", autocompletion=complete.sources)
+]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document on stdout.")]
 
 
@@ -36,7 +39,7 @@ def list_tasks(source: Source = "basics", as_json: Json = False) -> None:
         ("task", "instruction", "programs", "oracle"),
         ((t.key, t.instruction, ", ".join(t.requires.apps), "yes" if t.oracle else "") for t in tasks),
     )
-    typer.echo(f"{len(tasks)} tasks, {sum(not t.feasible for t in tasks)} of them infeasible by design")
+    typer.echo(f"{counted(len(tasks), 'task')}, {sum(not t.feasible for t in tasks)} of them infeasible")
 
 
 @tasks_app.command("check", epilog="Example: deskbench tasks check my-tasks/ --select DB01 --format github")
@@ -97,7 +100,7 @@ def mirror(
             json.dumps({"folder": str(store.root), "files": len(urls) - len(failed), "failed": failed}, indent=1)
         )
     else:
-        typer.echo(f"{store.root}: {len(urls) - len(failed)} of {len(urls)} files")
+        result(f"{store.root}: {len(urls) - len(failed)} of {len(urls)} files")
     raise typer.Exit(1 if failed else 0)
 
 
@@ -123,5 +126,4 @@ def new(
     """Write a small working task for you to change."""
     from deskbench.tasks.schema import new_task
 
-    new_task(path, like)
-    typer.echo(path)
+    result(new_task(path, like))

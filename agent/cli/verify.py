@@ -9,13 +9,14 @@ import signal
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
+from deskbench.agent.cli import complete
 from deskbench.agent.cli.output import HostFiles, Json, message, print_json
 from deskbench.envs.errors import UsageError
 
@@ -42,13 +43,16 @@ class Suite:
 
 
 def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs that)
-    sources: Annotated[list[str], typer.Argument(metavar="TASKS...", help="Task files, folders or suites.")],
+    sources: Annotated[list[str], typer.Argument(metavar="TASKS...", help="Task files, folders or suites.",
+                                                 autocompletion=complete.sources)],
     k: Annotated[int, typer.Option("--k", min=1, help="How often each oracle must pass.")] = 3,
     parallel: Annotated[int, typer.Option("-n", "--parallel", min=1, help="Desktops to run at once.")] = 1,
     provider: Annotated[
-        str | None, typer.Option(help="Provider of the desktops (default: local; wine for Windows tasks).")
+        str | None, typer.Option(help="Provider of the desktops (default: local; wine for Windows tasks).",
+                           autocompletion=complete.providers)
     ] = None,
-    only: Annotated[list[str] | None, typer.Option("--task", help="Verify only this task (repeatable).")] = None,
+    only: Annotated[list[str] | None, typer.Option("--task", help="Verify only this task (repeatable).",
+                                                    autocompletion=complete.tasks)] = None,
     stale: Annotated[bool, typer.Option("--stale", help="Verify only tasks without a current record.")] = False,
     network: Annotated[bool, typer.Option(help="Give network access to the tasks that require it.")] = False,
     host_files: HostFiles = False,
@@ -66,14 +70,15 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs
     began = time.monotonic()
     chosen = _chosen(sources, only or [], host_files)
     prepared = [_prepare(source, names, provider, network, host_files) for source, names in chosen.items()]
+    skipped = {task.key: reason for one in prepared for task, reason in one.skipped}
     if not any(one.tasks for one in prepared):
         message("nothing was tried: no task can run on these desktops", "red")
-        raise typer.Exit(UNSUPPORTED)
+        _end([], skipped, [], None, UNSUPPORTED, as_json=as_json)
     if stale:
-        prepared = [_stale(one) for one in prepared]
+        prepared = [_stale(one, k) for one in prepared]
         if not any(one.tasks for one in prepared):
             message("every record is up to date: nothing to verify")
-            raise typer.Exit(VALID)
+            _end([], skipped, [], None, VALID, as_json=as_json)
     if record:
         _warn_of_suites_that_cannot_be_written(prepared, folder)
     suites = _verified([one for one in prepared if one.tasks], folder, k, parallel)
@@ -81,14 +86,22 @@ def verify(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs
     found = [one for suite in suites for one in suite.found]
     interrupted = any(suite.verification.interrupted for suite in suites)
     status = BROKEN if interrupted else exit_status(found)
-    if as_json:
-        print_json(_document(found, written, folder, status))
-    else:
+    if not as_json:
         for path in written:
             message(f"record {path}")
-        message(f"{_counts(found)}; {time.monotonic() - began:.0f} s; episodes in {folder}")
+        message(f"{_counts(found, len(skipped))}; {time.monotonic() - began:.0f} s; episodes in {folder}")
     if interrupted:
         message(f"interrupted; continue with: {continued(sys.argv[1:], folder)}")
+    _end(found, skipped, written, folder, status, as_json=as_json)
+
+
+def _end(
+    found: Sequence[Found], skipped: Mapping[str, str], written: Sequence[Path], folder: Path | None, status: int, *,
+    as_json: bool,
+) -> NoReturn:  # fmt: skip
+    """End the command; with --json, print its one document first."""
+    if as_json:
+        print_json(_document(found, skipped, written, folder, status))
     raise typer.Exit(status)
 
 
@@ -96,7 +109,7 @@ def _folder(out: Path | None, resume: Path | None) -> Path:
     """Where the episodes go.
 
     Raises:
-        UsageError: nothing to continue is there, or something that a new verification would continue.
+        UsageError: --resume names a folder without a verification, or the folder of a new one already has one.
     """
     from deskbench.agent.runs.folder import new_folder
     from deskbench.agent.verify.verify import ROWS
@@ -106,7 +119,7 @@ def _folder(out: Path | None, resume: Path | None) -> Path:
     folder = resume or out or new_folder("verify")
     there = any(folder.glob(f"*/{ROWS}"))
     if resume is not None and not there:
-        raise UsageError(f"{folder} holds no verification: leave out --resume")
+        raise UsageError(f"{folder} has no verification to continue: leave out --resume")
     if resume is None and there:
         raise UsageError(f"{folder} already holds a verification: continue it with --resume, or use another folder")
     return folder
@@ -157,11 +170,14 @@ def _prepare(source: str, only: Sequence[str], provider: str | None, network: bo
     return found
 
 
-def _stale(prepared: Prepared) -> Prepared:
-    """The tasks whose record is missing or outdated; prints why."""
-    from deskbench.agent.verify.record import validated
+def _stale(prepared: Prepared, k: int) -> Prepared:
+    """The tasks whose record is missing or outdated, or has fewer oracle runs than `k`; prints why."""
+    from deskbench.agent.verify.record import Records, validated
 
-    why = validated(prepared.tasks, prepared.config.provider, prepared.made_of).why_not
+    records = Records()
+    entries = {task.key: records.of(task) for task in prepared.tasks}
+    fewer = {key: f"was verified with --k {one.k}, not {k}" for key, one in entries.items() if one and one.k < k}
+    why = {**fewer, **validated(prepared.tasks, prepared.config.provider, prepared.made_of).why_not}
     for task, reason in why.items():
         message(f"stale {task}: {reason}")
     return dataclasses.replace(prepared, tasks=tuple(task for task in prepared.tasks if task.key in why))
@@ -246,14 +262,14 @@ def _can_be_written(place: Path) -> bool:
 def _warn_of_suites_that_cannot_be_written(prepared: Sequence[Prepared], folder: Path) -> None:
     for place in dict.fromkeys(task.folder for one in prepared for task in one.tasks):
         if not _can_be_written(place):
-            message(f"{place} cannot be written: the record goes to {folder}; copy it there, or it does not count",
+            message(f"cannot write {place}: the record goes to {folder}; copy it there, or it does not count",
                     "yellow")  # fmt: skip
 
 
 def _write(suite: Suite, folder: Path) -> Iterator[Path]:
-    """Write the record of each folder with tasks; entries of other tasks are kept."""
+    """Write the record of each folder with tasks; entries of other tasks that still exist are kept."""
     from deskbench.agent.manifest import versions
-    from deskbench.agent.verify.record import read, write
+    from deskbench.agent.verify.record import is_broken, read, stronger, write
     from deskbench.tasks.load import VALIDATION
 
     places = {task.key: task.folder for task in suite.prepared.tasks}
@@ -262,23 +278,41 @@ def _write(suite: Suite, folder: Path) -> Iterator[Path]:
         inside = folder / suite.prepared.tasks[0].suite
         path = (place if _can_be_written(place) else inside) / VALIDATION
         own = {entry.task: entry for entry in entries if places[entry.task] == place}
-        kept = {**read(place / VALIDATION), **read(path), **own}
-        write(
-            path, suite.prepared.tasks[0].suite, sorted(kept.values(), key=lambda one: one.task), versions()
-        )  # fmt: skip
+        if is_broken(path):
+            message(f"{path} could not be read, or has another format: it is replaced", "yellow")
+        before = {**read(place / VALIDATION), **read(path)}
+        for key, entry in own.items():
+            if stronger(before.get(key), entry):
+                message(f"kept the record of {key} with --k {before[key].k}: it is up to date")
+                own[key] = before[key]
+        ids = _ids(place)
+        kept = {key: entry for key, entry in before.items() if ids is None or key.endswith(ids)}
+        entries_now = sorted({**kept, **own}.values(), key=lambda one: one.task)
+        write(path, suite.prepared.tasks[0].suite, entries_now, versions())
         yield path
 
 
-def _counts(found: Sequence[Found]) -> str:
+def _ids(place: Path) -> tuple[str, ...] | None:
+    """How the keys of a folder's tasks end; None if a file cannot be used, which may be the file of any of them."""
+    from deskbench.tasks.load import check_all
+
+    found = check_all(place)
+    return None if any(not problem.warning for problem in found.problems) else tuple(f"/{t.id}" for t in found.tasks)
+
+
+def _counts(found: Sequence[Found], skipped: int) -> str:
     valid = sum(one.valid for one in found)
     left = sum(not one.complete for one in found)
     outcomes = Counter(cell.outcome.value for one in found for cell in one.cells.values())
     trials = ", ".join(f"{count} {name}" for name, count in sorted(outcomes.items())) or "none"
-    unfinished = f", {left} are not finished" if left else ""
-    return f"{valid} of {len(found)} tasks are valid{unfinished}; trials: {trials}"
+    unfinished = f", {left} not finished" if left else ""
+    left_out = f", {skipped} skipped" if skipped else ""
+    return f"{valid} of {len(found)} tasks are valid{unfinished}{left_out}; trials: {trials}"
 
 
-def _document(found: Sequence[Found], written: Sequence[Path], folder: Path, status: int) -> dict[str, Any]:
+def _document(
+    found: Sequence[Found], skipped: Mapping[str, str], written: Sequence[Path], folder: Path | None, status: int
+) -> dict[str, Any]:  # fmt: skip
     tasks = [
         {
             "task": one.task.key,
@@ -289,4 +323,5 @@ def _document(found: Sequence[Found], written: Sequence[Path], folder: Path, sta
         }
         for one in found
     ]
-    return {"folder": str(folder), "records": [str(path) for path in written], "status": status, "tasks": tasks}
+    return {"folder": None if folder is None else str(folder), "records": [str(path) for path in written],
+            "status": status, "tasks": tasks, "skipped": dict(skipped)}  # fmt: skip

@@ -159,7 +159,7 @@ def _flip(flip: Flip, n: int, sides: dict[str, Side], versus: Versus, beside: Pa
 def _episode(played: Played, run: Side, beside: Path) -> str:
     """A link to an episode in its run's report, its ending, and the reason of its score."""
     report = RunFolder(Path(run.folder)).report
-    target = quote(os.path.relpath(report, beside)) + "#" + quote(played.address)
+    target = quote(os.fsencode(os.path.relpath(report, beside))) + "#" + quote(played.address)
     link = f'<a href="{escape(target)}">{escape(played.ending)}, {played.steps} steps</a>'
     return f'<td>{link}<div class="reason">{escape(played.reason)}</div></td>'
 

@@ -10,6 +10,7 @@ from typing import cast
 
 from deskbench.agent.exports.reading import Source, Written, name_of
 from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.record import whole
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import UsageError
 
@@ -56,7 +57,7 @@ def export(run: Path, out: Path, name: str = "osworld", *, success_only: bool = 
     found = [one for one in folder.final() if not success_only or one.episode.score.value == 1.0]
     if not found:
         raise UsageError(f"{run} has no finished episode" + (" with score 1" if success_only else ""))
-    done = write(Source(run.resolve().name, manifest, found, frames), out)
+    done = write(Source(whole(run.resolve().name), manifest, found, frames), out)
     written = [one.episode for one in found if name_of(one.episode) not in done.left_out]
     scored = sum(one.score.value is not None for one in written)
     left_out = tuple(f"{name}: {why}" for name, why in done.left_out.items())

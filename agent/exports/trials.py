@@ -22,8 +22,16 @@ from deskbench.agent.config import RunConfig
 from deskbench.agent.exports.reading import safe
 from deskbench.agent.osworld.imports import Imported, Pictures, ending_of
 from deskbench.agent.runs.folder import RunFolder
-from deskbench.agent.runs.ledger import Ledger, Planned
-from deskbench.agent.runs.record import IMPORTED, EpisodeRecord, EpisodeWriter, ScoreRecord, Totals, UsageRecord
+from deskbench.agent.runs.ledger import FOREVER, Ledger, Planned, Result
+from deskbench.agent.runs.record import (
+    IMPORTED,
+    EpisodeRecord,
+    EpisodeWriter,
+    ScoreRecord,
+    Totals,
+    UsageRecord,
+    whole_parts,
+)
 from deskbench.envs import foreign
 from deskbench.envs.actions import ActionError, parse_actions
 from deskbench.envs.errors import UsageError
@@ -159,8 +167,13 @@ def trials_in(source: Path) -> list[Path]:
     return sorted(source.rglob(TRAJECTORY))
 
 
-def import_trials(source: Path, out: Path) -> Imported:
+def import_trials(source: Path, out: Path, *, told: Path | None = None) -> Imported:
     """Read the trials of a job.
+
+    Args:
+        source: the job's folder.
+        out: the run's folder, which must not exist yet.
+        told: what the manifest names as the source, if it is not the folder.
 
     Raises:
         UsageError: no trial can be imported, or the run's folder already exists.
@@ -179,13 +192,13 @@ def import_trials(source: Path, out: Path) -> Imported:
     try:
         ledger.plan(plan)
         for planned, one in episodes:
-            number = ledger.begin(planned)
-            record = _write(one, planned, run, number, problems)
+            lease = ledger.lease_of(planned, "import", FOREVER)
+            record = _write(one, planned, run, lease.number, problems)
             scored += record.score.value is not None
-            ledger.finish(planned.task, number, record.ending.value, record.score.value)
+            ledger.accept(lease.token, Result.of(record))
     finally:
         ledger.close()
-    run.write_manifest(_manifest(source, found[0], plan))
+    run.write_manifest(_manifest(told or source, found[0], plan))
     return Imported(out, scored, len(plan) - scored, len(plan), tuple(problems))
 
 
@@ -331,10 +344,17 @@ def _score(one: _Found, problems: list[str]) -> ScoreRecord:
             problems.append(f"{one.folder.name}/{RESULT}: {why}")
     own = one.own.score
     if own is not None and own.value == value:
-        return own
+        return _with_whole_parts(own, f"{one.folder.name}/{TRAJECTORY}", problems)
     failed = one.trial.exception_info
     reason = "as its verifier scored it" if value is not None else _error(failed) if failed else why
     return ScoreRecord(value=value, reason=reason)
+
+
+def _with_whole_parts(score: ScoreRecord, where: str, problems: list[str]) -> ScoreRecord:
+    parts = [part.model_dump() for part in whole_parts(score)]
+    if len(parts) < len(score.parts):
+        problems.append(f"{where}: {len(score.parts) - len(parts)} of {len(score.parts)} parts of the score left out")
+    return score.model_copy(update={"parts": parts})
 
 
 class _Seen:

@@ -28,31 +28,48 @@ from deskbench.agent.exports.reading import (
     write_lines,
 )
 from deskbench.agent.osworld.kept import KEPT, Kept, KeptStep
-from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, FinalRecord, SeenRecord, StepRecord
+from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, FinalRecord, SeenRecord, StepRecord, whole_parts
 from deskbench.envs.errors import UsageError
+from deskbench.envs.foreign import Unread, document
 from deskbench.envs.redact import KNOWN
 
+SUMMARY = Path("summary", "results.json")
+"""The list of all results below a folder; OSWorld adds each new result at its end."""
 SPECIAL = {"done": "DONE", "fail": "FAIL", "wait": "WAIT"}
-"""Actions that OSWorld writes as one word, if they say no more."""
+"""Actions that OSWorld writes as one word, if they have no text."""
 
 
 def write(source: Source, out: Path) -> Written:
     """Write a run's final attempts; the folder may hold the results of other tasks and models.
 
     Raises:
-        UsageError: the folder already holds results of these tasks.
+        UsageError: the folder already holds results of these tasks, or its list of results cannot be read.
     """
     manifest = source.manifest
     base = out / _name(manifest, "action_space", CODE) / _name(manifest, "observation", "screenshot")
-    entries = []
+    entries = _entries(out / SUMMARY)
     for reader in source.episodes:
         episode = reader.episode
         model = base / (_model(manifest) + (f"-{episode.repeat + 1}" if episode.repeat else ""))
         write_json(model / "args.json", _arguments(manifest))
         _write_episode(reader, model / safe(episode.suite) / safe(episode.task_id), frames=source.frames)
         entries.append(_entry(episode))
-    write_json(out / "summary" / "results.json", entries)
+    write_json(out / SUMMARY, entries)
     return Written(base / _model(manifest))
+
+
+def _entries(path: Path) -> list[Any]:
+    """The results that earlier exports, or OSWorld, listed there."""
+    try:
+        found, _ = document(path.read_bytes())
+    except FileNotFoundError:
+        return []
+    except (Unread, OSError) as error:
+        why = error.strerror if isinstance(error, OSError) else error
+        raise UsageError(f"{path}: {why}: use another --out") from None
+    if not isinstance(found, list):
+        raise UsageError(f"{path} is not a list of results: use another --out")
+    return found
 
 
 def _name(manifest: Mapping[str, Any], key: str, default: str) -> str:
@@ -90,7 +107,7 @@ def _write_episode(reader: EpisodeReader, folder: Path, *, frames: bool) -> None
         lines.append({"Error": f"{episode.suite}/{episode.task_id} - {why}"})
     else:
         write_file(folder / "result.txt", f"{episode.score.value}\n".encode())
-        if episode.score.parts:
+        if any(whole_parts(episode.score)):
             write_json(folder / "result.json", _partial(episode))
     write_lines(folder / "traj.jsonl", iter(lines))
     write_json(folder / KEPT, _kept(reader, names).model_dump(mode="json"))
@@ -108,8 +125,7 @@ def _kept(reader: EpisodeReader, names: Mapping[int, str]) -> Kept:
 
 def _partial(episode: EpisodeRecord) -> dict[str, Any]:
     """OSWorld-V2's result.json."""
-    keys = ("score", "weight", "description")
-    parts = {str(part["name"]): {key: part[key] for key in keys} for part in episode.score.parts}
+    parts = {part.name: part.model_dump(exclude={"name"}) for part in whole_parts(episode.score)}
     return {"score": episode.score.value, "partial_scores": parts}
 
 

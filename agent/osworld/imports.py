@@ -22,7 +22,7 @@ from deskbench.agent.replies.computer13 import parse_computer13
 from deskbench.agent.replies.pyautogui_source import parse_pyautogui
 from deskbench.agent.replies.valid import valid
 from deskbench.agent.runs.folder import RunFolder
-from deskbench.agent.runs.ledger import Ledger, Planned
+from deskbench.agent.runs.ledger import FOREVER, Ledger, Planned, Result
 from deskbench.agent.runs.record import IMPORTED, EpisodeRecord, EpisodeWriter, ScoreRecord, Totals
 from deskbench.envs import foreign
 from deskbench.envs.actions import ActionError, parse_actions
@@ -80,10 +80,10 @@ def import_results(source: Path, out: Path, *, tasks: str | None = None, split: 
             if key not in keys:
                 problems.append(f"{key[0]}/{key[1]} is not one of the tasks: left out")
                 continue
-            number = ledger.begin(Planned(f"{key[0]}/{key[1]}", one.repeat, one.repeat))
-            record = _Reader(one, number, known.get(key), _model(model), problems).write(run)
+            lease = ledger.lease_of(Planned(f"{key[0]}/{key[1]}", one.repeat, one.repeat), "import", FOREVER)
+            record = _Reader(one, lease.number, known.get(key), _model(model), problems).write(run)
             scored += record.score.value is not None
-            ledger.finish(record.task, number, record.ending.value, record.score.value)
+            ledger.accept(lease.token, Result.of(record))
     finally:
         ledger.close()
     run.write_manifest(_manifest(source, model, keys, list(known.values()), repeats))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import json
 import re
 from collections.abc import Iterator, Mapping
@@ -68,7 +69,7 @@ def _of_file(path: str, before: bytes | None, after: bytes) -> Iterator[Proposal
     suffix = PurePosixPath(path).suffix.lower()
     if suffix in DOCUMENTS:
         metric, options = DOCUMENTS[suffix]
-        name = f"assets/{PurePosixPath(path).name}"
+        name = f"assets/{PurePosixPath(path).stem}-{hashlib.sha256(after).hexdigest()[:8]}{suffix}"
         words = f"{_home(path)} is as it was when the recording ended ({metric})"
         yield Proposal(words, metric, _file(path), {"type": "task_file", "path": name}, options, {name: after})
         return
@@ -87,7 +88,7 @@ def _of_file(path: str, before: bytes | None, after: bytes) -> Iterator[Proposal
 def _of_json(path: str, old: str, text: str, hidden: bool) -> Iterator[Proposal]:
     try:
         value, was = json.loads(text), json.loads(old or "null")
-    except ValueError:
+    except (ValueError, RecursionError):
         return
     if not hidden:
         yield Proposal(f"{_home(path)} holds {_quoted(text)}", "json_equals", _file(path), _rule(value))
@@ -131,7 +132,7 @@ def _ini(text: str) -> dict[tuple[str | None, str], str] | None:
     parser.optionxform = str  # type: ignore[assignment,method-assign]  # keys keep their case
     try:
         parser.read_string("[\0]\n" + text)
-    except configparser.Error:
+    except (configparser.Error, AttributeError):  # before 3.13, for an indented line after a key without a value
         return None
     found = {
         (None if section == "\0" else section, key): value.strip().strip('"')

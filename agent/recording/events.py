@@ -54,8 +54,8 @@ KINDS: dict[str, type[Event]] = {one.kind: one for one in (Pointer, Press, State
 
 
 def to_line(event: Event) -> str:
-    """One line of the file."""
-    return json.dumps({"kind": event.kind, **asdict(event)}, ensure_ascii=False) + "\n"
+    """One line of the file; in ASCII, so that no character of a program's text ends it."""
+    return json.dumps({"kind": event.kind, **asdict(event)}) + "\n"
 
 
 def read_events(path: Path) -> Iterator[Event]:

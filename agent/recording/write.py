@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import json
-import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,13 +13,13 @@ from deskbench.agent.recording.reduce import Step
 from deskbench.agent.recording.targets import shows_popups, submenus_at, target_at
 from deskbench.envs.actions import Action, Drag
 from deskbench.envs.errors import UsageError
+from deskbench.tasks.taskfile import KEBAB
 
 KEPT = ("config", "requires", "related_apps", "limits", "seeds", "files", "user", "proxy", "snapshot")
 """What a task file has of its start."""
 LEAST_STEPS = 15
 OPENERS = frozenset({"menu", "combo-box"})
 """Roles of what opens something above the windows when it is clicked."""
-ID = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 
 
 def oracle(steps: Sequence[Step]) -> list[dict[str, Any]]:
@@ -67,7 +66,7 @@ def check_name(path: Path) -> None:
     Raises:
         UsageError: it is there already, or its name is no id.
     """
-    if path.suffix != ".json" or not ID.fullmatch(path.stem):
+    if path.suffix != ".json" or not KEBAB.fullmatch(path.stem):
         raise UsageError(f"{path.name}: a task file's name is its id: lower case, digits and hyphens, then .json")
     if path.exists():
         raise UsageError(f"{path} is there already")

@@ -27,14 +27,14 @@ class Cause(StrEnum):
 
 
 def cause_of(recorded: EpisodeReader, repeated: EpisodeReader, found: Replayed) -> Cause | None:
-    """Why a replay differs from its recording; None if score and screens agree.
+    """Why a replay differs from its recording; None if nothing differs.
 
     Args:
         recorded: the episode.
         repeated: the replay's episode.
         found: what `replay` found.
     """
-    if found.agrees:
+    if found.divergence is None and found.recorded in (None, found.replayed):
         return None
     if _refused(recorded, found):
         return Cause.REFUSED

@@ -33,13 +33,17 @@ class RecordedScreens:
             shot: the replay's screen.
             tree: the replay's accessibility tree, which shows where times are.
         """
-        if step >= len(self._frames) or shot is None or self._frames[step].frame in (None, shot.sha256):
+        if shot is None or not self.has(step) or self._frames[step].frame == shot.sha256:
             return None
         before = self.image(step)
         if step == 0:
             self._masks += screens.moving([(before, shot.image)])
         found = screens.compare(before, shot.image, [*self._masks, *time_boxes(tree or "")])
         return None if found.same else found
+
+    def has(self, step: int) -> bool:
+        """Whether there is a recorded screen before `step`."""
+        return step < len(self._frames) and self._frames[step].frame is not None
 
     def image(self, step: int) -> Image.Image:
         """The recorded screen before a step."""

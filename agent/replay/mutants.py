@@ -24,6 +24,7 @@ from deskbench.agent.runs.recorded import task_of
 from deskbench.agent.statistics.intervals import Estimate, share
 from deskbench.envs.actions import nearest
 from deskbench.envs.errors import CheckError, Unfit, UsageError
+from deskbench.tasks.load import load
 from deskbench.tasks.metrics.support.applied import files_in
 from deskbench.tasks.mutation.copies import AS_IS, matches
 from deskbench.tasks.scoring.packing import NotFit, packed
@@ -144,7 +145,7 @@ class _Solved:
 
 def mutate(
     folder: Path, *, source: str | None = None, tasks: Sequence[str] = (), only: Sequence[str] = (),
-    told: Callable[[Mutated], None] = lambda one: None,
+    harmless: bool = False, told: Callable[[Mutated], None] = lambda one: None,
 ) -> Suite:  # fmt: skip
     """Score changed copies of the evidence of every solved task of a run, or of one episode.
 
@@ -153,18 +154,21 @@ def mutate(
         source: task files with the checks to use; None for the current version of each task's own file.
         tasks: ids of the tasks to test; empty for all.
         only: patterns for the ids of single copies (`*` matches any text).
+        harmless: leave out the wrong copies.
         told: called with each finished task.
 
     Raises:
-        UsageError: no episode is solved, or there is no such task or copy.
+        UsageError: no episode is solved, or there is no such source, task or copy.
     """
+    if source is not None:
+        load(source)
     chosen = _wanted(_solved_episodes(folder), tasks)
     with tempfile.TemporaryDirectory(prefix="deskbench-mutate-") as scratch:
         entries = [_read(path, record, source, Path(scratch)) for path, record in chosen]
         solved = [one for one in entries if isinstance(one, _Solved)]
         found = []
         with Nursery() as nursery, ThreadPoolExecutor(min(WORKERS, os.cpu_count() or 1)) as pool:
-            for one in pool.map(lambda one: _mutated(one, solved, only, nursery), entries):
+            for one in pool.map(lambda one: _mutated(one, solved, only, nursery, harmless), entries):
                 told(one)
                 found.append(one)
     suite = Suite(tuple(found))
@@ -206,7 +210,9 @@ def _read(folder: Path, record: EpisodeRecord, source: str | None, scratch: Path
     return _Solved(folder, record, now, state_for(record, before, now))
 
 
-def _mutated(one: _Solved | Mutated, all_solved: Sequence[_Solved], only: Sequence[str], nursery: Nursery) -> Mutated:
+def _mutated(
+    one: _Solved | Mutated, all_solved: Sequence[_Solved], only: Sequence[str], nursery: Nursery, harmless: bool
+) -> Mutated:
     """Test one task; one process makes and scores all its copies."""
     if isinstance(one, Mutated):
         return one
@@ -230,9 +236,10 @@ def _mutated(one: _Solved | Mutated, all_solved: Sequence[_Solved], only: Sequen
         for number, place in enumerate(_places(values, found)):
             room = session.folder / f"evidence-{number}"
             room.mkdir()
-            _judge_copies(one, values, place, only, room, found)
-        _judge_siblings(one, values, all_solved, only, found)
-    _account(one.task, found, everything=not only)
+            _judge_copies(one, values, place, only, room, found, harmless=harmless)
+        if not harmless:
+            _judge_siblings(one, values, all_solved, only, found)
+    _account(one.task, found, everything=not (only or harmless))
     return found
 
 
@@ -278,7 +285,9 @@ def _evidence_of(check: Check) -> tuple[int, Call | None]:
     return 0, None
 
 
-def _judge_copies(one: _Solved, values: Values, place: _Place, only: Sequence[str], room: Path, found: Mutated) -> None:
+def _judge_copies(
+    one: _Solved, values: Values, place: _Place, only: Sequence[str], room: Path, found: Mutated, *, harmless: bool
+) -> None:
     try:
         made = read("mutation.copies", MAKING, getter=place.call.type, parameters=place.call.parameters,
                     value=place.value, named=_named(values, place), instruction=one.task.instruction, only=list(only),
@@ -291,7 +300,7 @@ def _judge_copies(one: _Solved, values: Values, place: _Place, only: Sequence[st
     spoilt: set[str] = set()
     for copy in made["copies"]:
         kind = copy["id"].partition("/")[0]
-        if kind in spoilt:
+        if kind in spoilt or (harmless and copy["must"] == "fail"):
             continue
         if not all(_stands_in(room, file) for file in files_in(copy["value"])):
             found.notes.append(f"{copy['id']} is left out: its file is outside the folder of the copies")

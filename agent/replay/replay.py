@@ -53,19 +53,27 @@ class Failure:
 
 @dataclass(frozen=True)
 class Replayed:
-    """The result of a replay; a score of None means not scored."""
+    """The result of a replay; a score of None means not scored.
+
+    `compared` is the number of screens that were compared: a recording without pictures has none.
+    """
 
     folder: Path
     steps: int
     recorded: float | None
     replayed: float | None
     divergence: Divergence | None
+    compared: int
     failures: tuple[Failure, ...] = ()
 
     @property
     def agrees(self) -> bool:
-        """Whether score and screens are the same; only the screens count if no score was recorded."""
-        return self.recorded in (None, self.replayed) and self.divergence is None
+        """Whether score and screens are the same. What was not recorded does not count, but something must."""
+        return (
+            self.recorded in (None, self.replayed)
+            and self.divergence is None
+            and (self.recorded is not None or self.compared > 0)
+        )
 
 
 def replay(
@@ -98,12 +106,14 @@ def replay(
     repeated, record = ended[0], ended[0].episode
     if record.error is not None and record.ending in (Ending.ENV_ERROR, Ending.CRASHED):
         raise EnvError(f"the replay did not finish: {record.error}")
+    divergence, compared = first_divergence(recorded, repeated, run)
     return Replayed(
         folder=out,
         steps=len(recorded.steps()),
         recorded=recorded.episode.score.value,
         replayed=record.score.value,
-        divergence=first_divergence(recorded, repeated, run),
+        divergence=divergence,
+        compared=compared,
         failures=tuple(_failures(repeated)),
     )
 
@@ -145,17 +155,18 @@ def _actions(steps: Sequence[StepRecord]) -> Iterator[Sequence[Action]]:
             raise UsageError(f"the recorded step {step.index} cannot be repeated: {error}") from None
 
 
-def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, run: RunFolder) -> Divergence | None:
-    """Compare the screens at each step; returns the first that differs, or None."""
-    screens = RecordedScreens(recorded)
+def first_divergence(recorded: EpisodeReader, repeated: EpisodeReader, run: RunFolder) -> tuple[Divergence | None, int]:
+    """Compare the screens at each step; returns the first that differs, or None, and how many were compared."""
+    screens, compared = RecordedScreens(recorded), 0
     for step, seen in enumerate(acted_screens(repeated)):
         shot = repeated.screenshot(seen)
+        compared += shot is not None and screens.has(step)
         difference = screens.difference(step, shot, repeated.tree(seen))
         if difference is not None and shot is not None:
             path = run.difference(step)
             picture(screens.image(step), shot.image, difference).save(path)
-            return Divergence(step, difference.share, difference.boxes, path)
-    return None
+            return Divergence(step, difference.share, difference.boxes, path), compared
+    return None, compared
 
 
 def _failures(repeated: EpisodeReader) -> Iterator[Failure]:
@@ -183,7 +194,9 @@ def describe(found: Replayed, record: EpisodeRecord) -> list[str]:
     if found.failures:
         lines.append("these actions were refused or failed, so the replay differs from the recording:")
         lines += [f"  step {one.step}: {one.action}: {one.error}" for one in found.failures]
-    if found.divergence is None:
+    if found.compared == 0:
+        lines.append("screens were not compared: the recording or the replay has no pictures")
+    elif found.divergence is None:
         lines.append("screens agree at every step (apart from carets, clocks and self-moving parts)")
     else:
         first = found.divergence

@@ -105,6 +105,8 @@ def _again(folder: EpisodeFolder, source: str | None, write: bool, strict: Revis
         told = ScoreRecord.model_validate(score.model_dump(mode="json"))
         update = {"score": told, "osworld_strict": revision, "rescored": True}
         write_record(folder, record.model_copy(update=update))
+        if (run := _run_of(folder)) is not None:
+            run.touch()
     return Rescored(folder.path, record.task, record.score.value, score.value, score.reason, needs, changed)
 
 
@@ -125,9 +127,13 @@ def needs_of(record: EpisodeRecord, asked: Asked | None) -> str:
     return f"{UNREAD} {', '.join(missing)}" if missing else ""
 
 
+def _run_of(folder: EpisodeFolder) -> RunFolder | None:
+    return next((RunFolder(path) for path in folder.path.parents if RunFolder(path).exists), None)
+
+
 def changed_code(folder: EpisodeFolder, asked: Asked | None) -> tuple[str, ...] | None:
     """The functions of a task that have changed since its run; None if that is not known."""
-    run = next((RunFolder(path) for path in folder.path.parents if RunFolder(path).exists), None)
+    run = _run_of(folder)
     hashes = run.manifest().get("code", {}).get("functions") if run is not None else None
     if asked is None or not isinstance(hashes, dict):
         return None

@@ -22,7 +22,7 @@ from deskbench.agent.config import MAX_SECONDS, MAX_STEPS
 from deskbench.agent.replay.rescore import Asked, needs_of, score_again, state_for
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.layout import EpisodeFolder
-from deskbench.agent.runs.ledger import Ledger, Planned
+from deskbench.agent.runs.ledger import FOREVER, Ledger, Planned, Result
 from deskbench.agent.runs.record import EpisodeReader, EpisodeRecord, Origin, ScoreRecord, write_record
 from deskbench.agent.runs.recorded import task_of
 from deskbench.envs.errors import StorageError, UsageError
@@ -202,9 +202,9 @@ def take_over(plan: ReusePlan, prepared: Prepared, out: Path) -> None:
         ledger.plan([Planned(one.task, one.repeat, seed + one.repeat) for one in plan.choices])
         for one in plan.choices:
             if one.episode is not None:
-                number = ledger.begin(Planned(one.task, one.repeat, seed + one.repeat))
-                record = _take(plan, one, tasks[one.task], folder.episode(one.task, number), prepared)
-                ledger.finish(one.task, number, record.ending.value, record.score.value)
+                lease = ledger.lease_of(Planned(one.task, one.repeat, seed + one.repeat), "reuse", FOREVER)
+                record = _take(plan, one, tasks[one.task], folder.episode(one.task, lease.number), prepared)
+                ledger.accept(lease.token, Result.of(record))
     finally:
         ledger.close()
 

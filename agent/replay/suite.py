@@ -23,11 +23,11 @@ from deskbench.agent.batch import Batch
 from deskbench.agent.exports.reading import safe
 from deskbench.agent.replay.causes import Cause, cause_of
 from deskbench.agent.replay.replay import Failure, Replayed, replay
-from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.folder import REPLAYS, RunFolder
 from deskbench.agent.runs.record import IMPORTED, EpisodeReader, write_atomic
 from deskbench.envs.errors import EnvError, UsageError
 
-RESULTS, PAGE = "replay.json", "replay.html"
+PAGE = "replay.html"
 
 
 class Outcome(BaseModel):
@@ -38,6 +38,7 @@ class Outcome(BaseModel):
         episode: its folder.
         folder: the replay's folder, relative to the output folder.
         steps: number of recorded steps.
+        screens: number of screens that were compared; 0 for a recording without pictures.
         recorded, replayed: the scores; None means not scored.
         step: the first step before which the screens differ (`steps` for the end state); None if none does.
         share: share of the pixels that differ there.
@@ -55,6 +56,7 @@ class Outcome(BaseModel):
     episode: str
     folder: str
     steps: int = 0
+    screens: int = 0
     recorded: float | None = None
     replayed: float | None = None
     step: int | None = None
@@ -78,8 +80,9 @@ class Outcome(BaseModel):
 
     @property
     def agrees(self) -> bool:
-        """Whether the replay ran, and score and screens are the same; only the screens if no score was recorded."""
-        return self.error is None and self.recorded in (None, self.replayed) and self.step is None
+        """Whether the replay ran, and score and screens are the same, as far as they were recorded (`Replayed`)."""
+        compared = self.recorded is not None or self.screens > 0
+        return self.error is None and self.recorded in (None, self.replayed) and self.step is None and compared
 
 
 class Results(BaseModel):
@@ -102,7 +105,8 @@ class Results(BaseModel):
             "not_scored": sum(one.recorded is not None and one.replayed is None for one in ran),
             "compared": len(compared), "same_score": sum(compared),
             "share_same_score": sum(compared) / len(compared) if compared else None,
-            "same_screens": sum(one.step is None for one in ran),
+            "same_screens": sum(one.step is None and one.screens > 0 for one in ran),
+            "compared_screens": sum(one.screens > 0 for one in ran),
             "causes": dict(Counter(one.cause.value for one in ran if one.cause is not None)),
         }  # fmt: skip
 
@@ -159,7 +163,7 @@ class Replays:
     def _begun(self, planned: Set[tuple[str, int, int]]) -> Results:
         """The results so far, without those of attempts that the run has repeated since."""
         new = Results(run=str(self.run.resolve()), provider=self.provider, planned=len(planned))
-        path = self.out / RESULTS
+        path = self.out / REPLAYS
         if not path.is_file():
             if self.out.exists() and any(self.out.iterdir()):
                 raise UsageError(f"{self.out} already exists and is no replay of a run: use another --out")
@@ -204,7 +208,8 @@ class Replays:
 
     def _told(self, reader: EpisodeReader, found: Replayed) -> dict[str, Any]:
         value: dict[str, Any] = {
-            "steps": found.steps, "recorded": found.recorded, "replayed": found.replayed, "failures": found.failures,
+            "steps": found.steps, "screens": found.compared, "recorded": found.recorded,
+            "replayed": found.replayed, "failures": found.failures,
             "cause": cause_of(reader, RunFolder(found.folder).final()[0], found),
         }  # fmt: skip
         first = found.divergence
@@ -222,7 +227,7 @@ class Replays:
         self.on_done(outcome)
 
     def _write(self) -> None:
-        write_atomic(self.out / RESULTS, self.results.model_dump_json(indent=1).encode())
+        write_atomic(self.out / REPLAYS, self.results.model_dump_json(indent=1).encode())
         write_atomic(self.out / PAGE, page(self.results).encode())
 
 
@@ -233,8 +238,10 @@ def line(one: Outcome) -> str:
         return f"{name}: no result: {one.error}"
     scores = f"score {_number(one.recorded)}, replayed {_number(one.replayed)}"
     if one.agrees:
-        return f"{name}: same: {scores}"
-    where = "screens agree"
+        return f"{name}: same: {scores}" + ("" if one.screens else "; screens not compared")
+    if one.recorded is None and not one.screens:
+        return f"{name}: nothing to compare: the recording has neither a score nor pictures"
+    where = "screens agree" if one.screens else "screens not compared"
     if one.step is not None:
         where = "screens differ at the end" if one.step == one.steps else f"screens differ before step {one.step}"
     said = {True: "same score", False: "DIFFERS", None: "scores not compared"}[one.same_score]
@@ -250,7 +257,8 @@ def totals(results: Results) -> str:
     failed += f", {told['not_scored']} not scored" if told["not_scored"] else ""
     return (
         f"{told['replayed']} of {told['planned']} replayed{failed}; same score {told['same_score']} of "
-        f"{told['compared']}{share}; same screens {told['same_screens']}; causes of differences: {causes}"
+        f"{told['compared']}{share}; same screens {told['same_screens']} of "
+        f"{told['compared_screens']}; causes of differences: {causes}"
     )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -12,24 +11,29 @@ import threading
 import time
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from deskbench.agent.report.index import Index
 from deskbench.agent.report.reading import (
     DAMAGE,
+    RUNNING,
     Json,
     Progress,
     document,
     finished_row,
     last_frame,
     slim_json,
+    state_now,
     unfinished_row,
     unreadable_row,
 )
 from deskbench.agent.runs.folder import RunFolder
+from deskbench.agent.runs.index import state_of
 from deskbench.agent.runs.layout import EpisodeFolder
+from deskbench.agent.runs.ledger import held
+from deskbench.agent.runs.names import name_of, run_name
 from deskbench.agent.runs.record import EpisodeRecord, read_record
 from deskbench.agent.runs.scan import Scanner, run_stamp
 from deskbench.agent.statistics.intervals import RESAMPLES, estimate, families
@@ -47,13 +51,12 @@ DEEPEST_RUN = 3
 _NAME = re.compile(r"[0-9a-f]{16}")
 MOST_RESAMPLED = 2000
 """Episodes of a run whose intervals are bootstrapped; larger runs get the interval that needs no resampling."""
+MOST_PLANNED = 10**6
+"""Planned episodes that are believed: each that has not run takes room while the numbers are computed."""
+LARGEST = 1e300
+"""The largest number that is shown; JSON has larger ones, which no float holds."""
 CHUNK = 500
 """Episodes to read between two writes to the index."""
-
-
-def name_of(*parts: str | os.PathLike[str]) -> str:
-    """A name for a page: a hash of a path, so that no text of a client ever becomes a path."""
-    return hashlib.sha256(b"\0".join(map(os.fsencode, parts))).hexdigest()[:16]
 
 
 @dataclass
@@ -75,9 +78,10 @@ class ShownRun:
 
     def __init__(self, folder: Path, index: Index) -> None:
         self.folder = RunFolder(folder)
-        self.id = name_of(folder.resolve())
+        self.id = run_name(folder)
         self._index = index
         self._key = folder.resolve()
+        self._before = str(folder / "x")[:-1]
         self._scanner = Scanner(self.folder)
         self._entries: dict[str, _Entry] = {}
         self._ids: dict[str, str] = {}
@@ -85,6 +89,7 @@ class ShownRun:
         self._lock, self._computing = threading.RLock(), threading.Lock()
         self._version, self._epoch = 0, time.time_ns()
         self._head: tuple[int, float, Json] | None = None
+        self._going = False
         self.read = False
         """Whether the run's episodes have been looked for."""
 
@@ -95,7 +100,8 @@ class ShownRun:
             found = dict(self._scanner.scan())
             self._remove(found)
             changed = [path for path, stamp in found.items() if self._stamp_of(path) != stamp]
-            if not changed:
+            before, self._going = self._going, self.going
+            if not changed and before == self._going:
                 return 0
             end = time.monotonic() + seconds
             self._version += 1
@@ -105,6 +111,11 @@ class ShownRun:
                 done += CHUNK
             self._choose()
             return max(0, len(changed) - done)
+
+    @property
+    def going(self) -> bool:
+        """Whether a process is working on the run; one that was killed is not."""
+        return held(self.folder.ledger)
 
     def token(self) -> str:
         """Changes whenever a row does."""
@@ -146,6 +157,11 @@ class ShownRun:
         found.sort(key=lambda entry: (entry.task, entry.attempt))
         return {entry.row["id"]: entry.folder for entry in found}
 
+    def running(self) -> dict[str, EpisodeFolder]:
+        """The folders of the running episodes."""
+        with self._lock:
+            return {entry.row["id"]: entry.folder for entry in self._entries.values() if entry.row["state"] == RUNNING}
+
     def head(self, *, wait: bool = True) -> Json:
         """The run's facts and numbers.
 
@@ -157,12 +173,13 @@ class ShownRun:
         Raises:
             UsageError: the folder is not a run.
         """
-        facts = self._facts()
+        manifest = self.folder.manifest()
+        facts = self._facts(manifest)
         if wait:
             if self._head is None or self._head[0] != self._version:
-                self._compute(facts["planned"])
+                self._compute(facts["planned"], manifest)
         elif not self._is_current() and not self._computing.locked():
-            thread = threading.Thread(target=self._compute, args=(facts["planned"],), daemon=True)
+            thread = threading.Thread(target=self._compute, args=(facts["planned"], manifest), daemon=True)
             thread.start()
             thread.join(SOON_SECONDS)
         kept = self._head
@@ -175,24 +192,22 @@ class ShownRun:
         kept = self._head
         return kept is not None and (kept[0] == self._version or time.monotonic() < kept[1])
 
-    def _compute(self, planned: int | None) -> None:
+    def _compute(self, planned: int | None, manifest: Json) -> None:
         with self._computing:
             begun = time.monotonic()
             with self._lock:
                 version = self._version
                 counted = [entry for entry in self._entries.values() if entry.slim is not None and entry.row["counts"]]
             counted.sort(key=lambda entry: (entry.task, entry.attempt))
-            stamp = name_of(str(planned), *(f"{entry.task} {entry.attempt} {entry.stamp}" for entry in counted))
+            stamp = name_of(json.dumps(manifest), *(f"{entry.task} {entry.attempt} {entry.stamp}" for entry in counted))
             numbers = self._index.numbers(self._key, stamp)
             if numbers is None:
-                numbers = _numbers(
-                    [(entry.row["domain"], entry.slim or "") for entry in counted], planned, self.folder.manifest()
-                )
+                numbers = _numbers([(entry.row["domain"], entry.slim or "") for entry in counted], planned, manifest)
                 self._index.keep_numbers(self._key, stamp, json.dumps(numbers))
             self._head = (version, time.monotonic() + HEAD_SHARE * (time.monotonic() - begun), numbers)
 
     def stamp(self) -> str:
-        """Changes when a run goes on; it is cheap, and does not see an episode that was scored again by hand."""
+        """Changes when a run goes on or is scored again; it is cheap, and does not look at the episodes."""
         return run_stamp(self.folder)
 
     def _entry(self, name: str) -> _Entry | None:
@@ -215,30 +230,31 @@ class ShownRun:
             self._choose()
 
     def _relative(self, path: str) -> bytes:
-        return os.fsencode(os.path.relpath(path, self.folder.path))
+        """An episode's path below the run's folder; the scanner's paths all begin with that folder."""
+        return os.fsencode(path.removeprefix(self._before))
 
     def _read_all(self, paths: Sequence[str], found: dict[str, str]) -> None:
         if self._stored is None:
             self._stored = self._index.episodes(self._key)
         kept = []
         for path in paths:
+            place = self._relative(path)
             entry = self._entries.get(path) or self._new(path)
             entry.version = self._version
-            stored = self._stored.pop(self._relative(path), None)
+            stored = self._stored.pop(place, None)
             if not (stored and stored[0] == found[path] and self._take(entry, stored)):
                 self._read(entry)
                 if entry.slim is not None:
-                    kept.append((self._relative(path), found[path], json.dumps(entry.row), entry.slim))
+                    kept.append((place, found[path], json.dumps(entry.row), entry.slim))
             entry.stamp = found[path]
-            entry.row["id"] = name_of(os.path.relpath(path, self.folder.path))
+            entry.row["id"] = name_of(os.fsdecode(place))
             self._ids[entry.row["id"]] = path
             self._entries[path] = entry
         self._index.keep(self._key, kept)
 
     def _new(self, path: str) -> _Entry:
-        folder = EpisodeFolder(Path(path))
-        number = folder.path.name
-        return _Entry(folder, self.folder.task_of(folder), int(number) if number.isdecimal() else 0)
+        _, *task, number = os.fsdecode(self._relative(path)).split("/")
+        return _Entry(EpisodeFolder(Path(path)), "/".join(task) or ".", int(number) if number.isdecimal() else 0)
 
     @staticmethod
     def _take(entry: _Entry, stored: tuple[str, str, str | None]) -> bool:
@@ -266,33 +282,52 @@ class ShownRun:
     def _choose(self) -> None:
         """Mark the rows that count: the last finished attempt of each task and repeat, and those without a record."""
         last: dict[tuple[str, int], int] = {}
-        newest: dict[str, int] = defaultdict(int)
+        by_task: dict[str, list[_Entry]] = defaultdict(list)
         for entry in self._entries.values():
-            newest[entry.task] = max(newest[entry.task], entry.attempt)
+            by_task[entry.task].append(entry)
             if entry.slim is not None:
                 key = (entry.row["task"], entry.row["repeat"])
                 last[key] = max(last.get(key, 0), entry.row["attempt"])
+        open_ = {id(entry) for entries in by_task.values() for entry in self._open(entries)}
         for entry in self._entries.values():
             if entry.slim is not None:
-                counts = last[entry.row["task"], entry.row["repeat"]] == entry.row["attempt"]
+                now = {"counts": last[entry.row["task"], entry.row["repeat"]] == entry.row["attempt"]}
+            elif entry.row["state"] == "unreadable":
+                now = {"counts": True}
             else:
-                counts = entry.row["state"] == "unreadable" or newest[entry.task] == entry.attempt
-            if entry.row.get("counts") != counts:
-                entry.row["counts"] = counts
+                counts = id(entry) in open_
+                now = {"counts": counts, **state_now(entry.progress, going=self._going and counts)}
+            if any(entry.row.get(name) != value for name, value in now.items()):
+                entry.row.update(now)
                 entry.version = self._version
 
-    def _facts(self) -> Json:
-        """What run.json says, whatever shape it has.
+    def _open(self, entries: Sequence[_Entry]) -> Iterator[_Entry]:
+        """The attempts that run, or ran when the run ended: the newest, and as many as repeats are missing."""
+        begun = sorted((one for one in entries if one.slim is None), key=lambda one: one.attempt, reverse=True)
+        newest = max(entry.attempt for entry in entries)
+        missing = 0
+        if len(begun) > 1:
+            missing = self._repeats() - len({one.row["repeat"] for one in entries if one.slim is not None})
+        for place, entry in enumerate(begun):
+            if entry.attempt == newest or place < missing:
+                yield entry
 
-        Raises:
-            UsageError: the folder is not a run.
-        """
-        manifest = self.folder.manifest()
+    def _repeats(self) -> int:
+        """The planned repeats of each task, as far as the manifest says."""
+        with suppress(UsageError):
+            found = _inside(self.folder.manifest().get("config"), "repeats")
+            return found if isinstance(found, int) else 1
+        return 1
+
+    def _facts(self, manifest: Json) -> Json:
+        """What run.json says, whatever shape it has."""
         planned, config, versions = (manifest.get(name) for name in ("planned", "config", "versions"))
         facts = {
             "id": self.id,
             "name": self.folder.path.resolve().name,
-            **{name: _text(manifest.get(name)) for name in ("agent", "provider", "policy", "state", "error")},
+            **{name: _text(manifest.get(name)) for name in ("agent", "provider", "policy", "error")},
+            "said": _text(manifest.get("state")),
+            "state": state_of(self.folder, manifest.get("state")),
             "version": _text(_inside(versions, "deskbench")),
             "git": _text(_inside(versions, "git")),
             "task_set": _text(manifest.get("task_set"))[:12],
@@ -301,7 +336,7 @@ class ShownRun:
             "agent_settings": _texts_of(_inside(config, "agent_settings")),
             "validated": _counts(manifest.get("validated")),
             "skipped": _skipped(manifest.get("skipped")),
-            "planned": planned if isinstance(planned, int) and 0 <= planned < 10**9 else None,
+            "planned": planned if isinstance(planned, int) and 0 <= planned <= MOST_PLANNED else None,
             "created": _number(manifest.get("created")),
             "ended": _number(manifest.get("ended")),
             "foreign": "" if manifest.get("version", 1) == 1 else _text(manifest.get("version")),
@@ -312,7 +347,7 @@ class ShownRun:
 
 def _numbers(counted: Sequence[tuple[str, str]], planned: int | None, manifest: Json) -> Json:
     """The numbers over a run's episodes, given their domains and slim records, and the mean of each domain."""
-    resamples = RESAMPLES if len(counted) <= MOST_RESAMPLED else 0
+    resamples = RESAMPLES if max(len(counted), planned or 0) <= MOST_RESAMPLED else 0
     domains: dict[str, dict[str, list[float]]] = defaultdict(lambda: defaultdict(list))
     records = []
     for domain, text in counted:
@@ -336,7 +371,7 @@ def _text(value: object) -> str:
 
 
 def _number(value: object) -> float | None:
-    return float(value) if isinstance(value, (int, float)) and math.isfinite(value) else None
+    return float(value) if isinstance(value, (int, float)) and abs(value) <= LARGEST else None
 
 
 def _inside(value: object, name: str) -> object:
@@ -406,7 +441,7 @@ class Catalog:
         stamp = run.stamp()
         kept = self._index.head(run.folder.path.resolve(), stamp)
         if kept is not None:
-            return kept
+            return {**kept, "state": state_of(run.folder, kept["said"])}
         left = end - time.monotonic()
         if left <= 0 or run.refresh(left) > 0:
             return None
@@ -447,8 +482,3 @@ def chosen(places: Sequence[Path], index: Index | None = None) -> list[ShownRun]
         run.refresh()
         run.head()
     return runs
-
-
-def summary_of(run: ShownRun) -> dict[str, Any]:
-    """The numbers of a run, as JSON."""
-    return dict(run.head()["summary"])

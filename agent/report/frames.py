@@ -57,6 +57,8 @@ def webp(data: bytes, width: int | None = None) -> bytes | None:
     buffer = io.BytesIO()
     try:
         with Image.open(io.BytesIO(data), formats=["PNG"]) as picture:
+            if picture.width * picture.height > MAX_PIXELS:  # a second header may say more than the first
+                return None
             shown = picture.convert("RGB")
             if width is None or shown.width <= width:
                 shown.save(buffer, "WEBP", quality=WEBP_QUALITY, method=0)
@@ -86,6 +88,18 @@ def read_tree(episode: EpisodeFolder, name: str) -> str | None:
         return None
     data = _read(episode.file(name), EpisodeFolder(episode.path.resolve()).file(name), LARGEST_TREE)
     return None if data is None else data.decode("utf-8", "replace")
+
+
+def find_film(episode: EpisodeFolder) -> Path | None:
+    """The film of an episode; None if there is none, if it is a link, or if it does not begin like an MP4."""
+    path = episode.video
+    try:
+        if not path.is_file() or path.resolve() != EpisodeFolder(episode.path.resolve()).video:
+            return None
+        with path.open("rb") as file:
+            return path if file.read(8)[4:] == b"ftyp" else None
+    except (OSError, ValueError):
+        return None
 
 
 def _read(path: Path, real: Path, limit: int) -> bytes | None:

@@ -59,7 +59,7 @@ class Guard:
         return None if _is_from_here(headers, scope["path"]) else _status(403, "Forbidden")
 
     def _login(self, scope: Scope) -> Response | None:
-        """What a client gets that has not shown the token, or has just shown it."""
+        """The answer to a client without the token, or with it in the address; None lets the request through."""
         if self._token is None:
             return None
         cookie = f"deskbench-{scope['server'][1]}"

@@ -45,7 +45,7 @@ def _finite(value: Any) -> Any:
     return [_finite(item) for item in value] if isinstance(value, (list, tuple)) else value
 
 
-MODULES = ("dom", "source", "parts", "list", "screen", "episode", "run", "main")
+MODULES = ("dom", "source", "parts", "list", "screen", "film", "episode", "run", "desktops", "compare", "main")
 """The modules of the application, each after those that it uses: a page has them as one script, without a build."""
 _IMPORT = re.compile(r'^import (\{.*?\}) from "\./(\w+)\.js";$', re.MULTILINE)
 _EXPORT = re.compile(r"^export (?=(?:async )?(?:const|function) (\w+))", re.MULTILINE)
@@ -89,6 +89,7 @@ def policy(style: str, code: str, *, live: bool, beside: bool = False) -> str:
         "style-src": _hash(style),
         "script-src": _hash(code),
         "img-src": "data: 'self'" if live else "data: file:" if beside else "data:",
+        "media-src": "'self'" if live else "file:" if beside else "'none'",
         "connect-src": "'self'" if live else "'none'",
         "base-uri": "'none'",
         "form-action": "'none'",

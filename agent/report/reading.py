@@ -14,18 +14,22 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from deskbench.agent.report.words import in_words
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeRecord, FinalRecord, SeenRecord, StepRecord, read_record
+from deskbench.envs.actions import parse_actions
 from deskbench.envs.errors import EnvError
 from deskbench.envs.redact import KNOWN
 from deskbench.envs.tree import elements
 
-DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+DAMAGE = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError)
 """What reading a damaged or foreign file raises."""
 LONGEST = 400
 """Characters of a text in the list; the episode's page has all of it."""
 TAIL = 1 << 18
 """Bytes at the end of steps.jsonl in which the last observation is looked for."""
+MOST_NOW = 1000
+"""Bytes of now.json that are read; it has about 120."""
 MOST_BOXES = 5000
 """Elements of a tree that are drawn."""
 _DROPPED: Any = {"state": True, "error": True, "answer": True, "score": {"checks", "parts"}}
@@ -45,7 +49,7 @@ def finished_row(record: EpisodeRecord, frame: str | None) -> Json:
     totals, task = record.totals, record.task_json
     row = {
         "task": record.task,
-        "domain": _domain(record),
+        "domain": domain_of(record),
         "tags": _texts(task.get("tags")),
         "agent": record.agent,
         "attempt": record.attempt,
@@ -69,16 +73,26 @@ def finished_row(record: EpisodeRecord, frame: str | None) -> Json:
     return shown
 
 
+RUNNING, CUT_OFF = "running", "cut off"
+"""The states of an episode without a record; the other states of a row are `finished` and `unreadable`."""
+
+
+def state_now(progress: Progress, *, going: bool) -> Json:
+    """The part of the row of an episode without a record that says whether it is running or was cut off."""
+    if going:
+        return {"state": RUNNING, "ending": RUNNING, "reason": progress.doing or "has begun"}
+    return {"state": CUT_OFF, "ending": CUT_OFF, "reason": "the run ended before it did"}
+
+
 def unfinished_row(task: str, attempt: int, progress: Progress) -> Json:
-    """The row of an episode without a record: it is running or was cut off."""
+    """The row of an episode without a record, taken to be running."""
     suite = task.rpartition("/")[0]
     return {
         "task": task, "domain": suite or task, "tags": [], "agent": "", "attempt": attempt, "repeat": 0,
-        "feasible": True, "state": "unfinished", "score": None, "ending": "unfinished",
-        "reason": progress.doing or "the episode has not finished", "instruction": "", "step_count": progress.steps,
-        "wall_ms": progress.model_ms + progress.act_ms + progress.settle_ms, "model_ms": progress.model_ms,
-        "act_ms": progress.act_ms, "settle_ms": progress.settle_ms, "cost_usd": progress.cost_usd,
-        "frame": progress.frame, "started": progress.began,
+        "feasible": True, "score": None, **state_now(progress, going=True), "instruction": "",
+        "step_count": progress.steps, "model_ms": progress.model_ms, "act_ms": progress.act_ms,
+        "settle_ms": progress.settle_ms, "wall_ms": progress.model_ms + progress.act_ms + progress.settle_ms,
+        "cost_usd": progress.cost_usd, "frame": progress.frame, "started": progress.began,
     }  # fmt: skip
 
 
@@ -94,7 +108,7 @@ def why(error: Exception) -> str:
     return f"the record cannot be read: {type(error).__name__}: {first}"
 
 
-def _domain(record: EpisodeRecord) -> str:
+def domain_of(record: EpisodeRecord) -> str:
     """The program that a task is about, as OSWorld groups its tasks; the suite if the task names no program."""
     apps = _texts(record.task_json.get("related_apps"))
     return apps[0] if len(apps) == 1 else "several programs" if apps else record.suite
@@ -130,6 +144,17 @@ class Progress:
             value = _line(line)
             if value is not None and value.get("kind") in ("step", "final"):
                 self._add(value)
+        self._look(episode)
+
+    def _look(self, episode: EpisodeFolder) -> None:
+        """What the agent looks at now, which is not yet in the steps."""
+        try:
+            with episode.now.open("rb") as file:
+                now = _line(file.read(MOST_NOW)) or {}
+            self.frame = str(now["frame"])
+            self.began = self.began or float(now["time"])
+        except DAMAGE:
+            return
 
     def _add(self, value: Json) -> None:
         try:
@@ -148,12 +173,28 @@ class Progress:
             self.model_ms += float(value["model_ms"])
             if value["usage"]["cost_usd"] is not None:
                 self.cost_usd = (self.cost_usd or 0.0) + float(value["usage"]["cost_usd"])
-            kinds = ", ".join(str(action["type"]) for action in value["actions"])
-            self.doing = f"step {self.steps}: {KNOWN.text(kinds)[:LONGEST] or 'looks'}"
+            self.doing = f"step {self.steps}: {KNOWN.text(_did(value['actions']))[:LONGEST]}"
+
+
+def _did(actions: list[Json]) -> str:
+    """Actions in words; those of another version by their types."""
+    try:
+        return in_words(parse_actions(actions))
+    except DAMAGE:
+        return ", ".join(str(action["type"]) for action in actions)
 
 
 def last_frame(episode: EpisodeFolder) -> str | None:
     """The name of the last screenshot of an episode, or None."""
+    for value in _from_the_end(episode):
+        seen = value.get("observation")
+        if isinstance(seen, dict) and isinstance(seen.get("frame"), str):
+            return str(seen["frame"])
+    return None
+
+
+def _from_the_end(episode: EpisodeFolder) -> Iterator[Json]:
+    """The last events of an episode, the last first."""
     try:
         with episode.steps.open("rb") as file:
             file.seek(0, 2)
@@ -161,12 +202,21 @@ def last_frame(episode: EpisodeFolder) -> str | None:
             file.seek(start)
             lines = file.read().split(b"\n")
     except OSError:
-        return None
+        return
     for line in reversed(lines[1:] if start else lines):
         value = _line(line)
-        seen = value.get("observation") if value else None
-        if isinstance(seen, dict) and isinstance(seen.get("frame"), str):
-            return str(seen["frame"])
+        if value is not None:
+            yield value
+
+
+def _film(episode: EpisodeFolder) -> list[float] | None:
+    """The Unix times when a film was asked for, was there and was ended: it begins between the first two."""
+    for value in _from_the_end(episode) if episode.video.is_file() else ():
+        if value.get("kind") == "note" and value.get("what") == "video":
+            try:
+                return [float(value["detail"][name]) for name in ("asked", "began", "ended")]
+            except DAMAGE:
+                return None
     return None
 
 
@@ -187,7 +237,8 @@ def document(episode: EpisodeFolder, row: Json) -> Json:
             details = _details(read_record(episode))
     except DAMAGE as error:
         trouble.append(why(error))
-    shown: Json = KNOWN.value({**row, **details, "steps": steps, "final": final, "trouble": trouble})
+    parts = {"steps": steps, "final": final, "trouble": trouble, "film": _film(episode)}
+    shown: Json = KNOWN.value({**row, **details, **parts})
     return shown
 
 
@@ -216,7 +267,7 @@ def _steps(episode: EpisodeFolder) -> tuple[list[Json], Json | None, list[str]]:
     steps, final = [], None
     for event, following in itertools.zip_longest(events, events[1:]):
         if isinstance(event, FinalRecord):
-            final = _seen(event.observation)
+            final = {**_seen(event.observation), "time": event.time}
         else:
             steps.append(_step(event, following.observation if following else None))
     return steps, final, trouble
@@ -254,6 +305,7 @@ def _seen(seen: SeenRecord) -> Json:
 def _step(step: StepRecord, after: SeenRecord | None) -> Json:
     return {
         **_seen(step.observation),
+        "time": step.time,
         "actions": step.actions,
         "reply": step.reply,
         "thought": step.thought,
@@ -266,6 +318,7 @@ def _step(step: StepRecord, after: SeenRecord | None) -> Json:
         "settle_ms": after.settle_ms if after else 0.0,
         "roundtrip_ms": after.roundtrip_ms if after else 0.0,
         "settled": after.settled if after else None,
+        "settled_by": after.settled_by if after else None,
         "results": after.results if after else [],
         "answer": after.answer if after else None,
     }

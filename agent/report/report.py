@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import base64
 import os
-from collections.abc import Iterator, Mapping, Sequence
+import shutil
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import zip_longest
 from pathlib import Path
 
 from deskbench.agent.report.catalog import ShownRun, chosen
-from deskbench.agent.report.frames import read_difference, read_frame, webp
-from deskbench.agent.report.page import application
-from deskbench.agent.report.reading import Json
+from deskbench.agent.report.comparing import compared
+from deskbench.agent.report.frames import find_film, read_difference, read_frame, read_tree, webp
+from deskbench.agent.report.page import application, page_json
+from deskbench.agent.report.reading import Json, boxes
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import write_atomic
 from deskbench.envs.errors import StorageError
@@ -28,6 +30,10 @@ MOST_PICTURES = 800
 """Pictures in a file; decoding one takes about 10 ms. The ends of the episodes come first."""
 WIDTHS = (None, 640, 320, 240)
 """The widths of pictures in pixels, of which the first is taken at which all fit; None keeps their size."""
+TREE_BYTES = 2 << 20
+"""Bytes for the elements of accessibility trees in a file; a tree of a small desktop takes 2 to 3 kB."""
+MOST_TREE_TEXT = 24 << 20
+"""Characters of trees that are read for it: about 4 s."""
 SAMPLE = 6
 """Pictures that are tried at a width."""
 
@@ -39,15 +45,17 @@ def write_report(
     full: bool = False,
     room: int = PICTURE_BYTES,
     most: int = MOST_PICTURES,
+    tree_room: int = TREE_BYTES,
 ) -> Path:
     """Write the report of one run folder or several side by side to the file `out`.
 
     Args:
         run_dirs: run folders, or folders of runs.
         out: the file.
-        full: also copy every screenshot as it is to the folder `<out without .html>-frames` beside it.
+        full: also copy every screenshot and film as it is to the folder `<out without .html>-frames` beside it.
         room: bytes for the pictures in the file.
         most: number of pictures in the file.
+        tree_room: bytes for the elements of accessibility trees in the file.
 
     Raises:
         UsageError: a folder is not a run.
@@ -55,11 +63,12 @@ def write_report(
     """
     runs = chosen([run_dirs] if isinstance(run_dirs, Path) else list(run_dirs))
     data = content(runs)
-    frames = _frames(runs, data)
+    frames = _named(runs, data, "frame")
+    data["trees"] = _trees(_named(runs, data, "tree").values(), tree_room)
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
         if full:
-            data["frames"] = _copy(frames, out.with_name(f"{out.stem}-frames"))
+            data["frames"] = _copy(frames, _films(runs), out.with_name(f"{out.stem}-frames"))
     except OSError as error:
         raise StorageError(f"cannot create {error.filename or out.parent}: {error.strerror}") from error
     write_atomic(
@@ -81,23 +90,30 @@ def payload(folders: Sequence[Path]) -> Json:
 
 
 def content(runs: Sequence[ShownRun]) -> Json:
-    """The heads of runs, each with the documents of its episodes."""
-    return {"runs": [{**run.head(), "episodes": [run.episode(name) for name in run.places()]} for run in runs]}
+    """The heads of runs, each with the documents of its episodes, and the comparison of several runs."""
+    shown = [{**run.head(), "episodes": [run.episode(name) for name in run.places()]} for run in runs]
+    return {"runs": shown, "comparison": compared(runs) if len(runs) > 1 else None}
 
 
 @dataclass(frozen=True)
 class _Frame:
-    """A picture that a page shows."""
+    """A picture that a page shows, or an accessibility tree."""
 
     episode: EpisodeFolder
     name: str
 
 
-def _frames(runs: Sequence[ShownRun], data: Json) -> dict[str, _Frame]:
-    """The pictures of all episodes, those first that say most: each episode's end, its last step, and so on back."""
+def _named(runs: Sequence[ShownRun], data: Json, what: str) -> dict[str, _Frame]:
+    """The pictures or trees of all episodes, those first that say most: each one's end, its last step, and so on back.
+
+    Args:
+        runs: the runs.
+        data: their content.
+        what: `frame` or `tree`.
+    """
     places = {run.id: run.places() for run in runs}
     backwards = [
-        [_Frame(places[run["id"]][shown["id"]], frame) for frame in reversed(list(_names(shown)))]
+        [_Frame(places[run["id"]][shown["id"]], frame) for frame in reversed(list(_names(shown, what)))]
         for run in data["runs"]
         for shown in run["episodes"]
     ]
@@ -109,11 +125,26 @@ def _frames(runs: Sequence[ShownRun], data: Json) -> dict[str, _Frame]:
     return found
 
 
-def _names(shown: Json) -> Iterator[str]:
-    """The names of an episode's pictures, in order."""
+def _names(shown: Json, what: str) -> Iterator[str]:
+    """The names of an episode's pictures or trees, in order."""
     for seen in [*shown["steps"], shown["final"]]:
-        if seen and seen["frame"]:
-            yield seen["frame"]
+        if seen and seen[what]:
+            yield seen[what]
+
+
+def _trees(wanted: Iterable[_Frame], room: int) -> dict[str, list[list[object]]]:
+    """The elements of accessibility trees by the trees' names, as many as there is time and room for."""
+    found, read = {}, 0
+    for tree in wanted:
+        text = read_tree(tree.episode, tree.name)
+        read += len(text or "")
+        if read > MOST_TREE_TEXT:
+            break
+        elements = boxes(text or "")
+        room -= len(page_json(elements))
+        if elements and room >= 0:
+            found[tree.name] = elements
+    return found
 
 
 def _images(wanted: Sequence[_Frame], room: int) -> dict[str, str]:
@@ -160,12 +191,23 @@ def _url(picture: bytes) -> str:
     return "data:image/webp;base64," + base64.b64encode(picture).decode()
 
 
-def _copy(frames: Mapping[str, _Frame], folder: Path) -> str:
-    """Copy pictures into a folder; returns its name."""
+def _films(runs: Sequence[ShownRun]) -> Iterator[tuple[str, Path]]:
+    """The names of the episodes that have a film, and the films."""
+    for run in runs:
+        for name, place in run.places().items():
+            film = find_film(place)
+            if film is not None:
+                yield f"{run.id}-{name}", film
+
+
+def _copy(frames: Mapping[str, _Frame], films: Iterable[tuple[str, Path]], folder: Path) -> str:
+    """Copy pictures and films into a folder; returns its name."""
     folder.mkdir(exist_ok=True)
     for frame in frames.values():
         data = read_frame(frame.episode, frame.name)
         target = folder / f"{frame.name}.png"
         if data is not None and not target.exists():
             target.write_bytes(data)
+    for name, film in films:
+        shutil.copyfile(film, folder / f"{name}.mp4")
     return folder.name

@@ -10,7 +10,7 @@ import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,19 @@ import uvicorn
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
-from starlette.responses import PlainTextResponse, Response, StreamingResponse
+from starlette.responses import FileResponse, PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from deskbench.agent.report.catalog import Catalog, ShownRun
-from deskbench.agent.report.frames import read_difference, read_frame, read_tree, webp
+from deskbench.agent.report.comparing import Comparisons
+from deskbench.agent.report.frames import find_film, read_difference, read_frame, read_tree, webp
 from deskbench.agent.report.guard import Guard, is_loopback
 from deskbench.agent.report.index import Index
 from deskbench.agent.report.page import application, page_json
 from deskbench.agent.report.reading import boxes
 from deskbench.agent.runs.layout import EpisodeFolder
+from deskbench.agent.runs.offers import offered
 from deskbench.envs.errors import UsageError
 
 CONNECTIONS = 64
@@ -44,6 +46,10 @@ THUMBNAIL = 320
 """Width of the small pictures in pixels."""
 THUMBNAILS = 4000
 """Small pictures to keep in memory; one has about 2 kB."""
+SCREEN = 800
+"""Width of the pictures in the grid of live desktops in pixels."""
+SCREENS = 64
+"""Of them to keep in memory; one has about 10 kB."""
 _FOREVER = {"Cache-Control": "private, max-age=31536000, immutable"}
 """For what is named by the hash of its content (RFC 8246)."""
 _PAGE_POLICY = "frame-ancestors 'none'"
@@ -53,11 +59,14 @@ _PAGE_POLICY = "frame-ancestors 'none'"
 class Pages:
     """The routes. A client's text never becomes a path: it names runs and episodes by hashes, which we look up."""
 
-    def __init__(self, catalog: Catalog, stop: asyncio.Event) -> None:
+    def __init__(self, catalog: Catalog, stop: asyncio.Event, *, take_over: bool = False) -> None:
         self._catalog = catalog
+        self._take_over = take_over
         self._stop = stop
+        self._comparisons = Comparisons()
         self._page = application(None, {}, live=True)
-        self._small = lru_cache(THUMBNAILS)(_small)
+        self._small = lru_cache(THUMBNAILS)(partial(_small, width=THUMBNAIL))
+        self._screen = lru_cache(SCREENS)(partial(_small, width=SCREEN))
 
     def routes(self) -> list[Route]:
         """All routes."""
@@ -66,12 +75,16 @@ class Pages:
             Route("/", self.page),
             Route("/api/runs", self.runs),
             Route("/api/runs/{run}", self.run),
+            Route("/api/compare/{runs}", self.compare),
             Route("/api/runs/{run}/episodes", self.episodes),
             Route("/api/runs/{run}/events", self.events),
+            Route("/api/runs/{run}/desktops", self.desktops),
             Route("/api/runs/{run}/differences/{step:int}.png", self.difference),
             Route(episode, self.episode),
             Route(f"{episode}/frames/{{name}}.png", self.frame),
             Route(f"{episode}/thumbnails/{{name}}.webp", self.thumbnail),
+            Route(f"{episode}/screens/{{name}}.webp", self.screen),
+            Route(f"{episode}/video.mp4", self.video),
             Route(f"{episode}/trees/{{name}}", self.tree),
         ]
 
@@ -95,6 +108,12 @@ class Pages:
             return _json(found.head(wait=False))
         except UsageError as error:
             return _json({"id": found.id, "name": found.folder.path.name, "broken": str(error)})
+
+    def compare(self, request: Request) -> Response:
+        """The comparison of runs, their names joined by `+`, each later one with the first."""
+        found = [self._catalog.run(name) for name in request.path_params["runs"].split("+")]
+        runs = [run for run in found if run is not None]
+        return _json(self._comparisons.of(runs)) if len(runs) == len(found) else _nothing()
 
     def episodes(self, request: Request) -> Response:
         """The rows of a run's episodes, or those that changed since the token `since`."""
@@ -129,6 +148,27 @@ class Pages:
         data = self._small(place, request.path_params["name"]) if place else None
         return Response(data, 200, _FOREVER, "image/webp") if data else _nothing()
 
+    def screen(self, request: Request) -> Response:
+        """A screenshot for the grid of live desktops."""
+        place = self._place(request)
+        data = self._screen(place, request.path_params["name"]) if place else None
+        return Response(data, 200, _FOREVER, "image/webp") if data else _nothing()
+
+    def video(self, request: Request) -> Response:
+        """The film of an episode; browsers ask for ranges of it (RFC 9110, 14)."""
+        place = self._place(request)
+        film = find_film(place) if place else None
+        return FileResponse(film, media_type="video/mp4") if film else _nothing()
+
+    def desktops(self, request: Request) -> Response:
+        """Where each running desktop can be taken over, by its episode, if the user allowed it for run and pages."""
+        found = self._found(request)
+        if found is None:
+            return _nothing()
+        places = found.running() if self._take_over else {}
+        addresses = {name: offered(place.path) for name, place in places.items()}
+        return _json({name: address for name, address in addresses.items() if address})
+
     def tree(self, request: Request) -> Response:
         """The elements of an accessibility tree that have a place on the screen."""
         place = self._place(request)
@@ -144,7 +184,7 @@ class Pages:
         told = ""
         while not self._stop.is_set():
             await run_in_threadpool(run.refresh, READ_SECONDS)
-            state = f"{run.token()} {run.stamp()}"
+            state = f"{run.token()} {run.stamp()} {run.going}"
             if state != told:
                 told = state
                 yield f"data: {run.token()}\n\n"
@@ -159,9 +199,9 @@ class Pages:
         return found.place(request.path_params["episode"]) if found else None
 
 
-def _small(place: EpisodeFolder, name: str) -> bytes | None:
+def _small(place: EpisodeFolder, name: str, *, width: int) -> bytes | None:
     data = read_frame(place, name)
-    return webp(data, THUMBNAIL) if data else None
+    return webp(data, width) if data else None
 
 
 def _json(value: object, headers: dict[str, str] | None = None) -> Response:
@@ -181,6 +221,7 @@ class Server:
         port: the port; 0 picks a free one.
         index: the file of the index; None keeps it in memory.
         request_seconds: how long a client may take to send a request.
+        take_over: offer the desktops of runs that allow it; the pages then need a token on every address.
 
     Raises:
         OSError: the address is in use.
@@ -195,15 +236,18 @@ class Server:
         *,
         index: Path | None = None,
         request_seconds: float = REQUEST_SECONDS,
+        take_over: bool = False,
     ) -> None:
         self._index = Index(index)
         catalog = Catalog(folders, self._index)
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self._socket = socket.create_server((host, port), family=family)
         address = self._socket.getsockname()
-        self.token = None if is_loopback(address[0]) else secrets.token_urlsafe(24)
+        open_ = is_loopback(address[0]) and not take_over
+        self.token = None if open_ else secrets.token_urlsafe(24)
         self._stop = asyncio.Event()
-        app = Starlette(routes=Pages(catalog, self._stop).routes(), exception_handlers={404: _nothing})
+        pages = Pages(catalog, self._stop, take_over=take_over)
+        app = Starlette(routes=pages.routes(), exception_handlers={404: _nothing})
         app.router.redirect_slashes = False
         protocol = type("Protocol", (_Protocol,), {"request_seconds": request_seconds})
         config = uvicorn.Config(
@@ -278,13 +322,21 @@ class _Protocol(H11Protocol):
             self._slow = None
 
 
-def serve(folders: Sequence[Path], host: str, port: int, ready: Callable[[str], None], index: Path | None) -> None:
+def serve(
+    folders: Sequence[Path],
+    host: str,
+    port: int,
+    ready: Callable[[str], None],
+    index: Path | None,
+    *,
+    take_over: bool = False,
+) -> None:
     """Serve until interrupted; calls `ready` with the address to open.
 
     Raises:
         OSError: the address is in use.
         UsageError: a folder is no run and holds none.
     """
-    with Server(folders, host, port, index=index) as server:
+    with Server(folders, host, port, index=index, take_over=take_over) as server:
         ready(server.link)
         server.serve()

@@ -14,7 +14,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from deskbench.agent.statistics.intervals import RESAMPLES, Estimate, estimate
+from deskbench.agent.statistics.intervals import RESAMPLES, Estimate, estimate, families
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class AtK:
 
     Attributes:
         k: number of attempts.
-        any: pass@k, over the tasks with at least k scored attempts.
+        any: pass@k, over the tasks with at least k scored attempts; those of one template count as one.
         all: pass^k, over the same tasks.
         left_out: tasks with fewer scored attempts.
     """
@@ -57,7 +57,7 @@ def at_k(by_task: Mapping[str, Sequence[bool]], k: int, *, resamples: int = RESA
 
     def over_tasks(chance: Callable[[int, int, int], float | None]) -> Estimate:
         shares = {task: [share] for task, (n, c) in enough.items() if (share := chance(n, c, k)) is not None}
-        return replace(estimate(shares, resamples=resamples), episodes=episodes)
+        return replace(estimate(families(shares), resamples=resamples), episodes=episodes)
 
     return AtK(k, over_tasks(pass_at), over_tasks(pass_all), tuple(sorted(set(by_task) - set(enough))))
 

@@ -37,6 +37,8 @@ RARE = 5.0
 ADDED = 0.25
 """Tasks of the largest possible variance that `wilson-effective` adds to the sample."""
 TINY = 1e-12
+DIGITS = 12
+"""Digits of a score: what is smaller is an error of rounding, such as that of 0.1 + 0.2."""
 FEWEST = 2
 TOO_FEW = "too few tasks for an interval"
 EQUAL = "all tasks have the same score: the interval rests on an assumed spread"
@@ -74,7 +76,7 @@ def estimate(by_task: Mapping[str, Sequence[float]], *, resamples: int = RESAMPL
         by_task: the values of each task; tasks without values are left out.
         resamples: of the bootstrap; 0 uses `wilson-effective` instead, for a number that is often computed again.
     """
-    means = [statistics.fmean(values) for values in by_task.values() if values]
+    means = [round(statistics.fmean(values), DIGITS) for values in by_task.values() if values]
     episodes = sum(len(values) for values in by_task.values())
     if not means:
         return Estimate(0, 0, None, None, None, "none")
@@ -98,6 +100,12 @@ def families(by_task: Mapping[str, Sequence[float]]) -> dict[str, list[float]]:
     for task, values in by_task.items():
         found.setdefault(family_of(task), []).extend(values)
     return found
+
+
+def score_of(by_task: Mapping[str, Sequence[float]]) -> float | None:
+    """The mean of `estimate(families(by_task))`, for where nobody asks for an interval; None if there are no values."""
+    means = [statistics.fmean(values) for values in families(by_task).values() if values]
+    return statistics.fmean(means) if means else None
 
 
 def family_of(task: str) -> str:

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from deskbench.agent.statistics.intervals import (
     ADDED,
+    DIGITS,
     FEWEST,
     RESAMPLES,
     SEED,
@@ -31,6 +32,8 @@ FEW_DIFFER = 10
 """With fewer tasks that differ, the bootstrap has too little to resample."""
 FEWEST_PAIRS = 5
 """With fewer tasks McNemar's test shows nothing, even if one run passes all and the other none."""
+FEWEST_FLIPS = 6
+"""The same for the permutation test: of the 32 flips of five tasks, two are the most extreme (p 0.0625)."""
 KINDS = ((1.0, 1.0), (1.0, 0.0), (0.0, 1.0), (0.0, 0.0))
 ALPHA = 0.05
 Pairs = Sequence[tuple[float, float]]
@@ -89,11 +92,11 @@ def paired(by_task: Mapping[str, Pairs], *, resamples: int = RESAMPLES) -> Diffe
         resamples: of bootstrap and permutations.
     """
     groups = [pairs for pairs in by_task.values() if pairs]
-    scores = [pair for pairs in groups for pair in pairs]
+    scores = [(round(a, DIGITS), round(b, DIGITS)) for pairs in groups for a, b in pairs]
     if not groups:
         return Difference(0, 0, None, None, None, None, None, "none", 0, 0, "none", None)
-    means = [tuple(statistics.fmean(side) for side in zip(*pairs, strict=True)) for pairs in groups]
-    differences = [b - a for a, b in means]
+    means = [tuple(round(statistics.fmean(side), DIGITS) for side in zip(*pairs, strict=True)) for pairs in groups]
+    differences = [round(b - a, DIGITS) for a, b in means]
     first, second = (statistics.fmean(side) for side in zip(*means, strict=True))
     single = len(scores) == len(groups) and all(value in (0.0, 1.0) for pair in scores for value in pair)
     only = sum(a > b for a, b in scores), sum(b > a for a, b in scores)
@@ -103,7 +106,7 @@ def paired(by_task: Mapping[str, Pairs], *, resamples: int = RESAMPLES) -> Diffe
     return Difference(
         len(groups), len(scores), first, second, second - first, low, high, method, *only,
         test="mcnemar-midp" if single else "sign-flip", p=p, note=note,
-        least=_least(differences, (first + second) / 2, sum(only) / len(groups) if single else None),
+        least=_least(means, differences, single),
         resamples=resamples if drawn else None, seed=SEED if drawn else None,
     )  # fmt: skip
 
@@ -170,7 +173,7 @@ def _interval(
     if n < FEWEST_PAIRS:
         return None, None, "none", TOO_FEW
     middle = centres[1] - centres[0]
-    if all(value in (0.0, 1.0) for pair in means for value in pair):
+    if _whole(means):
         both, first, second, neither = (sum(pair == kind for pair in means) for kind in KINDS)
         return *newcombe(both, first, second, neither), "newcombe", None
     if resamples and n >= SMALL and differ >= FEW_DIFFER and max(differences) > min(differences):
@@ -187,9 +190,16 @@ def variance_of_few(differences: Sequence[float], mean: float) -> float:
     return (squares + ADDED * mean * (1 - mean)) / (len(differences) - 1 + ADDED)
 
 
-def _least(differences: Sequence[float], mean: float, discordant: float | None) -> float | None:
-    if discordant is not None:
-        return least_difference(len(differences), discordant)
-    if len(differences) < FEWEST:
+def _least(means: Sequence[tuple[float, ...]], differences: Sequence[float], single: bool) -> float | None:
+    n = len(means)
+    if not single and n < FEWEST_FLIPS:
         return None
-    return least_mean_difference(len(differences), variance_of_few(differences, mean))
+    if _whole(means):
+        return least_difference(n, sum(value != 0 for value in differences) / n)
+    centre = statistics.fmean(value for pair in means for value in pair)
+    return least_mean_difference(n, variance_of_few(differences, centre))
+
+
+def _whole(means: Sequence[tuple[float, ...]]) -> bool:
+    """Whether each run passed, or failed, all attempts of each task."""
+    return all(value in (0.0, 1.0) for pair in means for value in pair)

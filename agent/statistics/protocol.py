@@ -23,7 +23,7 @@ class Protocol:
     Attributes:
         steps, seconds: limits of an episode; `unknown` if another harness does not record them.
         observation: what the agent sees: screenshot, a11y_tree, screenshot_a11y_tree, som, or nothing.
-        policy: when it looks: settled, immediate or fixed:SECONDS.
+        policy: when it looks: settled, quiet, immediate or fixed:SECONDS.
         screen: its size in pixels.
         version: of deskbench, with the git revision.
         provider: its name.

@@ -97,7 +97,7 @@ def summarize(
         all=estimate(families(by_task), resamples=resamples),
         feasible=_part(values, lambda e: e.feasible, resamples),
         infeasible=_part(values, lambda e: not e.feasible, resamples),
-        all_planned=estimate(families(_with_zeros(episodes, planned or 0)), resamples=resamples),
+        all_planned=estimate(families(_with_zeros(episodes, planned or 0, manifest or {})), resamples=resamples),
         deaths=sum(e.deaths for e in episodes),
         tampered=tuple(sorted(e.task for e in episodes if e.tampered)),
         endings=dict(Counter(e.ending.value for e in episodes)),
@@ -157,11 +157,18 @@ def _by_task(values: Values) -> dict[str, list[float]]:
     return found
 
 
-def _with_zeros(episodes: Sequence[EpisodeRecord], planned: int) -> dict[str, list[float]]:
-    """The scores by task, with 0 for every planned episode without a score; tasks without a record get a name."""
+def _with_zeros(episodes: Sequence[EpisodeRecord], planned: int, manifest: Mapping[str, Any]) -> dict[str, list[float]]:
+    """The scores by task, with 0 for every planned episode without a score.
+
+    Tasks without a record are those of the manifest, or get a name if it does not list what was planned.
+    """
     found = _by_task([(e, e.score.value or 0.0) for e in episodes])
     repeats = max((len(values) for values in found.values()), default=1)
     missing = planned - len(episodes)
+    tasks = {str(task) for task in _list(manifest.get("tasks"))}
+    if tasks and planned % len(tasks) == 0 and tasks.issuperset(found):
+        repeats = max(repeats, planned // len(tasks))
+        found.update({task: [] for task in sorted(tasks - set(found))})
     for values in found.values():
         zeros = min(missing, repeats - len(values))
         values.extend([0.0] * zeros)

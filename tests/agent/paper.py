@@ -14,7 +14,7 @@ from deskbench.agent.build import Prepared, prepare
 from deskbench.agent.config import RunConfig
 from deskbench.agent.episode import Plan
 from deskbench.envs import wait
-from deskbench.envs.desktop import Desktop, DesktopSpec
+from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import GuestTimeout, StartError
 from deskbench.envs.providers.fake import FakeDesktop, FakeProvider
 from deskbench.envs.types import Action, Done, Fail, Key, Observation, Type
@@ -140,6 +140,31 @@ class Asleep(Script):
         return super().act(observation)
 
 
+class HangsOnce(Script):
+    """Its first model never answers; the next solves the task."""
+
+    begun: ClassVar[Iterator[int]] = itertools.count()
+    released: ClassVar[threading.Event] = threading.Event()
+
+    def __init__(self) -> None:
+        super().__init__(WRITE, [Done()])
+
+    def start(self, goal: Goal) -> None:
+        if next(HangsOnce.begun) == 0:
+            HangsOnce.released.wait(120)
+
+
+class Unending(FakeProvider):
+    """It takes forever to stop its first desktop."""
+
+    released: ClassVar[threading.Event] = threading.Event()
+
+    def stop(self, desktop: Desktop) -> None:
+        if desktop.name == "fake-1":
+            Unending.released.wait(120)
+        super().stop(desktop)
+
+
 class Refused(Script):
     """Its endpoint does not take the key."""
 
@@ -175,6 +200,21 @@ class Flaky(FakeProvider):
         if fault == "act":
             return Broken("broken", spec)
         return super().start(spec)
+
+
+class Ailing(FakeProvider):
+    """Works, but not as well as it could."""
+
+    def doctor(self) -> list[Check]:
+        optional = Check("extra", False, "not installed", "pip install it", weight="optional")
+        return [*super().doctor(), Check("kvm", False, "slow", weight="note"), optional]
+
+
+class Ill(FakeProvider):
+    """Lacks what it needs."""
+
+    def doctor(self) -> list[Check]:
+        return [Check("engine", False, "it does not run", "start it")]
 
 
 class Mortal(FakeProvider):

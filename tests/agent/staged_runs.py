@@ -3,12 +3,15 @@
 import hashlib
 import io
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from PIL import Image, ImageDraw
 
 from deskbench.agent.base import Ending
+from deskbench.agent.runs.ledger import Ledger
 from deskbench.agent.runs.record import (
     EpisodeRecord,
     FinalRecord,
@@ -75,6 +78,19 @@ def episode(
     if finished:
         (folder / "episode.json").write_text(record.model_dump_json())
     return record
+
+
+@contextmanager
+def going(folder: Path) -> Iterator[None]:
+    """A run that a process works on, until the end of the block; then it looks like one whose process was killed."""
+    facts = json.loads((folder / "run.json").read_text())
+    (folder / "run.json").write_text(json.dumps({**facts, "state": "running"}))
+    ledger = Ledger(folder / "ledger.sqlite")
+    try:
+        ledger.plan([])
+        yield
+    finally:
+        ledger.close()
 
 
 def run(folder: Path, planned: int, agent: str = "vlm") -> Path:

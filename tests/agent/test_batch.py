@@ -10,6 +10,8 @@ import pytest
 
 from deskbench.agent.base import Ending, ModelFatal
 from deskbench.agent.batch import Batch, Progress
+from deskbench.agent.replay.reuse import plan_reuse
+from deskbench.agent.report.outcomes import outcomes
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import Ledger
 from deskbench.envs import wait
@@ -176,6 +178,42 @@ def test_an_agent_whose_code_has_a_mistake_is_not_scored(suite: Path, tmp_path: 
     assert len(RunFolder(tmp_path / "run").records()) == 4  # none is tried again
 
 
+def test_a_worker_that_hangs_is_replaced_and_its_late_result_does_not_count(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    write_task(tmp_path / "suite", "two")
+    told: list[Progress] = []
+    wanted = prepared(tmp_path / "suite", agent=f"{HERE}:HangsOnce", provider=f"{HERE}:Watched", step_seconds=1.0)
+    summary = Batch(wanted, tmp_path / "run", told.append).run()
+    assert (summary.scored, summary.all.mean, told[-1].retried, told[-1].finished) == (2, 1.0, 1, 2)
+    assert not any(provider.running for provider in paper.Watched.made)
+    paper.HangsOnce.released.set()  # now it goes on
+    late = tmp_path / "run/episodes/suite/one/1/superseded.json"
+    assert wait.until(late.exists, timeout=30)
+    assert [record.attempt for record in RunFolder(tmp_path / "run").records()] == [2, 1]
+    ledger = Ledger(tmp_path / "run/ledger.sqlite")
+    lost = [(one.task, one.number, one.state) for one in ledger.attempts() if one.cause]
+    assert lost == [("suite/one", 1, "superseded")]
+    ledger.close()
+
+
+def test_what_hangs_until_no_retry_is_left_says_so(tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    wanted = prepared(tmp_path / "suite", agent=f"{HERE}:Asleep", retries=1, step_seconds=0.5)
+    assert Batch(wanted, tmp_path / "run").run().scored == 0
+    (found,) = outcomes(RunFolder(tmp_path / "run")).episodes
+    assert (found.ending, found.score) == ("lost", None)
+    assert "hung" in found.reason
+
+
+def test_a_desktop_that_does_not_end_keeps_no_other_episode_waiting(suite: Path, tmp_path: Path) -> None:
+    batch = Batch(prepared(suite, provider=f"{HERE}:Unending"), tmp_path / "run", end_seconds=1.0)
+    summary = batch.run()
+    paper.Unending.released.set()
+    assert (summary.scored, summary.all.mean) == (4, 1.0)
+    assert batch.progress.scores == [1.0] * 4
+    assert batch.unclosed == "they did not end within 1 s"
+
+
 def test_an_endpoint_that_refuses_the_key_ends_the_run_at_once(suite: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelFatal, match="401"):
         Batch(prepared(suite, agent=f"{HERE}:Refused"), tmp_path / "run").run()
@@ -220,7 +258,7 @@ def test_an_episode_that_was_recorded_just_before_a_kill_is_not_run_again(suite:
     Batch(prepared(suite), folder).run()
     ledger = Ledger(folder / "ledger.sqlite")
     with ledger._writing() as base:  # as if the kill came between the record and the ledger
-        base.execute("update attempt set finished = null, ending = null, score = null where task = 'suite/write-1'")
+        base.execute("update attempt set state = 'started', finished = null, score = null where task = 'suite/write-1'")
     ledger.close()
     Batch(prepared(suite), folder).run(resume=True)
     assert len(RunFolder(folder).records()) == 4
@@ -241,6 +279,33 @@ def test_a_run_is_resumed_only_as_it_was_begun(suite: Path, tmp_path: Path) -> N
     write_task(suite, "write-0", instruction="Something else.")
     with pytest.raises(UsageError, match="other tasks"):
         Batch(prepared(suite), folder).run(resume=True)
+
+
+def test_a_resumed_run_says_what_changed_meanwhile(suite: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "run"
+    Batch(prepared(suite), folder).run()
+    run = RunFolder(folder)
+    now = run.manifest()
+    Batch(prepared(suite), folder).run(resume=True)
+    same = ("code", "versions", "desktop", "protocol")
+    assert {name: run.manifest()[name] for name in same} == {name: now[name] for name in same}
+    older = json.loads(json.dumps(now))  # as if older code had begun the run
+    older["versions"]["deskbench"] = "0.0.1"
+    older["code"]["functions"]["getter vm_command_line"] = older["code"]["agent"] = "another"
+    run.write_manifest(older)
+    told = {
+        f"versions deskbench: 0.0.1, then {now['versions']['deskbench']}", "code agent changed",
+        "code functions getter vm_command_line changed",
+    }  # fmt: skip
+    for expected in (told, set()):  # the third session is like the second
+        batch = Batch(prepared(suite), folder)
+        batch.run(resume=True)
+        assert set(batch.changes) == expected
+        found = run.manifest()
+        assert found["versions"] == now["versions"] | {"deskbench": f"0.0.1, then {now['versions']['deskbench']}"}
+        changed = {"getter vm_command_line": "mixed"}
+        assert found["code"] == now["code"] | {"agent": "mixed", "functions": now["code"]["functions"] | changed}
+    assert {choice.why for choice in plan_reuse(prepared(suite), folder).choices} == {"the agent's code has changed"}
 
 
 def test_the_manifest_says_what_the_number_was_made_of(suite: Path, tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deskbench.agent.build import prepare
-from deskbench.agent.config import RunConfig, make_config
+from deskbench.agent.config import Defaults, RunConfig, make_config, user_defaults, user_file
 from deskbench.envs.errors import AgentCrash, ModelError, UsageError
 from deskbench.envs.redact import KNOWN
 
@@ -46,7 +46,7 @@ def test_yes_is_the_oldest_revision(tmp_path: Path, text: str, settings: list[st
         ("", ["max_steps"], {}, "--set max_steps: write key=value"),
         ("", ["max_steps=many"], {}, "setting max_steps is 'many'"),
         ("", [], {"parallel": 0}, "setting parallel is 0"),
-        ("", ["policy=quiet"], {}, "policy"),
+        ("", ["policy=soon"], {}, "policy"),
         ("", ["policy=none"], {}, "must see something"),
         ("", [], {"width": 10}, "setting width is 10"),
     ],
@@ -157,3 +157,74 @@ def test_a_url_with_a_password_is_the_users_error_and_is_not_repeated(setting: d
     with pytest.raises(UsageError, match="contains a user or a password") as caught:
         prepare(RunConfig(**values))
     assert "hunter2" not in str(caught.value)
+
+
+# The user's own defaults.
+
+
+def user(folder: Path, text: str) -> Defaults:
+    file = folder / "config.toml"
+    file.write_text(text)
+    file.chmod(0o644)
+    return user_defaults(file)
+
+
+def test_a_flag_goes_before_set_before_the_file_before_the_users_own(tmp_path: Path) -> None:
+    own = user(
+        tmp_path, 'parallel = 2\nretries = 3\nseed = 4\nrepeats = 5\n[agent_settings]\nmodel = "a"\nhistory = "1"'
+    )
+    file = tmp_path / "run.toml"
+    file.write_text('parallel = 6\nretries = 7\nseed = 8\n[agent_settings]\nmodel = "b"')
+    found = make_config(file, ["parallel=9", "retries=10", "temperature=0"], {"parallel": 11, "split": None}, own)
+    assert (found.parallel, found.retries, found.seed, found.repeats, found.max_steps) == (11, 10, 8, 5, None)
+    assert found.agent_settings == {"model": "b", "history": "1", "temperature": "0"}
+    assert found.origins == {
+        "parallel": "flag", "retries": "--set", "seed": str(file), "repeats": str(own.path),
+        "agent_settings.model": str(file), "agent_settings.history": str(own.path),
+        "agent_settings.temperature": "--set",
+    }  # fmt: skip
+
+
+def test_the_settings_of_the_users_agent_are_for_this_agent_only(tmp_path: Path) -> None:
+    own = user(tmp_path, 'agent = "kimi-vl"\nparallel = 2\n[agent_settings]\nbase_url = "http://127.0.0.1:1/v1"')
+    settings = [make_config(None, [], {"agent": agent}, own) for agent in (None, "kimi-vl", "oracle")]
+    assert [(one.agent, one.parallel, len(one.agent_settings)) for one in settings] == [
+        ("kimi-vl", 2, 1), ("kimi-vl", 2, 1), ("oracle", 2, 0)
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("paralel = 2", "config.toml: unknown setting 'paralel'; did you mean 'parallel'?"),
+        ("parallel = 0", "config.toml: parallel is 0: it must be at least 1"),
+        ("parallel = ", "config.toml is not TOML"),
+        ('[agent_settings]\napi_key = "x"', "put keys in environment variables and set api_key_env"),
+    ],
+)
+def test_a_mistake_in_the_users_file_is_one_line_with_its_name(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UsageError) as error:
+        user(tmp_path, text)
+    assert said in str(error.value) and "\n" not in str(error.value)
+
+
+def test_a_file_that_others_may_write_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("parallel = 2")
+    file.chmod(0o666)
+    with pytest.raises(UsageError, match="every user may write it"):
+        user_defaults(file)
+
+
+def test_the_users_file_is_where_the_platform_keeps_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DESKBENCH_CONFIG")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
+    assert user_file() is None
+    (tmp_path / "deskbench").mkdir()
+    (tmp_path / "deskbench/config.toml").touch()
+    assert user_file() == tmp_path / "deskbench/config.toml"
+    monkeypatch.setenv("DESKBENCH_CONFIG", "")
+    assert user_file() is None
+    monkeypatch.setenv("DESKBENCH_CONFIG", "gone.toml")
+    with pytest.raises(UsageError, match=r"cannot read gone\.toml"):
+        user_defaults(user_file())

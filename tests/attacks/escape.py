@@ -109,7 +109,7 @@ attack("binfmt", "escape", "register a binary format for the whole machine")(
 # -- kernel calls -----------------------------------------------------------------------------------------------------
 
 OWN_KERNEL = {QEMU: "the kernel is the machine's own", REMOTE: "the machine's user may do what any of its users may"}
-OWN_BUS = dict.fromkeys(DESKTOPS, "the bus is the agent's own program; nothing it says is trusted")
+OWN_BUS = dict.fromkeys(DESKTOPS, "the bus belongs to the agent; deskbench trusts nothing that it says")
 KERNEL: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("unshare_user", "unshare-user", "a user namespace by unshare(2)", SHARED),
     ("unshare_others", "unshare-others", "other namespaces by unshare(2)", DESKTOPS),
@@ -157,8 +157,8 @@ KERNEL: tuple[tuple[str, str, str, tuple[str, ...]], ...] = (
     ("proc_init", "proc-init", "the same of the first process", DESKTOPS),
     ("limits_server", "limits-server", "take the server's memory, files and turns away", DESKTOPS),
 )  # fmt: skip
-HALF = {WINE: "the Windows half of the server is its programs' user's, and holds no key: they can end it, and forge what "
-              "commands print; files and folders are read outside Wine"}  # fmt: skip
+HALF = {WINE: "the Windows half of the server shares a user with the programs and has no key: they can end it and forge "
+              "what commands print; deskbench reads files and folders outside Wine"}  # fmt: skip
 ACCEPTED = {"ptrace_server": HALF, "proc_server": HALF, "limits_server": HALF}
 DESTRUCTIVE = ("umount", "remount", "limits_server")
 
@@ -320,7 +320,7 @@ def host_network(arena: Arena) -> Outcome:
         return judged(bool(listener.heard), f"{len(listener.heard)} connections came; {found['said']}")
 
 
-OWN_CARD = {QEMU: "the card is the emulator's own, and leads to the server's port and nowhere else (restrict=on)"}
+OWN_CARD = {QEMU: "the network card belongs to QEMU and leads only to the server's port (restrict=on)"}
 
 
 @attack("interfaces", "escape", "interfaces of the host in a desktop without a network", INSIDE, accepted=OWN_CARD)

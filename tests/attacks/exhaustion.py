@@ -218,7 +218,7 @@ EXHAUSTING: tuple[tuple[str, object, str], ...] = (
 )
 NO_GROUPS = {
     "memory": {
-        USER: "without control groups each process has a limit, and all of them together have none: 7 GiB were given"
+        USER: "without control groups each process has a limit, but all of them together have none: they got 7 GiB"
     }
 }
 """What an ordinary user cannot limit, as measured."""

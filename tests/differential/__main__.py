@@ -17,25 +17,25 @@ from tests.differential.families import FAMILIES
 
 # Reasons why a metric has no case.
 WITHOUT = {
-    "check_python_file_by_gold_file": "OSWorld's has no body and gives None",
-    "check_python_file_by_test_suite": "OSWorld's runs the agent's program where the comparison runs; ours needs a desktop "
+    "check_python_file_by_gold_file": "OSWorld's function has no body and returns None",
+    "check_python_file_by_test_suite": "OSWorld's runs the agent's program on this machine; ours needs a desktop "
     "(tests/tasks/scoring/test_probes.py)",
-    "compare_image_text": "OSWorld's needs easyocr, which needs PyTorch and fetches weights",
-    "get_unique_train_ids": "a helper that gives a set, no score",
+    "compare_image_text": "OSWorld's needs easyocr, which needs PyTorch and downloads weights",
+    "get_unique_train_ids": "a helper that returns a set, not a score",
 }
 
 
 # Reasons why a listed difference has no case: a case calls both functions and compares the results.
 NOT_SHOWN = {
-    "hostile": "OSWorld's way with such an archive would fill this machine's disk; tests/tasks/scoring/test_worker.py has ours",
-    "suffixes": "OSWorld's gets the package's list here, because there is no network",
-    "no-result": "ours decides before it calls the metric; tests/tasks/scoring/test_score.py has it",
-    "pdf-text": "OSWorld's reads with PDFium here, because MuPDF is not there",
-    "empty-archive": "both raise an error, ours with a reason",
-    "ocr": "easyocr is not there",
-    "test-suite": "ours needs a desktop; tests/tasks/scoring/test_probes.py has it",
-    "not-a-score": "they have no score to compare",
-    "file-exists": "it looks at the controller's disk, at a path that the desktop chooses",
+    "hostile": "OSWorld's metric would fill this machine's disk; tests/tasks/scoring/test_worker.py tests ours",
+    "suffixes": "without a network, OSWorld's uses the list in the package",
+    "no-result": "ours decides before it calls the metric; tests/tasks/scoring/test_score.py tests it",
+    "pdf-text": "MuPDF is not installed here, so OSWorld's reads with PDFium",
+    "empty-archive": "both raise an error; ours gives a reason",
+    "ocr": "easyocr is not installed",
+    "test-suite": "ours needs a desktop; tests/tasks/scoring/test_probes.py tests it",
+    "not-a-score": "they return no score to compare",
+    "file-exists": "OSWorld's looks on the controller's disk, at a path that the desktop chooses",
 }
 
 
@@ -55,12 +55,12 @@ def run(names: list[str]) -> list[Verdict]:
 PAGE = """# How our metrics compare with OSWorld's
 
 `python -m tests.differential --write docs` runs our metrics and OSWorld's on the same generated inputs, compares the scores, and writes
-this page. It compares with two revisions of OSWorld's evaluators: `desktop-env` {version} from PyPI, which runs next to ours, and the \
+this page. It uses two revisions of OSWorld's evaluators: `desktop-env` {version} from PyPI, which runs next to ours, and the \
 main branch of
 spring 2026. The main branch is not a package, so the repository stores its answers (`tests/differential/main.json`).
 
-A case agrees if both scores are the same, with and without `--osworld-strict=REVISION`. A case that differs must be one of the
-[listed differences](tables/differences.md), by its key. Anything else is wrong, and the command exits with status 1.
+A case agrees if both scores are the same, with and without `--osworld-strict=REVISION`. If the scores differ, the case must
+name one of the [listed differences](tables/differences.md). Anything else is wrong, and the command exits with status 1.
 
 **{metrics} metrics, {cases} cases, {wrong} wrong.** Cases show {shown} of the {listed} listed differences.
 
@@ -83,14 +83,14 @@ The output has these lines:
 
 <!-- prints -->
 ```text
-1 episodes, 0 scores changed
+1 episode, 0 scores changed
 ```
 
 ## Store the main branch's answers again
 
-`python -m tests.differential --store-main CHECKOUT` asks a checkout of OSWorld's main branch and writes the stored answers anew. Another
-version of LibreOffice or of an image library may write different bytes for the same input. We have no answer of the main branch about
-those bytes, so we compare such cases with the release only.
+`python -m tests.differential --store-main CHECKOUT` asks a checkout of OSWorld's main branch and writes its answers to the
+repository. Another version of LibreOffice or of an image library may write different bytes for the same input. We have no answer of the
+main branch for those bytes, so we compare such cases only with the release.
 """
 TABLE = """# Every metric compared with OSWorld's
 

@@ -139,10 +139,17 @@ def _told(value: Any) -> Any:
 
 
 def _content(data: bytes) -> str:
-    hashed = hashlib.sha256()
-    for part in _parts(data):
-        hashed.update(part)
-    return hashed.hexdigest()
+    known = hashlib.sha256(data).digest()
+    if known not in _CONTENTS:
+        hashed = hashlib.sha256()
+        for part in _parts(data):
+            hashed.update(part)
+        _CONTENTS[known] = hashed.hexdigest()
+    return _CONTENTS[known]
+
+
+_CONTENTS: dict[bytes, str] = {}
+"""Hashes of contents by the hash of all bytes: cases share files, and files share members."""
 
 
 def _parts(data: bytes) -> Iterable[bytes]:

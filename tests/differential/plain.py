@@ -360,11 +360,11 @@ def system(files: Files) -> Iterator[Case]:
     for name in ("here.txt", "no.txt"):
         yield Case("check_file_exists", name, (folder, name))
     now = datetime.now()
+    away = 1 if now.hour < 12 else -1  # from midnight, across which the two differ
     for offset in (0, 30, 90):
-        minute = (now.hour * 60 + now.minute + offset) % 1440
-        if now.hour * 60 + now.minute + offset < 1440:
-            text = f"a,b\n1,2024-01-01 {minute // 60:02}:{minute % 60:02},x\n"
-            yield Case("compare_time_in_speedtest_results", f"{offset} minutes", (files.text("a.csv", text), "60"))
+        minute = now.hour * 60 + now.minute + away * offset
+        text = f"a,b\n1,2024-01-01 {minute // 60:02}:{minute % 60:02},x\n"
+        yield Case("compare_time_in_speedtest_results", f"{offset} minutes", (files.text("a.csv", text), "60"))
     written, clock = (0, "00:00") if now.hour >= 12 else (24 * 60 - 1, "23:59")
     apart = abs(written - now.hour * 60 - now.minute)
     if 12 * 60 + 20 < apart < 24 * 60 - 10:  # the clock advances between the two calls

@@ -49,7 +49,7 @@ fault("deskbench-surprised", "an exception that nobody foresaw, once", Whose.DES
       Scene(harm="surprises", times=1))  # fmt: skip
 fault("deskbench-surprised-always", "an exception that nobody foresaw, each time", Whose.DESKBENCH,
       Becomes("crashed", attempts=ALWAYS, said="Traceback.*DecompressionBombError",
-              told="deskbench failed in 1 episodes, first in suite/a-bad: DecompressionBombError"),
+              told="deskbench failed in 1 episode, first in suite/a-bad: DecompressionBombError"),
       Scene(harm="surprises-looking", times=ALWAYS))  # fmt: skip
 fault("disk-full", "the disk is full", Whose.DISK,
       Becomes(None, goes_on=False, stays=True, told=r"error: cannot write .*; free disk space, then use --resume"),

@@ -58,10 +58,11 @@ fault("setup-no-program-shell", "the same, in a shell command", Whose.TASK, PERM
       Scene(task=steps({"type": "launch", "parameters": {"command": "no-such-program x", "shell": True}})))  # fmt: skip
 fault("setup-no-command", "a set-up command that the image lacks", Whose.TASK, PERMANENT,
       Scene(task=steps({"type": "execute", "parameters": {"command": ["no-such-program", "x"]}})), (LOCAL,))  # fmt: skip
-fault("setup-impossible-url", "an invalid URL", Whose.TASK, PERMANENT,
-      Scene(task=steps(downloaded("http://[::1/x.txt"))))  # fmt: skip
-fault("setup-no-scheme", "a URL of an unknown kind", Whose.TASK, PERMANENT,
-      Scene(task=steps(downloaded("htp://example.org/x.txt"))))  # fmt: skip
+NO_ADDRESS = Becomes(None, goes_on=False, status=2, told="error: .*is not an address")
+fault("setup-impossible-url", "an invalid URL", Whose.TASK, NO_ADDRESS,
+      Scene(task=steps(downloaded("http://[::1/x.txt")), command=True))  # fmt: skip
+fault("setup-no-scheme", "a URL of an unknown kind", Whose.TASK, NO_ADDRESS,
+      Scene(task=steps(downloaded("htp://example.org/x.txt")), command=True))  # fmt: skip
 fault("setup-host-file", "a file of the controller's machine without `--host-files`", Whose.TASK,
       Becomes(None, goes_on=False, status=2, told="error: .*--host-files"),
       Scene(task=steps(downloaded("file:///etc/hostname")), command=True))  # fmt: skip
@@ -98,10 +99,9 @@ fault("check-unread-expected", "an expected file that cannot be read", Whose.CHE
 fault("check-no-program-before", "a program that the image lacks, in a step before the check", Whose.TASK, PERMANENT,
       Scene(task={"evaluator": checked()["evaluator"] | {
           "postconfig": [{"type": "launch", "parameters": {"command": ["no-such-program"]}}]}}))  # fmt: skip
-fault("check-no-url", "an expected file with an invalid URL", Whose.CHECK,
-      Becomes("done", said="the check failed: cannot fetch a file that the task needs: http"),
+fault("check-no-url", "an expected file with an invalid URL", Whose.CHECK, NO_ADDRESS,
       Scene(task=checked("compare_text_file", {"type": "vm_file", "path": NOTE},
-                         {"type": "cloud_file", "path": "http://[::1/x.txt"})))  # fmt: skip
+                         {"type": "cloud_file", "path": "http://[::1/x.txt"}), command=True))  # fmt: skip
 fault("check-no-program", "a command of a check that cannot be started", Whose.NOBODY,
       Becomes("done", 0.0, said="the command that asks for it failed"),
       Scene(task=checked(result={"type": "vm_command_line", "command": ["no-such-program"]})), (LOCAL,))  # fmt: skip
@@ -163,7 +163,7 @@ fault("answer-infeasible", "the agent says 'it cannot be done', and it cannot", 
 
 def crash(agent: str, title: str, error: str) -> None:
     """Add a fault for an agent with a bug."""
-    becomes = Becomes("agent_crash", said=error, told=rf"the agent's code failed in 1 episodes, .*{error}")
+    becomes = Becomes("agent_crash", said=error, told=rf"the agent's code failed in 1 episode, .*{error}")
     fault(f"agent-{agent.lower()}", title, Whose.AGENT, becomes, Scene(agent=f"{HERE}.agents:{agent}", command=True))
 
 

@@ -24,9 +24,9 @@ python -m tests.osworld table FOUND.jsonl docs
 
 The last command writes this page and [the table of tasks](tables/osworld-tasks.md). For each task, `measure`:
 
-1. sets the task up as its file says, at 1920x1080 with the network off; every step proves that it took effect;
-2. runs the steps that the task has before its check, and grades the untouched state;
-3. where a check compares a file of the desktop with one of OSWorld's, puts the expected file in the result's place. \
+1. sets up the task as its file says, at 1920x1080 without a network; every step proves that it took effect;
+2. runs the steps that the task has before its check, and grades the untouched desktop;
+3. if a check compares a file of the desktop with one of OSWorld's, puts the expected file in the place of the result. \
 The check must then give 1.
 
 We had no access to OSWorld's own files. `assets` made files of the same kinds: programs can open them, and each has \
@@ -69,8 +69,8 @@ file in the result's place.
 for VS Code. X: a GNOME setting in an XFCE session.
 """
 ODD = (
-    "Either our own file already is what the check looks for (it holds no wrong record, no mail without a star, no "
-    "password), or the image is already as the task wants it (VLC is its only video player)."
+    "Either our own file already meets the check (it has no wrong record, no mail without a star, no password), or the "
+    "image already does (VLC is its only video player)."
 )
 LOST = "These checks look for something that our own files do not have, or for a change to the expected file itself."
 LETTERS = {"assets": "A", "Chromium": "C", "code-server": "V", "XFCE": "X"}
@@ -103,10 +103,10 @@ def _sentence(tasks: Sequence[Finding]) -> str:
     checks, placed = sum(one.placeable for one in graded), sum(one.placed for one in graded)
     fetched = sum(bool(one.reason) for one in graded)
     return (
-        f"**{len(graded)} of {len(tasks)} tasks are set up and graded.** {live} need the live web or a Google Drive, "
-        f"which we did not have; {len(tasks) - live - len(graded)} failed. Of {checks} checks that compare files, "
-        f"{placed} give 1 with the expected file in place. In {fetched} of the graded tasks one of OSWorld's files is "
-        "the program that judges; there the result only shows that it runs."
+        f"**deskbench sets up and grades {len(graded)} of {len(tasks)} tasks.** {live} need the live web or a Google "
+        f"Drive, which we did not have; {len(tasks) - live - len(graded)} failed. Of {checks} checks that compare "
+        f"files, {placed} give 1 with the expected file in place. In {fetched} of the graded tasks, one of OSWorld's "
+        "files is itself the grading program; there the result only shows that the check runs."
     )
 
 

@@ -8,12 +8,12 @@ INTRODUCTION = """## What looks different
 
 ![Nautilus, Chromium, gedit and GIMP in the image `full`](full-programs.png)
 
-Our versions are those of `docker/full.lock`. OSWorld's are those that its setup guide names \
-(`desktop_env/server/README.md` of xlang-ai/OSWorld in 2025, read in the copy of SalesforceAIResearch/CoAct-1): GNOME \
-on Xorg, on Ubuntu 22.04 (20.04 in one place), and five programs with where they come from. The guide names no other \
-programs and no version of Chrome, and we had no access to the machine itself: those are **unknown** here. We started \
-every program of the image with a new profile and looked at it. A test measures that the icons of LibreOffice, GIMP, \
-VLC, gedit and the archive manager stand out from their background.
+Our versions come from `docker/full.lock`. OSWorld's versions come from its setup guide \
+(`desktop_env/server/README.md` of xlang-ai/OSWorld in 2025, read in the copy of SalesforceAIResearch/CoAct-1). \
+It names GNOME on Xorg, on Ubuntu 22.04 (20.04 in one place), and five programs with their sources. It names no \
+other programs and no version of Chrome, and we had no access to the machine itself, so those are **unknown** \
+here. We started every program of the image with a new profile and looked at it. A test measures that the icons \
+of LibreOffice, GIMP, VLC, gedit and the archive manager stand out from their background.
 """
 
 
@@ -46,8 +46,8 @@ PROGRAMS = (
     ),
     Program(
         "Chromium", "chromium", "Google Chrome, unknown",
-        "Chromium's name and icon; the search engine is DuckDuckGo, so a new tab is not Google's page; no first page "
-        "and no offer to sign in, which a new profile shows for some seconds; `google-chrome` starts it",
+        "Chromium's name and icon; the search engine is DuckDuckGo, so a new tab is not Google's page; no welcome "
+        "page and no offer to sign in, which a new profile usually shows for some seconds; `google-chrome` starts it",
     ),
     Program("LibreOffice Writer", "libreoffice-writer", "7.3.7.2", OFFICE),
     Program("LibreOffice Calc", "libreoffice-calc", "7.3.7.2", OFFICE),

@@ -128,5 +128,5 @@ def test_tasks_are_set_up_and_graded_in_a_container(
     assert (by_name["brighter"].untouched, by_name["brighter"].placed, by_name["brighter"].placeable) == (0.0, 0, 1)
     assert by_name["brighter"].lost
     lines = [Finding(**json.loads(line)) for line in (tmp_path / "found.jsonl").read_text().splitlines()]
-    assert "**4 of 5 tasks are set up and graded.**" in page(lines)
+    assert "**deskbench sets up and grades 4 of 5 tasks.**" in page(lines)
     assert "| office/web | skipped |" in tasks_table(lines)

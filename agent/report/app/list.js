@@ -13,12 +13,12 @@ const COLUMNS = [
   {key: "wall_ms", name: "Time", value: row => row.wall_ms},
   {key: "cost_usd", name: "Cost", value: row => none(row.cost_usd) ? -1 : row.cost_usd},
 ];
-const RESULTS = [["", "every result"], ["passed", "passed"], ["partial", "partial"], ["failed", "failed"], ["unscored", "not scored"], ["running", "running"]];
+const RESULTS = [["", "every result"], ["passed", "passed"], ["partial", "partial"], ["failed", "failed"], ["unscored", "not scored"], ["running", "running"], ["cut off", "cut off"]];
 const MANY = 12;  // rows beyond the window
 const PRINTED = 2000;
 export const lastOrder = new Map();  // of each run: the ids as they were last listed
 
-const result = row => row.state === "unfinished" ? "running" : none(row.score) ? "unscored" : row.score >= 1 ? "passed" : row.score > 0 ? "partial" : "failed";
+const result = row => row.state === "running" || row.state === "cut off" ? row.state : none(row.score) ? "unscored" : row.score >= 1 ? "passed" : row.score > 0 ? "partial" : "failed";
 
 function passes(row, filter, words) {
   return (!filter.result || result(row) === filter.result) && (!filter.ending || row.ending === filter.ending) &&

@@ -1,7 +1,9 @@
-// Addresses: #/ all runs, #/runs/A+B several side by side, #/run/A one, #/run/A/episode/E/step/7 a step of an episode.
+// Addresses: #/ all runs, #/runs/A+B the others compared with A, #/run/A one, #/run/A/live its desktops, #/run/A/episode/E/step/7 a step of an episode.
 import {el, own, attempt, renew} from "./dom.js";
 import {source} from "./source.js";
-import {indexPage, runPage, besidePage} from "./run.js";
+import {indexPage, runPage} from "./run.js";
+import {desktopsPage} from "./desktops.js";
+import {comparePage} from "./compare.js";
 import {episodePage} from "./episode.js";
 
 const app = document.getElementById("app"), path = document.getElementById("path"), status = document.getElementById("live");
@@ -24,11 +26,12 @@ function message(title, text) {
 }
 
 async function make({parts, filter}) {
-  const [kind, id, , episode, , step] = parts;
+  const [kind, id, view, episode, , step] = parts;
   if (kind === "run" && id) {
     const head = await source.head(id);
     if (!head) return () => message("Not here", "There is no such run here.");
     if (head.broken) return () => message(head.name, head.broken);
+    if (view === "live") return () => desktopsPage({app, head, connection: lost});
     if (!episode) return () => runPage({app, head, filter, keep: () => keep(filter), connection: lost});
     const shown = await source.episode(id, episode);
     return shown ? () => episodePage({app, run: id, id: episode, head, shown, step, go}) : () => message("Not here", "There is no such episode in this run.");
@@ -36,7 +39,7 @@ async function make({parts, filter}) {
   if (kind === "runs" && id) {
     const found = await Promise.all(id.split("+").map(one => source.head(one)));
     const heads = found.filter(head => head && !head.broken);
-    return () => besidePage({app, heads, filter, keep: () => keep(filter)});
+    return () => comparePage({app, heads, filter, keep: () => keep(filter)});
   }
   const {runs, pending} = await source.runs();
   if (runs.length === 1 && !runs[0].broken) {

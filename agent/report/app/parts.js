@@ -31,23 +31,28 @@ export function splitBar(parts) {
     SPLIT.map(([key]) => el("i", {class: key, css: {width: percent((parts[key] || 0) / sum)}})));
 }
 
+// What each row counts for in the mean: tasks of one template (name@0, name@1, ...) share one part, as in the score.
+function weights(rows) {
+  const family = row => row.task.replace(/@\d+$/, ""), counts = new Map();
+  for (const row of rows) counts.set(family(row), (counts.get(family(row)) || 0) + 1);
+  return rows.map(row => 1 / counts.get(family(row)) / counts.size);
+}
+
 // The mean score if every episode had been cut off at x: a step curve.
 export function curve(rows, what, words, width = 320) {
   const all = rows.filter(row => row.state === "finished" && !none(row.score) && !none(row[what]));
   const title = el("h3", {}, "Score against ", words.name);
   if (!all.length || all.every(row => !row[what])) return el("figure", {class: "curve"}, title, el("p", {class: "soft"}, "nothing yet"));
-  const sorted = all.map(row => [row[what], row.score]).sort((a, b) => a[0] - b[0]);
+  const weight = weights(all), sorted = all.map((row, index) => [row[what], row.score * weight[index]]).sort((a, b) => a[0] - b[0]);
   const most = sorted[sorted.length - 1][0], height = 132, left = 30, bottom = 22;
   const x = value => left + (width - left - 6) * value / most, y = value => 8 + (height - bottom - 8) * (1 - value);
   let sum = 0, line = `M${x(0)} ${y(0)}`;
   for (const [at, value] of sorted) {
-    const before = sum / sorted.length;
+    line += `L${x(at).toFixed(1)} ${y(sum).toFixed(1)}L${x(at).toFixed(1)} ${y(sum + value).toFixed(1)}`;
     sum += value;
-    line += `L${x(at).toFixed(1)} ${y(before).toFixed(1)}L${x(at).toFixed(1)} ${y(sum / sorted.length).toFixed(1)}`;
   }
-  const end = sum / sorted.length;
   return el("figure", {class: "curve"}, title, svg("svg", {viewBox: `0 0 ${width} ${height}`, role: "img",
-    "aria-label": `mean score if episodes were cut off: ${share(end)} at ${words.show(most)}`},
+    "aria-label": `mean score if episodes were cut off: ${share(sum)} at ${words.show(most)}`},
     [0, .5, 1].map(tick => [svg("line", {x1: left, x2: width - 6, y1: y(tick), y2: y(tick), class: "grid"}),
       svg("text", {x: left - 6, y: y(tick) + 4, class: "tick", "text-anchor": "end"}, String(tick))]),
     [0, .5, 1].map(part => svg("text", {x: x(most * part), y: height - 5, class: "tick",
@@ -68,14 +73,15 @@ export function protocol(head) {
   const wanted = ["max_steps", "max_seconds", "width", "height", "repeats", "seed", "network", "isolated", "osworld_strict"];
   const settings = head.settings || {};
   for (const name of wanted) if (Object.hasOwn(settings, name)) facts.push([name.replace("_", " "), settings[name]]);
+  for (const name of ["video", "take_over"]) if (settings[name] === "True") facts.push([name.replace("_", " "), "yes"]);
   for (const name of ["model", "observation", "action_space", "base_url"])
     if (Object.hasOwn(head.agent_settings || {}, name)) facts.push([name.replace("_", " "), head.agent_settings[name]]);
   return el("dl", {class: "facts"}, facts.filter(([, value]) => value !== "" && !none(value)).map(([name, value]) =>
     el("div", {}, el("dt", {}, own(name)), el("dd", {}, own(value)))));
 }
 
-export const chip = row => el("span", {class: `chip ${row.state === "unfinished" ? "going" : tone(row.score)}`},
-  row.state === "unfinished" ? "running" : row.state === "unreadable" ? "unreadable" : none(row.score) ? "not scored" : score(row.score));
+export const chip = row => el("span", {class: `chip ${row.state === "running" ? "going" : tone(row.score)}`},
+  row.state !== "finished" ? row.state : none(row.score) ? "not scored" : score(row.score));
 
 export const sums = summary => [["Steps", number(summary.steps)],
   ["Time", time(summary.model_ms + summary.act_ms + summary.settle_ms + summary.other_ms)],

@@ -1,5 +1,5 @@
-// The pages of runs: all of them, one with its numbers and episodes, and several side by side.
-import {el, own, none, time, number, money, score, share, tone, day, attempt, renew, plural} from "./dom.js";
+// The pages of runs: all of them, and one with its numbers and episodes.
+import {el, own, none, time, number, money, share, day, attempt, renew, plural} from "./dom.js";
 import {source, rowsOf} from "./source.js";
 import {interval, range, split, splitBar, SPLIT, curve, domains, protocol, sums} from "./parts.js";
 import {makeList} from "./list.js";
@@ -7,9 +7,9 @@ import {makeList} from "./list.js";
 const missing = summary => Math.max(0, summary.planned - summary.scored - summary.unscored);
 const CURVES = [["step_count", {name: "steps", show: number}], ["wall_ms", {name: "time", show: time}], ["cost_usd", {name: "cost", show: money}]];
 
-const badge = head => head.state === "running" ? el("span", {class: "chip going"}, "running") : head.state && head.state !== "done" ? el("span", {class: "chip part"}, own(head.state)) : null;
+const badge = head => head.state === "running" ? el("span", {class: "chip going"}, "running") : head.state && head.state !== "complete" ? el("span", {class: "chip part"}, own(head.state)) : null;
 
-function line(head, several) {
+export function line(head, several) {
   const name = el("a", {href: `#/run/${head.id}`, "data-key": `run ${head.id}`}, own(head.agent || head.name));
   if (head.broken) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, own(head.name)), el("span", {class: "bad"}, own(head.broken))));
   if (head.pending || !head.summary) return el("li", {class: "run"}, el("div", {class: "names"}, el("span", {}, name), el("span", {class: "soft"}, "reading …")));
@@ -20,7 +20,7 @@ function line(head, several) {
 }
 
 export function indexPage({app, heads, pending, again}) {
-  const chosen = new Set(), list = el("ul", {class: "runs"}), note = el("p", {class: "soft", role: "status"}), beside = el("a", {class: "button", "data-key": "beside"}, "Side by side");
+  const chosen = new Set(), list = el("ul", {class: "runs"}), note = el("p", {class: "soft", role: "status"}), beside = el("a", {class: "button", "data-key": "beside"}, "Compare");
   const search = el("input", {type: "search", placeholder: "Search runs", "aria-label": "Search runs", oninput: () => draw()});
   let ended = false, timer = 0;
   renew(app, el("h1", {}, "Runs"), el("div", {class: "tools"}, search, beside, note), list);
@@ -33,7 +33,7 @@ export function indexPage({app, heads, pending, again}) {
     offer();
   }
   function offer() {
-    const ids = heads.filter(head => chosen.has(head.id)).map(head => head.id);
+    const known = new Set(heads.map(head => head.id)), ids = [...chosen].filter(id => known.has(id));
     beside.hidden = heads.length < 2;
     const few = heads.length <= 8 && ids.length < 2 ? heads.map(head => head.id) : ids;
     beside.setAttribute("href", few.length > 1 ? `#/runs/${few.join("+")}` : "#/");
@@ -93,7 +93,7 @@ export function runPage({app, head, filter, keep, connection}) {
   renew(app, top, middle, warn, list.node);
   let ended = false, busy = false, again = false, rows = [], timer = 0;
   function draw() {
-    renew(top, el("div", {class: "title"}, el("h1", {}, own(head.agent || head.name), " ", badge(head)), el("p", {class: "soft"}, own(head.name), head.created ? ` · ${day(head.created)}` : "")), attempt(() => hero(head), "the score"));
+    renew(top, el("div", {class: "title"}, el("h1", {}, own(head.agent || head.name), " ", badge(head)), el("p", {class: "soft"}, own(head.name), head.created ? ` · ${day(head.created)}` : ""), source.live && head.state === "running" ? el("p", {}, el("a", {href: `#/run/${head.id}/live`, class: "button", "data-key": "live"}, "Live desktops")) : null), attempt(() => hero(head), "the score"));
     renew(middle, attempt(() => el("div", {}, charts(head, rows, list.filter)), "the charts"), attempt(() => notes(head), "the protocol"));
   }
   async function update() {
@@ -118,40 +118,4 @@ export function runPage({app, head, filter, keep, connection}) {
   const ready = update();
   const stop = source.watch(head.id, update, connection);
   return {title: head.agent || head.name, crumbs: [[null, head.name]], ready, keys: {"/": () => list.node.querySelector("input").focus()}, end() { ended = true; clearTimeout(timer); stop(); list.end(); }};
-}
-
-function table(heads, rows) {
-  const tasks = [...new Set(rows.map(row => row.task))].sort();
-  const of = new Map();
-  for (const row of rows) of.set(`${row.run}\0${row.task}`, [...(of.get(`${row.run}\0${row.task}`) || []), row]);
-  return el("div", {class: "scroll"}, el("table", {class: "beside"}, el("thead", {}, el("tr", {}, el("th", {scope: "col"}, "Task"), heads.map(head => el("th", {scope: "col", class: "num"}, own(head.agent))))),
-    el("tbody", {}, tasks.map(task => el("tr", {}, el("th", {scope: "row"}, own(task)), heads.map(head => el("td", {class: "num"},
-      (of.get(`${head.id}\0${task}`) || []).map(row => el("a", {href: `#/run/${head.id}/episode/${row.id}`, class: `chip ${tone(row.score)}`, "data-key": row.id}, none(row.score) ? "not scored" : score(row.score))))))))));
-}
-
-export function besidePage({app, heads, filter, keep}) {
-  const list = makeList({several: true, filter, changed: keep}), beside = el("section", {class: "card", "aria-label": "Side by side"}), runs = el("ul", {class: "runs"});
-  const draw = () => renew(runs, heads.map(head => attempt(() => line(head), "the run")));
-  renew(app, el("h1", {}, "Side by side"), runs, beside, list.node);
-  draw();
-  let ended = false, timer = 0;
-  async function again() {
-    const fresh = await Promise.all(heads.map(head => source.head(head.id)));
-    if (ended) return;
-    heads = heads.map((head, index) => fresh[index] && !fresh[index].broken ? fresh[index] : head);
-    draw();
-    if (heads.some(head => head.stale)) timer = setTimeout(again, 1000);
-  }
-  async function load() {
-    const found = await Promise.all(heads.map(async head => {
-      const read = rowsOf(head.id);
-      let answer = await read();
-      while (answer && answer.pending) answer = await read();
-      return (answer ? answer.rows : []).map(row => Object.assign(row, {run: head.id}));
-    }));
-    renew(beside, el("h2", {}, "Tasks"), attempt(() => table(heads, found.flat()), "the comparison"));
-    list.update(found.flat());
-    await again();
-  }
-  return {title: "Side by side", crumbs: [[null, "side by side"]], ready: load(), keys: {}, end() { ended = true; clearTimeout(timer); list.end(); }};
 }

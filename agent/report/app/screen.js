@@ -68,7 +68,8 @@ async function difference(before, after) {
 
 async function boxes(run, id, seen) {
   const found = await source.tree(run, id, seen.tree);
-  return (found || []).map(([x, y, width, height, role, name]) => svg("rect", {x, y, width, height, class: "box"}, svg("title", {}, `${role} ${name}`)));
+  if (!found) throw new Error("it is not there");
+  return found.map(([x, y, width, height, role, name]) => svg("rect", {x, y, width, height, class: "box"}, svg("title", {}, `${role} ${name}`)));
 }
 
 // show: "screen", "after" or "difference"; `elements` draws the tree of the picture that is shown.
@@ -96,11 +97,11 @@ export function screen({run, id, seen, after, actions, show, elements, label, di
     }).catch(error => { caption.textContent = `the screens cannot be compared: ${error.message}`; });
     else caption.textContent = "the next screenshot is not in this file";
   }
-  if (elements && source.tree && shown.tree) boxes(run, id, shown).then(made => {
+  if (elements && shown.tree) boxes(run, id, shown).then(made => {
     node.append(overlay(width, height, made));
     caption.textContent = made.length ? `${made.length} elements of the accessibility tree` : "the accessibility tree holds no element with a place";
   }).catch(error => { caption.textContent = `the tree cannot be read: ${error.message}`; });
   return el("div", {}, node, caption);
 }
 
-export const hasTree = seen => source.tree !== null && Boolean(seen && seen.tree);
+export const hasTree = seen => Boolean(seen && seen.tree && source.knowsTree(seen.tree));

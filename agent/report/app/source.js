@@ -17,7 +17,12 @@ function inside(data, images) {
     frame: (run, id, hash) => !HASH.test(hash) ? null : frames ? `${encodeURIComponent(frames)}/${hash}.png` : picture(hash),
     thumbnail: (run, id, hash) => picture(hash),
     difference: run => picture(`difference ${run}`),
-    tree: null,
+    screen: (run, id, hash) => picture(hash),
+    video: (run, id) => frames ? `${encodeURIComponent(frames)}/${encodeURIComponent(`${run}-${id}`)}.mp4` : null,
+    desktops: async () => ({}),
+    tree: async (run, id, hash) => Object.hasOwn(data.trees, hash) ? data.trees[hash] : null,
+    knowsTree: hash => Object.hasOwn(data.trees, hash),
+    compare: async runs => data.comparison && runs.join() === data.runs.map(run => run.id).join() ? data.comparison : null,
     watch: () => () => {},
   };
 }
@@ -40,7 +45,12 @@ function served() {
     frame: (run, id, hash) => named(run, id, "frames", hash, ".png"),
     thumbnail: (run, id, hash) => named(run, id, "thumbnails", hash, ".webp"),
     difference: (run, step) => Number.isInteger(step) ? `api/runs/${encodeURIComponent(run)}/differences/${step}.png` : null,
+    screen: (run, id, hash) => named(run, id, "screens", hash, ".webp"),
+    video: (run, id) => `${place(run, id)}/video.mp4`,
+    desktops: run => ask(`api/runs/${encodeURIComponent(run)}/desktops`),
+    knowsTree: hash => HASH.test(hash),
     tree: (run, id, hash) => HASH.test(hash) ? ask(named(run, id, "trees", hash, "")) : Promise.resolve([]),
+    compare: runs => ask(`api/compare/${runs.map(encodeURIComponent).join("+")}`),
     watch(run, changed, lost) {
       const stream = new EventSource(`api/runs/${encodeURIComponent(run)}/events`);
       stream.onmessage = () => { lost(false); changed(); };

@@ -48,7 +48,7 @@ def run(folder: Path, agent: str, source: Path, server: Endpoint, settings: dict
 
 
 @pytest.mark.parametrize("wire", WIRES)
-@pytest.mark.parametrize("text", ["42\n[DONE]", "42 [DONE]", "42\n\n**[DONE]**", "42\n`[DONE]`\n"])
+@pytest.mark.parametrize("text", ["42\n[DONE]", "42 [DONE]", "42\n\n**[DONE]**", "42\n`[DONE]`\n", "42 ([DONE])"])
 def test_the_message_before_the_ending_word_is_the_answer(wire: str, text: str, tmp_path: Path) -> None:
     record = played(tmp_path, wire, said(wire, text))
     assert (record.answer, record.score.value, record.ending) == ("42", 1.0, Ending.DONE)

@@ -56,6 +56,7 @@ VOCABULARY = {
     "ui_tars": "Action: hotkey(key='enter')", "glm": "<|begin_of_box|>key(keys='enter')<|end_of_box|>",
     "scalecua": "<action>\npress('enter')\n</action>", "qwen": tool("computer_use", action="key", keys=["enter"]),
     "evocua": tool("computer_use", action="key", keys=["enter"]),
+    "fara": tool("computer_use", action="key", keys=["Enter"]),
     "minimax": tool("computer", action="key", text="Return"),
 }  # fmt: skip
 NATIVE = {

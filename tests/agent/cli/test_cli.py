@@ -18,6 +18,7 @@ import typer.core
 import typer.testing
 
 from deskbench.agent.cli.main import app
+from deskbench.agent.config import MAX_SECONDS, MAX_STEPS, RunConfig
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs import wait
 
@@ -70,9 +71,11 @@ def test_a_run_prints_its_numbers_and_where_everything_is(suite: Path, tmp_path:
     assert ran.stdout == ""
     for wanted in ("all", "feasible", "infeasible", "unscored as 0", "1.000", "95 % interval", "policy settled"):
         assert wanted in ran.stderr
-    (folder,) = (tmp_path / "runs").iterdir()
+    folder = (tmp_path / "runs/latest").resolve()
     assert re.fullmatch(r"\d{8}-\d{6}-oracle-suite", folder.name)
     assert str(folder.relative_to(tmp_path)) in ran.stderr
+    assert ran.stderr.count("impossible: 1 (failed, 1 step") == 1
+    assert re.search(r"^1 +write-0 +done +\d", ran.stderr, re.MULTILINE)
     assert (folder / "report.html").is_file()
 
 
@@ -81,6 +84,10 @@ def test_json_is_one_document_on_stdout(suite: Path, tmp_path: Path) -> None:
     found = json.loads(ran.stdout)
     assert ran.returncode == 0
     assert found["summary"]["feasible"]["mean"] == 0.0
+    assert [(one["task"], one["score"], one["ending"]) for one in found["episodes"]] == [
+        (f"suite/{name}", 0.0, "done") for name in ("impossible", "write-0", "write-1", "write-2")
+    ]
+    assert found["episodes"][1]["reason"] == "exact_match: does not match"
     assert Path(tmp_path, found["report"]).is_file()
 
 
@@ -116,6 +123,11 @@ def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: 
         (("rescore", "nowhere", "--osworld-strict", "--no-osworld-strict"), "cannot be used together"),
         (("report", "nowhere"), "nowhere is not a run folder"),
         (("desktop", "--provider", "fak"), "unknown provider"),
+        (("rnu",), "no such command 'rnu'. Did you mean 'run'? See deskbench --help"),
+        (("run", "SUITE", "--max-steps", "few"), "'--max-steps'"),
+        (("run", "SUITE", "--agnt", "null"), "no such option: --agnt"),
+        (("run", "SUITE", "--agent"), "option '--agent' requires an argument"),
+        (("tasks", "new"), "missing argument 'path'; see deskbench tasks new --help"),
     ],
 )
 def test_what_the_user_got_wrong_is_one_line_and_status_2(
@@ -132,7 +144,9 @@ def test_what_the_user_got_wrong_is_one_line_and_status_2(
 @pytest.mark.parametrize(
     "words",
     [
-        ("tasks", "new", "/proc/x"), ("tasks", "new", "/proc/x/y.json"), ("tasks", "new", "/dev/null/y.json"),
+        ("tasks", "new", "/proc/x"), ("tasks", "new", "x" * 300), ("tasks", "new", ""), ("tasks", "new", "a\udcff"),
+        ("tasks", "new", "/proc/x/y.json"), ("tasks", "new", "/dev/null/y.json"),
+        ("report", "x" * 300), ("run", "SUITE", "--agent", "os:path"),
         ("export", "RUN", "--out", "/proc/x"), ("export", "RUN", "--out=/proc/x/y"),
         ("report", "RUN", "--out", "/proc/x/y.html"), ("report", "/dev/null"), ("view", "/nowhere"),
         ("run", "SUITE", "--agent", "null", "--out", "/proc/x"),
@@ -252,10 +266,48 @@ def test_the_record_says_which_revision_of_osworld_was_repeated(suite: Path, tmp
     assert [recorded(name) for name in ("bare", "named")] == ["main", None]
 
 
-def test_doctor_tells_a_script_whether_all_is_well(tmp_path: Path) -> None:
-    ran = deskbench("doctor", "--provider", "fake", "--json", folder=tmp_path)
+def test_doctor_fails_only_for_what_stops_a_desktop(tmp_path: Path) -> None:
+    ran = deskbench("doctor", "--provider", f"{PAPER}:Ailing", "--json", folder=tmp_path)
     assert ran.returncode == 0
-    assert all(check["ok"] for check in json.loads(ran.stdout))
+    assert [check["state"] for check in json.loads(ran.stdout)] == ["ok", "note", "optional"]
+    ran = deskbench("doctor", "--provider", f"{PAPER}:Ill", folder=tmp_path)
+    assert ran.returncode == 1
+    assert ran.stdout.splitlines()[-2:] == ["FAIL     engine: it does not run", "         fix: start it"]
+    assert "stopped by: engine" in ran.stderr
+
+
+def test_the_help_of_run_names_the_defaults_that_a_run_has(tmp_path: Path) -> None:
+    command = typer.main.get_command(app).commands["run"]  # type: ignore[attr-defined]
+    shown = {parameter.name: parameter.show_default for parameter in command.params}
+    defaults = {**RunConfig().model_dump(), "screen": "1280x800"}
+    for name in (
+        "source",
+        "agent",
+        "provider",
+        "parallel",
+        "repeats",
+        "seed",
+        "policy",
+        "retries",
+        "on_tamper",
+        "screen",
+    ):
+        assert shown[name] == str(defaults[name]), name
+    assert (MAX_STEPS, MAX_SECONDS) == (15, 600)
+    assert shown["max_steps"] == "the task's own, or 15" and shown["max_seconds"] == "the task's own, or 600"
+
+
+def test_the_users_own_defaults_are_used_and_recorded(suite: Path, tmp_path: Path) -> None:
+    (tmp_path / "own.toml").write_text('provider = "fake"\nagent = "null"\nrepeats = 2\n')
+    environ = {**environment(), "DESKBENCH_CONFIG": "own.toml"}
+    command = [sys.executable, "-m", "deskbench.agent", "run", str(suite), "--agent", "oracle", "--task", "write-0"]
+    done = subprocess.run([*command, "--json"], cwd=tmp_path, env=environ, capture_output=True, text=True, timeout=120,
+                          check=True)  # fmt: skip
+    assert [one["score"] for one in json.loads(done.stdout)["episodes"]] == [1.0, 1.0]
+    manifest = json.loads((tmp_path / "runs/latest/run.json").read_text())
+    assert manifest["origins"] == {
+        "provider": "own.toml", "repeats": "own.toml", "agent": "flag", "source": "flag", "only": "flag"
+    }  # fmt: skip
 
 
 def test_a_desktop_is_kept_until_it_is_ended(tmp_path: Path) -> None:
@@ -287,7 +339,11 @@ def test_ctrl_c_ends_a_run_cleanly_and_says_how_to_go_on(suite: Path, tmp_path: 
     assert f"--resume {folder}" in said.replace("\n", "")
     assert "Traceback" not in said
     assert 1 <= len(scored(folder)) < 4
-    assert deskbench("run", "--resume", folder, folder=tmp_path).returncode == 0
+    manifest = folder / "run.json"
+    manifest.write_text(json.dumps({**json.loads(manifest.read_text()), "protocol": 0}))  # as if by older code
+    ran = deskbench("run", "--resume", folder, folder=tmp_path)
+    assert ran.returncode == 0
+    assert "not as when this run began (its manifest has both): protocol: 0, then 1" in ran.stderr
     assert sorted(scored(folder)) == ["suite/impossible", "suite/write-0", "suite/write-1", "suite/write-2"]
 
 
@@ -395,5 +451,5 @@ def test_a_person_solves_a_task_in_the_terminal(tmp_path: Path) -> None:
     assert ran.returncode == 0, ran.stderr
     assert "The task: Write hello and save." in ran.stderr
     assert "That cannot be carried out" in ran.stderr
-    (folder,) = (tmp_path / "runs").iterdir()
+    folder = tmp_path / "runs/latest"
     assert {r.task_id: r.score.value for r in RunFolder(folder).records()} == {"impossible": 1.0, "write-0": 1.0}

@@ -10,11 +10,13 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import psutil
 import pytest
 import requests
 
+from deskbench.envs import wait
 from deskbench.tasks.load import LIBRARY
 
 from ..browser import chromium, tab
@@ -83,6 +85,26 @@ def test_the_start_of_a_task_can_be_looked_at(start: Start) -> None:
     assert done["output"] == "The text.\n"
 
 
+LATE = "input(); import time; time.sleep(1); print('late'); input()"
+
+
+def test_a_settling_that_was_answered_too_early_is_seen_in_its_picture(start: Start, tmp_path: Path) -> None:
+    """A program draws a second after the key, later than deskbench waits for a timer."""
+    facts = start("--port", "0", "--without-tokens", "--trace", str(tmp_path / "films"))
+    pictures = tmp_path / "films"
+    with session() as http:
+        launch = {"command": ["xterm", "-e", "/usr/bin/python3", "-c", LATE]}
+        assert http.post(f"{facts['address']}/v1/launch", json=launch, timeout=60).json()["settled"]
+        step = {"id": "1", "actions": [{"type": "type", "text": "\n"}], "observe": {"policy": "settled"}}
+        assert http.post(f"{facts['address']}/v1/step", json=step, timeout=60).status_code == 200
+    drawn = wait.until(lambda: [path for path in pictures.iterdir() if "; drawn later" in path.read_text()], timeout=30)
+    assert drawn
+    picture = ElementTree.parse(drawn[-1])
+    kinds = {shape.get("class") for shape in picture.iter("{http://www.w3.org/2000/svg}rect")}
+    assert {"drawn", "late"} <= kinds
+    assert "python3" in drawn[-1].read_text()
+
+
 def greeting(address: str, path: str, origin: str) -> bytes:
     """What comes back for a WebSocket that is asked for, until the VNC server's first words."""
     host, _, port = address.partition(":")
@@ -133,6 +155,8 @@ def test_a_browser_looks_in_by_novnc(start: Start, monkeypatch: pytest.MonkeyPat
         (["--network", "--allow", "example.org"], "leave out --allow or --network"),
         (["--allow", "http://x"], "write example.org"),
         (["--provider", "fake", "--port", "0"], "has no connection to forward to a port"),
+        (["--provider", "fake", "--trace", "films"], "--trace: this provider's desktops do not film"),
+        (["--trace", str(LIBRARY)], "is not empty"),
         (["--provider", "fake", "--image", "x"], "takes no argument"),
         (["--provider", "docker:light", "--image", "full"], "already says what to start"),
         (["--task", "basics"], "basics has 40 task files: name one of them"),

@@ -67,7 +67,8 @@ def test_a_rule_is_explained_and_an_unknown_one_is_a_mistake_of_the_command(tmp_
 
 @pytest.mark.parametrize("suite", ["basics", "windows"])
 def test_our_own_suites_are_clean(tmp_path: Path, suite: str) -> None:
-    done = check(suite, "--strict", folder=tmp_path)
+    """Whether or not their records are stale (DB028), which every change of a check's code makes them."""
+    done = check(suite, "--strict", "--ignore", "DB028", folder=tmp_path)
     assert done.returncode == 0, done.stdout
     assert "no findings" in done.stdout
 

@@ -64,6 +64,10 @@ def test_a_task_that_is_like_another(tmp_path: Path) -> None:
     assert json.loads(path.read_text())["related_apps"] == ["lxterminal"]
 
 
+def test_a_new_task_is_a_json_file_whatever_its_name(tmp_path: Path) -> None:
+    assert said("new", str(tmp_path / "my-task")).strip() == str(tmp_path / "my-task.json")
+
+
 @pytest.mark.parametrize("like", LIKE)
 def test_a_new_task_has_no_error(tmp_path: Path, like: str) -> None:
     said("new", str(tmp_path / "mine.json"), "--like", like)

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from deskbench.agent.cli.verify import continued
+from deskbench.agent.verify.record import read
 from deskbench.agent.verify.verify import ROWS
 from deskbench.envs import wait
 from deskbench.tasks.load import VALIDATION
@@ -42,9 +43,41 @@ def test_a_verified_suite_counts_in_a_run_until_it_changes(suite: Path, tmp_path
     assert again.returncode == 0
     assert "stale suite/write-1: the task, its assets or the code of its check changed" in again.stderr
     assert "write-0" not in again.stderr and "1 of 1 tasks are valid" in again.stderr
-    nothing = deskbench("tasks", "verify", suite, "--stale", *FAKE, folder=tmp_path)
+    nothing = deskbench("tasks", "verify", suite, "--k", 1, "--stale", *FAKE, folder=tmp_path)
     assert nothing.returncode == 0 and "every record is up to date" in nothing.stderr
+    nothing = deskbench("tasks", "verify", suite, "--k", 1, "--stale", "--json", *FAKE, folder=tmp_path)
+    shown = json.loads(nothing.stdout)
+    assert (nothing.returncode, shown["status"], shown["tasks"], shown["folder"]) == (0, 0, [], None)
     assert len(json.loads((suite / VALIDATION).read_text())["results"]) > 3
+
+
+def test_a_record_of_more_runs_is_kept_and_one_of_fewer_is_stale(suite: Path, tmp_path: Path) -> None:
+    def verified(*options: object) -> str:
+        done = deskbench("tasks", "verify", suite, *options, *FAKE, folder=tmp_path)
+        assert done.returncode == 0, done.stderr
+        return done.stderr
+
+    def ks() -> dict[str, int]:
+        return {key: entry.k for key, entry in read(suite / VALIDATION).items()}
+
+    one = ("--task", "write-0")
+    verified("--k", 2, *one)
+    assert "kept the record of suite/write-0 with --k 2: it is up to date" in verified("--k", 1, *one)
+    assert ks() == {"suite/write-0": 2}
+    assert "stale suite/write-0: was verified with --k 2, not 3" in verified("--k", 3, "--stale", *one)
+    assert ks() == {"suite/write-0": 3}
+
+
+def test_the_record_of_a_deleted_task_goes(suite: Path, tmp_path: Path) -> None:
+    assert deskbench("tasks", "verify", suite, "--k", 1, *FAKE, folder=tmp_path).returncode == 0
+    (suite / "write-1.json").unlink()
+    (suite / "impossible.json").write_text("{")  # not deleted, only broken for now
+    only = ("--task", "write-0", "--k", 2)
+    assert deskbench("tasks", "verify", suite / "write-0.json", *only, *FAKE, folder=tmp_path).returncode == 0
+    assert set(read(suite / VALIDATION)) == {"suite/write-0", "suite/write-1", "suite/impossible"}
+    (suite / "impossible.json").unlink()
+    assert deskbench("tasks", "verify", suite, *only, *FAKE, folder=tmp_path).returncode == 0
+    assert set(read(suite / VALIDATION)) == {"suite/write-0"}
 
 
 def test_a_task_that_is_not_valid_is_said_with_the_trial_and_its_episode(suite: Path, tmp_path: Path) -> None:
@@ -92,7 +125,7 @@ def test_ctrl_c_keeps_what_was_verified(tmp_path: Path) -> None:
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)
     assert process.returncode == 3
-    assert re.search(r"\d+ of 41 tasks are valid, \d+ are not finished", said), said
+    assert re.search(r"\d+ of 41 tasks are valid, \d+ not finished", said), said
     [command] = re.findall(r"continue with: deskbench (.*)", said)
     before = rows.read_text().count("\n")
     done = deskbench(*shlex.split(command), folder=tmp_path)
@@ -119,7 +152,7 @@ def test_a_new_verification_does_not_mix_with_another(tmp_path: Path) -> None:
     suite = write_suite(tmp_path / "suite", 0)
     words = ("tasks", "verify", suite, "--k", 1, *FAKE)
     absent = deskbench(*words, "--resume", "out", folder=tmp_path)
-    assert absent.returncode == 2 and "out holds no verification" in absent.stderr
+    assert absent.returncode == 2 and "out has no verification to continue" in absent.stderr
     assert deskbench(*words, "--out", "out", folder=tmp_path).returncode == 0
     again = deskbench(*words, "--out", "out", folder=tmp_path)
     assert again.returncode == 2 and "continue it with --resume" in again.stderr
@@ -132,7 +165,7 @@ def test_a_suite_that_cannot_be_written_is_said_and_the_record_stands_in_the_run
     done = subprocess.run([*inside, sys.executable, "-m", "deskbench.agent", *words], cwd=tmp_path, check=False,
                           capture_output=True, text=True)  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert f"{suite} cannot be written: the record goes to out; copy it there, or it does not count" in done.stderr
+    assert f"cannot write {suite}: the record goes to out; copy it there, or it does not count" in done.stderr
     assert "record out/suite/validation.json" in done.stderr
     assert not (suite / VALIDATION).exists()
     assert len(json.loads((tmp_path / "out" / "suite" / VALIDATION).read_text())["results"]) > 3
@@ -153,3 +186,19 @@ def test_a_suite_of_another_system_is_not_tried(tmp_path: Path) -> None:
     done = deskbench("tasks", "verify", tmp_path / "suite", "--provider", "local", folder=tmp_path)
     assert done.returncode == 2
     assert "skipped suite/write: needs windows" in done.stderr and "nothing was tried" in done.stderr
+    shown = json.loads(deskbench("tasks", "verify", tmp_path / "suite", "--json", "--provider", "local",
+                                 folder=tmp_path).stdout)  # fmt: skip
+    assert (shown["status"], shown["tasks"], list(shown["skipped"])) == (2, [], ["suite/write"])
+
+
+def test_tasks_that_were_skipped_are_counted(tmp_path: Path) -> None:
+    suite = write_suite(tmp_path / "suite", 0)
+    write_task(suite, "online", requires={"network": "full"})
+    done = deskbench("tasks", "verify", suite, "--k", 1, *FAKE, folder=tmp_path)
+    assert done.returncode == 0 and "1 of 1 tasks are valid, 1 skipped" in done.stderr, done.stderr
+
+
+def test_an_error_that_nobody_expected_says_nothing_about_the_tasks(suite: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.py").write_text("def broken():\n    raise RuntimeError('a bug')\n")
+    done = deskbench("tasks", "verify", suite, "--provider", "mine:broken", folder=tmp_path)
+    assert (done.returncode, done.stdout) == (3, "") and "RuntimeError: a bug" in done.stderr

@@ -1,6 +1,7 @@
 """The page of a comparison in a real browser, and the command that writes it."""
 
 import json
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -98,6 +99,13 @@ def test_the_command_prints_what_the_page_shows(tmp_path: Path) -> None:
     found = json.loads(call("compare", *runs, "--json").stdout)
     assert found["against"][0]["all"]["difference"] == pytest.approx(5 / 12)
     assert found["against"][0]["all"]["test"] == "mcnemar-midp"
+
+
+def test_a_folder_whose_name_is_no_text_has_a_link_that_works(tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"\xff")
+    runs = [played(odd / "a", "+-"), played(tmp_path / "b", "++")]
+    write_page(compare_runs(runs), tmp_path / "page.html")
+    assert 'href="%FF/a/report.html#/run/' in (tmp_path / "page.html").read_text()
 
 
 def test_the_command_refuses_what_is_not_comparable_and_warns_with_anyway(tmp_path: Path) -> None:

@@ -38,6 +38,18 @@ def test_what_export_wrote_comes_back(job: Path, tmp_path: Path) -> None:
         assert [seen.frame for seen in after.frames()] == [seen.frame for seen in before.frames()]
 
 
+def test_parts_of_another_form_are_named_and_do_not_end_a_later_export(job: Path, tmp_path: Path) -> None:
+    path = job / "suite__a__1/agent/trajectory.json"
+    extra = json.loads(path.read_text())["extra"]
+    good = {"name": "saved", "score": 1.0, "weight": 1.0, "description": ""}
+    extra["deskbench"]["score"]["parts"] = [good, {"score": 1.0}]
+    change(path, extra=extra)
+    done = import_any(job, tmp_path / "back")
+    assert done.problems == ("suite__a__1/trajectory.json: 1 of 2 parts of the score left out",)
+    assert RunFolder(tmp_path / "back").final()[0].episode.score.parts == [good]
+    assert export(tmp_path / "back", tmp_path / "osworld").scored == 2
+
+
 def change(path: Path, **values: Any) -> None:
     path.write_text(json.dumps(json.loads(path.read_text()) | values))
 
@@ -123,11 +135,8 @@ def test_a_reward_that_is_no_score_is_no_score(job: Path, tmp_path: Path, reward
     assert (score.value, score.reason) == (None, reason)
 
 
-@pytest.mark.parametrize(
-    ("file", "said"), [("logs/2026_x.eval", "is a log of inspect"), ("traces/dataset_info.json", "cua-bench")]
-)
-def test_what_holds_no_run_is_refused_with_the_reason(file: str, said: str, tmp_path: Path) -> None:
-    (tmp_path / file).parent.mkdir()
-    (tmp_path / file).write_text("{}")
-    with pytest.raises(UsageError, match=said):
+def test_traces_without_scores_are_refused_with_the_reason(tmp_path: Path) -> None:
+    (tmp_path / "traces").mkdir()
+    (tmp_path / "traces/dataset_info.json").write_text("{}")
+    with pytest.raises(UsageError, match="as cua-bench keeps them, without the scores"):
         import_any(tmp_path, tmp_path / "out")

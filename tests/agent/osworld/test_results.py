@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from deskbench.agent.base import Ending
 from deskbench.agent.cli.main import app
-from deskbench.agent.exports.export import export
+from deskbench.agent.exports.export import FORMATS, export
 from deskbench.agent.osworld.imports import import_results
 from deskbench.agent.replay.replay import replay
 from deskbench.agent.replay.rescore import rescore_all
@@ -61,6 +61,49 @@ def test_a_run_is_counted_by_osworlds_tools_as_it_is_here(recorded: Path, tmp_pa
     }
     with pytest.raises(UsageError, match="already exists"):
         export(recorded, tmp_path / "results")
+
+
+def test_the_list_of_results_has_those_of_every_export(recorded: Path, tmp_path: Path) -> None:
+    other = run(tmp_path / "other", planned=1, agent="null")
+    episode(other, "gimp/e", 1.0)
+    for made in (recorded, other):
+        export(made, tmp_path / "results")
+    listed = tmp_path / "results/summary/results.json"
+    found = json.loads(listed.read_text())
+    assert sorted((one["application"], one["task_id"]) for one in found) == [
+        ("chrome", "a"), ("chrome", "b"), ("gimp", "e"), ("os", "c"), ("os", "d"),
+    ]  # fmt: skip
+    for broken in ("{}", "[", "\x00"):
+        listed.write_text(broken)
+        with pytest.raises(UsageError, match=r"results\.json.*use another --out"):
+            export(run_of_one(tmp_path / "more"), tmp_path / "results")
+        assert listed.read_text() == broken and not list(tmp_path.glob("results/**/vlc"))
+
+
+def run_of_one(folder: Path) -> Path:
+    episode(run(folder, planned=1), "vlc/f", 1.0)
+    return folder
+
+
+def test_partial_scores_of_another_form_do_not_end_an_export(recorded: Path, tmp_path: Path) -> None:
+    record = EpisodeFolder(recorded / "episodes/chrome/a/1").record
+    value = json.loads(record.read_text())
+    good = {"name": "saved", "score": 1.0, "weight": 2.0, "description": "it is there"}
+    value["score"]["parts"] = [{}, {"name": "x"}, good, {"name": "y", "score": "much"}]
+    record.write_text(json.dumps(value))
+    folder = export(recorded, tmp_path / "results").folder
+    assert json.loads((folder / "chrome/a/result.json").read_text()) == {
+        "score": 1.0, "partial_scores": {"saved": {"score": 1.0, "weight": 2.0, "description": "it is there"}},
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(FORMATS))
+def test_half_a_character_in_a_manifest_ends_no_export(name: str, recorded: Path, tmp_path: Path) -> None:
+    manifest = json.loads((recorded / "run.json").read_text())
+    odd = {"agent": "a\ud800", "versions": {"deskbench": "\udfff"}, "config": {"agent_settings": {"model": "m\ud83d"}}}
+    (recorded / "run.json").write_text(json.dumps(manifest | odd))
+    done = export(recorded, tmp_path / "out", name)
+    assert done.scored == 3 and any(path.is_file() for path in done.folder.rglob("*"))
 
 
 def test_there_and_back_again(recorded: Path, tmp_path: Path) -> None:

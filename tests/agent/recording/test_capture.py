@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from deskbench.agent.recording.capture import Recorder, Tap
-from deskbench.agent.recording.events import Event, Pointer, State, read_events
+from deskbench.agent.recording.events import Event, Pointer, State, read_events, to_line
 from deskbench.agent.recording.rfb import Message
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import GuestUnreachable
@@ -51,6 +51,13 @@ def test_a_press_comes_after_a_look_and_a_move_does_not(tmp_path: Path) -> None:
 )
 def test_what_belongs_together_is_looked_at_once(messages: list[Message], looks: int, tmp_path: Path) -> None:
     assert sum(isinstance(event, State) for event in recorded(tmp_path, *messages)) == looks
+
+
+@pytest.mark.parametrize("text", ["a\u2028b", "a\x85b", "a\ud800b", 'a"\n\0b'])
+def test_no_text_on_the_screen_breaks_the_file_of_events(text: str, tmp_path: Path) -> None:
+    event = State(1.0, 10, 10, text)
+    (tmp_path / "events.jsonl").write_text(to_line(event), encoding="utf-8")
+    assert list(read_events(tmp_path / "events.jsonl")) == [event]
 
 
 def test_a_desktop_that_is_gone_is_told_and_what_was_heard_is_kept(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """What a person changed becomes checks, in words; what changes by itself does not."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -67,7 +68,26 @@ def test_json_is_compared_as_json_and_a_document_with_its_copy() -> None:
     (order,) = proposals(at({}), at({"Documents/o.json": json.dumps({"n": [1]})}))
     assert (order.metric, order.expected["rules"]) == ("json_equals", {"expected": {"n": [1]}})
     (letter,) = proposals(at({}), at({"Documents/l.odt": b"PK"}))
-    assert (letter.expected, letter.assets) == ({"type": "task_file", "path": "assets/l.odt"}, {"assets/l.odt": b"PK"})
+    ((name, data),) = letter.assets.items()
+    assert (letter.expected, data) == ({"type": "task_file", "path": name}, b"PK")
+    assert re.fullmatch(r"assets/l-[0-9a-f]{8}\.odt", name)
+
+
+def test_two_documents_of_one_name_have_a_copy_each() -> None:
+    found = proposals(at({}), at({"Documents/a.odt": b"PK1", "Desktop/a.odt": b"PK2"}))
+    assert len({one.expected["path"] for one in found if one.assets}) == 2
+
+
+@pytest.mark.parametrize(
+    ("path", "text", "metrics"),
+    [
+        (".bashrc", "if true\nthen\n    echo hi\nfi\n", ["file_contains"]),
+        ("Documents/deep.json", "[" * 9000 + "]" * 9000, []),
+        (".config/deep.json", '{"a":' * 3000 + "1" + "}" * 3000, []),
+    ],
+)
+def test_any_text_that_a_program_leaves_can_be_read(path: str, text: str, metrics: list[str]) -> None:
+    assert [one.metric for one in proposals(at({path: ""}), at({path: text}))] == metrics
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,7 @@ def test_a_person_is_asked_which_checks_to_keep_and_what_an_agent_is_told(tmp_pa
     for answer, then in (
         ("stop", r'~/Documents/final.txt holds "The text.": check this\? \[Y/n\]'),
         ("n", r"holds final.txt and nothing else: check this\? \[Y/n\]"),
-        ("y", r"What is an agent told\? \[See to it that the folder ~/Documents holds final.txt"),
+        ("y", r"What should the agent do\? \[Make sure that the folder ~/Documents holds final.txt"),
         ("Rename draft.txt to final.txt.", r"task new-name\.json"),
     ):
         os.write(terminal, answer.encode() + b"\n")
@@ -139,9 +139,9 @@ def test_a_person_is_asked_which_checks_to_keep_and_what_an_agent_is_told(tmp_pa
         (["a.json"], "--yes keeps all"),
         (["A_b.json", "--yes"], "A_b.json: a task file's name is its id"),
         (["there.json", "--yes"], "there.json is there already"),
-        (["a.json", "--yes", "--task", "basics", "--launch", "mousepad"], "leave out --launch, or --task"),
+        (["a.json", "--yes", "--task", "basics", "--launch", "mousepad"], "leave out --launch or --task"),
         (["a.json", "--yes", "--task", "basics"], "name one of them"),
-        (["a.json", "--yes", "--task", str(LIBRARY / "basics/form-order.json")], "uses files beside it"),
+        (["a.json", "--yes", "--task", str(LIBRARY / "basics/form-order.json")], "uses files in its folder"),
         (["a.json", "--yes", "--launch", "'mousepad"], "No closing quotation"),
     ],
 )

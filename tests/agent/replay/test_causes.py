@@ -37,7 +37,7 @@ def change(folder: Path, event: int, **seen: Any) -> None:
 
 def found(pair: tuple[Path, Path], *failures: Failure, step: int | None = 1, replayed: float = 1.0) -> Cause | None:
     first = None if step is None else Divergence(step, 0.01, ((110, 2, 150, 18),), Path("x.png"))
-    result = Replayed(pair[1], 2, 1.0, replayed, first, failures)
+    result = Replayed(pair[1], 2, 1.0, replayed, first, 2, failures)
     return cause_of(EpisodeReader(pair[0]), EpisodeReader(pair[1]), result)
 
 

@@ -192,6 +192,19 @@ def test_a_run_with_nothing_solved_is_refused(tmp_path: Path) -> None:
         mutate(tmp_path / "run")
 
 
+def test_a_run_of_which_nothing_counts_is_no_success(tmp_path: Path) -> None:
+    record(tmp_path / "run", written(tmp_path, "never", {"func": "infeasible"}), {})
+    done = CliRunner().invoke(app, ["tasks", "mutate", str(tmp_path / "run")])
+    assert done.exit_code == 2
+    assert "not counted: it is infeasible" in done.stdout and "nothing was counted" in done.stderr
+
+
+def test_other_task_files_that_cannot_be_read_are_refused(tmp_path: Path) -> None:
+    record(tmp_path / "run", written(tmp_path, "note", equals(SAID)), SAID.encode())
+    with pytest.raises(UsageError, match="no such file, folder or suite: nowhere"):
+        mutate(tmp_path / "run", source="nowhere")
+
+
 def test_a_file_that_two_checks_judge_is_changed_once(tmp_path: Path) -> None:
     both = {"func": ["text_equals", "check_include_exclude"], "conj": "and", "result": [NOTE, NOTE],
             "expected": [equals(SAID)["expected"], contains("Anna")["expected"]]}  # fmt: skip
@@ -231,6 +244,12 @@ def test_the_command_tells_each_survivor_and_how_to_see_it(tmp_path: Path) -> No
     assert alone.exit_code == 1
     assert "    -at the station\n" in alone.stdout and "    check_include_exclude: 1\n" in alone.stdout
     assert alone.stdout.count("scores 1:") == 1
+
+
+def test_the_command_prints_no_control_character_of_a_file(tmp_path: Path) -> None:
+    record(tmp_path / "run", written(tmp_path, "whole", equals("Tea\x1b[2J")), b"Tea\x1b[2J")
+    done = CliRunner().invoke(app, ["tasks", "mutate", str(tmp_path / "run"), "--only", "text/append*"])
+    assert r"-Tea\x1b[2J" in done.stdout and "\x1b" not in done.stdout
 
 
 def test_json_has_everything(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from deskbench.agent.replay.replay import describe, replay
 from deskbench.agent.replay.rescore import rescore_all
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeReader
+from deskbench.agent.runs.scan import run_stamp
 from deskbench.envs.desktop import Desktop, DesktopSpec
 from deskbench.envs.errors import EnvError, UsageError
 from deskbench.envs.providers.fake import FakeDesktop, FakeProvider
@@ -170,8 +171,11 @@ def test_a_changed_check_gives_a_new_score_and_is_written_only_when_asked(suite:
     (one,) = rescore_all(episode, source=str(tmp_path / "other"))
     assert (one.before, one.after, one.changed) == (1.0, 0.0, True)
     assert EpisodeReader(episode).episode.score.value == 1.0
+    run = RunFolder(tmp_path / "run")
+    before = run_stamp(run)
     rescore_all(episode, source=str(tmp_path / "other"), write=True)
     assert EpisodeReader(episode).episode.score.value == 0.0
+    assert run_stamp(run) != before, "who keeps the run's numbers does not see that they changed"
 
 
 def test_an_episode_that_was_never_scored_stays_so(suite: Path, tmp_path: Path) -> None:

@@ -192,6 +192,7 @@ def test_the_plan_is_printed_first_or_alone(suite: Path, old: Path, tmp_path: Pa
     done = deskbench("--reuse", str(old), "--out", str(tmp_path / "new"))
     assert done.exit_code == 0, done.output
     assert "rerun suite/write-2 (repeat 1)" in done.output and "4 of 4 scored" in done.output
+    assert f"reused 3 of 4 episodes from {old}" in done.output
     assert deskbench("--plan").exit_code == 1 and deskbench("--reuse", str(old), "--resume", str(old)).exit_code == 1
 
 
@@ -202,4 +203,5 @@ def test_settings_are_those_of_the_run_but_for_what_is_given(suite: Path, tmp_pa
     found = reuse_config(tmp_path / "old", None, ["agent.b=3"], {"repeats": 2, "agent": None})
     assert (found.agent_settings, found.repeats, found.source) == ({"a": "1", "b": "3"}, 2, str(suite))
     assert found.provider == "fake"
+    assert (found.origins["provider"], found.origins["repeats"]) == (str(tmp_path / "old"), "flag")
     assert reuse_config(tmp_path / "old", None, [], {"agent": "null"}).agent_settings == {}

@@ -81,7 +81,7 @@ def test_every_episode_is_replayed_and_the_differences_have_a_cause(recorded: Pa
     assert (summary["same_score"], summary["compared"], summary["same_screens"]) == (4, 4, 2)
     assert summary["causes"] == {"network": 1, "unknown": 1} and len(told) == 4
     assert "screens differ at the end; cause: unknown" in line(wrong)
-    assert totals(results).startswith("4 of 4 replayed; same score 4 of 4 (100.0%); same screens 2")
+    assert totals(results).startswith("4 of 4 replayed; same score 4 of 4 (100.0%); same screens 2 of 4")
 
 
 def test_a_replay_that_stopped_goes_on_with_what_is_left(recorded: Path, tmp_path: Path) -> None:
@@ -96,6 +96,30 @@ def test_a_replay_that_stopped_goes_on_with_what_is_left(recorded: Path, tmp_pat
         Replays(recorded, tmp_path / "out").go()
     with pytest.raises(UsageError, match="is no replay of a run"):
         Replays(recorded, recorded).go()
+
+
+def test_a_recording_without_pictures_has_no_screens_that_agree(recorded: Path, tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    shutil.copytree(recorded, bare)
+    for folder in RunFolder(bare).episodes():
+        events = [json.loads(text) for text in folder.steps.read_text().splitlines()]
+        for event in events:
+            if "observation" in event:
+                event["observation"]["frame"] = None
+        folder.steps.write_text("".join(json.dumps(event) + "\n" for event in events))
+    unscored = EpisodeFolder(bare / "episodes/suite/impossible/1").record
+    record = json.loads(unscored.read_text())
+    record["score"]["value"] = None
+    unscored.write_text(json.dumps(record))
+    results = Replays(bare, tmp_path / "out", provider="fake").go()
+    summary = results.summary()
+    assert (summary["same_screens"], summary["compared_screens"]) == (0, 0)
+    told = {one.task: (one.agrees, one.cause, line(one)) for one in results.episodes}
+    agrees, cause, said = told["suite/write-0"]
+    assert agrees and cause is None and said.endswith("screens not compared")
+    agrees, cause, said = told["suite/impossible"]
+    assert not agrees and cause is None and "nothing to compare" in said
+    assert "; same screens 0 of 0;" in totals(results)
 
 
 def test_no_text_of_a_run_is_markup() -> None:
@@ -213,7 +237,7 @@ def test_a_terminal_obeys_no_text_of_a_run(command: str, recorded: Path, tmp_pat
     record.write_text(json.dumps(json.loads(record.read_text()) | named))
     more = ["--out", str(tmp_path / "out")] if command == "replay" else []
     done = CliRunner().invoke(app, [command, str(tmp_path / "run"), *more])
-    assert "suite/\ufffd]0;title\ufffd" in done.output and "\x1b" not in done.output
+    assert r"suite/\x1b]0;title\x07" in done.output and "\x1b" not in done.output
 
 
 def test_ctrl_c_ends_the_replay_and_what_is_done_is_kept(recorded: Path, tmp_path: Path) -> None:

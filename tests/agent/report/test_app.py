@@ -1,5 +1,6 @@
 """The application in a real browser, at a desk's width and a telephone's, with a run that goes on."""
 
+import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from deskbench.agent.base import Ending
 from deskbench.agent.report.report import write_report
 
 from ..browser import Tab, chromium, tab
-from ..staged_runs import episode, run
+from ..staged_runs import episode, going, run
 from .test_view import serving
 
 WIDTHS = (1300, 420)
@@ -28,18 +29,19 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A run of many episodes; one is running."""
     made = run(tmp_path_factory.mktemp("runs") / "2026-run", planned=70)
     facts = json.loads((made / "run.json").read_text())
-    facts |= {"state": "running", "created": 1795931802.0, "desktop": {"image": "sha256:0123"},
+    facts |= {"created": 1795931802.0, "desktop": {"image": "sha256:0123"},
               "config": {"max_steps": 15, "agent_settings": {"model": "a-model", "observation": "som"}}}  # fmt: skip
     (made / "run.json").write_text(json.dumps(facts))
     for number in range(60):
         score = (1.0, 0.0, 0.5, None)[number % 4]
         episode(made, f"{'st'[number % 2]}/task-{number:02}", score, ending=Ending.DONE if score else Ending.STEP_LIMIT)
     episode(made, "s/going", None, finished=False)
-    return made
+    with going(made):
+        yield made
 
 
 @pytest.fixture(scope="module")
@@ -87,6 +89,17 @@ def test_a_run_shows_its_score_with_all_that_it_depends_on(width: int, browser: 
             assert fact in text, fact
         assert seen.run("document.querySelectorAll('svg.interval .band, .curve .line').length") >= 4
         assert seen.run("document.querySelectorAll('a.row').length") < 61, "rows that nobody sees are in the document"
+
+
+def test_the_curves_end_at_the_score(browser: Browser, tmp_path: Path) -> None:
+    made = run(tmp_path / "run", planned=5)
+    episode(made, "s/one", 0.0)
+    for number in range(4):
+        episode(made, f"s/many@{number}", 1.0)
+    with opened(browser, write_report(made, tmp_path / "report.html").as_uri()) as seen:
+        seen.wait("document.querySelector('.huge').textContent === '0.500'")
+        words = seen.run("document.querySelector('.curve svg').getAttribute('aria-label')")
+    assert words == "mean score if episodes were cut off: 0.500 at 2"
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -181,11 +194,59 @@ def test_several_runs_stand_side_by_side(browser: Browser, folder: Path, tmp_pat
     path = write_report([folder, other], tmp_path / "report.html")
     with opened(browser, path.as_uri(), 420) as seen:
         assert len(seen.texts(".run")) == 2
-        seen.page.click("text=Side by side")
+        seen.page.click("text=Compare")
+        seen.page.click("summary")
         seen.page.wait_for_selector("table.beside")
         assert seen.texts("table.beside tbody tr")[1].startswith("s/task-00")
         assert seen.run("document.querySelectorAll('table.beside tbody tr:nth-child(2) a').length") == 2
         assert [url for url in seen.requests if not url.startswith("data:")] == [path.as_uri()]
+
+
+NAMESPACE = "https://accessibility.ubuntu.example.org/ns"
+TREE = f"""<desktop-frame xmlns:st="{NAMESPACE}/state" xmlns:cp="{NAMESPACE}/component"><push-button name="%s"
+ st:visible="true" st:showing="true" cp:screencoord="(40, 30)" cp:size="(200, 60)"/></desktop-frame>"""
+
+
+def with_trees(made: Path, names: list[str]) -> list[str]:
+    """Give each observation of an episode a tree with one button; returns the trees' names."""
+    place = made / "episodes/s/one/1"
+    (place / "files").mkdir(exist_ok=True)
+    lines = [json.loads(line) for line in (place / "steps.jsonl").read_text().splitlines()]
+    found = []
+    for line, name in zip(lines, names, strict=True):
+        data = (TREE % name).encode()
+        found.append(hashlib.sha256(data).hexdigest())
+        (place / "files" / found[-1]).write_bytes(data)
+        line["observation"]["accessibility"] = found[-1]
+    (place / "steps.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    return found
+
+
+def test_the_elements_of_trees_are_in_view_and_in_a_report(browser: Browser, tmp_path: Path) -> None:
+    made = run(tmp_path / "run", planned=1)
+    episode(made, "s/one", 1.0)
+    with_trees(made, ["First", "Second", "Last &lt;b&gt;"])
+    path = write_report(made, tmp_path / "report.html")
+    with serving(made) as base:
+        for url in (base, path.as_uri()):
+            with opened(browser, url) as seen:
+                seen.page.click("a.row")
+                seen.page.click("text=Elements")
+                seen.wait("document.querySelector('.box title')?.textContent === 'push-button First'")
+                box = seen.run("['x', 'y', 'width', 'height'].map(n => document.querySelector('.box').getAttribute(n))")
+                assert box == ["40", "30", "200", "60"]
+                seen.page.keyboard.press("End")
+                seen.wait("document.querySelector('.box title')?.textContent === 'push-button Last <b>'")
+
+
+def test_a_report_holds_the_trees_that_say_most(tmp_path: Path) -> None:
+    made = run(tmp_path / "run", planned=1)
+    episode(made, "s/one", 1.0)
+    first, second, last = with_trees(made, ["First", "Second", "Last"])
+    (made / "episodes/s/one/1/files" / second).unlink()
+    page = write_report(made, tmp_path / "report.html", tree_room=60).read_text()
+    data = json.loads(page.partition('id="data">')[2].partition("</script>")[0])
+    assert list(data["trees"]) == [last] and first in page
 
 
 def test_full_pictures_lie_beside_a_report(browser: Browser, tmp_path: Path) -> None:

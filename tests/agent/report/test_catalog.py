@@ -10,7 +10,7 @@ from deskbench.agent.report.catalog import Catalog, ShownRun
 from deskbench.agent.report.index import Index
 from deskbench.envs.errors import UsageError
 
-from ..staged_runs import episode, run
+from ..staged_runs import episode, going, run
 
 
 @pytest.fixture
@@ -58,16 +58,49 @@ def test_a_running_episode_is_read_on_from_where_it_was(made: Path) -> None:
     steps.write_text(lines[0])
     shown = ShownRun(made, Index(None))
     shown.refresh()
-    with steps.open("a") as file:
+    with going(made), steps.open("a") as file:
         file.write(lines[1][:50])
         file.flush()
         shown.refresh()
         (row,) = [row for row in shown.rows()["rows"] if row["task"] == "s/going"]
-        assert (row["state"], row["step_count"], row["score"]) == ("unfinished", 1, None)
+        assert (row["state"], row["step_count"], row["score"]) == ("running", 1, None)
         file.write(lines[1][50:])
-    shown.refresh()
+        file.flush()
+        shown.refresh()
     (row,) = [row for row in shown.rows()["rows"] if row["task"] == "s/going"]
-    assert (row["step_count"], row["reason"]) == (2, "step 2: type")
+    assert (row["step_count"], row["reason"]) == (2, 'step 2: type "hi"')
+
+
+def test_a_run_whose_process_was_killed_is_not_running(made: Path) -> None:
+    episode(made, "s/going", None, finished=False)
+    shown = ShownRun(made, Index(None))
+    with going(made):
+        catalog = Catalog([made], Index(None))
+        assert catalog.heads()[0][0]["state"] == shown.head()["state"] == "running"
+        shown.refresh()
+        token = shown.token()
+        assert {row["task"]: row["ending"] for row in shown.rows()["rows"]}["s/going"] == "running"
+    before = {path: path.stat().st_mtime_ns for path in made.rglob("*")}
+    assert catalog.heads()[0][0]["state"] == shown.head()["state"] == "interrupted"
+    shown.refresh()
+    (row,) = shown.rows(token)["rows"]
+    assert (row["state"], row["ending"], row["counts"]) == ("cut off", "cut off", True)
+    assert {path: path.stat().st_mtime_ns for path in made.rglob("*")} == before
+
+
+def test_repeats_of_a_task_run_at_the_same_time(made: Path) -> None:
+    facts = json.loads((made / "run.json").read_text())
+    (made / "run.json").write_text(json.dumps({**facts, "config": {"repeats": 3}}))
+    episode(made, "s/d", 1.0, attempt=3)
+    for attempt in (1, 2, 4):
+        episode(made, "s/d", None, attempt=attempt, finished=False)
+    shown = ShownRun(made, Index(None))
+    with going(made):
+        shown.refresh()
+    states = {row["attempt"]: (row["state"], row["counts"]) for row in shown.rows()["rows"] if row["task"] == "s/d"}
+    assert states == {
+        1: ("cut off", False), 2: ("running", True), 3: ("finished", True), 4: ("running", True),
+    }  # fmt: skip
 
 
 def test_an_episode_that_is_gone_is_gone(made: Path) -> None:
@@ -166,3 +199,54 @@ def test_a_folder_without_runs_is_a_usage_error(place: str, tmp_path: Path) -> N
     (tmp_path / "empty").mkdir()
     with pytest.raises(UsageError, match="not a run folder"):
         Catalog([tmp_path / place], Index(None))
+
+
+def _damaged(record: Path, *changes: tuple[str, str]) -> None:
+    text = record.read_text()
+    for before, after in changes:
+        assert before in text
+        text = text.replace(before, after, 1)
+    record.write_text(text)
+
+
+@pytest.mark.parametrize("value", ["7.0", "-1.0", "NaN", "1e999"])
+def test_a_score_that_is_not_from_0_to_1_makes_its_record_unreadable(value: str, made: Path) -> None:
+    _damaged(made / "episodes/s/c/1/episode.json", ('"value":0.5', f'"value":{value}'))
+    shown = ShownRun(made, Index(None))
+    shown.refresh()
+    states = {row["task"]: (row["state"], row["score"]) for row in shown.rows()["rows"]}
+    assert states == {"s/a": ("finished", 1.0), "s/b": ("finished", 0.0), "s/c": ("unreadable", None)}
+    assert shown.head()["summary"]["all"]["mean"] == 0.5
+
+
+def test_numbers_that_no_float_holds_end_no_page(made: Path) -> None:
+    facts = json.loads((made / "run.json").read_text())
+    (made / "run.json").write_text(json.dumps({**facts, "created": 10**400, "planned": 10**8}))
+    _damaged(made / "episodes/s/c/1/episode.json", ('"wall_ms":2000.0', '"wall_ms":1e999'))
+    episode(made, "s/going", None, finished=False)
+    _damaged(made / "episodes/s/going/1/steps.jsonl", ('"act_ms":3.0', f'"act_ms":{10**400}'))
+    shown = ShownRun(made, Index(None))
+    shown.refresh()
+    assert {row["task"]: row["state"] for row in shown.rows()["rows"]}["s/c"] == "unreadable"
+    head = shown.head()
+    assert (head["created"], head["planned"], head["summary"]["scored"]) == (None, None, 2)
+
+
+def test_a_record_beside_the_suites_hides_no_episode(made: Path) -> None:
+    (made / "episodes/episode.json").write_text("{}")
+    shown = ShownRun(made, Index(None))
+    shown.refresh()
+    assert tasks(shown.rows()["rows"]) == ["s/a", "s/b", "s/c"]
+
+
+def test_numbers_follow_the_manifest(made: Path, tmp_path: Path) -> None:
+    index = Index(tmp_path / "index.sqlite")
+    before = ShownRun(made, index)
+    before.refresh()
+    assert "observation unknown" in before.head()["lines"][-1]
+    facts = json.loads((made / "run.json").read_text())
+    (made / "run.json").write_text(json.dumps({**facts, "observation": "som"}))
+    after = ShownRun(made, index)
+    after.refresh()
+    assert "observation som" in after.head()["lines"][-1]
+    index.close()

@@ -194,8 +194,12 @@ def chunk(kind: bytes, data: bytes) -> bytes:
     return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
 
 
+def header_of(width: int, height: int, bits: int = 8, kind: int = 2) -> bytes:
+    return chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, bits, kind, 0, 0, 0))
+
+
 def png(width: int, height: int, *more: bytes) -> bytes:
-    header = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+    header = header_of(width, height)
     rows = zlib.compress(b"\0" * (1 + 3 * min(width, 10)) * min(height, 10))
     return b"\x89PNG\r\n\x1a\n" + header + b"".join(more) + chunk(b"IDAT", rows) + chunk(b"IEND", b"")
 
@@ -211,6 +215,9 @@ PICTURES = {
 }
 BROKEN = {
     "half a picture": png(10, 10)[:-30],
+    "a second header of 64 megapixels": png(
+        10, 10, header_of(8000, 8000, 1, 0), chunk(b"IDAT", zlib.compress(b"\0" * 1001 * 8000))
+    ),
     "text that swells": png(10, 10, chunk(b"zTXt", b"a\0\0" + zlib.compress(b"A" * 50_000_000))),
 }
 

@@ -37,7 +37,7 @@ def test_report_holds_every_step_and_picture_in_one_file(folder: Path, tmp_path:
     shown = {e["task"]: e for e in data["runs"][0]["episodes"]}
     assert set(shown) == {"s/pass", "s/lost", "s/going"}
     assert shown["s/lost"]["attempt"] == 2
-    assert (shown["s/going"]["state"], shown["s/going"]["score"]) == ("unfinished", None)
+    assert (shown["s/going"]["state"], shown["s/going"]["score"]) == ("cut off", None)
     assert len(shown["s/pass"]["steps"]) == 2
     frames = {s["frame"] for e in shown.values() for s in [*e["steps"], e["final"]]}
     assert set(images) == frames

@@ -58,6 +58,11 @@ def test_equal_partial_scores_give_no_certainty_and_it_is_said() -> None:
     assert (found.method, found.note) == ("wilson-effective", EQUAL)
 
 
+def test_errors_of_rounding_are_no_spread() -> None:
+    found = estimate({str(n): [0.3 if n % 2 else 0.1 + 0.2] for n in range(40)})
+    assert found == estimate({str(n): [0.3] for n in range(40)})
+
+
 def test_the_bootstrap_says_how_it_was_drawn_and_draws_the_same_again() -> None:
     values = {str(i): [i / 59, 0.5] for i in range(60)}
     found = estimate(values)

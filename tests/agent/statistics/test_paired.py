@@ -92,6 +92,29 @@ def test_a_few_tasks_have_no_interval_and_none_have_no_difference() -> None:
     assert (paired({}).difference, paired({"a": []}).p) == (None, None)
 
 
+def test_too_few_tasks_for_the_permutation_test_promise_nothing() -> None:
+    five = paired({str(n): [(0.0, 0.5), (0.0, 1.0)] for n in range(5)})
+    assert (five.shown, five.least) == (False, None)
+    six = paired({str(n): [(0.0, 0.5), (0.0, 1.0)] for n in range(6)})
+    assert six.shown and six.least is not None
+
+
+@pytest.mark.parametrize("line", ["-" * 40, "+" * 40, "+-" * 20])
+def test_repeats_that_agree_show_no_less_than_single_attempts(line: str) -> None:
+    twice = paired({str(n): [(float(one == "+"), float(one == "+"))] * 2 for n, one in enumerate(line)})
+    assert twice.least == runs(line, line).least
+    assert twice.least is not None and twice.least > 0.1
+
+
+def test_errors_of_rounding_are_no_difference() -> None:
+    found = paired({str(n): [(0.3, 0.1 + 0.2)] for n in range(40)})
+    assert (found.difference, found.p, found.shown, found.only_second) == (0.0, 1.0, False, 0)
+    means = paired({str(n): [(0.1, 0.3), (0.2, 0.0)] for n in range(40)})
+    assert (means.difference, means.shown) == (0.0, False)
+    same = paired({str(n): [(n % 5 / 10, (n % 5 + 3) / 10)] for n in range(40)})
+    assert same.method == "t" and same.low is not None and same.low > 0.25
+
+
 scores = st.sampled_from([0.0, 0.3, 0.5, 1.0])
 pairs = st.dictionaries(
     st.text(max_size=2), st.lists(st.tuples(scores, scores), min_size=1, max_size=3), min_size=5, max_size=10

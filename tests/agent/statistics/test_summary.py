@@ -67,6 +67,30 @@ def test_tasks_of_one_template_count_as_one(tmp_path: Path) -> None:
     assert (summary.all.tasks, summary.all.episodes, summary.all.mean) == (2, 11, 0.75)
 
 
+def test_what_did_not_run_counts_as_the_tasks_that_were_planned(tmp_path: Path) -> None:
+    found = [episode(tmp_path, "s/one", 1.0), episode(tmp_path, "s/many@0", 1.0)]
+    planned = ["s/one", *(f"s/many@{n}" for n in range(10))]
+    with_zeros = summarize(found, 11, {"tasks": planned}).all_planned
+    assert (with_zeros.tasks, with_zeros.episodes) == (2, 11)
+    assert with_zeros.mean == pytest.approx(0.55)
+    twice = summarize(found, 22, {"tasks": planned}).all_planned
+    assert (twice.tasks, twice.episodes) == (2, 22)
+    assert twice.mean == pytest.approx(0.275)
+
+
+def test_pass_at_k_counts_the_tasks_of_one_template_as_one(tmp_path: Path) -> None:
+    found = [
+        episode(tmp_path, task, score, attempt=repeat + 1, repeat=repeat)
+        for repeat in range(2)
+        for task, score in {"s/a": 0.0, "s/b": 0.0, **{f"s/many@{n}": 1.0 for n in range(10)}}.items()
+    ]
+    summary = summarize(found)
+    once = summary.attempts[0]
+    assert (once.any, once.all) == (summary.all, summary.all)
+    assert once.any.tasks == 3
+    assert once.any.mean == pytest.approx(1 / 3)
+
+
 def test_groups_are_suites_programs_and_tags(tmp_path: Path) -> None:
     facts: dict[str, Any] = {"related_apps": ["galculator"], "tags": ["number", "click"]}
     one = episode(tmp_path, "s/a", 1.0).model_copy(update={"task_json": facts})
