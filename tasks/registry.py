@@ -242,7 +242,17 @@ def rule_problems(entry: Entry, place: int, rules: Any) -> list[str]:
         _adapter(entry.positional[place]).validate_python(rules)
     except ValidationError as error:
         return [_rule_problem(entry, place, one) for one in _misspelt_first(error)]
+    if place < len(entry.needed) and isinstance(rules, dict):
+        return _unconditional(entry, _adapter(entry.positional[place]).json_schema(), rules)
     return []
+
+
+def _unconditional(entry: Entry, schema: Mapping[str, Any], rules: Mapping[str, Any]) -> list[str]:
+    """Report rules that could leave out each of their conditions, and do leave out all."""
+    conditions = list(schema.get("properties", ()))
+    if "required" in schema or not conditions or any(value not in (None, [], {}) for value in rules.values()):
+        return []
+    return [f"{entry.name}: the rules set no condition; give {' or '.join(map(repr, conditions))}"]
 
 
 def misfit(entry: Entry, values: Sequence[Any], read: Sequence[bool]) -> str:

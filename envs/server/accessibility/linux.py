@@ -8,6 +8,7 @@ applications offer it only when something listens to their events, which would s
 from __future__ import annotations
 
 import contextlib
+import gc
 import json
 import struct
 import threading
@@ -101,7 +102,7 @@ def tree(timeout: float) -> tuple[str, bool]:
     Raises:
         AccessibilityError: there is no accessibility bus, or the programs' answers make no tree that can be sent.
     """
-    with _lock, _whatever_they_say():
+    with _lock, _whatever_they_say(), _collecting_later():
         found, whole = _reading(lambda bus: _Reader(bus, time.monotonic() + timeout, EVERYTHING))
         put_below_menu_bars(found)
         written = to_xml(found)
@@ -140,6 +141,16 @@ def _whatever_they_say() -> Iterator[None]:
     except Exception as error:  # noqa: BLE001  (the boundary to programs)
         _disconnect()
         raise AccessibilityError(f"a program's answer cannot be read: {type(error).__name__}: {error}") from None
+
+
+@contextlib.contextmanager
+def _collecting_later() -> Iterator[None]:
+    """Do without the cycle collector: it would look again and again through nodes that are all still needed."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def why_not() -> str | None:
