@@ -13,8 +13,8 @@ from deskbench.agent.osworld.imports import Imported, import_results
 from deskbench.envs.errors import UsageError
 
 CUA_BENCH = (
-    "{} is a data set of traces, as cua-bench keeps them, without the scores: import the trials that have "
-    "trajectory.json and result.json"
+    "{} is a data set of traces, as cua-bench keeps them, without the scores: import the run's folder, whose variants "
+    "have trajectory.json and result.json"
 )
 
 

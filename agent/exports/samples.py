@@ -25,18 +25,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deskbench.agent.base import Ending, ReplyError
 from deskbench.agent.exports.reading import safe, write_file, write_json
-from deskbench.agent.replies import pointing
-from deskbench.agent.replies.calls import Call, unwrapped
-from deskbench.agent.replies.spaces import Space
-from deskbench.agent.replies.vocabularies import CLAUDE
-from deskbench.agent.replies.vocabulary import Vocabulary, to_actions
+from deskbench.agent.exports.tools import Tools
+from deskbench.agent.exports.zips import member
 from deskbench.envs import foreign
 from deskbench.envs.types import Action, Done
 
 TOOL, SUBMIT = "computer", "submit"
 """inspect's tool for a desktop, and the one by which its agents hand in an answer."""
-VOCABULARY = Vocabulary({**CLAUDE, "back_click": pointing.click("back"), "forward_click": pointing.click("forward")})
-"""The actions of inspect's tool `computer`: Anthropic's, and clicks with two more buttons."""
 LARGEST = 1 << 30
 """Bytes of a log that is read, unpacked."""
 ATTACHED = "attachment://"
@@ -164,18 +159,12 @@ def _read(path: Path) -> tuple[_Log, list[dict[str, Any]]]:
             raise _Unfit(f"it is larger than {LARGEST >> 30} GiB")
         log = _Log.model_validate(_document(path.read_bytes()))
         return log, log.samples or []
-    try:
-        with zipfile.ZipFile(path) as packed:
-            if sum(one.file_size for one in packed.infolist()) > LARGEST:
-                raise _Unfit(f"it is larger than {LARGEST >> 30} GiB")
-            names = [name for name in packed.namelist() if name.startswith("samples/") and name.endswith(".json")]
-            log = _Log.model_validate(_document(packed.read("header.json")))
-            return log, [_object(_document(packed.read(name))) for name in sorted(names)]
-    except NotImplementedError:  # zipfile knows Zstandard since Python 3.14
-        raise _Unfit(
-            "it is compressed with Zstandard, which this Python cannot read; convert it to JSON: inspect log convert "
-            f"--to json --output-dir json {path.name}"
-        ) from None
+    with zipfile.ZipFile(path) as packed:
+        if sum(one.file_size for one in packed.infolist()) > LARGEST:
+            raise _Unfit(f"it is larger than {LARGEST >> 30} GiB")
+        names = [name for name in packed.namelist() if name.startswith("samples/") and name.endswith(".json")]
+        log = _Log.model_validate(_document(member(packed, "header.json")))
+        return log, [_object(_document(member(packed, name))) for name in sorted(names)]
 
 
 def _document(data: bytes) -> Any:
@@ -203,7 +192,8 @@ class _Trial:
             _Unfit, ReplyError: it is no episode on a desktop, or a call cannot be read.
         """
         self._check_tools()
-        self.size, self.pointer = self._screen(), (0, 0)
+        self.size = self._screen()
+        self.tools = Tools(self.size, as_seen=True)
         steps = list(self._steps())
         own: dict[str, Any] = {"repeat": self.sample.epoch - 1, "width": self.size[0], "height": self.size[1]}
         ending = self._ending()
@@ -255,12 +245,7 @@ class _Trial:
         if call.function == SUBMIT:
             answer = call.arguments.get("answer")
             return [Done(answer if isinstance(answer, str) else None)]
-        space = Space("screen", self.size, self.size)
-        made = to_actions(unwrapped([Call(TOOL, call.arguments)]), VOCABULARY, space, self.pointer)
-        for written in (action.to_json() for action in made):
-            if isinstance(written.get("x"), int) and isinstance(written.get("y"), int):
-                self.pointer = written["x"], written["y"]
-        return made
+        return self.tools.actions(TOOL, call.arguments)
 
     def _step(
         self, number: int, message: _Message, calls: Sequence[tuple[_Asked, Sequence[Action]]],

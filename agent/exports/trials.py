@@ -1,8 +1,8 @@
 """Import a job of Harbor, or another tree of trials with ATIF trajectories, as a run.
 
-A trial is a folder with `result.json` (the reward) and a `trajectory.json` in it or in its folder `agent`. It is
-imported if its tool calls are deskbench's actions by name, as `export --format atif` writes them; a trial of a
-terminal, or of another vocabulary, is named and left out.
+A trial is a folder with `result.json` (the reward) and a `trajectory.json` in it or in its folder `agent`, as Harbor
+and cua-bench write them. It is imported if `tools` can read each of its tool calls; a trial of a terminal is named and
+left out.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from deskbench.agent.base import Decision, Ending, Usage
+from deskbench.agent.base import Decision, Ending, ReplyError, Usage
 from deskbench.agent.config import RunConfig
 from deskbench.agent.exports.reading import safe
+from deskbench.agent.exports.tools import FOREIGN, Tools
 from deskbench.agent.osworld.imports import Imported, Pictures, ending_of
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import FOREVER, Ledger, Planned, Result
@@ -33,9 +34,9 @@ from deskbench.agent.runs.record import (
     whole_parts,
 )
 from deskbench.envs import foreign
-from deskbench.envs.actions import ActionError, parse_actions
+from deskbench.envs.actions import ActionError
 from deskbench.envs.errors import UsageError
-from deskbench.envs.types import ACTION_TYPES, Action, ActionResult, Done, Observation
+from deskbench.envs.types import Action, ActionResult, Done, Observation
 
 TRAJECTORY, RESULT = "trajectory.json", "result.json"
 LARGEST = 256 << 20
@@ -119,6 +120,8 @@ class _Failed(_Open):
 
 class _Trial(_Open):
     task_name: str
+    variant: _Number | None = None  # of cua-bench's tasks
+    attempt: _Number | None = None
     source: str | None = None
     started_at: datetime | None = None
     finished_at: datetime | None = None
@@ -218,7 +221,9 @@ def _read(path: Path, folder: Path) -> _Found:
     if not found.schema_version.startswith("ATIF-v1."):
         raise _Unfit(f"{found.schema_version[:40]} is not a version of ATIF that deskbench knows")
     own = _Own.model_validate((found.extra or {}).get("deskbench") or {})
-    actions = [_actions(step) for step in found.steps if step.source == "agent"]
+    if trial.attempt is not None and "repeat" not in own.model_fields_set:
+        own = own.model_copy(update={"repeat": trial.attempt})
+    own, actions = _acted(path, folder, found, own, free=trial.exception_info is None)
     suite, task = _key(trial, own)
     times = _time(trial.started_at), _time(trial.finished_at)
     return _Found(folder, path, trial, found, own, actions, suite, task, times)
@@ -226,7 +231,8 @@ def _read(path: Path, folder: Path) -> _Found:
 
 def _key(trial: _Trial, own: _Own) -> tuple[str, str]:
     """Suite and task, which become folders of the run."""
-    suite, _, task = (own.task or f"{trial.source or 'harbor'}/{trial.task_name}").rpartition("/")
+    name = trial.task_name if trial.variant is None else f"{trial.task_name}_v{trial.variant}"
+    suite, _, task = (own.task or f"{trial.source or 'harbor'}/{name}").rpartition("/")
     for name in (suite, task):
         if len(name.encode()) > LONGEST:
             raise _Unfit(f"the name {name[:40]!r}... is longer than {LONGEST} bytes")
@@ -241,13 +247,42 @@ def _bytes(path: Path) -> bytes:
     return path.read_bytes()
 
 
-def _actions(step: _Step) -> Sequence[Action]:
-    for call in step.tool_calls or ():
-        if call.function_name not in ACTION_TYPES:
-            raise _Unfit(f"the tool call {call.function_name[:40]!r} is no action of deskbench")
+def _acted(
+    path: Path, folder: Path, found: _Trajectory, own: _Own, *, free: bool
+) -> tuple[_Own, Sequence[Sequence[Action]]]:
+    """The size of the screen, if a picture tells it, and the actions of each step of the agent.
+
+    Args:
+        free: no error ended the trial, so a last step without a call is the agent's own end.
+    """
+    steps = [step for step in found.steps if step.source == "agent"]
+    others = any(call.function_name in FOREIGN for step in steps for call in step.tool_calls or ())
+    if others and not own.model_fields_set & {"width", "height"}:
+        seen = _first_picture(path, folder, found.steps)
+        own = own.model_copy(update={"width": seen.width, "height": seen.height})
+    tools = Tools((own.width, own.height))
+    actions = [_actions(step, tools) for step in steps]
+    if others and free and not steps[-1].tool_calls and own.ending is None:
+        actions[-1] = [Done(_text(steps[-1].message) or None)]
+    return own, actions
+
+
+def _first_picture(path: Path, folder: Path, steps: Sequence[_Step]) -> Observation:
+    for step in steps:
+        results = step.observation.results if step.observation is not None else []
+        for content in (step.message, *(one.content for one in results)):
+            seen = _picture(path, folder, content if isinstance(content, list) else [], [])
+            if seen is not None:
+                return seen
+    raise _Unfit("it has no pictures, so the size of the screen is unknown")
+
+
+def _actions(step: _Step, tools: Tools) -> list[Action]:
     try:
-        return parse_actions([{**call.arguments, "type": call.function_name} for call in step.tool_calls or ()])
-    except ActionError as error:
+        return [one for call in step.tool_calls or () for one in tools.actions(call.function_name, call.arguments)]
+    except LookupError as error:
+        raise _Unfit(str(error)) from None
+    except (ActionError, ReplyError) as error:
         raise _Unfit(f"a tool call cannot be read: {error}") from None
 
 
@@ -380,13 +415,17 @@ class _Seen:
         return Observation(seen.screenshot, seen.width, seen.height, results=tuple(done), answer=answer)
 
     def _picture(self, parts: Sequence[_Part]) -> Observation | None:
-        """The last picture that stands in the trial's folder."""
-        for part in reversed(parts):
-            path = self._one.path.parent / (part.source.path if part.source is not None else "")
-            if part.type == "image" and "\0" not in str(path):
-                inside = path.resolve().is_relative_to(self._one.folder.resolve())
-                return Pictures(path.parent, self._one.folder.name, self._problems).named(path.name) if inside else None
-        return None
+        return _picture(self._one.path, self._one.folder, parts, self._problems)
+
+
+def _picture(path: Path, folder: Path, parts: Sequence[_Part], problems: list[str]) -> Observation | None:
+    """The last picture that stands in the trial's folder."""
+    for part in reversed(parts):
+        named = path.parent / (part.source.path if part.source is not None else "")
+        if part.type == "image" and "\0" not in str(named):
+            inside = named.resolve().is_relative_to(folder.resolve())
+            return Pictures(named.parent, folder.name, problems).named(named.name) if inside else None
+    return None
 
 
 def _outcome(result: _Result) -> ActionResult:

