@@ -156,7 +156,7 @@ def cua_variant(folder: Path, reward: float | None, outputs: Sequence[Sequence[d
     """A variant as cua-bench writes it, by cua-bench's own functions."""
     folder.mkdir(parents=True)
     told = cua_bench_results()
-    rows = [
+    rows: list[dict[str, Any]] = [
         {"event_name": "reset", "data_json": "{}", "data_images": [png("red")], "timestamp": "2026-01-02T03:04:05Z"}
     ]
     rows += [
