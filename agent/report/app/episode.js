@@ -56,10 +56,11 @@ export function episodePage({app, run, id, head, shown: first, step: start, go})
 
   const last = () => shown.steps.length - (shown.final ? 0 : 1);
   const where = n => `#/run/${run}/episode/${id}/step/${shown.final && n === shown.steps.length ? "end" : n + 1}`;
+  const readdress = n => { if (location.hash.startsWith(`#/run/${run}/episode/${id}/`) || location.hash === `#/run/${run}/episode/${id}`) history.replaceState(history.state, "", where(n)); };  // unless the reader has already gone on
   const position = text => text === "end" ? last() : /^\d{1,6}$/.test(text || "") ? Math.max(0, Math.min(last(), Number(text) - 1)) : 0;
   function move(n) {
     at = Math.max(0, Math.min(last(), n));
-    history.replaceState(history.state, "", where(at));
+    readdress(at);
     draw();
     if (playing && show === "film") playing.seek(at);
   }
@@ -67,7 +68,7 @@ export function episodePage({app, run, id, head, shown: first, step: start, go})
   function filmed() {
     if (playing) return playing;
     const times = [...shown.steps, ...(shown.final ? [shown.final] : [])].map(one => one.time);
-    const follow = n => { if (n !== at && n <= last()) { at = n; history.replaceState(history.state, "", where(at)); draw(); } };
+    const follow = n => { if (n !== at && n <= last()) { at = n; readdress(at); draw(); } };
     playing = film({url: source.video(run, id), span: shown.film, times, follow, ready: () => playing.seek(at), lost: () => renew(stage, el("p", {class: "warn", role: "status"}, "This browser cannot play the video."))});
     return playing;
   }
@@ -132,7 +133,7 @@ export function episodePage({app, run, id, head, shown: first, step: start, go})
       const atEnd = at === last();
       shown = fresh;
       heading(); attempt(stripe, "the steps");
-      if (atEnd && shown.state === "running") { at = last(); history.replaceState(history.state, "", where(Math.max(0, at))); }
+      if (atEnd && shown.state === "running") { at = last(); readdress(Math.max(0, at)); }
       draw();
     },
     end() { if (playing) playing.node.pause(); },

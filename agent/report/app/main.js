@@ -25,7 +25,7 @@ function message(title, text) {
   return {title, crumbs: [], keys: {}, end() {}};
 }
 
-async function make({parts, filter}) {
+async function make({parts, filter}, mine) {
   const [kind, id, view, episode, , step] = parts;
   if (kind === "run" && id) {
     const head = await source.head(id);
@@ -42,9 +42,9 @@ async function make({parts, filter}) {
     return () => comparePage({app, heads, filter, keep: () => keep(filter)});
   }
   const {runs, pending} = await source.runs();
-  if (runs.length === 1 && !runs[0].broken) {
+  if (runs.length === 1 && !runs[0].broken && mine === turn) {  // else somebody has gone on, and this would be their entry
     history.replaceState(null, "", `#/run/${runs[0].id}`);
-    return make(place());
+    return make(place(), mine);
   }
   return () => indexPage({app, heads: runs, pending, again: source.runs});
 }
@@ -65,7 +65,7 @@ async function route(back) {
   if (page) scrolls.set(shownPlace, scrollY);
   let build;
   try {
-    build = await make(now);
+    build = await make(now, mine);
   } catch (error) {
     build = () => message("This cannot be shown", error.message);
   }

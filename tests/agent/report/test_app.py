@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from PIL import Image
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, Route
 
 from deskbench.agent.base import Ending
 from deskbench.agent.report.report import write_report
+from deskbench.agent.runs.names import run_name
 
 from ..browser import Tab, chromium, tab
 from ..staged_runs import episode, going, run
@@ -62,6 +63,25 @@ def opened(browser: Browser, url: str, width: int = 1300, scheme: str = "light")
         assert seen.errors == []
         wide = seen.run("[document.documentElement.scrollWidth, innerWidth]")
         assert wide[0] <= wide[1], "the page is wider than the window"
+
+
+def test_a_slow_first_page_does_not_rename_the_next(browser: Browser, base: str, folder: Path) -> None:
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    with tab(browser, "about:blank") as seen:
+        seen.page.route(f"{base}/api/runs", hold)
+        seen.page.goto(base)
+        seen.wait("location.pathname === '/'")
+        seen.run(f"location.hash = '#/run/{run_name(folder)}/live'")
+        seen.page.wait_for_selector(".desk")
+        with seen.page.expect_response(f"{base}/api/runs"):
+            held[0].continue_()
+        seen.run("new Promise(done => setTimeout(done, 0))")
+        assert seen.run("location.hash") == f"#/run/{run_name(folder)}/live"
+        assert seen.errors == []
 
 
 def said(seen: Tab) -> str:
