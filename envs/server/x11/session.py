@@ -101,6 +101,9 @@ def _environment() -> dict[str, str]:
         "XAUTHORITY": "/nonexistent",  # with an empty file, python-xlib complains on stdout
         "TERMINAL": "lxterminal",
         "LIBGL_ALWAYS_SOFTWARE": "1",
+        # GTK 4 would draw with OpenGL, which costs seconds of processor time without a GPU. While something moves on
+        # the screen, it then has no time for anything else: Nautilus shows "Loading..." for ever.
+        "GSK_RENDERER": "cairo",
     }
 
 
