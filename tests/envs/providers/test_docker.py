@@ -166,11 +166,11 @@ def test_what_stands_in_for_vs_code(code: Desktop) -> None:
     )  # a window has its name once the editor is loaded
     code.activate_window(EDITED, strict=True)
     code.act([Type("zero\n"), Key(("ctrl", "s"))])
-    assert wait.until(lambda: code.read_file("~/project/a.txt") == b"zero\none\n", timeout=30)
+    assert wait.until(lambda: code.read_file("~/project/a.txt") == b"zero\none\n", timeout=90)
     assert code.run(["code", "--list-extensions"]).stdout == ""
     code.write_file("~/.config/Code/User/settings.json", b'{"editor.fontSize": 40}')
     before = code.observe().screenshot
-    assert wait.until(lambda: code.observe().screenshot != before, timeout=10)
+    assert wait.until(lambda: code.observe().screenshot != before, timeout=60)
 
 
 def test_an_extension_of_vs_code_says_what_is_open(code: Desktop, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from tests.differential.case import Case, Verdict
 from tests.differential.families import FAMILIES
 from tests.tasks.examples import INPUTS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
 @pytest.mark.parametrize("family", FAMILIES)
