@@ -11,11 +11,10 @@ PYTEST_FLAGS ?=
 # Tests often wait for a desktop: one worker more than cores keeps the cores busy.
 WORKERS := $(shell n=$$(getconf _NPROCESSORS_ONLN); [ $$n -lt 4 ] && echo $$((n + 1)) || echo 4)
 
-# A few failures of the whole suite are tried once more without other tests beside them, and listed.
+# A few failures are tried once more without other tests beside them, and listed.
 FAILED := .pytest_cache/v/cache/lastfailed
-AGAIN = [ -z "$(PYTEST_FLAGS)" ] && [ "$$(grep -c '": true' $(FAILED))" -le 5 ] && \
-  echo "Failed beside other tests; once more, one after another:" && \
-  $(BIN)/pytest -m "not alone" --last-failed --last-failed-no-failures none -v
+again = || { [ $$? = 1 ] && [ -z "$(PYTEST_FLAGS)" ] && [ "$$(grep -c '": true' $(FAILED))" -le 10 ] && \
+  echo "These failed; once more, one after another:" && $(BIN)/pytest -m $(1) --last-failed --last-failed-no-failures none -v; }
 
 .PHONY: help demo test check docs bench install tools apt clean
 .DEFAULT_GOAL := help
@@ -34,8 +33,9 @@ demo: install
 test bench: PACKAGES += $(TEST_PACKAGES)
 
 test: tools
-	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_FLAGS) || { [ $$? = 1 ] && $(AGAIN); }
-	@$(BIN)/pytest -m alone $(PYTEST_FLAGS) # emulated machines want the cores to themselves, for some ten minutes
+	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_FLAGS) $(call again,"not alone")
+	@# emulated machines want the cores to themselves, for some ten minutes
+	@$(BIN)/pytest -m alone $(PYTEST_FLAGS) $(call again,alone)
 
 check: tools
 	@$(BIN)/ruff check .
