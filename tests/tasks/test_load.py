@@ -355,8 +355,8 @@ DAY = rule({"relativeTime": {"from": "some day"}, "expected": {"time": "{Year}"}
         (check_of("json_value", FILE, rule({"expect": [{"path": ["a"]}]})), "$.evaluator.expected.rules", "equals"),
         (check_of("ini_value", FILE, rule({"expect": [{"equals": "a"}]})), "$.evaluator.expected.rules", "key"),
         (check_of("number_equals", FILE, rule({"expected": "much"})), "$.evaluator.expected.rules", "number"),
-        (check_of("check_json", FILE, rule({"expect": []})), "$.evaluator.expected.rules", "no condition; give 'expect'"),
-        (check_of("check_image_size", FILE, rule({})), "$.evaluator.expected.rules", "no condition; give 'width'"),
+        (check_of("check_json", FILE, rule({"expect": []})), "$.evaluator.expected.rules", "set no condition"),
+        (check_of("check_image_size", FILE, rule({})), "$.evaluator.expected.rules", "set no condition; give 'width'"),
         (check_of("text_matches", FILE, rule({"pattern": "("})), "$.evaluator.expected.rules", "regular expression"),
         (check_of("check_list", FILE, rule({"expect": ["(?P<"]})), "$.evaluator.expected.rules", "regular expression"),
         (

@@ -132,7 +132,7 @@ CASES: list[tuple[str, bool, Any]] = [
                      "instruction": "Which day has a file? Answer with the day only.",
                      "evaluator": {"result": ANSWER, "expected": {"rules": {"expected": "Monday"}}}}),
     ("DB009", True, {"evaluator": {"func": "text_matches", "expected": asks(pattern=".*")}}),
-    ("DB009", True, {"evaluator": {"func": "check_include_exclude", "expected": asks(include=[], exclude=[])}}),
+    ("DB009", True, {"evaluator": {"func": "check_include_exclude", "expected": asks(include=[""], exclude=[])}}),
     ("DB009", False, {"config": steps(("write_file", {"path": FILE, "text": "We meet on Thursday."}),
                                       ("execute", {"command": "rm ~/Documents/letter.txt", "shell": True}))}),
     ("DB009", False, {"evaluator": {  # a guard
