@@ -63,7 +63,7 @@ PROGRAMS = (
     ),
     Program(
         "Files (Nautilus)", "nautilus", UNKNOWN,
-        "in a narrow window the sidebar folds away and the buttons move to the bottom",
+        "in a narrow window the sidebar folds away and the buttons move to the bottom; nothing is animated",
     ),
     Program("Text editor (gedit)", "gedit", UNKNOWN, UNSEEN),
     Program(
