@@ -10,6 +10,7 @@ small and come back at the same place.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -41,6 +42,15 @@ PERIOD = 0.25
 """Minimum seconds between two changes of a caret or clock."""
 HORIZON = 0.3
 """Seconds within which a timer may belong to the reaction, as long as `QUIET`."""
+TICKING, TICKS = 0.1, 4
+"""A program that wakes at equal intervals, so often and for so many seconds since the screen last changed, is ticking
+and not reacting: LibreOffice works off what is left to do every 20 ms, and draws nothing. A chain of timers, as GTK's
+after Enter in a dialog (248, 9 and 234 ms), has unequal intervals.
+"""
+EVEN = 0.012
+"""Seconds by which equal intervals may differ: the work of a tick is part of them."""
+EARLY = 0.004
+"""Seconds by which a timer that is looked at twice may seem to differ: calls count in milliseconds."""
 MOMENTS = 500
 """How many moments of a settling are kept for a film; beyond these, only the last."""
 HISTORY = 5.0
@@ -138,6 +148,7 @@ class Settling:
     _windows: frozenset[int] = field(default=frozenset(), init=False)
     _new_window: bool = field(default=False, init=False)
     _due: dict[int, float] = field(default_factory=dict, init=False)
+    _ticks: dict[int, list[float]] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
         self._windows = self.before.windows
@@ -157,9 +168,10 @@ class Settling:
     def _judge(self, sample: Sample, changes: Sequence[Change], rest: Rest | None) -> bool | None:
         now = sample.time
         self._note(sample, rest)
+        last = max((c.time for c in changes if not self.habitual(c, changes)), default=None)
         if rest is not None:
             self._expect(rest, now)
-        last = max((c.time for c in changes if not self.habitual(c, changes)), default=None)
+            self._count_ticks(rest, now, max(self.start, last or 0.0, self._window_change))
         if now - self.start >= self.maximum:
             return False
         if rest is not None and self._at_rest(sample, rest):
@@ -182,6 +194,23 @@ class Settling:
             if process not in self._due and rest.wakes[process] <= now + HORIZON:
                 self._due[process] = rest.wakes[process]
 
+    def _count_ticks(self, rest: Rest, now: float, since: float) -> None:
+        """Note the moments at which each program was to wake since the last change; the last of them is to come."""
+        for process, wake in rest.wakes.items():
+            ticks = [due for due in self._ticks.get(process, ()) if due > since]
+            if ticks and (ticks[-1] > now or wake - ticks[-1] < EARLY):
+                ticks.pop()  # the same timer, or it was set anew before it was due
+            self._ticks[process] = [*ticks, wake]
+
+    def _ticking(self, process: int) -> bool:
+        """Whether a program wakes at equal intervals and draws nothing."""
+        ticks = self._ticks.get(process, [])
+        first = next((n for n in range(len(ticks) - TICKS, -1, -1) if ticks[-1] - ticks[n] > TICKING - EARLY), None)
+        if first is None:
+            return False
+        intervals = [later - earlier for earlier, later in itertools.pairwise(ticks[first:])]
+        return max(intervals) - min(intervals) <= EVEN
+
     def _at_rest(self, sample: Sample, rest: Rest) -> bool:
         """Nothing runs, and no timer of the programs that the actions concern is due soon."""
         if not rest.still or rest.ran & rest.hidden:
@@ -191,6 +220,7 @@ class Settling:
         reaction = self.start + REACTION
         return not any(
             wake <= (sample.time + HORIZON if self.looking_back or process in rest.ran else reaction)
+            and not self._ticking(process)
             for process, wake in rest.wakes.items()
         )  # fmt: skip
 

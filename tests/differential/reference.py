@@ -68,8 +68,21 @@ def _unpack(folder: Path) -> None:
 def _module(name: str, **content: Any) -> types.ModuleType:
     module = types.ModuleType(name)
     module.__dict__.update(content)
-    sys.modules[name] = module
     return module
+
+
+@contextmanager
+def _instead(*modules: types.ModuleType) -> Iterator[None]:
+    """Let these modules be imported in place of packages of their names; other tests need the true ones."""
+    before = {module.__name__: sys.modules.get(module.__name__) for module in modules}
+    sys.modules.update({module.__name__: module for module in modules})
+    try:
+        yield
+    finally:
+        for name, true in before.items():
+            sys.modules.pop(name)
+            if true is not None:
+                sys.modules[name] = true
 
 
 class _Page:
@@ -124,19 +137,25 @@ class _Reader:
 
 
 @cache
+def _stand_ins() -> tuple[types.ModuleType, ...]:
+    return (
+        _module("fitz", open=_Document),
+        _module("PyPDF2", PdfReader=_Reader),
+        _module("borb"),
+        _module("borb.pdf", Document=None, PDF=None),
+        _module("easyocr"),
+        _module("acoustid"),
+    )
+
+
+@cache
 def _functions() -> dict[str, Callable[..., Any]]:
     sys.path.insert(0, str(_chosen or fetch()))
-    _module("fitz", open=_Document)
-    _module("PyPDF2", PdfReader=_Reader)
-    _module("borb")
-    _module("borb.pdf", Document=None, PDF=None)
-    _module("easyocr")
-    _module("acoustid")
     import tldextract
 
     # The suffix list in the package; the release downloads it.
     offline = tldextract.TLDExtract(suffix_list_urls=(), cache_dir=None)
-    with redirect_stdout(io.StringIO()):
+    with redirect_stdout(io.StringIO()), _instead(*_stand_ins()):
         metrics = importlib.import_module("desktop_env.evaluators.metrics")
         sys.modules["desktop_env.evaluators.metrics.utils"].__dict__["tldextract"] = types.SimpleNamespace(
             extract=offline
@@ -150,16 +169,19 @@ def controllers() -> tuple[Any, Any]:
     Google Drive, the proxies and .env files are empty stubs, because they use no server of a desktop.
     """
     _functions()
-    _module("pydrive")
-    _module("pydrive.auth", GoogleAuth=None)
-    _module("pydrive.drive", GoogleDrive=None, GoogleDriveFile=None, GoogleDriveFileList=None)
-    _module("dotenv", load_dotenv=lambda: None)
-    for name in ("desktop_env.providers", "desktop_env.providers.aws"):
-        _module(name)
-    _module("desktop_env.providers.aws.proxy_pool", get_global_proxy_pool=None, init_proxy_pool=lambda file: None,
-            ProxyInfo=None)  # fmt: skip
-    python = importlib.import_module("desktop_env.controllers.python")
-    return python.PythonController, importlib.import_module("desktop_env.controllers.setup").SetupController
+    pool = {"get_global_proxy_pool": None, "init_proxy_pool": lambda file: None, "ProxyInfo": None}
+    absent = (
+        _module("pydrive"),
+        _module("pydrive.auth", GoogleAuth=None),
+        _module("pydrive.drive", GoogleDrive=None, GoogleDriveFile=None, GoogleDriveFileList=None),
+        _module("dotenv", load_dotenv=lambda: None),
+        _module("desktop_env.providers"),
+        _module("desktop_env.providers.aws"),
+        _module("desktop_env.providers.aws.proxy_pool", **pool),
+    )
+    with _instead(*_stand_ins(), *absent):
+        python = importlib.import_module("desktop_env.controllers.python")
+        return python.PythonController, importlib.import_module("desktop_env.controllers.setup").SetupController
 
 
 def has(name: str) -> bool:
@@ -186,7 +208,7 @@ def score(name: str, arguments: list[Any], options: dict[str, Any], folder: Path
     Raises:
         Raised: it raised an exception.
     """
-    with _quiet(folder):
+    with _quiet(folder), _instead(*_stand_ins()):
         try:
             value = _functions()[name](*map(_plain, arguments), **options)
         except Exception as error:  # noqa: BLE001  (whatever it raises is its answer)

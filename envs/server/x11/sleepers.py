@@ -38,6 +38,11 @@ FOREIGN = ("wineserver",)
 """Programs that act for others in ways that their calls do not show: how the names begin."""
 TALKING = frozenset(("01", "02", "03"))
 """States of a connection in /proc/net/tcp whose other end may still say something (net/tcp_states.h)."""
+COMPOSITOR, CHROMIUMS = "Compositor", "Chrome_ChildIOT"
+"""Names of two threads of Chromium's renderers, and of what is made with it. The first puts frames together if another
+process, whose timers count, tells it to. Its own timers draw nothing: 250 ms after input, one changes the order of work
+(`kSmoothnessTakesPriorityExpirationDelay`, cc/trees/proxy_impl.cc). The second tells these processes from others.
+"""
 ENDED = (FileNotFoundError, ProcessLookupError)
 
 
@@ -113,6 +118,7 @@ class Sleepers:
         self._own = own
         self._threads: dict[tuple[int, int], Thread] = {}
         self._kernel: dict[int, bool] = {}
+        self._drawing: dict[tuple[int, int], bool] = {}
         self._lock = threading.Lock()
         self._terminal = Terminal()
         self._last: Look | None = None
@@ -150,10 +156,12 @@ class Sleepers:
                 still = still and now.same(last) and time.monotonic() < until
                 left -= 1
             moved, self._last = now.ran(self._last or before), now
+            wakes = _earliest(
+                (key[0], wait.wake) for key, wait in now.threads.items() if wait.known and self._draws(key, wait)
+            )
         programs = {process for process, name in now.names.items() if name not in INFRASTRUCTURE}
         ran, hidden = now.ran(before) & programs, set(now.hidden)
         hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
-        wakes = _earliest((process, wait.wake) for (process, _), wait in now.threads.items() if wait.known)
         if still:
             self._look_outside(ran, wakes, hidden)
         return Rest(
@@ -176,6 +184,19 @@ class Sleepers:
             except OSError:
                 hidden.add(process)
 
+    def _draws(self, key: tuple[int, int], wait: Wait) -> bool:
+        """Whether a thread may draw when its timer is due."""
+        process, thread = key
+        if process == thread or wait.wake == FOREVER:
+            return True
+        if key not in self._drawing:
+            try:
+                name = _name(f"{process}/task/{thread}")
+                self._drawing[key] = name != COMPOSITOR or CHROMIUMS not in map(_name, _threads(process))
+            except ENDED:
+                return False
+        return self._drawing[key]
+
     def look(self) -> Look:
         """Every thread of the session now, but the kernel's."""
         with self._lock:
@@ -196,7 +217,7 @@ class Sleepers:
             if self._kernel[process]:
                 continue
             try:
-                names[process] = _name(process)
+                names[process] = _name(f"{process}")
                 keys = [(process, thread) for thread in _numbers(f"/proc/{process}/task")]
             except ENDED:
                 continue
@@ -206,6 +227,7 @@ class Sleepers:
                     threads[key] = found
         for key in self._threads.keys() - threads.keys():
             self._threads.pop(key).close()
+            self._drawing.pop(key, None)
         return Look(threads, names, frozenset(hidden))
 
     def _one(self, key: tuple[int, int], hidden: set[int]) -> Wait | None:
@@ -231,8 +253,13 @@ def _numbers(folder: str) -> Iterator[int]:
     return map(int, filter(str.isdigit, os.listdir(folder)))  # noqa: PTH208  (a fifth of iterdir's cost)
 
 
-def _name(process: int) -> str:
-    file = os.open(f"/proc/{process}/comm", os.O_RDONLY | os.O_CLOEXEC)
+def _threads(process: int) -> Iterator[str]:
+    return (f"{process}/task/{thread}" for thread in _numbers(f"/proc/{process}/task"))
+
+
+def _name(which: str) -> str:
+    """The name of a process or thread, as the kernel has it."""
+    file = os.open(f"/proc/{which}/comm", os.O_RDONLY | os.O_CLOEXEC)
     try:
         return os.read(file, 64).decode("latin-1").rstrip("\n")
     finally:

@@ -1,12 +1,25 @@
 """Settling as a state machine: what counts as quiet, and what does not delay an answer."""
 
+import itertools
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from deskbench.envs.server.settle import MAXIMUM, QUIET, QUIET_LAUNCH, REACTION, Change, Rest, Sample, Settling
+from deskbench.envs.server.settle import (
+    MAXIMUM,
+    QUIET,
+    QUIET_LAUNCH,
+    REACTION,
+    TICKING,
+    TICKS,
+    Change,
+    Rest,
+    Sample,
+    Settling,
+)
 
 BIG = (0, 0, 400, 300)
 CARET = (100, 100, 2, 16)
@@ -221,9 +234,39 @@ def test_a_timer_that_draws_the_reaction_is_waited_for() -> None:
     assert by == "rest" and time >= 0.25
 
 
-def test_a_timer_without_end_is_not_waited_for_when_nothing_is_drawn() -> None:
-    time, by = rested(lambda now: Rest(True, frozenset({10}), {10: now + 0.01}, frozenset()))
-    assert by == "quiet" and time <= REACTION + 0.02
+def ticks(interval: float, since: float = 0.0) -> Callable[[float], Rest]:
+    """A program wakes at equal intervals without end."""
+    return lambda now: Rest(True, frozenset({10}), {10: since + (now // interval + 1) * interval}, frozenset())
+
+
+@pytest.mark.parametrize("interval", [0.01, 0.02, 0.05])
+@pytest.mark.parametrize("changes", [[], [change(0.02, BIG)]])
+def test_a_program_that_ticks_and_draws_nothing_is_not_waited_for(interval: float, changes: list[Change]) -> None:
+    time, by = rested(ticks(interval), changes)
+    if changes:
+        after = time - changes[-1].time
+        assert by == "rest" and TICKING - interval <= after <= max(TICKING, TICKS * interval) + 0.02
+    else:
+        assert time <= REACTION + 0.02
+
+
+def test_a_program_that_draws_at_its_ticks_is_waited_for() -> None:
+    frames = [change(0.02 * frame, BIG) for frame in range(1, 20)]
+    time, _ = rested(ticks(0.02), frames)
+    assert time >= frames[-1].time + TICKING - 0.02
+
+
+def test_a_chain_of_unequal_timers_is_no_ticking() -> None:
+    """GTK's after Enter in a dialog, beside a program whose timers drift."""
+    dues = [0.248, 0.257, 0.491]
+    time, by = rested(rests(timers=dict(itertools.pairwise([0.0, *dues]))), [change(0.01, BIG), change(0.258, BIG)])
+    assert by == "rest" and time >= dues[-1]
+
+
+def test_a_timer_that_is_set_anew_before_it_is_due_is_no_tick() -> None:
+    """Each event puts it off by as much as the one before, as a search field does while somebody types."""
+    time, by = rested(lambda now: Rest(True, frozenset({10}), {10: now + 0.2}, frozenset()), [change(0.02, BIG)])
+    assert by == "quiet" and time >= 0.02 + QUIET
 
 
 def test_a_caret_that_is_due_later_is_not_waited_for() -> None:
@@ -240,8 +283,11 @@ def test_a_timer_of_a_program_that_did_not_run_is_waited_for_as_long_as_a_reacti
     assert time >= REACTION
 
 
-def test_a_program_whose_timer_never_ends_is_answered_as_before() -> None:
-    time, by = rested(lambda now: Rest(True, frozenset({10}), {10: now + 0.01}, frozenset()), [change(0.02, BIG)])
+def test_a_program_whose_timers_never_end_nor_repeat_is_answered_as_before() -> None:
+    random_ = random.Random(1)
+    dues = list(itertools.accumulate(random_.uniform(0.005, 0.08) for _ in range(40)))
+    timers = dict(itertools.pairwise([0.0, *dues]))
+    time, by = rested(rests(timers=timers), [change(0.02, BIG)])
     assert by == "quiet" and time <= 0.02 + QUIET + 0.05
 
 
