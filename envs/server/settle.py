@@ -22,6 +22,10 @@ QUIET_WINDOW = 0.35
 """Seconds without change after a window has appeared or gone."""
 QUIET_LAUNCH = 0.8
 """Seconds without change, and idle, after a launched program's window has been mapped."""
+REST_LAUNCH = 0.25
+"""Seconds for which every program must have slept, with nothing drawn, after a launched program's window was mapped. At
+one moment of rest, it may wait for an answer from a program that is just being started.
+"""
 QUIET_WINDOWLESS = 3.0
 """The same while a launched program talks to the X server but has shown no window: it is about to."""
 IDLE = 0.06
@@ -144,6 +148,7 @@ class Settling:
     seen: list[tuple[Sample, Rest | None]] = field(default_factory=list, init=False)
     _last_running: float = field(default=-1.0, init=False)
     _idle_looks: int = field(default=0, init=False)
+    _still_since: float = field(default=0.0, init=False)
     _window_change: float = field(default=-1.0, init=False)
     _windows: frozenset[int] = field(default=frozenset(), init=False)
     _new_window: bool = field(default=False, init=False)
@@ -174,7 +179,7 @@ class Settling:
             self._count_ticks(rest, now, max(self.start, last or 0.0, self._window_change))
         if now - self.start >= self.maximum:
             return False
-        if rest is not None and self._at_rest(sample, rest):
+        if rest is not None and self._at_rest(sample, rest, last):
             self.by = "rest"
             return True
         if self._busy(sample, now, last):
@@ -211,11 +216,15 @@ class Settling:
         intervals = [later - earlier for earlier, later in itertools.pairwise(ticks[first:])]
         return max(intervals) - min(intervals) <= EVEN
 
-    def _at_rest(self, sample: Sample, rest: Rest) -> bool:
-        """Nothing runs, and no timer of the programs that the actions concern is due soon."""
+    def _at_rest(self, sample: Sample, rest: Rest, last: float | None) -> bool:
+        """Nothing runs, and no timer of the programs that the actions concern is due soon.
+
+        While a program starts, its window must be there, and nothing may have run or been drawn for a while.
+        """
         if not rest.still or rest.ran & rest.hidden:
             return False
-        if self._starting(sample):  # what is mapped and drawn may still ask for the focus when it next runs
+        calm = sample.time - max(self._still_since, self._window_change, last or 0.0)
+        if self._starting(sample) and not (self._new_window and calm >= REST_LAUNCH * self.patience):
             return False
         reaction = self.start + REACTION
         return not any(
@@ -234,6 +243,8 @@ class Settling:
             self._new_window |= bool(sample.windows - self._windows)
             self._windows, self._window_change = sample.windows, sample.time
         running = sample.running or (rest is not None and not rest.awake.isdisjoint(sample.programs))
+        if rest is None or not rest.still or not rest.moved.isdisjoint(sample.programs):
+            self._still_since = sample.time
         self._idle_looks = 0 if running else self._idle_looks + 1
         if running:
             self._last_running = sample.time

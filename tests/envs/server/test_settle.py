@@ -13,6 +13,7 @@ from deskbench.envs.server.settle import (
     QUIET,
     QUIET_LAUNCH,
     REACTION,
+    REST_LAUNCH,
     TICKING,
     TICKS,
     Change,
@@ -296,14 +297,37 @@ def test_a_program_that_hides_its_timers_is_answered_as_before() -> None:
     assert by == "quiet" and 0.02 + QUIET <= time <= 0.02 + QUIET + 0.05
 
 
-@pytest.mark.parametrize("windows", [frozenset({1}), frozenset({1, 2})])
-def test_a_launch_that_sleeps_has_not_settled(windows: frozenset[int]) -> None:
-    """With its window, too: a program asks for the focus when it has loaded its file."""
+def launched(windows: frozenset[int], rest: Callable[[float], Rest], drawn: Sequence[Change] = ()) -> tuple[float, str]:
+    """When a launch is answered, and by which evidence; there was one window before."""
     now = 0.0
-    settling = Settling(0.0, 0.0, Sample(-0.01, windows=frozenset({1})), rest=lambda: rests()(now), launching=True)
-    while settling.verdict(Sample(now, windows=windows), []) is None:
+    settling = Settling(0.0, 0.0, Sample(-0.01, windows=frozenset({1})), rest=lambda: rest(now), launching=True)
+    there = frozenset({10})
+    while settling.verdict(Sample(now, windows, there), [c for c in drawn if c.time <= now]) is None:
         now += 0.01
-    assert settling.by == "quiet" and now >= QUIET_LAUNCH
+    return now, settling.by
+
+
+def test_a_launch_without_a_window_has_not_settled_by_sleeping() -> None:
+    time, by = launched(frozenset({1}), rests())
+    assert by == "quiet" and time >= QUIET_LAUNCH
+
+
+def test_a_launch_has_settled_when_its_window_is_there_and_everything_has_slept_for_a_while() -> None:
+    """Not at the first moment of rest: a program may wait for another then, and ask for the focus later."""
+    time, by = launched(frozenset({1, 2}), rests(), [change(0.1, BIG)])
+    assert by == "rest" and 0.1 + REST_LAUNCH <= time < 0.1 + REST_LAUNCH + 0.03
+
+    def woken(now: float) -> Rest:
+        found = rests()(now)
+        return replace(found, moved=frozenset({10})) if 0.2 <= now < 0.22 else found
+
+    time, by = launched(frozenset({1, 2}), woken, [change(0.1, BIG)])
+    assert by == "rest" and time >= 0.2 + REST_LAUNCH
+
+
+def test_a_launched_program_that_hides_its_timers_is_answered_by_quiet_time() -> None:
+    time, by = launched(frozenset({1, 2}), rests(hidden=True), [change(0.1, BIG)])
+    assert by == "quiet" and time >= 0.1 + QUIET_LAUNCH
 
 
 def test_a_program_that_a_timer_has_just_woken_is_computing() -> None:
