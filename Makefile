@@ -35,7 +35,7 @@ test bench: PACKAGES += $(TEST_PACKAGES)
 test: tools
 	@$(BIN)/pytest -n $(WORKERS) --dist worksteal -m "not alone" $(PYTEST_FLAGS) $(call again,"not alone")
 	@# emulated machines want the cores to themselves, for some ten minutes
-	@$(BIN)/pytest -m alone $(PYTEST_FLAGS) $(call again,alone)
+	@$(BIN)/pytest -m alone $(or $(PYTEST_FLAGS),$$(grep -rl "pytest.mark.alone" tests)) $(call again,alone)
 
 check: tools
 	@$(BIN)/ruff check .

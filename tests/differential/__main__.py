@@ -5,7 +5,7 @@ import json
 import sys
 import tempfile
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from deskbench.tasks import registry
@@ -47,9 +47,9 @@ def made(names: list[str]) -> Iterator[tuple[Case, Path]]:
                 yield case, Path(folder)
 
 
-def run(names: list[str]) -> list[Verdict]:
-    """The verdicts on every case of some families."""
-    return [judge(case, folder) for case, folder in made(names)]
+def run(names: list[str], *, take: Callable[[Case], bool] = lambda case: True) -> list[Verdict]:
+    """The verdicts on the cases of some families that `take` accepts."""
+    return [judge(case, folder) for case, folder in made(names) if take(case)]
 
 
 PAGE = """# How our metrics compare with OSWorld's

@@ -1,5 +1,6 @@
 """Compares our metrics with OSWorld's, from its release on PyPI: they agree, or the difference is listed."""
 
+import zlib
 from pathlib import Path
 
 import pytest
@@ -13,12 +14,23 @@ from tests.tasks.examples import INPUTS
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(2400)]
 
 
+LONG = ("decks", "documents", "tables", "workbooks")
+"""Families whose cases take minutes of a core: a third of them is compared here, and all by the command."""
+FEW = ("compare_docx_images", "compare_highlighted_text")
+"""Metrics of these families with so few cases that all are compared."""
+
+
 @pytest.mark.parametrize("family", FAMILIES)
-def test_every_case_agrees_or_is_a_listed_difference(family: str) -> None:
-    verdicts = run([family])
+def test_cases_agree_or_are_listed_differences(family: str) -> None:
+    verdicts = run([family], take=is_taken if family in LONG else lambda case: True)
     assert verdicts
     assert [f"{one}: {one.problem}" for one in verdicts if one.problem] == []
     assert without_both(verdicts) == ELSEWHERE.get(family, set())
+
+
+def is_taken(case: Case) -> bool:
+    """Whether a case is in the third, the same one each time."""
+    return case.metric in FEW or zlib.crc32(f"{case.metric} {case.name}".encode()) % 3 == 0
 
 
 CHECKS = examples("metric")
