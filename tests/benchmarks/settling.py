@@ -1,22 +1,25 @@
 """Settling in the programs of the full image: by rest, by quiet time alone, and a fixed 2 s, on the same actions."""
 
+import contextlib
 import itertools
 import statistics
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import docker
 from PIL import Image, ImageChops
 
 from deskbench.envs import wait
 from deskbench.envs.clients.films import picture
 from deskbench.envs.desktop import DesktopSpec
+from deskbench.envs.providers.docker.image import Recipe
 from deskbench.envs.providers.docker.provider import DockerDesktop, DockerProvider
 from deskbench.envs.server.settle import CARET
 from deskbench.envs.types import Action, Key, Move, Type
 from deskbench.envs.wire import Observe
 from tests.benchmarks.arms import Row, limit_row
-from tests.engine import docker_engine
+from tests.engine import build, docker_engine
 
 FILMS = Path("build/films")
 """Where a picture of each settling goes that was answered too early, with the screens before and after."""
@@ -73,6 +76,8 @@ def programs() -> list[Row]:
     total = {policy: Found() for policy in ROUNDS}
     rows = []
     with docker_engine():
+        with contextlib.closing(docker.from_env(timeout=600)) as client:
+            build(client, Recipe(programs="full"))
         provider = DockerProvider("full")
         try:
             for name, (command, actions) in ACTIONS.items():
