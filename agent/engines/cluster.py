@@ -76,6 +76,7 @@ class Cluster:
         try:
             with _same_handlers():
                 self.ray.init(log_to_driver=False, logging_level="ERROR", **options)
+            _silence(self.ray)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             self.leave()
             raise UsageError(
@@ -129,6 +130,13 @@ def last_line(error: BaseException) -> str:
     """The last line of an error's text: the cause, where Ray puts a traceback before it."""
     lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def _silence(ray: Any) -> None:
+    """Keep what nodes log off the standard output, which may be a JSON document."""
+    inner = ray._private.worker
+    if hasattr(inner, "print_to_stdstream"):
+        inner.print_to_stdstream = lambda *args, **named: None
 
 
 @contextlib.contextmanager

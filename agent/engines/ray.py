@@ -250,6 +250,8 @@ class Ray:
             if isinstance(cause, DeskbenchError):
                 raise cause from None
             raise EnvError(f"{node}: {last_line(error)}") from error
+        except errors.ActorUnavailableError:
+            raise SeatLost(f"{node} is lost: the connection to the desktop's process broke") from None
         except errors.RayError as error:
             raise SeatLost(f"{node} is lost: {last_line(error)}") from None
 
