@@ -176,7 +176,10 @@ def _learn_secrets(config: RunConfig) -> None:
         UsageError: names the setting.
     """
     KNOWN.add(*secrets_in(os.environ))
-    settings = {**config.agent_settings, "provider": config.provider, "user_base_url": config.user_base_url or ""}
+    settings = {
+        **config.agent_settings, "provider": config.provider, "user_base_url": config.user_base_url or "",
+        "results_url": config.results_url or "",
+    }  # fmt: skip
     for name, value in settings.items():
         if name.endswith("_env"):
             secret_of(value)

@@ -61,6 +61,9 @@ class RunConfig(BaseModel):
     """The Ray cluster to join, HOST:PORT; None starts one on this machine for the run."""
     desktop_mb: int | None = Field(default=None, ge=1)
     """Memory in MB (2**20 bytes) that a desktop with its agent needs on a node; None asks for none."""
+    results_url: str | None = None
+    """Where the nodes of a cluster put results for this machine to fetch, as fsspec writes it; None if they share the
+    disk of the run's folder."""
     repeats: int = Field(default=1, ge=1)
     seed: int = 0
     policy: str = "settled"

@@ -196,7 +196,7 @@ def check_same(run: RunFolder, prepared: Prepared) -> None:
     # the tasks themselves are compared above, wherever they are
     free = {
         "source", "parallel", "retries", "budget_usd", "video", "take_over", "lease_seconds", "step_seconds", "engine",
-        "ray_address", "desktop_mb",
+        "ray_address", "desktop_mb", "results_url",
     }  # fmt: skip
     differing = [k for k, v in now["config"].items() if before["config"].get(k) != v and k not in free]
     if differing:

@@ -260,7 +260,7 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
         "width": width, "height": height, "seed": seed, "video": video, "take_over": take_over, "network": network,
         "host_files": host_files, "osworld_strict": osworld_strict, "retries": retries, "on_tamper": on_tamper,
         "isolated": None if unisolated is None else not unisolated, "only": tuple(only) if only else None,
-        "engine": engine, "ray_address": address,
+        "engine": engine or (address and "ray"), "ray_address": address,
     }  # fmt: skip
     own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
            "action_space": action_space}  # fmt: skip

@@ -85,7 +85,13 @@ Engine = Annotated[
     ),
 ]
 Address = Annotated[
-    str | None, Opt(metavar="HOST:PORT", help="The Ray cluster to join.", show_default="one on this machine", **DESKTOP)
+    str | None,
+    Opt(
+        metavar="HOST:PORT",
+        help="The Ray cluster to join (--engine ray).",
+        show_default="one on this machine",
+        **DESKTOP,
+    ),
 ]
 Screen = Annotated[str | None, Opt(help="Screen size.", show_default="1280x800", **DESKTOP)]
 Network = Annotated[

@@ -5,7 +5,6 @@ from __future__ import annotations
 from deskbench.agent.build import Prepared
 from deskbench.agent.engines.base import Engine
 from deskbench.agent.engines.threads import Threads
-from deskbench.envs.errors import UsageError
 
 
 def engine_for(prepared: Prepared, end_seconds: float) -> Engine:
@@ -14,10 +13,7 @@ def engine_for(prepared: Prepared, end_seconds: float) -> Engine:
     Raises:
         UsageError: its settings do not fit, or its package is missing.
     """
-    config = prepared.config
-    if config.engine == "threads":
-        if config.ray_address is not None:
-            raise UsageError("--address names a Ray cluster: give --engine ray, too")
+    if prepared.config.engine == "threads":
         return Threads(prepared, end_seconds)
     from deskbench.agent.engines.ray import Ray
 

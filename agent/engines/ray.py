@@ -11,6 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
+from uuid import uuid4
 
 import deskbench
 from deskbench.agent.build import Prepared, make_provider
@@ -18,6 +19,9 @@ from deskbench.agent.engines.base import Attempt, SeatLost
 from deskbench.agent.engines.cluster import START_COMMAND, Cluster, demand_of, last_line, told
 from deskbench.agent.engines.keys import keys_of
 from deskbench.agent.engines.seat import Look, Seat, Terms
+from deskbench.agent.engines.store import Store
+from deskbench.agent.runs.layout import EpisodeFolder
+from deskbench.agent.runs.record import EpisodeRecord, Written
 from deskbench.agent.workers import Worker
 from deskbench.envs import wait
 from deskbench.envs.errors import DeskbenchError, EnvError, UsageError
@@ -66,6 +70,8 @@ class Ray:
         self._seats: dict[Worker, _Placed] = {}
         self._free: list[_Placed] = []
         self._retired: list[threading.Thread] = []
+        self._store = Store(prepared.config.results_url) if prepared.config.results_url else None
+        self._there = uuid4().hex
 
     def room(self) -> None:
         """Join the cluster, and look whether a node can have a desktop."""
@@ -128,7 +134,7 @@ class Ray:
             num_cpus=0, memory=self._demand.get("memory"), resources={"desktop": 1}, max_restarts=0,
             max_task_retries=0, max_concurrency=THREADS,
         ).remote()  # fmt: skip
-        terms = Terms(self._config, deskbench.__version__, self._end_seconds, self._ahead)
+        terms = Terms(self._config, deskbench.__version__, self._end_seconds, self._ahead, self._there)
         opened = actor.open.remote(terms, keys_of(self._config))
         since = None
         while wanted():
@@ -174,14 +180,32 @@ class Ray:
                 began = True
                 attempt.begin()
             if look.handed is not None:
-                self._ask(placed, "answer", attempt.hand_in(*look.handed))
+                self._ask(placed, "answer", self._hand_in(attempt, *look.handed))
             if look.ended:
                 if look.error is not None:
                     raise look.error
+                self._fetch_rest(attempt)
                 return
             if attempt.interrupted() and not told_to_end:
                 told_to_end = True
                 self._ask(placed, "interrupt")
+
+    def _hand_in(self, attempt: Attempt, record: EpisodeRecord, written: Written) -> bool:
+        if self._store is not None:
+            attempt.worker.alive(self._end_seconds)
+            EpisodeFolder(attempt.folder).files.mkdir(parents=True, exist_ok=True)  # it may be empty there
+            self._store.fetch(f"{self._there}/{attempt.token}", attempt.folder)
+            written = Written(attempt.folder / written.file.name, attempt.folder / written.record.name)
+        counts = attempt.hand_in(record, written)
+        if self._store is not None and not counts:
+            written.file.unlink(missing_ok=True)
+        return counts
+
+    def _fetch_rest(self, attempt: Attempt) -> None:
+        """Fetch what was written after the record: a film, how the desktop ended."""
+        if self._store is not None:
+            self._store.fetch(f"{self._there}/{attempt.token}", attempt.folder, hidden=False)
+            self._store.remove(f"{self._there}/{attempt.token}")
 
     def leave(self, worker: Worker) -> None:
         """Free its seat."""
@@ -214,6 +238,8 @@ class Ray:
             thread.start()
         for thread in (*threads, *self._retired):
             thread.join()
+        if self._store is not None:
+            self._store.remove(self._there)  # of attempts that were lost
         self._joined.leave()
         if problems:
             raise problems[0]

@@ -7,7 +7,9 @@ where the record would count, and asks. Who has the ledger decides, and publishe
 from __future__ import annotations
 
 import platform
+import shutil
 import sys
+import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
@@ -19,8 +21,10 @@ from deskbench.agent.config import RunConfig
 from deskbench.agent.engines.attempt import perform, stopped
 from deskbench.agent.engines.base import Attempt
 from deskbench.agent.engines.keys import take_keys
+from deskbench.agent.engines.store import Store
 from deskbench.agent.episode import Doing, Plan
 from deskbench.agent.limits import START_SECONDS
+from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeRecord, Written
 from deskbench.agent.workers import Worker
 from deskbench.envs import wait
@@ -40,12 +44,14 @@ class Terms:
         version: of deskbench, on the machine that has the ledger.
         end_seconds: how long the end of a desktop may take.
         ahead: warm desktops to keep.
+        place: the run's folder below `config.results_url`.
     """
 
     config: RunConfig
     version: str
     end_seconds: float
     ahead: int
+    place: str
 
 
 @dataclass(frozen=True)
@@ -88,12 +94,17 @@ class _Attempting:
         self._counts = False
         self._error: Exception | None = None
         self._given_up = False
+        self._store = Store(self._terms.config.results_url) if self._terms.config.results_url else None
+        self._folder = Path()
+        self._name = ""
         self.interrupted = False
 
     def begin(self, plan: Plan, token: int, folder: Path) -> None:
         self._worker.alive(START_SECONDS)
+        self._name = f"{self._terms.place}/{token}"
+        self._folder = folder if self._store is None else Path(tempfile.mkdtemp(prefix="deskbench-"))
         attempt = Attempt(
-            plan, token, folder, self._worker, self._doing, begin=self._begun, hand_in=self._hand_in,
+            plan, token, self._folder, self._worker, self._doing, begin=self._begun, hand_in=self._hand_in,
             interrupted=lambda: self.interrupted,
         )  # fmt: skip
         threading.Thread(target=self._run, args=(attempt,), name=folder.name, daemon=True).start()
@@ -117,11 +128,18 @@ class _Attempting:
     def _run(self, attempt: Attempt) -> None:
         try:
             perform(attempt, self._prepared, self._provider, self._terms.end_seconds)
+            self._send()
         except BaseException as error:  # noqa: BLE001  (the boundary of a thread: another process has to hear of it)
             self._error = _portable(error)
         finally:
+            if self._store is not None:
+                shutil.rmtree(self._folder, ignore_errors=True)
             self._ended = True
             self._tell()
+
+    def _send(self) -> None:
+        if self._store is not None:
+            self._store.put(self._folder, self._name, besides=EpisodeFolder(self._folder).now)
 
     def _begun(self) -> None:
         self._began = True
@@ -129,6 +147,7 @@ class _Attempting:
 
     def _hand_in(self, record: EpisodeRecord, written: Written) -> bool:
         self._worker.alive(self._terms.end_seconds)
+        self._send()
         self._answered.clear()
         self._handed = record, written
         self._tell()

@@ -16,10 +16,11 @@ import pytest
 from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.engines.cluster import demand_of, last_line, told
 from deskbench.agent.engines.ray import Ray
+from deskbench.agent.engines.store import Store
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import Ledger, State
 from deskbench.envs import wait
-from deskbench.envs.errors import EnvError, UsageError
+from deskbench.envs.errors import EnvError, StorageError, UsageError
 
 from .. import paper
 from ..paper import prepared, write_suite
@@ -46,6 +47,16 @@ def scores(folder: Path) -> dict[tuple[str, int], float | None]:
     return {(one.episode.task, one.episode.repeat): one.episode.score.value for one in RunFolder(folder).final()}
 
 
+def files(folder: Path) -> dict[tuple[str, int], set[str]]:
+    """The files and folders of each episode that counts."""
+    return {
+        (one.episode.task, one.episode.repeat): {
+            str(path.relative_to(one.folder.path)) for path in one.folder.path.rglob("*")
+        }
+        for one in RunFolder(folder).final()
+    }
+
+
 def test_a_demand_that_no_node_meets_is_said_at_once(cluster: Machines, suite: Path, tmp_path: Path) -> None:
     ready = prepared(suite, engine="ray", ray_address=cluster.address, desktop_mb=9_000_000)
     with pytest.raises(UsageError, match=r"no node has 1 desktop and 9000000 MB: 127\.0\.0\.1:\d+ has .* and \d+ MB"):
@@ -57,7 +68,8 @@ def test_a_node_that_is_killed_in_mid_run_costs_no_episode(cluster: Machines, su
     shown: list[Progress] = []
     changes = {"agent": f"{HERE}:SlowWriter", "repeats": 3, "max_steps": 10}
     Batch(prepared(suite, parallel=3, **changes), tmp_path / "threads").run()
-    ready = prepared(suite, engine="ray", ray_address=cluster.address, parallel=4, **changes)
+    url = f"file://{tmp_path}/store"
+    ready = prepared(suite, engine="ray", ray_address=cluster.address, parallel=4, results_url=url, **changes)
     batch = Batch(ready, tmp_path / "ray", shown.append)
     run = threading.Thread(target=batch.run)
     run.start()
@@ -68,6 +80,8 @@ def test_a_node_that_is_killed_in_mid_run_costs_no_episode(cluster: Machines, su
     assert batch.notice == "the cluster has room for 3 of 4 desktops (1 desktop each); the others wait"
     assert scores(tmp_path / "ray") == scores(tmp_path / "threads")
     assert (batch.state, batch.unclosed, batch.progress.finished, len(batch.progress.scores)) == ("done", None, 12, 12)
+    assert [*(tmp_path / "store").iterdir()] == []
+    assert files(tmp_path / "ray") == files(tmp_path / "threads")
     ledger = Ledger(tmp_path / "ray/ledger.sqlite")
     attempts = ledger.attempts()
     ledger.close()
@@ -118,6 +132,41 @@ def test_a_run_needs_no_cluster_and_leaves_nothing(tmp_path: Path) -> None:
 # What needs no cluster.
 
 
+def test_results_come_over_a_place_that_nodes_and_this_machine_reach(tmp_path: Path) -> None:
+    store, there, here = Store(f"file://{tmp_path}/there"), tmp_path / "node", tmp_path / "run"
+    (there / "frames").mkdir(parents=True)
+    (there / "frames/1.png").write_bytes(b"png")
+    (there / "steps.jsonl").write_text("one\n")
+    (there / ".record").write_text("{}")
+    store.put(there, "run/7")
+    Store(f"file://{tmp_path}/there").fetch("run/7", here)
+    (here / ".record").rename(here / "record")
+    (there / "steps.jsonl").write_text("one\ntwo\n")
+    store.put(there, "run/7")
+    store.fetch("run/7", here, hidden=False)
+    found = {str(path.relative_to(here)): path.read_text() for path in here.rglob("*") if path.is_file()}
+    assert found == {"frames/1.png": "png", "steps.jsonl": "one\ntwo\n", "record": "{}"}
+    store.remove("run")
+    store.remove("run")
+    assert [*(tmp_path / "there").iterdir()] == []
+
+
+@pytest.mark.parametrize(
+    ("url", "said"), [("nowhere://x", "nowhere"), ("http+unknown://u:secret@h/x", r"results_url http\+unknown://h/x: ")]
+)
+def test_a_place_that_nobody_knows_is_named(url: str, said: str) -> None:
+    with pytest.raises(UsageError, match=said):
+        Store(url)
+
+
+def test_a_place_that_cannot_be_written_ends_the_run(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "node").mkdir()
+    (tmp_path / "node/steps.jsonl").write_text("")
+    with pytest.raises(StorageError, match=r"results_url file://.*/file: "):
+        Store(f"file://{tmp_path}/file").put(tmp_path / "node", "run/1")
+
+
 def test_a_missing_package_is_named_with_its_extra(
     suite: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -131,7 +180,6 @@ def test_a_missing_package_is_named_with_its_extra(
     [
         ({"take_over": True}, "a person can only use desktops of this machine"),
         ({"ray_address": "ray://host:10001"}, "write HOST:PORT"),
-        ({"engine": "threads", "ray_address": "host:6379"}, "--address names a Ray cluster"),
     ],
 )
 def test_settings_that_do_not_fit_are_said_before_the_run(
