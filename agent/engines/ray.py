@@ -18,7 +18,7 @@ from deskbench.agent.build import Prepared, make_provider
 from deskbench.agent.engines.base import Attempt, SeatLost
 from deskbench.agent.engines.cluster import START_COMMAND, Cluster, demand_of, last_line, told
 from deskbench.agent.engines.keys import keys_of
-from deskbench.agent.engines.seat import Look, Seat, Terms
+from deskbench.agent.engines.seat import Look, SeatProcess, Terms
 from deskbench.agent.engines.store import Store
 from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeRecord, Written
@@ -26,8 +26,10 @@ from deskbench.agent.workers import Worker
 from deskbench.envs import wait
 from deskbench.envs.errors import DeskbenchError, EnvError, UsageError
 
-LOOK_SECONDS = 0.3
-"""How long a seat waits for news before it answers."""
+LOOK_SECONDS = 1.0
+"""How long a seat waits for news before it answers: with 200 seats, 200 calls a second."""
+PLACING_SECONDS = 0.3
+"""Time between two looks at whether a seat has been placed, or another one is free."""
 ANSWER_SECONDS = 15.0
 """A seat that does not answer for so long is lost. Ray itself says so at once if the process or the node has died."""
 PATIENCE_SECONDS = 60.0
@@ -138,7 +140,7 @@ class Ray:
         opened = actor.open.remote(terms, keys_of(self._config))
         since = None
         while wanted():
-            if self._ray.wait([opened], timeout=LOOK_SECONDS)[0]:
+            if self._ray.wait([opened], timeout=PLACING_SECONDS)[0]:
                 return self._opened(actor, opened)
             placed = self._take_free()
             if placed is not None:
@@ -292,4 +294,4 @@ class Ray:
 
     @property
     def _remote(self) -> Any:
-        return self._ray.remote(Seat)
+        return self._ray.remote(SeatProcess)

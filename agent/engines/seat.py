@@ -178,7 +178,6 @@ class Seat:
         """
         node = platform.node()
         take_keys(keys)
-        sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)  # Ray keeps what is printed in files
         if terms.version != deskbench.__version__:
             found = deskbench.__version__
             raise UsageError(f"{node} has deskbench {found}, and this machine has {terms.version}: install the same")
@@ -228,3 +227,12 @@ class Seat:
     def _running(self) -> _Attempting:
         assert self._attempt is not None, "no attempt was begun"
         return self._attempt
+
+
+class SeatProcess(Seat):
+    """A seat that has a process of its own. Ray keeps what the process prints, so keys are cut out of it."""
+
+    def open(self, terms: Terms, keys: Mapping[str, str]) -> str:
+        """As `Seat.open`."""
+        sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)
+        return super().open(terms, keys)
