@@ -9,7 +9,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 from uuid import uuid4
 
@@ -167,8 +166,8 @@ class Ray:
         placed = self._seats[worker]
         try:
             self._watch(attempt, placed)
-        except BaseException:
-            self.give_up(worker)
+        except BaseException as error:
+            self._retire(worker, ANSWER_SECONDS if isinstance(error, SeatLost) else self._end_seconds)
             raise
 
     def _watch(self, attempt: Attempt, placed: _Placed) -> None:
@@ -218,13 +217,15 @@ class Ray:
 
     def give_up(self, worker: Worker) -> None:
         """End its seat, which may hang; another one is started where there is room."""
+        self._retire(worker, self._end_seconds)
+
+    def _retire(self, worker: Worker, seconds: float) -> None:
         with self._lock:
             placed = self._seats.pop(worker, None)
-            if placed is None:
-                return
-            thread = threading.Thread(target=partial(self._end, placed), daemon=True)
-            self._retired.append(thread)
-        thread.start()
+            if placed is not None:
+                thread = threading.Thread(target=self._end, args=(placed, seconds), daemon=True)
+                self._retired.append(thread)
+                thread.start()
 
     def close(self) -> None:
         """End all seats, then leave the cluster."""
@@ -235,7 +236,9 @@ class Ray:
             self._seats.clear()
             self._free.clear()
         problems: list[Exception] = []
-        threads = [threading.Thread(target=self._end, args=(one, problems), daemon=True) for one in seats]
+        threads = [
+            threading.Thread(target=self._end, args=(one, self._end_seconds, problems), daemon=True) for one in seats
+        ]
         for thread in threads:
             thread.start()
         for thread in (*threads, *self._retired):
@@ -246,10 +249,10 @@ class Ray:
         if problems:
             raise problems[0]
 
-    def _end(self, placed: _Placed, problems: list[Exception] | None = None) -> None:
-        """Stop a seat's desktops and its process."""
+    def _end(self, placed: _Placed, seconds: float, problems: list[Exception] | None = None) -> None:
+        """Stop a seat's desktops within so many seconds, and its process."""
         try:
-            self._got(placed.node, placed.actor.close.remote(), self._end_seconds)
+            self._got(placed.node, placed.actor.close.remote(), seconds)
         except SeatLost:
             pass  # the node ended them, or they end with it
         except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)

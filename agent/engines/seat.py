@@ -6,6 +6,7 @@ where the record would count, and asks. Who has the ledger decides, and publishe
 
 from __future__ import annotations
 
+import os
 import platform
 import shutil
 import sys
@@ -31,7 +32,7 @@ from deskbench.envs import wait
 from deskbench.envs.desktop import Provider
 from deskbench.envs.errors import DeskbenchError, UsageError
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.redact import Printed
+from deskbench.envs.redact import KNOWN, Printed, secrets_in
 from deskbench.envs.types import Action
 
 
@@ -234,5 +235,6 @@ class SeatProcess(Seat):
 
     def open(self, terms: Terms, keys: Mapping[str, str]) -> str:
         """As `Seat.open`."""
+        KNOWN.add(*secrets_in(os.environ))
         sys.stdout, sys.stderr = Printed(sys.stdout), Printed(sys.stderr)
         return super().open(terms, keys)

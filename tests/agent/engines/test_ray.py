@@ -17,13 +17,14 @@ from deskbench.agent.batch import Batch, Progress
 from deskbench.agent.engines.cluster import demand_of, last_line, told
 from deskbench.agent.engines.ray import Ray
 from deskbench.agent.engines.store import Store
+from deskbench.agent.report.outcomes import outcomes
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import Ledger, State
 from deskbench.envs import wait
 from deskbench.envs.errors import EnvError, StorageError, UsageError
 
 from .. import paper
-from ..paper import prepared, write_suite
+from ..paper import prepared, write_suite, write_task
 from .clusters import Machines, machines, marked
 
 HERE = paper.__name__
@@ -62,6 +63,18 @@ def test_a_demand_that_no_node_meets_is_said_at_once(cluster: Machines, suite: P
     with pytest.raises(UsageError, match=r"no node has 1 desktop and 9000000 MB: 127\.0\.0\.1:\d+ has .* and \d+ MB"):
         Batch(ready, tmp_path / "run").run()
     assert not (tmp_path / "run").exists()
+
+
+def test_what_hangs_on_a_node_is_ended_and_tried_again(cluster: Machines, tmp_path: Path) -> None:
+    write_task(tmp_path / "suite", "one")
+    ready = prepared(
+        tmp_path / "suite", engine="ray", ray_address=cluster.address, agent=f"{HERE}:Asleep", retries=1,
+        step_seconds=0.5,
+    )  # fmt: skip
+    batch = Batch(ready, tmp_path / "run")
+    assert (batch.run().scored, batch.unclosed, batch.progress.retried) == (0, None, 1)
+    (found,) = outcomes(RunFolder(tmp_path / "run")).episodes
+    assert (found.ending, found.score, "hung" in found.reason) == ("lost", None, True)
 
 
 def test_a_node_that_is_killed_in_mid_run_costs_no_episode(cluster: Machines, suite: Path, tmp_path: Path) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pickle
 from pathlib import Path
 
 import pytest
+import yaml
 
 import deskbench
 from deskbench.agent.base import Ending
 from deskbench.agent.build import Prepared
 from deskbench.agent.engines.attempt import plan_of
+from deskbench.agent.engines.cluster import OBJECT_STORE_BYTES
 from deskbench.agent.engines.keys import keys_of
 from deskbench.agent.engines.seat import Look, Seat, Terms
 from deskbench.agent.episode import Plan
@@ -151,3 +154,16 @@ def test_a_key_that_came_to_a_node_is_never_written(ready: Prepared, monkeypatch
         "sk-only-on-this-node",
         "it is [secret].",
     )
+
+
+# What the documentation shows for a cluster.
+
+
+def test_the_manifest_has_the_nodes_that_the_page_works_out() -> None:
+    page = (Path(__file__).parents[3] / "docs/scale.md").read_text(encoding="utf-8")
+    manifest = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
+    (group,) = manifest["spec"]["workerGroupSpecs"]
+    resources = json.loads(json.loads(group["rayStartParams"]["resources"]))  # KubeRay hands it to a shell as it is
+    assert group["replicas"] * resources["desktop"] == 200
+    assert int(group["rayStartParams"]["object-store-memory"]) == OBJECT_STORE_BYTES
+    assert manifest["spec"]["headGroupSpec"]["rayStartParams"]["num-cpus"] == "0"
