@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping
@@ -21,6 +22,7 @@ MB = 2**20
 OBJECT_STORE_BYTES = 80 * MB
 """About the least that Ray allows: frames never go through it."""
 START_COMMAND = "ray start --address=HOST:PORT --resources='{\"desktop\": N}'"
+REACH_SECONDS = 10.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -55,8 +57,8 @@ class Cluster:
     """
 
     def __init__(self, address: str | None, desktops: int) -> None:
-        if address is not None and "://" in address:
-            raise UsageError(f"--address {address}: write HOST:PORT, and run deskbench on a machine of the cluster")
+        if address is not None:
+            _reach(address)
         self.ray = load(local=address is None)
         self._own = not self.ray.is_initialized()
         self._scratch: Path | None = None
@@ -79,9 +81,8 @@ class Cluster:
             _silence(self.ray)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             self.leave()
-            raise UsageError(
-                f"--engine ray: {'the cluster' if address is None else address} {last_line(error)}"
-            ) from None
+            where = "--engine ray" if address is None else f"--address {address}"
+            raise UsageError(f"{where}: {last_line(error)}") from None
 
     def nodes(self) -> dict[str, Mapping[str, float]]:
         """What each living node has in all, by address."""
@@ -130,6 +131,21 @@ def last_line(error: BaseException) -> str:
     """The last line of an error's text: the cause, where Ray puts a traceback before it."""
     lines = [line.strip() for line in _COLOURS.sub("", str(error)).splitlines() if line.strip()]
     return lines[-1] if lines else type(error).__name__
+
+
+def _reach(address: str) -> None:
+    """See whether the head of a cluster is there: Ray itself would try for minutes.
+
+    Raises:
+        UsageError: it is not.
+    """
+    host, colon, port = address.rpartition(":")
+    if "://" in address or not colon or not port.isdigit():
+        raise UsageError(f"--address {address}: write HOST:PORT, and run deskbench on a machine of the cluster")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
+    except (OSError, OverflowError) as error:
+        raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
 
 
 def _silence(ray: Any) -> None:

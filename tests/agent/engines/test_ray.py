@@ -193,6 +193,9 @@ def test_a_missing_package_is_named_with_its_extra(
     [
         ({"take_over": True}, "a person can only use desktops of this machine"),
         ({"ray_address": "ray://host:10001"}, "write HOST:PORT"),
+        ({"ray_address": "host"}, "write HOST:PORT"),
+        ({"ray_address": "127.0.0.1:1"}, "--address 127.0.0.1:1: no Ray cluster answers there: .*refused"),
+        ({"ray_address": "nowhere.invalid:6379"}, "no Ray cluster answers there"),
     ],
 )
 def test_settings_that_do_not_fit_are_said_before_the_run(
