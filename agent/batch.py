@@ -1,4 +1,4 @@
-"""Run many episodes in threads, as the ledger hands them out, and end cleanly."""
+"""Run many episodes, as the ledger hands them out, and end cleanly. An engine says where they run."""
 
 from __future__ import annotations
 
@@ -10,25 +10,20 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deskbench.agent import manifest
-from deskbench.agent.base import Agent, AgentCrash, Decision, Goal, Needs
-from deskbench.agent.build import ASSETS, Prepared, make_provider
-from deskbench.agent.episode import Doing, Plan, run_episode
+from deskbench.agent.build import Prepared
+from deskbench.agent.engines.attempt import plan_of
+from deskbench.agent.engines.base import Attempt, Engine, SeatLost
+from deskbench.agent.engines.choose import engine_for
+from deskbench.agent.episode import Doing
 from deskbench.agent.limits import END_SECONDS, START_SECONDS
 from deskbench.agent.report.outcomes import LOST, Outcome, outcome_of
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.ledger import Lease, Ledger, Planned, Result, Verdict
-from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter, Written
+from deskbench.agent.runs.record import EpisodeRecord, Written
 from deskbench.agent.runs.recovery import recover
 from deskbench.agent.statistics.summary import Summary, summarize
-from deskbench.agent.user import user_of
-from deskbench.agent.watched import watched
 from deskbench.agent.workers import Worker, Workers
-from deskbench.envs import wait
-from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
 from deskbench.envs.errors import StorageError, UsageError
-from deskbench.envs.providers.pool import Pool
-from deskbench.envs.types import Observation
-from deskbench.tasks.types import Task
 
 LATE = "its lease ended"
 """Why a result does not count that came too late."""
@@ -91,6 +86,7 @@ class Batch:
         on_change: called with the progress after every change, from any thread.
         on_begin: called with the folder once the run's manifest and ledger exist.
         end_seconds: how long the end of a desktop may take, and that of all desktops.
+        make_engine: makes what places the attempts.
 
     Attributes:
         unclosed: why some desktops could not be stopped, or None.
@@ -105,6 +101,7 @@ class Batch:
         on_begin: Callable[[Path], None] = lambda folder: None,
         *,
         end_seconds: float = END_SECONDS,
+        make_engine: Callable[[Prepared, float], Engine] = engine_for,
     ) -> None:
         self._prepared = prepared
         self.folder = folder
@@ -113,6 +110,7 @@ class Batch:
         self._on_change = on_change
         self._on_begin = on_begin
         self._end_seconds = end_seconds
+        self._engine = make_engine(prepared, end_seconds)
         self._stop = threading.Event()
         self._full = threading.Event()
         self._lock = threading.Lock()
@@ -123,6 +121,11 @@ class Batch:
     def interrupt(self) -> None:
         """Stop soon: no new episode begins; running ones end as interrupted, without a score."""
         self._stop.set()
+
+    @property
+    def notice(self) -> str | None:
+        """What the user should know about where the run happens, in one line, or None; known once it has begun."""
+        return self._engine.notice
 
     @property
     def interrupted(self) -> bool:
@@ -155,37 +158,35 @@ class Batch:
             ModelFatal, StorageError: the run cannot continue; its records are kept.
             UsageError: the folder holds another run.
         """
-        ledger = self._open(resume)
-        self._on_begin(self.folder)
-        todo = len(ledger.open_episodes())
-        owner = make_provider(self._prepared.config.provider)
-        self.progress = Progress(total=todo, cost_usd=ledger.spent())
-        # A provider with few machines does not start one ahead of time for a later episode.
-        provider = Pool(owner, ahead=1 if todo > 1 and owner.capacity is None else 0)
-        workers = Workers(ledger, self._prepared.config.lease_seconds, lambda one: self._work(one, provider, ledger))
         try:
-            workers.run(
-                min(self._prepared.config.parallel, todo, owner.capacity or todo),
-                stopping=self._stop.is_set,
-                lost=lambda worker, verdict, cause: self._lost(worker, verdict, cause, provider),
-            )
+            self._engine.room()
+            ledger = self._open(resume)
+        except BaseException:
+            self._end()
+            raise
+        try:
+            self._on_begin(self.folder)
+            todo = len(ledger.open_episodes())
+            self.progress = Progress(total=todo, cost_usd=ledger.spent())
+            workers = Workers(ledger, self._prepared.config.lease_seconds, lambda one: self._work(one, ledger))
+            workers.run(self._engine.open(todo), stopping=self._stop.is_set, lost=self._lost)
         except StorageError as error:
             self._stop.set()
             self._broken = self._broken or error
         finally:
-            self._end(provider)
+            self._end()
             ledger.close()
         self._close()
         if self._broken is not None:
             raise self._broken
         return self.summary()
 
-    def _end(self, provider: Provider) -> None:
-        """Stop all desktops. A provider that fails to stop them does not affect the records."""
+    def _end(self) -> None:
+        """Stop all desktops. An engine that fails to stop them does not affect the records."""
 
         def close() -> None:
             try:
-                provider.close()
+                self._engine.close()
             except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
                 self.unclosed = f"{type(error).__name__}: {error}"
 
@@ -227,23 +228,29 @@ class Batch:
         ledger.begin_session(config.retries)
         return ledger
 
-    def _work(self, worker: Worker, provider: Provider, ledger: Ledger) -> None:
+    def _work(self, worker: Worker, ledger: Ledger) -> None:
         """Run one episode after another, until none waits or the worker was given up."""
         seconds = self._prepared.config.lease_seconds
+
+        def wanted() -> bool:
+            return not (self._stop.is_set() or worker.lost) and ledger.waits(begun=self._full.is_set())
+
         try:
-            while not (self._stop.is_set() or worker.lost):
+            while not (self._stop.is_set() or worker.lost) and self._engine.seat(worker, wanted):
                 lease = ledger.lease(worker.name, seconds, begun=self._full.is_set())
                 if lease is None:
                     return
                 worker.begin(lease, START_SECONDS)
-                self._attempt(worker, lease, provider, ledger)
+                self._attempt(worker, lease, ledger)
         except BaseException as error:  # noqa: BLE001  (the boundary of a thread: the run ends, with the cause)
             if not worker.lost:
                 with self._lock:
                     self._broken = self._broken or error
                 self._stop.set()
+        finally:
+            self._engine.leave(worker)
 
-    def _attempt(self, worker: Worker, lease: Lease, provider: Provider, ledger: Ledger) -> None:
+    def _attempt(self, worker: Worker, lease: Lease, ledger: Ledger) -> None:
         doing = Doing(alive=worker.alive)
         running = Running(lease.episode.task, lease.episode.repeat, worker.slot, attempt=lease.tries, doing=doing)
         self._change(lambda p: p.running.append(running))
@@ -255,23 +262,25 @@ class Batch:
             self._pay(record.totals.usage.cost_usd)
             return verdict.counts
 
-        writer = EpisodeWriter(self._run.episode(lease.episode.task, lease.number).path, hand_in)
+        task = self._tasks[lease.episode.task]
+        attempt = Attempt(
+            plan_of(self._prepared, task, lease.episode, lease.number, deaths=lease.deaths, record=self.folder),
+            lease.token, self._run.episode(lease.episode.task, lease.number).path, worker, doing,
+            begin=lambda: ledger.start(lease), hand_in=hand_in,
+            interrupted=lambda: self._stop.is_set() or worker.lost,
+        )  # fmt: skip
+        running.steps = attempt.plan.steps
+        verdict, cause = None, LATE
         try:
-            task = self._tasks[lease.episode.task]
-            plan = plan_of(self._prepared, task, lease.episode, lease.number, deaths=lease.deaths, record=self.folder)
-            running.steps = plan.steps
-            self._with_desktop(plan, provider, writer, worker, running.doing, lambda: ledger.start(lease))
-        finally:
-            writer.close()
+            self._engine.carry_out(attempt)
+        except SeatLost as error:
+            verdict, cause = ledger.supersede(lease.token, str(error)), str(error)
         if worker.done():
-            self._told(running, worker, None, LATE)
+            self._told(running, worker, verdict, cause)
 
-    def _lost(self, worker: Worker, verdict: Verdict | None, cause: str, provider: Provider) -> None:
+    def _lost(self, worker: Worker, verdict: Verdict | None, cause: str) -> None:
         """Go on without a worker: show what became of its episode, and stop its desktop."""
-        desktop = worker.take()
-        if desktop is not None:
-            stop = threading.Thread(target=stopped, args=(provider, desktop), daemon=True)
-            stop.start()
+        self._engine.give_up(worker)
         for running in [one for one in self.progress.running if one.slot == worker.slot]:
             self._told(running, worker, verdict, cause)
 
@@ -307,93 +316,6 @@ class Batch:
             change(self.progress)
             self._on_change(self.progress)
 
-    def _with_desktop(
-        self,
-        plan: Plan,
-        provider: Provider,
-        writer: EpisodeWriter,
-        worker: Worker,
-        doing: Doing,
-        begin: Callable[[], None],
-    ) -> EpisodeRecord:
-        began = wait.now()
-        desktop = started(provider, self._prepared.spec(plan.task))
-        if not isinstance(desktop, Exception):
-            worker.desktop = desktop
-        begin()
-        try:
-            with watched(self._prepared.config, desktop, writer):
-                return run_episode(
-                    plan,
-                    self._agent(plan.task),
-                    desktop,
-                    writer,
-                    interrupted=lambda: self._stop.is_set() or worker.lost,
-                    reset_ms=(wait.now() - began) * 1e3,
-                    doing=doing,
-                )
-        finally:
-            worker.alive(self._end_seconds)
-            mine = worker.take()
-            if mine is not None:
-                stopped(provider, mine, writer)
-
-    def _agent(self, task: Task) -> Agent:
-        try:
-            return self._prepared.make_agent(task)
-        except (UsageError, StorageError):
-            raise
-        except Exception as error:  # noqa: BLE001  (the boundary to agents, users' own among them)
-            return _NeverMade(error)
-
-
-def plan_of(
-    prepared: Prepared, task: Task, episode: Planned, number: int, *, deaths: int = 0, record: Path | None = None
-) -> Plan:
-    """The plan of an attempt, by the settings of its run; `deaths` as in `Plan`; `record` is the run's folder."""
-    config = prepared.config
-    expected = task.path if Path(config.source).is_file() else task.folder
-    return Plan(
-        task=task,
-        agent_name=config.agent,
-        provider_name=config.provider,
-        assets=ASSETS,
-        repeat=episode.repeat,
-        attempt=number,
-        seed=episode.seed,
-        max_steps=config.max_steps,
-        max_seconds=config.max_seconds,
-        policy=config.policy,
-        osworld_strict=config.osworld_strict,
-        code_allowed=config.code_allowed,
-        budget_usd=config.episode_budget_usd,
-        deaths=deaths,
-        on_tamper=config.on_tamper,
-        task_json=prepared.files[task.key],
-        hidden=(expected.absolute(), *([] if record is None else [record.absolute()])),
-        ask=user_of(task, config),
-        step_seconds=config.step_seconds,
-    )
-
-
-def started(provider: Provider, spec: DesktopSpec) -> Desktop | Exception:
-    """A desktop, or the error that kept it from starting; the episode is then recorded with this error."""
-    try:
-        return provider.start(spec)
-    except UsageError:
-        raise
-    except Exception as error:  # noqa: BLE001  (the boundary to providers, users' own among them)
-        return error
-
-
-def stopped(provider: Provider, desktop: Desktop, writer: EpisodeWriter | None = None) -> None:
-    """Stop the desktop of an episode; an error is recorded, if there is a writer, and otherwise ignored."""
-    try:
-        provider.stop(desktop)
-    except Exception as error:  # noqa: BLE001  (the boundary to providers; the episode is recorded, and counts)
-        if writer is not None:
-            writer.note("error", {"error": f"stopping the desktop: {type(error).__name__}: {error}"})
-
 
 def _within(seconds: float, call: Callable[[], None]) -> bool:
     """Call something that may hang; returns whether it ended in time."""
@@ -401,22 +323,3 @@ def _within(seconds: float, call: Callable[[], None]) -> bool:
     thread.start()
     thread.join(seconds)
     return not thread.is_alive()
-
-
-class _NeverMade:
-    """Stands in for an agent that could not be made, so that the episode is recorded with the error."""
-
-    name = "never-made"
-    needs = Needs()
-
-    def __init__(self, error: Exception) -> None:
-        self._error = error
-
-    def start(self, goal: Goal) -> None:
-        raise AgentCrash(f"the agent cannot be made: {self._error}") from self._error
-
-    def act(self, observation: Observation) -> Decision:
-        raise AgentCrash(f"the agent cannot be made: {self._error}") from self._error
-
-    def close(self) -> None:
-        """Nothing to release."""

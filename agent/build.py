@@ -147,7 +147,7 @@ def prepare(config: RunConfig) -> Prepared:
     provider.close()
     if config.agent == "human" and config.parallel > 1:
         raise UsageError("agent human: one person uses one desktop; leave out --parallel")
-    make_agent = _agent_maker(config)
+    make_agent = agent_maker(config)
     found = check_all(config.source, split=config.split, host_files=config.host_files)
     tasks = _chosen(list(found.usable()), config.only)
     kept, skipped = [], []
@@ -176,7 +176,10 @@ def _learn_secrets(config: RunConfig) -> None:
         UsageError: names the setting.
     """
     KNOWN.add(*secrets_in(os.environ))
-    settings = {**config.agent_settings, "provider": config.provider, "user_base_url": config.user_base_url or ""}
+    settings = {
+        **config.agent_settings, "provider": config.provider, "user_base_url": config.user_base_url or "",
+        "results_url": config.results_url or "",
+    }  # fmt: skip
     for name, value in settings.items():
         if name.endswith("_env"):
             secret_of(value)
@@ -224,7 +227,12 @@ def _chosen(tasks: list[Task], only: tuple[str, ...]) -> list[Task]:
     return [task for task in tasks if task.id in only or task.key in only]
 
 
-def _agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
+def agent_maker(config: RunConfig) -> Callable[[Task], Agent]:
+    """A function that makes the agent for an episode of a task.
+
+    Raises:
+        UsageError: the agent is unknown.
+    """
     if config.agent == "oracle" and not config.agent_settings:
         made = lookup("agent", AGENTS, config.agent)
         return lambda task: made(task.oracle)

@@ -55,6 +55,15 @@ class RunConfig(BaseModel):
     isolated: bool = True
     """False runs the local provider's desktops without a sandbox."""
     parallel: int = Field(default=1, ge=1, le=1024)
+    engine: Literal["threads", "ray"] = "threads"
+    """Where the desktops are: in threads of this process, or on the nodes of a Ray cluster (docs/scale.md)."""
+    ray_address: str | None = None
+    """The Ray cluster to join, HOST:PORT; None starts one on this machine for the run."""
+    desktop_mb: int | None = Field(default=None, ge=1)
+    """Memory in MB (2**20 bytes) that a desktop with its agent needs on a node; None asks for none."""
+    results_url: str | None = None
+    """Where the nodes of a cluster put results for this machine to fetch, as fsspec writes it; None if they share the
+    disk of the run's folder."""
     repeats: int = Field(default=1, ge=1)
     seed: int = 0
     policy: str = "settled"

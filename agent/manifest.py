@@ -194,7 +194,10 @@ def check_same(run: RunFolder, prepared: Prepared) -> None:
     if before["task_set"] != now["task_set"]:
         raise UsageError(f"{run.path} began with other tasks, or the tasks have changed; start a new run")
     # the tasks themselves are compared above, wherever they are
-    free = ("source", "parallel", "retries", "budget_usd", "video", "take_over", "lease_seconds", "step_seconds")
+    free = {
+        "source", "parallel", "retries", "budget_usd", "video", "take_over", "lease_seconds", "step_seconds", "engine",
+        "ray_address", "desktop_mb", "results_url",
+    }  # fmt: skip
     differing = [k for k, v in now["config"].items() if before["config"].get(k) != v and k not in free]
     if differing:
         raise UsageError(f"{run.path} began with another {', '.join(differing)}; start a new run")

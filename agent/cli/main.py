@@ -219,6 +219,8 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
     provider: options.Provider = None,
     image: options.Image = None,
     parallel: options.Parallel = None,
+    engine: options.Engine = None,
+    address: options.Address = None,
     screen: options.Screen = None,
     network: options.Network = None,
     unisolated: options.Unisolated = None,
@@ -258,15 +260,19 @@ def run(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer needs th
         "width": width, "height": height, "seed": seed, "video": video, "take_over": take_over, "network": network,
         "host_files": host_files, "osworld_strict": osworld_strict, "retries": retries, "on_tamper": on_tamper,
         "isolated": None if unisolated is None else not unisolated, "only": tuple(only) if only else None,
+        "engine": engine or (address and "ray"), "ray_address": address,
     }  # fmt: skip
-    own = {"base_url": base_url, "model": model, "api_key_env": api_key_env, "observation": observation,
-           "action_space": action_space}  # fmt: skip
-    settings = [*(set_ or []), *(f"agent.{k}={v}" for k, v in own.items() if v is not None)]
-    found = _configured(config, settings, flags, resume=resume, reuse=reuse, out=out)
+    own = _of_agent(base_url, model, api_key_env, observation, action_space)
+    found = _configured(config, [*(set_ or []), *own], flags, resume=resume, reuse=reuse, out=out)
     if plan:
         return show_plan(found, reuse, as_json=as_json)
-    status = running.run(found, out=resume or out, resume=resume is not None, as_json=as_json, say=say, reuse=reuse)
-    raise typer.Exit(status)
+    raise typer.Exit(running.run(found, out=resume or out, resume=bool(resume), as_json=as_json, say=say, reuse=reuse))
+
+
+def _of_agent(*values: str | None) -> list[str]:
+    """The agent's own settings that have options, as `--set` takes them; without those that are not given."""
+    names = ("base_url", "model", "api_key_env", "observation", "action_space")
+    return [f"agent.{name}={value}" for name, value in zip(names, values, strict=True) if value is not None]
 
 
 def _configured(

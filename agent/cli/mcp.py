@@ -113,7 +113,7 @@ def _prepared(config: RunConfig) -> Prepared:
         raise UsageError(f"{task.key} cannot run here: {reason}")
     if len(found.tasks) > 1:
         raise UsageError(f"{config.source} has {len(found.tasks)} tasks: name one, such as {found.tasks[0].key}")
-    return dataclasses.replace(found, config=config.model_copy(update={"agent": "mcp"}))
+    return dataclasses.replace(found, config=config.model_copy(update={"agent": "mcp", "engine": "threads"}))
 
 
 def _show(offer: Offer) -> None:

@@ -75,6 +75,24 @@ Provider = Annotated[
 ]
 Image = Annotated[str | None, Opt(help="Image to start, such as full (docker).", **DESKTOP)]
 Parallel = Annotated[int | None, Opt("-n", "--parallel", help="Desktops to run at once.", show_default="1", **DESKTOP)]
+Engine = Annotated[
+    str | None,
+    Opt(
+        help="Where desktops are: threads (here) or ray (many machines).",
+        show_default="threads",
+        autocompletion=complete.choices("threads", "ray"),
+        **DESKTOP,
+    ),
+]
+Address = Annotated[
+    str | None,
+    Opt(
+        metavar="HOST:PORT",
+        help="The Ray cluster to join (--engine ray).",
+        show_default="one on this machine",
+        **DESKTOP,
+    ),
+]
 Screen = Annotated[str | None, Opt(help="Screen size.", show_default="1280x800", **DESKTOP)]
 Network = Annotated[
     bool | None, Opt(help="Give network access to the tasks that require it.", show_default="no-network", **DESKTOP)

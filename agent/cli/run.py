@@ -141,6 +141,8 @@ def run_batch(prepared: Prepared, folder: Path, *, resume: bool, say: Console) -
 
 def _begun(folder: Path, batch: Batch, say: Console) -> None:
     mark_latest(folder)
+    if batch.notice:
+        tell(say, batch.notice, style="yellow")
     if batch.changes:
         more = f"; {len(batch.changes) - MAX_CHANGES} more" if len(batch.changes) > MAX_CHANGES else ""
         told = "; ".join(batch.changes[:MAX_CHANGES])

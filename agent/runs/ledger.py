@@ -322,6 +322,12 @@ class Ledger:
                 return None
             return self._hand_out(base, Planned(*row[:3]), worker, seconds)
 
+    def waits(self, *, begun: bool = False) -> bool:
+        """Whether an episode waits that `lease` would give out; `begun` as there."""
+        query = "select exists (select 1 from episode where state = 'waiting' and tries >= ?)"
+        with self._lock:
+            return not self._closed and bool(self._base.execute(query, (int(begun),)).fetchone()[0])
+
     def lease_of(self, episode: Planned, worker: str, seconds: float) -> Lease:
         """Give a worker a certain episode; a lease that another worker has on it ends."""
         with self._writing() as base:

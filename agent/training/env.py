@@ -13,8 +13,8 @@ from types import TracebackType
 from typing import Self, SupportsIndex, TypedDict, Unpack
 
 from deskbench.agent.base import Decision, Ending, Goal, Needs
-from deskbench.agent.batch import plan_of, started, stopped
 from deskbench.agent.build import make_provider
+from deskbench.agent.engines.attempt import plan_of, started, stopped
 from deskbench.agent.episode import Ended, Peek, Plan, Playing, play
 from deskbench.agent.runs.ledger import Result
 from deskbench.agent.runs.record import EpisodeRecord

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from deskbench.agent.base import Ending, Goal
-from deskbench.agent.batch import plan_of
+from deskbench.agent.engines.attempt import plan_of
 from deskbench.agent.episode import run_episode
 from deskbench.agent.programs.agent import MOST_REFUSED, ProgramAgent
 from deskbench.agent.programs.output import HEAD, TAIL
