@@ -60,6 +60,17 @@ def test_what_the_infrastructure_broke_comes_first_again_until_the_retries_are_s
     assert ledger.open_episodes() == [ONE, TWO]
 
 
+def test_it_says_whether_it_would_give_out_an_episode(path: Path) -> None:
+    ledger = opened(path, retries=1)
+    assert (ledger.waits(), ledger.waits(begun=True)) == (True, False)
+    first, second = ledger.lease("w", 10), ledger.lease("w", 10)
+    assert first and second and not ledger.waits()
+    ledger.supersede(first.token, "the node died")
+    assert (ledger.waits(), ledger.waits(begun=True)) == (True, True)
+    ledger.close()
+    assert not ledger.waits()
+
+
 def test_deaths_reach_the_next_attempt_and_what_was_tampered_with_stays(path: Path) -> None:
     ledger = opened(path)
     lease = ledger.lease("w", 10)
