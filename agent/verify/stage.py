@@ -6,7 +6,7 @@ import hashlib
 import json
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -20,7 +20,7 @@ from deskbench.agent.runs.folder import RunFolder
 from deskbench.agent.runs.record import EpisodeRecord, EpisodeWriter
 from deskbench.agent.verify.cells import Cell, Outcome
 from deskbench.agent.verify.start import start_findings
-from deskbench.agent.verify.trials import Trial, WatchedOracle, last
+from deskbench.agent.verify.trials import Trial, WatchedOracle, last, looks_only, only_saying
 from deskbench.envs.desktop import Desktop, DesktopSpec, Provider
 from deskbench.envs.errors import CheckError, EnvError, Unfit
 from deskbench.tasks.scoring.score import PROBED, score
@@ -43,6 +43,7 @@ class Result:
         cell: its outcome.
         evidence: hash of what the check read from the end state.
         again: the outcome of scoring the same end state again, if requested.
+        also: outcomes of trials that need no desktop of their own.
         folder: the episode's folder.
         passing: whether a failure may not happen on another desktop.
     """
@@ -50,6 +51,7 @@ class Result:
     cell: Cell
     evidence: str = ""
     again: Cell | None = None
+    also: tuple[Cell, ...] = ()
     folder: Path = field(default_factory=Path)
     passing: bool = False
 
@@ -139,6 +141,7 @@ class Stage:
             if trial.column == "nothing":
                 notes = tuple(start_findings(trial.task, record, writer.folder, desktop))
                 result.cell = result.cell.model_copy(update={"notes": notes})
+                result.also = tuple(self._only_said(trial, record, desktop, writer.folder))
             if again and record.score.value is not None:
                 result.again = self._again(trial, record, desktop, writer.folder)
             return result
@@ -170,6 +173,15 @@ class Stage:
         same = found.value == record.score.value
         reason = "" if same else f"{record.score.value} at first, then {found.value}: {found.reason}"
         return self._cell(about, folder, Outcome.RIGHT if same else Outcome.WRONG, found.value, reason)
+
+    def _only_said(self, trial: Trial, record: EpisodeRecord, desktop: Desktop, folder: Path) -> Iterator[Cell]:
+        """Score the untouched state once more, as if the agent had said Done or Fail, where scoring changes nothing."""
+        if record.score.value is None or not looks_only(trial.task):
+            return
+        for about in only_saying(trial.task):
+            said = record.model_copy(update={"ending": Ending.FAILED if about.column == "fail" else Ending.DONE})
+            found = _scored_now(trial.task, desktop, folder / about.column, said)
+            yield self._cell(about, folder, verdict(about, found.value), found.value, found.reason)
 
     def _cell(
         self, trial: Trial, folder: Path, outcome: Outcome, value: float | None, reason: str,

@@ -108,14 +108,21 @@ def failing(task: Task) -> list[Trial]:
     """Trials that must score 0, except that Fail is the right answer to an infeasible task."""
     trials = [
         Trial("nothing", "", _prepared(task, limit=1), lambda desktop: StillAgent(), 0.0),
-        Trial("done", "", task, lambda desktop: NullAgent(), 0.0),
-        Trial("fail", "", task, lambda desktop: FailAgent(), 0.0 if task.feasible else 1.0),
+        *only_saying(task),
         Trial("random", "", _prepared(task, limit=RANDOM_STEPS), lambda desktop: RandomAgent(), 0.0),
     ]
     trials += [
         Trial("mutant", one.name, _prepared(task, one.steps), lambda desktop: NullAgent(), 0.0) for one in task.mutants
     ]
     return trials
+
+
+def only_saying(task: Task) -> list[Trial]:
+    """Trials whose agent does nothing but say that it is done, or that the task cannot be done."""
+    return [
+        Trial("done", "", task, lambda desktop: NullAgent(), 0.0),
+        Trial("fail", "", task, lambda desktop: FailAgent(), 0.0 if task.feasible else 1.0),
+    ]
 
 
 def scripts(task: Task) -> list[Trial]:

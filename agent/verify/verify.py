@@ -184,7 +184,7 @@ class Verification:
             return
         result = stage.carry_out(trial, again=again)
         if not self.interrupted:
-            self._keep(found, result.cell, *([result.again] if result.again is not None else []))
+            self._keep(found, result.cell, *([result.again] if result.again is not None else []), *result.also)
 
     def _copies(self, found: Found) -> None:
         """Score harmless copies of the evidence that an oracle left, without a desktop."""
