@@ -5,6 +5,7 @@ from __future__ import annotations
 from deskbench.agent.build import Prepared
 from deskbench.agent.engines.base import Engine
 from deskbench.agent.engines.threads import Threads
+from deskbench.envs.errors import UsageError
 
 
 def engine_for(prepared: Prepared, end_seconds: float) -> Engine:
@@ -14,6 +15,8 @@ def engine_for(prepared: Prepared, end_seconds: float) -> Engine:
         UsageError: its settings do not fit, or its package is missing.
     """
     if prepared.config.engine == "threads":
+        if prepared.config.ray_address is not None:
+            raise UsageError("--address names a Ray cluster: leave it out, or use --engine ray")
         return Threads(prepared, end_seconds)
     from deskbench.agent.engines.ray import Ray
 
