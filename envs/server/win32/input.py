@@ -42,7 +42,7 @@ EXTENDED = frozenset(
     browserforward browserrefresh browserstop browsersearch browserfavorites browserhome
     """.split()
 )
-ARRIVED, LOOK, PATIENCE = 3, 0.004, 0.5
+ARRIVED, LOOK, PATIENCE = 5, 0.006, 0.5
 """Under Wine: how often in a row the pointer must be in place, seconds between looks, and seconds before giving up."""
 SMTO_ABORTIFHUNG, DESKTOP_MS = 2, 200
 SHIFTS = (("shift", 1), ("ctrl", 2), ("alt", 4))

@@ -114,6 +114,7 @@ def test_a_run_with_unscored_episodes_ends_with_status_1(suite: Path, tmp_path: 
         (("run", "SUITE", "--agent", "null", "--set", "max_stepz=3"), "has no settings; given: max_stepz"),
         (("run", "SUITE", "--agent", "oracle", "--set", "model=x"), "has no settings; given: model"),
         (("run", "SUITE", "--agent", "null", "--screen", "big"), "--screen big: write WIDTHxHEIGHT"),
+        (("run", "SUITE", "--agent", "null", "--engine", "threads", "--address", "a:1"), "--address names a Ray"),
         (("run", "--resume", "nowhere"), "nowhere is not a run folder"),
         (("run", "--resume", "nowhere", "--set", "seed=3"), "leave out --set"),
         (("replay", "nowhere"), "nowhere holds no finished episode"),
