@@ -36,7 +36,7 @@ def load(*, local: bool) -> Any:
         UsageError: it is not installed.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # Ray reads both when it is imported
-    if local:
+    if local:  # else it replaces 127.0.0.1 by an address of the network
         os.environ.setdefault("RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER", "0")
     try:
         import ray

@@ -15,7 +15,7 @@ from uuid import uuid4
 import deskbench
 from deskbench.agent.build import Prepared, make_provider
 from deskbench.agent.engines.base import Attempt, SeatLost
-from deskbench.agent.engines.cluster import START_COMMAND, Cluster, demand_of, last_line, told
+from deskbench.agent.engines.cluster import DESKTOP, START_COMMAND, Cluster, demand_of, last_line, told
 from deskbench.agent.engines.keys import keys_of
 from deskbench.agent.engines.seat import Look, SeatProcess, Terms
 from deskbench.agent.engines.store import Store
@@ -132,7 +132,7 @@ class Ray:
             UsageError: the node that has it cannot start desktops.
         """
         actor = self._remote.options(
-            num_cpus=0, memory=self._demand.get("memory"), resources={"desktop": 1}, max_restarts=0,
+            num_cpus=0, memory=self._demand.get("memory"), resources={DESKTOP: self._demand[DESKTOP]}, max_restarts=0,
             max_task_retries=0, max_concurrency=THREADS,
         ).remote()  # fmt: skip
         terms = Terms(self._config, deskbench.__version__, self._end_seconds, self._ahead, self._there)

@@ -125,6 +125,11 @@ class _Attempting:
         desktop = self._worker.take()
         if desktop is not None:
             stopped(self._provider, desktop)
+        self._remove()  # the process may be ended before the attempt's thread comes to it
+
+    def _remove(self) -> None:
+        if self._store is not None:
+            shutil.rmtree(self._folder, ignore_errors=True)
 
     def _run(self, attempt: Attempt) -> None:
         try:
@@ -133,8 +138,7 @@ class _Attempting:
         except BaseException as error:  # noqa: BLE001  (the boundary of a thread: another process has to hear of it)
             self._error = _portable(error)
         finally:
-            if self._store is not None:
-                shutil.rmtree(self._folder, ignore_errors=True)
+            self._remove()
             self._ended = True
             self._tell()
 

@@ -59,6 +59,8 @@ this page. It uses two revisions of OSWorld's evaluators: `desktop-env` {version
 main branch of
 spring 2026. The main branch is not a package, so the repository stores its answers (`tests/differential/main.json`).
 
+The test suite takes a third of the cases of the four longest families, and all of the others.
+
 A case agrees if both scores are the same, with and without `--osworld-strict=REVISION`. If the scores differ, the case must
 name one of the [listed differences](tables/differences.md). Anything else is wrong, and the command exits with status 1.
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
 import psutil
+from pytest import MonkeyPatch
 
 from deskbench.agent.engines.cluster import OBJECT_STORE_BYTES, load
 from deskbench.envs import wait
@@ -48,8 +50,12 @@ class Machines:
 
 @contextmanager
 def machines(nodes: int, desktops: int) -> Iterator[Machines]:
-    """A cluster; at the end nothing of it is left, nor of what ran on it."""
-    with marked():
+    """A cluster; at the end nothing of it is left, nor of what ran on it.
+
+    Its files are in a folder with a short path, since sockets are among them.
+    """
+    with TemporaryDirectory(prefix="ray-", dir="/tmp", ignore_cleanup_errors=True) as scratch, marked(scratch):
+        Path(scratch).chmod(0o755)  # desktops' users read theirs in it
         found = Machines(nodes, desktops)
         try:
             yield found
@@ -58,16 +64,20 @@ def machines(nodes: int, desktops: int) -> Iterator[Machines]:
 
 
 @contextmanager
-def marked() -> Iterator[None]:
-    """Mark every process that starts in the block; at the end none of them is left."""
-    before, mark = os.environ.get(MARK), uuid4().hex
-    os.environ[MARK] = mark
+def marked(scratch: str = "") -> Iterator[None]:
+    """Mark every process that starts in the block; at the end none of them is left.
+
+    Args:
+        scratch: the folder for the temporary files of these processes, which may be killed before they remove them.
+    """
+    mark = uuid4().hex
     try:
-        yield
+        with MonkeyPatch.context() as patch:
+            patch.setenv(MARK, mark)
+            if scratch:
+                patch.setenv("TMPDIR", scratch)
+            yield
     finally:
-        os.environ.pop(MARK)
-        if before is not None:
-            os.environ[MARK] = before
         assert wait.until(lambda: not _left(mark), timeout=PATIENCE), [one.cmdline() for one in _left(mark)]
 
 
