@@ -109,7 +109,7 @@ class Ray:
                 try:
                     placed = self._place(wanted)
                 except SeatLost as error:
-                    deaths += 1
+                    deaths += self._still_has_a_node(wanted)
                     if deaths == MOST_DEATHS:
                         raise EnvError(f"{deaths} desktops in a row found no place: {error}") from error
                     continue
@@ -118,6 +118,20 @@ class Ray:
             with self._lock:
                 self._seats[worker] = placed
         return True
+
+    def _still_has_a_node(self, wanted: Callable[[], bool]) -> bool:
+        """Whether a node could have the seat that was lost; if none is left, wait for one.
+
+        Raises:
+            EnvError: none came.
+        """
+        wait.sleep(PLACING_SECONDS)  # that a node has died is known a moment later
+        began = wait.now()
+        while wanted() and not self._cluster.places(self._demand):
+            if wait.now() - began > self._patience:
+                raise EnvError(f"{self._cluster.lacks(self._demand)} (waited {self._patience:.0f} s)")
+            wait.sleep(PLACING_SECONDS)
+        return wait.now() - began < PLACING_SECONDS
 
     def _take_free(self) -> _Placed | None:
         with self._lock:
