@@ -33,14 +33,19 @@ class Pool:
 
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh desktop: a warm one if there is one alive."""
-        while (future := self._take(spec)) is not None:
-            desktop = future.result()
-            try:
-                desktop.health()
-            except EnvError:  # it died while waiting
-                self._provider.stop(desktop)
-                continue
-            return desktop
+        try:
+            while (future := self._take(spec)) is not None:
+                if not future.done():
+                    self._refill(spec)
+                desktop = future.result()
+                try:
+                    desktop.health()
+                except EnvError:  # it died while waiting
+                    self._provider.stop(desktop)
+                    continue
+                return desktop
+        finally:
+            self._refill(spec)  # not before, because a desktop that boots would slow down the hand-over
         return self._provider.start(spec)
 
     def ready(self, spec: DesktopSpec) -> None:
@@ -56,13 +61,14 @@ class Pool:
 
     def _take(self, spec: DesktopSpec) -> Future[Desktop] | None:
         with self._lock:
-            if self._ahead == 0 or self._closed:
-                return None
             warm = self._warm[spec]
-            taken = warm.pop(0) if warm else None
-            while len(warm) < self._ahead:
+            return warm.pop(0) if warm and not self._closed else None
+
+    def _refill(self, spec: DesktopSpec) -> None:
+        with self._lock:
+            warm = self._warm[spec]
+            while len(warm) < self._ahead and not self._closed:
                 warm.append(self._starters.submit(self._provider.start, spec))
-            return taken
 
     def stop(self, desktop: Desktop) -> None:
         """End a desktop; it is never handed out again."""

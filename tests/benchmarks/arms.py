@@ -90,10 +90,16 @@ def session_environment(desktop: LocalDesktop) -> dict[str, str]:
 
 
 @contextmanager
-def serving(desktop: LocalDesktop, python: str, script: str, path: str) -> Iterator[Reference]:
-    """Run one of the reference arm's servers in a desktop's session."""
+def serving(
+    desktop: LocalDesktop, python: str, script: str, path: str, *, as_user: bool = False
+) -> Iterator[Reference]:
+    """Run one of the reference arm's servers in a desktop's session, as us or as the user of its programs."""
     port = free_port()
-    process = subprocess.Popen([python, str(HERE / script), str(port)], env=session_environment(desktop))
+    environment = session_environment(desktop)
+    user = int(desktop.run("id -u", shell=True).stdout) if as_user else None
+    process = subprocess.Popen(
+        [python, "-c", (HERE / script).read_text(), str(port)], env=environment, cwd="/", user=user
+    )
     reference = Reference(port)
 
     def answers() -> bool:

@@ -121,7 +121,11 @@ def _typing(desktop: LocalDesktop, reference: Reference) -> list[Row]:
 
 def tree() -> list[Row]:
     """The accessibility tree of four programs."""
-    with desktops() as [desktop], serving(desktop, "/usr/bin/python3", "reference_tree.py", "/") as reference:
+    # Programs answer on their own sockets to their own user only.
+    with (
+        desktops() as [desktop],
+        serving(desktop, "/usr/bin/python3", "reference_tree.py", "/", as_user=True) as reference,
+    ):
         for program in ("mousepad", "galculator", "lxterminal", "pcmanfm"):
             desktop.launch([program])
         look = Observe(policy="immediate", screenshot=False, accessibility=True)
@@ -294,10 +298,10 @@ FILMS = Path("build/films")
 
 def settling() -> list[Row]:
     """The duration of settled observations, and how often the screen changes after them."""
-    rows = [*_ordinary(), _launches("launches")]
+    rows = [*_ordinary(), *_launches("launches", 700)]
     burners = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
     try:
-        rows.append(_launches("launches on a busy machine"))
+        rows += _launches("launches on a busy machine", 1500)
     finally:
         for burner in burners:
             burner.kill()
@@ -322,20 +326,21 @@ def _ordinary() -> list[Row]:
     ]  # fmt: skip
 
 
-def _launches(name: str) -> Row:
+def _launches(name: str, limit: float) -> list[Row]:
     """Start each program three times with each policy, on a fresh desktop: the first start is the slowest."""
-    false, times = {"settled": 0, "fixed:2": 0}, []
+    early: dict[str, int] = dict.fromkeys(("settled", "quiet", "fixed:2"), 0)
+    times: dict[str, list[float]] = {policy: [] for policy in early}
     commands = [command for command in LAUNCHES if shutil.which(command.split()[0])]
-    for command, policy in itertools.product(commands * 3, false):
+    for command, policy in itertools.product(commands * 3, early):
         with desktops(isolated=True) as [desktop]:
-            settle_ms = _launch(desktop, command, policy)
-            false[policy] += (_too_early if policy == "settled" else _changed_later)(desktop)
-        if policy == "settled":
-            times.append(settle_ms)
-    ours, fixed = (f"{count} of {len(times)}" for count in false.values())
-    median = statistics.median(times)
-    return Row(f"false settles, {name}", f"{ours}, {median:.0f} ms", f"{fixed}, 2 s", ours, "<= fixed 2 s",
-               false["settled"] <= false["fixed:2"])  # fmt: skip
+            times[policy].append(_launch(desktop, command, policy))
+            early[policy] += (_changed_later if policy == "fixed:2" else _too_early)(desktop)
+    count = len(times["settled"])
+    ours, quiet, fixed = (f"{found} of {count}" for found in early.values())
+    medians = {policy: statistics.median(waits) for policy, waits in times.items()}
+    row = Row(f"false settles, {name}", ours, f"quiet: {quiet}, {medians['quiet']:.0f} ms; 2 s: {fixed}", ours,
+              "<= fixed 2 s", early["settled"] <= early["fixed:2"])  # fmt: skip
+    return [row, limit_row(f"settled after {name}, median", medians["settled"], "ms", limit)]
 
 
 def _launch(desktop: LocalDesktop, command: str, policy: str) -> float:
