@@ -6,7 +6,6 @@ ran and nothing was about to, but for timers. When those are due, the programs' 
 
 from __future__ import annotations
 
-import contextlib
 import itertools
 import os
 import resource
@@ -21,6 +20,7 @@ from pathlib import Path
 from deskbench.envs import wait
 from deskbench.envs.server.settle import Rest
 from deskbench.envs.server.x11.activity import INFRASTRUCTURE
+from deskbench.envs.server.x11.outside import GONE, Outside
 from deskbench.envs.server.x11.waits import FOREVER, Thread, Wait, count, state_of
 
 MOST_THREADS = min(1024, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
@@ -36,14 +36,11 @@ TTY, FLAGS, KERNEL = 4, 6, 0x200000
 """Fields of proc(5)'s `stat` behind the name: the terminal, and flags with PF_KTHREAD (linux/sched.h)."""
 FOREIGN = ("wineserver",)
 """Programs that act for others in ways that their calls do not show: how the names begin."""
-TALKING = frozenset(("01", "02", "03"))
-"""States of a connection in /proc/net/tcp whose other end may still say something (net/tcp_states.h)."""
 COMPOSITOR, CHROMIUMS = "Compositor", "Chrome_ChildIOT"
 """Names of two threads of Chromium's renderers, and of what is made with it. The first puts frames together if another
 process, whose timers count, tells it to. Its own timers draw nothing: 250 ms after input, one changes the order of work
 (`kSmoothnessTakesPriorityExpirationDelay`, cc/trees/proxy_impl.cc). The second tells these processes from others.
 """
-ENDED = (FileNotFoundError, ProcessLookupError)
 
 
 @dataclass(frozen=True)
@@ -121,6 +118,7 @@ class Sleepers:
         self._drawing: dict[tuple[int, int], bool] = {}
         self._lock = threading.Lock()
         self._terminal = Terminal()
+        self._outside = Outside()
         self._last: Look | None = None
 
     def trouble(self, display: int) -> str:
@@ -163,26 +161,13 @@ class Sleepers:
         ran, hidden = now.ran(before) & programs, set(now.hidden)
         hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
         if still:
-            self._look_outside(ran, wakes, hidden)
+            due, woken = self._outside.look(ran)
+            wakes = _earliest((*wakes.items(), *due.items()))
+            hidden |= woken
         return Rest(
             still, frozenset(ran), {process: wake for process, wake in wakes.items() if process in programs},
             frozenset(hidden & programs), frozenset(awake), frozenset(moved), now.names,
         )  # fmt: skip
-
-    def _look_outside(self, programs: Iterable[int], wakes: dict[int, float], hidden: set[int]) -> None:
-        """Find what may wake programs beside their calls: timers that are files, and the other end of a connection."""
-        talking = _talking()
-        for process in programs:
-            try:
-                for number, kind in _files(process):
-                    if kind == "anon_inode:[timerfd]":
-                        wakes[process] = min(wakes.get(process, FOREVER), _due(process, number))
-                    elif kind.startswith("socket:[") and kind[8:-1] in talking:
-                        hidden.add(process)
-            except ENDED:
-                continue
-            except OSError:
-                hidden.add(process)
 
     def _draws(self, key: tuple[int, int], wait: Wait) -> bool:
         """Whether a thread may draw when its timer is due."""
@@ -193,7 +178,7 @@ class Sleepers:
             try:
                 name = _name(f"{process}/task/{thread}")
                 self._drawing[key] = name != COMPOSITOR or CHROMIUMS not in map(_name, _threads(process))
-            except ENDED:
+            except GONE:
                 return False
         return self._drawing[key]
 
@@ -219,7 +204,7 @@ class Sleepers:
             try:
                 names[process] = _name(f"{process}")
                 keys = [(process, thread) for thread in _numbers(f"/proc/{process}/task")]
-            except ENDED:
+            except GONE:
                 continue
             for key in keys:
                 found = self._one(key, hidden)
@@ -240,7 +225,7 @@ class Sleepers:
                 if thread is None:
                     thread = self._threads[key] = Thread(*key)
                 found = thread.look()
-        except ENDED:
+        except GONE:
             return None
         except OSError:  # no more files can be opened
             found = Wait(-1, asleep=False, known=False)
@@ -274,7 +259,7 @@ def _stat(process: int) -> list[str]:
     """What proc(5)'s `stat` has behind the name; zeros of a process that has ended."""
     try:
         return Path("/proc", str(process), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()
-    except ENDED:
+    except GONE:
         return ["0"] * (FLAGS + 1)
 
 
@@ -289,35 +274,4 @@ def _earliest(wakes: Iterable[tuple[int, float]]) -> dict[int, float]:
     for process, wake in wakes:
         if wake < FOREVER:
             found[process] = min(wake, found.get(process, FOREVER))
-    return found
-
-
-def _files(process: int) -> Iterator[tuple[int, str]]:
-    """A process's open files: number and kind."""
-    for number in _numbers(f"/proc/{process}/fd"):
-        with contextlib.suppress(*ENDED):
-            yield number, os.readlink(f"/proc/{process}/fd/{number}")  # noqa: PTH115  (a third of readlink()'s cost)
-
-
-def _due(process: int, number: int) -> float:
-    """When a timer that is a file is due, monotonic seconds (timerfd_create(2), `it_value`)."""
-    for line in Path(f"/proc/{process}/fdinfo/{number}").read_text(encoding="ascii").splitlines():
-        name, _, value = line.partition(": ")
-        if name == "it_value":
-            seconds, nanoseconds = map(int, value.strip("()").split(","))
-            return time.monotonic() + seconds + nanoseconds / 1e9 if seconds or nanoseconds else FOREVER
-    return FOREVER
-
-
-def _talking() -> set[str]:
-    """The sockets (inodes) that have another end in the network; it may be on this machine."""
-    found: set[str] = set()
-    for name in ("tcp", "tcp6", "udp", "udp6"):
-        try:
-            lines = Path("/proc/net", name).read_text(encoding="ascii").splitlines()[1:]
-        except FileNotFoundError:  # no IPv6
-            continue
-        for _, _, _, state, *rest in map(str.split, lines):
-            if state in TALKING:
-                found.add(rest[5])
     return found
