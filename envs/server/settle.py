@@ -11,7 +11,7 @@ small and come back at the same place.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 REACTION = 0.15
@@ -126,12 +126,14 @@ class Settling:
         launching: a program is being started on purpose, so its window is awaited.
         maximum: seconds.
         patience: how many times slower this machine is than the one that the numbers were measured on.
-        rest: tells what the programs wait for; None where that cannot be seen.
+        rest: tells what the programs wait for, given a function that says whether a `Rest` would be the answer if it is
+            `still`; None where that cannot be seen.
         looking_back: there were no actions; what ran before is not known, so every program's timers count.
         by: the evidence of the verdict: `rest` (every program sleeps, and no timer is due) or `quiet` (nothing changed
             for long enough).
         answer: the verdict, once it is there.
         seen: what it was given, for a film.
+        awaited: when the timer is due that it waits for, monotonic seconds; until then, nothing happens by itself.
     """
 
     began: float
@@ -141,11 +143,12 @@ class Settling:
     launching: bool = False
     maximum: float = MAXIMUM
     patience: float = 1.0
-    rest: Callable[[], Rest] | None = None
+    rest: Callable[[Callable[[Rest], bool]], Rest] | None = None
     looking_back: bool = False
     by: str = field(default="quiet", init=False)
     answer: bool | None = field(default=None, init=False)
     seen: list[tuple[Sample, Rest | None]] = field(default_factory=list, init=False)
+    awaited: float | None = field(default=None, init=False)
     _last_running: float = field(default=-1.0, init=False)
     _idle_looks: int = field(default=0, init=False)
     _still_since: float = field(default=0.0, init=False)
@@ -165,15 +168,17 @@ class Settling:
             sample: the newest sample.
             changes: all changes since the actions began, oldest first.
         """
-        rest = self.rest() if self.rest is not None and not sample.running else None
+        last = max((c.time for c in changes if not self.habitual(c, changes)), default=None)
+        rest, self.awaited = None, None
+        if self.rest is not None and not sample.running:
+            rest = self.rest(lambda rest: self._at_rest(sample, rest, last))
         self._film(sample, rest)
-        self.answer = self._judge(sample, changes, rest)
+        self.answer = self._judge(sample, last, rest)
         return self.answer
 
-    def _judge(self, sample: Sample, changes: Sequence[Change], rest: Rest | None) -> bool | None:
+    def _judge(self, sample: Sample, last: float | None, rest: Rest | None) -> bool | None:
         now = sample.time
         self._note(sample, rest)
-        last = max((c.time for c in changes if not self.habitual(c, changes)), default=None)
         if rest is not None:
             self._expect(rest, now)
             self._count_ticks(rest, now, max(self.start, last or 0.0, self._window_change))
@@ -226,12 +231,15 @@ class Settling:
         calm = sample.time - max(self._still_since, self._window_change, last or 0.0)
         if self._starting(sample) and not (self._new_window and calm >= REST_LAUNCH * self.patience):
             return False
-        reaction = self.start + REACTION
-        return not any(
-            wake <= (sample.time + HORIZON if self.looking_back or process in rest.ran else reaction)
-            and not self._ticking(process)
-            for process, wake in rest.wakes.items()
-        )  # fmt: skip
+        self.awaited = min(self._expected(sample, rest), default=None)
+        return self.awaited is None
+
+    def _expected(self, sample: Sample, rest: Rest) -> Iterator[float]:
+        """When the timers are due that may belong to the reaction."""
+        for process, wake in rest.wakes.items():
+            concerned = self.looking_back or process in rest.ran
+            if wake <= (sample.time + HORIZON if concerned else self.start + REACTION) and not self._ticking(process):
+                yield wake
 
     def _film(self, sample: Sample, rest: Rest | None) -> None:
         if self.seen and len(self.seen) >= MOMENTS:

@@ -22,10 +22,12 @@ from deskbench.envs.wire import PROTOCOL, Health
 
 POLL = 0.01
 """Seconds between two looks at the programs while settling, at least; a change on the screen is noticed at once."""
-SHARE = 6.0
-"""Pauses between two looks, in times of a core's time that a look takes: a seventh of a core goes into looking."""
+SHARE, AT_ONCE = 0.14, 0.02
+"""The share of a core that goes into looking, and seconds of a core that a settling may spend on it beyond that."""
 LONGEST_PAUSE = 0.05
 """Seconds between two looks at most: even where looking is dear, the answer does not come much later."""
+AWAKE = 0.003
+"""Seconds after which a program whose timer is due has begun to run."""
 
 
 class Desk(desk.Desk):
@@ -61,16 +63,15 @@ class Desk(desk.Desk):
         """Wait until the screen has reacted and gone quiet; False if `maximum` (seconds) passed first."""
         settling.maximum = MAXIMUM * self.patience if maximum is None else maximum
         self.films.add(settling)
+        began = time.thread_time()
         while True:
-            began = time.thread_time()
             sample = self.activity.sample(settling.before if settling.launching else None)
             count = self.screen.damage.count
             verdict = settling.verdict(sample, self.screen.damage.since(settling.began))
             if verdict is not None:
                 self.screen.catch_up()
                 return verdict
-            pause = min(max(POLL, SHARE * (time.thread_time() - began)), LONGEST_PAUSE)
-            if self.screen.damage.wait(count, pause):
+            if self.screen.damage.wait(count, _pause(settling, time.thread_time() - began)):
                 self.screen.damage.wait(1 << 60, POLL / 2)  # drawing comes in bursts: look at them together
 
     def at_work(self) -> bool:
@@ -115,3 +116,13 @@ class Desk(desk.Desk):
                 "display": os.environ.get("DISPLAY", ""),
             },
         )
+
+
+def _pause(settling: Settling, spent: float) -> float:
+    """Seconds until the next look at the programs, when looking has so far taken `spent` seconds of a core."""
+    now = time.monotonic()
+    if settling.awaited is not None:  # nothing happens before, and it is time to look then
+        pause = settling.awaited - now + AWAKE
+    else:
+        pause = (spent - AT_ONCE) / SHARE - (now - settling.start)
+    return min(max(POLL, pause), LONGEST_PAUSE)

@@ -6,6 +6,7 @@ ran and nothing was about to, but for timers. When those are due, the programs' 
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import resource
@@ -13,7 +14,7 @@ import select
 import threading
 import time
 import tty
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -140,30 +141,48 @@ class Sleepers:
             return f"/proc does not tell what programs wait for: {error}"
         return ""
 
-    def rest(self, before: Look) -> Rest:
-        """Look several times; compare the looks with each other and with an earlier one."""
+    def rest(self, before: Look, decides: Callable[[Rest], bool] = lambda _: True) -> Rest:
+        """Look, and compare with an earlier look. If everything sleeps, look again to see whether it goes on sleeping.
+
+        Args:
+            before: a look from before the actions.
+            decides: whether it matters that everything sleeps. If not, the look before this one must do as proof.
+        """
         until = time.monotonic() + LONGEST
         with self._lock:
+            last, now = self._last or before, self._look()
+            moved = now.ran(last)
+            still = now.asleep and last.asleep and now.same(last)
+            busy = now.asleep and self._through_workers(now)
+            found = self._found(now, before, moved, still=still)
+            if now.asleep and (busy or (not still and decides(dataclasses.replace(found, still=True)))):
+                now, still = self._again(now, until, BUSY_LOOKS if busy else 1)
+                found = self._found(now, before, moved | now.ran(last), still=still)
+            self._last = now
+        if not still:
+            return found
+        due, woken = self._outside.look(found.ran)
+        wakes = _earliest((*found.wakes.items(), *due.items()))
+        return dataclasses.replace(found, wakes=wakes, hidden=found.hidden | woken)
+
+    def _again(self, now: Look, until: float, times: int) -> tuple[Look, bool]:
+        """Look so many times more; the last look, and whether nothing ran before it."""
+        still = True
+        while times and still:
+            last, still = now, self._terminal.passed(BUSY_PAUSE if times > 1 else 0)
             now = self._look()
-            awake = {process for (process, _), one in now.threads.items() if not one.asleep}
-            still = now.asleep
-            left = (BUSY_LOOKS if self._through_workers(now) else 1) if still else 0
-            while left and still:
-                last, still = now, self._terminal.passed(BUSY_PAUSE if left > 1 else 0)
-                now = self._look()
-                still = still and now.same(last) and time.monotonic() < until
-                left -= 1
-            moved, self._last = now.ran(self._last or before), now
-            wakes = _earliest(
-                (key[0], wait.wake) for key, wait in now.threads.items() if wait.known and self._draws(key, wait)
-            )
+            still = still and now.same(last) and now.asleep and time.monotonic() < until
+            times -= 1
+        return now, still
+
+    def _found(self, now: Look, before: Look, moved: set[int], *, still: bool) -> Rest:
         programs = {process for process, name in now.names.items() if name not in INFRASTRUCTURE}
         ran, hidden = now.ran(before) & programs, set(now.hidden)
         hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
-        if still:
-            due, woken = self._outside.look(ran)
-            wakes = _earliest((*wakes.items(), *due.items()))
-            hidden |= woken
+        wakes = _earliest(
+            (key[0], wait.wake) for key, wait in now.threads.items() if wait.known and self._draws(key, wait)
+        )
+        awake = (process for (process, _), one in now.threads.items() if not one.asleep)
         return Rest(
             still, frozenset(ran), {process: wake for process, wake in wakes.items() if process in programs},
             frozenset(hidden & programs), frozenset(awake), frozenset(moved), now.names,

@@ -47,7 +47,7 @@ def test_moments_without_news_are_left_out() -> None:
 def test_a_moment_names_the_programs_that_ran_or_will_soon() -> None:
     films = Films(lambda moment: [])
     rest = Rest(True, frozenset({1}), {2: 0.4, 3: 60.0}, frozenset({1}), frozenset(), frozenset({1}), {1: "editor"})
-    settling = Settling(0.0, 0.0, Sample(0.0), rest=lambda: rest)
+    settling = Settling(0.0, 0.0, Sample(0.0), rest=lambda _: rest)
     films.add(settling)
     settling.verdict(Sample(0.0), [])
     [moment] = films.shown().films[0].moments

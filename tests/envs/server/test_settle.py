@@ -202,7 +202,7 @@ def rests(
 def rested(rest: Callable[[float], Rest], changes: Sequence[Change] = (), **options: Any) -> tuple[float, str]:
     """When the wait that began at 0 ends, and by which evidence."""
     now = 0.0
-    settling = Settling(0.0, 0.0, Sample(-0.01), rest=lambda: rest(now), **options)
+    settling = Settling(0.0, 0.0, Sample(-0.01), rest=lambda _: rest(now), **options)
     while settling.verdict(Sample(now), [c for c in changes if c.time <= now]) is None:
         now += 0.01
     return now, settling.by
@@ -227,7 +227,7 @@ def test_a_timer_that_draws_the_reaction_is_waited_for() -> None:
     """Nothing is drawn before it, for longer than a reaction takes; something else hides that the program sleeps."""
     timers = rests(timers={0.0: 0.25})
     late = [change(0.26, BIG)]
-    now, settling = 0.0, Settling(0.0, 0.0, Sample(-0.01), rest=lambda: replace(timers(now), still=False))
+    now, settling = 0.0, Settling(0.0, 0.0, Sample(-0.01), rest=lambda _: replace(timers(now), still=False))
     while settling.verdict(Sample(now), [c for c in late if c.time <= now]) is None:
         now += 0.01
     assert settling.by == "quiet" and now >= 0.26 + QUIET
@@ -300,7 +300,7 @@ def test_a_program_that_hides_its_timers_is_answered_as_before() -> None:
 def launched(windows: frozenset[int], rest: Callable[[float], Rest], drawn: Sequence[Change] = ()) -> tuple[float, str]:
     """When a launch is answered, and by which evidence; there was one window before."""
     now = 0.0
-    settling = Settling(0.0, 0.0, Sample(-0.01, windows=frozenset({1})), rest=lambda: rest(now), launching=True)
+    settling = Settling(0.0, 0.0, Sample(-0.01, windows=frozenset({1})), rest=lambda _: rest(now), launching=True)
     there = frozenset({10})
     while settling.verdict(Sample(now, windows, there), [c for c in drawn if c.time <= now]) is None:
         now += 0.01
@@ -339,7 +339,7 @@ def test_a_program_that_a_timer_has_just_woken_is_computing() -> None:
 
     changes = [change(0.005, BIG), change(0.342, BIG)]
     there = frozenset({10})
-    now, settling = 0.0, Settling(0.0, 0.0, Sample(-0.01, programs=there), rest=lambda: rest(now))
+    now, settling = 0.0, Settling(0.0, 0.0, Sample(-0.01, programs=there), rest=lambda _: rest(now))
     while settling.verdict(Sample(now, programs=there), [c for c in changes if c.time <= now]) is None:
         now += 0.01
     assert now >= 0.342 + QUIET
