@@ -251,6 +251,17 @@ def test_a_program_that_ticks_and_draws_nothing_is_not_waited_for(interval: floa
         assert time <= REACTION + 0.02
 
 
+def test_a_tick_that_no_look_saw_changes_nothing() -> None:
+    """The program was at work whenever it was looked at, so that nobody knows when it was to wake."""
+
+    def rest(now: float) -> Rest:
+        seen = ticks(0.025)(now)
+        return replace(seen, still=False, wakes={}, awake=frozenset({10})) if 0.05 <= now < 0.075 else seen
+
+    time, by = rested(rest, [change(0.01, BIG)])
+    assert by == "rest" and time <= TICKING + 3 * 0.025
+
+
 def test_a_program_that_draws_at_its_ticks_is_waited_for() -> None:
     frames = [change(0.02 * frame, BIG) for frame in range(1, 20)]
     time, _ = rested(ticks(0.02), frames)
