@@ -159,7 +159,8 @@ class FamilyAgent(ModelAgent[Step, Step]):
         if answer is None or native is None:
             return complaint(answer, reply if answer is None else self._text(answer), again)
         told = Text(again)
-        results = [Result(str(c.id), c.name, (told, *self._proof(turn.shown)), False, c.extra) for c in answer.calls]
+        parts, inside = (told, *self._proof(turn.shown)), self.profile.history.results == "inside"
+        results = [Result(str(call.id), call.name, parts, False, call.extra, inside) for call in answer.calls]
         extra = [told] if not results or self.profile.endpoint == "responses" else []
         return [Message.of("assistant", native), Message("user", (*results, *extra))]
 

@@ -95,21 +95,24 @@ class HistoryPolicy(_Data):
         chunk: older pictures are dropped this many at a time, so that the prefix of requests stays the same (and in
             the endpoint's cache) for that many steps.
         first: also keep the first picture.
-        older: what to do with steps without a picture: `keep` them with a placeholder, `drop` them, or `merge` their
-            lines into one reply before the first step that is kept.
-        placeholder: replaces a picture that is no longer shown.
+        older: what to do with steps without a picture: `keep` them with a placeholder, `drop` them, `merge` their
+            lines into one reply before the first step that is kept, or keep their `replies` and the first user turn.
+        placeholder: replaces a picture that is no longer shown; empty for nothing.
         past_scale: factor by which earlier pictures are shrunk.
         native: send replies back as the endpoint returned them, and results of calls in the wire's own form.
+        results: where chat completions have the picture of a result: in a user turn `after` the tool's turns (OpenAI's
+            rule), or `inside` the tool's turn.
     """
 
     shape: Literal["turns", "single"] = "turns"
     pictures: int = Field(default=3, ge=1)
     chunk: int = Field(default=1, ge=1)
     first: bool = False
-    older: Literal["keep", "drop", "merge"] = "keep"
+    older: Literal["keep", "drop", "merge", "replies"] = "keep"
     placeholder: str = "(This screenshot is not shown any more.)"
     past_scale: float = Field(default=1.0, gt=0, le=1)
     native: bool = False
+    results: Literal["after", "inside"] = "after"
 
 
 class Templates(_Data):
@@ -123,6 +126,7 @@ class Templates(_Data):
         past: an earlier step inside a `single` turn.
         reply: an earlier reply of the model.
         step: one line of `{steps}`.
+        result: the text of a native call's result; `{lines}` is a line `[0:name]` for each action in it.
         role: role of the turns that show the screen: `user` or `tool`.
     """
 
@@ -133,6 +137,7 @@ class Templates(_Data):
     past: str = "{image}{reply}"
     reply: str = "{reply}"
     step: str = "Step {n}: {said}"
+    result: str = "{name}: done."
     role: Literal["user", "tool"] = "user"
 
 

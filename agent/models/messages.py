@@ -63,6 +63,7 @@ class Result:
         parts: texts and pictures for the model.
         ok: False if the call could not be carried out.
         extra: other fields that the wire needs back (a toolset's name, acknowledged safety checks).
+        inside: chat completions put its pictures into the tool's turn.
     """
 
     call_id: str
@@ -70,6 +71,7 @@ class Result:
     parts: tuple[Text | Picture, ...]
     ok: bool = True
     extra: Mapping[str, Any] = field(default_factory=dict)
+    inside: bool = False
 
 
 @dataclass(frozen=True)

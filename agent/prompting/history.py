@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from deskbench.agent.agents.profile import HistoryPolicy, Templates
 from deskbench.agent.models.messages import Message, Native, Part, Picture, Result, Text
 from deskbench.agent.prompting.templates import fill, parts_of
-from deskbench.agent.replies.calls import Call
+from deskbench.agent.replies.calls import Call, Malformed, unwrapped
 
 
 @dataclass(frozen=True)
@@ -73,11 +73,14 @@ def build(
         turns.append(Message.of("assistant", common["steps"]))
     first = True
     for index, step in enumerate(steps):
-        if index not in shown and policy.older != "keep":
+        if index not in shown and policy.older not in ("keep", "replies"):
             continue
         before = past[index - 1] if index else None
         template = _template(templates, first=first, last=step is now)
-        turns.append(_seen(templates, policy, template, before, step, common, index in shown))
+        if index in shown or first or policy.older == "keep":
+            turns.append(_seen(templates, policy, template, before, step, common, index in shown))
+        elif step.notes:
+            turns.append(Message.of(templates.role, step.notes))
         if step is not now:
             turns.append(_replied(templates, policy, step, common))
         first = False
@@ -104,26 +107,41 @@ def _seen(
     shown: bool,
 ) -> Message:
     """What the model saw at a step: the results of its calls, or a turn from the template."""
-    pictures: Sequence[Text | Picture] = step.shown if shown else [Text(policy.placeholder)]
+    pictures: Sequence[Text | Picture] = step.shown if shown else _hidden(policy)
     notes = [Text(step.notes)] if step.notes else []
     if before is not None and before.calls and policy.native:
-        return Message("user", (*_results(before.calls, pictures), *notes))
+        return Message("user", (*_results(templates, policy, before.calls, pictures), *notes))
     parts: Sequence[Part] = parts_of(template, {**common, **_own(step)}, pictures)
     return Message(templates.role, (*parts, *notes))
 
 
-def _results(calls: Sequence[Call], pictures: Sequence[Text | Picture]) -> list[Result]:
+def _hidden(policy: HistoryPolicy) -> list[Text | Picture]:
+    return [Text(policy.placeholder)] if policy.placeholder else []
+
+
+def _results(
+    templates: Templates, policy: HistoryPolicy, calls: Sequence[Call], pictures: Sequence[Text | Picture]
+) -> list[Result]:
     """The results of all calls, in order; the last result has the current screen."""
     last = len(calls) - 1
     return [
         Result(
             str(call.id),
             call.name,
-            (Text(f"{call.name}: done."), *(pictures if index == last else ())),
+            (Text(fill(templates.result, _result_values(call))), *(pictures if index == last else ())),
             extra=call.extra,
+            inside=policy.results == "inside",
         )
         for index, call in enumerate(calls)
     ]
+
+
+def _result_values(call: Call) -> dict[str, str]:
+    try:
+        names = [inner.name for inner in unwrapped([call])]
+    except Malformed:
+        names = [call.name]
+    return {"name": call.name, "lines": "\n".join(f"[{index}:{name}]" for index, name in enumerate(names))}
 
 
 def _replied(templates: Templates, policy: HistoryPolicy, step: Step, common: Mapping[str, str]) -> Message:
@@ -144,7 +162,7 @@ def _single(
     before, _, after = templates.first.partition("{history}")
     parts: list[Text | Picture] = [Text(fill(before, common))]
     for index, step in enumerate(past):
-        pictures: Sequence[Text | Picture] = step.small if index in shown else [Text(policy.placeholder)]
+        pictures: Sequence[Text | Picture] = step.small if index in shown else _hidden(policy)
         parts += parts_of(templates.past, {**common, **_own(step)}, pictures)
     parts += parts_of(after, common, now.shown)
     notes = [Text(now.notes)] if now.notes else []

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from deskbench.agent.base import ReplyError
+from deskbench.agent.replies.chords import as_list
 
 
 class NoAction(ReplyError):
@@ -42,8 +43,12 @@ class Call:
     raw: bool = False
 
 
-WRAPPERS = frozenset({"computer_use", "computer", "mobile_use", "computer_use_tool", "gui"})
-"""Functions with the action's name in an argument `action` (or a list of such objects in `actions`)."""
+WRAPPERS = frozenset({"computer_use", "computer", "mobile_use", "computer_use_tool", "gui", "computer_batch"})
+"""Functions with the action's name in an argument `action` (or a list of such objects in `actions`).
+
+Members of Navigator n2's `computer_batch` are `{"name": ..., "arguments": {...}}`, too (yutori 0.9.36,
+n2_actions.flatten_batch_member).
+"""
 _SOMETIMES = frozenset({"computer_action"})
 """Functions that do so only in some servers' schemas."""
 
@@ -64,9 +69,21 @@ def _unwrap(call: Call) -> list[Call]:
         return [call]
     arguments = dict(call.arguments)
     many = arguments.pop("actions", None)
-    if isinstance(many, list):
-        return [_named(call, item) for item in many]
-    return [_named(call, arguments)]
+    if isinstance(many, str):  # in XML, a list is JSON, and so already without its escapes
+        many, call = as_list(many), replace(call, raw=False)
+    if not isinstance(many, list):
+        return [_named(call, arguments)]
+    if not many:
+        raise Malformed(f"{call.name}: the list of actions is empty")
+    return [_named(call, _flat(item)) for item in many]
+
+
+def _flat(value: object) -> object:
+    """`{"name": ..., "arguments": {...}}` as one object with the name in `action`; any other value stays as it is."""
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str) or set(value) - {"name", "arguments"}:
+        return value
+    inner = value.get("arguments")
+    return {**(inner if isinstance(inner, Mapping) else {}), "action": value["name"]}
 
 
 def _named(call: Call, value: object) -> Call:

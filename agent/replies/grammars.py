@@ -95,9 +95,10 @@ def _as_text(rest: str, grammar: Grammar, vocabulary: Vocabulary) -> tuple[list[
         block = last_block(rest)
         return parse_calls(block, names, "agent.", meant="last" if block == rest else "all"), rest
     where, meant = region(rest, grammar.marker, grammar.tag, grammar.until)
-    return parse_calls(where, names, meant=meant, until=grammar.until), rest.replace(
-        where, ""
-    ).strip() if where != rest else rest
+    prose = rest.replace(where, "") if where != rest else rest
+    if grammar.tag is not None:
+        prose = prose.replace(f"<{grammar.tag}>", "").replace(f"</{grammar.tag}>", "")
+    return parse_calls(where, names, meant=meant, until=grammar.until), prose.strip()
 
 
 def _without(rest: str, grammar: Grammar) -> Action:

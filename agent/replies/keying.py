@@ -18,8 +18,11 @@ from deskbench.envs.types import (
 )
 
 
-def type_text(clear_key: str = "backspace", clear: bool = False, enter: bool = False) -> Handler:
-    """Type text, with flags to clear the field first and to press Enter at the end, and their defaults."""
+def type_text(clear_key: str = "backspace", clear: bool = False, enter: bool = False, empties: bool = False) -> Handler:
+    """Type text, with flags to clear the field first and to press Enter at the end, and their defaults.
+
+    `empties`: the flag `overwrite` also deletes what it selects, which matters if the text is empty.
+    """
 
     def run(a: Arguments) -> list[Action]:
         text = a.text("text", "content", "message", "value")
@@ -28,7 +31,7 @@ def type_text(clear_key: str = "backspace", clear: bool = False, enter: bool = F
         if a.flag("clear", "clear_before_typing", "delete_existing_text", default=clear):
             actions += [Key(("ctrl", "a")), Key((clear_key,))]
         elif a.flag("overwrite"):
-            actions += [Key(("ctrl", "a"))]
+            actions += [Key(("ctrl", "a")), *([Key((clear_key,))] if empties else [])]
         if text:
             actions.append(Type(text))
         if a.flag("enter", "press_enter", default=enter):
@@ -68,15 +71,26 @@ def key(a: Arguments) -> list[Action]:
 
 def chords(a: Arguments) -> list[Action]:
     """Press several chords in order, in xdotool's form: `Down Down ctrl+s`."""
-    text = a.text("text")
-    if not text:
-        raise a.wrong("the keys are missing")
+    pressed = _in_order(a, a.text("text"))
     times = a.number("repeat", default=1) or 1
     if not 1 <= times <= 100:
         raise a.wrong("repeat is 1 to 100")
-    one = split_chord(text)
-    parts = [text] if len(one) == 1 else text.split()
-    return [Key(a.chord(part)) for _ in range(int(times)) for part in parts]
+    return pressed * int(times)
+
+
+def key_presses(a: Arguments) -> list[Action]:
+    """Press several chords in order, in Yutori's form: `down down ctrl+s` (yutori 0.9.36, parse_n2_key_expression).
+
+    Capitals mean nothing in it: `A` is the key `a`.
+    """
+    return _in_order(a, (a.text("key") or "").lower())
+
+
+def _in_order(a: Arguments, text: str | None) -> list[Action]:
+    if not text or not text.strip():
+        raise a.wrong("the keys are missing")
+    parts = [text] if len(split_chord(text)) == 1 else text.split()
+    return [Key(a.chord(part)) for part in parts]
 
 
 def key_down(a: Arguments) -> list[Action]:
@@ -103,6 +117,15 @@ def hold_key(a: Arguments) -> list[Action]:
     if not keys:
         raise a.wrong("the key is missing")
     return holding(keys, [Wait(seconds)])
+
+
+def hold(a: Arguments) -> list[Action]:
+    """Hold one key down for a while, or without a duration during the next call (`Vocabulary.lets_go`)."""
+    keys = a.chord((a.text("key") or "").lower())
+    seconds = a.number("duration")
+    if len(keys) != 1:
+        raise a.wrong("key must be one key")
+    return [KeyDown(keys[0])] if seconds is None else holding(keys, [Wait(seconds)])
 
 
 def hold_and_press(a: Arguments) -> list[Action]:

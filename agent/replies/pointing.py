@@ -21,7 +21,7 @@ from deskbench.envs.types import (
 )
 
 WAYS = {"up": (0, 1), "down": (0, -1), "left": (-1, 0), "right": (1, 0)}
-HELD = ("modifiers", "hold_keys", "keys", "text")
+HELD = ("modifiers", "modifier", "modifier_keys", "hold_keys", "keys", "text")
 
 
 def at_point(point: tuple[int, int] | None) -> dict[str, int]:
@@ -74,6 +74,9 @@ def mouse_up(a: Arguments) -> list[Action]:
 _ENDS = (("end_x", "end_y"), ("destination_x", "destination_y"), ("x2", "y2"), ("to_x", "to_y"))
 _STARTS = (("start_x", "start_y"), ("x1", "y1"), ("from_x", "from_y"))
 """Names for the ends of a drag whose two numbers are separate arguments."""
+_FIRSTS = ("start_coordinate", "start_coordinates", "start_box", "start_point", "point1", "drag_from_coordinate")
+_LASTS = ("coordinate2", "end_box", "end_point", "end_coordinate", "point2", "drop_on_coordinate")
+"""Names for the ends of a drag that are points."""
 
 
 def _either(a: Arguments, names: Sequence[tuple[str, str]]) -> tuple[int, int] | None:
@@ -85,9 +88,9 @@ def drag(a: Arguments) -> list[Action]:
     """Drag along a path, between two points, or from the pointer to a point."""
     path = a.path("path")
     if not path:
-        end = a.point("coordinate2", "end_box", "end_point", "end_coordinate", "point2", xy=None) or _either(a, _ENDS)
-        start = a.point("start_coordinate", "start_box", "start_point", "point1", xy=None) or _either(a, _STARTS)
-        other = a.point("coordinate", "point")
+        end = a.point(*_LASTS, xy=None) or _either(a, _ENDS)
+        start = a.point(*_FIRSTS, xy=None) or _either(a, _STARTS)
+        other = a.point("coordinate", "coordinates", "point")
         if end is None:
             start, end = start or a.pointer, other
         elif start is None:

@@ -29,10 +29,17 @@ _FAILED = ("fail", "failure", "failed", "infeasible", "error", "false", "abort")
 
 
 def terminate(a: Arguments) -> list[Action]:
-    """End the episode with a status."""
-    status = (a.text("status") or "success").strip().lower()
+    """End the episode with a status; without one, the answer may end with the word for failure (`endings.py`)."""
+    status = (a.text("status") or "").strip().lower()
     said = a.text("answer", "text", "content", "info", "message")
-    return [Fail(said)] if status in _FAILED else [Done(said)]
+    if status in _FAILED:
+        return [Fail(said)]
+    return [(ended(said) if said is not None and not status else None) or Done(said)]
+
+
+def leave(a: Arguments) -> list[Action]:
+    """End the episode, with whether it was a success."""
+    return [Done()] if a.flag("success") else [Fail()]
 
 
 def done(a: Arguments) -> list[Action]:

@@ -33,6 +33,13 @@ FARA = {
 }  # fmt: skip
 """Fara-7B; its addresses and searches go into the browser's address bar."""
 
+FARA_1_5 = {
+    **FARA, "type": k.type_text(), "scroll": w.wheel_in_grid("dy"), "hscroll": w.wheel_in_grid("dx"),
+    "wait": t.wait(3.0), "ask_user_question": t.ask,
+    "read_page_answer_question": t.unavailable("the page's text is not available: read the screen"),
+}  # fmt: skip
+"""Fara-1.5 (microsoft/fara, src/fara/_prompts.py `FaraBrowserComputerUse` and agents/fara/fara15_agent.py)."""
+
 CLAUDE = {
     **_CLICKS, "mouse_move": p.move, "left_click_drag": p.drag, "left_mouse_down": p.mouse_down,
     "left_mouse_up": p.mouse_up, "key": k.chords, "hold_key": k.hold_key, "type": k.type_text(),
@@ -96,6 +103,21 @@ SCALECUA = {
     "wait": t.wait(3.0), "call_user": t.ask, "response": t.done, "terminate": t.terminate,
 }  # fmt: skip
 
+N2 = {
+    **_CLICKS, "mouse_move": p.move, "mouse_down": p.mouse_down, "mouse_up": p.mouse_up, "drag": p.drag,
+    "scroll": w.scroll(most=50), "type": k.type_text(), "key_press": k.key_presses, "hold_key": k.hold,
+    "wait": t.wait(5.0), "screenshot": t.look, "bash": c.shell,
+    **dict.fromkeys(("read", "write", "edit"), t.unavailable("files are not available here: use the programs")),
+    **_FAILS,
+}  # fmt: skip
+"""Yutori's Navigator n2 with the tools computer_use_tools-20260830 (yutori 0.9.36 on PyPI, navigator/n2_actions.py).
+Its unit of `scroll` is a notch of the wheel (sandbox_tools.py, scroll_notches_from_pixels)."""
+_N2_NEEDS = {
+    **dict.fromkeys((*_CLICKS, "mouse_move"), ("coordinates",)), "drag": ("start_coordinates", "coordinates"),
+    "scroll": ("coordinates", "direction", "amount"), "type": ("text",), "key_press": ("key",), "hold_key": ("key",),
+    "bash": ("command",),
+}  # fmt: skip
+
 _NO_APP = "a desktop has no such thing: open programs with the mouse"
 MOBILE = {
     "click": p.click("left"), "tap": p.click("left"), "double_click": p.click("left", 2), "long_press": p.long_press,
@@ -122,6 +144,24 @@ ACI = {
 }  # fmt: skip
 """Functions of planners (GTA1, Agent-S), whose targets are words that a grounder resolves."""
 
+AUTOGLM = {
+    "Agent.click": p.click(), "Agent.type": k.type_text(empties=True), "Agent.drag_and_drop": p.drag,
+    "Agent.scroll": w.scroll(amount=100), "Agent.open_app": t.open_program, "Agent.hotkey": k.key,
+    "Agent.switch_window": t.unavailable("the windows have no numbers here: click on the window or use alt+tab"),
+    "Agent.quote": t.nothing, "Agent.wait": t.wait(1.0), "Agent.exit": t.leave,
+}  # fmt: skip
+"""AutoGLM-V (THUDM/ComputerRL, mm_agents/autoglm_v/prompt/grounding_agent.py); it always scrolls by 100 notches."""
+_AUTOGLM_NEEDS = {
+    "Agent.click": ("coordinate",), "Agent.drag_and_drop": ("drag_from_coordinate", "drop_on_coordinate"),
+    "Agent.scroll": ("coordinate", "direction"), "Agent.exit": ("success",),
+}  # fmt: skip
+_AUTOGLM_ORDER = {
+    "Agent.click": ("coordinate", "num_clicks", "button_type"), "Agent.scroll": ("coordinate", "direction"),
+    "Agent.type": ("coordinate", "text", "overwrite", "enter"), "Agent.open_app": ("app_name",),
+    "Agent.drag_and_drop": ("drag_from_coordinate", "drop_on_coordinate"), "Agent.switch_window": ("window_id",),
+    "Agent.hotkey": ("keys",), "Agent.quote": ("content",), "Agent.wait": (), "Agent.exit": ("success",),
+}  # fmt: skip
+
 _ACI_ORDER = {
     "click": ("instruction", "num_clicks", "button_type", "hold_keys"),
     "type": ("element_description", "text", "overwrite", "enter"),
@@ -142,6 +182,9 @@ VOCABULARIES: dict[str, Vocabulary] = {
     "qwen": Vocabulary(QWEN),
     "evocua": Vocabulary({**QWEN, "type": k.unescaped(k.type_text(), always=True)}),
     "fara": Vocabulary(FARA),
+    "fara_1.5": Vocabulary(FARA_1_5, needs={"terminate": ("answer",)}),
+    "n2": Vocabulary(N2, needs=_N2_NEEDS, strict=True, lets_go=True),
+    "autoglm": Vocabulary(AUTOGLM, _AUTOGLM_ORDER, _AUTOGLM_NEEDS),
     "claude": Vocabulary(CLAUDE),
     "claude_toolset": Vocabulary(CLAUDE, strict=True),
     "inspect": Vocabulary(INSPECT),

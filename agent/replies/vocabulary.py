@@ -18,10 +18,14 @@ from deskbench.envs.types import (
     ENDS_EPISODE,
     Action,
     ActionError,
+    KeyDown,
+    KeyUp,
+    MouseDown,
+    MouseUp,
 )
 
 MOST_ACTIONS = 500
-POINTS = ("coordinate", "point", "start_box", "position", "start_point")
+POINTS = ("coordinate", "coordinates", "point", "start_box", "position", "start_point")
 Handler = Callable[[Arguments], list[Action]]
 
 
@@ -32,14 +36,18 @@ class Vocabulary:
     Attributes:
         handlers: the function for each name.
         order: names of positional arguments, by function.
+        needs: arguments that a call must have, by function.
         strict: arguments must match the schema exactly.
         repair: accept a name that is one typo away from a known one (`left_lick`).
+        lets_go: a call that only presses keys holds them for the next call, and a reply leaves nothing pressed.
     """
 
     handlers: Mapping[str, Handler]
     order: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    needs: Mapping[str, Sequence[str]] = field(default_factory=dict)
     strict: bool = False
     repair: bool = False
+    lets_go: bool = False
 
     def find(self, name: str) -> str:
         """The known name that matches exactly, in another case, or with one typo.
@@ -70,23 +78,51 @@ def to_actions(
     Raises:
         Malformed: a name or argument is unknown, a value is wrong, or a point is outside its space.
     """
-    actions: list[Action] = []
+    groups: list[list[Action]] = []
     for call in calls:
         found = vocabulary.find(call.name)
         order = vocabulary.order.get(found, ())
         given = Arguments(call, space, order, strict=vocabulary.strict, pointer=pointer, code_allowed=code_allowed)
-        try:
-            made = vocabulary.handlers[found](given)
-        except ActionError as error:
-            raise given.wrong(str(error)) from None
-        _check_left(given, vocabulary.strict)
-        actions += made
+        made = _made(vocabulary, found, given)
+        groups.append(made)
         pointer = next((p for a in reversed(made) if (p := a.end) is not None), pointer)
         if made and isinstance(made[-1], ENDS_EPISODE):
             break
-        if len(actions) > MOST_ACTIONS:
+        if sum(map(len, groups)) > MOST_ACTIONS:
             raise Malformed(f"the reply makes more than {MOST_ACTIONS} actions")
-    return actions
+    return _let_go(groups) if vocabulary.lets_go and groups else [action for group in groups for action in group]
+
+
+def _made(vocabulary: Vocabulary, name: str, given: Arguments) -> list[Action]:
+    """The actions of one call."""
+    for needed in vocabulary.needs.get(name, ()):
+        if given.get(needed) is None:
+            raise given.wrong(f"{needed} is missing")
+    try:
+        made = vocabulary.handlers[name](given)
+    except ActionError as error:
+        raise given.wrong(str(error)) from None
+    _check_left(given, vocabulary.strict)
+    return made
+
+
+def _let_go(groups: Sequence[Sequence[Action]]) -> list[Action]:
+    """The actions of all calls, and the releases that the model leaves to its harness (`Vocabulary.lets_go`)."""
+    *before, last = groups
+    ends = last[-1:] if last and isinstance(last[-1], ENDS_EPISODE) else []
+    actions: list[Action] = []
+    held: list[Action] = []
+    for made in (*before, last[: len(last) - len(ends)]):
+        actions += [*made, *held]
+        ups = [KeyUp(action.key) for action in reversed(made) if isinstance(action, KeyDown)]
+        held = [*ups] if len(ups) == len(made) else []
+    down: list[str] = []
+    for action in actions:
+        if isinstance(action, MouseDown):
+            down.append(action.button)
+        elif isinstance(action, MouseUp):
+            down = [button for button in down if button != action.button]
+    return [*actions, *held, *(MouseUp(button) for button in dict.fromkeys(down)), *ends]
 
 
 def _check_left(given: Arguments, strict: bool) -> None:
@@ -99,10 +135,12 @@ def _check_left(given: Arguments, strict: bool) -> None:
 KNOWN = frozenset(
     """
     action action_type coordinate coordinate2 point point1 point2 start_box end_box start_point end_point
-    start_coordinate end_coordinate x y x2 y2 text content message keys key modifiers hold_keys button num_clicks clicks
+    start_coordinate end_coordinate coordinates start_coordinates drag_from_coordinate drop_on_coordinate
+    x y x2 y2 text content message keys key modifiers hold_keys button num_clicks clicks
     direction scroll_direction scroll_amount amount pixels step magnitude scroll_size time duration seconds status
     answer value return info region path press_enter enter clear overwrite clear_before_typing repeat repeat_count
     button_type instruction starting_description ending_description shift url query app app_name presses interval
     start_x start_y end_x end_y destination_x destination_y magnitude_in_pixels magnitude_in_wheel_clicks reason code
+    success window_id question fact
     """.split()
 )

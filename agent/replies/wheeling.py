@@ -14,14 +14,20 @@ PIXELS_PER_NOTCH = 100
 """For families that scroll in pixels; in browsers a notch of the wheel scrolls about this far."""
 
 
-def scroll(unit: str = "notches", amount: float = 5) -> Handler:
-    """Turn the wheel in a direction by an amount. `unit` is `notches` or `pixels`; `amount` is the default."""
+def scroll(unit: str = "notches", amount: float = 5, most: int | None = None) -> Handler:
+    """Turn the wheel in a direction by an amount.
+
+    `unit` is `notches` or `pixels`, `amount` the default; with `most`, the amount must be 1 to `most`.
+    """
 
     def run(a: Arguments) -> list[Action]:
         way = (a.text("direction", "scroll_direction") or "").strip().lower()
         if way not in WAYS:
             raise a.wrong(f"direction is {way[:40]!r}; it must be up, down, left or right")
-        notches = abs(_given(a, unit, amount))
+        given = _given(a, unit, amount)
+        if most is not None and not 1 <= given <= most:
+            raise a.wrong(f"amount is {given}; it must be 1 to {most}")
+        notches = abs(given)
         dx, dy = (part * notches for part in WAYS[way])
         return [Scroll(dx, dy, **at_point(a.point(*POINTS)), modifiers=a.modifiers(*HELD))]
 
@@ -60,6 +66,23 @@ def wheel(axis: str = "dy") -> Handler:
         notches = _notches(value, "pixels" if abs(value) >= PIXELS_PER_NOTCH else "notches")
         along = "dx" if a.flag("shift") else axis
         return [Scroll(**{along: notches}, **at_point(a.point(*POINTS)), modifiers=a.modifiers("text", "hold_keys"))]
+
+    return run
+
+
+def wheel_in_grid(axis: str = "dy", grid: int = 1000) -> Handler:
+    """Turn the wheel by a signed part of the screen: `grid` is its whole height or width; + is up, or right.
+
+    Fara-1.5 scrolls in the units of its points (microsoft/fara, fara15_agent.py `_dispatch_action`).
+    """
+
+    def run(a: Arguments) -> list[Action]:
+        value = a.number("pixels")
+        if value is None:
+            raise a.wrong("pixels, the amount to scroll by, is missing")
+        notches = _notches(value * a.screen[1 if axis == "dy" else 0] / grid, "pixels")
+        dx, dy = (notches, 0) if axis == "dx" else (0, notches)
+        return [Scroll(dx, dy, **at_point(a.point(*POINTS)), modifiers=())]
 
     return run
 

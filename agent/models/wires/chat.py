@@ -161,13 +161,17 @@ def _is_number(item: Mapping[str, Any]) -> bool:
 
 
 def _messages(message: Message, detail: str | None) -> list[dict[str, Any]]:
-    """A turn; results of native calls become separate `tool` turns, and their pictures a user turn after them."""
+    """A turn; results of native calls become separate `tool` turns.
+
+    OpenAI's API accepts only texts there, so pictures go into a user turn after them, unless a family needs them there.
+    """
     results = [part for part in message.parts if isinstance(part, Result)]
     out: list[dict[str, Any]] = []
     for result in results:
         text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
-        out.append({"role": "tool", "tool_call_id": result.call_id, "content": text or "Done."})
-    shown = [part for result in results for part in result.parts if isinstance(part, Picture)]
+        content = _content(result.parts, detail) if result.inside else text or "Done."
+        out.append({"role": "tool", "tool_call_id": result.call_id, "content": content})
+    shown = [part for r in results if not r.inside for part in r.parts if isinstance(part, Picture)]
     rest = [part for part in message.parts if not isinstance(part, Result)] + shown
     if rest:
         out.append(_turn(message.role, rest, detail))
@@ -182,8 +186,11 @@ def _turn(role: str, parts: Sequence[Part], detail: str | None) -> dict[str, Any
     more = {"tool_call_id": TOOL_CALL_ID} if role == "tool" else {}
     if len(parts) == 1 and isinstance(parts[0], Text):
         return {"role": role, "content": parts[0].text, **more}
-    content = shapes(parts, lambda text: {"type": "text", "text": text}, lambda p: _picture(p, detail))
-    return {"role": role, "content": content, **more}
+    return {"role": role, "content": _content(parts, detail), **more}
+
+
+def _content(parts: Sequence[Part], detail: str | None) -> list[Any]:
+    return shapes(parts, lambda text: {"type": "text", "text": text}, lambda p: _picture(p, detail))
 
 
 def _picture(picture: Picture, detail: str | None) -> Shown:

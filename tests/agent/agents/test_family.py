@@ -11,7 +11,7 @@ from deskbench.agent.agents.profile import load_profile, profile_names
 from deskbench.agent.agents.vlm import VlmAgent
 from deskbench.agent.base import Goal
 from deskbench.envs.errors import AgentError, UsageError
-from deskbench.envs.types import AskUser, Click, Done, Fail, Key, Type, Zoom
+from deskbench.envs.types import AskUser, Click, Done, Fail, Key, TakeScreenshot, Type, Zoom
 
 from ..models.endpoint import Endpoint, Say, endpoint, reply
 from ..models.speaking import said
@@ -57,6 +57,8 @@ VOCABULARY = {
     "scalecua": "<action>\npress('enter')\n</action>", "qwen": tool("computer_use", action="key", keys=["enter"]),
     "evocua": tool("computer_use", action="key", keys=["enter"]),
     "fara": tool("computer_use", action="key", keys=["Enter"]),
+    "fara_1.5": tool("computer_use", action="key", keys=["Enter"]),
+    "autoglm": "<think>\nSo.\n</think>\n<answer>```python\nAgent.hotkey(['enter'])\n```</answer>",
     "minimax": tool("computer", action="key", text="Return"),
 }  # fmt: skip
 NATIVE = {
@@ -67,9 +69,17 @@ NATIVE = {
 }
 
 
+def n2(*members: tuple[str, dict[str, Any]], text: str = "") -> Say:
+    """A batch of Navigator n2."""
+    actions = [{"name": name, "arguments": arguments} for name, arguments in members]
+    return said("chat", text, calls=[{"name": "computer_batch", "arguments": {"actions": actions}}])
+
+
 def enter_in(family: str) -> Say:
     profile = load_profile(family)
     rules = profile.reply
+    if rules.vocabulary == "n2":
+        return n2(("key_press", {"key": "enter"}))
     if rules.form == "native":
         return said(profile.endpoint, "", calls=[NATIVE[rules.vocabulary]])
     if rules.action_space == "computer_13":
@@ -212,6 +222,82 @@ def test_kimi_k3_is_told_in_the_tools_result_what_was_wrong() -> None:
     assert decision.actions == (Done(),)
     assert [m["role"] for m in server.asked[1]["messages"]] == ["system", "user", "assistant", "tool"]
     assert "the name 'open' is not defined" in server.asked[1]["messages"][-1]["content"]
+
+
+def test_n2_gets_its_tools_from_the_server_and_one_of_ours() -> None:
+    _, server = play("yutori-n2", [enter_in("yutori-n2")])
+    (asked,) = server.asked
+    assert (asked["model"], asked["tool_set"]) == ("n2", "computer_use_tools-20260830")
+    assert asked["disable_tools"] == ["bash", "read", "write", "edit"]
+    assert [tool["function"]["name"] for tool in asked["tools"]] == ["infeasible"]
+    assert asked["max_completion_tokens"] == 20480 and "temperature" not in asked and "max_tokens" not in asked
+    assert [part["type"] for part in asked["messages"][1]["content"]] == ["text", "image_url"]
+
+
+def test_n2_has_the_screen_inside_the_result_and_sees_the_two_newest() -> None:
+    batch = n2(
+        ("left_click", {"coordinates": [500, 250]}), ("type", {"text": "a"}), ("screenshot", {}), text="I click."
+    )
+    (first, *_), server = play("yutori-n2", [batch], steps=4)
+    assert first.actions == (Click(x=320, y=100), Type("a"), TakeScreenshot())
+    system, task, *turns = server.asked[-1]["messages"]
+    assert [turn["role"] for turn in turns] == ["assistant", "tool"] * 3
+    assert turns[0]["content"] == "I click." and turns[0]["tool_calls"][0]["id"] == turns[1]["tool_call_id"]
+    assert turns[-1]["content"][0] == {"type": "text", "text": "[0:left_click]\n[1:type]\n[2:screenshot]"}
+    assert [[part["type"] for part in turn["content"]] for turn in (task, *turns[1::2])] == [
+        ["text", "text"], ["text", "text"], ["text", "image_url"], ["text", "image_url"],
+    ]  # fmt: skip
+    assert turns[1]["content"][1]["text"] == "[older image omitted]" and "infeasible" in system["content"]
+
+
+def test_n2_is_told_in_the_result_what_was_wrong_and_its_reasoning_goes_back() -> None:
+    wrong = n2(("left_click", {"coordinates": [500, 250], "speed": 1}))
+    wrong.body["choices"][0]["message"]["reasoning_content"] = "because"
+    (decision,), server = play("yutori-n2", [wrong, said("chat", "All is saved.")])
+    assert decision.actions == (Done("All is saved."),) and decision.attempts == 2
+    turn, result = server.asked[1]["messages"][2:]
+    assert turn["reasoning_content"] == "because"
+    assert (result["role"], result["tool_call_id"]) == ("tool", "c0")
+    assert "left_click: unknown argument 'speed'" in result["content"][0]["text"]
+
+
+def test_fara_sees_three_screens_and_all_its_replies() -> None:
+    calls = [reply(f"Step {n}.\n" + tool("computer_use", action="wait", time=n)) for n in range(1, 6)]
+    _, server = play("fara-1.5", calls, steps=5)
+    asked = server.asked[-1]
+    assert asked["chat_template_kwargs"] == {"enable_thinking": False} and asked["temperature"] == 0.0
+    system, first, *turns = asked["messages"]
+    assert "resolution of 1000x1000" in system["content"]
+    assert first == {"role": "user", "content": "Press Save."}
+    assert [turn["role"] for turn in turns] == ["assistant", "assistant", *["user", "assistant"] * 2, "user"]
+    assert [turn["content"].partition("\n")[0] for turn in turns if turn["role"] == "assistant"] == [
+        "Step 1.", "Step 2.", "Step 3.", "Step 4.",
+    ]  # fmt: skip
+    assert picture_size(turns[-1]["content"][0]) == (640, 384)
+
+
+def test_autoglm_sees_one_screen_of_its_own_size_and_its_thoughts() -> None:
+    _, server = play("autoglm-v", [enter_in("autoglm-v")], steps=3)
+    asked = server.asked[-1]
+    assert (asked["temperature"], asked["top_p"], asked["max_tokens"]) == (0.2, 0.1, 2048)
+    assert asked["stop"] == ["<|user|>", "<|observation|>", "</answer>"] and asked["include_stop_str_in_output"]
+    system, *past, now = asked["messages"]
+    assert "Press Save." in system["content"]
+    assert [turn["content"] for turn in past[::2]] == ["**Environment State (Omitted)**"] * 2
+    assert past[1]["content"] == ("<think>\nSo.\n</think>\n<answer>```python\nAgent.hotkey(['enter'])\n```</answer>")
+    assert [part["type"] for part in now["content"]] == ["image_url", "text"]
+    assert picture_size(now["content"][0]) == (1280, 720) and now["content"][0]["image_url"]["detail"] == "high"
+
+
+def test_what_the_person_answers_stays_where_only_replies_are_kept() -> None:
+    question = reply(tool("computer_use", action="ask_user_question", question="Which day?"))
+    with endpoint(question) as server:
+        made = agent(server, "fara-1.5")
+        for n in range(5):
+            made.act(observation(answer="On Monday." if n == 1 else None))
+        made.close()
+    turns = server.asked[-1]["messages"]
+    assert turns[3] == {"role": "user", "content": "The person answers: On Monday."}
 
 
 def picture_size(part: dict[str, Any]) -> tuple[int, int]:
@@ -359,6 +445,9 @@ def test_a_safety_check_can_stop_the_agent() -> None:
         ("seed", "All is done.", Done("All is done.")),
         ("glm-v", "What is the password?", AskUser("What is the password?")),
         ("minimax-m3", "[INFEASIBLE] No network.", Fail("No network.")),
+        ("yutori-n2", "There are 7.", Done("There are 7.")),
+        ("yutori-n2", "No such file. [INFEASIBLE]", Fail("No such file.")),
+        ("autoglm-v", "It is done. [DONE]", Done("It is done.")),
     ],
 )  # fmt: skip
 def test_a_reply_without_an_action_means_what_the_family_means_by_it(family: str, text: str, action: object) -> None:

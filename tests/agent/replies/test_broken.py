@@ -33,6 +33,7 @@ PIECES = [
     "<function=click>", "<parameter=point>", "<point>500 250</point>", "</parameter>", "</function>", "agent.click(",
     '"Save"', ", 1, 'left')", "```python\n", "```", "pyautogui.click(", "x=0.5", ", y=0.25)", "computer.terminate(",
     "# Save\n", "action:CLICK\tpoint:500,250", "\t", "\n", "<think>", "</think>", "◁think▷", "◁/think▷", "[DONE]",
+    "<answer>", "</answer>", "Agent.click(", "Agent.type(text=", "Agent.exit(", "[500, 250])",
     "[INFEASIBLE]", "<|begin_of_box|>", "<|end_of_box|>", "<action>", "</action>", "click(x=966, y=546)", "scroll(",
     "hotkey('ctrl', 'c')", '"tool_call": {"tool_name": "click", ', '"x": 5, "y": ', "NaN", "1" * 5000, "[" * 3000,
     "(" * 500, "\x00", "\ud800", "é", "null", "true", "-", "direction='down'", '"text": "', '"', "'", ",", " ",
@@ -44,12 +45,15 @@ VALUES = st.recursive(
     lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.sampled_from("xy"), inner, max_size=3),
     max_leaves=6,
 )  # fmt: skip
-NAMES = sorted({n for v in VOCABULARIES.values() for n in v.handlers} | {"computer", "computer_use", "nonsense"})
+NAMES = sorted(
+    {n for v in VOCABULARIES.values() for n in v.handlers} | {"computer", "computer_use", "computer_batch", "nonsense"}
+)
 ARGUMENTS = sorted(
     """
     action actions coordinate start_coordinate end_coordinate point start_box end_box x y x2 y2 destination_x path text
     content keys key button clicks direction scroll_direction scroll_amount pixels magnitude scroll_x scroll_y time
     duration status answer region press_enter clear repeat instruction shift url safety_decision 0 1 2 17 odd
+    coordinates start_coordinates modifier amount success drag_from_coordinate drop_on_coordinate question command
     """.split()
 )
 CALLS = st.lists(

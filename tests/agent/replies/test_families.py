@@ -25,7 +25,7 @@ PROFILES = {
     "ui_tars_1": "ui-tars-1", "ui_tars_1.5": "ui-tars-1.5", "ui_tars_2": "ui-tars-2", "qwen2.5_vl": "qwen2.5-vl",
     "qwen3_vl": "qwen3-vl", "qwen3.5": "qwen3.5", "evocua": "evocua", "scalecua": "scalecua", "glm_v": "glm-v",
     "minimax_m3": "minimax-m3", "holo3": "holo3", "openai_cua": "openai-cua", "openai_gpt5": "openai-computer",
-    "fara": "fara",
+    "fara": "fara", "fara_1.5": "fara-1.5", "yutori_n2": "yutori-n2", "autoglm_v": "autoglm-v",
 }  # fmt: skip
 
 

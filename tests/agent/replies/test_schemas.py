@@ -1,7 +1,8 @@
 """Every function and every field of the vendors' schemas, as calls through the wire that the vendor speaks.
 
 `golden/schemas.json` has one call a line. Its sources: Google's reference of computer-use actions (both vocabularies),
-OpenAI's and Anthropic's SDK types, published agents of Kimi K3, Qwen, MAI-UI, Holo and Seed for OSWorld.
+OpenAI's and Anthropic's SDK types, published agents of Kimi K3, Qwen, MAI-UI, Holo and Seed for OSWorld; Yutori's SDK
+0.9.36 (navigator/n2_actions.py), microsoft/fara (src/fara/_prompts.py), THUDM/ComputerRL (mm_agents/autoglm_v).
 """
 
 import json
@@ -55,6 +56,8 @@ def test_the_table_is_of_actions_that_exist(family: str) -> None:
 
 GEMINI_OTHERS = {"open_app", "list_apps"}
 """Of the environment for telephones."""
+N2_OTHERS = {"bash", "read", "write", "edit"}
+"""Tools that the profile does not offer (`disable_tools`)."""
 
 
 def test_every_name_of_the_vendors_vocabularies_is_in_the_table() -> None:
@@ -62,14 +65,28 @@ def test_every_name_of_the_vendors_vocabularies_is_in_the_table() -> None:
         (("gemini", "gemini-2.5"), "gemini", GEMINI_OTHERS | {"left_click"}),
         (("openai-computer",), "openai", {"triple_click", "infeasible"}),
         (("claude",), "claude_toolset", set()),
+        (("yutori-n2",), "n2", N2_OTHERS),
+        (("autoglm-v",), "autoglm", {"Agent.switch_window"}),
     ):
-        called = {row["call"] for row in ROWS if row["family"] in families}
+        called = {name for row in ROWS if row["family"] in families for name in called_in(row)}
         assert set(VOCABULARIES[vocabulary].handlers) - called == others
+
+
+def called_in(row: dict[str, Any]) -> list[str]:
+    """The names of a row's actions: a batch names its members."""
+    return [member["name"] for member in row["arguments"].get("actions", [{"name": row["call"]}])]
+
+
+def test_every_action_of_fara_is_in_the_table() -> None:
+    """The enumeration of the schema (microsoft/fara, src/fara/_prompts.py) without what is refused."""
+    names = """key type mouse_move left_click left_click_drag right_click double_click triple_click scroll hscroll
+        visit_url history_back web_search pause_and_memorize_fact ask_user_question wait terminate"""
+    assert {row["arguments"]["action"] for row in ROWS if row["family"] == "fara-1.5"} == set(names.split())
 
 
 def test_every_field_in_the_table_is_known() -> None:
     from deskbench.agent.replies.arguments import DESCRIPTIVE
 
     fields = {name for row in ROWS for name in row["arguments"]}
-    others = {"scroll_x", "scroll_y", "repeat", "tap_key", "goals", "start_coordinate", "end_coordinate"}
+    others = {"scroll_x", "scroll_y", "repeat", "tap_key", "goals", "start_coordinate", "end_coordinate", "actions"}
     assert fields <= KNOWN | DESCRIPTIVE | others
