@@ -10,7 +10,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
@@ -27,12 +27,12 @@ from verifiers.v1.utils.aio import run_shielded
 
 from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.scripted import OracleAgent
-from deskbench.agent.base import Decision, Goal, Needs
+from deskbench.agent.base import Decision, Goal, Needs, ReplyError
 from deskbench.agent.models.messages import Text
 from deskbench.agent.models.wires.base import Request
 from deskbench.agent.models.wires.chat import ChatWire
 from deskbench.agent.training.env import Env, House, Info
-from deskbench.agent.training.reading import Replies, Sent, read
+from deskbench.agent.training.reading import Replies, Sent
 from deskbench.agent.training.settings import Settings, prepared_for
 from deskbench.envs.errors import CheckError, DeskbenchError, EnvError
 from deskbench.envs.types import Done, Observation
@@ -342,37 +342,30 @@ class _Episode:
 
     def __init__(self, desktops: Desktops, env: Env, task: Any, talk: Any) -> None:
         self._desktops, self._env, self._task, self._talk = desktops, env, task, talk
-        self._screens = Screens(task.config.grammar, system=task.data.system_prompt is None)
-        self._replies = Replies(task.config.grammar)
+        self._family = Family(task.config.grammar, system=task.data.system_prompt is None)
         self._malformed = 0
 
     async def play(self, seed: int) -> None:
         """Play it, and put its result into the trace."""
         do, env, trace = self._desktops.do, self._env, self._talk.trace
         observation, info = await do(partial(env.reset, seed=seed, task=self._task.key))
-        problem: str | None = None
         stopped = over = False
         while not over:
             if not stopped:
-                turns = await do(partial(self._screens.turns, observation, env.goal, problem))
+                turns = await do(partial(self._family.turns, observation, env.goal, info["problem"]))
                 segment = await self._talk.turn(turns)
                 stopped = segment.terminated
             if stopped and trace.errors:
                 return  # the model's endpoint failed, and the trace says how
-            decision, problem = self._decided(None if stopped else segment.last_reply, observation)
-            observation, value, terminated, truncated, info = await do(partial(env.step, decision))
+            if stopped:  # by a limit of verifiers': the desktop is scored as it is
+                sent: Sent = Decision((Done(),), notes=({"what": "stopped", "why": trace.stop_condition},))
+            else:
+                sent = reply = segment.last_reply
+                await do(partial(self._family.hear, reply, observation))
+            observation, value, terminated, truncated, info = await do(partial(env.step, sent))
+            self._malformed += info["problem"] is not None
             over = terminated or truncated
         self._told(value, info)
-
-    def _decided(self, reply: str | None, observation: Observation) -> tuple[Decision, str | None]:
-        """The step of a reply, and what is wrong with it. Without one a limit of verifiers' has ended the interaction:
-        the desktop is scored as it is."""
-        if reply is None:
-            return Decision((Done(),), notes=({"what": "stopped", "why": self._talk.trace.stop_condition},)), None
-        decision, problem = read(reply, self._replies, observation, self._env.goal)
-        self._malformed += problem is not None
-        self._screens.did(decision, observation)
-        return decision, problem
 
     def _told(self, value: float | None, info: Info) -> None:
         trace, score = self._talk.trace, info["score"]
@@ -383,33 +376,33 @@ class _Episode:
         trace.stop(info["ending"])
 
 
-class Screens:
-    """What the model is told, step by step: its family's prompt, then a turn with each screen.
+class Family:
+    """What a model of a family is told.
 
     The conversation only grows, so that it is one sample for a trainer: no family's limit of pictures applies.
 
     Args:
-        grammar: the family.
+        name: the family.
         system: whether the family's system prompt is sent.
     """
 
-    def __init__(self, grammar: str, *, system: bool) -> None:
-        self._family = FamilyAgent.from_settings({"profile": grammar, "base_url": NOBODY})
-        self._single = self._family.profile.history.shape == "single"
+    def __init__(self, name: str, *, system: bool) -> None:
+        self._agent = FamilyAgent.from_settings({"profile": name, "base_url": NOBODY})
+        self._single = self._agent.profile.history.shape == "single"
         self._system = system
         self._goal: Goal | None = None
 
     def turns(self, observation: Observation, goal: Goal, problem: str | None) -> list[dict[str, Any]]:
-        """The turns about an observation, as chat completions have them.
+        """The turns about an observation, as chat completions have them: the system prompt only at first.
 
         Raises:
             EnvError: there is no picture of the screen.
         """
         first, another = self._goal is None, goal is not self._goal
         if another or self._single:  # a family with one turn would repeat all that the conversation has
-            self._family.start(goal)
+            self._agent.start(goal)
         self._goal = goal
-        messages = self._family.turn(observation).messages
+        messages = self._agent.turn(observation).messages
         if first:
             messages = [one for one in messages if self._system or one.role != "system"]
         else:
@@ -419,6 +412,7 @@ class Screens:
         found: list[dict[str, Any]] = ChatWire().body(Request("", messages))["messages"]
         return found
 
-    def did(self, decision: Decision, observation: Observation) -> None:
-        """Remember a step, which counts and whose zooms are shown next."""
-        self._family.witness(observation, decision.actions, asked=False)
+    def hear(self, reply: str, observation: Observation) -> None:
+        """Remember a reply, unless it is no action: some families are told their earlier steps."""
+        with suppress(ReplyError):
+            self._agent.hear(observation, reply)
