@@ -32,9 +32,13 @@ ON_THE_DESKTOP = {
 }
 
 
+AT_THE_TOP = {"agent/_root": "deskbench", "agent/_verifiers": "deskbench_verifiers"}
+"""Packages at the top of an installation, and where they are."""
+
+
 def module_of(path: Path) -> str:
-    if path == ROOT / "agent/_root/__init__.py":
-        return "deskbench"
+    if (name := AT_THE_TOP.get(path.parent.relative_to(ROOT).as_posix())) is not None:
+        return name
     return "deskbench." + path.relative_to(ROOT).with_suffix("").as_posix().replace("/", ".").removesuffix(".__init__")
 
 

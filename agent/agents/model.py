@@ -151,6 +151,18 @@ class ModelAgent(ABC, Generic[Shown, Past]):
         turn = self.turn(observation)
         return self._client.likelihood(turn.messages, reply, spending, turn.extra)
 
+    def hear(self, observation: Observation, reply: str) -> Reading:
+        """Read and remember a reply to `turn` that another program got; sends nothing except a grounder's requests.
+
+        Raises:
+            ReplyError: the reply is not an action, and is not remembered.
+        """
+        turn, answer = self.turn(observation), Answer(reply)
+        read = self._read(answer, turn, Spending())
+        self._remember(turn, answer, read)
+        self._zooms = _zooms(read.actions)
+        return read
+
     def witness(self, observation: Observation, actions: Sequence[Action], *, asked: bool) -> None:
         """Remember a step that another agent did, in place of the agent's own reply if it was asked."""
         if asked and self._past:

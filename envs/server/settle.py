@@ -52,8 +52,8 @@ and not reacting: LibreOffice works off what is left to do every 20 ms, and draw
 after Enter in a dialog (248, 9 and 234 ms), has unequal intervals.
 """
 EVEN = 0.012
-"""Seconds by which equal intervals may differ: the work of a tick is part of them. One may also be twice as long as
-another, because a look that comes while the program works misses when it is to wake.
+"""Seconds by which equal intervals may differ: the work of a tick is part of them. One of them may be twice as long,
+because a look that comes while the program works does not see when it is to wake.
 """
 EARLY = 0.004
 """Seconds by which a timer that is looked at twice may seem to differ: calls count in milliseconds."""
@@ -221,7 +221,9 @@ class Settling:
         if first is None:
             return False
         intervals = [later - earlier for earlier, later in itertools.pairwise(ticks[first:])]
-        return max(intervals) <= 2 * min(intervals) + EVEN
+        shortest, longest = min(intervals), max(intervals)
+        intervals.remove(longest)
+        return max(intervals) - shortest <= EVEN and (longest - shortest <= EVEN or abs(longest - 2 * shortest) <= EVEN)
 
     def _at_rest(self, sample: Sample, rest: Rest, last: float | None) -> bool:
         """Nothing runs, and no timer of the programs that the actions concern is due soon.

@@ -10,7 +10,7 @@ from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.profile import load_profile, profile_names
 from deskbench.agent.agents.vlm import VlmAgent
 from deskbench.agent.base import Goal
-from deskbench.envs.errors import AgentError, UsageError
+from deskbench.envs.errors import AgentError, ReplyError, UsageError
 from deskbench.envs.types import AskUser, Click, Done, Fail, Key, TakeScreenshot, Type, Zoom
 
 from ..models.endpoint import Endpoint, Say, endpoint, reply
@@ -105,6 +105,26 @@ def test_every_family_plays_an_episode_in_its_own_form(family: str) -> None:
     assert "Press Save." in texts
     for name in ("instruction", "platform", "width", "height", "resolution", "steps", "actions", "form", "points", "n"):
         assert f"{{{name}}}" not in texts, name
+
+
+WRITTEN = [name for name in profile_names() if load_profile(name).reply.form not in ("native", "planner", "comments")]
+
+
+@pytest.mark.parametrize("family", WRITTEN)
+def test_a_reply_that_another_program_got_is_remembered_as_ones_own(family: str) -> None:
+    body = enter_in(family).body
+    text = body["choices"][0]["message"]["content"] if "choices" in body else body["content"][0]["text"]
+    with endpoint(enter_in(family)) as server:
+        asking, hearing = agent(server, family), agent(server, family)
+        for n in range(3):
+            seen = observation(picture(640, 400, (n, 50, 80, 30)))
+            assert asking.act(seen).actions == hearing.hear(seen, text).actions
+        assert hearing.turn(seen).messages == asking.turn(seen).messages
+        with pytest.raises(ReplyError):
+            hearing.hear(seen, "<think>")
+        assert hearing.turn(seen).messages == asking.turn(seen).messages
+        asking.close()
+        hearing.close()
 
 
 def test_the_vlm_agent_takes_a_profile_as_well() -> None:
