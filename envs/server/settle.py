@@ -13,6 +13,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 REACTION = 0.15
 """Seconds in which an idle screen may begin to react; after that, it has nothing to show."""
@@ -52,9 +53,7 @@ and not reacting: LibreOffice works off what is left to do every 20 ms, and draw
 after Enter in a dialog (248, 9 and 234 ms), has unequal intervals.
 """
 EVEN = 0.012
-"""Seconds by which equal intervals may differ: the work of a tick is part of them. One of them may be twice as long,
-because a look that comes while the program works does not see when it is to wake.
-"""
+"""Seconds by which equal intervals may differ: the work of a tick is part of them."""
 EARLY = 0.004
 """Seconds by which a timer that is looked at twice may seem to differ: calls count in milliseconds."""
 MOMENTS = 500
@@ -116,6 +115,13 @@ class Rest:
     names: Mapping[int, str] = field(default_factory=dict, compare=False)
 
 
+class Tick(NamedTuple):
+    """A moment at which a program is to wake, and whether it may have woken since the one before."""
+
+    due: float
+    missed: bool
+
+
 @dataclass
 class Settling:
     """One wait. Feed it samples and changes, and ask for the `verdict`.
@@ -158,7 +164,8 @@ class Settling:
     _windows: frozenset[int] = field(default=frozenset(), init=False)
     _new_window: bool = field(default=False, init=False)
     _due: dict[int, float] = field(default_factory=dict, init=False)
-    _ticks: dict[int, list[float]] = field(default_factory=dict, init=False)
+    _ticks: dict[int, list[Tick]] = field(default_factory=dict, init=False)
+    _missed: set[int] = field(default_factory=set, init=False)
 
     def __post_init__(self) -> None:
         self._windows = self.before.windows
@@ -184,6 +191,8 @@ class Settling:
         if rest is not None:
             self._expect(rest, now)
             self._count_ticks(rest, now, max(self.start, last or 0.0, self._window_change))
+        else:
+            self._missed |= self._ticks.keys()
         if now - self.start >= self.maximum:
             return False
         if rest is not None and self._at_rest(sample, rest, last):
@@ -207,23 +216,29 @@ class Settling:
                 self._due[process] = rest.wakes[process]
 
     def _count_ticks(self, rest: Rest, now: float, since: float) -> None:
-        """Note the moments at which each program was to wake since the last change; the last of them is to come."""
+        """Note the moments at which each program was to wake since the last change; the last of them is to come.
+
+        While a program works, a look does not see when it is to wake, and may miss a tick.
+        """
+        self._missed |= rest.awake
         for process, wake in rest.wakes.items():
-            ticks = [due for due in self._ticks.get(process, ()) if due > since]
-            if ticks and (ticks[-1] > now or wake - ticks[-1] < EARLY):
-                ticks.pop()  # the same timer, or it was set anew before it was due
-            self._ticks[process] = [*ticks, wake]
+            ticks = [tick for tick in self._ticks.get(process, ()) if tick.due > since]
+            missed = process in self._missed
+            if ticks and (ticks[-1].due > now or wake - ticks[-1].due < EARLY):
+                missed |= ticks.pop().missed  # the same timer, or it was set anew before it was due
+            self._ticks[process] = [*ticks, Tick(wake, missed)]
+            self._missed.discard(process)
 
     def _ticking(self, process: int) -> bool:
         """Whether a program wakes at equal intervals and draws nothing."""
         ticks = self._ticks.get(process, [])
-        first = next((n for n in range(len(ticks) - TICKS, -1, -1) if ticks[-1] - ticks[n] > TICKING - EARLY), None)
+        first = next(
+            (n for n in range(len(ticks) - TICKS, -1, -1) if ticks[-1].due - ticks[n].due > TICKING - EARLY), None
+        )
         if first is None:
             return False
-        intervals = [later - earlier for earlier, later in itertools.pairwise(ticks[first:])]
-        shortest, longest = min(intervals), max(intervals)
-        intervals.remove(longest)
-        return max(intervals) - shortest <= EVEN and (longest - shortest <= EVEN or abs(longest - 2 * shortest) <= EVEN)
+        intervals = [two.due - one.due for one, two in itertools.pairwise(ticks[first:]) if not two.missed]
+        return len(intervals) >= TICKS - 2 and max(intervals) - min(intervals) <= EVEN
 
     def _at_rest(self, sample: Sample, rest: Rest, last: float | None) -> bool:
         """Nothing runs, and no timer of the programs that the actions concern is due soon.

@@ -107,7 +107,11 @@ def test_every_family_plays_an_episode_in_its_own_form(family: str) -> None:
         assert f"{{{name}}}" not in texts, name
 
 
-WRITTEN = [name for name in profile_names() if load_profile(name).reply.form not in ("native", "planner", "comments")]
+WRITTEN = [
+    name for name in profile_names()
+    if name != "yutori-n2"  # its calls come beside the text
+    and load_profile(name).reply.form not in ("native", "planner", "comments")
+]  # fmt: skip
 
 
 @pytest.mark.parametrize("family", WRITTEN)
