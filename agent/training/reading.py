@@ -27,8 +27,9 @@ class Replies:
     def __init__(self, family: str) -> None:
         self._profile = load_profile(family)
         form = self._profile.reply.form
-        if self._profile.grounder is not None or form in ("native", "planner", "comments"):
-            why = "needs a grounder" if form != "native" else "answers with calls of its endpoint"
+        called = form == "native" or "tools" in self._profile.request
+        if called or self._profile.grounder is not None or form in ("planner", "comments"):
+            why = "answers with calls of its endpoint" if called else "needs a grounder"
             raise UsageError(f"grammar {family}: this family {why}, so its text is no action; send actions instead")
 
     def actions(self, text: str, observation: Observation, goal: Goal) -> tuple[tuple[Action, ...], str | None]:

@@ -107,14 +107,13 @@ def test_every_family_plays_an_episode_in_its_own_form(family: str) -> None:
         assert f"{{{name}}}" not in texts, name
 
 
-WRITTEN = [
-    name for name in profile_names()
-    if name != "yutori-n2"  # its calls come beside the text
-    and load_profile(name).reply.form not in ("native", "planner", "comments")
-]  # fmt: skip
+def written(family: str) -> bool:
+    """Whether the model writes its actions as text."""
+    profile = load_profile(family)
+    return "tools" not in profile.request and profile.reply.form not in ("native", "planner", "comments")
 
 
-@pytest.mark.parametrize("family", WRITTEN)
+@pytest.mark.parametrize("family", filter(written, profile_names()))
 def test_a_reply_that_another_program_got_is_remembered_as_ones_own(family: str) -> None:
     body = enter_in(family).body
     text = body["choices"][0]["message"]["content"] if "choices" in body else body["content"][0]["text"]

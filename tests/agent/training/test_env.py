@@ -173,6 +173,7 @@ def test_text_that_is_no_action_is_a_step_that_does_nothing(task: Path) -> None:
     [
         ("nosuch", r"^unknown family 'nosuch'"),
         ("claude", r"^grammar claude: this family answers with calls of its endpoint, .* send actions instead$"),
+        ("yutori-n2", r"^grammar yutori-n2: this family answers with calls of its endpoint, .* send actions instead$"),
         ("agent-s3", r"^grammar agent-s3: this family needs a grounder, .* send actions instead$"),
     ],
 )
