@@ -32,6 +32,9 @@ def openenv(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer need
         Opt(help="Take replies as text of this family of models.", autocompletion=complete.families),
     ] = None,
     record: Annotated[Path | None, Opt(help="A run folder for the episodes.", show_default="nothing is kept")] = None,
+    nemo_gym: Annotated[
+        Path | None, Opt(help="Write a project for NeMo Gym into this folder.", show_default="")
+    ] = None,
     screen: Annotated[str, Opt(help="Screen size.")] = "1280x800",
     network: Annotated[bool, Opt(help="Give network access to the tasks that require it.")] = False,
     unisolated: Annotated[bool, Opt(help="Run desktops without a sandbox.")] = False,
@@ -45,6 +48,7 @@ def openenv(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer need
     from deskbench.agent.build import with_image
 
     try:
+        from deskbench.agent.harnesses.nemo_gym import write_project
         from deskbench.agent.harnesses.openenv import Server
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -58,6 +62,8 @@ def openenv(  # noqa: PLR0913, PLR0917  (every option is a parameter: typer need
     }  # fmt: skip
     try:
         with Server(source, settings, sessions=sessions, host=host, port=port, idle_seconds=idle) as server:
+            if nemo_gym is not None:
+                write_project(nemo_gym, server)
             result(f"address: {server.address}")
             if server.token is not None:
                 result(f"token: {server.token}")

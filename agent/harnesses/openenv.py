@@ -498,7 +498,7 @@ def schemas() -> Json:
     """JSON schemas of actions, observations and states."""
     text, number, either = {"type": "string"}, {"type": "integer"}, {"type": ["string", "null"]}
     pair = {"type": "array", "items": number, "minItems": 2, "maxItems": 2}
-    one = [_action_schema(name, kind) for name, kind in ACTION_TYPES.items()]
+    one = [action_schema(name, kind) for name, kind in ACTION_TYPES.items()]
     several = {"type": "object", "properties": {"actions": {"type": "array", "items": {"oneOf": one}}}}
     reply = {"type": "object", "properties": {"text": text}, "required": ["text"], "description": "A model's reply."}
     shown = {
@@ -515,7 +515,8 @@ def schemas() -> Json:
     }
 
 
-def _action_schema(name: str, kind: type) -> Json:
+def action_schema(name: str, kind: type) -> Json:
+    """The JSON schema of a kind of action."""
     found = TypeAdapter(kind).json_schema()
     properties = {"type": {"const": name}, **found.get("properties", {})}
     return {**found, "properties": properties, "required": ["type", *found.get("required", [])]}

@@ -113,7 +113,7 @@ def written(family: str) -> bool:
     return "tools" not in profile.request and profile.reply.form not in ("native", "planner", "comments")
 
 
-@pytest.mark.parametrize("family", filter(written, profile_names()))
+@pytest.mark.parametrize("family", [name for name in profile_names() if written(name)])
 def test_a_reply_that_another_program_got_is_remembered_as_ones_own(family: str) -> None:
     body = enter_in(family).body
     text = body["choices"][0]["message"]["content"] if "choices" in body else body["content"][0]["text"]

@@ -29,7 +29,7 @@ from .venvs import python_with
 OPENENV = "openenv==0.10.0"
 HERE = Path(__file__).parent
 CLICK = {"type": "click", "x": 640, "y": 400}
-RENAME = [
+RENAME: list[dict[str, Any]] = [
     {"type": "key", "keys": ["f2"]}, {"type": "key", "keys": ["ctrl", "a"]}, {"type": "type", "text": "final.txt"},
     {"type": "key", "keys": ["enter"]},
 ]  # fmt: skip
