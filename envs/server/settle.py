@@ -45,8 +45,10 @@ such as a caret for which a terminal redraws the whole line, must come back exac
 """
 PERIOD = 0.25
 """Minimum seconds between two changes of a caret or clock."""
-HORIZON = 0.3
-"""Seconds within which a timer may belong to the reaction, as long as `QUIET`."""
+HORIZON, HORIZON_LAUNCH = 0.3, 0.075
+"""Seconds within which a timer may belong to the reaction, as long as `QUIET`; and the same when a starting program has
+slept for `REST_LAUNCH`. GTK's programs have a timer 500 ms after their window is mapped, at which nothing is drawn.
+"""
 TICKING, TICKS = 0.1, 4
 """A program that wakes at equal intervals, so often and for so many seconds since the screen last changed, is ticking
 and not reacting: LibreOffice works off what is left to do every 20 ms, and draws nothing. A chain of timers, as GTK's
@@ -134,7 +136,7 @@ class Settling:
         launching: a program is being started on purpose, so its window is awaited.
         maximum: seconds.
         patience: how many times slower this machine is than the one that the numbers were measured on.
-        rest: tells what the programs wait for, given a function that says whether a `Rest` would be the answer if it is
+        rest: tells what the programs wait for, given a function that says whether it matters that a `Rest` is
             `still`; None where that cannot be seen.
         looking_back: there were no actions; what ran before is not known, so every program's timers count.
         by: the evidence of the verdict: `rest` (every program sleeps, and no timer is due) or `quiet` (nothing changed
@@ -180,7 +182,7 @@ class Settling:
         last = max((c.time for c in changes if not self.habitual(c, changes)), default=None)
         rest, self.awaited = None, None
         if self.rest is not None and not sample.running:
-            rest = self.rest(lambda rest: self._at_rest(sample, rest, last))
+            rest = self.rest(lambda rest: self._asleep(sample, rest))
         self._film(sample, rest)
         self.answer = self._judge(sample, last, rest)
         return self.answer
@@ -245,19 +247,24 @@ class Settling:
 
         While a program starts, its window must be there, and nothing may have run or been drawn for a while.
         """
-        if not rest.still or rest.ran & rest.hidden:
+        if not self._asleep(sample, rest):
             return False
         calm = sample.time - max(self._still_since, self._window_change, last or 0.0)
-        if self._starting(sample) and not (self._new_window and calm >= REST_LAUNCH * self.patience):
+        return not self._starting(sample) or (self._new_window and calm >= REST_LAUNCH * self.patience)
+
+    def _asleep(self, sample: Sample, rest: Rest) -> bool:
+        """Nothing runs, and no timer is due that may belong to the reaction."""
+        if not rest.still or rest.ran & rest.hidden:
             return False
         self.awaited = min(self._expected(sample, rest), default=None)
         return self.awaited is None
 
     def _expected(self, sample: Sample, rest: Rest) -> Iterator[float]:
         """When the timers are due that may belong to the reaction."""
+        horizon = HORIZON_LAUNCH if self._starting(sample) else HORIZON
         for process, wake in rest.wakes.items():
             concerned = self.looking_back or process in rest.ran
-            if wake <= (sample.time + HORIZON if concerned else self.start + REACTION) and not self._ticking(process):
+            if wake <= (sample.time + horizon if concerned else self.start + REACTION) and not self._ticking(process):
                 yield wake
 
     def _film(self, sample: Sample, rest: Rest | None) -> None:
@@ -270,7 +277,7 @@ class Settling:
             self._new_window |= bool(sample.windows - self._windows)
             self._windows, self._window_change = sample.windows, sample.time
         running = sample.running or (rest is not None and not rest.awake.isdisjoint(sample.programs))
-        if rest is None or not rest.still or not rest.moved.isdisjoint(sample.programs):
+        if rest is None or not (rest.moved | rest.awake).isdisjoint(sample.programs):
             self._still_since = sample.time
         self._idle_looks = 0 if running else self._idle_looks + 1
         if running:

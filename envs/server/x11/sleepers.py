@@ -146,18 +146,15 @@ class Sleepers:
 
         Args:
             before: a look from before the actions.
-            decides: whether it matters that everything sleeps. If not, the look before this one must do as proof.
+            decides: whether it matters that everything sleeps. If not, nobody looks again, and it counts as not proved.
         """
-        until = time.monotonic() + LONGEST
+        until, still = time.monotonic() + LONGEST, False
         with self._lock:
             last, now = self._last or before, self._look()
-            moved = now.ran(last)
-            still = now.asleep and last.asleep and now.same(last)
-            busy = now.asleep and self._through_workers(now)
-            found = self._found(now, before, moved, still=still)
-            if now.asleep and (busy or (not still and decides(dataclasses.replace(found, still=True)))):
-                now, still = self._again(now, until, BUSY_LOOKS if busy else 1)
-                found = self._found(now, before, moved | now.ran(last), still=still)
+            found = self._found(now, before, now.ran(last), still=still)
+            if now.asleep and decides(dataclasses.replace(found, still=True)):
+                now, still = self._again(now, until, BUSY_LOOKS if self._through_workers(now) else 1)
+                found = self._found(now, before, now.ran(last), still=still)
             self._last = now
         if not still:
             return found

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deskbench.envs.server.settle import (
+    HORIZON_LAUNCH,
     MAXIMUM,
     QUIET,
     QUIET_LAUNCH,
@@ -334,6 +335,14 @@ def test_a_launch_has_settled_when_its_window_is_there_and_everything_has_slept_
 
     time, by = launched(frozenset({1, 2}), woken, [change(0.1, BIG)])
     assert by == "rest" and time >= 0.2 + REST_LAUNCH
+
+
+def test_a_launched_program_waits_for_timers_that_are_due_soon_only() -> None:
+    calm = 0.1 + REST_LAUNCH
+    time, by = launched(frozenset({1, 2}), rests(timers={0.0: calm + HORIZON_LAUNCH + 0.05}), [change(0.1, BIG)])
+    assert by == "rest" and calm <= time < calm + 0.03
+    time, by = launched(frozenset({1, 2}), rests(timers={0.0: calm + 0.05}), [change(0.1, BIG)])
+    assert by == "rest" and time >= calm + 0.05
 
 
 def test_a_launched_program_that_hides_its_timers_is_answered_by_quiet_time() -> None:
