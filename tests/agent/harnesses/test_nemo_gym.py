@@ -154,7 +154,7 @@ def gym(folder: Path, python: Path, port: int, *configs: Path) -> Iterator[dict[
         command, cwd=folder, env=environment, stdout=said, stderr=said, start_new_session=True
     ) as process:  # fmt: skip
         try:
-            assert wait.until(lambda: process.poll() is not None or "servers ready" in log.read_text(), timeout=180)
+            assert wait.until(lambda: process.poll() is not None or "servers ready!" in log.read_text(), timeout=180)
             assert process.poll() is None, log.read_text()
             yield environment
         finally:
