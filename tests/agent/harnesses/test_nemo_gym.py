@@ -223,6 +223,7 @@ def agent(path: Path, url: str) -> Path:
 
 @pytest.mark.desktop
 @pytest.mark.slow
+@pytest.mark.alone  # it starts a cluster and four servers
 @pytest.mark.timeout(1200)  # the first test on a machine installs nemo-gym, which is 1.1 GB
 def test_its_own_commands_collect_a_1_a_0_and_failures_that_are_neither(tmp_path: Path) -> None:
     python, folder = python_alone(PYTHONS, NEMO_GYM), tmp_path / "gym"
