@@ -71,7 +71,8 @@ BLIND = "image input is not supported - hint: if this is unexpected, you may nee
 
 def too_long(wire: str) -> Say:
     """The request is longer than the model's context."""
-    return failed(wire, 400, OVERLONG[wire], "INVALID_ARGUMENT" if wire in ("gemini", "interactions") else "invalid_request_error")
+    kind = "INVALID_ARGUMENT" if wire in ("gemini", "interactions") else "invalid_request_error"
+    return failed(wire, 400, OVERLONG[wire], kind)
 
 
 def over_each_wire(wire: str) -> None:

@@ -20,7 +20,8 @@ QUICK = {"model": "m", "first_pause": "0.001", "longest_pause": "0.01", "attempt
 SAVE: dict[str, dict[str, Any]] = {
     "responses": {"name": "keypress", "arguments": {"keys": ["CTRL", "S"]}},
     "messages": {"name": "key", "arguments": {"text": "ctrl+s"}},
-    **dict.fromkeys(("gemini", "interactions"), {"name": "hotkey", "arguments": {"keys": ["ctrl", "s"]}}),
+    "gemini": {"name": "hotkey", "arguments": {"keys": ["ctrl", "s"]}},
+    "interactions": {"name": "hotkey", "arguments": {"keys": ["ctrl", "s"]}},
 }
 STEPS = 3
 """The number of replies that solve the task, on any wire."""

@@ -1,8 +1,8 @@
 """Google's Interactions: `POST {base}/interactions`, with the computer-use tool.
 
 Source of the shapes: the SDK's types (google-genai 3.6, `_gaos/types/interactions`) and Google's guide on computer use
-over this API, with `steps`, which replaced `outputs` in June 2026. The endpoint stores nothing if `store` is false in a request's extra; each request holds the whole
-episode either way. Steps of a reply go back unchanged (thoughts are signed).
+over this API, with `steps`, which replaced `outputs` in June 2026. Every request holds the whole episode; if `store` is
+false in its extra, the endpoint keeps none of it. Steps of a reply go back unchanged (thoughts are signed).
 """
 
 from __future__ import annotations

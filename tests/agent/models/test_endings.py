@@ -60,8 +60,7 @@ BROKEN_OFF = {
     "responses": ["failed", "cancelled", "in_progress", "queued", None, MISSING],
     "messages": ["pause_turn", "error", "", None, MISSING, {"type": "end_turn"}],
     "gemini": ["OTHER", "FINISH_REASON_UNSPECIFIED", "NO_IMAGE", "stop", None, MISSING],
-    "interactions": ["failed", "cancelled", "in_progress", "queued", "idle", "budget_exceeded",
-                     "requires_continuation", "COMPLETED", None, MISSING],
+    "interactions": [*"failed cancelled in_progress queued idle budget_exceeded COMPLETED".split(), None, MISSING],
 }
 PAIRS = [(wire, value) for wire, values in BROKEN_OFF.items() for value in values]
 
@@ -220,7 +219,7 @@ LIMITS = {
     "responses": "Invalid 'max_output_tokens': integer above maximum value. Expected a value <= 28, but got 40.",
     "messages": "max_tokens: 40 > 28, which is the maximum allowed number of output tokens for this model",
     "gemini": "The maxOutputTokens value of 40 is not supported: the range is from 1 (inclusive) to 29 (exclusive).",
-    "interactions": "The max_output_tokens value of 40 is not supported: the range is from 1 (inclusive) to 29 (exclusive).",
+    "interactions": "The max_output_tokens value of 40 is not supported: it goes from 1 (inclusive) to 29 (exclusive).",
 }  # fmt: skip
 
 
