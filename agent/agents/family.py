@@ -161,11 +161,15 @@ class FamilyAgent(ModelAgent[Step, Step]):
         told = Text(again)
         parts, inside = (told, *self._proof(turn.shown)), self.profile.history.results == "inside"
         results = [Result(str(call.id), call.name, parts, False, call.extra, inside) for call in answer.calls]
-        extra = [told] if not results or self.profile.endpoint == "responses" else []
+        extra = [told] if not results or self._wordless(answer) else []
         return [Message.of("assistant", native), Message("user", (*results, *extra))]
 
+    def _wordless(self, answer: Answer) -> bool:
+        """Whether the results hold no text: in Responses the computer's output is a picture alone."""
+        return self.profile.endpoint == "responses" and any("type" not in call.extra for call in answer.calls)
+
     def _proof(self, now: Step) -> tuple[Text | Picture, ...]:
-        """In Responses the computer's output is a picture, whether or not the call succeeded."""
+        """In Responses every result comes with a picture, whether or not the call succeeded."""
         return now.shown if self.profile.endpoint == "responses" else ()
 
     def _remember(self, turn: Turn[Step], answer: Answer, read: Reading) -> None:

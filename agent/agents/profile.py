@@ -162,7 +162,7 @@ class Profile(_Data):
     Attributes:
         name: the NAME in `--agent NAME`.
         title: the models it is for.
-        endpoint: the wire: `chat`, `responses`, `messages` or `gemini`.
+        endpoint: the wire: `chat`, `responses`, `messages`, `gemini` or `interactions`.
         base_url, model: address and name at the vendor or the usual server; a run may set others.
         key: the environment variable that usually holds the key, or None.
         facts: the sources of the family's format.
@@ -175,7 +175,7 @@ class Profile(_Data):
 
     name: str
     title: str
-    endpoint: Literal["chat", "responses", "messages", "gemini"] = "chat"
+    endpoint: Literal["chat", "responses", "messages", "gemini", "interactions"] = "chat"
     base_url: str = "http://127.0.0.1:8000/v1"
     model: str
     key: str | None = None

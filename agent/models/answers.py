@@ -208,7 +208,7 @@ def _failure(
         return ModelFatal(seen)
     if status == 413 or (status == 400 and _OVERFLOW.search(body)):
         return Overflow(seen)
-    if status == 400 and re.search("content_(filter|policy)|ResponsibleAI", body):
+    if status == 400 and re.search("content_(filter|policy|blocked)|ResponsibleAI", body):
         return RefusalError(f"the endpoint's filter declined: {said}")
     return ModelError(seen)
 
@@ -254,6 +254,7 @@ _KINDS = {
     "request_too_large": 413, "RESOURCE_EXHAUSTED": 429, "UNAVAILABLE": 503, "INTERNAL": 500, "server_error": 500,
     "rate_limit_exceeded": 429, "context_length_exceeded": 400, "UNAUTHENTICATED": 401, "PERMISSION_DENIED": 403,
     "INVALID_ARGUMENT": 400, "billing_error": 402, "payment_required": 402, "insufficient_credits": 402,
+    "content_blocked": 400,
 }  # fmt: skip
 """Kinds of errors inside a 200 or a stream, with the matching HTTP status (vendors' lists of error codes)."""
 

@@ -66,7 +66,7 @@ class ClientConfig:
             names a lower limit.
         detail: detail of pictures: `high`, `low`, `auto`, or None to leave it out.
         extra: merged into the request's body last, objects into objects.
-        wire: `chat`, `responses`, `messages` or `gemini`.
+        wire: `chat`, `responses`, `messages`, `gemini` or `interactions`.
         headers: sent with every request (such as a vendor's beta names); a header with a key is refused.
         stream: request a stream of events, for proxies that close silent connections.
         logprobs: request this many log-probabilities per token.

@@ -67,6 +67,8 @@ PRICES: dict[str, Price] = {
     "claude-3-5-sonnet": Price(3.0, 15.0, 0.3, 3.75),
     # Google's price list, prompts of up to 200,000 tokens.
     "gemini-2.5-computer-use-preview-10-2025": Price(1.25, 10.0),
+    # Meta's price list, standard tier.
+    **dict.fromkeys(("muse-spark-1.1", "muse-spark-1.2", "muse-spark-1.3"), Price(1.25, 4.25, 0.15)),
     # Our own endpoint runs on this machine.
     "deskbench-ocr": Price(0.0, 0.0),
 }

@@ -43,7 +43,9 @@ class Call:
     raw: bool = False
 
 
-WRAPPERS = frozenset({"computer_use", "computer", "mobile_use", "computer_use_tool", "gui", "computer_batch"})
+WRAPPERS = frozenset(
+    "computer_use computer mobile_use computer_use_tool gui computer_batch computer.computer computer_computer".split()
+)
 """Functions with the action's name in an argument `action` (or a list of such objects in `actions`).
 
 Members of Navigator n2's `computer_batch` are `{"name": ..., "arguments": {...}}`, too (yutori 0.9.36,

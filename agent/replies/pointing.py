@@ -105,7 +105,8 @@ def drag(a: Arguments) -> list[Action]:
 def long_press(a: Arguments) -> list[Action]:
     """Hold the button down for a while."""
     place = at_point(a.point(*POINTS))
-    return [MouseDown("left", **place), Wait(a.number("time", "duration", "value", default=1.0)), MouseUp()]
+    seconds = a.number("time", "duration", "value", default=1.0)
+    return holding(a.modifiers("text"), [MouseDown("left", **place), Wait(seconds), MouseUp()])
 
 
 def swipe(a: Arguments) -> list[Action]:

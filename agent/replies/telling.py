@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from deskbench.agent.replies.arguments import Arguments
 from deskbench.agent.replies.endings import ended
 from deskbench.agent.replies.vocabulary import Handler
@@ -46,6 +48,15 @@ def done(a: Arguments) -> list[Action]:
     """End the episode, with the answer if there is one; an answer may be the word for failure (`endings.py`)."""
     said = _said(a)
     return [(ended(said) if said is not None else None) or Done(said)]
+
+
+def stop(a: Arguments) -> list[Action]:
+    """End the episode with an answer; with the word `infeasible` in it, the task cannot be done.
+
+    Meta's guide on computer use has this rule for `computer.stop`.
+    """
+    said = _said(a)
+    return [Fail(said) if re.search(r"\binfeasible\b", said or "", re.IGNORECASE) else Done(said)]
 
 
 def fail(a: Arguments) -> list[Action]:

@@ -54,6 +54,15 @@ INSPECT = {
 }  # fmt: skip
 """inspect_ai's `computer` tool."""
 
+MUSE = {
+    **_CLICKS, "mouse_move": p.move, "left_click_drag": p.drag, "left_press": p.long_press,
+    "left_mouse_down": p.mouse_down, "left_mouse_up": p.mouse_up, "key": k.chords, "hold_key": k.key_down,
+    "release_key": k.key_up, "type": k.type_text(), "scroll": w.scroll(amount=3), "wait": t.wait(0.5),
+    "screenshot": t.look, **dict.fromkeys(("computer.stop", "computer_stop", "stop"), t.stop), **_FAILS,
+}  # fmt: skip
+"""Muse Spark's `computer.computer` and `computer.stop` (Meta's guide on computer use; defaults and the other names:
+meta-models/meta-model-cookbook, 13_macos_cua/python/metacua/agent.py)."""
+
 OPENAI = {
     "click": p.click(), "double_click": p.click(None, 2), "triple_click": p.click(None, 3), "move": p.move,
     "drag": p.drag, "scroll": w.scroll_by_pixels, "keypress": k.key, "type": k.type_text(), "wait": t.wait(1.0),
@@ -189,6 +198,7 @@ VOCABULARIES: dict[str, Vocabulary] = {
     "claude_toolset": Vocabulary(CLAUDE, strict=True),
     "inspect": Vocabulary(INSPECT),
     "minimax": Vocabulary({**CLAUDE, "done": t.done, "fail": t.fail, "infeasible": t.fail}, repair=True),
+    "muse": Vocabulary(MUSE),
     "openai": Vocabulary(OPENAI),
     "gemini": Vocabulary(GEMINI),
     "kimi": Vocabulary(KIMI),

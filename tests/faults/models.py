@@ -45,10 +45,13 @@ def broken_off(wire: str, how: str) -> Say:
 
 BROKEN_OFF = {
     "chat": ("error", "abort", "choices[0].error"), "responses": ("failed",), "messages": ("pause_turn",),
-    "gemini": ("OTHER",),
+    "gemini": ("OTHER",), "interactions": ("failed",),
 }  # fmt: skip
 """How each wire says that a reply is incomplete."""
-NAMED = {"chat": "finish_reason", "responses": "status", "messages": "stop_reason", "gemini": "finishReason"}
+NAMED = {
+    "chat": "finish_reason", "responses": "status", "messages": "stop_reason", "gemini": "finishReason",
+    "interactions": "status",
+}  # fmt: skip
 HOLDERS = {"chat": "choices", "gemini": "candidates"}
 
 REASONED: dict[str, dict[str, Any]] = {
@@ -56,6 +59,7 @@ REASONED: dict[str, dict[str, Any]] = {
     "responses": {"id": "r", "status": "completed", "output": [{"type": "reasoning", "summary": []}]},
     "messages": {"stop_reason": "end_turn", "content": [{"type": "thinking", "thinking": "Hm", "signature": "s"}]},
     "gemini": {"candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "Hm", "thought": True}]}}]},
+    "interactions": {"status": "completed", "steps": [{"type": "thought", "signature": "c2ln"}]},
 }
 NO_ACTION = {
     "chat": said("chat", "I shall write it now."),
@@ -67,7 +71,8 @@ BLIND = "image input is not supported - hint: if this is unexpected, you may nee
 
 def too_long(wire: str) -> Say:
     """The request is longer than the model's context."""
-    return failed(wire, 400, OVERLONG[wire], "INVALID_ARGUMENT" if wire == "gemini" else "invalid_request_error")
+    kind = "INVALID_ARGUMENT" if wire in ("gemini", "interactions") else "invalid_request_error"
+    return failed(wire, 400, OVERLONG[wire], kind)
 
 
 def over_each_wire(wire: str) -> None:

@@ -10,7 +10,10 @@ from tests.agent.models.endpoint import Endpoint, Say
 from tests.agent.models.speaking import said
 from tests.faults.base import MARK, Reply
 
-AGENTS = {"chat": "vlm", "responses": "openai-computer", "messages": "claude", "gemini": "gemini"}
+AGENTS = {
+    "chat": "vlm", "responses": "openai-computer", "messages": "claude", "gemini": "gemini",
+    "interactions": "gemini-interactions",
+}  # fmt: skip
 """The agent for each wire."""
 QUICK = {"model": "m", "first_pause": "0.001", "longest_pause": "0.01", "attempts": "3", "retries": "1",
          "connect_timeout": "10"}  # fmt: skip
@@ -18,6 +21,7 @@ SAVE: dict[str, dict[str, Any]] = {
     "responses": {"name": "keypress", "arguments": {"keys": ["CTRL", "S"]}},
     "messages": {"name": "key", "arguments": {"text": "ctrl+s"}},
     "gemini": {"name": "hotkey", "arguments": {"keys": ["ctrl", "s"]}},
+    "interactions": {"name": "hotkey", "arguments": {"keys": ["ctrl", "s"]}},
 }
 STEPS = 3
 """The number of replies that solve the task, on any wire."""

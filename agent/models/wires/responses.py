@@ -21,7 +21,7 @@ from deskbench.agent.models.answers import (
     nothing_said,
     objects,
 )
-from deskbench.agent.models.messages import Message, Native, Picture, Result, Shown, Text, plain, shapes
+from deskbench.agent.models.messages import Message, Native, Part, Picture, Result, Shown, Text, plain, shapes
 from deskbench.agent.models.sse import Broken
 from deskbench.agent.models.wires.base import Request, merged
 from deskbench.agent.replies.calls import Call
@@ -31,6 +31,7 @@ WHOLE = frozenset({"completed"})
 """The status of a whole response (OpenAI's API reference), and of each of its items."""
 _LENGTH = frozenset({"max_output_tokens", "max_tokens"})
 """Why a response is incomplete if it reached its limit (OpenAI's API reference; some servers use the short name)."""
+_FUNCTION = "function_call_output"
 _ENDS = ("response.completed", "response.incomplete", "response.failed")
 
 
@@ -128,7 +129,7 @@ def _calls(item: Mapping[str, Any]) -> list[Call]:
     kind, call_id = item.get("type"), str(item.get("call_id"))
     if kind == "function_call":
         arguments, problem = arguments_of(item.get("arguments"))
-        return [Call(str(item.get("name")), arguments, call_id, problem, {"type": "function_call_output"})]
+        return [Call(str(item.get("name")), arguments, call_id, problem, {"type": _FUNCTION})]
     if kind != "computer_call":
         return []
     given = item.get("actions")
@@ -150,28 +151,36 @@ def _remembered(turns: list[Message]) -> tuple[str, list[Message]] | None:
 
 def _items(turn: Message, detail: str | None) -> list[dict[str, Any]]:
     items: list[dict[str, Any]] = []
+    beside: list[Part] = []
     for part in turn.parts:
         if isinstance(part, Native):
             items += objects(part.content)
         elif isinstance(part, Result):
             items.append(_output(part, detail))
+            beside += _pictures(part) if part.extra.get("type") == _FUNCTION else []
     kind = "output_text" if turn.role == "assistant" else "input_text"
     content = shapes(
-        turn.parts, lambda text: {"type": kind, "text": text}, lambda p: _image(p, "input_image", detail or "auto")
+        [*beside, *turn.parts],
+        lambda text: {"type": kind, "text": text},
+        lambda p: _image(p, "input_image", detail or "auto"),
     )
     return [*items, {"role": turn.role, "content": content}] if content else items
 
 
 def _output(result: Result, detail: str | None) -> dict[str, Any]:
-    """A call's output: a picture for the computer, text for a function."""
+    """A call's output: a picture for the computer, text for a function, whose pictures follow in a user's turn."""
     extra = dict(result.extra)
     kind = extra.pop("type", "computer_call_output")
-    pictures = [part for part in result.parts if isinstance(part, Picture)]
+    pictures = _pictures(result)
     text = "\n".join(part.text for part in result.parts if isinstance(part, Text))
-    shown: Any = text if kind == "function_call_output" or not pictures else None
+    shown: Any = text if kind == _FUNCTION or not pictures else None
     if shown is None:
         shown = _image(pictures[-1], "computer_screenshot", "original" if detail == "original" else None)
     return {"type": kind, "call_id": result.call_id, "output": shown, **extra}
+
+
+def _pictures(result: Result) -> list[Picture]:
+    return [part for part in result.parts if isinstance(part, Picture)]
 
 
 def _image(picture: Picture, kind: str, detail: str | None) -> Shown:

@@ -18,7 +18,10 @@ from ..models.endpoint import Endpoint, Say, endpoint
 from ..models.speaking import WIRES, said
 from ..paper import prepared, write_task
 
-FAMILIES = {"chat": "qwen3-vl", "responses": "openai-computer", "messages": "claude", "gemini": "gemini"}
+FAMILIES = {
+    "chat": "qwen3-vl", "responses": "openai-computer", "messages": "claude", "gemini": "gemini",
+    "interactions": "gemini-interactions",
+}  # fmt: skip
 QUICK = {"first_pause": "0.001", "longest_pause": "0.01", "attempts": "2", "retries": "1"}
 QUESTION = {
     "instruction": "How many lines has the file? Answer with the number.",
@@ -54,7 +57,7 @@ def test_the_message_before_the_ending_word_is_the_answer(wire: str, text: str, 
     assert (record.answer, record.score.value, record.ending) == ("42", 1.0, Ending.DONE)
 
 
-@pytest.mark.parametrize("wire", ["responses", "messages", "gemini"])
+@pytest.mark.parametrize("wire", ["responses", "messages", "gemini", "interactions"])
 def test_a_last_message_without_a_call_is_the_answer_where_the_vendor_means_it_so(wire: str, tmp_path: Path) -> None:
     record = played(tmp_path, wire, said(wire, "42"))
     assert (record.answer, record.score.value) == ("42", 1.0)
@@ -82,6 +85,7 @@ CALLED = {
     }),
     "messages": said("messages", "", calls=[{"name": "infeasible", "arguments": {"reason": "No."}}]),
     "gemini": said("gemini", "", calls=[{"name": "infeasible", "arguments": {"reason": "No."}}]),
+    "interactions": said("interactions", "", calls=[{"name": "infeasible", "arguments": {"reason": "No."}}]),
     "chat": said("chat", "", calls=[{"name": "infeasible", "arguments": {"reason": "No."}}]),
 }  # fmt: skip
 
@@ -106,6 +110,7 @@ def thought_alone(wire: str) -> Say:
         "responses": {"id": "r", "status": "completed", "output": [{"type": "reasoning", "summary": []}]},
         "messages": {"stop_reason": "end_turn", "content": [{"type": "thinking", "thinking": "Hm", "signature": "s"}]},
         "gemini": {"candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "Hm", "thought": True}]}}]},
+        "interactions": {"status": "completed", "steps": [{"type": "thought", "signature": "c2ln"}]},
     }
     return Say(forms[wire])
 
@@ -132,6 +137,7 @@ def test_a_reply_that_breaks_off_is_never_scored(wire: str, tmp_path: Path) -> N
         "responses": {**whole, "status": "cancelled"},
         "messages": {**whole, "stop_reason": None},
         "gemini": {"candidates": [{**whole.get("candidates", [{}])[0], "finishReason": "OTHER"}]},
+        "interactions": {**whole, "status": "cancelled"},
     }
     record = played(tmp_path, wire, Say(broken[wire]))
     assert record.score.value is None
@@ -157,6 +163,7 @@ TYPED = {
     "responses": said("responses", "", calls=[{"name": "type", "arguments": {"text": f"a{HALF}"}}]),
     "messages": said("messages", "", calls=[{"name": "type", "arguments": {"text": f"a{HALF}"}}]),
     "gemini": said("gemini", "", calls=[{"name": "type", "arguments": {"text": f"a{HALF}"}}]),
+    "interactions": said("interactions", "", calls=[{"name": "type", "arguments": {"text": f"a{HALF}"}}]),
 }
 
 

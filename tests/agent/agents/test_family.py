@@ -11,10 +11,10 @@ from deskbench.agent.agents.profile import load_profile, profile_names
 from deskbench.agent.agents.vlm import VlmAgent
 from deskbench.agent.base import Goal
 from deskbench.envs.errors import AgentError, ReplyError, UsageError
-from deskbench.envs.types import AskUser, Click, Done, Fail, Key, TakeScreenshot, Type, Zoom
+from deskbench.envs.types import AskUser, Click, Done, Fail, Key, TakeScreenshot, Type, Wait, Zoom
 
 from ..models.endpoint import Endpoint, Say, endpoint, reply
-from ..models.speaking import said
+from ..models.speaking import document, said
 from .screens import observation, picture
 
 GOAL = Goal("Press Save.", 640, 400, max_steps=9)
@@ -63,7 +63,7 @@ VOCABULARY = {
 }  # fmt: skip
 NATIVE = {
     "openai": {"name": "keypress", "arguments": {"keys": ["ENTER"]}},
-    "gemini": {"name": "key_combination", "arguments": {"keys": "enter"}},
+    "gemini": {"name": "hotkey", "arguments": {"keys": ["enter"]}},
     "claude": {"name": "key", "arguments": {"text": "Return"}},
     "claude_toolset": {"name": "key", "arguments": {"text": "Return"}},
 }
@@ -75,9 +75,19 @@ def n2(*members: tuple[str, dict[str, Any]], text: str = "") -> Say:
     return said("chat", text, calls=[{"name": "computer_batch", "arguments": {"actions": actions}}])
 
 
+def muse(*actions: dict[str, Any], name: str = "computer.computer", **arguments: Any) -> Say:
+    """A call of Muse Spark's: a batch of actions, or the arguments of another function."""
+    given = json.dumps({"actions": list(actions)} if actions else arguments)
+    call = {"type": "function_call", "call_id": "call_1", "status": "completed", "name": name, "arguments": given}
+    thought = {"type": "reasoning", "id": "rs_1", "summary": [], "encrypted_content": "c2VjcmV0"}
+    return Say({**document("responses", ""), "output": [thought, call]})
+
+
 def enter_in(family: str) -> Say:
     profile = load_profile(family)
     rules = profile.reply
+    if rules.vocabulary == "muse":
+        return muse({"action": "key", "text": "enter"})
     if rules.vocabulary == "n2":
         return n2(("key_press", {"key": "enter"}))
     if rules.form == "native":
@@ -413,6 +423,78 @@ def test_gemini_gets_its_signed_parts_back() -> None:
     assert response["name"] == "click" and "inlineData" in response["parts"][0]
 
 
+def test_interactions_stand_alone_with_their_signed_steps() -> None:
+    call = {"name": "click", "arguments": {"x": 500, "y": 500, "intent": "So."}}
+    decisions, server = play("gemini-interactions", [said("interactions", "So.", calls=[call])], steps=2)
+    assert decisions[0].actions == (Click(x=320, y=200),)
+    assert (decisions[0].usage.input_tokens, decisions[0].usage.output_tokens) == (100, 10)
+    first, second = server.asked
+    assert first["path"] == "/v1/interactions" and first["store"] is False
+    assert first["tools"][0] == {"type": "computer_use", "environment": "desktop"}
+    assert first["generation_config"] == {"max_output_tokens": 8192, "thinking_summaries": "auto"}
+    assert "previous_interaction_id" not in second and second["input"][0] == first["input"][0]
+    assert [step["type"] for step in second["input"]] == [
+        "user_input", "thought", "model_output", "function_call", "function_result",
+    ]  # fmt: skip
+    assert second["input"][1]["signature"] == "c2lnbg==" and second["input"][3]["arguments"] == call["arguments"]
+    result = second["input"][-1]
+    assert (result["call_id"], result["name"]) == ("call_0", "click")
+    assert [part["type"] for part in result["result"]] == ["text", "image"]
+    assert json.loads(result["result"][0]["text"]) == {"output": "click: done."}
+
+
+def test_muse_spark_gets_a_result_in_words_and_the_screen_in_a_turn_beside_it() -> None:
+    batch = muse(
+        {"action": "left_click", "coordinate": [500, 500]}, {"action": "type", "text": "a"},
+        {"action": "key", "text": "ctrl+s"},
+    )  # fmt: skip
+    decisions, server = play("muse-spark", [batch], steps=2)
+    assert decisions[0].actions == (Click(x=320, y=200), Type("a"), Key(("ctrl", "s")))
+    first, second = server.asked
+    assert first["path"] == "/v1/responses" and first["store"] is first["parallel_tool_calls"] is False
+    assert first["include"] == ["reasoning.encrypted_content"]
+    assert [tool["name"] for tool in first["tools"]] == ["computer.computer", "computer.stop"]
+    assert "previous_response_id" not in second
+    task, thought, call, output, screen = second["input"]
+    assert task == first["input"][0] and thought["encrypted_content"] == "c2VjcmV0" and call["type"] == "function_call"
+    assert output == {
+        "type": "function_call_output", "call_id": "call_1",
+        "output": "Carried out:\n[0:left_click]\n[1:type]\n[2:key]",
+    }  # fmt: skip
+    assert screen["role"] == "user" and [part["type"] for part in screen["content"]] == ["input_image"]
+
+
+def test_muse_spark_is_told_what_was_wrong_with_a_fresh_screen() -> None:
+    wrong, right = muse({"action": "left_click"}, {"action": "scroll"}), muse({"action": "wait", "duration": 2})
+    (decision,), server = play("muse-spark", [wrong, right])
+    assert decision.actions == (Wait(2.0),) and decision.attempts == 2
+    output, screen = server.asked[1]["input"][-2:]
+    assert "scroll: direction is" in output["output"]
+    assert [part["type"] for part in screen["content"]] == ["input_image"]
+
+
+def test_muse_spark_remembers_the_first_screen_and_that_others_were_there() -> None:
+    _, server = play("muse-spark", [muse({"action": "key", "text": "a"})], steps=31)
+    shown = [json.dumps(asked["input"]).count('"input_image"') for asked in server.asked]
+    assert shown[:29] == list(range(1, 30)) and shown[29:] == [11, 12]
+    outputs = [item["output"] for item in server.asked[-1]["input"] if item.get("type") == "function_call_output"]
+    assert sum(text.endswith("[Screenshot has been truncated to save context]") for text in outputs) == 19
+
+
+@pytest.mark.parametrize(
+    ("answer", "action"),
+    [
+        ("There are 7.", Done("There are 7.")),
+        ("infeasible: no printer", Fail("infeasible: no printer")),
+        ("This is Infeasible.", Fail("This is Infeasible.")),
+        ("It cannot be done: not supported", Done("It cannot be done: not supported")),
+    ],
+)
+def test_muse_spark_stops_with_an_answer_or_the_word_for_what_cannot_be_done(answer: str, action: object) -> None:
+    (decision,), _ = play("muse-spark", [muse(name="computer.stop", answer=answer)])
+    assert decision.actions == (action,)
+
+
 def test_calls_that_a_server_took_out_of_the_text_are_read_and_put_back() -> None:
     call = {"name": "computer_use", "arguments": {"action": "left_click", "coordinate": [500, 500]}}
     decisions, server = play("qwen3-vl", [said("chat", "Action: Click.", calls=[call])], steps=2)
@@ -449,6 +531,15 @@ def test_geminis_confirmation_is_acknowledged_in_its_response() -> None:
     assert response["safety_acknowledgement"] == "true"
 
 
+def test_the_same_over_interactions_is_acknowledged_in_the_result() -> None:
+    decision = {"decision": "require_confirmation", "explanation": "cookie banner"}
+    call = {"name": "click", "arguments": {"x": 500, "y": 250, "safety_decision": decision}}
+    decisions, server = play("gemini-interactions", [said("interactions", "", calls=[call])], steps=2)
+    assert decisions[0].notes[0]["checks"] == [decision]
+    told = json.loads(server.asked[1]["input"][-1]["result"][0]["text"])
+    assert told["safety_acknowledgement"] is True and "safety_acknowledgement" not in server.asked[1]["input"][-1]
+
+
 def test_a_safety_check_can_stop_the_agent() -> None:
     with pytest.raises(AgentError, match="malicious_instructions") as caught:
         play("openai-computer", [checked()], safety="stop")
@@ -465,6 +556,10 @@ def test_a_safety_check_can_stop_the_agent() -> None:
         ("claude", "The port is 8080.", Done("The port is 8080.")),
         ("claude", "No such thing here. [INFEASIBLE]", Fail("No such thing here.")),
         ("openai-computer", "Saved. [DONE]", Done("Saved.")),
+        ("gemini-interactions", "The port is 8080.", Done("The port is 8080.")),
+        ("gemini-interactions", "No such thing here. [INFEASIBLE]", Fail("No such thing here.")),
+        ("muse-spark", "There are 7.", Done("There are 7.")),
+        ("muse-spark", "No such file. [INFEASIBLE]", Fail("No such file.")),
         ("seed", "All is done.", Done("All is done.")),
         ("glm-v", "What is the password?", AskUser("What is the password?")),
         ("minimax-m3", "[INFEASIBLE] No network.", Fail("No network.")),

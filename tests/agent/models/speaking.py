@@ -6,20 +6,20 @@ from typing import Any
 
 from .endpoint import Say
 
-WIRES = ("chat", "responses", "messages", "gemini")
+WIRES = ("chat", "responses", "messages", "gemini", "interactions")
 MORE = 10
 
 
 def document(wire: str, text: str, end: str = "whole", calls: list[dict[str, Any]] | None = None) -> dict[str, Any]:
     """A reply; `end` is `whole`, `cut off` (by the token limit) or `refused`. Calls are {"name", "arguments"}."""
-    return {"chat": _chat, "responses": _responses, "messages": _messages, "gemini": _gemini}[wire](
-        text, end, calls or []
-    )
+    forms = {"chat": _chat, "responses": _responses, "messages": _messages, "gemini": _gemini,
+             "interactions": _interactions}  # fmt: skip
+    return forms[wire](text, end, calls or [])
 
 
 def said(wire: str, text: str = "fine", end: str = "whole", calls: list[dict[str, Any]] | None = None) -> Say:
-    """The same as one JSON document."""
-    return Say(document(wire, text, end, calls))
+    """The same as one JSON document; Interactions refuses with an error."""
+    return Say(document(wire, text, end, calls), 400 if (wire, end) == ("interactions", "refused") else 200)
 
 
 def _chat(text: str, end: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
@@ -78,11 +78,26 @@ def _gemini(text: str, end: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
     return {"candidates": [{"content": content, "finishReason": finish}], "usageMetadata": usage}
 
 
+def _interactions(text: str, end: str, calls: list[dict[str, Any]]) -> dict[str, Any]:
+    if end == "refused":
+        return {"error": {"code": "content_blocked", "message": text}}
+    steps: list[dict[str, Any]] = [{"type": "thought", "signature": "c2lnbg=="}] if calls else []
+    steps += [{"type": "model_output", "content": [{"type": "text", "text": text}]}] if text else []
+    steps += [
+        {"type": "function_call", "id": f"call_{i}", "name": c["name"], "arguments": c["arguments"]}
+        for i, c in enumerate(calls)
+    ]
+    status = "incomplete" if end == "cut off" else "requires_action" if calls else "completed"
+    thought = 4 if calls else 0
+    usage = {"total_input_tokens": 100, "total_output_tokens": MORE - thought, "total_thought_tokens": thought}
+    return {"id": "v1_1", "status": status, "steps": steps, "usage": {**usage, "total_tokens": 100 + MORE}}
+
+
 def failed(wire: str, status: int, message: str, kind: str = "", headers: dict[str, str] | None = None) -> Say:
     """An error in the wire's form."""
     if wire == "messages":
         body: dict[str, Any] = {"type": "error", "error": {"type": kind or "api_error", "message": message}}
-    elif wire == "gemini":
+    elif wire in ("gemini", "interactions"):
         body = {"error": {"code": status, "message": message, "status": kind or "INTERNAL"}}
     else:
         body = {"error": {"message": message, "type": kind or "server_error", "code": None}}
@@ -93,7 +108,10 @@ OVERLONG = {
     "chat": "This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens.",
     "responses": "Your input exceeds the context window of this model. Please adjust your input and try again.",
     "messages": "prompt is too long: 210000 tokens > 200000 maximum",
-    "gemini": "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    **dict.fromkeys(
+        ("gemini", "interactions"),
+        "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+    ),
 }
 
 SSE = {"Content-Type": "text/event-stream"}
@@ -123,6 +141,20 @@ def events(wire: str, text: str) -> list[dict[str, Any]]:
             {"type": "message_delta", "delta": {"stop_reason": "end_turn"}, "usage": {"output_tokens": MORE}},
             {"type": "message_stop"},
         ]
+    if wire == "interactions":
+        whole = {name: value for name, value in document(wire, text).items() if name != "steps"}
+        deltas = [
+            {"event_type": "step.delta", "index": 0, "delta": {"type": "text", "text": part}}
+            for part in (text[:half], text[half:])
+        ]
+        return [
+            {"event_type": "interaction.created", "interaction": {"id": "v1_1", "status": "in_progress"}},
+            {"event_type": "step.start", "index": 0, "step": {"type": "model_output"}},
+            *deltas,
+            {"event_type": "step.stop", "index": 0},
+            {"event_type": "interaction.completed", "interaction": whole},
+            {"done": True},
+        ]
     return [
         {"candidates": [{"content": {"role": "model", "parts": [{"text": text[:half]}]}}]},
         {"candidates": [{"content": {"role": "model", "parts": [{"text": text[half:]}]}, "finishReason": "STOP"}]},
@@ -146,5 +178,6 @@ def stream_error(wire: str, kind: str, code: int) -> dict[str, Any]:
         "responses": lambda: {"type": "error", "message": kind, "code": {529: "server_error"}.get(code, code)},
         "messages": lambda: {"type": "error", "error": {"type": kind, "message": kind}},
         "gemini": lambda: {"error": {"code": code, "message": kind}},
+        "interactions": lambda: {"event_type": "error", "error": {"code": kind, "message": kind}},
     }
     return forms[wire]()

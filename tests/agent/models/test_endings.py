@@ -11,7 +11,7 @@ from deskbench.agent.models.client import ClientConfig, ModelClient, Spending
 from deskbench.agent.models.messages import Message
 from deskbench.agent.models.room import room_in
 from deskbench.agent.replies.calls import NoAction, Truncated
-from deskbench.envs.errors import AgentError, ModelError, ModelFatal
+from deskbench.envs.errors import AgentError, ModelError, ModelFatal, RefusalError
 
 from ..agents.screens import observation
 from .endpoint import Endpoint, Say, endpoint
@@ -41,6 +41,7 @@ def ending_with(wire: str, value: Any) -> dict[str, Any]:
         "responses": lambda: (found, "status"),
         "messages": lambda: (found, "stop_reason"),
         "gemini": lambda: (found["candidates"][0], "finishReason"),
+        "interactions": lambda: (found, "status"),
     }[wire]()
     if value is MISSING:
         del holder[name]
@@ -52,12 +53,14 @@ def ending_with(wire: str, value: Any) -> dict[str, Any]:
 WHOLE = {
     "chat": ["stop", "tool_calls", "function_call"], "responses": ["completed"],
     "messages": ["end_turn", "tool_use", "stop_sequence"], "gemini": ["STOP"],
+    "interactions": ["completed", "requires_action"],
 }  # fmt: skip
 BROKEN_OFF = {
     "chat": ["error", "abort", "cancelled", "", None, MISSING, ["stop"], 0],
     "responses": ["failed", "cancelled", "in_progress", "queued", None, MISSING],
     "messages": ["pause_turn", "error", "", None, MISSING, {"type": "end_turn"}],
     "gemini": ["OTHER", "FINISH_REASON_UNSPECIFIED", "NO_IMAGE", "stop", None, MISSING],
+    "interactions": [*"failed cancelled in_progress queued idle budget_exceeded COMPLETED".split(), None, MISSING],
 }
 PAIRS = [(wire, value) for wire, values in BROKEN_OFF.items() for value in values]
 
@@ -93,6 +96,53 @@ def test_a_response_that_is_incomplete_for_another_reason_is_asked_again(details
     found = {**document("responses", "half"), "status": "incomplete", "incomplete_details": details}
     with endpoint(Say(found), said("responses", "after it")) as server:
         assert (ask(server, "responses"), len(server.asked)) == ("after it", 2)
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"status": "failed", "errors": [{"code": "internal", "message": "no"}]},
+        {"steps": [{"type": "model_output", "error": {"code": 13, "message": "no"}}]},
+        {"steps": None},
+    ],
+)
+def test_an_interaction_that_failed_is_asked_again(more: dict[str, Any]) -> None:
+    with endpoint(Say({**document("interactions", "half"), **more}), said("interactions", "after it")) as server:
+        assert (ask(server, "interactions"), len(server.asked)) == ("after it", 2)
+
+
+def test_an_interaction_that_was_blocked_is_a_refusal() -> None:
+    blocked = {"status": "failed", "steps": [], "errors": [{"code": "content_blocked", "message": "no"}]}
+    with endpoint(Say(blocked)) as server, pytest.raises(RefusalError):
+        ask(server, "interactions")
+
+
+def test_an_interactions_stream_becomes_the_same_steps() -> None:
+    def deltas(index: int, step: dict[str, Any], *pieces: dict[str, Any]) -> list[dict[str, Any]]:
+        start = {"event_type": "step.start", "index": index, "step": step}
+        more = [{"event_type": "step.delta", "index": index, "delta": piece} for piece in pieces]
+        return [start, *more, {"event_type": "step.stop", "index": index}]
+
+    hm = [{"type": "thought_summary", "content": {"type": "text", "text": text}} for text in ("H", "m")]
+    pieces = [{"type": "arguments_delta", "arguments": text} for text in ('{"x": 5', '00, "y": 1}')]
+    call = {"type": "function_call", "id": "c", "name": "click", "arguments": {}}
+    found = [
+        *deltas(0, {"type": "thought"}, *hm, {"type": "thought_signature", "signature": "c2ln"}),
+        *deltas(1, call, *pieces),
+        *deltas(2, {**call, "id": "d"}, {"type": "arguments_delta", "arguments": '{"x": '}),
+        {"event_type": "interaction.completed", "interaction": {"status": "requires_action"}},
+        {"done": True},
+    ]
+    with endpoint(streamed(found)) as server:
+        made = client(server, "interactions", stream=True)
+        answer = made.complete([Message.of("user", "Step 1")], Spending())
+        made.close()
+    assert server.asked[0]["stream"] is True and answer.reasoning == "Hm" and answer.native is not None
+    assert answer.native.content[:2] == [
+        {"type": "thought", "summary": [{"type": "text", "text": "Hm"}], "signature": "c2ln"},
+        {**call, "arguments": {"x": 500, "y": 1}},
+    ]
+    assert [(c.arguments, c.problem is None) for c in answer.calls] == [({"x": 500, "y": 1}, True), ({}, False)]
 
 
 ERROR = {"code": 502, "message": "provider disconnected"}
@@ -138,6 +188,10 @@ REASONED: dict[str, list[dict[str, Any]]] = {
         {"candidates": [{"finishReason": "STOP", "content": {"parts": [{"text": "hm", "thought": True}]}}]},
         {"candidates": [{"finishReason": "STOP"}], "usageMetadata": {"thoughtsTokenCount": 90}},
     ],
+    "interactions": [
+        {"status": "completed", "steps": [{"type": "thought", "signature": "c2ln"}]},
+        {"status": "completed", "steps": [], "usage": {"total_thought_tokens": 90}},
+    ],
 }  # fmt: skip
 
 
@@ -149,8 +203,14 @@ def test_reasoning_alone_is_the_models_failure(wire: str, body: dict[str, Any]) 
         assert len(server.asked) == 1
 
 
+FAMILIES = {
+    "chat": "qwen3-vl", "responses": "openai-computer", "messages": "claude", "gemini": "gemini",
+    "interactions": "gemini-interactions",
+}  # fmt: skip
+
+
 def too_much(wire: str, message: str) -> Say:
-    return failed(wire, 400, message, "invalid_request_error" if wire != "gemini" else "INVALID_ARGUMENT")
+    return failed(wire, 400, message, "invalid_request_error" if "gemini" not in FAMILIES[wire] else "INVALID_ARGUMENT")
 
 
 LIMITS = {
@@ -159,11 +219,12 @@ LIMITS = {
     "responses": "Invalid 'max_output_tokens': integer above maximum value. Expected a value <= 28, but got 40.",
     "messages": "max_tokens: 40 > 28, which is the maximum allowed number of output tokens for this model",
     "gemini": "The maxOutputTokens value of 40 is not supported: the range is from 1 (inclusive) to 29 (exclusive).",
+    "interactions": "The max_output_tokens value of 40 is not supported: it goes from 1 (inclusive) to 29 (exclusive).",
 }  # fmt: skip
 
 
 def settings_of(asked: dict[str, Any]) -> int:
-    config = asked.get("generationConfig", asked)
+    config = asked.get("generationConfig") or asked.get("generation_config") or asked
     return int(next(config[name] for name in ("max_tokens", "max_output_tokens", "maxOutputTokens") if name in config))
 
 
@@ -199,11 +260,10 @@ def test_a_reply_that_filled_the_context_is_the_models() -> None:
 
 @pytest.mark.parametrize("wire", WIRES)
 def test_what_no_longer_fits_for_the_models_own_words_is_the_models(wire: str) -> None:
-    families = {"chat": "qwen3-vl", "responses": "openai-computer", "messages": "claude", "gemini": "gemini"}
     script = [said(wire, "x" * 9000, "cut off"), said(wire, "x" * 9000, "cut off"), too_much(wire, OVERLONG[wire])]
     settings = {name: str(value) for name, value in QUICK.items()}
     with endpoint(*script) as server:
-        agent = FamilyAgent.from_settings({"profile": families[wire], "base_url": server.url, **settings})
+        agent = FamilyAgent.from_settings({"profile": FAMILIES[wire], "base_url": server.url, **settings})
         agent.start(Goal("Press Save.", 640, 400))
         with pytest.raises(AgentError) as caught:
             agent.act(observation())

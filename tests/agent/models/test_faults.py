@@ -71,7 +71,7 @@ def status(code: int, kind: str = "", **headers: str) -> Callable[[str], Say]:
 
 
 def overlong(wire: str) -> Say:
-    kind = {"messages": "invalid_request_error", "gemini": "INVALID_ARGUMENT"}.get(wire, "invalid_request_error")
+    kind = "INVALID_ARGUMENT" if wire in ("gemini", "interactions") else "invalid_request_error"
     return failed(wire, 400, OVERLONG[wire], kind)
 
 
@@ -106,12 +106,14 @@ BROKEN = {
     "responses": ("openai-computer", {"name": "click", "arguments": {"x": 10}}),
     "messages": ("claude", {"name": "left_click", "arguments": {"coordinate": "[140, 65]"}}),
     "gemini": ("gemini", {"name": "click", "arguments": {"x": 500}}),
+    "interactions": ("gemini-interactions", {"name": "click", "arguments": {"x": 500}}),
 }
 RIGHT = {
     "chat": {"name": "computer_use", "arguments": {"action": "left_click", "coordinate": [500, 500]}},
     "responses": {"name": "click", "arguments": {"x": 320, "y": 200}},
     "messages": {"name": "left_click", "arguments": {"coordinate": [320, 200]}},
     "gemini": {"name": "click", "arguments": {"x": 500, "y": 500}},
+    "interactions": {"name": "click", "arguments": {"x": 500, "y": 500}},
 }
 
 
@@ -124,7 +126,8 @@ def fed_back(wire: str) -> str:
         (action,) = agent.act(observation()).actions
         agent.close()
         assert isinstance(action, Click) and abs((action.x or 0) - 320) <= 1 and abs((action.y or 0) - 200) <= 1
-        told = {"messages": "'is_error': True", "gemini": "'error':", "responses": "computer_call_output"}
+        told = {"messages": "'is_error': True", "gemini": "'error':", "responses": "computer_call_output",
+                "interactions": "'is_error': True"}  # fmt: skip
         assert told.get(wire, "That cannot be carried out") in str(server.asked[1])
         assert "That cannot be carried out" in str(server.asked[1])
         return f"the reply, {len(server.asked)} requests"
@@ -138,7 +141,7 @@ def refused_connection(wire: str) -> str:
 
 def cut_stream(wire: str) -> Say:
     found = events(wire, "fine")
-    return streamed(found[: -2 if wire in ("chat", "messages") else -1])
+    return streamed(found[: -2 if wire in ("chat", "messages", "interactions") else -1])
 
 
 TWICE = "the reply, 2 requests"

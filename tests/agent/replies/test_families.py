@@ -26,6 +26,7 @@ PROFILES = {
     "qwen3_vl": "qwen3-vl", "qwen3.5": "qwen3.5", "evocua": "evocua", "scalecua": "scalecua", "glm_v": "glm-v",
     "minimax_m3": "minimax-m3", "holo3": "holo3", "openai_cua": "openai-cua", "openai_gpt5": "openai-computer",
     "fara": "fara", "fara_1.5": "fara-1.5", "yutori_n2": "yutori-n2", "autoglm_v": "autoglm-v",
+    "gemini_interactions": "gemini-interactions", "muse_spark": "muse-spark",
 }  # fmt: skip
 
 
@@ -54,6 +55,7 @@ BODIES = {
     "gemini_parts": lambda reply: {
         "candidates": [{"content": {"role": "model", "parts": reply}, "finishReason": "STOP"}]
     },
+    "interaction_steps": lambda reply: {"id": "v1", "status": "requires_action", "steps": reply},
 }
 
 

@@ -2,7 +2,8 @@
 
 `golden/schemas.json` has one call a line. Its sources: Google's reference of computer-use actions (both vocabularies),
 OpenAI's and Anthropic's SDK types, published agents of Kimi K3, Qwen, MAI-UI, Holo and Seed for OSWorld; Yutori's SDK
-0.9.36 (navigator/n2_actions.py), microsoft/fara (src/fara/_prompts.py), THUDM/ComputerRL (mm_agents/autoglm_v).
+0.9.36 (navigator/n2_actions.py), microsoft/fara (src/fara/_prompts.py), THUDM/ComputerRL (mm_agents/autoglm_v), Meta's
+guide on computer use (dev.meta.ai/docs/computer-use) and meta-models/meta-model-cookbook (13_macos_cua).
 """
 
 import json
@@ -29,6 +30,11 @@ def reply_of(row: dict[str, Any]) -> tuple[str, Any]:
     endpoint = load_profile(row["family"]).endpoint
     if endpoint == "gemini":
         return "gemini_parts", [{"functionCall": {"name": name, "args": arguments}}]
+    if row["family"] == "muse-spark":
+        call = {"type": "function_call", "call_id": "c", "status": "completed", "name": name}
+        return "responses_output", [{**call, "arguments": json.dumps(arguments)}]
+    if endpoint == "interactions":
+        return "interaction_steps", [{"type": "function_call", "id": "c", "name": name, "arguments": arguments}]
     if endpoint == "responses":
         call = {"type": "computer_call", "call_id": "c", "status": "completed", "pending_safety_checks": []}
         return "responses_output", [{**call, "actions": [{"type": name, **arguments}]}]
@@ -42,6 +48,11 @@ def reply_of(row: dict[str, Any]) -> tuple[str, Any]:
 def test_a_call_does_what_its_schema_says(row: dict[str, Any]) -> None:
     got = actions_of(row["family"], *reply_of(row))
     assert same([action for action in got if len(got) == 1 or action["type"] != "wait"], row["actions"], 0), got
+
+
+@pytest.mark.parametrize("row", [row for row in ROWS if row["family"] == "gemini"], ids=lambda row: row["call"])
+def test_gemini_means_the_same_over_interactions(row: dict[str, Any]) -> None:
+    test_a_call_does_what_its_schema_says({**row, "family": "gemini-interactions"})
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -65,6 +76,7 @@ def test_every_name_of_the_vendors_vocabularies_is_in_the_table() -> None:
         (("gemini", "gemini-2.5"), "gemini", GEMINI_OTHERS | {"left_click"}),
         (("openai-computer",), "openai", {"triple_click", "infeasible"}),
         (("claude",), "claude_toolset", set()),
+        (("muse-spark",), "muse", {"computer_stop", "stop", "infeasible"}),
         (("yutori-n2",), "n2", N2_OTHERS),
         (("autoglm-v",), "autoglm", {"Agent.switch_window"}),
     ):
@@ -74,7 +86,8 @@ def test_every_name_of_the_vendors_vocabularies_is_in_the_table() -> None:
 
 def called_in(row: dict[str, Any]) -> list[str]:
     """The names of a row's actions: a batch names its members."""
-    return [member["name"] for member in row["arguments"].get("actions", [{"name": row["call"]}])]
+    members = row["arguments"].get("actions", [{"name": row["call"]}])
+    return [member["action"] if "action" in member else member["name"] for member in members]
 
 
 def test_every_action_of_fara_is_in_the_table() -> None:
