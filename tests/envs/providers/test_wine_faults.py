@@ -56,12 +56,19 @@ def make(provider: WineProvider) -> Callable[[], Desktop]:
     return lambda: provider.start(DesktopSpec())
 
 
+def words(process: psutil.Process) -> set[str]:
+    """The command of a process; nothing if it has just ended."""
+    with contextlib.suppress(psutil.NoSuchProcess):  # a zombie, too
+        return set(process.cmdline())
+    return set()
+
+
 class TestFaults(Faults):
     means: ClassVar[Means] = MEANS
 
     def hit_server(self, desktop: Any, number: int) -> None:
         family = psutil.Process(desktop.process.pid).children(recursive=True)
-        (server,) = [p for p in family if "deskbench.envs.server" in p.cmdline() and "--port" in p.cmdline()]
+        (server,) = [p for p in family if {"deskbench.envs.server", "--port"} <= words(p)]
         server.send_signal(number)
 
     def kill(self, desktop: Any) -> None:
