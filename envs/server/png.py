@@ -21,7 +21,7 @@ _UP, _AVERAGE = 2, 3
 _BAND = 64
 """Rows of a band. Its data stays in the processor's cache, and few bands hold a caret or a menu."""
 _PHOTO = 0.08
-"""Bytes of PNG per byte of pixels. A band above this counts as a photograph, and is filtered as such the next time."""
+"""Bytes of PNG per byte of pixels. A band above this counts as a photograph, and is filtered as such."""
 _ZLIB_HEADER = b"\x78\x01"
 """Deflate with a window of 32 kB, at the fastest level (RFC 1950)."""
 _LAST = b"\x03\x00"
@@ -131,10 +131,11 @@ class Encoder:
         if self._last is None or self._last.shape != bgrx.shape:
             self._last, self._bands = None, [_Band() for _ in range(0, height, _BAND)]
             self._rows = np.empty((min(_BAND, height), 1 + width * 3), np.uint8)
+        last, self._last = self._last, None  # if a band cannot be encoded, no band is taken from this frame
         adler = 1
         for number, band in enumerate(self._bands):
             top = number * _BAND
-            if self._last is None or not _same(bgrx, self._last, max(top - 1, 0), top + _BAND):
+            if last is None or not _same(bgrx, last, max(top - 1, 0), top + _BAND):
                 self._encode(band, bgrx, top)
             adler = _appended(adler, band.adler, min(_BAND, height - top) * (1 + width * 3))
         self._last = bgrx

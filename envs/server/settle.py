@@ -99,7 +99,7 @@ class Rest:
     """What two looks in a row say about the programs; the desktop's own processes count for `still` only.
 
     Attributes:
-        still: at a moment between the looks, nothing in the session ran or was about to.
+        still: it is proved that at a moment between the looks, nothing in the session ran or was about to.
         ran: programs that have run since the actions began.
         wakes: when each program wakes by itself, monotonic seconds; those without a timer are left out.
         hidden: programs whose timers are unknown.

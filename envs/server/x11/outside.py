@@ -81,13 +81,16 @@ def _due(process: int, number: int) -> float:
 
 
 def _column(table: str, number: int) -> Iterator[str]:
-    """A column of a table in /proc/net, without its heading; nothing if this kernel does not have it."""
+    """A column of a table in /proc/net, without its heading; nothing if this kernel does not have it.
+
+    Lines that are too short are left out: a program can give a socket a name with line breaks in it.
+    """
     try:
         lines = Path("/proc/net", table).read_text(encoding="utf-8", errors="replace").splitlines()[1:]
     except FileNotFoundError:
         return
     for line in lines:
-        yield line.split(None, number + 1)[number]
+        yield from line.split(None, number + 1)[number : number + 1]
 
 
 def _connected() -> set[str]:

@@ -148,15 +148,15 @@ class Sleepers:
             before: a look from before the actions.
             decides: whether it matters that everything sleeps. If not, nobody looks again, and it counts as not proved.
         """
-        until, still = time.monotonic() + LONGEST, False
+        until = time.monotonic() + LONGEST
         with self._lock:
             last, now = self._last or before, self._look()
-            found = self._found(now, before, now.ran(last), still=still)
+            found = self._found(now, before, now.ran(last), still=False)
             if now.asleep and decides(dataclasses.replace(found, still=True)):
                 now, still = self._again(now, until, BUSY_LOOKS if self._through_workers(now) else 1)
                 found = self._found(now, before, now.ran(last), still=still)
             self._last = now
-        if not still:
+        if not found.still:
             return found
         due, woken = self._outside.look(found.ran)
         wakes = _earliest((*found.wakes.items(), *due.items()))
@@ -168,7 +168,7 @@ class Sleepers:
         while times and still:
             last, still = now, self._terminal.passed(BUSY_PAUSE if times > 1 else 0)
             now = self._look()
-            still = still and now.same(last) and now.asleep and time.monotonic() < until
+            still = still and now.same(last) and time.monotonic() < until
             times -= 1
         return now, still
 
