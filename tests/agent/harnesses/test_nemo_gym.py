@@ -28,6 +28,7 @@ from deskbench.envs import wait
 from deskbench.envs.errors import UsageError
 
 from ..paper import write_suite, write_task
+from ..serving import at_work
 from .test_openenv import CLICK, DONE, RENAME, started
 from .venvs import ROOT, python_alone
 
@@ -201,14 +202,8 @@ def collected(python: Path, folder: Path, environment: dict[str, str], data: lis
 def texts(folder: Path) -> Iterator[Server]:
     """A server that reads a model's text, with desktops in memory that die of "poison"."""
     settings: Any = {"provider": "tests.agent.paper:Mortal", "grammar": "qwen2.5-vl"}
-    with Server(write_suite(folder / "paper", 1), settings) as server:
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.stop()
-            thread.join()
+    with at_work(Server(write_suite(folder / "paper", 1), settings)) as server:
+        yield server
 
 
 def agent(path: Path, url: str) -> Path:

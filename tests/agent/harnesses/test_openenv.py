@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -24,6 +23,7 @@ from deskbench.agent.harnesses.openenv import MOST_BYTES, NAME, Server
 from deskbench.envs import wait
 
 from ..paper import write_suite, write_task
+from ..serving import at_work
 from .venvs import python_with
 
 OPENENV = "openenv==0.10.0"
@@ -107,14 +107,8 @@ def test_steps_that_run_are_broken_off_when_their_client_hangs_up_and_by_ctrl_c(
 
 @contextmanager
 def serving(task: Path, *, provider: str = "fake", record: Path | None = None, **more: Any) -> Iterator[Server]:
-    with Server(task, {"provider": provider, "record": record, "max_steps": 9}, **more) as server:
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.stop()
-            thread.join()
+    with at_work(Server(task, {"provider": provider, "record": record, "max_steps": 9}, **more)) as server:
+        yield server
 
 
 @pytest.fixture
@@ -224,14 +218,12 @@ def test_a_wrong_message_is_an_error_and_the_episode_goes_on(task: Path) -> None
 
 
 def test_the_text_of_a_model_that_is_no_action_is_a_step_with_a_problem(task: Path) -> None:
-    with Server(task, {"provider": "fake", "grammar": "qwen2.5-vl"}) as server:
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        with session(server.address) as client:
-            said(client, "reset")
-            shown = said(client, "step", text="I do not know.")["data"]["observation"]
-        server.stop()
-        thread.join()
+    with (
+        at_work(Server(task, {"provider": "fake", "grammar": "qwen2.5-vl"})) as server,
+        session(server.address) as client,
+    ):
+        said(client, "reset")
+        shown = said(client, "step", text="I do not know.")["data"]["observation"]
     assert shown["step"] == 1 and shown["problem"]
 
 

@@ -2,7 +2,6 @@
 
 import json
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,6 +17,7 @@ from deskbench.agent.runs.names import address, run_name
 from deskbench.agent.runs.offers import offer
 
 from ..browser import Tab, chromium, tab
+from ..serving import at_work
 from ..staged_runs import episode, going, picture, run
 from .test_app import CONTRAST
 from .test_pages import HOSTILE
@@ -115,14 +115,8 @@ def test_a_desktop_is_offered_only_where_run_and_pages_allow_it(
 @contextmanager
 def offering(made: Path) -> Iterator[Server]:
     """A server that offers desktops."""
-    with Server([made], take_over=True) as server:
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.stop()
-            thread.join()
+    with at_work(Server([made], take_over=True)) as server:
+        yield server
 
 
 def test_hostile_text_in_the_grid_is_text(browser: Browser, tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from deskbench.agent.report.view import CONNECTIONS, Server
 from deskbench.envs import wait
 
 from ..browser import chromium, tab
+from ..serving import at_work
 from ..staged_runs import episode, run
 
 
@@ -39,14 +40,8 @@ def running(server: ThreadingHTTPServer) -> Iterator[str]:
 @contextmanager
 def serving(*folders: Path, host: str = "127.0.0.1", seconds: float = 10.0) -> Iterator[str]:
     """The link of a server of these folders while it serves."""
-    with Server(folders, host, request_seconds=seconds) as server:
-        thread = threading.Thread(target=server.serve)
-        thread.start()
-        try:
-            yield server.link.removesuffix("/")
-        finally:
-            server.stop()
-            thread.join()
+    with at_work(Server(folders, host, request_seconds=seconds)) as server:
+        yield server.link.removesuffix("/")
 
 
 @pytest.fixture
