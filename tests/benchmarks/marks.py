@@ -27,6 +27,7 @@ from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Action, Click, Key, Move, Type
 from deskbench.envs.wire import Observe
 from tests.benchmarks.arms import ROUNDS, Reference, Row, desktops, interleaved, limit_row, ratio_row, serving
+from tests.buttons import NAMES, show
 
 NOTHING = Observe(policy="none")
 NOW = Observe(policy="immediate")
@@ -135,7 +136,22 @@ def tree() -> list[Row]:
         mine = sum(1 for _ in etree.fromstring(seen.encode()).iter())
         other = json.loads(reference.get("/accessibility"))["nodes"]
     same = Row("its nodes", str(mine), str(other), f"{mine - other:+d}", "the same", mine == other)
-    return [ratio_row("accessibility tree", ours, theirs, 5), same]
+    return [ratio_row("accessibility tree", ours, theirs, 5), same, _page()]
+
+
+def _page() -> Row:
+    """The whole tree of a large page in Chromium, ten times in a row."""
+    times = []
+    look = Observe(policy="immediate", screenshot=False, accessibility=True)
+    with desktops() as [desktop]:
+        show(desktop)
+        assert wait.until(lambda: NAMES[-1] in (desktop.observe(look).accessibility or ""), timeout=60)
+        for _ in range(10):
+            began = time.perf_counter()
+            seen = desktop.observe(look)
+            times.append(time.perf_counter() - began)
+            assert seen.accessibility_complete and NAMES[-1] in (seen.accessibility or "")
+    return limit_row("accessibility tree of a page of 5,000 buttons, slowest of ten", max(times), "s", 1)
 
 
 def life() -> list[Row]:

@@ -17,12 +17,18 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from deskbench.envs import wait
 from deskbench.envs.server import identity
 from deskbench.envs.server.accessibility import messages
 from deskbench.envs.server.accessibility.messages import MessageError, Question
 
 WINDOW = 256
 """The most open requests on a connection: enough to keep an application busy."""
+MAX_LINKS = 8
+"""The most connections to one application. More do not make Chromium faster."""
+MANY = 64
+"""With this many open requests, let answers gather for GATHER_SECONDS."""
+GATHER_SECONDS = 0.002
 STALL_SECONDS = 2.0
 """Seconds after which an application that answers nothing, while others do, is skipped."""
 AGAIN_SECONDS = 0.25
@@ -77,6 +83,7 @@ class Link:
         with identity.acting():  # applications accept only connections of their own user
             self.socket: socket.socket = prep_socket(get_bus(address), timeout=seconds)
         self.socket.setblocking(False)
+        self.address = address
         self.waiting: dict[int, tuple[str, Question, Taker]] = {}
         self.outgoing = bytearray()
         self._queue: deque[tuple[str, str, Question, Taker]] = deque()
@@ -92,6 +99,11 @@ class Link:
     def busy(self) -> bool:
         """Whether it still awaits answers."""
         return bool(self.waiting or self._queue)
+
+    @property
+    def full(self) -> bool:
+        """Whether requests have to wait for earlier answers before they can be sent."""
+        return bool(self._queue)
 
     def ask(self, name: str, path: str, question: Question, taker: Taker) -> None:
         """Queue a request to the application with that bus name; `flush` sends it."""
@@ -170,7 +182,9 @@ class Bus:
             self._daemon = Link(str(reply.body[0]), patiently(BUS_SECONDS))
         except (OSError, KeyError, ValueError, IndexError, RuntimeError) as error:
             raise AccessibilityError(f"no accessibility bus: {type(error).__name__}: {error}") from None
-        self._own: dict[str, Link] = {}
+        self._own: dict[str, list[Link]] = {}
+        self._narrow: set[str] = set()  # applications that take no further connection
+        self._turn = 0
         self._known: set[str] = set()
         self._hung: set[str] = set()
         self._heard: dict[str, float] = {}
@@ -212,13 +226,15 @@ class Bus:
         if name in self.slow:
             return
         self._heard.setdefault(name, time.monotonic())
-        self._own.get(name, self._daemon).ask(name, path, question, taker)
+        links = self._own.get(name) or (self._daemon,)
+        self._turn += 1
+        links[self._turn % len(links)].ask(name, path, question, taker)
 
     def meet(self, names: set[str], deadline: float) -> None:
         """Find applications' own sockets, and close those of applications that are gone."""
         self._known &= names
         for name in set(self._own) - names:
-            self._own.pop(name).close()
+            self._leave(name)
         found: dict[str, str | None] = {}
         for name in names - self._known:
             self.ask(name, ROOT, _WHERE, partial(found.__setitem__, name))
@@ -229,7 +245,22 @@ class Bus:
             self._known.add(name)
             # An application without its own socket is asked through the daemon.
             with contextlib.suppress(OSError, ValueError, RuntimeError):
-                self._own[name] = Link(address or "", patiently(AGAIN_SECONDS))
+                self._own[name] = [Link(address or "", patiently(AGAIN_SECONDS))]
+
+    def _widen(self, deadline: float) -> None:
+        """Open another connection to every application that cannot be sent all its requests.
+
+        In each turn of its main loop, atk-bridge takes one request from every connection. A turn of Chromium's loop
+        costs more than an answer.
+        """
+        for name, links in self._own.items():
+            if time.monotonic() > deadline:
+                break
+            if len(links) < MAX_LINKS and name not in self._narrow and all(link.full for link in links):
+                try:
+                    links.append(Link(links[0].address, patiently(AGAIN_SECONDS)))
+                except (OSError, ValueError, RuntimeError):
+                    self._narrow.add(name)
 
     def run(self, deadline: float) -> None:
         """Run until every request is answered, hangs or is late, including those that takers add meanwhile.
@@ -243,6 +274,9 @@ class Bus:
         while busy := [link for link in self._links() if link.busy]:
             for link in busy:
                 self._guarded(link, self._flush)
+            self._widen(deadline)
+            if sum(len(link.waiting) for link in busy) >= MANY:
+                wait.sleep(GATHER_SECONDS)  # an answer that wakes us costs both sides more than the answer itself
             now = time.monotonic()
             if now >= deadline or self._left < 0:
                 self._give_up(self._awaited())
@@ -261,7 +295,7 @@ class Bus:
         return [open_[descriptor] for descriptor, event in poll.poll(seconds * 1e3) if event & ~select.POLLOUT]
 
     def _links(self) -> list[Link]:
-        return [self._daemon, *self._own.values()]
+        return [self._daemon, *(link for links in self._own.values() for link in links)]
 
     def _flush(self, link: Link) -> None:
         link.flush()
@@ -286,11 +320,14 @@ class Bus:
             self._drop(link)
 
     def _drop(self, link: Link) -> None:
-        gone = {name for name, other in self._own.items() if other is link}
-        link.close()
-        for name in gone:
-            del self._own[name]
-            self._known.discard(name)
+        for name in [name for name, links in self._own.items() if link in links]:
+            self._leave(name)
+
+    def _leave(self, name: str) -> None:
+        self._known.discard(name)
+        self._narrow.discard(name)
+        for link in self._own.pop(name):
+            link.close()
 
     def _awaited(self) -> set[str]:
         return {name for link in self._links() for name in link.names()}
@@ -307,7 +344,7 @@ class Bus:
         if names:
             self._daemon.forget(names)
         for name in names & set(self._own):
-            self._drop(self._own[name])
+            self._leave(name)
 
 
 class SigningUp:

@@ -261,9 +261,11 @@ class _Reader:
             node.role = ROLES[value] if value < len(ROLES) else "unknown"
         elif question is STATE:
             node.states = _states(value[:2])
+            self._ask_for_place(node)
             self._ask_for_children(node, depth)
         elif question is INTERFACES:
             node.interfaces = _interfaces(value[:MAX_INTERFACES])
+            self._ask_for_place(node)
             self._ask_details(node)
         elif question is ATTRIBUTES:
             node.attributes = dict(value)
@@ -304,10 +306,13 @@ class _Reader:
             node.children.append(Node(name or node.bus, path, role=""))
             self._ask_about(node.children[-1], depth + 1)
 
-    def _ask_details(self, node: Node) -> None:
-        """Ask what only some interfaces answer. The states are known by now, because they were asked for first."""
+    def _ask_for_place(self, node: Node) -> None:
+        """Ask where a node is, as soon as both its states and its interfaces are known; either may be first."""
         if "Component" in node.interfaces and {"visible", "showing"} <= node.states:
             self._bus.ask(node.bus, node.path, BOX, partial(_set_box, node))
+
+    def _ask_details(self, node: Node) -> None:
+        """Ask what only some interfaces answer."""
         if "Text" in node.interfaces:
             self._bus.ask(node.bus, node.path, TEXT, partial(_set_text, node))
         if "Action" in node.interfaces:

@@ -22,6 +22,8 @@ from deskbench.envs.server.accessibility.markup import NAMESPACES, Node, to_xml
 from deskbench.envs.server.accessibility.messages import MessageError
 from deskbench.envs.types import Click, Key, Type
 from deskbench.envs.wire import Observe
+from tests.buttons import NAMES as BUTTONS
+from tests.buttons import show as show_buttons
 
 HERE = Path(__file__).parent
 TREE = Observe(policy="immediate", screenshot=False, accessibility=True)
@@ -291,6 +293,26 @@ def test_a_sheet_is_read_as_far_as_it_is_shown(desktop: Desktop) -> None:
     assert whole and "r499c19" in texts and "r0c0" not in texts
     seen = desktop.act([Type("typed"), Key(("enter",))])
     assert seen.settled
+
+
+@pytest.mark.slow
+def test_a_page_of_thousands_of_elements_is_read_whole_each_time(desktop: Desktop) -> None:
+    """So many requests go out over several connections, and their answers come in any order."""
+    show_buttons(desktop)
+    wanted = set(BUTTONS)
+    assert wait.until(lambda: wanted <= named(read(desktop)[0]).keys(), timeout=3 * PATIENCE)
+    for _ in range(10):
+        tree, whole = read(desktop)
+        buttons_now = named(tree)
+        assert whole and wanted <= buttons_now.keys()
+        shown = {name: part(button, "cp") for name, button in buttons_now.items() if part(button, "st").get("showing")}
+        assert shown and all(shown.values())
+        assert not any(part(button, "cp") for name, button in buttons_now.items() if name not in shown)
+
+
+def named(tree: ET.Element) -> dict[str, ET.Element]:
+    """The push buttons by their names."""
+    return {button.get("name", ""): button for button in tree.iter("push-button")}
 
 
 @pytest.mark.slow
