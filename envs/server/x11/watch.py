@@ -35,7 +35,7 @@ class XServer(Watch):
         from Xlib import display
 
         self._display = display.Display(display_name)
-        self._process = _process(self._display.display.socket)
+        self._process = server_process(self._display.display.socket)
         self._silent_seconds = SILENT_SECONDS * patience
         self._trouble = ""
         self._lock = threading.Lock()
@@ -115,7 +115,7 @@ class XServer(Watch):
             abandon(why)
 
 
-def _process(connection: socket.socket) -> tuple[int, str] | None:
+def server_process(connection: socket.socket) -> tuple[int, str] | None:
     """Id and start time of the process at the other end of a Unix socket; None if it is not visible from here."""
     if connection.family != socket.AF_UNIX:
         return None

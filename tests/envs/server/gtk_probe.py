@@ -59,7 +59,10 @@ def text_view():
 
 def event_area():
     area = Gtk.DrawingArea(can_focus=True)
-    area.add_events(Gdk.EventMask.ALL_EVENTS_MASK & ~Gdk.EventMask.SMOOTH_SCROLL_MASK)
+    # With hints, GTK reports a motion only to a program that has asked for the place of the last one.
+    area.add_events(
+        Gdk.EventMask.ALL_EVENTS_MASK & ~(Gdk.EventMask.SMOOTH_SCROLL_MASK | Gdk.EventMask.POINTER_MOTION_HINT_MASK)
+    )
 
     def key(_widget, event):
         kind = "key_press" if event.type == Gdk.EventType.KEY_PRESS else "key_release"
