@@ -100,6 +100,7 @@ class Place:
     def __init__(self, url: str, token: str, variables: Mapping[str, str]) -> None:
         self._scratch = tempfile.TemporaryDirectory(prefix="deskbench-program-", ignore_cleanup_errors=True)
         self.path = Path(self._scratch.name)
+        self._write("owner", str(os.getpid()))  # so that what a killed run leaves goes with what it left of desktops
         for name in ("work", "home", "tmp", "bin"):
             (self.path / name).mkdir()
         self._files = {"mcp_config": mcp_config(url, token), "mcp_stdio_config": mcp_stdio_config(url, token)}

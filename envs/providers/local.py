@@ -27,7 +27,7 @@ from deskbench.envs.clients.http import Client, new_tokens, unix
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers import ids, limits
-from deskbench.envs.providers.leftovers import PREFIX, sweep
+from deskbench.envs.providers.leftovers import PREFIX, own, sweep
 from deskbench.envs.providers.payload import SERVER, payload, session_arguments
 from deskbench.envs.providers.sandbox import end_network, filtered, join_network, kill_sandbox, sandbox
 
@@ -88,7 +88,7 @@ class LocalProvider:
         """
         self._check(spec)
         folder = Path(tempfile.mkdtemp(prefix=PREFIX))
-        (folder / "owner").write_text(str(os.getpid()))
+        own(folder)
         folder.chmod(0o711)  # the sandbox's ids find their files here; only its owner may use the socket
         tokens = new_tokens()
         try:

@@ -26,7 +26,7 @@ from typing import Any
 from deskbench.envs import wait
 from deskbench.envs.errors import EnvError, StartError, UsageError
 from deskbench.envs.providers import ids
-from deskbench.envs.providers.leftovers import PREFIX
+from deskbench.envs.providers.leftovers import PREFIX, own
 from deskbench.envs.providers.qemu import porter as qemu_porter
 from deskbench.envs.providers.qemu.image import HOME
 from deskbench.envs.providers.qemu.qmp import Command, Event, MonitorAbsentError, execute
@@ -130,7 +130,7 @@ class Machine:
         self.name = f"qemu-{self.folder.name[len(PREFIX) + 3 :]}"
         self.plan = plan
         self._lock = threading.Lock()
-        (self.folder / "owner").write_text(str(os.getpid()))
+        own(self.folder)
         (self.folder / "tokens").touch(mode=0o600)
         (self.folder / "tokens").write_bytes(tokens or b"{}")
         if plan.firmware is not None:

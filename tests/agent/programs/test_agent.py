@@ -4,6 +4,7 @@ import json
 import os
 import shlex
 import sys
+import tempfile
 import threading
 import time
 from pathlib import Path
@@ -24,6 +25,7 @@ from deskbench.envs import wait
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.errors import UsageError
 from deskbench.envs.providers.fake import FakeDesktop
+from deskbench.envs.providers.leftovers import sweep
 from deskbench.envs.types import Click, Done, Key, TakeScreenshot, Type
 
 from ..paper import plan, prepared, task, write_suite
@@ -332,7 +334,7 @@ def test_a_run_that_is_stopped_does_not_wait_for_it(stage: Stage) -> None:
 
 
 def test_it_ends_with_the_controller_however_that_ends(stage: Stage) -> None:
-    """The controller is killed, and can clean up nothing."""
+    """The controller is killed, and can clean up nothing; the next one on this machine removes its folder."""
     (stage.folder / "script").write_text(f"setsid sleep {MARK} & sleep {MARK}")
     code = (
         "import sys; from deskbench.agent.programs.agent import *; from deskbench.envs.providers.fake import *\n"
@@ -342,10 +344,32 @@ def test_it_ends_with_the_controller_however_that_ends(stage: Stage) -> None:
     controller = psutil.Popen([sys.executable, "-c", code, str(stage.folder / "script")])
     try:
         assert wait.until(lambda: len(asleep()) == 2, timeout=60)
+        (its,) = [one for one in Path(tempfile.gettempdir()).glob("*program-*") if _owner(one) == controller.pid]
     finally:
         controller.kill()
         controller.wait()
     assert wait.until(lambda: not asleep(), timeout=30)
+    sweep()
+    assert not its.exists()
+
+
+def test_what_a_program_writes_into_its_folder_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named pipe without a writer would block who opens it."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    for name, owner in {"ended": "4194305", "nonsense": "x"}.items():
+        (tmp_path / f"deskbench-{name}").mkdir()
+        (tmp_path / f"deskbench-{name}/owner").write_text(owner)
+    (tmp_path / "deskbench-pipe").mkdir()
+    os.mkfifo(tmp_path / "deskbench-pipe/owner")
+    sweep()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["deskbench-nonsense", "deskbench-pipe"]
+
+
+def _owner(folder: Path) -> int | None:
+    try:
+        return int((folder / "owner").read_text())
+    except (OSError, ValueError):  # another test ends it
+        return None
 
 
 # What the user got wrong.
