@@ -12,7 +12,6 @@ from typing import Any
 
 from platformdirs import user_cache_path
 
-from deskbench.agent.agents.family import FamilyAgent
 from deskbench.agent.agents.profile import profile_names
 from deskbench.agent.base import Agent, Checked, Configured, Needs
 from deskbench.agent.config import RunConfig
@@ -36,6 +35,7 @@ AGENTS = {
     "mixture": "deskbench.agent.agents.mixture:MixtureAgent",
     "program": "deskbench.agent.programs.agent:ProgramAgent",
 }
+FAMILIES = "deskbench.agent.agents.family:FamilyAgent"
 PROVIDERS = {
     "local": "deskbench.envs.providers.local:LocalProvider",
     "docker": "deskbench.envs.providers.docker.osworld:make",
@@ -248,7 +248,8 @@ def agent_factory(name: str, settings: Mapping[str, str]) -> Callable[[], Agent]
     """
     if name not in AGENTS and (name in profile_names() or name.endswith(".toml")):
         given = {"profile": name, **settings}
-        return lambda: FamilyAgent.from_settings(given)
+        family = lookup("agent", {name: FAMILIES}, name)
+        return lambda: family.from_settings(given)
     made = lookup("agent", dict.fromkeys(profile_names(), "") | AGENTS, name)
     if isinstance(made, Configured):
         return lambda: made.from_settings(settings)

@@ -157,6 +157,12 @@ def _import_all(kind: Kind) -> None:
         importlib.import_module(module.name)
 
 
+def load_all() -> None:
+    """Import the modules of every kind now, so that nothing waits for them later."""
+    for kind in _FOLDERS:
+        _import_all(kind)
+
+
 def names(kind: Kind) -> Iterator[str]:
     """Every registered name of a kind."""
     _import_all(kind)

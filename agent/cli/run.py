@@ -45,6 +45,8 @@ def resume_config(folder: Path, flags: Mapping[str, Any]) -> RunConfig:
     if not Path(str(config.get("source"))).exists() and begun.exists():  # it is resumed from another working directory
         config["source"] = str(begun)
     given = {k: v for k, v in flags.items() if v is not None}
+    if "engine" in given:  # it says where the run goes on; the cluster of the earlier session may be gone
+        config.pop("ray_address", None)
     return make_config(None, [], {**config, **given})
 
 

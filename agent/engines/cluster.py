@@ -14,6 +14,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from deskbench.envs import wait
 from deskbench.envs.errors import UsageError
 
 DESKTOP = "desktop"
@@ -23,6 +24,12 @@ OBJECT_STORE_BYTES = 80 * MB
 """About the least that Ray allows: frames never go through it."""
 START_COMMAND = "ray start --address=HOST:PORT --resources='{\"desktop\": N}'"
 REACH_SECONDS = 10.0
+HEAD_LOOK_SECONDS = 2.0
+"""Time between two looks at whether the head is there, and the most that a look may take."""
+HEAD_SECONDS = 30.0
+"""A head that is silent for so long counts as lost."""
+AUTH_MODE = "RAY_AUTH_MODE"
+"""Ray's environment variable: `token` or `disabled`; clusters of Ray 2.60 ask for a token where they find one."""
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -62,6 +69,9 @@ class Cluster:
         self.ray = load(local=address is None)
         self._own = not self.ray.is_initialized()
         self._scratch: Path | None = None
+        self._lock = threading.Lock()
+        self._looked = wait.now()
+        self._silent: float | None = None  # since when nobody listens at the head's address
         if self._own:
             self._join(address, desktops)
 
@@ -82,7 +92,7 @@ class Cluster:
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
             self.leave()
             where = "--engine ray" if address is None else f"--address {address}"
-            raise UsageError(f"{where}: {last_line(error)}") from None
+            raise UsageError(f"{where}: {last_line(error)}{_token_hint(address)}") from None
 
     def nodes(self) -> dict[str, Mapping[str, float]]:
         """What each living node has in all, by address."""
@@ -103,6 +113,24 @@ class Cluster:
         nodes = self.nodes()
         having = "; ".join(f"{name} has {told(have, demand)}" for name, have in nodes.items())
         return f"no node has {told(demand, demand)}: {having or 'no node is alive'}"
+
+    @property
+    def headless(self) -> bool:
+        """Whether nobody has listened at the head's address for HEAD_SECONDS.
+
+        Ray ends a process that has lost its head, in the middle of whatever it does, after 60 s.
+        """
+        with self._lock:
+            now = wait.now()
+            if now - self._looked >= HEAD_LOOK_SECONDS:
+                self._looked = now
+                host, _, port = str(self.ray.get_runtime_context().gcs_address).rpartition(":")
+                try:
+                    socket.create_connection((host.strip("[]"), int(port)), HEAD_LOOK_SECONDS).close()
+                    self._silent = None
+                except OSError:
+                    self._silent = self._silent or now
+            return self._silent is not None and now - self._silent > HEAD_SECONDS
 
     def leave(self) -> None:
         """Leave the cluster; one that was started here ends."""
@@ -146,6 +174,13 @@ def _reach(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), REACH_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise UsageError(f"--address {address}: no Ray cluster answers there: {error}") from None
+
+
+def _token_hint(address: str | None) -> str:
+    """What else may be wrong: Ray only says that it cannot connect when a cluster asks for a token."""
+    if address is None or os.environ.get(AUTH_MODE, "").lower() == "token":
+        return ""
+    return f" (if it asks for a token: set {AUTH_MODE}=token, and copy ~/.ray/auth_token from its head)"
 
 
 def _silence(ray: Any) -> None:

@@ -35,6 +35,7 @@ PATIENCE_SECONDS = 60.0
 """How long workers wait for a node when none is left that could have a seat."""
 MOST_DEATHS = 3
 """Seats in a row that die before their first attempt; then something is wrong with the nodes."""
+HEADLESS = "the head of the Ray cluster is lost: resume the run with another cluster, or with --engine threads"
 THREADS = 8
 """Calls that a seat answers at once."""
 
@@ -66,7 +67,7 @@ class Ray:
         self._patience = patience
         self._demand = demand_of(prepared.config.desktop_mb)
         self._joined: Cluster | None = None
-        self._ahead = 0
+        self._left = 0
         self._lock = threading.Lock()
         self._seats: dict[Worker, _Placed] = {}
         self._free: list[_Placed] = []
@@ -96,14 +97,15 @@ class Ray:
 
     def open(self, todo: int) -> int:
         """Workers beyond the room of the cluster wait for seats, so that nodes which join are used."""
-        count = min(self._config.parallel, todo)
-        self._ahead = 1 if todo > count else 0
-        return count
+        self._left = todo
+        return min(self._config.parallel, todo)
 
     def seat(self, worker: Worker, wanted: Callable[[], bool]) -> bool:
         """A free seat, or a new one."""
         deaths = 0
         while worker not in self._seats:
+            if self._cluster.headless:
+                raise EnvError(HEADLESS)
             placed = self._take_free()
             if placed is None and wanted():
                 try:
@@ -149,7 +151,7 @@ class Ray:
             num_cpus=0, memory=self._demand.get("memory"), resources={DESKTOP: self._demand[DESKTOP]}, max_restarts=0,
             max_task_retries=0, max_concurrency=THREADS,
         ).remote()  # fmt: skip
-        terms = Terms(self._config, deskbench.__version__, self._end_seconds, self._ahead, self._there)
+        terms = Terms(self._config, deskbench.__version__, self._end_seconds, self._there)
         opened = actor.open.remote(terms, keys_of(self._config))
         since = None
         while wanted():
@@ -186,8 +188,10 @@ class Ray:
 
     def _watch(self, attempt: Attempt, placed: _Placed) -> None:
         began = told_to_end = False
-        self._ask(placed, "begin", attempt.plan, attempt.token, attempt.folder)
+        self._ask(placed, "begin", attempt.plan, attempt.token, attempt.folder, self._ahead())
         while not attempt.worker.lost:
+            if self._cluster.headless:
+                raise SeatLost(HEADLESS)
             look: Look = self._ask(placed, "look", LOOK_SECONDS)
             attempt.doing.phase, attempt.doing.step, attempt.doing.actions = look.phase, look.step, look.actions
             attempt.worker.alive(look.left)
@@ -204,6 +208,12 @@ class Ray:
             if attempt.interrupted() and not told_to_end:
                 told_to_end = True
                 self._ask(placed, "interrupt")
+
+    def _ahead(self) -> int:
+        """How many warm desktops a seat keeps from now on: one, as long as every seat will have another episode."""
+        with self._lock:
+            self._left -= 1
+            return int(self._left >= len(self._seats))
 
     def _hand_in(self, attempt: Attempt, record: EpisodeRecord, written: Written) -> bool:
         if self._store is not None:
@@ -273,7 +283,8 @@ class Ray:
             if problems is not None:
                 problems.append(error)
         finally:
-            self._ray.kill(placed.actor)
+            if not self._cluster.headless:  # then it ends with its node, and nobody takes the order
+                self._ray.kill(placed.actor)
 
     def _ask(self, placed: _Placed, method: str, *args: Any) -> Any:
         return self._got(placed.node, getattr(placed.actor, method).remote(*args))

@@ -29,11 +29,11 @@ from deskbench.agent.runs.layout import EpisodeFolder
 from deskbench.agent.runs.record import EpisodeRecord, Written
 from deskbench.agent.workers import Worker
 from deskbench.envs import wait
-from deskbench.envs.desktop import Provider
 from deskbench.envs.errors import DeskbenchError, UsageError
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.redact import KNOWN, Printed, secrets_in
 from deskbench.envs.types import Action
+from deskbench.tasks import registry
 
 
 @dataclass(frozen=True)
@@ -44,14 +44,12 @@ class Terms:
         config: the run's settings.
         version: of deskbench, on the machine that has the ledger.
         end_seconds: how long the end of a desktop may take.
-        ahead: warm desktops to keep.
         place: the run's folder below `config.results_url`.
     """
 
     config: RunConfig
     version: str
     end_seconds: float
-    ahead: int
     place: str
 
 
@@ -78,7 +76,7 @@ class Look:
     error: Exception | None
 
 
-_Opened = tuple[Terms, Prepared, Provider]
+_Opened = tuple[Terms, Prepared, Pool]
 
 
 class _Attempting:
@@ -187,13 +185,15 @@ class Seat:
             found = deskbench.__version__
             raise UsageError(f"{node} has deskbench {found}, and this machine has {terms.version}: install the same")
         prepared = Prepared(terms.config, (), (), agent_maker(terms.config), {})
-        provider = Pool(make_provider(terms.config.provider), ahead=terms.ahead)
+        provider = Pool(make_provider(terms.config.provider), ahead=0)
+        registry.load_all()
         self._opened = terms, prepared, provider
         return node
 
-    def begin(self, plan: Plan, token: int, folder: Path) -> None:
-        """Begin an attempt; `look` says what becomes of it."""
+    def begin(self, plan: Plan, token: int, folder: Path, ahead: int) -> None:
+        """Begin an attempt; `look` says what becomes of it. `ahead` is how many warm desktops to keep."""
         assert self._opened is not None, "the seat was not opened"
+        self._opened[2].ahead = ahead
         self._attempt = _Attempting(self._opened, self._tell)
         self._attempt.begin(replace(plan, assets=ASSETS), token, folder)
 

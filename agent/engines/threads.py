@@ -9,7 +9,6 @@ from deskbench.agent.build import Prepared, make_provider
 from deskbench.agent.engines.attempt import perform, stopped
 from deskbench.agent.engines.base import Attempt
 from deskbench.agent.workers import Worker
-from deskbench.envs.desktop import Provider
 from deskbench.envs.providers.pool import Pool
 
 
@@ -25,7 +24,9 @@ class Threads:
         self.notice: str | None = None
         self._prepared = prepared
         self._end_seconds = end_seconds
-        self._opened: Provider | None = None
+        self._opened: Pool | None = None
+        self._lock = threading.Lock()
+        self._left = 0
 
     def room(self) -> None:
         """This process always has room; a provider that cannot start desktops says so when it is asked for one."""
@@ -33,8 +34,8 @@ class Threads:
     def open(self, todo: int) -> int:
         """Make the provider, with a warm desktop for the next episode."""
         owner = make_provider(self._prepared.config.provider)
-        # A provider with few machines does not start one ahead of time for a later episode.
-        self._opened = Pool(owner, ahead=1 if todo > 1 and owner.capacity is None else 0)
+        self._opened = Pool(owner, ahead=0)
+        self._left = todo
         return min(self._prepared.config.parallel, todo, owner.capacity or todo)
 
     def seat(self, worker: Worker, wanted: Callable[[], bool]) -> bool:
@@ -42,7 +43,13 @@ class Threads:
         return True
 
     def carry_out(self, attempt: Attempt) -> None:
-        """Run an attempt here and now."""
+        """Run an attempt here and now, and start a desktop for the next one, if there is one.
+
+        A provider with few machines does not start one ahead of time.
+        """
+        with self._lock:
+            self._left -= 1
+            self._provider.ahead = int(self._left > 0 and self._provider.capacity is None)
         perform(attempt, self._prepared, self._provider, self._end_seconds)
 
     def leave(self, worker: Worker) -> None:
@@ -60,6 +67,6 @@ class Threads:
             self._opened.close()
 
     @property
-    def _provider(self) -> Provider:
+    def _provider(self) -> Pool:
         assert self._opened is not None, "the engine was not opened"
         return self._opened

@@ -16,12 +16,15 @@ class Pool:
     Args:
         provider: starts and stops the desktops.
         ahead: how many warm desktops to keep per spec; 0 starts each one on demand.
+
+    Attributes:
+        ahead: may be changed at any time; a desktop that is warm already stays so until it is taken.
     """
 
     def __init__(self, provider: Provider, ahead: int = 1) -> None:
         self.name, self.capacity, self.platform = provider.name, provider.capacity, provider.platform
         self._provider = provider
-        self._ahead = ahead
+        self.ahead = ahead
         self._warm: dict[DesktopSpec, list[Future[Desktop]]] = defaultdict(list)
         self._starters = ThreadPoolExecutor(max(1, ahead), thread_name_prefix="warm")
         self._lock = threading.Lock()
@@ -34,19 +37,22 @@ class Pool:
     def start(self, spec: DesktopSpec) -> Desktop:
         """A fresh desktop: a warm one if there is one alive."""
         try:
-            while (future := self._take(spec)) is not None:
-                if not future.done():
-                    self._refill(spec)
-                desktop = future.result()
-                try:
-                    desktop.health()
-                except EnvError:  # it died while waiting
-                    self._provider.stop(desktop)
-                    continue
-                return desktop
+            return self._warm_one(spec) or self._provider.start(spec)
         finally:
-            self._refill(spec)  # not before, because a desktop that boots would slow down the hand-over
-        return self._provider.start(spec)
+            self._refill(spec)  # not before, because a desktop that boots would slow down this one
+
+    def _warm_one(self, spec: DesktopSpec) -> Desktop | None:
+        while (future := self._take(spec)) is not None:
+            if not future.done():
+                self._refill(spec)
+            desktop = future.result()
+            try:
+                desktop.health()
+            except EnvError:  # it died while waiting
+                self._provider.stop(desktop)
+                continue
+            return desktop
+        return None
 
     def ready(self, spec: DesktopSpec) -> None:
         """Wait until there is a warm desktop of this spec; used to measure a hand-over.
@@ -67,7 +73,7 @@ class Pool:
     def _refill(self, spec: DesktopSpec) -> None:
         with self._lock:
             warm = self._warm[spec]
-            while len(warm) < self._ahead and not self._closed:
+            while len(warm) < self.ahead and not self._closed:
                 warm.append(self._starters.submit(self._provider.start, spec))
 
     def stop(self, desktop: Desktop) -> None:

@@ -2,10 +2,12 @@
 
 import itertools
 import json
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar
+from uuid import uuid4
 
 from PIL.Image import DecompressionBombError
 
@@ -333,6 +335,18 @@ class Watched(FakeProvider):
     def __init__(self) -> None:
         super().__init__()
         Watched.made.append(self)
+
+
+STARTS = "DESKBENCH_TEST_STARTS"
+"""An environment variable: the folder where `Counted` leaves a file for every desktop."""
+
+
+class Counted(FakeProvider):
+    """Counts its desktops, whatever process it is in."""
+
+    def start(self, spec: DesktopSpec) -> Desktop:
+        (Path(os.environ[STARTS]) / uuid4().hex).touch()
+        return super().start(spec)
 
 
 __all__ = ["WRITE", "AgentError", "ModelError", "Script", "plan", "prepared", "task", "write_suite", "write_task"]

@@ -60,6 +60,19 @@ def test_repeats_have_folders_and_seeds_of_their_own(suite: Path, tmp_path: Path
     assert sorted((r.repeat, r.seed) for r in records if r.task == "suite/write-0") == [(0, 10), (1, 11), (2, 12)]
 
 
+@pytest.mark.parametrize("parallel", [1, 3])
+def test_no_desktop_starts_for_which_there_is_no_episode(
+    tmp_path: Path, parallel: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(paper.STARTS, str(tmp_path / "starts"))
+    (tmp_path / "starts").mkdir()
+    write_task(tmp_path / "suite", "one")
+    Batch(
+        prepared(tmp_path / "suite", repeats=7, parallel=parallel, provider=f"{HERE}:Counted"), tmp_path / "run"
+    ).run()
+    assert len([*(tmp_path / "starts").iterdir()]) == 7
+
+
 def test_what_infrastructure_broke_is_tried_again_and_never_scored(suite: Path, tmp_path: Path) -> None:
     told: list[Progress] = []
     batch = Batch(prepared(suite, provider=f"{HERE}:Flaky", retries=9), tmp_path / "run", told.append)

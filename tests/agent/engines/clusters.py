@@ -43,6 +43,10 @@ class Machines:
         """Kill a node with all that runs on it, as a power cut does."""
         self._cluster.remove_node(self._nodes.pop(number), allow_graceful=False)
 
+    def kill_head(self) -> None:
+        """Kill the process that all nodes report to."""
+        self._cluster.head_node.kill_gcs_server(check_alive=False)
+
     def close(self) -> None:
         """End all nodes."""
         self._cluster.shutdown()

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+from collections import Counter
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -130,6 +131,28 @@ def test_a_run_that_loses_every_node_says_so_and_is_resumed_elsewhere(
     assert (summary.scored, summary.planned, summary.all.mean) == (12, 12, 0.75)
 
 
+def test_a_run_that_loses_the_head_says_so_and_is_resumed_without_it(suite: Path, tmp_path: Path) -> None:
+    """In a process of its own, since Ray ends one that has lost its head."""
+    out = tmp_path / "run"
+    command = [
+        sys.executable, "-m", "deskbench.agent", "run", str(suite), "--agent", f"{HERE}:SlowWriter",
+        "--provider", "fake", "--repeats", "50", "--engine", "ray",
+    ]  # fmt: skip
+    with machines(nodes=1, desktops=1) as found:
+        more = ["--address", found.address, "--out", str(out)]
+        with subprocess.Popen(
+            [*command, *more], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        ) as process:
+            assert wait.until(lambda: process.poll() is not None or len(RunFolder(out).records()) > 1, timeout=60)
+            found.kill_head()
+            said = process.communicate(timeout=120)[0]
+    assert process.returncode == 1 and "error: the head of the Ray cluster is lost: resume" in said, said
+    resume = [sys.executable, "-m", "deskbench.agent", "run", "--resume", str(out), "--engine", "threads", "-n", "8"]
+    done = subprocess.run(resume, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    assert Counter(scores(out).values()) == {0.0: 50, 1.0: 150}
+
+
 @pytest.mark.desktop
 def test_a_run_needs_no_cluster_and_leaves_nothing(tmp_path: Path) -> None:
     command = [
@@ -140,6 +163,17 @@ def test_a_run_needs_no_cluster_and_leaves_nothing(tmp_path: Path) -> None:
         done = subprocess.run(command, env={**os.environ}, capture_output=True, text=True, timeout=120, check=False)
         assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["summary"]["all"]["mean"] == 1.0
+
+
+def test_no_desktop_starts_for_which_there_is_no_episode(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A seat has its next desktop ready, but not when another one may take its next episode."""
+    monkeypatch.setenv(paper.STARTS, str(tmp_path / "starts"))
+    (tmp_path / "starts").mkdir()
+    write_task(tmp_path / "suite", "one")
+    wanted = prepared(tmp_path / "suite", repeats=7, parallel=2, provider=f"{HERE}:Counted", engine="ray")
+    with marked():
+        assert Batch(wanted, tmp_path / "run").run().scored == 7
+    assert 7 <= len([*(tmp_path / "starts").iterdir()]) <= 8
 
 
 # What needs no cluster.

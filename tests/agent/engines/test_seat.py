@@ -44,7 +44,7 @@ def seat_of(ready: Prepared) -> Seat:
 
 
 def terms(ready: Prepared, version: str = deskbench.__version__) -> Terms:
-    return Terms(ready.config, version, end_seconds=30.0, ahead=0, place="run")
+    return Terms(ready.config, version, end_seconds=30.0, place="run")
 
 
 def plan(ready: Prepared) -> Plan:
@@ -60,7 +60,7 @@ def looked(seat: Seat, wanted: str) -> Look:
 @pytest.mark.parametrize("counts", [True, False])
 def test_a_record_is_there_only_after_the_answer(ready: Prepared, tmp_path: Path, counts: bool) -> None:
     seat, folder = seat_of(ready), EpisodeFolder(tmp_path / "run/1")
-    seat.begin(plan(ready), 7, folder.path)
+    seat.begin(plan(ready), 7, folder.path, 0)
     look = looked(seat, "handed")
     assert look.handed is not None and look.began and not look.ended and look.left > 0
     record, written = look.handed
@@ -81,7 +81,7 @@ def test_a_record_is_there_only_after_the_answer(ready: Prepared, tmp_path: Path
 def test_one_attempt_after_another_and_news_without_delay(ready: Prepared, tmp_path: Path) -> None:
     seat = seat_of(ready)
     for token in (1, 2):
-        seat.begin(plan(ready), token, tmp_path / f"run/{token}")
+        seat.begin(plan(ready), token, tmp_path / f"run/{token}", 0)
         looked(seat, "handed")
         seat.answer(False)
         began = wait.now()
@@ -95,7 +95,7 @@ def test_an_attempt_that_is_interrupted_ends_and_a_seat_that_closes_takes_its_de
     write_task(tmp_path / "suite", "one")
     ready = prepared(tmp_path / "suite", agent=f"{HERE}:Stubborn", max_steps=5000)
     seat = seat_of(ready)
-    seat.begin(plan(ready), 1, tmp_path / "run/1")
+    seat.begin(plan(ready), 1, tmp_path / "run/1", 0)
     assert looked(seat, "step").phase == ""
     seat.interrupt()
     look = looked(seat, "handed")
@@ -109,7 +109,7 @@ def test_an_error_that_ends_the_run_can_be_sent(tmp_path: Path) -> None:
     write_task(tmp_path / "suite", "one")
     ready = prepared(tmp_path / "suite", agent=f"{HERE}:Refused")
     seat = seat_of(ready)
-    seat.begin(plan(ready), 1, tmp_path / "run/1")
+    seat.begin(plan(ready), 1, tmp_path / "run/1", 0)
     looked(seat, "handed")
     seat.answer(True)
     error = pickle.loads(pickle.dumps(looked(seat, "ended").error))
