@@ -18,3 +18,9 @@ rm -f /usr/lib/python3*/EXTERNALLY-MANAGED  # as on Ubuntu 22.04, a task may say
 [ -e /usr/bin/python ] || ln -s python3 /usr/bin/python  # what OSWorld's tasks and agents call
 # Indexers would work through each new home, and hold up what waits for a quiet machine.
 rm -f /usr/share/dbus-1/services/org.freedesktop.Tracker3.*.service /etc/xdg/autostart/tracker-*.desktop
+# The dock stands at the left, as Ubuntu's does, and does not hide: it would do so a third of a second after a window covers
+# it, and the screen would change by itself. At the bottom it would cover parts of windows that are as high as the screen.
+if [ -f /etc/xdg/xfce4/panel/default.xml ]; then
+  sed -i -e 's|\(<property name="autohide-behavior" type="uint" value=\)"1"/>|\1"0"/><property name="mode" type="uint" value="1"/>|' \
+    -e 's|"p=10;x=0;y=0"|"p=7;x=0;y=0"|' /etc/xdg/xfce4/panel/default.xml
+fi

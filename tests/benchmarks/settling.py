@@ -1,5 +1,7 @@
 """Settling in the programs of the full image: by rest, by quiet time alone, and a fixed 2 s, on the same actions."""
 
+from __future__ import annotations
+
 import contextlib
 import itertools
 import statistics
@@ -17,7 +19,7 @@ from deskbench.envs.providers.docker.image import Recipe
 from deskbench.envs.providers.docker.provider import DockerDesktop, DockerProvider
 from deskbench.envs.server.settle import CARET
 from deskbench.envs.types import Action, Key, Move, Type
-from deskbench.envs.wire import Observe
+from deskbench.envs.wire import Film, Observe
 from tests.benchmarks.arms import Row, limit_row
 from tests.engine import build, docker_engine
 
@@ -37,7 +39,8 @@ PAGE = b"""<!doctype html><title>form</title><style>
 <input autofocus> <label><input type=checkbox> later</label>
 <button onclick="panel.classList.toggle('open')">More</button>
 <div id=panel>%s</div>%s""" % (b"<p>A line that slides in.</p>" * 8, b"<p>A line of the page.</p>" * 100)
-MENU, SELECT, ESCAPE, TAB = Key(("alt", "f")), Key(("ctrl", "a")), Key(("esc",)), Key(("tab",))
+MENU, SELECT, ESCAPE = Key(("alt", "f")), Key(("ctrl", "a")), Key(("esc",))
+TAB, BACK = Key(("tab",)), Key(("shift", "tab"))
 ACTIONS: dict[str, tuple[str, list[Action]]] = {
     "Writer": ("soffice --writer --norestore", [Type("Settle down. "), MENU, ESCAPE, SELECT, Key(("ctrl", "b"))]),
     "Calc": ("soffice --calc --norestore", [Type("42"), Key(("enter",)), MENU, ESCAPE, Key(("up",))]),
@@ -47,28 +50,45 @@ ACTIONS: dict[str, tuple[str, list[Action]]] = {
     "Thunderbird": ("thunderbird", [TAB, TAB, MENU, ESCAPE, Move(640, 400)]),
     "Chromium, a form": (
         "google-chrome ~/form.html",
-        [Type("x"), TAB, Key(("space",)), Key(("shift", "tab")), Key(("pagedown",))],
+        [Type("x"), TAB, Key(("space",)), BACK, Key(("pagedown",))],
     ),
-    "Chromium, a transition": ("google-chrome ~/form.html", [TAB, TAB, Key(("enter",)), Key(("enter",)), SELECT]),
-    "Nautilus (GTK 4)": ("nautilus", [SELECT, Key(("right",)), Key(("ctrl", "f")), ESCAPE, Key(("f10",))]),
-    "gedit (GTK 3)": ("gedit", [Type("settle "), SELECT, Key(("ctrl", "f")), ESCAPE, Key(("f10",))]),
+    "Chromium, a transition": ("google-chrome ~/form.html", [TAB, TAB, Key(("enter",)), BACK, BACK]),
+    "Nautilus (GTK 4)": ("nautilus", [Key(("right",)), Key(("ctrl", "f")), ESCAPE, Key(("f10",)), ESCAPE]),
+    "gedit (GTK 3)": ("gedit", [Type("settle "), Key(("ctrl", "f")), ESCAPE, Key(("f10",)), ESCAPE]),
 }
 """The command of each program, and actions that leave it much as it was."""
 
 
 @dataclass
 class Found:
-    """Waits in milliseconds, and how many of them were too short, for one policy."""
+    """Waits for one policy.
+
+    Attributes:
+        times: how long each was, in milliseconds.
+        drawn: when the last of the reaction was drawn before the answer, milliseconds after the action (0 for none). No
+            rule can answer earlier. Films keep 200 rectangles of a settling, so it may have been later.
+        early: after how many of them the screen changed, and then stood still.
+        endless: after how many the screen never stood still.
+        rested: how many ended by `rest`.
+    """
 
     times: list[float] = field(default_factory=list)
+    drawn: list[float] = field(default_factory=list)
     early: int = 0
+    endless: int = 0
     rested: int = 0
 
     def __str__(self) -> str:
         """Median, 95th percentile, and early answers."""
-        return (
-            f"{statistics.median(self.times):.0f}, {_late(self.times):.0f} ms; early {self.early} of {len(self.times)}"
-        )
+        return f"{_both(self.times)}; early {self.early} of {len(self.times)}"
+
+    def add(self, other: Found) -> None:
+        """Count another program's, too."""
+        self.times += other.times
+        self.drawn += other.drawn
+        self.early += other.early
+        self.endless += other.endless
+        self.rested += other.rested
 
 
 def programs() -> list[Row]:
@@ -84,23 +104,26 @@ def programs() -> list[Row]:
                 found = _measured(provider, name, command, actions)
                 ours, quiet, fixed = found.values()
                 beside = f"quiet: {quiet}; 2 s: early {fixed.early} of {len(fixed.times)}"
-                rested = f"{ours.rested} by rest"
+                rested = f"{ours.rested} by rest, {ours.endless} endless; last drawn at {_both(ours.drawn)}"
                 rows.append(Row(f"settled in {name}, median and 95 of 100", str(ours), beside, rested, "", True))
                 for policy, one in found.items():
-                    total[policy].times += one.times
-                    total[policy].early += one.early
-                    total[policy].rested += one.rested
+                    total[policy].add(one)
         finally:
             provider.close()
     ours, quiet, fixed = total.values()
-    early = f"{ours.early} of {len(ours.times)}"
+    early = f"{ours.early} of {len(ours.times)}, {ours.endless} more never stood still"
     return [
         *rows,
         limit_row("settled in all of them, median", statistics.median(ours.times), "ms", 100),
         limit_row("the same, 95 of 100", _late(ours.times), "ms", 350),
+        Row("when the last of the reaction was drawn", _both(ours.drawn), "", f"{ours.rested} by rest", "", True),
         Row("too early in all of them", early, f"quiet: {quiet.early} of {len(quiet.times)}; "
             f"2 s: {fixed.early} of {len(fixed.times)}", early, "0", ours.early == 0),
     ]  # fmt: skip
+
+
+def _both(times: list[float]) -> str:
+    return f"{statistics.median(times):.0f}, {_late(times):.0f} ms"
 
 
 def _late(times: list[float]) -> float:
@@ -120,12 +143,23 @@ def _measured(provider: DockerProvider, name: str, command: str, actions: list[A
                 seen = desktop.act([action], Observe(policy=policy))
                 found[policy].times.append(seen.settle_ms)
                 found[policy].rested += seen.settled_by == "rest"
+                if policy == "settled":
+                    found[policy].drawn.append(_last_drawn(desktop.settlings()[-1]))
                 if changed := _changes(desktop, LATER):
-                    found[policy].early += 1
-                    _keep(desktop, f"{name}-{policy}-{number}-{actions.index(action)}", changed)
+                    endless = bool(_changes(desktop, LATER))
+                    found[policy].endless += endless
+                    found[policy].early += not endless
+                    place = f"{name}-{policy}-{number}-{actions.index(action)}{'-endless' if endless else ''}"
+                    _keep(desktop, place, changed)
         return found
     finally:
         provider.stop(desktop)
+
+
+def _last_drawn(film: Film) -> float:
+    """When the last of the reaction was drawn before the answer; 0 if nothing was."""
+    ended = film.now if film.ended is None else film.ended
+    return max((one.ms for one in film.drawn if one.ms <= ended and not one.habitual), default=0.0)
 
 
 def _changes(desktop: DockerDesktop, seconds: float) -> list[Image.Image]:

@@ -41,7 +41,7 @@ UNSEEN = "not compared: OSWorld's version is unknown"
 PROGRAMS = (
     Program(
         "XFCE", "xfce4-panel", "GNOME",
-        "a menu and a list of windows at the top, a dock at the bottom that hides; no overview; XFCE's title bars and "
+        "a menu and a list of windows at the top, a dock at the left; no overview; XFCE's title bars and "
         "settings dialogs",
     ),
     Program(
