@@ -25,6 +25,7 @@ from ...engine import build, docker_engine
 
 pytestmark = [pytest.mark.desktop, pytest.mark.slow, pytest.mark.timeout(600)]
 LOOK = Observe(accessibility=True)
+NOW = Observe(policy="immediate")
 PATIENCE = 60.0
 LEAST = 2.0
 """A contrast ratio: LibreOffice's pale folder has 2.4, white icons on its toolbars have 1.04."""
@@ -192,3 +193,19 @@ def test_chromium_does_not_offer_to_sign_in(xfce: Desktop) -> None:
     """The offer disappears after some seconds, which moves the toolbar."""
     found = start(xfce, "google-chrome", "Chromium", 5)
     assert not [name for name in found if "Sign in" in name], found
+
+
+def test_the_dock_stays_when_a_window_covers_its_place(xfce: Desktop) -> None:
+    """It would hide a third of a second later, and change a settled screen."""
+    before = dock(xfce)
+    xfce.launch("gedit")
+    assert xfce.run(["wmctrl", "-x", "-r", "gedit", "-e", "0,0,100,-1,-1"]).returncode == 0
+    wait.sleep(2.0)
+    assert np.array_equal(before, dock(xfce))
+
+
+def dock(desktop: Desktop) -> NDArray[np.uint8]:
+    """What is where the dock is."""
+    seen = desktop.observe(NOW).screenshot
+    assert seen is not None
+    return np.asarray(seen.image.convert("RGB"))[260:540, :40]
