@@ -106,6 +106,7 @@ class Rest:
         awake: processes, the desktop's own among them, that were running or about to.
         moved: processes that have run since the last `Rest`.
         names: of the processes.
+        soonest: when each program wakes by itself at the earliest, where that is not known exactly.
     """
 
     still: bool
@@ -115,6 +116,7 @@ class Rest:
     awake: frozenset[int] = frozenset()
     moved: frozenset[int] = frozenset()
     names: Mapping[int, str] = field(default_factory=dict, compare=False)
+    soonest: Mapping[int, float] = field(default_factory=dict, compare=False)
 
 
 class Tick(NamedTuple):
@@ -182,7 +184,7 @@ class Settling:
         last = max((c.time for c in changes if not self.habitual(c, changes)), default=None)
         rest, self.awaited = None, None
         if self.rest is not None and not sample.running:
-            rest = self.rest(lambda rest: self._asleep(sample, rest))
+            rest = self.rest(lambda rest: self._asleep(sample, rest, last))
         self._film(sample, rest)
         self.answer = self._judge(sample, last, rest)
         return self.answer
@@ -202,11 +204,14 @@ class Settling:
             return True
         if self._busy(sample, now, last):
             return None
-        needed = self._needed(sample)
+        return True if now >= self._quiet_at(sample, last) else None
+
+    def _quiet_at(self, sample: Sample, last: float | None) -> float:
+        """When it has been quiet for long enough, if nothing changes until then."""
         quiet_since = max(self.start if last is None else last, self._window_change, self.start)
         if last is None and self._window_change < 0 and not self._starting(sample):
-            needed = max(REACTION, max(self._due.values(), default=0.0) + IDLE - quiet_since)
-        return True if now - quiet_since >= needed else None
+            return max(quiet_since + REACTION, max(self._due.values(), default=0.0) + IDLE)
+        return quiet_since + self._needed(sample)
 
     def _expect(self, rest: Rest, now: float) -> None:
         """Note the first timer of each program that the actions concern: it may be what draws the reaction.
@@ -247,25 +252,33 @@ class Settling:
 
         While a program starts, its window must be there, and nothing may have run or been drawn for a while.
         """
-        if not self._asleep(sample, rest):
+        if not self._asleep(sample, rest, last):
             return False
         calm = sample.time - max(self._still_since, self._window_change, last or 0.0)
         return not self._starting(sample) or (self._new_window and calm >= REST_LAUNCH * self.patience)
 
-    def _asleep(self, sample: Sample, rest: Rest) -> bool:
-        """Nothing runs, and no timer is due that may belong to the reaction."""
+    def _asleep(self, sample: Sample, rest: Rest, last: float | None) -> bool:
+        """Nothing runs, and no timer is due that may belong to the reaction.
+
+        Nothing happens before the first of the timers. If it will have been quiet for long enough by then, there is
+        nothing to wait for.
+        """
         if not rest.still or rest.ran & rest.hidden:
             return False
-        self.awaited = min(self._expected(sample, rest), default=None)
+        expected = list(self._expected(sample, rest))
+        calm = max(self._quiet_at(sample, last), self._last_running + IDLE * self.patience)
+        if all(rest.soonest.get(process, rest.wakes[process]) > calm for process in expected):
+            expected = []
+        self.awaited = min((rest.wakes[process] for process in expected), default=None)
         return self.awaited is None
 
-    def _expected(self, sample: Sample, rest: Rest) -> Iterator[float]:
-        """When the timers are due that may belong to the reaction."""
+    def _expected(self, sample: Sample, rest: Rest) -> Iterator[int]:
+        """The programs whose timers are due soon, and may belong to the reaction."""
         horizon = HORIZON_LAUNCH if self._starting(sample) else HORIZON
         for process, wake in rest.wakes.items():
             concerned = self.looking_back or process in rest.ran
             if wake <= (sample.time + horizon if concerned else self.start + REACTION) and not self._ticking(process):
-                yield wake
+                yield process
 
     def _film(self, sample: Sample, rest: Rest | None) -> None:
         if self.seen and len(self.seen) >= MOMENTS:

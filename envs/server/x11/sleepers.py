@@ -159,8 +159,8 @@ class Sleepers:
         if not found.still:
             return found
         due, woken = self._outside.look(found.ran)
-        wakes = _earliest((*found.wakes.items(), *due.items()))
-        return dataclasses.replace(found, wakes=wakes, hidden=found.hidden | woken)
+        wakes, soonest = (_earliest((*one.items(), *due.items())) for one in (found.wakes, found.soonest))
+        return dataclasses.replace(found, wakes=wakes, soonest=soonest, hidden=found.hidden | woken)
 
     def _again(self, now: Look, until: float, times: int) -> tuple[Look, bool]:
         """Look so many times more; the last look, and whether nothing ran before it."""
@@ -176,13 +176,15 @@ class Sleepers:
         programs = {process for process, name in now.names.items() if name not in INFRASTRUCTURE}
         ran, hidden = now.ran(before) & programs, set(now.hidden)
         hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
-        wakes = _earliest(
-            (key[0], wait.wake) for key, wait in now.threads.items() if wait.known and self._draws(key, wait)
-        )
+        timed = [
+            (key[0], wait) for key, wait in now.threads.items()
+            if key[0] in programs and wait.known and wait.wake < FOREVER and self._draws(key, wait)
+        ]  # fmt: skip
         awake = (process for (process, _), one in now.threads.items() if not one.asleep)
         return Rest(
-            still, frozenset(ran), {process: wake for process, wake in wakes.items() if process in programs},
+            still, frozenset(ran), _earliest((process, wait.wake) for process, wait in timed),
             frozenset(hidden & programs), frozenset(awake), frozenset(moved), now.names,
+            _earliest((process, wait.wake - wait.late) for process, wait in timed),
         )  # fmt: skip
 
     def _draws(self, key: tuple[int, int], wait: Wait) -> bool:

@@ -45,7 +45,9 @@ class Wait:
     Attributes:
         slices: how often it was put on a core since it began.
         asleep: it neither ran nor waited for a core or a disk.
-        wake: monotonic seconds at which it wakes by itself; FOREVER if it waits for others only.
+        wake: monotonic seconds at which it wakes by itself, at the latest; FOREVER if it waits for others only.
+        late: seconds by which that may be too late. The call tells how long it lasts, and not when it began: at some
+            moment since the look before.
         known: whether `wake` is known. It is not if the call cannot be read, or if we do not know the call.
     """
 
@@ -53,6 +55,7 @@ class Wait:
     asleep: bool
     wake: float = FOREVER
     known: bool = True
+    late: float = 0.0
 
 
 class Thread:
@@ -65,6 +68,7 @@ class Thread:
         self._call: int | None = None
         self._seen = b""
         self._last = Wait(0, asleep=False)
+        self._looked = -math.inf
 
     def close(self) -> None:
         """Give the files back."""
@@ -79,6 +83,7 @@ class Thread:
         Raises:
             OSError: it has ended.
         """
+        before, self._looked = self._looked, time.monotonic()
         slices = count(os.pread(self._count, 96, 0))
         if self._call is None:  # not ours to read may mean not yet
             with contextlib.suppress(OSError):
@@ -91,10 +96,10 @@ class Thread:
             return self._unknown(slices)
         seen = b"%d " % slices + call
         if seen != self._seen:
-            self._seen, self._last = seen, self._read(slices, call.split())
+            self._seen, self._last = seen, self._read(slices, call.split(), before)
         return self._last
 
-    def _read(self, slices: int, call: list[bytes]) -> Wait:
+    def _read(self, slices: int, call: list[bytes], before: float) -> Wait:
         if call[0] == b"running":
             return Wait(slices, asleep=False)
         if len(call) < 7:  # outside a system call: a page is being read, or it has ended
@@ -107,7 +112,9 @@ class Thread:
             seconds = self._timeout(number, arguments)
         except (OSError, OverflowError, struct.error):  # not ours to read, no address, or the call has just ended
             seconds = None
-        return self._unknown(slices) if seconds is None else Wait(slices, asleep=True, wake=now + seconds)
+        if seconds is None:
+            return self._unknown(slices)
+        return Wait(slices, asleep=True, wake=now + seconds, late=now - before)
 
     def _unknown(self, slices: int) -> Wait:
         return Wait(slices, self._sleeps(), known=False)
