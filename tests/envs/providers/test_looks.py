@@ -18,7 +18,7 @@ from deskbench.envs.providers.docker import image as images
 from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.server.accessibility.markup import NAMESPACES
-from deskbench.envs.types import Key, Move
+from deskbench.envs.types import Key, Move, Observation
 from deskbench.envs.wire import Observe
 
 from ...engine import build, docker_engine
@@ -39,6 +39,9 @@ DARK = b"""<?xml version="1.0" encoding="UTF-8"?>
 <value>colibre_dark</value></prop></item>
 </oor:items>
 """
+DOCK, BELOW, EDGE = np.s_[260:540, :40], np.s_[30:], np.s_[:, 880:]
+"""Where the dock is on a screen of 800 lines, what is below the upper panel with its clock, and of that what is to the
+right of Nautilus's files."""
 SMALLEST = 20
 """In pixels; anything smaller is an arrow or a handle."""
 
@@ -197,15 +200,35 @@ def test_chromium_does_not_offer_to_sign_in(xfce: Desktop) -> None:
 
 def test_the_dock_stays_when_a_window_covers_its_place(xfce: Desktop) -> None:
     """It would hide a third of a second later, and change a settled screen."""
-    before = dock(xfce)
+    before = seen(xfce)[DOCK]
     xfce.launch("gedit")
     assert xfce.run(["wmctrl", "-x", "-r", "gedit", "-e", "0,0,100,-1,-1"]).returncode == 0
     wait.sleep(2.0)
-    assert np.array_equal(before, dock(xfce))
+    assert np.array_equal(before, seen(xfce)[DOCK])
 
 
-def dock(desktop: Desktop) -> NDArray[np.uint8]:
-    """What is where the dock is."""
-    seen = desktop.observe(NOW).screenshot
-    assert seen is not None
-    return np.asarray(seen.image.convert("RGB"))[260:540, :40]
+def test_scroll_bars_of_gtk_4_stay(xfce: Desktop) -> None:
+    """They would hide two seconds after a key. The ring around what has the focus does so after three."""
+    xfce.launch("nautilus")
+    screens = [seen(xfce)[BELOW]]
+
+    def still() -> bool:
+        wait.sleep(1.0)
+        screens.append(seen(xfce)[BELOW])
+        return np.array_equal(screens[-2], screens[-1])
+
+    assert wait.until(still, timeout=PATIENCE)
+    acted = pixels(xfce.act([Key(("right",))]))[BELOW]
+    assert not np.array_equal(screens[-1], acted)
+    wait.sleep(3.0)
+    assert np.array_equal(acted[EDGE], seen(xfce)[BELOW][EDGE])
+
+
+def seen(desktop: Desktop) -> NDArray[np.uint8]:
+    """The screen's pixels now, line by line."""
+    return pixels(desktop.observe(NOW))
+
+
+def pixels(observation: Observation) -> NDArray[np.uint8]:
+    assert observation.screenshot is not None
+    return np.asarray(observation.screenshot.image.convert("RGB"))
