@@ -266,8 +266,8 @@ class Settling:
         if not rest.still or rest.ran & rest.hidden:
             return False
         expected = list(self._expected(sample, rest))
-        calm = max(self._quiet_at(sample, last), self._last_running + IDLE * self.patience)
-        if all(rest.soonest.get(process, rest.wakes[process]) > calm for process in expected):
+        quiet = max(self._quiet_at(sample, last), self._last_running + IDLE * self.patience)
+        if all(rest.soonest.get(process, rest.wakes[process]) > quiet for process in expected):
             expected = []
         self.awaited = min((rest.wakes[process] for process in expected), default=None)
         return self.awaited is None

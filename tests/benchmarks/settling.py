@@ -29,6 +29,8 @@ ROUNDS = {"settled": 3, "quiet": 1, "fixed:2": 1}
 """How often each program's actions are carried out with each policy."""
 LATER = 3.0
 """Seconds in which a settled screen must not change."""
+AGAIN = 4
+"""How many times in a row a screen that does not stand still must have changed, within `LATER` each."""
 CELL = 8
 """Pixels: changes that are nearer than this belong together."""
 NOW = Observe(policy="immediate")
@@ -65,10 +67,11 @@ class Found:
 
     Attributes:
         times: how long each was, in milliseconds.
-        drawn: when the last of the reaction was drawn before the answer, milliseconds after the action (0 for none). No
-            rule can answer earlier. Films keep 200 rectangles of a settling, so it may have been later.
-        early: after how many of them the screen changed, and then stood still.
-        endless: after how many the screen never stood still.
+        drawn: when the last of the reaction was drawn before the answer, milliseconds after the action (0 for none),
+            without endless ones. No rule can answer earlier. Films keep 200 rectangles of a settling, so it may have
+            been later.
+        early: after how many of them the screen changed, and stood still some time later.
+        endless: after how many the screen changed again and again, `AGAIN` times.
         rested: how many ended by `rest`.
     """
 
@@ -143,10 +146,12 @@ def _measured(provider: DockerProvider, name: str, command: str, actions: list[A
                 seen = desktop.act([action], Observe(policy=policy))
                 found[policy].times.append(seen.settle_ms)
                 found[policy].rested += seen.settled_by == "rest"
-                if policy == "settled":
-                    found[policy].drawn.append(_last_drawn(desktop.settlings()[-1]))
-                if changed := _changes(desktop, LATER):
-                    endless = bool(_changes(desktop, LATER))
+                drawn = _last_drawn(desktop.settlings()[-1]) if policy == "settled" else None
+                changed = _changes(desktop, LATER)
+                endless = bool(changed) and all(_changes(desktop, LATER) for _ in range(1, AGAIN))
+                if drawn is not None and not endless:
+                    found[policy].drawn.append(drawn)
+                if changed:
                     found[policy].endless += endless
                     found[policy].early += not endless
                     place = f"{name}-{policy}-{number}-{actions.index(action)}{'-endless' if endless else ''}"

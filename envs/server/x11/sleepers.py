@@ -178,7 +178,7 @@ class Sleepers:
         hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
         timed = [
             (key[0], wait) for key, wait in now.threads.items()
-            if key[0] in programs and wait.known and wait.wake < FOREVER and self._draws(key, wait)
+            if key[0] in programs and wait.known and wait.wake < FOREVER and self._draws(key)
         ]  # fmt: skip
         awake = (process for (process, _), one in now.threads.items() if not one.asleep)
         return Rest(
@@ -187,10 +187,10 @@ class Sleepers:
             _earliest((process, wait.wake - wait.late) for process, wait in timed),
         )  # fmt: skip
 
-    def _draws(self, key: tuple[int, int], wait: Wait) -> bool:
+    def _draws(self, key: tuple[int, int]) -> bool:
         """Whether a thread may draw when its timer is due."""
         process, thread = key
-        if process == thread or wait.wake == FOREVER:
+        if process == thread:
             return True
         if key not in self._drawing:
             try:

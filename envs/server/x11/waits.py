@@ -47,7 +47,7 @@ class Wait:
         asleep: it neither ran nor waited for a core or a disk.
         wake: monotonic seconds at which it wakes by itself, at the latest; FOREVER if it waits for others only.
         late: seconds by which that may be too late. The call tells how long it lasts, and not when it began: at some
-            moment since the look before.
+            moment since the look before. Infinite at a first look.
         known: whether `wake` is known. It is not if the call cannot be read, or if we do not know the call.
     """
 
