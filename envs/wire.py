@@ -311,6 +311,8 @@ class Film:
         launching: a program was being started.
         moments: the moments at which something was different.
         drawn: oldest first.
+        looking: milliseconds of a core that looking at the programs and the screen took, the look before the actions
+            included; 0 where that is not measured.
     """
 
     number: int
@@ -322,6 +324,7 @@ class Film:
     launching: bool
     moments: tuple[Moment, ...] = ()
     drawn: tuple[Drawn, ...] = ()
+    looking: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -63,11 +63,6 @@ def library_files(under: str) -> Iterator[tuple[str, bytes]]:
     return tree(library_paths(), under)
 
 
-def server_digest() -> str:
-    """SHA-256 over the server's sources; an image must have been built from the same."""
-    return _digest(dict(server_files("")))
-
-
 def tree(paths: dict[str, Path], under: str) -> Iterator[tuple[str, bytes]]:
     """Named files and folders, as paths below a folder and their bytes."""
     for name, path in paths.items():
@@ -78,11 +73,12 @@ def tree(paths: dict[str, Path], under: str) -> Iterator[tuple[str, bytes]]:
                 yield f"{under}/{name}{inside}".lstrip("/"), file.read_bytes()
 
 
-def _digest(files: dict[str, bytes]) -> str:
-    digest = hashlib.sha256()
+def digest(files: dict[str, bytes]) -> str:
+    """SHA-256, in hexadecimal, over the names and bytes of files."""
+    found = hashlib.sha256()
     for name, data in sorted(files.items()):
-        digest.update(f"{name}\0{len(data)}\0".encode() + data)
-    return digest.hexdigest()
+        found.update(f"{name}\0{len(data)}\0".encode() + data)
+    return found.hexdigest()
 
 
 def cache_folder() -> Path:
@@ -98,7 +94,7 @@ def payload() -> Path:
         UsageError: the cache cannot be written.
     """
     files = dict(library_files("")) | dict(server_files("deskbench/envs"))
-    kept = cache_folder() / f"payload-{_digest(files)[:16]}"
+    kept = cache_folder() / f"payload-{digest(files)[:16]}"
 
     def make(folder: Path) -> None:
         for name, data in files.items():

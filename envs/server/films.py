@@ -68,6 +68,7 @@ class Films:
                 wire.Drawn(after(one.time), one.x, one.y, one.width, one.height, settling.habitual(one, changes))
                 for one in changes
             ),
+            round(settling.spent * 1e3, 1),
         )  # fmt: skip
 
 

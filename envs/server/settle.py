@@ -146,6 +146,7 @@ class Settling:
         answer: the verdict, once it is there.
         seen: what it was given, for a film.
         awaited: when the timer is due that it waits for, monotonic seconds; until then, nothing happens by itself.
+        spent: seconds of a core that looking has taken, where that is measured.
     """
 
     began: float
@@ -161,6 +162,7 @@ class Settling:
     answer: bool | None = field(default=None, init=False)
     seen: list[tuple[Sample, Rest | None]] = field(default_factory=list, init=False)
     awaited: float | None = field(default=None, init=False)
+    spent: float = field(default=0.0, init=False)
     _last_running: float = field(default=-1.0, init=False)
     _idle_looks: int = field(default=0, init=False)
     _still_since: float = field(default=0.0, init=False)

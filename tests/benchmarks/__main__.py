@@ -9,10 +9,21 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from tests.benchmarks import comparing, containers, engines, environments, ledger, machines, marks, pages, settling
+from tests.benchmarks import (
+    comparing,
+    containers,
+    engines,
+    environments,
+    launches,
+    ledger,
+    machines,
+    marks,
+    pages,
+    settling,
+)
 
 GROUPS = {
-    "screens": marks.screens, "tree": marks.tree, "life": marks.life, "settling": marks.settling,
+    "screens": marks.screens, "tree": marks.tree, "life": marks.life, "launches": launches.launches,
     "episode": marks.episode, "density": marks.density, "containers": containers.containers,
     "machines": machines.machines, "soak": containers.soak, "comparing": comparing.comparing, "pages": pages.pages,
     "ledger": ledger.ledger, "programs": settling.programs,

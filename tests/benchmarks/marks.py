@@ -2,10 +2,7 @@
 
 import itertools
 import json
-import os
-import shutil
 import statistics
-import subprocess
 import tempfile
 import threading
 import time
@@ -20,17 +17,17 @@ from deskbench.agent.cli.run import run_batch
 from deskbench.agent.config import RunConfig
 from deskbench.agent.runs.folder import RunFolder
 from deskbench.envs import wait
-from deskbench.envs.clients.films import picture
 from deskbench.envs.desktop import DesktopSpec
 from deskbench.envs.providers.local import LocalDesktop, LocalProvider
 from deskbench.envs.providers.pool import Pool
-from deskbench.envs.types import Action, Click, Key, Move, Type
+from deskbench.envs.types import Click, Move, Type
 from deskbench.envs.wire import Observe
 from tests.benchmarks.arms import ROUNDS, Reference, Row, desktops, interleaved, limit_row, ratio_row, serving
 from tests.buttons import NAMES, show
 
 NOTHING = Observe(policy="none")
 NOW = Observe(policy="immediate")
+TRIPS = 200
 TEXT = "the quick brown fox jumps over the lazy dog 0123456"
 PYTHON = __import__("sys").executable
 
@@ -42,6 +39,7 @@ def screens() -> list[Row]:
         desktop.launch(["mousepad"])
         desktop.launch(["lxterminal"])
         rows += _screenshots("plain", desktop, reference, 6)
+        rows += _in_one_trip(desktop)
         desktop.run("convert -size 1920x1080 -seed 7 plasma:tan-steelblue -attenuate 0.4 +noise Gaussian "
                     "-blur 0x1 ~/wall.png && display -window root ~/wall.png", shell=True)  # fmt: skip
         rows += _screenshots("photo-like", desktop, reference, 15)
@@ -94,6 +92,22 @@ def _actions(desktop: LocalDesktop, reference: Reference) -> list[Row]:
 
     ours, theirs = interleaved(click, lambda: reference.pyautogui("pyautogui.click(1500, 300)"))
     return [ratio_row("click", ours, theirs, 100), *_typing(desktop, reference)]
+
+
+def _in_one_trip(desktop: LocalDesktop) -> list[Row]:
+    """Clicks, each with the frame after it in the same answer."""
+    points, times = itertools.cycle([(1500, 300), (1560, 420), (1620, 540)]), []
+    for _ in range(TRIPS):
+        x, y = next(points)
+        began = time.perf_counter()
+        desktop.act([Click(x=x, y=y)], NOW)
+        times.append((time.perf_counter() - began) * 1e3)
+        wait.sleep(0.02)
+    name = "click and its frame in one trip, plain"
+    return [
+        limit_row(f"{name}, median", statistics.median(times), "ms", 8),
+        limit_row(f"{name}, 95 of 100", statistics.quantiles(times, n=20)[-1], "ms", 12),
+    ]
 
 
 def _typing(desktop: LocalDesktop, reference: Reference) -> list[Row]:
@@ -287,107 +301,3 @@ def episode() -> list[Row]:
         [record] = RunFolder(Path(folder) / "run").records()
     name = f"scripted episode of {record.totals.steps} steps, scored {record.score.value}"
     return [limit_row(name, record.totals.wall_ms / 1e3, "s", 10)]
-
-
-ORDINARY: list[tuple[str, Action]] = [
-    ("type", Type("settle down, please. ")),
-    ("menu opens", Key(("alt", "f"))),
-    ("menu closes", Key(("esc",))),
-    ("dialog opens", Key(("ctrl", "r"))),
-    ("dialog closes", Key(("esc",))),
-    ("select all", Key(("ctrl", "a"))),
-    ("file dialog opens", Key(("ctrl", "shift", "s"))),
-    ("file is named", Type("report")),
-    ("file dialog closes", Key(("esc",))),
-    ("no-op", Move(x=700, y=420)),
-]
-LAUNCHES = (
-    "mousepad", "galculator", "pcmanfm", "lxappearance", "gpicview", "libreoffice --writer --norestore",
-    "chromium --no-sandbox --no-first-run --disable-gpu about:blank",
-)  # fmt: skip
-"""The installed ones are measured. The last two are hard: they are quiet for long before they show a window."""
-
-
-FILMS = Path("build/films")
-"""Where a picture of each settling goes that was answered too early."""
-
-
-def settling() -> list[Row]:
-    """The duration of settled observations, and how often the screen changes after them."""
-    launches, median = _launches("launches")
-    rows = [*_ordinary(), launches, limit_row("settled after launches, median", median, "ms", 700)]
-    burners = [subprocess.Popen([PYTHON, "-c", "while True: pass"]) for _ in range(2 * (os.cpu_count() or 1))]
-    try:
-        rows.append(_launches("launches on a busy machine")[0])
-    finally:
-        for burner in burners:
-            burner.kill()
-            burner.wait()
-    return rows
-
-
-def _ordinary() -> list[Row]:
-    with desktops(isolated=True) as [desktop]:
-        desktop.launch(["mousepad"])
-        times, false, rested = [], 0, 0
-        for _, action in ORDINARY * 5:
-            seen = desktop.act([action])
-            times.append(seen.settle_ms)
-            rested += seen.settled_by == "rest"
-            false += _too_early(desktop)
-    return [
-        limit_row("settled after an ordinary action, median", statistics.median(times), "ms", 400),
-        Row("the same, 95 of 100", f"{statistics.quantiles(times, n=20)[-1]:.0f} ms",
-            f"{rested} of {len(times)} by rest", "", "", True),
-        Row("false settles, ordinary", f"{false} of {len(times)}", "", f"{false} of {len(times)}", "0", false == 0),
-    ]  # fmt: skip
-
-
-def _launches(name: str) -> tuple[Row, float]:
-    """Start each program three times with each policy, on a fresh desktop: the first start is the slowest.
-
-    Returns:
-        How often the screen changed later, and the median wait with `settled`.
-    """
-    early: dict[str, int] = dict.fromkeys(("settled", "quiet", "fixed:2"), 0)
-    times: dict[str, list[float]] = {policy: [] for policy in early}
-    commands = [command for command in LAUNCHES if shutil.which(command.split()[0])]
-    for command, policy in itertools.product(commands * 3, early):
-        with desktops(isolated=True) as [desktop]:
-            times[policy].append(_launch(desktop, command, policy))
-            early[policy] += (_changed_later if policy == "fixed:2" else _too_early)(desktop)
-    count = len(times["settled"])
-    ours, quiet, fixed = (f"{found} of {count}" for found in early.values())
-    medians = {policy: statistics.median(waits) for policy, waits in times.items()}
-    row = Row(f"false settles, {name}", f"{ours}, {medians['settled']:.0f} ms",
-              f"quiet: {quiet}, {medians['quiet']:.0f} ms; 2 s: {fixed}", ours,
-              "<= fixed 2 s", early["settled"] <= early["fixed:2"])  # fmt: skip
-    return row, medians["settled"]
-
-
-def _launch(desktop: LocalDesktop, command: str, policy: str) -> float:
-    """Start a program as a click on a panel does: in a new process, shortly after the action."""
-    desktop.run(f"(sleep 0.05; {command} & wait) >/dev/null 2>&1 &", shell=True)
-    return desktop.act([Key(("shift",))], Observe(policy=policy)).settle_ms
-
-
-def _too_early(desktop: LocalDesktop) -> bool:
-    """Whether the screen changes after a settled observation; then a picture of that settling is kept."""
-    early = _changed_later(desktop)
-    if early:
-        film = desktop.settlings()[-1]
-        FILMS.mkdir(parents=True, exist_ok=True)
-        (FILMS / f"{desktop.name}-{film.number:04}.svg").write_text(picture(film), encoding="utf-8")
-    return early
-
-
-def _changed_later(desktop: LocalDesktop) -> bool:
-    """Whether the screen is different 3 s later, or changes in between."""
-    before = desktop.observe(NOW).screenshot
-    assert before is not None
-    for _ in range(10):
-        after = desktop.observe(Observe(policy="fixed:0.3")).screenshot
-        assert after is not None
-        if after.sha256 != before.sha256:
-            return True
-    return False

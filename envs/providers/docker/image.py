@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deskbench.envs.errors import StartError, UsageError
-from deskbench.envs.providers.payload import ENVS, library_files, server_digest, server_files, tree
+from deskbench.envs.providers.payload import ENVS, digest, library_files, server_files, tree
 
 if TYPE_CHECKING:
     import docker
@@ -33,8 +33,10 @@ BASE = "debian:12-slim"
 MADE_BASE = "deskbench/base:bookworm"
 """The image that replaces BASE when no registry can be reached."""
 SUITE = "bookworm"
-SOURCES_LABEL = "org.deskbench.server"
-"""Image label: a digest of the server's sources, which shows whether an image is out of date."""
+SOURCES_LABEL = "org.deskbench.sources"
+"""Image label: a digest of what an image is built from, which shows whether it is out of date."""
+FILES, FOLDERS = ("Dockerfile", "install.sh", "image.txt"), ("code", "home", "settings")
+"""What an image is built from in `DOCKER`, besides its list of programs."""
 NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns", "uidmap"})
 """Packages of the local provider that a container does not need."""
 CODE = "code"
@@ -93,15 +95,23 @@ def known_programs() -> frozenset[str]:
 def context(recipe: Recipe) -> bytes:
     """The build context as a tar archive."""
     lock = lock_file(recipe.programs)
-    parts = {name: (DOCKER / name).read_bytes() for name in ("Dockerfile", "install.sh", "image.txt")}
-    parts |= dict(tree({name: DOCKER / name for name in ("code", "home", "settings")}, ""))
+    parts = sources()
     parts["authorities.pem"] = authorities() if recipe.code else b""
-    parts |= {f"{name}.txt": (DOCKER / f"{name}.txt").read_bytes() for name in PROGRAMS}
     parts["desktop.txt"] = "".join(f"{name}\n" for name in desktop_packages()).encode()
     parts["lock.txt"] = lock.read_bytes() if recipe.locked and lock.exists() else b""
     parts |= dict(library_files("libraries"))
-    parts |= dict(server_files("server"))
     return _tar(parts)
+
+
+def sources() -> dict[str, bytes]:
+    """The part of the context that is deskbench's own and the same for every image: paths and their bytes."""
+    names = (*FILES, *FOLDERS, *(f"{name}.txt" for name in PROGRAMS))
+    return dict(tree({name: DOCKER / name for name in names}, "")) | dict(server_files("server"))
+
+
+def sources_digest() -> str:
+    """SHA-256 over `sources`."""
+    return digest(sources())
 
 
 def authorities() -> bytes:
@@ -154,7 +164,7 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
     said: list[str] = []
     answers = engine.api.build(
         fileobj=io.BytesIO(context(recipe)), custom_context=True, tag=recipe.tag, buildargs=arguments, rm=True,
-        forcerm=True, decode=True, network_mode="host", labels={SOURCES_LABEL: server_digest()},
+        forcerm=True, decode=True, network_mode="host", labels={SOURCES_LABEL: sources_digest()},
     )  # fmt: skip
     for answer in answers:
         line = str(answer.get("stream") or answer.get("error") or "").strip()

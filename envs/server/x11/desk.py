@@ -50,28 +50,31 @@ class Desk(desk.Desk):
 
     def begin_settling(self, *, launching: bool = False) -> Settling:
         """Note the state before the actions; pass the result to `settle` after them."""
-        now = time.monotonic()
+        now, spent = time.monotonic(), time.thread_time()
         settling = Settling(
             began=now, start=now, before=self.activity.sample(), launching=launching, patience=self.patience,
             history=self.screen.damage.since(now - HISTORY),
         )  # fmt: skip
         if not self.no_rest:
             settling.rest = functools.partial(self.sleepers.rest, self.sleepers.look())
+        settling.spent = time.thread_time() - spent
         return settling
 
     def settle(self, settling: Settling, maximum: float | None = None) -> bool:
         """Wait until the screen has reacted and gone quiet; False if `maximum` (seconds) passed first."""
         settling.maximum = MAXIMUM * self.patience if maximum is None else maximum
         self.films.add(settling)
-        began = time.thread_time()
+        before, began = settling.spent, time.thread_time()
         while True:
             sample = self.activity.sample(settling.before if settling.launching else None)
             count = self.screen.damage.count
             verdict = settling.verdict(sample, self.screen.damage.since(settling.began))
+            spent = time.thread_time() - began
             if verdict is not None:
                 self.screen.catch_up()
+                settling.spent = before + spent
                 return verdict
-            if self.screen.damage.wait(count, _pause(settling, time.thread_time() - began)):
+            if self.screen.damage.wait(count, _pause(settling, spent)):
                 self.screen.damage.wait(1 << 60, POLL / 2)  # drawing comes in bursts: look at them together
 
     def at_work(self) -> bool:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import tarfile
 import textwrap
 from collections.abc import Callable, Iterator
 from ipaddress import ip_network
@@ -28,6 +29,7 @@ from deskbench.envs.providers.conformance import RED, DesktopContract
 from deskbench.envs.providers.docker import image as images
 from deskbench.envs.providers.docker.osworld import OsworldContainers
 from deskbench.envs.providers.docker.provider import DEFAULT_IMAGE, LABEL, DockerDesktop, DockerProvider
+from deskbench.envs.providers.payload import digest
 from deskbench.envs.providers.pool import Pool
 from deskbench.envs.types import Drag, Key, Move, Type
 from deskbench.envs.wire import Observe
@@ -385,6 +387,14 @@ def test_the_list_of_an_images_programs_is_as_the_image(engine: docker.DockerCli
 
 def test_a_context_is_the_same_bytes_each_time() -> None:
     assert images.context(images.Recipe()) == images.context(images.Recipe())
+
+
+def test_an_image_is_out_of_date_when_its_settings_programs_or_server_have_changed() -> None:
+    files = images.sources()
+    for name in ("settings/apply.sh", "home/.config/mimeapps.list", "full.txt", "Dockerfile", "server/server/desk.py"):
+        assert digest({**files, name: files[name] + b"\n"}) != images.sources_digest(), name
+    with tarfile.open(fileobj=io.BytesIO(images.context(images.Recipe()))) as archive:
+        assert set(archive.getnames()) >= files.keys()
 
 
 def test_the_command_that_builds_an_image_is_the_one_for_its_name() -> None:
