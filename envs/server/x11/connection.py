@@ -13,9 +13,9 @@ from Xlib.ext import res, xtest
 from Xlib.protocol import event, rq
 
 from deskbench.envs import wait
+from deskbench.envs.server.x11 import proc
 from deskbench.envs.server.x11 import xkb as input_xkb
 from deskbench.envs.server.x11.keysyms import InputError
-from deskbench.envs.server.x11.waits import state_of
 from deskbench.envs.server.x11.watch import server_process
 from deskbench.envs.server.x11.xkb import CORE_KEYBOARD
 
@@ -223,7 +223,7 @@ class Connection:
             nonlocal last, seen
             self.sync()
             try:
-                if self._server is not None and state_of(f"/proc/{self._server[0]}/stat") in "RD":
+                if self._server is not None and proc.state(f"{self._server[0]}") in "RD":
                     return False
                 text = status.read_text()
             except OSError:

@@ -8,9 +8,9 @@ import time
 from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
 
+from deskbench.envs.server.x11.proc import GONE
 from deskbench.envs.server.x11.waits import FOREVER
 
-GONE = (FileNotFoundError, ProcessLookupError)
 TALKING = frozenset(("01", "02", "03"))
 """States of a connection in /proc/net/tcp whose other end may still say something (net/tcp_states.h)."""
 _TIMER, _SOCKET = "anon_inode:[timerfd]", "socket:["

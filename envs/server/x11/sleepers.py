@@ -14,15 +14,16 @@ import select
 import threading
 import time
 import tty
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from deskbench.envs import wait
 from deskbench.envs.server.settle import Rest
+from deskbench.envs.server.x11 import proc
 from deskbench.envs.server.x11.activity import INFRASTRUCTURE
-from deskbench.envs.server.x11.outside import GONE, Outside
-from deskbench.envs.server.x11.waits import FOREVER, Thread, Wait, count, state_of
+from deskbench.envs.server.x11.outside import Outside
+from deskbench.envs.server.x11.proc import GONE
+from deskbench.envs.server.x11.waits import FOREVER, Thread, Wait, count
 
 MOST_THREADS = min(1024, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 4)
 """Threads that are watched; each costs two open files. A program with threads beyond these counts as hidden."""
@@ -71,9 +72,16 @@ class Look:
         """The processes of which a thread has run since an earlier look, new ones among them."""
         old = before.threads
         return {
-            key[0] for key, wait in self.threads.items()
-            if not wait.asleep or wait.slices < 0 or key not in old or old[key].slices != wait.slices
+            key[0] for key, wait in self.threads.items() if key not in old or not wait.goes_on(old[key])
         }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class _Program:
+    """A process at the last look: its name, and what its threads did."""
+
+    name: str
+    threads: Mapping[int, Wait]
 
 
 class Terminal:
@@ -115,6 +123,7 @@ class Sleepers:
     def __init__(self, own: int) -> None:
         self._own = own
         self._threads: dict[tuple[int, int], Thread] = {}
+        self._programs: dict[int, _Program] = {}
         self._kernel: dict[int, bool] = {}
         self._drawing: dict[tuple[int, int], bool] = {}
         self._lock = threading.Lock()
@@ -130,13 +139,13 @@ class Sleepers:
         """
         if not display:
             return "the X server's process cannot be seen"
-        own = f"/proc/self/task/{threading.get_native_id()}"
+        own = f"self/task/{threading.get_native_id()}"
         try:
-            if not count(Path(own, "schedstat").read_bytes()):
+            if not count(proc.read(f"{own}/schedstat")):
                 return "the kernel does not count how often a thread runs (CONFIG_SCHED_INFO)"
-            Path(own, "syscall").read_bytes()
+            proc.read(f"{own}/syscall")
             for seen in (1, display):
-                state_of(f"/proc/{seen}/stat")
+                proc.state(f"{seen}")
         except (OSError, IndexError) as error:
             return f"/proc does not tell what programs wait for: {error}"
         return ""
@@ -194,8 +203,10 @@ class Sleepers:
             return True
         if key not in self._drawing:
             try:
-                name = _name(f"{process}/task/{thread}")
-                self._drawing[key] = name != COMPOSITOR or CHROMIUMS not in map(_name, _threads(process))
+                name, others = proc.name(f"{process}/task/{thread}"), proc.numbers(f"{process}/task")
+                self._drawing[key] = name != COMPOSITOR or all(
+                    proc.name(f"{process}/task/{other}") != CHROMIUMS for other in others
+                )
             except GONE:
                 return False
         return self._drawing[key]
@@ -207,83 +218,81 @@ class Sleepers:
 
     def _through_workers(self, look: Look) -> bool:
         """A program has a terminal, and something runs that is not seen here: a worker of the kernel, perhaps."""
-        return not _alone() and any(_stat(process)[TTY] != "0" for process in look.names)
+        return not _alone() and any(_field(process, TTY) != "0" for process in look.names)
 
     def _look(self) -> Look:
         threads: dict[tuple[int, int], Wait] = {}
         names: dict[int, str] = {}
-        hidden: set[int] = set()
-        processes = [number for number in _numbers("/proc") if number != self._own]
+        processes = [number for number in proc.numbers("") if number != self._own]
         known = self._kernel
         self._kernel = {number: known[number] if number in known else _is_kernel(number) for number in processes}
+        before, self._programs = self._programs, {}
         for process in processes:
             if self._kernel[process]:
                 continue
             try:
-                names[process] = _name(f"{process}")
-                keys = [(process, thread) for thread in _numbers(f"/proc/{process}/task")]
+                found = self._program(process, before.get(process))
             except GONE:
                 continue
-            for key in keys:
-                found = self._one(key, hidden)
-                if found is not None:
-                    threads[key] = found
+            self._programs[process], names[process] = found, found.name
+            threads.update(((process, thread), wait) for thread, wait in found.threads.items())
         for key in self._threads.keys() - threads.keys():
-            self._threads.pop(key).close()
-            self._drawing.pop(key, None)
-        return Look(threads, names, frozenset(hidden))
+            self._forget(key)
+        return Look(threads, names, frozenset(process for (process, _), wait in threads.items() if not wait.known))
 
-    def _one(self, key: tuple[int, int], hidden: set[int]) -> Wait | None:
+    def _program(self, process: int, before: _Program | None) -> _Program:
+        """Look at a process. Only its own threads can start another or give it a name. So if none has run since the
+        look before, its name and its list of threads need not be read again.
+        """
+        old = before.threads if before else {}
+        found = {thread: self._one((process, thread)) for thread in old}
+        same = {thread: one for thread, one in found.items() if one and one.goes_on(old[thread])}
+        if before and same and same.keys() == old.keys():
+            return _Program(before.name, same)
+        name, threads = proc.name(f"{process}"), {}
+        for thread in proc.numbers(f"{process}/task"):
+            one = found.get(thread) or self._one((process, thread))
+            if one is not None:
+                threads[thread] = one
+        return _Program(name, threads)
+
+    def _one(self, key: tuple[int, int]) -> Wait | None:
         """What a thread does; None if it has ended."""
         try:
             if key not in self._threads and len(self._threads) >= MOST_THREADS:
-                found = Wait(-1, state_of("/proc/{}/task/{}/stat".format(*key)) not in "RD", known=False)
-            else:
-                thread = self._threads.get(key)
-                if thread is None:
-                    thread = self._threads[key] = Thread(*key)
-                found = thread.look()
+                return Wait(-1, proc.state("{}/task/{}".format(*key)) not in "RD", known=False)
+            thread = self._threads.get(key)
+            if thread is None:
+                thread = self._threads[key] = Thread(*key)
+            return thread.look()
         except GONE:
+            self._forget(key)
             return None
         except OSError:  # no more files can be opened
-            found = Wait(-1, asleep=False, known=False)
-        if not found.known:
-            hidden.add(key[0])
-        return found
+            return Wait(-1, asleep=False, known=False)
 
-
-def _numbers(folder: str) -> Iterator[int]:
-    return map(int, filter(str.isdigit, os.listdir(folder)))  # noqa: PTH208  (a fifth of iterdir's cost)
-
-
-def _threads(process: int) -> Iterator[str]:
-    return (f"{process}/task/{thread}" for thread in _numbers(f"/proc/{process}/task"))
-
-
-def _name(which: str) -> str:
-    """The name of a process or thread, as the kernel has it."""
-    file = os.open(f"/proc/{which}/comm", os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.read(file, 64).decode("latin-1").rstrip("\n")
-    finally:
-        os.close(file)
+    def _forget(self, key: tuple[int, int]) -> None:
+        thread = self._threads.pop(key, None)
+        if thread is not None:
+            thread.close()
+        self._drawing.pop(key, None)
 
 
 def _is_kernel(process: int) -> bool:
-    return bool(int(_stat(process)[FLAGS]) & KERNEL)
+    return bool(int(_field(process, FLAGS)) & KERNEL)
 
 
-def _stat(process: int) -> list[str]:
-    """What proc(5)'s `stat` has behind the name; zeros of a process that has ended."""
+def _field(process: int, number: int) -> str:
+    """A field of proc(5)'s `stat` behind the name; zero for a process that has ended."""
     try:
-        return Path("/proc", str(process), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()
+        return proc.stat(f"{process}")[1][number]
     except GONE:
-        return ["0"] * (FLAGS + 1)
+        return "0"
 
 
 def _alone() -> bool:
     """This thread is all that runs on the machine, the kernel's workers included (loadavg in proc(5))."""
-    return Path("/proc/loadavg").read_text(encoding="ascii").split()[3].startswith("1/")
+    return proc.read("loadavg").split()[3].startswith(b"1/")
 
 
 def _earliest(wakes: Iterable[tuple[int, float]]) -> dict[int, float]:

@@ -16,6 +16,8 @@ import struct
 import time
 from dataclasses import dataclass
 
+from deskbench.envs.server.x11 import proc
+
 FOREVER = math.inf
 MILLISECONDS = {"x86_64": {7: 2, 232: 3, 281: 3}, "aarch64": {22: 3}}.get(platform.machine(), {})
 """poll, epoll_wait, epoll_pwait (asm/unistd.h), each with the argument that holds its timeout in milliseconds."""
@@ -57,14 +59,18 @@ class Wait:
     known: bool = True
     late: float = 0.0
 
+    def goes_on(self, before: Wait) -> bool:
+        """Whether the thread sleeps and has not been on a core since an earlier look."""
+        return self.asleep and 0 <= self.slices == before.slices
+
 
 class Thread:
     """The files of one thread, kept open: to read them again costs a tenth of opening them."""
 
     def __init__(self, process: int, thread: int) -> None:
-        self._folder = f"/proc/{process}/task/{thread}"
+        self._which = f"{process}/task/{thread}"
         self._memory = f"/proc/{process}/mem"
-        self._count = os.open(f"{self._folder}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+        self._count = os.open(f"/proc/{self._which}/schedstat", os.O_RDONLY | os.O_CLOEXEC)
         self._call: int | None = None
         self._seen = b""
         self._last = Wait(0, asleep=False)
@@ -87,7 +93,7 @@ class Thread:
         slices = count(os.pread(self._count, 96, 0))
         if self._call is None:  # not ours to read may mean not yet
             with contextlib.suppress(OSError):
-                self._call = os.open(f"{self._folder}/syscall", os.O_RDONLY | os.O_CLOEXEC)
+                self._call = os.open(f"/proc/{self._which}/syscall", os.O_RDONLY | os.O_CLOEXEC)
         try:
             call = os.pread(self._call, 256, 0) if self._call is not None else b""
         except PermissionError:  # its owner has changed, or it has made itself unreadable
@@ -154,18 +160,9 @@ class Thread:
         return float(whole + fraction * unit)
 
     def _sleeps(self) -> bool:
-        return state_of(f"{self._folder}/stat") not in "RD"
+        return proc.state(self._which) not in "RD"
 
 
 def count(schedstat: bytes) -> int:
     """How often a thread was put on a core, from its `schedstat` (the third number); zero if nobody counts."""
     return int(schedstat.split()[2])
-
-
-def state_of(stat: str) -> str:
-    """The letter in a `stat` file of a process or thread: R runs, D waits for a disk, S sleeps (proc(5))."""
-    file = os.open(stat, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        return os.pread(file, 512, 0).rpartition(b")")[2].split(None, 1)[0].decode()
-    finally:
-        os.close(file)

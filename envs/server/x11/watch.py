@@ -11,9 +11,9 @@ import struct
 import threading
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 from deskbench.envs.server.http.exchange import Watch
+from deskbench.envs.server.x11 import proc
 
 LOOK_SECONDS = 0.25
 ASK_SECONDS = 1.0
@@ -134,6 +134,6 @@ def _state(pid: int, started: str) -> str:
 def _fields(pid: int) -> list[str] | None:
     """The fields after the name in a process's `stat`: the first is the state, the twentieth the start time."""
     try:
-        return Path("/proc", str(pid), "stat").read_text(encoding="latin-1").rpartition(")")[2].split()
+        return proc.stat(f"{pid}")[1]
     except OSError:
         return None

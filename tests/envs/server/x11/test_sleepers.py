@@ -38,6 +38,14 @@ here = socket.create_connection(there.getsockname())
 while input() != "end": print("more", flush=True)
 """
 ENDLESS = "import time\nprint(1, flush=True)\nwhile True: time.sleep(0.01)"
+CHANGING = """
+import os, threading, time
+print(flush=True)
+while input() == "thread":
+    threading.Thread(target=time.sleep, args=(3600,), daemon=True).start()
+    print(flush=True)
+os.execvp("sh", ["sh", "-c", "echo; read line"])
+"""
 
 
 pytestmark = pytest.mark.desktop
@@ -157,6 +165,26 @@ def test_a_program_that_was_not_ours_to_read_is_read_once_it_is(other_user: Othe
             process.kill()
     """)  # prctl(2): PR_SET_DUMPABLE
     assert said.stdout.split() == ["False", "True"], said.stderr
+
+
+def test_threads_that_begin_and_a_program_that_becomes_another_are_seen_at_the_next_look() -> None:
+    here = Sleepers(os.getpid())
+    with subprocess.Popen([sys.executable, "-c", CHANGING], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        commands, answers = process.stdin, process.stdout
+        assert commands is not None and answers is not None
+
+        def after(line: bytes) -> tuple[str, int]:
+            commands.write(line)
+            commands.flush()
+            answers.readline()
+            look = here.look()
+            return look.names[process.pid], sum(key[0] == process.pid for key in look.threads)
+
+        name, threads = after(b"")
+        assert name.startswith("python") and threads == 1
+        assert [after(b"thread\n"), after(b"thread\n")] == [(name, 2), (name, 3)]
+        assert after(b"other\n") == ("sh", 1)
+        process.kill()
 
 
 def test_a_stopped_terminal_holds_nobody_up() -> None:
