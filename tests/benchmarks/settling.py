@@ -27,10 +27,10 @@ from tests.engine import build, docker_engine
 
 FILMS = Path("build/films")
 """Where a picture of each settling goes that was answered too early, with the screens before and after."""
-ROUNDS = {"settled": 3, "quiet": 1, "fixed:2": 1}
-"""How often each program's actions are carried out with each policy."""
+ROUNDS = {"settled": 2, "quiet": 1, "fixed:2": 1}
+"""How often each program's actions are carried out with each policy: ten actions a program with `settled`."""
 EDITOR_ROUNDS = {**ROUNDS, "settled": 5}
-"""The same for the editor."""
+"""The same for the editor: fifty."""
 LIMIT = 350
 """Milliseconds within which 95 of 100 answers are to come."""
 LATER = 3.0
