@@ -143,7 +143,8 @@ def _etc(folder: Path, spec: DesktopSpec) -> list[str]:
         "resolv.conf": f"nameserver {SLIRP_DNS}\n" if spec.network == "full" else "",
     }
     options = []
-    for name in (*ETC, *(("ssl", "ca-certificates") if spec.network == "full" else ())):
+    java = sorted(path.name for path in Path("/etc").glob("java-*-openjdk"))  # without it, Java does not start
+    for name in (*ETC, *java, *(("ssl", "ca-certificates") if spec.network == "full" else ())):
         options += ["--ro-bind-try", f"/etc/{name}", f"/etc/{name}"]
     for name, text in files.items():
         (folder / name).write_text(text)

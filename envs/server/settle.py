@@ -45,6 +45,8 @@ such as a caret for which a terminal redraws the whole line, must come back exac
 """
 PERIOD = 0.25
 """Minimum seconds between two changes of a caret or clock."""
+HORIZON_DRAWING = 1.0
+"""The same for a program that has drawn and will hand that over to the X server at its next timer, as Java does."""
 HORIZON, HORIZON_LAUNCH = 0.3, 0.075
 """Seconds within which a timer may belong to the reaction, as long as `QUIET`; and the same when a starting program has
 slept for `REST_LAUNCH`. GTK's programs have a timer 500 ms after their window is mapped, at which nothing is drawn.
@@ -107,6 +109,7 @@ class Rest:
         moved: processes that have run since the last `Rest`.
         names: of the processes.
         soonest: when each program wakes by itself at the earliest, where that is not known exactly.
+        drawing: programs that show what they have drawn only when they next wake.
     """
 
     still: bool
@@ -117,6 +120,7 @@ class Rest:
     moved: frozenset[int] = frozenset()
     names: Mapping[int, str] = field(default_factory=dict, compare=False)
     soonest: Mapping[int, float] = field(default_factory=dict, compare=False)
+    drawing: frozenset[int] = frozenset()
 
 
 class Tick(NamedTuple):
@@ -170,6 +174,7 @@ class Settling:
     _windows: frozenset[int] = field(default=frozenset(), init=False)
     _new_window: bool = field(default=False, init=False)
     _due: dict[int, float] = field(default_factory=dict, init=False)
+    _shown: float = field(default=0.0, init=False)
     _ticks: dict[int, list[Tick]] = field(default_factory=dict, init=False)
     _missed: set[int] = field(default_factory=set, init=False)
 
@@ -212,14 +217,17 @@ class Settling:
         """When it has been quiet for long enough, if nothing changes until then."""
         quiet_since = max(self.start if last is None else last, self._window_change, self.start)
         if last is None and self._window_change < 0 and not self._starting(sample):
-            return max(quiet_since + REACTION, max(self._due.values(), default=0.0) + IDLE)
-        return quiet_since + self._needed(sample)
+            return max(quiet_since + REACTION, max(self._due.values(), default=0.0) + IDLE, self._shown + IDLE)
+        return max(quiet_since + self._needed(sample), self._shown + IDLE)
 
     def _expect(self, rest: Rest, now: float) -> None:
         """Note the first timer of each program that the actions concern: it may be what draws the reaction.
 
-        Later ones do not count, so that a program whose timers never end is not waited for.
+        Later ones do not count, so that a program whose timers never end is not waited for. Those at which a program
+        shows what it has drawn do.
         """
+        drawing = rest.drawing & rest.ran & rest.wakes.keys()
+        self._shown = max((rest.wakes[process] for process in drawing), default=0.0)
         for process in rest.ran & rest.wakes.keys():
             if process not in self._due and rest.wakes[process] <= now + HORIZON:
                 self._due[process] = rest.wakes[process]
@@ -276,9 +284,10 @@ class Settling:
 
     def _expected(self, sample: Sample, rest: Rest) -> Iterator[int]:
         """The programs whose timers are due soon, and may belong to the reaction."""
-        horizon = HORIZON_LAUNCH if self._starting(sample) else HORIZON
+        usual = HORIZON_LAUNCH if self._starting(sample) else HORIZON
         for process, wake in rest.wakes.items():
             concerned = self.looking_back or process in rest.ran
+            horizon = HORIZON_DRAWING if process in rest.drawing else usual
             if wake <= (sample.time + horizon if concerned else self.start + REACTION) and not self._ticking(process):
                 yield process
 

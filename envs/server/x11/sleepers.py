@@ -38,10 +38,22 @@ TTY, FLAGS, KERNEL = 4, 6, 0x200000
 """Fields of proc(5)'s `stat` behind the name: the terminal, and flags with PF_KTHREAD (linux/sched.h)."""
 FOREIGN = ("wineserver",)
 """Programs that act for others in ways that their calls do not show: how the names begin."""
-COMPOSITOR, CHROMIUMS = "Compositor", "Chrome_ChildIOT"
-"""Names of two threads of Chromium's renderers, and of what is made with it. The first puts frames together if another
-process, whose timers count, tells it to. Its own timers draw nothing: 250 ms after input, one changes the order of work
-(`kSmoothnessTakesPriorityExpirationDelay`, cc/trees/proxy_impl.cc). The second tells these processes from others.
+SERVANTS = {
+    "Compositor": "Chrome_ChildIOT",
+    "VM Periodic Tas": "Signal Dispatch", "G1 Service": "Signal Dispatch", "Monitor Deflati": "Signal Dispatch",
+    "VM Thread": "Signal Dispatch", "C1 CompilerThre": "Signal Dispatch", "C2 CompilerThre": "Signal Dispatch",
+}  # fmt: skip
+"""Threads that draw nothing when their own timers are due, each with another thread that tells their programs from
+others (names as the kernel has them, 15 characters).
+
+The compositor of Chromium, and of what is made with it, puts frames together if another process, whose timers count,
+tells it to; 250 ms after input, its own timer changes the order of work (`kSmoothnessTakesPriorityExpirationDelay`,
+cc/trees/proxy_impl.cc). The others keep house for Java every 50 to 1000 ms (HotSpot's watcherThread.cpp,
+g1ServiceThread.cpp, monitorDeflationThread.cpp, vmThread.cpp); programs' timers have a thread of their own.
+"""
+TOOLKIT = "AWT-XAWT"
+"""Java's thread that hands over to the X server what the program's other threads have drawn. It does so when its `poll`
+ends: at an event, or up to 500 ms later (`AWT_MAX_POLL_TIMEOUT`, XToolkit.c).
 """
 
 
@@ -125,7 +137,8 @@ class Sleepers:
         self._threads: dict[tuple[int, int], Thread] = {}
         self._programs: dict[int, _Program] = {}
         self._kernel: dict[int, bool] = {}
-        self._drawing: dict[tuple[int, int], bool] = {}
+        self._kinds: dict[tuple[int, int], str] = {}
+        self._toolkits: dict[tuple[int, int], bool] = {}
         self._lock = threading.Lock()
         self._terminal = Terminal()
         self._outside = Outside()
@@ -187,29 +200,51 @@ class Sleepers:
         hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
         timed = [
             (key[0], wait) for key, wait in now.threads.items()
-            if key[0] in programs and wait.known and wait.wake < FOREVER and self._draws(key)
+            if key[0] in programs and wait.known and wait.wake < FOREVER and self._counts(key)
         ]  # fmt: skip
         awake = (process for (process, _), one in now.threads.items() if not one.asleep)
         return Rest(
             still, frozenset(ran), _earliest((process, wait.wake) for process, wait in timed),
             frozenset(hidden & programs), frozenset(awake), frozenset(moved), now.names,
             _earliest((process, wait.wake - wait.late) for process, wait in timed),
+            frozenset(process for (process, _), drawn in self._toolkits.items() if drawn) & programs,
         )  # fmt: skip
 
-    def _draws(self, key: tuple[int, int]) -> bool:
-        """Whether a thread may draw when its timer is due."""
+    def _counts(self, key: tuple[int, int]) -> bool:
+        """Whether something may be drawn when a thread's timer is due."""
+        kind = self._kind(key)
+        if kind == TOOLKIT:
+            return self._toolkits.setdefault(key, True)
+        return kind not in SERVANTS
+
+    def _kind(self, key: tuple[int, int]) -> str:
+        """`TOOLKIT`, a name in `SERVANTS`, or "" for a thread like any other."""
         process, thread = key
         if process == thread:
-            return True
-        if key not in self._drawing:
-            try:
-                name, others = proc.name(f"{process}/task/{thread}"), proc.numbers(f"{process}/task")
-                self._drawing[key] = name != COMPOSITOR or all(
-                    proc.name(f"{process}/task/{other}") != CHROMIUMS for other in others
-                )
-            except GONE:
-                return False
-        return self._drawing[key]
+            return ""
+        if key in self._kinds:
+            return self._kinds[key]
+        try:
+            name = proc.name(f"{process}/task/{thread}")
+            if name in SERVANTS:  # while it starts, the other thread may not be there yet
+                others = (proc.name(f"{process}/task/{other}") for other in proc.numbers(f"{process}/task"))
+                if SERVANTS[name] not in others:
+                    return ""
+        except GONE:
+            return ""
+        self._kinds[key] = name if name in (TOOLKIT, *SERVANTS) else ""
+        return self._kinds[key]
+
+    def _note_drawing(self, process: int, before: _Program, now: _Program) -> None:
+        """Note whether a program's toolkit has something to hand over: another thread may have drawn since it ran."""
+        for key, drawn in self._toolkits.items():
+            if key[0] == process and key[1] in now.threads:
+                ran = {
+                    thread for thread, one in now.threads.items()
+                    if thread not in before.threads or not one.goes_on(before.threads[thread])
+                }  # fmt: skip
+                others = any(thread != key[1] and self._kind((process, thread)) not in SERVANTS for thread in ran)
+                self._toolkits[key] = others or (drawn and key[1] not in ran)
 
     def look(self) -> Look:
         """Every thread of the session now, but the kernel's."""
@@ -234,6 +269,8 @@ class Sleepers:
                 found = self._program(process, before.get(process))
             except GONE:
                 continue
+            if process in before:
+                self._note_drawing(process, before[process], found)
             self._programs[process], names[process] = found, found.name
             threads.update(((process, thread), wait) for thread, wait in found.threads.items())
         for key in self._threads.keys() - threads.keys():
@@ -275,7 +312,8 @@ class Sleepers:
         thread = self._threads.pop(key, None)
         if thread is not None:
             thread.close()
-        self._drawing.pop(key, None)
+        self._kinds.pop(key, None)
+        self._toolkits.pop(key, None)
 
 
 def _is_kernel(process: int) -> bool:

@@ -282,6 +282,23 @@ def test_a_timer_that_is_set_anew_before_it_is_due_is_no_tick() -> None:
     assert time >= 0.02 + QUIET - 0.06
 
 
+@pytest.mark.parametrize("changes", [[], [change(0.01, BIG)]])
+def test_what_a_program_has_drawn_but_not_shown_is_waited_for_by_either_evidence(changes: list[Change]) -> None:
+    """Java hands it over up to 500 ms later, when quiet time is over."""
+
+    def rest(now: float) -> Rest:
+        waits = now < 0.48
+        return Rest(
+            True, frozenset({10}), {10: 0.48 if waits else 0.98}, frozenset(), drawing=frozenset({10} if waits else ())
+        )
+
+    shown = [*changes, change(0.48, BIG)]
+    time, by = rested(rest, shown)
+    assert by == "rest" and 0.48 <= time < 0.5
+    time, by = rested(lambda now: replace(rest(now), still=False), shown)
+    assert by == "quiet" and time >= 0.48 + QUIET
+
+
 def test_a_caret_that_is_due_later_is_not_waited_for() -> None:
     assert rested(rests(timers={0.0: 0.45})) == (0.0, "rest")
 
