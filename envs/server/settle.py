@@ -45,12 +45,12 @@ such as a caret for which a terminal redraws the whole line, must come back exac
 """
 PERIOD = 0.25
 """Minimum seconds between two changes of a caret or clock."""
-HORIZON_DRAWING = 1.0
-"""The same for a program that has drawn and will hand that over to the X server at its next timer, as Java does."""
 HORIZON, HORIZON_LAUNCH = 0.3, 0.075
 """Seconds within which a timer may belong to the reaction, as long as `QUIET`; and the same when a starting program has
 slept for `REST_LAUNCH`. GTK's programs have a timer 500 ms after their window is mapped, at which nothing is drawn.
 """
+HORIZON_DRAWING = 1.0
+"""The same for a program that has drawn and hands that over to the X server at its next timer, as Java's do."""
 TICKING, TICKS = 0.1, 4
 """A program that wakes at equal intervals, so often and for so many seconds since the screen last changed, is ticking
 and not reacting: LibreOffice works off what is left to do every 20 ms, and draws nothing. A chain of timers, as GTK's
@@ -226,8 +226,8 @@ class Settling:
         Later ones do not count, so that a program whose timers never end is not waited for. Those at which a program
         shows what it has drawn do.
         """
-        drawing = rest.drawing & rest.ran & rest.wakes.keys()
-        self._shown = max((rest.wakes[process] for process in drawing), default=0.0)
+        drawing = rest.drawing if self.looking_back else rest.drawing & rest.ran
+        self._shown = max((rest.wakes[process] for process in drawing & rest.wakes.keys()), default=0.0)
         for process in rest.ran & rest.wakes.keys():
             if process not in self._due and rest.wakes[process] <= now + HORIZON:
                 self._due[process] = rest.wakes[process]

@@ -48,12 +48,13 @@ others (names as the kernel has them, 15 characters).
 
 The compositor of Chromium, and of what is made with it, puts frames together if another process, whose timers count,
 tells it to; 250 ms after input, its own timer changes the order of work (`kSmoothnessTakesPriorityExpirationDelay`,
-cc/trees/proxy_impl.cc). The others keep house for Java every 50 to 1000 ms (HotSpot's watcherThread.cpp,
-g1ServiceThread.cpp, monitorDeflationThread.cpp, vmThread.cpp); programs' timers have a thread of their own.
+cc/trees/proxy_impl.cc). The others compile for Java, and keep house for it every 50 to 1000 ms (HotSpot's
+watcherThread.cpp, g1ServiceThread.cpp, monitorDeflationThread.cpp, vmThread.cpp, compileBroker.cpp). The timers of a
+program in Java have a thread of their own.
 """
 TOOLKIT = "AWT-XAWT"
 """Java's thread that hands over to the X server what the program's other threads have drawn. It does so when its `poll`
-ends: at an event, or up to 500 ms later (`AWT_MAX_POLL_TIMEOUT`, XToolkit.c).
+ends: at an event, or up to 500 ms later (`DEF_AWT_MAX_POLL_TIMEOUT`, libawt_xawt's XToolkit.c).
 """
 
 

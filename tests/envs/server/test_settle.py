@@ -297,6 +297,8 @@ def test_what_a_program_has_drawn_but_not_shown_is_waited_for_by_either_evidence
     assert by == "rest" and 0.48 <= time < 0.5
     time, by = rested(lambda now: replace(rest(now), still=False), shown)
     assert by == "quiet" and time >= 0.48 + QUIET
+    time, by = rested(lambda now: replace(rest(now), ran=frozenset()), shown, looking_back=True)
+    assert by == "rest" and time >= 0.48
 
 
 def test_a_caret_that_is_due_later_is_not_waited_for() -> None:
