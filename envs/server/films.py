@@ -84,13 +84,16 @@ def _different(moments: Iterable[wire.Moment]) -> Iterator[wire.Moment]:
 def _moment(sample: Sample, rest: Rest | None, after: Callable[[float], float]) -> wire.Moment:
     if rest is None:
         return wire.Moment(after(sample.time), len(sample.windows), sample.running)
-    near = {process for process, wake in rest.wakes.items() if wake - sample.time < NEAR}
+    wakes = dict(rest.wakes)
+    for process, moment in rest.drawing.items():
+        wakes[process] = min(moment, wakes.get(process, moment))
+    near = {process for process, wake in wakes.items() if wake - sample.time < NEAR}
     return wire.Moment(
         after(sample.time), len(sample.windows), sample.running, rest.still,
         tuple(
             wire.Sleeper(
                 process, rest.names.get(process, ""), process in rest.awake, process in rest.moved, process in rest.ran,
-                process in rest.hidden, after(rest.wakes[process]) if process in near else None,
+                process in rest.hidden, after(wakes[process]) if process in near else None,
             )
             for process in sorted(rest.ran | rest.awake | near)
         ),

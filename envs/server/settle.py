@@ -50,7 +50,7 @@ HORIZON, HORIZON_LAUNCH = 0.3, 0.075
 slept for `REST_LAUNCH`. GTK's programs have a timer 500 ms after their window is mapped, at which nothing is drawn.
 """
 HORIZON_DRAWING = 1.0
-"""The same for a program that has drawn and hands that over to the X server at its next timer, as Java's do."""
+"""Seconds after the last change within which a program may show what it has drawn: Java's do so up to 500 ms later."""
 TICKING, TICKS = 0.1, 4
 """A program that wakes at equal intervals, so often and for so many seconds since the screen last changed, is ticking
 and not reacting: LibreOffice works off what is left to do every 20 ms, and draws nothing. A chain of timers, as GTK's
@@ -109,7 +109,7 @@ class Rest:
         moved: processes that have run since the last `Rest`.
         names: of the processes.
         soonest: when each program wakes by itself at the earliest, where that is not known exactly.
-        drawing: programs that show what they have drawn only when they next wake.
+        drawing: when programs show what they have drawn, monotonic seconds; those that show it at once are left out.
     """
 
     still: bool
@@ -120,7 +120,7 @@ class Rest:
     moved: frozenset[int] = frozenset()
     names: Mapping[int, str] = field(default_factory=dict, compare=False)
     soonest: Mapping[int, float] = field(default_factory=dict, compare=False)
-    drawing: frozenset[int] = frozenset()
+    drawing: Mapping[int, float] = field(default_factory=dict, compare=False)
 
 
 class Tick(NamedTuple):
@@ -201,7 +201,8 @@ class Settling:
         self._note(sample, rest)
         if rest is not None:
             self._expect(rest, now)
-            self._count_ticks(rest, now, max(self.start, last or 0.0, self._window_change))
+            self._shown = max(self._drawing(rest, last), default=0.0)
+            self._count_ticks(rest, now, self._since(last))
         else:
             self._missed |= self._ticks.keys()
         if now - self.start >= self.maximum:
@@ -223,14 +224,25 @@ class Settling:
     def _expect(self, rest: Rest, now: float) -> None:
         """Note the first timer of each program that the actions concern: it may be what draws the reaction.
 
-        Later ones do not count, so that a program whose timers never end is not waited for. Those at which a program
-        shows what it has drawn do.
+        Later ones do not count, so that a program whose timers never end is not waited for.
         """
-        drawing = rest.drawing if self.looking_back else rest.drawing & rest.ran
-        self._shown = max((rest.wakes[process] for process in drawing & rest.wakes.keys()), default=0.0)
         for process in rest.ran & rest.wakes.keys():
             if process not in self._due and rest.wakes[process] <= now + HORIZON:
                 self._due[process] = rest.wakes[process]
+
+    def _since(self, last: float | None) -> float:
+        """The moment of the last change, or of the last action."""
+        return max(self.start, last or 0.0, self._window_change)
+
+    def _drawing(self, rest: Rest, last: float | None) -> Iterator[float]:
+        """When the programs that the actions concern show what they have drawn.
+
+        One that has shown nothing for long is at work on something else, and may be so without end.
+        """
+        for process, moment in rest.drawing.items():
+            concerned = self.looking_back or process in rest.ran
+            if concerned and moment <= self._since(last) + HORIZON_DRAWING:
+                yield moment
 
     def _count_ticks(self, rest: Rest, now: float, since: float) -> None:
         """Note the moments at which each program was to wake since the last change; the last of them is to come.
@@ -279,15 +291,15 @@ class Settling:
         quiet = max(self._quiet_at(sample, last), self._last_running + IDLE * self.patience)
         if all(rest.soonest.get(process, rest.wakes[process]) > quiet for process in expected):
             expected = []
-        self.awaited = min((rest.wakes[process] for process in expected), default=None)
+        moments = [*(rest.wakes[process] for process in expected), *self._drawing(rest, last)]
+        self.awaited = min(moments, default=None)
         return self.awaited is None
 
     def _expected(self, sample: Sample, rest: Rest) -> Iterator[int]:
         """The programs whose timers are due soon, and may belong to the reaction."""
-        usual = HORIZON_LAUNCH if self._starting(sample) else HORIZON
+        horizon = HORIZON_LAUNCH if self._starting(sample) else HORIZON
         for process, wake in rest.wakes.items():
             concerned = self.looking_back or process in rest.ran
-            horizon = HORIZON_DRAWING if process in rest.drawing else usual
             if wake <= (sample.time + horizon if concerned else self.start + REACTION) and not self._ticking(process):
                 yield process
 

@@ -9,10 +9,10 @@ import sys
 
 from deskbench.envs.clients.films import picture
 from deskbench.envs.providers.local import LocalDesktop
-from deskbench.envs.types import Key
+from deskbench.envs.types import Key, Observation
 from deskbench.envs.wire import Observe
 from tests.benchmarks.arms import Row, desktops, limit_row
-from tests.benchmarks.settling import FILMS, NOW
+from tests.benchmarks.settling import FILMS
 
 LAUNCHES = (
     "mousepad", "galculator", "pcmanfm", "lxappearance", "gpicview", "libreoffice --writer --norestore",
@@ -46,8 +46,9 @@ def _launches(name: str) -> tuple[Row, float]:
     commands = [command for command in LAUNCHES if shutil.which(command.split()[0])]
     for command, policy in itertools.product(commands * 3, early):
         with desktops(isolated=True) as [desktop]:
-            times[policy].append(_launch(desktop, command, policy))
-            early[policy] += (_changed_later if policy == "fixed:2" else _too_early)(desktop)
+            seen = _launch(desktop, command, policy)
+            times[policy].append(seen.settle_ms)
+            early[policy] += (_changed_later if policy == "fixed:2" else _too_early)(desktop, seen)
     count = len(times["settled"])
     ours, quiet, fixed = (f"{found} of {count}" for found in early.values())
     medians = {policy: statistics.median(waits) for policy, waits in times.items()}
@@ -57,15 +58,15 @@ def _launches(name: str) -> tuple[Row, float]:
     return row, medians["settled"]
 
 
-def _launch(desktop: LocalDesktop, command: str, policy: str) -> float:
+def _launch(desktop: LocalDesktop, command: str, policy: str) -> Observation:
     """Start a program as a click on a panel does: in a new process, shortly after the action."""
     desktop.run(f"(sleep 0.05; {command} & wait) >/dev/null 2>&1 &", shell=True)
-    return desktop.act([Key(("shift",))], Observe(policy=policy)).settle_ms
+    return desktop.act([Key(("shift",))], Observe(policy=policy))
 
 
-def _too_early(desktop: LocalDesktop) -> bool:
+def _too_early(desktop: LocalDesktop, seen: Observation) -> bool:
     """Whether the screen changes after a settled observation; then a picture of that settling is kept."""
-    early = _changed_later(desktop)
+    early = _changed_later(desktop, seen)
     if early:
         film = desktop.settlings()[-1]
         FILMS.mkdir(parents=True, exist_ok=True)
@@ -73,9 +74,9 @@ def _too_early(desktop: LocalDesktop) -> bool:
     return early
 
 
-def _changed_later(desktop: LocalDesktop) -> bool:
-    """Whether the screen is different 3 s later, or changes in between."""
-    before = desktop.observe(NOW).screenshot
+def _changed_later(desktop: LocalDesktop, seen: Observation) -> bool:
+    """Whether the screen is different 3 s after an observation, or changes in between."""
+    before = seen.screenshot
     assert before is not None
     for _ in range(10):
         after = desktop.observe(Observe(policy="fixed:0.3")).screenshot

@@ -20,7 +20,7 @@ from deskbench.envs.providers.docker.image import Recipe
 from deskbench.envs.providers.docker.provider import DockerProvider
 from deskbench.envs.providers.local import LocalProvider
 from deskbench.envs.server.settle import CARET
-from deskbench.envs.types import Action, Key, Move, Type
+from deskbench.envs.types import Action, Key, Move, Observation, Type
 from deskbench.envs.wire import Film, Observe
 from tests.benchmarks.arms import Row, limit_row
 from tests.engine import build, docker_engine
@@ -148,11 +148,11 @@ def _row(name: str, found: dict[str, Found]) -> Row:
 
 
 def _both(times: list[float]) -> str:
-    return f"{statistics.median(times):.0f}, {_late(times):.0f} ms"
+    return f"{statistics.median(times):.0f}, {_late(times):.0f} ms" if len(times) > 1 else "-"
 
 
 def _late(times: list[float]) -> float:
-    return statistics.quantiles(times, n=20)[-1]
+    return statistics.quantiles(times, n=20, method="inclusive")[-1]
 
 
 def _measured(
@@ -163,16 +163,18 @@ def _measured(
     assert isinstance(desktop, Client)
     try:
         desktop.write_file("~/form.html", PAGE)
+        windows = len(desktop.windows())
         desktop.launch(command, shell=True)
-        wait.until(lambda: not _changes(desktop, 2.0), timeout=60)
+        if not wait.until(lambda: len(desktop.windows()) > windows and not _changes(desktop, 2.0), timeout=60):
+            raise RuntimeError(f"{name} shows no window that stands still")
         found = {policy: Found() for policy in rounds}
         for policy, times in rounds.items():
             for number, (place, action) in itertools.product(range(times), enumerate(actions)):
                 seen = desktop.act([action], Observe(policy=policy))
                 found[policy].times.append(seen.settle_ms)
                 found[policy].rested += seen.settled_by == "rest"
-                film = desktop.settlings()[-1] if policy == "settled" else None
-                changed = _changes(desktop, LATER)
+                film = None if policy.startswith("fixed") else desktop.settlings()[-1]
+                changed = _changes(desktop, LATER, seen)
                 endless = bool(changed) and all(_changes(desktop, LATER) for _ in range(1, AGAIN))
                 if film is not None:
                     found[policy].looking += film.looking
@@ -180,7 +182,7 @@ def _measured(
                 if changed:
                     found[policy].endless += endless
                     found[policy].early += not endless
-                    _keep(desktop, f"{name}-{policy}-{number}-{place}{'-endless' if endless else ''}", changed)
+                    _keep(f"{name}-{policy}-{number}-{place}{'-endless' if endless else ''}", changed, film)
         return found
     finally:
         provider.stop(desktop)
@@ -192,21 +194,22 @@ def _last_drawn(film: Film) -> float:
     return max((one.ms for one in film.drawn if one.ms <= ended and not one.habitual), default=0.0)
 
 
-def _changes(desktop: Client, seconds: float) -> list[Image.Image]:
-    """The screen now and when it has changed within these seconds, beyond carets and clocks; empty if it has not."""
-    before = _screen(desktop)
+def _changes(desktop: Client, seconds: float, since: Observation | None = None) -> list[Image.Image]:
+    """The screen of an observation, or now, and when it has changed within these seconds, beyond carets and clocks;
+    empty if it has not.
+    """
+    before = _picture(since or desktop.observe(NOW))
     for _ in range(round(seconds / 0.3)):
         wait.sleep(0.3)
-        after = _screen(desktop)
+        after = _picture(desktop.observe(NOW))
         if any(width > CARET[0] or height > CARET[1] for width, height in _blots(before, after)):
             return [before, after]
     return []
 
 
-def _screen(desktop: Client) -> Image.Image:
-    shot = desktop.observe(NOW).screenshot
-    assert shot is not None
-    return shot.image.convert("RGB")
+def _picture(seen: Observation) -> Image.Image:
+    assert seen.screenshot is not None
+    return seen.screenshot.image.convert("RGB")
 
 
 def _blots(before: Image.Image, after: Image.Image) -> Iterator[tuple[int, int]]:
@@ -228,10 +231,10 @@ def _blots(before: Image.Image, after: Image.Image) -> Iterator[tuple[int, int]]
             yield box[2] - box[0], box[3] - box[1]
 
 
-def _keep(desktop: Client, name: str, screens: list[Image.Image]) -> None:
+def _keep(name: str, screens: list[Image.Image], film: Film | None) -> None:
     FILMS.mkdir(parents=True, exist_ok=True)
     place = FILMS / name.replace(" ", "-").replace(":", "-")
     for number, screen in enumerate(screens):
         screen.save(f"{place}-{number}.png")
-    if films := desktop.settlings():
-        Path(f"{place}.svg").write_text(picture(films[-1]), encoding="utf-8")
+    if film is not None:
+        Path(f"{place}.svg").write_text(picture(film), encoding="utf-8")

@@ -10,7 +10,7 @@ import io
 import os
 import subprocess
 import tarfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -35,6 +35,8 @@ MADE_BASE = "deskbench/base:bookworm"
 SUITE = "bookworm"
 SOURCES_LABEL = "org.deskbench.sources"
 """Image label: a digest of what an image is built from, which shows whether it is out of date."""
+PROGRAMS_LABEL = "org.deskbench.programs"
+"""Image label: its list of programs."""
 FILES, FOLDERS = ("Dockerfile", "install.sh", "image.txt"), ("code", "home", "settings")
 """What an image is built from in `DOCKER`, besides its list of programs."""
 NOT_IN_IMAGE = frozenset({"bubblewrap", "slirp4netns", "uidmap"})
@@ -95,23 +97,24 @@ def known_programs() -> frozenset[str]:
 def context(recipe: Recipe) -> bytes:
     """The build context as a tar archive."""
     lock = lock_file(recipe.programs)
-    parts = sources()
+    parts = sources(recipe.programs)
     parts["authorities.pem"] = authorities() if recipe.code else b""
-    parts["desktop.txt"] = "".join(f"{name}\n" for name in desktop_packages()).encode()
     parts["lock.txt"] = lock.read_bytes() if recipe.locked and lock.exists() else b""
     parts |= dict(library_files("libraries"))
     return _tar(parts)
 
 
-def sources() -> dict[str, bytes]:
-    """The part of the context that is deskbench's own and the same for every image: paths and their bytes."""
-    names = (*FILES, *FOLDERS, *(f"{name}.txt" for name in PROGRAMS))
-    return dict(tree({name: DOCKER / name for name in names}, "")) | dict(server_files("server"))
+def sources(programs: str) -> dict[str, bytes]:
+    """The part of the context that is deskbench's own, for a list of programs: paths and their bytes."""
+    parts = dict(tree({name: DOCKER / name for name in (*FILES, *FOLDERS, f"{programs}.txt")}, ""))
+    parts["desktop.txt"] = "".join(f"{name}\n" for name in desktop_packages()).encode()
+    return parts | dict(server_files("server"))
 
 
-def sources_digest() -> str:
-    """SHA-256 over `sources`."""
-    return digest(sources())
+def outdated(labels: Mapping[str, str]) -> bool:
+    """Whether an image with these labels was built from other sources, or not by deskbench."""
+    programs = labels.get(PROGRAMS_LABEL)
+    return programs not in PROGRAMS or labels.get(SOURCES_LABEL) != digest(sources(programs))
 
 
 def authorities() -> bytes:
@@ -161,10 +164,11 @@ def build(engine: docker.DockerClient, recipe: Recipe, say: Callable[[str], None
         "BASE": base_image(engine, recipe.base, say), "PROGRAMS": recipe.programs, "SCREEN": recipe.screen,
         "LOCKED": str(int(recipe.locked)), "SESSION": SESSIONS[recipe.programs], "CODE": str(int(recipe.code)),
     }  # fmt: skip
+    labels = {SOURCES_LABEL: digest(sources(recipe.programs)), PROGRAMS_LABEL: recipe.programs}
     said: list[str] = []
     answers = engine.api.build(
         fileobj=io.BytesIO(context(recipe)), custom_context=True, tag=recipe.tag, buildargs=arguments, rm=True,
-        forcerm=True, decode=True, network_mode="host", labels={SOURCES_LABEL: sources_digest()},
+        forcerm=True, decode=True, network_mode="host", labels=labels,
     )  # fmt: skip
     for answer in answers:
         line = str(answer.get("stream") or answer.get("error") or "").strip()

@@ -27,7 +27,7 @@ from deskbench.envs.clients.transport import seconds_left
 from deskbench.envs.desktop import Check, Desktop, DesktopSpec
 from deskbench.envs.errors import StartError, UsageError
 from deskbench.envs.providers.docker import ssh as docker_ssh
-from deskbench.envs.providers.docker.image import NAMES, REPOSITORY, SOURCES_LABEL, building, sources_digest
+from deskbench.envs.providers.docker.image import NAMES, REPOSITORY, building, outdated
 from deskbench.envs.providers.payload import session_arguments
 
 if TYPE_CHECKING:
@@ -365,7 +365,7 @@ def find_image(engine: docker.DockerClient, name: str) -> str:
         image = engine.images.get(name)
     except docker.errors.ImageNotFound:
         raise UsageError(f"the engine has no image {name}: build it with: {building(name)}") from None
-    if image.labels.get(SOURCES_LABEL) != sources_digest():
+    if outdated(image.labels):
         raise UsageError(f"{name} was built from another version of deskbench: rebuild it with: {building(name)}")
     return str(image.id)
 

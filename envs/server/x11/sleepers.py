@@ -200,23 +200,21 @@ class Sleepers:
         ran, hidden = now.ran(before) & programs, set(now.hidden)
         hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
         timed = [
-            (key[0], wait) for key, wait in now.threads.items()
-            if key[0] in programs and wait.known and wait.wake < FOREVER and self._counts(key)
+            (key, wait) for key, wait in now.threads.items()
+            if key[0] in programs and wait.known and wait.wake < FOREVER
         ]  # fmt: skip
+        drawing = [(process, wait.wake) for (process, thread), wait in timed if self._to_show((process, thread))]
+        timed = [(key, wait) for key, wait in timed if not self._kind(key)]
         awake = (process for (process, _), one in now.threads.items() if not one.asleep)
         return Rest(
-            still, frozenset(ran), _earliest((process, wait.wake) for process, wait in timed),
+            still, frozenset(ran), _earliest((process, wait.wake) for (process, _), wait in timed),
             frozenset(hidden & programs), frozenset(awake), frozenset(moved), now.names,
-            _earliest((process, wait.wake - wait.late) for process, wait in timed),
-            frozenset(process for (process, _), drawn in self._toolkits.items() if drawn) & programs,
+            _earliest((process, wait.wake - wait.late) for (process, _), wait in timed), _earliest(drawing),
         )  # fmt: skip
 
-    def _counts(self, key: tuple[int, int]) -> bool:
-        """Whether something may be drawn when a thread's timer is due."""
-        kind = self._kind(key)
-        if kind == TOOLKIT:
-            return self._toolkits.setdefault(key, True)
-        return kind not in SERVANTS
+    def _to_show(self, key: tuple[int, int]) -> bool:
+        """Whether a thread will show something that other threads have drawn."""
+        return self._kind(key) == TOOLKIT and self._toolkits.setdefault(key, True)
 
     def _kind(self, key: tuple[int, int]) -> str:
         """`TOOLKIT`, a name in `SERVANTS`, or "" for a thread like any other."""
@@ -237,15 +235,17 @@ class Sleepers:
         return self._kinds[key]
 
     def _note_drawing(self, process: int, before: _Program, now: _Program) -> None:
-        """Note whether a program's toolkit has something to hand over: another thread may have drawn since it ran."""
+        """Note whether a program's toolkit has something to show: another thread may have drawn since it ran.
+
+        A thread that has just begun may not have its name yet.
+        """
+        old = before.threads
         for key, drawn in self._toolkits.items():
             if key[0] == process and key[1] in now.threads:
-                ran = {
-                    thread for thread, one in now.threads.items()
-                    if thread not in before.threads or not one.goes_on(before.threads[thread])
-                }  # fmt: skip
-                others = any(thread != key[1] and self._kind((process, thread)) not in SERVANTS for thread in ran)
-                self._toolkits[key] = others or (drawn and key[1] not in ran)
+                ran = {thread for thread, one in now.threads.items() if thread in old and not one.goes_on(old[thread])}
+                others = any(self._kind((process, thread)) == "" for thread in ran)
+                begun = not now.threads.keys() <= old.keys()
+                self._toolkits[key] = others or begun or (drawn and key[1] not in ran)
 
     def look(self) -> Look:
         """Every thread of the session now, but the kernel's."""
@@ -274,7 +274,7 @@ class Sleepers:
                 self._note_drawing(process, before[process], found)
             self._programs[process], names[process] = found, found.name
             threads.update(((process, thread), wait) for thread, wait in found.threads.items())
-        for key in self._threads.keys() - threads.keys():
+        for key in (self._threads.keys() | self._kinds.keys()) - threads.keys():
             self._forget(key)
         return Look(threads, names, frozenset(process for (process, _), wait in threads.items() if not wait.known))
 

@@ -60,8 +60,8 @@ class Wait:
     late: float = 0.0
 
     def goes_on(self, before: Wait) -> bool:
-        """Whether the thread sleeps and has not been on a core since an earlier look."""
-        return self.asleep and 0 <= self.slices == before.slices
+        """Whether the thread sleeps, and has slept since an earlier look. One that was on a core then has run since."""
+        return self.asleep and before.asleep and 0 <= self.slices == before.slices
 
 
 class Thread:

@@ -389,10 +389,16 @@ def test_a_context_is_the_same_bytes_each_time() -> None:
     assert images.context(images.Recipe()) == images.context(images.Recipe())
 
 
-def test_an_image_is_out_of_date_when_its_settings_programs_or_server_have_changed() -> None:
-    files = images.sources()
-    for name in ("settings/apply.sh", "home/.config/mimeapps.list", "full.txt", "Dockerfile", "server/server/desk.py"):
-        assert digest({**files, name: files[name] + b"\n"}) != images.sources_digest(), name
+def test_an_image_is_out_of_date_when_its_settings_programs_or_server_have_changed(
+    engine: docker.DockerClient,
+) -> None:
+    labels = engine.images.get(DEFAULT_IMAGE).labels
+    assert not images.outdated(labels)
+    assert images.outdated({}) and images.outdated({**labels, images.PROGRAMS_LABEL: "full"})
+    files = images.sources("light")
+    for name in ("settings/apply.sh", "home/.config/mimeapps.list", "light.txt", "desktop.txt", "server/wire.py"):
+        changed = digest({**files, name: files[name] + b"\n"})
+        assert images.outdated({**labels, images.SOURCES_LABEL: changed}), name
     with tarfile.open(fileobj=io.BytesIO(images.context(images.Recipe()))) as archive:
         assert set(archive.getnames()) >= files.keys()
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from deskbench.envs.server.settle import (
+    HORIZON_DRAWING,
     HORIZON_LAUNCH,
     MAXIMUM,
     QUIET,
@@ -283,22 +284,29 @@ def test_a_timer_that_is_set_anew_before_it_is_due_is_no_tick() -> None:
 
 
 @pytest.mark.parametrize("changes", [[], [change(0.01, BIG)]])
-def test_what_a_program_has_drawn_but_not_shown_is_waited_for_by_either_evidence(changes: list[Change]) -> None:
-    """Java hands it over up to 500 ms later, when quiet time is over."""
+@pytest.mark.parametrize("timers", [rests(), rests(timers={0.0: 0.2}), ticks(0.02)])
+def test_what_a_program_has_drawn_but_not_shown_is_waited_for_by_either_evidence(
+    changes: list[Change], timers: Callable[[float], Rest]
+) -> None:
+    """Java shows it up to 500 ms later, when quiet time is over, whatever the program's own timers are."""
 
     def rest(now: float) -> Rest:
-        waits = now < 0.48
-        return Rest(
-            True, frozenset({10}), {10: 0.48 if waits else 0.98}, frozenset(), drawing=frozenset({10} if waits else ())
-        )
+        return replace(timers(now), drawing={10: 0.48} if now < 0.48 else {})
 
     shown = [*changes, change(0.48, BIG)]
     time, by = rested(rest, shown)
-    assert by == "rest" and 0.48 <= time < 0.5
+    assert by == "rest" and time >= 0.48
     time, by = rested(lambda now: replace(rest(now), still=False), shown)
     assert by == "quiet" and time >= 0.48 + QUIET
     time, by = rested(lambda now: replace(rest(now), ran=frozenset()), shown, looking_back=True)
     assert by == "rest" and time >= 0.48
+
+
+@pytest.mark.parametrize("still", [True, False])
+def test_a_program_that_is_for_ever_about_to_show_something_is_not_waited_for_without_end(still: bool) -> None:
+    """A thread of it computes, and nobody knows whether it draws."""
+    time, _ = rested(lambda now: replace(rests()(now), still=still, drawing={10: now + 0.4}))
+    assert HORIZON_DRAWING - 0.4 <= time <= HORIZON_DRAWING + 0.1
 
 
 def test_a_caret_that_is_due_later_is_not_waited_for() -> None:

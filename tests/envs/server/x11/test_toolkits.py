@@ -104,10 +104,9 @@ def test_a_program_is_answered_when_it_has_drawn_and_not_before(provider: LocalP
         desktop.write_file(f"~/{file}", source.encode())
         desktop.launch(f"cd ~ && exec {runner} {file}", shell=True)
         assert wait.until(lambda: drawn(desktop, "a") == "soon", timeout=30)
-        assert {drawn(desktop, "b") for _ in range(5)} == {"soon"}
-        assert {drawn(desktop, "z") for _ in range(5)} == {"never"}
+        assert [drawn(desktop, key) for key in "aaabbbzzz"] == ["soon"] * 6 + ["never"] * 3
         by = [desktop.act([Key((key,))]).settled_by for key in "abz" * 3]
-        assert "rest" in by, by
+        assert by.count("rest") > len(by) / 2, by
     finally:
         provider.stop(desktop)
 
