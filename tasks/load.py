@@ -128,11 +128,11 @@ def _class(suite: str, file: Path, facts: dict[str, Any] | str, problems: Proble
 def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]], list[Path]]:
     """The (suite, file) pairs of a source, and the files that only look like tasks."""
     path = Path(source)
-    if not path.exists() and (LIBRARY / str(source)).is_dir():
+    suites = sorted(p.name for p in LIBRARY.iterdir() if p.is_dir() and not p.name.startswith("_"))
+    if not path.exists() and str(source) in suites:
         path = LIBRARY / str(source)
     if not path.exists():
-        known = sorted(p.name for p in LIBRARY.iterdir() if p.is_dir() and not p.name.startswith("_"))
-        raise UsageError(f"no such file, folder or suite: {source}; suites: {', '.join(known)}")
+        raise UsageError(f"no such file, folder or suite: {source}; suites: {', '.join(suites)}")
     if path.is_file():
         return [(_suite(path), path)], []
     for inner in (path, path / "evaluation_examples"):
@@ -146,7 +146,8 @@ def _files(source: str | Path, split: str | None) -> tuple[list[tuple[str, Path]
         if not _asset(file, path)
     ]
     if not found:
-        raise UsageError(f"{source} holds no task files (*.json, {CLASS_FILES})")
+        hidden = f"; it hides the suite {source}: rename it, or start from elsewhere" if str(source) in suites else ""
+        raise UsageError(f"the folder {source} holds no task files (*.json, {CLASS_FILES}){hidden}")
     return found, []
 
 

@@ -130,6 +130,16 @@ def test_sources_that_are_not_there(tmp_path: Path) -> None:
     assert "no task files" in said(tmp_path)
 
 
+def test_a_folder_with_a_suites_name_is_said_to_hide_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "basics").mkdir()
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path)
+    for source, said in (("basics", "hides the suite basics: rename it"), ("other", r"task_\*\.py\)$")):
+        with pytest.raises(UsageError, match=f"the folder {source} holds no task files .*{said}"):
+            load(source)
+    assert load("windows")
+
+
 def test_a_template_becomes_one_task_for_each_seed(tmp_path: Path) -> None:
     seeds = [{"word": "red", "n": 3}, {"word": "blue", "n": 4}]
     tasks = load(write(tmp_path, instruction="Write {{word}} {{n}} times.", seeds=seeds, limits={"steps": "{{n}}"}))
