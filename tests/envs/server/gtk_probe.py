@@ -13,6 +13,7 @@ from pathlib import Path
 
 import gi
 
+gi.require_version("Gdk", "3.0")  # it does not follow from GTK's, where GTK 4 is installed, too
 gi.require_version("Gtk", "3.0")
 from gi.repository import Gdk, GLib, Gtk  # noqa: E402
 
