@@ -84,16 +84,17 @@ def _different(moments: Iterable[wire.Moment]) -> Iterator[wire.Moment]:
 def _moment(sample: Sample, rest: Rest | None, after: Callable[[float], float]) -> wire.Moment:
     if rest is None:
         return wire.Moment(after(sample.time), len(sample.windows), sample.running)
-    wakes = dict(rest.wakes)
-    for process, moment in rest.drawing.items():
-        wakes[process] = min(moment, wakes.get(process, moment))
+    wakes: dict[int, float] = dict(rest.drawing)
+    for timer, moment in rest.wakes.items():
+        wakes[timer.process] = min(moment, wakes.get(timer.process, moment))
     near = {process for process, wake in wakes.items() if wake - sample.time < NEAR}
     return wire.Moment(
         after(sample.time), len(sample.windows), sample.running, rest.still,
         tuple(
             wire.Sleeper(
-                process, rest.names.get(process, ""), process in rest.awake, process in rest.moved, process in rest.ran,
-                process in rest.hidden, after(wakes[process]) if process in near else None,
+                process, rest.names.get(process, ""), process in rest.awake, process in rest.moved,
+                process in rest.ran | rest.own, process in rest.hidden,
+                after(wakes[process]) if process in near else None,
             )
             for process in sorted(rest.ran | rest.awake | near)
         ),

@@ -49,12 +49,17 @@ HORIZON, HORIZON_LAUNCH = 0.3, 0.075
 """Seconds within which a timer may belong to the reaction, as long as `QUIET`; and the same when a starting program has
 slept for `REST_LAUNCH`. GTK's programs have a timer 500 ms after their window is mapped, at which nothing is drawn.
 """
+HORIZON_OWN = 0.05
+"""The same for the desktop's own programs that the action woke: a panel draws the next frame of its buttons."""
 HORIZON_DRAWING = 1.0
 """Seconds after the last change within which a program may show what it has drawn: Java's do so up to 500 ms later."""
 TICKING, TICKS = 0.1, 4
-"""A program that wakes at equal intervals, so often and for so many seconds since the screen last changed, is ticking
+"""A thread that wakes at equal intervals, so often and for so many seconds since the screen last changed, is ticking
 and not reacting: LibreOffice works off what is left to do every 20 ms, and draws nothing. A chain of timers, as GTK's
 after Enter in a dialog (248, 9 and 234 ms), has unequal intervals.
+
+Only `HORIZON` after the first change: a thread tells only the first of its timers, so ticks hide what is due behind
+them. LibreOffice draws its toolbars 300 ms after a key.
 """
 EVEN = 0.012
 """Seconds by which equal intervals may differ: the work of a tick is part of them."""
@@ -96,35 +101,45 @@ class Sample:
     clients: frozenset[int] = frozenset()
 
 
+class Timer(NamedTuple):
+    """Whose timer: a process and its thread. Thread 0 is that of a timer that is a file."""
+
+    process: int
+    thread: int
+
+
 @dataclass(frozen=True)
 class Rest:
-    """What two looks in a row say about the programs; the desktop's own processes count for `still` only.
+    """What two looks in a row say about the programs; the desktop's own processes are not among them.
 
     Attributes:
         still: it is proved that at a moment between the looks, nothing in the session ran or was about to.
         ran: programs that have run since the actions began.
-        wakes: when each program wakes by itself, monotonic seconds; those without a timer are left out.
+        wakes: when each thread wakes by itself, monotonic seconds; those without a timer are left out, as are those of
+            the desktop's own processes, but for `own`.
         hidden: programs whose timers are unknown.
         awake: processes, the desktop's own among them, that were running or about to.
         moved: processes that have run since the last `Rest`.
         names: of the processes.
-        soonest: when each program wakes by itself at the earliest, where that is not known exactly.
+        soonest: when each thread wakes by itself at the earliest, where that is not known exactly.
         drawing: when programs show what they have drawn, monotonic seconds; those that show it at once are left out.
+        own: the desktop's own processes that have run since the actions began.
     """
 
     still: bool
     ran: frozenset[int]
-    wakes: Mapping[int, float]
+    wakes: Mapping[Timer, float]
     hidden: frozenset[int]
     awake: frozenset[int] = frozenset()
     moved: frozenset[int] = frozenset()
     names: Mapping[int, str] = field(default_factory=dict, compare=False)
-    soonest: Mapping[int, float] = field(default_factory=dict, compare=False)
+    soonest: Mapping[Timer, float] = field(default_factory=dict, compare=False)
     drawing: Mapping[int, float] = field(default_factory=dict, compare=False)
+    own: frozenset[int] = frozenset()
 
 
 class Tick(NamedTuple):
-    """A moment at which a program is to wake, and whether it may have woken since the one before."""
+    """A moment at which a thread is to wake, and whether it may have woken since the one before."""
 
     due: float
     missed: bool
@@ -175,8 +190,9 @@ class Settling:
     _new_window: bool = field(default=False, init=False)
     _due: dict[int, float] = field(default_factory=dict, init=False)
     _shown: float = field(default=0.0, init=False)
-    _ticks: dict[int, list[Tick]] = field(default_factory=dict, init=False)
-    _missed: set[int] = field(default_factory=set, init=False)
+    _ticks: dict[Timer, list[Tick]] = field(default_factory=dict, init=False)
+    _missed: set[Timer] = field(default_factory=set, init=False)
+    _reacting: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         self._windows = self.before.windows
@@ -188,7 +204,9 @@ class Settling:
             sample: the newest sample.
             changes: all changes since the actions began, oldest first.
         """
-        last = max((c.time for c in changes if not self.habitual(c, changes)), default=None)
+        times = [c.time for c in changes if not self.habitual(c, changes)]
+        last = max(times, default=None)
+        self._reacting = max(self.start, min(times, default=0.0))
         rest, self.awaited = None, None
         if self.rest is not None and not sample.running:
             rest = self.rest(lambda rest: self._asleep(sample, rest, last))
@@ -226,9 +244,9 @@ class Settling:
 
         Later ones do not count, so that a program whose timers never end is not waited for.
         """
-        for process in rest.ran & rest.wakes.keys():
-            if process not in self._due and rest.wakes[process] <= now + HORIZON:
-                self._due[process] = rest.wakes[process]
+        for wake, timer in sorted((wake, timer) for timer, wake in rest.wakes.items()):
+            if timer.process in rest.ran and wake <= now + HORIZON:
+                self._due.setdefault(timer.process, wake)
 
     def _since(self, last: float | None) -> float:
         """The moment of the last change, or of the last action."""
@@ -245,22 +263,24 @@ class Settling:
                 yield moment
 
     def _count_ticks(self, rest: Rest, now: float, since: float) -> None:
-        """Note the moments at which each program was to wake since the last change; the last of them is to come.
+        """Note the moments at which each thread was to wake since the last change; the last of them is to come.
 
         While a program works, a look does not see when it is to wake, and may miss a tick.
         """
-        self._missed |= rest.awake
-        for process, wake in rest.wakes.items():
-            ticks = [tick for tick in self._ticks.get(process, ()) if tick.due > since]
-            missed = process in self._missed
+        self._missed |= {timer for timer in self._ticks if timer.process in rest.awake}
+        for timer, wake in rest.wakes.items():
+            ticks = [tick for tick in self._ticks.get(timer, ()) if tick.due > since]
+            missed = timer in self._missed
             if ticks and (ticks[-1].due > now or wake - ticks[-1].due < EARLY):
                 missed |= ticks.pop().missed  # the same timer, or it was set anew before it was due
-            self._ticks[process] = [*ticks, Tick(wake, missed)]
-            self._missed.discard(process)
+            self._ticks[timer] = [*ticks, Tick(wake, missed)]
+            self._missed.discard(timer)
 
-    def _ticking(self, process: int) -> bool:
-        """Whether a program wakes at equal intervals and draws nothing."""
-        ticks = self._ticks.get(process, [])
+    def _ticking(self, timer: Timer, now: float) -> bool:
+        """Whether a thread wakes at equal intervals and draws nothing, and what its ticks hide has had its time."""
+        if now < self._reacting + HORIZON:
+            return False
+        ticks = self._ticks.get(timer, [])
         first = next(
             (n for n in range(len(ticks) - TICKS, -1, -1) if ticks[-1].due - ticks[n].due > TICKING - EARLY), None
         )
@@ -289,19 +309,24 @@ class Settling:
             return False
         expected = list(self._expected(sample, rest))
         quiet = max(self._quiet_at(sample, last), self._last_running + IDLE * self.patience)
-        if all(rest.soonest.get(process, rest.wakes[process]) > quiet for process in expected):
+        if all(rest.soonest.get(timer, rest.wakes[timer]) > quiet for timer in expected):
             expected = []
-        moments = [*(rest.wakes[process] for process in expected), *self._drawing(rest, last)]
+        moments = [*(rest.wakes[timer] for timer in expected), *self._drawing(rest, last)]
         self.awaited = min(moments, default=None)
         return self.awaited is None
 
-    def _expected(self, sample: Sample, rest: Rest) -> Iterator[int]:
-        """The programs whose timers are due soon, and may belong to the reaction."""
+    def _expected(self, sample: Sample, rest: Rest) -> Iterator[Timer]:
+        """The timers that are due soon, and may belong to the reaction."""
+        now = sample.time
         horizon = HORIZON_LAUNCH if self._starting(sample) else HORIZON
-        for process, wake in rest.wakes.items():
-            concerned = self.looking_back or process in rest.ran
-            if wake <= (sample.time + horizon if concerned else self.start + REACTION) and not self._ticking(process):
-                yield process
+        for timer, wake in rest.wakes.items():
+            if timer.process in rest.own:
+                until = now + HORIZON_OWN
+            else:
+                concerned = self.looking_back or timer.process in rest.ran
+                until = now + horizon if concerned else self.start + REACTION
+            if wake <= until and not self._ticking(timer, now):
+                yield timer
 
     def _film(self, sample: Sample, rest: Rest | None) -> None:
         if self.seen and len(self.seen) >= MOMENTS:

@@ -14,11 +14,11 @@ import select
 import threading
 import time
 import tty
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from deskbench.envs import wait
-from deskbench.envs.server.settle import Rest
+from deskbench.envs.server.settle import Rest, Timer
 from deskbench.envs.server.x11 import proc
 from deskbench.envs.server.x11.activity import INFRASTRUCTURE
 from deskbench.envs.server.x11.outside import Outside
@@ -182,8 +182,8 @@ class Sleepers:
         if not found.still:
             return found
         due, woken = self._outside.look(found.ran)
-        wakes, soonest = (_earliest((*one.items(), *due.items())) for one in (found.wakes, found.soonest))
-        return dataclasses.replace(found, wakes=wakes, soonest=soonest, hidden=found.hidden | woken)
+        wakes = {**found.wakes, **{Timer(process, 0): wake for process, wake in due.items()}}
+        return dataclasses.replace(found, wakes=wakes, hidden=found.hidden | woken)
 
     def _again(self, now: Look, until: float, times: int) -> tuple[Look, bool]:
         """Look so many times more; the last look, and whether nothing ran before it."""
@@ -197,19 +197,20 @@ class Sleepers:
 
     def _found(self, now: Look, before: Look, moved: set[int], *, still: bool) -> Rest:
         programs = {process for process, name in now.names.items() if name not in INFRASTRUCTURE}
-        ran, hidden = now.ran(before) & programs, set(now.hidden)
+        ran, hidden = now.ran(before), set(now.hidden)
+        concerned = programs | ran
         hidden |= {process for process in programs if now.names[process].startswith(FOREIGN)}
-        timed = [
-            (key, wait) for key, wait in now.threads.items()
-            if key[0] in programs and wait.known and wait.wake < FOREVER
-        ]  # fmt: skip
-        drawing = [(process, wait.wake) for (process, thread), wait in timed if self._to_show((process, thread))]
-        timed = [(key, wait) for key, wait in timed if not self._kind(key)]
+        timed = {
+            Timer(*key): wait for key, wait in now.threads.items()
+            if key[0] in concerned and wait.known and wait.wake < FOREVER
+        }  # fmt: skip
+        drawing = {timer.process: wait.wake for timer, wait in timed.items() if self._to_show(timer)}
+        timed = {timer: wait for timer, wait in timed.items() if not self._kind(timer)}
         awake = (process for (process, _), one in now.threads.items() if not one.asleep)
         return Rest(
-            still, frozenset(ran), _earliest((process, wait.wake) for (process, _), wait in timed),
+            still, frozenset(ran & programs), {timer: wait.wake for timer, wait in timed.items()},
             frozenset(hidden & programs), frozenset(awake), frozenset(moved), now.names,
-            _earliest((process, wait.wake - wait.late) for (process, _), wait in timed), _earliest(drawing),
+            {timer: wait.wake - wait.late for timer, wait in timed.items()}, drawing, frozenset(ran - programs),
         )  # fmt: skip
 
     def _to_show(self, key: tuple[int, int]) -> bool:
@@ -332,12 +333,3 @@ def _field(process: int, number: int) -> str:
 def _alone() -> bool:
     """This thread is all that runs on the machine, the kernel's workers included (loadavg in proc(5))."""
     return proc.read("loadavg").split()[3].startswith(b"1/")
-
-
-def _earliest(wakes: Iterable[tuple[int, float]]) -> dict[int, float]:
-    """The first moment of each process that has one."""
-    found: dict[int, float] = {}
-    for process, wake in wakes:
-        if wake < FOREVER:
-            found[process] = min(wake, found.get(process, FOREVER))
-    return found

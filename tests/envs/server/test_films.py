@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from deskbench.envs.server.films import DRAWN, KEPT, Films
-from deskbench.envs.server.settle import REACTION, Change, Rest, Sample, Settling
+from deskbench.envs.server.settle import REACTION, Change, Rest, Sample, Settling, Timer
 
 BIG = (0, 0, 400, 300)
 
@@ -46,7 +46,8 @@ def test_moments_without_news_are_left_out() -> None:
 
 def test_a_moment_names_the_programs_that_ran_or_will_soon() -> None:
     films = Films(lambda moment: [])
-    rest = Rest(True, frozenset({1}), {2: 0.4, 3: 60.0}, frozenset({1}), frozenset(), frozenset({1}), {1: "editor"})
+    wakes = {Timer(2, 2): 60.0, Timer(2, 20): 0.4, Timer(3, 3): 60.0}
+    rest = Rest(True, frozenset({1}), wakes, frozenset({1}), frozenset(), frozenset({1}), {1: "editor"})
     settling = Settling(0.0, 0.0, Sample(0.0), rest=lambda _: rest)
     films.add(settling)
     settling.verdict(Sample(0.0), [])
