@@ -188,7 +188,7 @@ class Settling:
     _window_change: float = field(default=-1.0, init=False)
     _windows: frozenset[int] = field(default=frozenset(), init=False)
     _new_window: bool = field(default=False, init=False)
-    _due: dict[int, float] = field(default_factory=dict, init=False)
+    _woken: dict[int, float] = field(default_factory=dict, init=False)
     _shown: float = field(default=0.0, init=False)
     _ticks: dict[Timer, list[Tick]] = field(default_factory=dict, init=False)
     _missed: set[Timer] = field(default_factory=set, init=False)
@@ -218,7 +218,8 @@ class Settling:
         now = sample.time
         self._note(sample, rest)
         if rest is not None:
-            self._expect(rest, now)
+            for process in rest.ran:
+                self._woken.setdefault(process, now)
             self._shown = max(self._drawing(rest, last), default=0.0)
             self._count_ticks(rest, now, self._since(last))
         else:
@@ -236,17 +237,24 @@ class Settling:
         """When it has been quiet for long enough, if nothing changes until then."""
         quiet_since = max(self.start if last is None else last, self._window_change, self.start)
         if last is None and self._window_change < 0 and not self._starting(sample):
-            return max(quiet_since + REACTION, max(self._due.values(), default=0.0) + IDLE, self._shown + IDLE)
+            return max(quiet_since + REACTION, self._expected_until() + IDLE, self._shown + IDLE)
         return max(quiet_since + self._needed(sample), self._shown + IDLE)
 
-    def _expect(self, rest: Rest, now: float) -> None:
-        """Note the first timer of each program that the actions concern: it may be what draws the reaction.
+    def _expected_until(self) -> float:
+        """When the last of the timers is due that may draw a reaction for which nothing has been drawn yet.
 
-        Later ones do not count, so that a program whose timers never end is not waited for.
+        They are the first few of each thread of the programs that the actions concern, within `HORIZON` of when the
+        program ran. Later ones do not count, so that a program whose timers never end is not waited for.
         """
-        for wake, timer in sorted((wake, timer) for timer, wake in rest.wakes.items()):
-            if timer.process in rest.ran and wake <= now + HORIZON:
-                self._due.setdefault(timer.process, wake)
+        return max(
+            (
+                tick.due
+                for timer, ticks in self._ticks.items()
+                for tick in ticks[:TICKS]
+                if tick.due <= self._woken.get(timer.process, -HORIZON) + HORIZON
+            ),
+            default=0.0,
+        )
 
     def _since(self, last: float | None) -> float:
         """The moment of the last change, or of the last action."""

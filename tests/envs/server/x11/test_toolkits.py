@@ -1,4 +1,4 @@
-"""Programs of several toolkits tell when they will draw: at once, at a timer of their own, or not at all."""
+"""Programs of several toolkits tell when they will draw: at once, at a timer, behind another timer, or not at all."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ def show():
     label.config(text=f"shown {next(times)}")
 root.bind("a", lambda event: show())
 root.bind("b", lambda event: root.after(200, show))
+root.bind("c", lambda event: (root.after(50, int), root.after(200, show)))
 root.geometry("500x300")
 root.focus_force()
 root.mainloop()
@@ -34,7 +35,8 @@ class Label(QtWidgets.QLabel):
         self.setText(f"shown {next(self.times)}")
     def keyPressEvent(self, event):
         if event.text() == "a": self.show_more()
-        if event.text() == "b": QtCore.QTimer.singleShot(200, self.show_more)
+        if event.text() == "c": QtCore.QTimer.singleShot(50, lambda: None)
+        if event.text() in ("b", "c"): QtCore.QTimer.singleShot(200, self.show_more)
 application, label = QtWidgets.QApplication([]), Label("ready")
 label.resize(500, 300)
 label.show()
@@ -49,7 +51,8 @@ def show():
     label.set_text(f"shown {next(times)}")
 def pressed(window, event):
     if event.string == "a": show()
-    if event.string == "b": GLib.timeout_add(200, show)
+    if event.string == "c": GLib.timeout_add(50, bool)
+    if event.string in ("b", "c"): GLib.timeout_add(200, show)
 window.add(label)
 window.set_default_size(500, 300)
 window.connect("key-press-event", pressed)
@@ -63,6 +66,11 @@ public class Program {
     static int times = 0;
     static JLabel label = new JLabel("ready");
     static void show() { label.setText("shown " + times++); }
+    static void later(int milliseconds, Runnable done) {
+        Timer timer = new Timer(milliseconds, event -> done.run());
+        timer.setRepeats(false);
+        timer.start();
+    }
     public static void main(String[] arguments) {
         SwingUtilities.invokeLater(() -> {
             JFrame frame = new JFrame("Program");
@@ -71,11 +79,8 @@ public class Program {
             frame.addKeyListener(new KeyAdapter() {
                 public void keyTyped(KeyEvent event) {
                     if (event.getKeyChar() == 'a') show();
-                    if (event.getKeyChar() == 'b') {
-                        Timer timer = new Timer(200, done -> show());
-                        timer.setRepeats(false);
-                        timer.start();
-                    }
+                    if (event.getKeyChar() == 'c') later(50, () -> {});
+                    if ("bc".indexOf(event.getKeyChar()) >= 0) later(200, Program::show);
                 }
             });
             frame.setVisible(true);
@@ -104,8 +109,8 @@ def test_a_program_is_answered_when_it_has_drawn_and_not_before(provider: LocalP
         desktop.write_file(f"~/{file}", source.encode())
         desktop.launch(f"cd ~ && exec {runner} {file}", shell=True)
         assert wait.until(lambda: drawn(desktop, "a") == "soon", timeout=30)
-        assert [drawn(desktop, key) for key in "aaabbbzzz"] == ["soon"] * 6 + ["never"] * 3
-        by = [desktop.act([Key((key,))]).settled_by for key in "abz" * 3]
+        assert [drawn(desktop, key) for key in "aaabbbccczzz"] == ["soon"] * 9 + ["never"] * 3
+        by = [desktop.act([Key((key,))]).settled_by for key in "abcz" * 3]
         assert by.count("rest") > len(by) / 2, by
     finally:
         provider.stop(desktop)
