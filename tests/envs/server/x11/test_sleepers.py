@@ -31,6 +31,13 @@ os.read(timer, 8)
 print("late", flush=True)
 input()
 """
+PANEL = """#!/usr/bin/python3
+import time
+while input() != "end":
+    for frame in range(8):
+        time.sleep(0.045)
+        print(frame, end=" ", flush=True)
+"""
 NETWORK = """
 import socket
 there = socket.create_server(("127.0.0.1", 0))
@@ -97,6 +104,18 @@ def test_a_timer_that_is_a_file_is_waited_for(desktop: LocalDesktop) -> None:
     same = seen.screenshot.sha256 == later.screenshot.sha256
     assert (same, seen.settle_ms >= LATE * 1e3) == (True, True), (seen.settled_by, seen.settle_ms, desktop.settlings())
     enter(desktop)
+
+
+def test_the_desktop_s_own_programs_are_waited_for_if_they_are_about_to_wake(desktop: LocalDesktop) -> None:
+    desktop.write_file("/tmp/xfce4-panel", PANEL.encode())
+    desktop.run(["chmod", "+x", "/tmp/xfce4-panel"])
+    desktop.launch(["xterm", "-e", "/tmp/xfce4-panel"])
+    for _ in range(3):
+        seen = enter(desktop)
+        later = desktop.observe(Observe(policy="fixed:0.5"))
+        assert seen.screenshot and later.screenshot
+        assert seen.screenshot.sha256 == later.screenshot.sha256, (seen.settled_by, seen.settle_ms, desktop.settlings())
+    enter(desktop, "end")
 
 
 def test_a_program_that_may_hear_from_the_network_is_answered_by_quiet_time(desktop: LocalDesktop) -> None:
