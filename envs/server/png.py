@@ -13,13 +13,14 @@ import ctypes.util
 import struct
 import threading
 import zlib
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+BAND = 64
+"""Rows of a band. Its data stays in the processor's cache, and few bands hold a caret or a menu."""
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _UP, _AVERAGE = 2, 3
-_BAND = 64
-"""Rows of a band. Its data stays in the processor's cache, and few bands hold a caret or a menu."""
 _PHOTO = 0.08
 """Bytes of PNG per byte of pixels. A band above this counts as a photograph, and is filtered as such."""
 _ZLIB_HEADER = b"\x78\x01"
@@ -122,23 +123,57 @@ class Encoder:
         """Encode a frame as a PNG file.
 
         Args:
-            bgrx: uint8 array (height, width, 4); the fourth byte is ignored. It must not be written to afterwards.
+            bgrx: uint8 array (height, width, 4); the fourth byte is ignored. The encoder keeps it, so it must not be
+                written to afterwards.
         """
         import numpy as np
 
         bgrx = np.ascontiguousarray(bgrx)
         height, width = bgrx.shape[:2]
-        if self._last is None or self._last.shape != bgrx.shape:
-            self._last, self._bands = None, [_Band() for _ in range(0, height, _BAND)]
-            self._rows = np.empty((min(_BAND, height), 1 + width * 3), np.uint8)
-        last, self._last = self._last, None  # if a band cannot be encoded, no band is taken from this frame
+        last = self._last
+        if last is None or last.shape != bgrx.shape:
+            self._bands = [_Band() for _ in range(0, height, BAND)]
+            self._rows = np.empty((min(BAND, height), 1 + width * 3), np.uint8)
+            return self._file(bgrx, range(len(self._bands)))
+        tops = range(0, height, BAND)
+        stale = [number for number, top in enumerate(tops) if not _same(bgrx, last, max(top - 1, 0), top + BAND)]
+        return self._file(bgrx, stale)
+
+    def update(self, pieces: Sequence[tuple[int, Any]]) -> bytes:
+        """Encode the last frame again, of which only some rows may have changed.
+
+        Args:
+            pieces: the number of the first row, and uint8 (rows, width, 4), of each part that may have changed.
+
+        Raises:
+            ValueError: there is no last frame, or it could not be encoded.
+        """
+        frame = self._last
+        if frame is None:
+            raise ValueError("there is no frame to update")
+        frame = frame if frame.flags.writeable else frame.copy()
+        self._last = None
+        stale: set[int] = set()
+        for top, rows in pieces:
+            for number in range(top // BAND, (top + len(rows) - 1) // BAND + 1):
+                first, end = max(number * BAND, top), min((number + 1) * BAND, top + len(rows))
+                new, old = rows[first - top : end - top], frame[first:end]
+                if not _same(new, old, 0, len(new)):
+                    below = end % BAND == 0 and end < len(frame) and not _same(new, old, len(new) - 1, len(new))
+                    stale.update((number, number + 1) if below else (number,))
+                    old[:] = new
+        return self._file(frame, stale)
+
+    def _file(self, bgrx: Any, stale: Iterable[int]) -> bytes:
+        """Encode the bands with these numbers, and put the file together."""
+        height, width = bgrx.shape[:2]
+        self._last = None  # if a band cannot be encoded, no band is taken from this frame
+        for number in stale:
+            self._encode(self._bands[number], bgrx, number * BAND)
+        self._last = bgrx
         adler = 1
         for number, band in enumerate(self._bands):
-            top = number * _BAND
-            if last is None or not _same(bgrx, last, max(top - 1, 0), top + _BAND):
-                self._encode(band, bgrx, top)
-            adler = _appended(adler, band.adler, min(_BAND, height - top) * (1 + width * 3))
-        self._last = bgrx
+            adler = _appended(adler, band.adler, min(BAND, height - number * BAND) * (1 + width * 3))
         header = _chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
         end = _chunk(b"IDAT", _LAST + struct.pack(">I", adler)) + _chunk(b"IEND", b"")
         return b"".join((_SIGNATURE, header, *(band.chunk for band in self._bands), end))
@@ -147,7 +182,7 @@ class Encoder:
         """Encode the band whose first row is `top`."""
         import numpy as np
 
-        rgb = _packed(bgrx[max(top - 1, 0) : top + _BAND])
+        rgb = _packed(bgrx[max(top - 1, 0) : top + BAND])
         if top == 0:  # for PNG, the row above the first is all zeros
             rgb = np.concatenate((np.zeros_like(rgb[:1]), rgb))
         data = self._deflated(rgb, photo=band.photo)

@@ -1,18 +1,49 @@
-"""Screenshots of the X screen: lossless, with the real cursor at its hot-spot, and free if nothing has changed."""
+"""Screenshots of the X screen: lossless, with the real cursor at its hot-spot, and free if nothing has changed.
+
+Where little has changed, only that is captured. A capture in parts counts only if the X server says that nothing has
+changed meanwhile: every picture shows the screen as it was at one moment.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import threading
-from typing import Any
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 from deskbench.envs.server.desk import Frame
-from deskbench.envs.server.png import Encoder
+from deskbench.envs.server.png import BAND, Encoder
 from deskbench.envs.server.x11.damage import DamageWatch
 
 RESIZED_TRIES = 3
 """How often to try again when the screen's size changes during a capture."""
+PART, PART_TRIES = 0.5, 2
+"""The part of the screen up to which only what has changed is captured, and how often that is tried while the screen
+changes.
+"""
+
+
+class _Moment(NamedTuple):
+    """How often the screen and the cursor have changed, and the pointer's position in pixels."""
+
+    changes: int
+    cursors: int
+    pointer: tuple[int, int]
+
+
+class _Cursor(NamedTuple):
+    """A cursor's picture, premultiplied BGRA of shape (height, width, 4), and the pixel of the screen at its corner."""
+
+    picture: Any
+    left: int
+    top: int
+
+    @property
+    def bands(self) -> set[int]:
+        """The bands of the screen that it covers."""
+        return set(range(max(self.top, 0) // BAND, (self.top + len(self.picture) - 1) // BAND + 1))
 
 
 class Screen:
@@ -30,7 +61,9 @@ class Screen:
         self._encoder = Encoder()
         self.damage = DamageWatch(display_name)
         self._lock = threading.Lock()
-        self._state: tuple[object, ...] | None = None
+        self._shape: tuple[int, _Cursor] | None = None
+        self._drawn: set[int] = set()
+        self._moment: _Moment | None = None
         self._frame: Frame | None = None
 
     @property
@@ -42,14 +75,59 @@ class Screen:
         """The current screen. Returns the last frame again if neither the screen nor the cursor has changed."""
         with self._lock:
             # Read the counts before the pixels, so that a change in between makes the next capture look again.
-            state = (self.damage.count, self.damage.cursors, *self._pointer())
-            if self._frame is not None and state == self._state:
+            count, bands = self.damage.take()
+            moment = _Moment(count, self.damage.cursors, self._pointer())
+            if self._frame is not None and moment == self._moment:
                 return self._frame
-            cursor = self._display.xfixes_get_cursor_image(self._root)
-            png = self._encoder.encode(_with_cursor(self._grab(), cursor))
-            self._frame = Frame(png, hashlib.sha256(png).hexdigest(), (cursor.x, cursor.y))
-            self._state = state
+            last, self._moment = self._moment, None  # if this fails, the next capture is of the whole screen
+            parts = self._parts(last, moment, bands) if last else None
+            if parts:
+                moment, pieces = parts
+                cursor = self._cursor(moment)
+                png = self._encoder.update([(top, _with_cursor(rows, cursor, top)) for top, rows in pieces])
+            else:
+                cursor = self._cursor(moment)
+                png = self._encoder.encode(_with_cursor(self._grab(), cursor))
+            self._frame = Frame(png, hashlib.sha256(png).hexdigest(), moment.pointer)
+            self._moment, self._drawn = moment, cursor.bands
             return self._frame
+
+    def _parts(self, last: _Moment, moment: _Moment, bands: set[int]) -> tuple[_Moment, list[tuple[int, Any]]] | None:
+        """Capture only what has changed since `last`; None if that is much, or if the screen goes on changing.
+
+        Returns:
+            What the pixels show, and each part's first row and pixels, without the cursor.
+        """
+        from mss.exception import ScreenShotError
+
+        for _ in range(PART_TRIES):
+            wanted = bands if moment[1:] == last[1:] else bands | self._drawn | self._cursor(moment).bands
+            if len(wanted) > PART * self.height / BAND:
+                return None
+            try:
+                pieces = [(top, self._pixels(self.width, end - top, top)) for top, end in _rows(wanted, self.height)]
+            except ScreenShotError:  # a program has made the screen smaller
+                return None
+            self.damage.catch_up(self._display)
+            count, more = self.damage.take()
+            now = moment._replace(changes=count, cursors=self.damage.cursors)
+            if now == moment:
+                return moment, pieces
+            moment, bands = now, bands | more
+        return None
+
+    def _cursor(self, moment: _Moment) -> _Cursor:
+        """The cursor as it is shown. Its picture is read anew only if the X server has told of another one."""
+        import numpy as np
+
+        if self._shape is None or self._shape[0] != moment.cursors:
+            found = self._display.xfixes_get_cursor_image(self._root)
+            argb = np.array(found.cursor_image, np.uint64).astype("<u4").view(np.uint8)
+            picture = argb.reshape(found.height, found.width, 4)
+            self._shape = (moment.cursors, _Cursor(picture, -found.xhot, -found.yhot))
+        picture, left, top = self._shape[1]
+        x, y = moment.pointer
+        return _Cursor(picture, x + left, y + top)
 
     def catch_up(self) -> None:
         """Wait until every change that the X server has told of is counted: the next capture shows it."""
@@ -86,10 +164,10 @@ class Screen:
         whole[:height, :width] = self._pixels(width, height)
         return whole
 
-    def _pixels(self, width: int, height: int) -> Any:
+    def _pixels(self, width: int, height: int, top: int = 0) -> Any:
         import numpy as np
 
-        shot = self._grabber.grab({"left": 0, "top": 0, "width": width, "height": height})
+        shot = self._grabber.grab({"left": 0, "top": top, "width": width, "height": height})
         return np.frombuffer(shot.raw, np.uint8).reshape(height, width, 4)
 
 
@@ -104,18 +182,26 @@ def _open_grabber(display_name: str | None) -> Any:
         return mss.MSS(display=display_name, backend="xlib")
 
 
-def _with_cursor(frame: Any, cursor: Any) -> Any:
-    """Draw the cursor (premultiplied ARGB) over a BGRX frame, with its hot-spot at the pointer."""
+def _rows(bands: set[int], height: int) -> Iterator[tuple[int, int]]:
+    """The first row of each group of neighbouring bands on the screen, and the row after its last."""
+    tops = sorted(band * BAND for band in bands if 0 <= band * BAND < height)
+    for _, group in itertools.groupby(enumerate(tops), lambda pair: pair[1] - pair[0] * BAND):
+        run = [top for _, top in group]
+        yield run[0], min(run[-1] + BAND, height)
+
+
+def _with_cursor(frame: Any, cursor: _Cursor, first: int = 0) -> Any:
+    """Draw the cursor over BGRX pixels of the screen, the first row of which is given."""
     import numpy as np
 
     height, width = frame.shape[:2]
-    left, top = cursor.x - cursor.xhot, cursor.y - cursor.yhot
+    left, top = cursor.left, cursor.top - first
+    rows, columns = cursor.picture.shape[:2]
     x0, y0 = max(left, 0), max(top, 0)
-    x1, y1 = min(left + cursor.width, width), min(top + cursor.height, height)
+    x1, y1 = min(left + columns, width), min(top + rows, height)
     if x0 >= x1 or y0 >= y1:
         return frame
-    argb = np.array(cursor.cursor_image, np.uint64).astype("<u4")
-    picture = argb.view(np.uint8).reshape(cursor.height, cursor.width, 4)[y0 - top : y1 - top, x0 - left : x1 - left]
+    picture = cursor.picture[y0 - top : y1 - top, x0 - left : x1 - left]
     frame = frame if frame.flags.writeable else frame.copy()
     under = frame[y0:y1, x0:x1, :3].astype(np.uint16)
     keep = 255 - picture[:, :, 3:].astype(np.uint16)

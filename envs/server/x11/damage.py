@@ -8,6 +8,7 @@ import time
 from collections import deque
 from typing import TYPE_CHECKING
 
+from deskbench.envs.server.png import BAND
 from deskbench.envs.server.settle import Change
 
 if TYPE_CHECKING:
@@ -36,16 +37,19 @@ class DamageWatch:
         self._display.damage_query_version()
         self._display.xfixes_query_version()
         root = self._display.screen().root
+        root.change_attributes(event_mask=X.StructureNotifyMask)
         root.damage_create(damage.DamageReportRawRectangles)
         self._display.xfixes_select_cursor_input(root, xfixes.XFixesDisplayCursorNotifyMask)
         self._window = root.create_window(0, 0, 1, 1, 0, 0, X.InputOnly).id
         self._echo = self._display.intern_atom("_DESKBENCH_ECHO")
-        self._message = X.ClientMessage
+        self._message, self._resized = X.ClientMessage, X.ConfigureNotify
         self._echoes = itertools.count(1)
         self._echoed = 0
         self._display.sync()
         self.count = self.cursors = 0
         self._changes: deque[Change] = deque(maxlen=HISTORY)
+        self._all_bands = frozenset(range((self._display.screen().height_in_pixels - 1) // BAND + 1))
+        self._bands: set[int] = set()
         self._changed = threading.Condition()
         threading.Thread(target=self._listen, name="damage", daemon=True).start()
 
@@ -61,12 +65,17 @@ class DamageWatch:
                     with self._changed:
                         self._echoed = max(self._echoed, event.data[1][0])
                         self._changed.notify_all()
+                if event.type == self._resized:
+                    with self._changed:
+                        self.count += 1
+                        self._bands |= self._all_bands
                 if event.type != self._damaged:
                     continue
                 area = event.area
                 with self._changed:
                     self.count += 1
                     self._changes.append(Change(time.monotonic(), area.x, area.y, area.width, area.height))
+                    self._bands.update(range(area.y // BAND, (area.y + area.height - 1) // BAND + 1))
                     self._changed.notify_all()
         except (ConnectionClosedError, OSError):
             return  # the X server is gone, and the desktop with it
@@ -86,6 +95,12 @@ class DamageWatch:
         other.flush()
         with self._changed:
             self._changed.wait_for(lambda: self._echoed >= number, ECHO_SECONDS)
+
+    def take(self) -> tuple[int, set[int]]:
+        """The count, and what has changed since this was last asked: numbers of bands of `BAND` rows from the top."""
+        with self._changed:
+            bands, self._bands = self._bands, set()
+            return self.count, bands
 
     def since(self, moment: float) -> list[Change]:
         """The changes at or after `moment`, oldest first."""

@@ -65,6 +65,26 @@ def test_frames_that_change_in_places_come_back(changes: list[tuple[int, int, in
         assert (decoded(encoder.encode(frame)) == frame[:, :, 2::-1]).all()
 
 
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 299), st.integers(1, 120), st.booleans()), max_size=3), max_size=4))
+def test_a_frame_updated_in_places_comes_back(updates: list[list[tuple[int, int, bool]]]) -> None:
+    encoder, random = Encoder(), np.random.default_rng(1)
+    frame: NDArray[np.uint8] = np.full((300, 50, 4), 77, np.uint8)
+    encoder.encode(frame.copy())
+    for places in updates:
+        for top, height, noise in places:
+            part = frame[top : top + height]
+            part[-1 if noise else 0] = random.integers(0, 256, part[0].shape, np.uint8)
+        pieces = [(top, frame[top : top + height].copy()) for top, height, _ in places]
+        assert (decoded(encoder.update(pieces)) == frame[:, :, 2::-1]).all()
+    assert encoder.encode(frame) == encoder.update([])
+
+
+def test_only_a_frame_that_was_encoded_is_updated(encoder: Encoder) -> None:
+    with pytest.raises(ValueError, match="no frame to update"):
+        encoder.update([])
+
+
 def test_a_screen_that_gets_smaller_and_larger_comes_back(encoder: Encoder) -> None:
     random = np.random.default_rng(1)
     for shape in ((300, 50), (128, 50), (128, 51), (300, 50)):

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import io
-from collections.abc import Iterator
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from typing import Any
 
+import mss
 import numpy as np
 import pytest
 from PIL import Image
@@ -123,3 +126,99 @@ def test_another_cursor_in_the_same_place_is_another_frame(screen: Screen, paint
     painter.connection.sync()
     assert wait.until(lambda: screen.capture().sha256 != before.sha256, timeout=PATIENCE)
     assert pixels(screen)[300, 400].tolist() != list(RED)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_capture_of_what_has_changed_is_the_whole_screen(
+    screen: Screen, painter: Painter, xvfb: Any, seed: int
+) -> None:
+    random = np.random.default_rng(seed)
+    painter.point(600, 600)
+    assert wait.until(lambda: pixels(screen)[600, 600].tolist() == list(RED), timeout=PATIENCE)
+    with mss.MSS(display=xvfb.display) as grabber:
+        for _ in range(60):
+            for _ in range(random.integers(0, 4)):
+                x, y, side = (int(number) for number in random.integers(-20, (1280, 800, 200)))
+                painter.gc.change(foreground=int(random.integers(0, 1 << 24)))
+                painter.square(x, y, max(side, 1))
+            if random.random() < 0.5:
+                painter.point(int(random.integers(0, 1280)), int(random.integers(0, 800)))
+            screen.catch_up()
+            shot = grabber.grab(grabber.monitors[0])
+            expected = np.frombuffer(shot.rgb, np.uint8).reshape(800, 1280, 3).copy()
+            x, y = screen.cursor()
+            left, top = x - HOT_X, y - HOT_Y
+            expected[max(top, 0) : top + SIDE, max(left, 0) : left + SIDE] = RED
+            assert np.array_equal(pixels(screen), expected)
+
+
+FLICKER = """
+import random, sys, time
+from Xlib import X, display
+connection = display.Display(sys.argv[1])
+screen = connection.screen()
+window = screen.root.create_window(0, 0, 20, 800, 0, screen.root_depth, X.InputOutput, override_redirect=True)
+window.map()
+while True:
+    for colour in (0x20C040, 0x2040C0):
+        gc = window.create_gc(foreground=colour)
+        connection.grab_server()
+        for top in range(0, 768, 128):
+            window.fill_rectangle(gc, 0, top, 20, 20)
+        connection.ungrab_server()
+        connection.sync()
+        time.sleep(random.uniform(0, 0.01))
+"""
+"""Draws squares far apart while the X server serves nobody else: nobody can see two that differ."""
+
+
+def test_a_picture_shows_one_moment_while_the_screen_changes(screen: Screen, painter: Painter, xvfb: Any) -> None:
+    painter.point(600, 600)
+    with subprocess.Popen([sys.executable, "-c", FLICKER, xvfb.display]) as program:
+        try:
+            assert wait.until(lambda: pixels(screen)[10, 10].tolist() == list(rgb(GREEN)), timeout=PATIENCE)
+            columns = [pixels(screen)[10:768:128, 10] for _ in range(300)]
+        finally:
+            program.kill()
+    seen = [set(map(tuple, column.tolist())) for column in columns]
+    assert {len(colours) for colours in seen} == {1}
+    assert set.union(*seen) == {rgb(GREEN), rgb(BLUE)}
+
+
+@pytest.fixture
+def shrunk(painter: Painter) -> Iterator[Callable[[int, int], None]]:
+    """A function that makes the screen smaller, as programs can; afterwards it has its size again."""
+    from Xlib.ext import randr
+
+    connection = painter.connection
+    root = connection.screen().root
+    found = root.xrandr_get_screen_resources()
+    crtc, time = found.crtcs[0], found.config_timestamp
+    before = randr.get_crtc_info(connection, crtc, time)
+
+    def shrink(width: int, height: int) -> None:
+        randr.set_crtc_config(connection, crtc, time, 0, 0, 0, randr.Rotate_0, [])
+        root.xrandr_set_screen_size(width, height, 170, 127)
+        connection.sync()
+
+    yield shrink
+    shrink(*painter.size)
+    randr.set_crtc_config(connection, crtc, time, 0, 0, before.mode, randr.Rotate_0, before.outputs)
+    connection.sync()
+
+
+@pytest.mark.parametrize("size", [(640, 480), (1280, 256), (640, 800)])
+def test_what_a_smaller_screen_lacks_is_black(
+    screen: Screen, painter: Painter, shrunk: Callable[[int, int], None], size: tuple[int, int]
+) -> None:
+    width, height = size
+    painter.point(100, 100)
+    wait.until(lambda: pixels(screen)[100, 100].tolist() == list(RED), timeout=PATIENCE)
+    shrunk(width, height)
+    for at in (100, 200):
+        painter.point(at, at)
+        screen.catch_up()
+        seen = pixels(screen)
+        assert seen.shape == (800, 1280, 3) and seen[at, at].tolist() == list(RED)
+        assert seen[:height, :width].any(axis=2).all()
+        assert not seen[height:].any() and not seen[:, width:].any()
