@@ -108,7 +108,8 @@ class Screen:
                 pieces = [(top, self._pixels(self.width, end - top, top)) for top, end in _rows(wanted, self.height)]
             except ScreenShotError:  # a program has made the screen smaller
                 return None
-            self.damage.catch_up(self._display)
+            if not self.damage.catch_up(self._display):
+                return None
             count, more = self.damage.take()
             now = moment._replace(changes=count, cursors=self.damage.cursors)
             if now == moment:
