@@ -123,8 +123,8 @@ class Encoder:
         """Encode a frame as a PNG file.
 
         Args:
-            bgrx: uint8 array (height, width, 4); the fourth byte is ignored. The encoder keeps it, so it must not be
-                written to afterwards.
+            bgrx: uint8 array (height, width, 4); the fourth byte is ignored. It is the encoder's from now on: `update`
+                writes to it, and nobody else may.
         """
         import numpy as np
 
@@ -143,7 +143,8 @@ class Encoder:
         """Encode the last frame again, of which only some rows may have changed.
 
         Args:
-            pieces: the number of the first row, and uint8 (rows, width, 4), of each part that may have changed.
+            pieces: the number of the first row, and uint8 (rows, width, 4), of each part that may have changed. All lie
+                inside the frame.
 
         Raises:
             ValueError: there is no last frame, or it could not be encoded.

@@ -19,9 +19,9 @@ from deskbench.envs.server.x11.damage import DamageWatch
 
 RESIZED_TRIES = 3
 """How often to try again when the screen's size changes during a capture."""
-PART, PART_TRIES = 0.5, 2
-"""The part of the screen up to which only what has changed is captured, and how often that is tried while the screen
-changes.
+PART, PART_TRIES, PART_SECONDS = 0.5, 2, 0.05
+"""The part of the screen up to which only what has changed is captured; how often that is tried while the screen
+changes; and seconds to wait each time for the X server to say whether it has.
 """
 
 
@@ -61,7 +61,7 @@ class Screen:
         self._encoder = Encoder()
         self.damage = DamageWatch(display_name)
         self._lock = threading.Lock()
-        self._shape: tuple[int, _Cursor] | None = None
+        self._shape: tuple[int, Any, tuple[int, int]] | None = None
         self._drawn: set[int] = set()
         self._moment: _Moment | None = None
         self._frame: Frame | None = None
@@ -74,9 +74,7 @@ class Screen:
     def capture(self) -> Frame:
         """The current screen. Returns the last frame again if neither the screen nor the cursor has changed."""
         with self._lock:
-            # Read the counts before the pixels, so that a change in between makes the next capture look again.
-            count, bands = self.damage.take()
-            moment = _Moment(count, self.damage.cursors, self._pointer())
+            moment, bands = self._now()
             if self._frame is not None and moment == self._moment:
                 return self._frame
             last, self._moment = self._moment, None  # if this fails, the next capture is of the whole screen
@@ -86,11 +84,20 @@ class Screen:
                 cursor = self._cursor(moment)
                 png = self._encoder.update([(top, _with_cursor(rows, cursor, top)) for top, rows in pieces])
             else:
+                (moment, _), self._shape = self._now(), None  # nothing checks this cursor: read it anew
                 cursor = self._cursor(moment)
                 png = self._encoder.encode(_with_cursor(self._grab(), cursor))
             self._frame = Frame(png, hashlib.sha256(png).hexdigest(), moment.pointer)
             self._moment, self._drawn = moment, cursor.bands
             return self._frame
+
+    def _now(self) -> tuple[_Moment, set[int]]:
+        """What a picture of the screen would show, and the bands that have changed since this was last asked.
+
+        Ask before capturing: if something changes in between, the next capture looks again.
+        """
+        count, bands = self.damage.take()
+        return _Moment(count, self.damage.cursors, self._pointer()), bands
 
     def _parts(self, last: _Moment, moment: _Moment, bands: set[int]) -> tuple[_Moment, list[tuple[int, Any]]] | None:
         """Capture only what has changed since `last`; None if that is much, or if the screen goes on changing.
@@ -108,27 +115,24 @@ class Screen:
                 pieces = [(top, self._pixels(self.width, end - top, top)) for top, end in _rows(wanted, self.height)]
             except ScreenShotError:  # a program has made the screen smaller
                 return None
-            if not self.damage.catch_up(self._display):
+            if not self.damage.catch_up(self._display, PART_SECONDS):
                 return None
-            count, more = self.damage.take()
-            now = moment._replace(changes=count, cursors=self.damage.cursors)
+            now, more = self._now()
             if now == moment:
                 return moment, pieces
             moment, bands = now, bands | more
         return None
 
     def _cursor(self, moment: _Moment) -> _Cursor:
-        """The cursor as it is shown. Its picture is read anew only if the X server has told of another one."""
+        """The cursor at a moment. Its picture is read only once until the X server tells of another one."""
         import numpy as np
 
         if self._shape is None or self._shape[0] != moment.cursors:
             found = self._display.xfixes_get_cursor_image(self._root)
             argb = np.array(found.cursor_image, np.uint64).astype("<u4").view(np.uint8)
-            picture = argb.reshape(found.height, found.width, 4)
-            self._shape = (moment.cursors, _Cursor(picture, -found.xhot, -found.yhot))
-        picture, left, top = self._shape[1]
-        x, y = moment.pointer
-        return _Cursor(picture, x + left, y + top)
+            self._shape = (moment.cursors, argb.reshape(found.height, found.width, 4), (found.xhot, found.yhot))
+        _, picture, (across, down) = self._shape
+        return _Cursor(picture, moment.pointer[0] - across, moment.pointer[1] - down)
 
     def catch_up(self) -> None:
         """Wait until every change that the X server has told of is counted: the next capture shows it."""

@@ -61,7 +61,7 @@ class DamageWatch:
                 event = self._display.next_event()
                 if event.type == self._cursor:
                     self.cursors += 1
-                if event.type == self._message:
+                if event.type == self._message and event.client_type == self._echo:  # others are sent to the root
                     with self._changed:
                         self._echoed = max(self._echoed, event.data[1][0])
                         self._changed.notify_all()
@@ -80,10 +80,10 @@ class DamageWatch:
         except (ConnectionClosedError, OSError):
             return  # the X server is gone, and the desktop with it
 
-    def catch_up(self, other: Display) -> bool:
+    def catch_up(self, other: Display, timeout: float = ECHO_SECONDS) -> bool:
         """Send a message to ourselves over another connection; wait until it is here, and all that was sent before it.
 
-        Gives up after ECHO_SECONDS, with False: an X server that does not answer is somebody else's matter.
+        Gives up after `timeout` seconds, with False: an X server that does not answer is somebody else's matter.
         """
         from Xlib.protocol import event
 
@@ -94,7 +94,7 @@ class DamageWatch:
         other.send_event(self._window, message)
         other.flush()
         with self._changed:
-            return self._changed.wait_for(lambda: self._echoed >= number, ECHO_SECONDS)
+            return self._changed.wait_for(lambda: self._echoed >= number, timeout)
 
     def take(self) -> tuple[int, set[int]]:
         """The count, and what has changed since this was last asked: numbers of bands of `BAND` rows from the top."""

@@ -185,6 +185,30 @@ def test_a_picture_shows_one_moment_while_the_screen_changes(screen: Screen, pai
     assert set.union(*seen) == {rgb(GREEN), rgb(BLUE)}
 
 
+def test_a_message_to_the_root_is_no_echo(screen: Screen, painter: Painter) -> None:
+    """Whoever takes over a selection tells the root so, with a large number (ICCCM 2.8)."""
+    from Xlib import X
+    from Xlib.protocol import event
+
+    class Silent:
+        """A connection through which nothing comes back."""
+
+        def send_event(self, window: int, event: Any) -> None:
+            pass
+
+        def flush(self) -> None:
+            pass
+
+    root = painter.connection.screen().root
+    kind = painter.connection.intern_atom("MANAGER")
+    message = event.ClientMessage(window=root, client_type=kind, data=(32, [10**9, 0, 0, 0, 0]))
+    root.send_event(message, event_mask=X.StructureNotifyMask)
+    painter.connection.sync()
+    assert screen.damage.catch_up(painter.connection)
+    silent: Any = Silent()
+    assert not screen.damage.catch_up(silent, 0.2)
+
+
 @pytest.fixture
 def shrunk(painter: Painter) -> Iterator[Callable[[int, int], None]]:
     """A function that makes the screen smaller, as programs can; afterwards it has its size again."""
