@@ -99,7 +99,7 @@ class InteractionsWire:
 def _check_status(document: Mapping[str, Any], steps: list[dict[str, Any]], text: str) -> None:
     status = document.get("status")
     failed = [step["error"] for step in steps if step.get("type") == "model_output" and step.get("error")]
-    failed += objects(document.get("errors")) if status not in WHOLE else []
+    failed += [] if isinstance(status, str) and status in WHOLE else objects(document.get("errors"))
     if failed:
         raise fault(failed[0])
     if status == _CUT:

@@ -125,6 +125,7 @@ DOCUMENTS = st.recursive(
 @settings(max_examples=400, deadline=None)
 @given(st.sampled_from(sorted(WIRES)), DOCUMENTS, st.lists(st.dictionaries(st.sampled_from(["type", "choices", "delta",
        "candidates", "response", "content_block", "message", "usage"]), DOCUMENTS), max_size=4))  # fmt: skip
+@example("interactions", {"status": []}, [])
 def test_an_answer_of_any_shape(wire: str, document: Any, events: list[dict[str, Any]]) -> None:
     spoken = WIRES[wire]
     documents = [document] if isinstance(document, dict) else []
