@@ -1,7 +1,7 @@
 """Screenshots of the X screen: lossless, with the real cursor at its hot-spot, and free if nothing has changed.
 
 Where little has changed, only that is captured. A capture in parts counts only if the X server says that nothing has
-changed meanwhile: every picture shows the screen as it was at one moment.
+changed meanwhile, so the pixels of every picture are those of one moment.
 """
 
 from __future__ import annotations
@@ -96,8 +96,9 @@ class Screen:
 
         Ask before capturing: if something changes in between, the next capture looks again.
         """
+        pointer = self._pointer()  # this may fail, and what is taken must not get lost
         count, bands = self.damage.take()
-        return _Moment(count, self.damage.cursors, self._pointer()), bands
+        return _Moment(count, self.damage.cursors, pointer), bands
 
     def _parts(self, last: _Moment, moment: _Moment, bands: set[int]) -> tuple[_Moment, list[tuple[int, Any]]] | None:
         """Capture only what has changed since `last`; None if that is much, or if the screen goes on changing.
